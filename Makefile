@@ -1,0 +1,49 @@
+# Ovenbird's commands. Each sets up what it needs; the logic is in ci/steps/.
+#
+#     make demo                        compile ResNet50 for this machine and run it on a photograph
+#     make demo WEIGHTS=resnet50.pth   the same, with a local file
+#     make test                        format, lint, types, import rules, tests
+#     make test TESTS=tests/unit       only these tests, without the checks before them
+#
+# PYTHON=/path/to/python3.12 chooses the interpreter (3.10 to 3.13).
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test bench lint format clean
+export PYTHON
+
+WEIGHTS ?=
+TESTS ?=
+BENCH ?= resnet50
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: ## create .venv (compiler, tests, peers) and .venv-runtime (the target, nothing else)
+	@ci/steps/setup.sh all
+
+demo: ## compile ResNet50 here, run it through the runtime alone  [WEIGHTS=file.pth]
+	@ci/steps/setup.sh compiler runtime
+	@.venv/bin/python ci/steps/demo.py $(if $(WEIGHTS),--weights "$(WEIGHTS)")
+
+test: ## every check and every test  [TESTS=tests/unit/...]
+	@ci/steps/setup.sh all
+	@$(if $(TESTS),,ci/steps/lint.sh)
+	@ci/steps/test.sh $(TESTS)
+
+bench: ## time artifacts against ONNX Runtime, OpenVINO and torch  [BENCH="resnet50 ..."]
+	@ci/steps/setup.sh all
+	@ci/steps/bench.sh $(BENCH)
+
+lint: ## format, lint, types, import rules
+	@ci/steps/setup.sh test
+	@ci/steps/lint.sh
+
+format: ## put the sources into shape
+	@ci/steps/setup.sh test
+	@ci/steps/lint.sh --fix
+
+clean: ## remove the environments, caches and compiled artifacts
+	rm -rf .venv .venv-runtime build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .import_linter_cache artifacts/*/ compile/*.egg-info runtime/*.egg-info
+	find compile runtime tests ci -name __pycache__ -type d -prune -exec rm -rf {} +

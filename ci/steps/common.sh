@@ -1,0 +1,45 @@
+# Shared by the steps: messages, and the tools of this machine. Sourced, never run.
+#
+#     . ci/steps/common.sh
+#     python=$(find_python)
+
+say() { echo "== $*"; }
+
+fail() { # one line: what, the value, the fix
+    echo "error: $*" >&2
+    exit 1
+}
+
+# Prints a Python that we support: $PYTHON, or the first of the usual names.
+find_python() {
+    local candidate
+    local supported='import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))'
+    if [ -n "${PYTHON:-}" ]; then
+        "$PYTHON" -c "$supported" 2>/dev/null \
+            || fail "NoPython: PYTHON=$PYTHON is $("$PYTHON" -V 2>&1 || true), need 3.10 to 3.13"
+        echo "$PYTHON"
+        return
+    fi
+    for candidate in python3 python3.13 python3.12 python3.11 python3.10 python; do
+        # A name may exist and not run (a pyenv shim), so run it.
+        if "$candidate" -c "$supported" 2>/dev/null; then
+            echo "$candidate"
+            return
+        fi
+    done
+    fail "NoPython: found no Python 3.10 to 3.13 (python3 is $(python3 -V 2>&1 || echo absent));" \
+        "install one or name it: make PYTHON=/path/to/python3.12 ..."
+}
+
+# Prints the C compiler that TVM links artifacts with.
+find_compiler() {
+    local candidate
+    for candidate in ${CC:+"$CC"} cc gcc clang; do
+        if command -v "$candidate" >/dev/null 2>&1; then
+            echo "$candidate"
+            return
+        fi
+    done
+    fail "NoCompiler: found no C compiler (CC=${CC:-unset}, cc, gcc, clang); install one" \
+        "(Debian: apt-get install gcc g++)"
+}

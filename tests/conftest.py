@@ -1,0 +1,28 @@
+"""Rules for every test session; fixtures live beside the tests that use them.
+
+make test                     # every group, each in a process of its own
+make test TESTS=tests/unit/runtime_images
+"""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse to mix tests of the runtime's engine with tests that import the compiler's TVM.
+
+    Both bring a libtvm_runtime; two copies in one process register the same types twice.
+    """
+    unit = {
+        item.path.relative_to(ROOT / "tests" / "unit").parts[0].split("_")[0]
+        for item in session.items
+        if item.path.is_relative_to(ROOT / "tests" / "unit")
+    }
+    if {"runtime", "compile"} <= unit:
+        raise pytest.UsageError(
+            "tests/unit/runtime* and tests/unit/compile* cannot share a process (two TVM runtimes); "
+            "run `make test`, or one of them at a time"
+        )
