@@ -10,13 +10,15 @@ fail() { # one line: what, the value, the fix
     exit 1
 }
 
+version_of() { command -v "$1" >/dev/null 2>&1 && "$1" -V 2>&1 || echo "not there"; }
+
 # Prints a Python that we support: $PYTHON, or the first of the usual names.
 find_python() {
     local candidate
     local supported='import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))'
     if [ -n "${PYTHON:-}" ]; then
         "$PYTHON" -c "$supported" 2>/dev/null \
-            || fail "NoPython: PYTHON=$PYTHON is $("$PYTHON" -V 2>&1 || true), need 3.10 to 3.13"
+            || fail "NoPython: PYTHON=$PYTHON is $(version_of "$PYTHON"), need 3.10 to 3.13"
         echo "$PYTHON"
         return
     fi
@@ -27,7 +29,7 @@ find_python() {
             return
         fi
     done
-    fail "NoPython: found no Python 3.10 to 3.13 (python3 is $(python3 -V 2>&1 || echo absent));" \
+    fail "NoPython: found no Python 3.10 to 3.13 (python3 is $(version_of python3));" \
         "install one or name it: make PYTHON=/path/to/python3.12 ..."
 }
 

@@ -15,9 +15,7 @@ SOURCES = sorted(
     if not {"build", "lib", "__pycache__", "node_modules"} & set(path.relative_to(ROOT).parts)
 )
 MODULES = [
-    path
-    for path in SOURCES
-    if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in ("compile", "runtime")
+    path for path in SOURCES if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in ("compile", "runtime")
 ]
 
 

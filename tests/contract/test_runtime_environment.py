@@ -20,9 +20,7 @@ pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason="no .venv-runtime; r
 
 def ask(code: str) -> object:
     """Run `code` in the target's environment and return what it prints, as JSON."""
-    result = subprocess.run(
-        [PYTHON, "-I", "-c", code], capture_output=True, text=True, timeout=60, check=True
-    )
+    result = subprocess.run([PYTHON, "-I", "-c", code], capture_output=True, text=True, timeout=60, check=True)
     return json.loads(result.stdout)
 
 
