@@ -1,0 +1,135 @@
+"""Write the reference pages that come from the code, so that they cannot drift from it.
+
+.venv/bin/python ci/steps/reference.py            # writes docs/reference/{cli,errors}.md, artifacts/*.schema.json
+.venv/bin/python ci/steps/reference.py --check    # exit 1 and names the file when one is out of date
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = {"ovenbird": "ovenbird.cli", "ovenbird-rt": "ovenbird_runtime.cli"}
+ERRORS = {
+    "The runtime's (`ovenbird_runtime.errors`)": "ovenbird_runtime.errors",
+    "The compiler's (`ovenbird.errors`)": "ovenbird.errors",
+}
+WRITTEN = "<!-- Written by ci/steps/reference.py from the code; do not edit. -->\n"
+
+
+def main() -> int:
+    """Write the pages, or check them; give the exit code."""
+    parser = argparse.ArgumentParser(description="Write the reference pages that come from the code.")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a page is out of date")
+    check = parser.parse_args().check
+    stale = []
+    for path, text in pages().items():
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(path)
+        if not check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    for path in stale:
+        print(f"{'out of date' if check else 'wrote'}: {path.relative_to(ROOT)}")
+    if stale and check:
+        print("error: run .venv/bin/python ci/steps/reference.py and commit what it writes", file=sys.stderr)
+    return int(bool(stale and check))
+
+
+def pages() -> dict[Path, str]:
+    """Give every page's path and text."""
+    found = {ROOT / "docs/reference/cli.md": cli_page(), ROOT / "docs/reference/errors.md": errors_page()}
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-m", "ovenbird_runtime.json_schema", folder], check=True, stdout=sys.stderr)
+        for path in Path(folder).iterdir():
+            found[ROOT / "artifacts" / path.name] = path.read_text(encoding="utf-8")
+    return found
+
+
+# -- command line ------------------------------------------------------------------------------------------------
+
+
+def cli_page() -> str:
+    """Give the page of both programs: every command, argument and option."""
+    parts = [
+        WRITTEN,
+        "# Command line\n",
+        "Exit codes of both programs: 0 good, 1 the work failed (one line on stderr says why), 2 wrong usage. "
+        "No traceback is shown without `--debug`.\n",
+    ]
+    for program, module in PROGRAMS.items():
+        command = importlib.import_module(module).main
+        context = click.Context(command, info_name=program)
+        parts.append(f"## `{program}`\n")
+        parts += [*command_part(command, context)]
+        if isinstance(command, click.Group):
+            for name in command.list_commands(context):
+                child = command.get_command(context, name)
+                if child is not None and not child.hidden:
+                    parts.append(f"### `{program} {name}`\n")
+                    parts += [*command_part(child, click.Context(child, info_name=name, parent=context))]
+    return "\n".join(parts)
+
+
+def command_part(command: click.Command, context: click.Context) -> Iterator[str]:
+    """Give one command's text: usage, help, table of options."""
+    yield f"    {context.command_path} {' '.join(command.collect_usage_pieces(context))}\n"
+    if command.help:
+        # click marks paragraphs that must not be wrapped again with \b.
+        yield inspect.cleandoc(command.help).replace("\b\n", "").strip() + "\n"
+    rows = [row for param in command.params if (row := option_row(param, context))]
+    if rows:
+        yield "| option | what |\n|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def option_row(param: click.Parameter, context: click.Context) -> str:
+    """Give one row of a table of options; empty for arguments and hidden options."""
+    record = param.get_help_record(context)
+    if record is None:
+        return ""
+    names, what = (" ".join(cell.split()).replace("|", "\\|") for cell in record)
+    return f"| `{names}` | {what} |"
+
+
+# -- errors ------------------------------------------------------------------------------------------------------
+
+
+def errors_page() -> str:
+    """Give the page of every error type, by family, with its exit code."""
+    parts = [
+        WRITTEN,
+        "# Errors\n",
+        "Every error raised on purpose is an `OvenbirdError`. Its message is one line: what is wrong, the value, the "
+        "limit, the fix. The command line prints it as `error: TYPE: MESSAGE`; `--debug` adds the traceback.\n",
+    ]
+    for title, name in ERRORS.items():
+        module = importlib.import_module(name)
+        parts += [f"## {title}\n", "| error | is a | exit code | when |\n|---|---|---|---|"]
+        for error in errors_of(module.__name__):
+            when = inspect.cleandoc(error.__doc__ or "").split("\n\n")[0].replace("\n", " ").replace("|", "\\|")
+            base = error.__mro__[1].__name__
+            parts.append(f"| `{error.__name__}` | `{base}` | {getattr(error, 'exit_code', 1)} | {when} |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def errors_of(module: str) -> list[type[Exception]]:
+    """Give the error types that a module defines, in its order."""
+    found = vars(importlib.import_module(module)).values()
+    return [
+        kind for kind in found if isinstance(kind, type) and issubclass(kind, Exception) and kind.__module__ == module
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
