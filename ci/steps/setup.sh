@@ -38,10 +38,12 @@ create() {
 }
 
 install() { # install DIR ARGUMENTS...
-    local dir=$1
+    local dir=$1 quiet=-qq
     shift
+    # A person sees pip's progress; a log gets its errors.
+    [ -t 1 ] && quiet=
     "$dir/bin/python" -m pip install --disable-pip-version-check --timeout 30 --retries 2 \
-        --quiet --constraint ci/constraints.txt "$@" \
+        $quiet --constraint ci/constraints.txt "$@" \
         || fail "InstallFailed: pip could not install into $dir (its message is above);" \
             "check the network and the package index, then run 'make setup' again"
 }
