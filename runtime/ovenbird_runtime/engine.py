@@ -1,0 +1,231 @@
+"""Run compiled code: the one file that knows `tvm_ffi`.
+
+    engine = Engine(Path("model.so"), target, inputs, outputs, weights, threads=2, workers=1)
+    engine.run(3, {"image": array})        # {"logits": ..., "embedding": ...}; safe from any number of threads
+    engine.close()
+
+A Relax VM is not thread-safe, and TVM keeps one pool of threads for each thread that calls it. So the engine
+owns `workers` threads, each with a VM and a pool of `threads` of its own; callers hand over batches and wait.
+Code and weights are shared by all of them. Every tensor that compiled code sees is in an aligned buffer of
+the engine's.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import weakref
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .arrays import aligned_empty
+from .compose import plan_batches
+from .errors import EngineCallFailed, EngineForked, EngineLoadFailed, OvenbirdError, shown
+from .ffi import import_ffi
+from .manifest import Entry, Target, TensorSpec
+from .weights import MappedFile
+
+if TYPE_CHECKING:
+    from .arrays import Array
+
+_CPU, _POOLED = 1, 2
+_TVM_DEFAULT_AFFINITY = 0
+
+
+class Program:
+    """A loaded `model.so` with its weights: what all workers share."""
+
+    def __init__(
+        self,
+        library: Path,
+        target: Target,
+        inputs: Sequence[TensorSpec],
+        outputs: Sequence[TensorSpec],
+        weights: Mapping[str, MappedFile],
+    ) -> None:
+        """Load the checked library; make tensors over the mapped weights. Raises EngineLoadFailed."""
+        self.ffi = import_ffi()
+        self.target, self.inputs, self.outputs = target, tuple(inputs), tuple(outputs)
+        self._mapped = dict(weights)  # keeps the mappings alive as long as the tensors
+        try:
+            self.module = self.ffi.load_module(str(library.resolve()))
+            views = [self._mapped[t.file].view(t.offset, t.dtype, t.shape) for t in target.tensors]
+            self.tensors = [self.tensor(view) for view in views]
+        except OvenbirdError:
+            raise
+        except Exception as error:  # noqa: BLE001 - tvm_ffi raises whatever the C++ side names
+            raise EngineLoadFailed(f"{library.name} of {target.target} cannot be loaded: {_reason(error)}") from None
+
+    def tensor(self, array: Array) -> Any:
+        """Give the tensor over an aligned array's own memory."""
+        return self.ffi.from_dlpack(array, require_alignment=self.target.alignment, require_contiguous=True)
+
+
+class _Task:
+    """Rows `start` to `start + rows` of one call, to run as one compiled batch."""
+
+    def __init__(self, call: _Call, entry: Entry, start: int, rows: int) -> None:
+        self.call, self.entry, self.start, self.rows = call, entry, start, rows
+
+
+class _Call:
+    """One call of `run`: arrays in, arrays out, and where the workers report each task's end."""
+
+    def __init__(self, arrays: Mapping[str, Array], results: dict[str, Array]) -> None:
+        self.arrays, self.results = arrays, results
+        self.done: queue.SimpleQueue[OvenbirdError | None] = queue.SimpleQueue()
+        self.abandoned = False
+
+
+class _Worker(threading.Thread):
+    """A thread with a VM, its input buffers and its share of processor threads."""
+
+    def __init__(self, program: Program, tasks: queue.SimpleQueue[_Task | None], threads: int, index: int) -> None:
+        super().__init__(name=f"ovenbird-worker-{index}", daemon=True)
+        self._program, self._tasks, self._threads = program, tasks, threads
+        self._buffers: dict[int, tuple[list[Array], list[Any]]] = {}
+        self.ready: queue.SimpleQueue[OvenbirdError | None] = queue.SimpleQueue()
+
+    def run(self) -> None:
+        """Prepare, report, then work until told to stop."""
+        try:
+            functions = self._prepare()
+        except Exception as error:  # noqa: BLE001 - reported to the thread that loads the model
+            self.ready.put(
+                EngineLoadFailed(f"the code of {self._program.target.target} cannot be started: {_reason(error)}")
+            )
+            return
+        self.ready.put(None)
+        while (task := self._tasks.get()) is not None:
+            call, failure = task.call, None
+            if not call.abandoned:
+                try:
+                    self._execute(functions[task.entry.batch], task)
+                except OvenbirdError as error:
+                    failure = error
+                except Exception as error:  # noqa: BLE001 - as above; the worker must live on
+                    failure = EngineCallFailed(f"{task.entry.function} failed: {_reason(error)}")
+            call.done.put(failure)
+            del task, call  # hold no caller's arrays while idle
+
+    def _prepare(self) -> dict[int, Any]:
+        ffi, target = self._program.ffi, self._program.target
+        # This thread's pool, of this many threads, bound to no core: the thread count as a list of as many
+        # processor names.
+        ffi.get_global_func("runtime.config_threadpool")(
+            _TVM_DEFAULT_AFFINITY, self._threads, list(map(str, range(self._threads)))
+        )
+        machine = self._program.module["vm_load_executable"]()
+        machine["vm_initialization"](_CPU, 0, _POOLED)
+        return {entry.batch: machine[entry.function] for entry in target.entries}
+
+    def _execute(self, function: Any, task: _Task) -> None:
+        program, entry = self._program, task.entry
+        buffers, tensors = self._buffers_for(entry)
+        for spec, buffer in zip(program.inputs, buffers, strict=True):
+            given = task.call.arrays[spec.name]
+            if spec.batched:
+                buffer[: task.rows] = given[task.start : task.start + task.rows]
+                buffer[task.rows :] = 0  # padding; an earlier call's rows would be computed again, or be NaN and slow
+            else:
+                buffer[...] = given
+        answer = function(*tensors, *(program.tensors[i] for i in entry.weights))
+        for spec, array in zip(program.outputs, self._arrays_of(answer, entry), strict=True):
+            if spec.batched:
+                task.call.results[spec.name][task.start : task.start + task.rows] = array[: task.rows]
+            else:
+                task.call.results[spec.name][...] = array
+
+    def _buffers_for(self, entry: Entry) -> tuple[list[Array], list[Any]]:
+        if entry.batch not in self._buffers:
+            arrays = [aligned_empty(spec.with_batch(entry.batch), spec.dtype) for spec in self._program.inputs]
+            self._buffers[entry.batch] = (arrays, [self._program.tensor(array) for array in arrays])
+        return self._buffers[entry.batch]
+
+    def _arrays_of(self, answer: Any, entry: Entry) -> list[Array]:
+        """View what the function gave, checked against the manifest: one tensor, or a tuple of them."""
+        import numpy as np
+
+        given = [answer] if isinstance(answer, self._program.ffi.Tensor) else list(answer)
+        if len(given) != len(self._program.outputs):
+            raise EngineCallFailed(
+                f"{entry.function} gave {len(given)} outputs, the manifest says {len(self._program.outputs)}"
+            )
+        arrays = [np.from_dlpack(tensor) for tensor in given]
+        for spec, array in zip(self._program.outputs, arrays, strict=True):
+            if array.shape != spec.with_batch(entry.batch) or array.dtype != np.dtype(spec.dtype):
+                raise EngineCallFailed(
+                    f"{entry.function} gave {spec.name} as {array.dtype} {array.shape}, "
+                    f"the manifest says {spec.dtype} {spec.with_batch(entry.batch)}"
+                )
+        return arrays
+
+
+class Engine:
+    """A program with workers that run it."""
+
+    def __init__(self, program: Program, threads: int, workers: int) -> None:
+        """Start the workers. Raises EngineLoadFailed where the code and the manifest do not fit."""
+        self._program, self._pid, self._closed = program, os.getpid(), False
+        self._entries = {entry.batch: entry for entry in program.target.entries}
+        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._workers = [_Worker(program, self._tasks, threads, index) for index in range(workers)]
+        for worker in self._workers:
+            worker.start()
+        self._stop = weakref.finalize(self, _stop, self._tasks, self._workers)  # also at the interpreter's exit
+        for failure in [worker.ready.get() for worker in self._workers]:
+            if failure is not None:
+                self.close()
+                raise failure
+
+    def run(self, batch: int, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """Run the network on `batch` rows of checked arrays (see `arrays.check_inputs`); give its outputs,
+        new arrays.
+
+        Raises EngineCallFailed, EngineForked.
+        """
+        import numpy as np
+
+        if os.getpid() != self._pid:
+            raise EngineForked(
+                f"the model was loaded in process {self._pid}, this is its fork {os.getpid()}: load it after fork"
+            )
+        if self._closed:
+            raise EngineCallFailed("the model is closed: load it again")
+        results = {spec.name: np.empty(spec.with_batch(batch), spec.dtype) for spec in self._program.outputs}
+        call = _Call(arrays, results)
+        start = 0
+        plan = plan_batches(batch, {size: entry.cost_ms for size, entry in self._entries.items()})
+        for size in plan:
+            self._tasks.put(_Task(call, self._entries[size], start, min(size, batch - start)))
+            start += size
+        try:
+            failures = [call.done.get() for _ in plan]
+        except BaseException:  # Ctrl-C: the workers drop what has not begun
+            call.abandoned = True
+            raise
+        for failure in failures:
+            if failure is not None:
+                raise failure
+        return results
+
+    def close(self) -> None:
+        """Stop the workers after the calls that have begun, and let go of code and weights."""
+        self._closed = True
+        self._stop()
+
+
+def _stop(tasks: queue.SimpleQueue[_Task | None], workers: list[_Worker]) -> None:
+    for _ in workers:
+        tasks.put(None)
+    for worker in workers:
+        if worker.is_alive() and worker is not threading.current_thread():
+            worker.join(timeout=10)
+
+
+def _reason(error: BaseException) -> str:
+    """Give the first line of a TVM error, which may carry a C++ stack below it."""
+    text = str(error).strip() or type(error).__name__
+    return shown(text.splitlines()[0]).strip("'\"")

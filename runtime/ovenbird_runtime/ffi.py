@@ -1,0 +1,95 @@
+"""Bring `tvm_ffi` and `libtvm_runtime.so` into the process, once, checked.
+
+    ffi = import_ffi()                     # the tvm_ffi module
+    ffi.load_module("/path/to/model.so")
+
+Part of the engine: nothing else imports this.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from .errors import EngineLoadFailed, LibraryMissing, VersionMismatch
+from .versions import TVM_FFI_VERSION
+
+LIBRARY_FOLDER = Path(__file__).parent / "lib"
+# The VM and its kernels' support, then sort and random, which networks with `topk` or `nms` call.
+_LIBRARIES = ("libtvm_runtime.so", "libtvm_runtime_extra.so")
+_lock = threading.Lock()
+_loaded: list[Any] = []
+
+
+def import_ffi() -> Any:
+    """Give the `tvm_ffi` module, TVM's runtime library loaded beside it.
+
+    Raises LibraryMissing, VersionMismatch, and EngineLoadFailed where the compiler's TVM is already in this
+    process: two copies of one library would fight over its registry.
+    """
+    with _lock:
+        if not _loaded:
+            if "tvm" in sys.modules:
+                raise EngineLoadFailed(
+                    "the package tvm is imported in this process: load the model in a process without the compiler"
+                )
+            ffi = _import_without_torch()
+            if ffi.__version__ != TVM_FFI_VERSION:
+                raise VersionMismatch(
+                    f"tvm-ffi {ffi.__version__} is installed, this runtime needs {TVM_FFI_VERSION}: "
+                    f"pip install apache-tvm-ffi=={TVM_FFI_VERSION}"
+                )
+            # Read when a pool of threads is made: threads bound to cores fight with other processes' and with
+            # containers' limits.
+            os.environ.setdefault("TVM_BIND_THREADS", "0")
+            libraries = [_open(LIBRARY_FOLDER / name) for name in _LIBRARIES]
+            _loaded.extend([ffi, *libraries])
+        return _loaded[0]
+
+
+def _open(path: Path) -> ctypes.CDLL:
+    if not path.is_file():
+        raise LibraryMissing(
+            f"{path.name} is not in this installation: pip install ovenbird-runtime again "
+            "(in a checkout: python runtime/hatch_build.py)"
+        )
+    try:
+        return ctypes.CDLL(str(path), ctypes.RTLD_GLOBAL)
+    except OSError as error:
+        raise EngineLoadFailed(f"{path.name} cannot be loaded: {error}") from None
+
+
+class _NoTorch:
+    """Hides torch from this thread: tvm_ffi imports it where it is installed, for a second or more."""
+
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Refuse torch; leave all else to the other finders."""
+        if name == "torch" and threading.get_ident() == self._thread:
+            raise ModuleNotFoundError("the Ovenbird runtime does not import torch", name=name)
+        return None
+
+
+def _import_without_torch() -> Any:
+    finder = _NoTorch()
+    sys.meta_path.insert(0, finder)
+    try:
+        return importlib.import_module("tvm_ffi")
+    except ImportError as error:
+        raise LibraryMissing(
+            f"tvm_ffi cannot be imported: {error}; pip install apache-tvm-ffi=={TVM_FFI_VERSION}"
+        ) from None
+    finally:
+        sys.meta_path.remove(finder)

@@ -1,0 +1,148 @@
+"""Load an artifact and use it: `load`, then `run` (tensors in, tensors out).
+
+model = load("artifacts/resnet50")
+model.inputs                            # (TensorSpec(name="image", dtype="float32", shape=("N", 3, 224,
+224)),) model.run({"image": batch})["logits"]   # float32 [N, 1000], any N >= 1
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from .arrays import NanPolicy, check_inputs
+from .artifact import Artifact, open_artifact
+from .background import Background
+from .cpu import available_threads, this_machine
+from .errors import DeviceUnavailable, FileChanged, WrongOption, shown
+from .limits import MAX_THREADS, MAX_WORKERS
+from .manifest import Manifest, Target, TensorSpec, VariantRef
+from .variant import choose_variant, device_kind
+from .weights import MappedFile
+
+if TYPE_CHECKING:
+    from .arrays import Array
+
+
+class Model:
+    """A loaded network, safe to use from several threads; `close()` or `with` lets go of its memory."""
+
+    def __init__(
+        self, artifact: Artifact, target: Target, engine: Any, threads: int, labels: dict[str, tuple[str, ...]]
+    ) -> None:
+        """Made by `load`."""
+        self.artifact, self.target, self.threads, self.labels = artifact, target, threads, labels
+        self._engine = engine
+
+    @property
+    def manifest(self) -> Manifest:
+        """Everything that the artifact says about itself."""
+        return self.artifact.manifest
+
+    @property
+    def name(self) -> str:
+        """The network's name."""
+        return self.manifest.model.name
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """The network's inputs, with name, dtype, shape ("N" is any batch) and layout."""
+        return self.manifest.inputs
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """The network's outputs, described as the inputs are."""
+        return self.manifest.outputs
+
+    def run(self, inputs: Mapping[str, Any], nan: NanPolicy = "refuse") -> dict[str, Array]:
+        """Run the network on named arrays of one batch size N >= 1 and give its named outputs, arrays of the
+        caller's own.
+
+        Arrays may lie anyhow in memory and are converted within their kind (float64 to float32, int32 to
+        int64 where the values fit). `nan="refuse"` raises NotFinite where an input holds NaN or infinity;
+        `nan="allow"` feeds them to the network. Raises WrongInputNames, WrongShape, WrongDtype, NotFinite,
+        EngineError.
+        """
+        batch, arrays = check_inputs(self.inputs, inputs, nan)
+        result: dict[str, Array] = self._engine.run(batch, arrays)
+        return result
+
+    def close(self) -> None:
+        """Stop the model's threads; later calls raise EngineCallFailed."""
+        self._engine.close()
+
+    def __enter__(self) -> Model:
+        """Give the model itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Name the model, its target and its threads."""
+        return f"<ovenbird_runtime.Model {self.name} for {self.target.target}, {self.threads} threads>"
+
+
+def load(path: str | os.PathLike[str], device: str = "cpu", threads: int | None = None, *, workers: int = 1) -> Model:
+    """Load the artifact in folder `path`, choosing the variant that fits this machine and `device`.
+
+    `threads` are used by one call (default: the CPUs this process really has, by affinity and container
+    quota, shared among the workers); `workers` calls run at the same time, others wait. Every file that is
+    used is checked against the manifest first. Raises ArtifactError, MachineError, EngineError, WrongOption.
+    """
+    _check_option("threads", threads, MAX_THREADS)
+    _check_option("workers", workers, MAX_WORKERS)
+    if device_kind(device) != "llvm":
+        raise DeviceUnavailable(f"device {shown(device)} is not supported by this installation: use device='cpu'")
+    artifact = open_artifact(path)
+    variant, target = choose_variant(artifact, device, this_machine())
+    weights: dict[str, MappedFile] = {}
+    # The digests of 100 MB take about as long as the imports do: side by side, and both before the code is
+    # loaded.
+    check = Background(lambda: _check_files(artifact, variant, target, weights))
+    try:
+        from .engine import Engine, Program
+        from .ffi import import_ffi
+
+        import_ffi()
+    finally:
+        check.join()
+    labels = {
+        post.output: artifact.read_labels(post.labels)
+        for post in artifact.manifest.postprocess
+        if post.labels is not None
+    }
+    program = Program(
+        artifact.root / variant.path / "model.so", target, artifact.manifest.inputs, artifact.manifest.outputs, weights
+    )
+    share = max(1, available_threads() // workers) if threads is None else threads
+    return Model(artifact, target, Engine(program, share, workers), share, labels)
+
+
+def _check_option(name: str, value: int | None, limit: int) -> None:
+    number = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= limit
+    if not number and not (value is None and name == "threads"):
+        raise WrongOption(f"{name} is {shown(value)}, expected a whole number from 1 to {limit}")
+
+
+def _check_files(artifact: Artifact, variant: VariantRef, target: Target, weights: dict[str, MappedFile]) -> None:
+    """Check the digest of all files but other variants' own, and leave this variant's weights mapped in
+    `weights`.
+    """
+    used = {tensor.file for tensor in target.tensors}
+    others = tuple(f"{ref.path}/" for ref in artifact.manifest.variants if ref != variant)
+    files = artifact.manifest.files
+    artifact.verify(name for name in files if not name.startswith((*others, "weights/")) and name not in used)
+    for name in sorted(used):
+        descriptor = artifact.open(name)
+        try:
+            weights[name] = MappedFile(descriptor, name)
+        finally:
+            os.close(descriptor)
+        if (
+            hashlib.sha256(weights[name].bytes).hexdigest() != files[name].sha256
+        ):  # of the very bytes that the code will read
+            raise FileChanged(f"{name} does not have the sha256 of the manifest: copy or compile the artifact again")

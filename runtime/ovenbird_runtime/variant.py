@@ -1,0 +1,93 @@
+"""Choose the variant of an artifact that this machine can run; what would end in SIGILL is refused here.
+
+variant, target = choose_variant(artifact, device="cpu", machine=this_machine())
+"""
+
+from __future__ import annotations
+
+from .artifact import Artifact
+from .cpu import Machine, version_pair
+from .errors import (
+    DeviceUnavailable,
+    GlibcTooOld,
+    MachineError,
+    MissingCpuFeatures,
+    NoVariant,
+    VersionMismatch,
+    WrongArchitecture,
+    shown,
+)
+from .manifest import Target, VariantRef
+from .versions import TVM_FFI_VERSION, TVM_VERSION
+
+DEVICES = {"cpu": "llvm", "cuda": "cuda"}
+
+
+def device_kind(device: str) -> str:
+    """Give the kind of code that a device runs: "cpu" -> "llvm", "cuda" -> "cuda". Raises DeviceUnavailable."""
+    kind = DEVICES.get(device) if isinstance(device, str) else None
+    if kind is None:
+        raise DeviceUnavailable(f"device {shown(device)} is unknown: choose one of {', '.join(DEVICES)}")
+    return kind
+
+
+def check_runs_here(target: Target, machine: Machine) -> None:
+    """Raise the MachineError that says why code for `target` does not run on `machine`; return where it does."""
+    name = target.target
+    if target.arch != machine.arch:
+        raise WrongArchitecture(
+            f"{name} is code for {target.arch}, this machine is {machine.arch}: compile with --target for it"
+        )
+    missing = sorted(set(target.cpu_features) - machine.features)
+    if missing:
+        listed = " ".join(missing[:8]) + (f" and {len(missing) - 8} more" if len(missing) > 8 else "")
+        raise MissingCpuFeatures(
+            f"{name} needs processor features that this machine lacks: {listed}; compile with --target for it"
+        )
+    if version_pair(target.glibc) > machine.glibc:
+        here = ".".join(map(str, machine.glibc)) if machine.glibc != (0, 0) else "none"
+        raise GlibcTooOld(
+            f"{name} needs glibc {target.glibc}, this machine has {here}: compile with an older glibc floor"
+        )
+    if (target.tvm, target.tvm_ffi) != (TVM_VERSION, TVM_FFI_VERSION):
+        raise VersionMismatch(
+            f"{name} was compiled with tvm {shown(target.tvm)} and tvm-ffi {shown(target.tvm_ffi)}, "
+            f"this runtime has {TVM_VERSION} and {TVM_FFI_VERSION}: "
+            "compile again, or install the runtime of that version"
+        )
+
+
+def choose_variant(artifact: Artifact, device: str, machine: Machine) -> tuple[VariantRef, Target]:
+    """Give the variant to run on `device`, and its target.
+
+    Of those that run here, the one with the widest vectors, then with the lowest cost an image. Raises
+    DeviceUnavailable where none is for the device; where one variant is refused, its own MachineError; where
+    several are, NoVariant with all reasons.
+    """
+    kind = device_kind(device)
+    candidates = [(variant, artifact.read_target(variant)) for variant in artifact.manifest.variants]
+    of_kind = [(variant, target) for variant, target in candidates if target.kind == kind]
+    if not of_kind:
+        others = ", ".join(sorted(f"{target.target} ({target.kind})" for _, target in candidates))
+        raise DeviceUnavailable(
+            f"the artifact has no code for device {shown(device)}, only {others}: compile with a target for it"
+        )
+    fitting, reasons = [], []
+    for variant, target in of_kind:
+        try:
+            check_runs_here(target, machine)
+            fitting.append((variant, target))
+        except MachineError as error:
+            reasons.append(error)
+    if fitting:
+        return max(fitting, key=lambda pair: (pair[1].vector_bits, -cost_per_image(pair[1])))
+    if len(reasons) == 1:
+        raise reasons[0]
+    raise NoVariant("no variant runs here: " + "; ".join(map(str, reasons)))
+
+
+def cost_per_image(target: Target) -> float:
+    """Give the lowest measured cost an image in ms; infinite where nothing was measured."""
+    return min(
+        (entry.cost_ms / entry.batch for entry in target.entries if entry.cost_ms is not None), default=float("inf")
+    )

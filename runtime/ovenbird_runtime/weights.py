@@ -1,0 +1,67 @@
+"""Weights mapped read-only: every process that loads an artifact shares the same pages of memory.
+
+    mapped = MappedFile(descriptor)          # PROT_READ, MAP_SHARED
+    mapped.view(offset=0, dtype="float32", shape=(64, 3, 7, 7))
+
+A write through such a view is a segmentation fault, by the processor's own protection; nothing in the runtime
+writes there.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+from typing import TYPE_CHECKING, Any
+
+from .arrays import aligned_empty
+from .errors import FileMissing
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_POPULATE = int(getattr(mmap, "MAP_POPULATE", 0))
+
+
+class MappedFile:
+    """A whole file mapped read-only; takes no ownership of the descriptor, which may be closed afterwards."""
+
+    def __init__(self, descriptor: int, name: str) -> None:
+        """Map the file, its pages at once (not one fault each during the first prediction). Raises
+        FileMissing.
+        """
+        self.size = os.fstat(descriptor).st_size
+        self._map: mmap.mmap | None = None
+        if self.size == 0:  # cannot be mapped; views of no elements are all there can be
+            return
+        try:
+            self._map = mmap.mmap(descriptor, self.size, flags=mmap.MAP_SHARED | _POPULATE, prot=mmap.PROT_READ)
+        except (OSError, ValueError) as error:
+            raise FileMissing(f"{name} cannot be mapped: {error}") from None
+
+    @property
+    def bytes(self) -> memoryview:
+        """The whole file, read-only."""
+        return memoryview(self._map) if self._map is not None else memoryview(b"")
+
+    def view(self, offset: int, dtype: str, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+        """Give the array at `offset` bytes, without a copy; the caller keeps this object alive as long as the
+        array.
+
+        The array calls itself writeable because DLPack producers refuse to export what is not; the pages are
+        not.
+        """
+        import numpy as np
+
+        count = int(np.prod(shape, dtype=np.int64))
+        nbytes = count * np.dtype(dtype).itemsize
+        if nbytes == 0 or self._map is None:
+            return aligned_empty(shape, dtype)
+        if (
+            offset < 0 or offset + nbytes > self.size
+        ):  # the manifest's check comes first; this one guards the address arithmetic
+            raise FileMissing(f"bytes {offset} to {offset + nbytes} are not in a file of {self.size}")
+        address = int(np.frombuffer(self._map, np.uint8).ctypes.data) + offset
+        buffer = (ctypes.c_uint8 * nbytes).from_address(address)
+        array: np.ndarray[Any, Any] = np.frombuffer(memoryview(buffer), dtype=np.dtype(dtype)).reshape(shape)
+        return array

@@ -1,0 +1,67 @@
+"""A small real artifact for tests, compiled once a session in a process of its own.
+
+    artifact = copy_tiny(tmp_path)           # a folder that a test may spoil
+    reseal(artifact, lambda manifest: dataclasses.replace(manifest, ...))
+
+The compiler's TVM and the runtime's must not meet in one process, hence the subprocess.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from ovenbird_runtime.manifest import (
+    Manifest,
+    Target,
+    decode_manifest,
+    decode_target,
+    file_record,
+    seal,
+    target_bytes,
+)
+
+_SCRIPT = Path(__file__).with_name("compile_tiny.py")
+
+
+@functools.cache
+def tiny_artifact() -> Path:
+    """Compile the tiny network once; give its folder, which nobody may change."""
+    folder = Path(tempfile.mkdtemp(prefix="ovenbird-tiny-")) / "tiny"
+    packages = os.pathsep.join(path for path in sys.path if path)
+    result = subprocess.run(
+        [sys.executable, str(_SCRIPT), str(folder)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": packages},
+        check=False,
+    )
+    if result.returncode != 0:
+        raise RuntimeError(f"the tiny network could not be compiled:\n{result.stderr}")
+    return folder
+
+
+def copy_tiny(folder: Path) -> Path:
+    """Copy the tiny artifact into `folder`; give the copy."""
+    return Path(shutil.copytree(tiny_artifact(), folder / "artifact"))
+
+
+def reseal(artifact: Path, change: Callable[[Manifest], Manifest] = lambda manifest: manifest) -> None:
+    """Write the manifest again after `change`, every file's size and digest as it is now."""
+    manifest = decode_manifest((artifact / "manifest.json").read_bytes())
+    files = {name: file_record(artifact / name) for name in manifest.files if (artifact / name).is_file()}
+    (artifact / "manifest.json").write_bytes(seal(change(dataclasses.replace(manifest, files=files))))
+
+
+def retarget(artifact: Path, change: Callable[[Target], Target]) -> None:
+    """Write the variant's target.json again after `change`, and seal the manifest over it."""
+    path = artifact / "targets" / "tiny" / "target.json"
+    path.write_bytes(target_bytes(change(decode_target(path.read_bytes()))))
+    reseal(artifact)
