@@ -1,0 +1,123 @@
+"""From Relax modules, one a batch size, to a library: lowered, scheduled, tuned records applied, compiled.
+
+    built = build_module({1: one, 8: eight}, load_target("host"))
+    built.export(Path("model.so"))
+    built.tensors                    # the packed weights, in a file of their own beside the library
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tvm
+from tvm import relax, tirx
+
+from ovenbird.graph.constants import ConstantTable, externalize_constants
+from ovenbird.graph.pipeline import entry_name, lower_networks
+from ovenbird.layers import LayerRecord, describe_layers
+from ovenbird.linking import link_library
+from ovenbird.schedules import schedule_function
+from ovenbird.schedules.machine import Machine
+from ovenbird.targets import TargetSpec
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One compiled batch size: its function in the library and the tensors that follow the inputs."""
+
+    batch: int
+    function: str
+    weights: list[int]
+
+
+@dataclass
+class BuiltModule:
+    """Compiled code, its entries and the tensors they take."""
+
+    executable: Any
+    target: TargetSpec
+    entries: list[Entry]
+    tensors: list[np.ndarray[Any, Any]]
+    layers: list[LayerRecord] = field(default_factory=list)
+
+    def export(self, path: Path, linker: tuple[str, ...] | None = None) -> None:
+        """Links the library into `path`; the same code gives the same bytes. Raises BuildFailed, OutputError."""
+        link_library(self.executable, path, linker or self.target.linker)
+
+
+def machine_of(target: TargetSpec) -> Machine:
+    """What the schedules need to know of a CPU target."""
+    return Machine(
+        lanes=max(target.vector_bits // 32, 1),
+        registers=target.registers,
+        l1_bytes=target.l1d_bytes,
+        l2_bytes=target.l2_bytes,
+        cores=target.cores,
+    )
+
+
+def build_module(
+    modules: dict[int, tvm.IRModule],
+    target: TargetSpec,
+    records: Any = None,
+    progress: Progress | None = None,
+    dump: Path | None = None,
+) -> BuiltModule:
+    """Compiles one Relax module a batch size into one library.
+
+    `modules`: batch size -> module whose function `main` takes the network's inputs and holds its weights as constants.
+    `records`: a tuning log (`ovenbird.tuning_log.TuningLog`) or None for the default schedules.
+    `dump`: a folder that receives what the compiler saw (`lowered.relax`, `scheduled.tir`, `model.ll`, `model.asm`).
+    """
+    report = progress or (lambda step, done, total: None)
+    machine = machine_of(target)
+    report("lower", 0, 3)
+    lowered = lower_networks(modules, machine)
+    layers = describe_layers(lowered)
+    table = ConstantTable()
+    lowered, order = externalize_constants(lowered, table)
+    report("schedule", 1, 3)
+    scheduled = schedule_module(lowered, target, records, layers)
+    report("generate code", 2, 3)
+    tvm_target = target.tvm_target()
+    executable = relax.build(scheduled, tvm_target)
+    report("generate code", 3, 3)
+    if dump is not None:
+        dump_code(dump, lowered, scheduled, executable)
+    entries = [Entry(batch, entry_name(batch), order[entry_name(batch)]) for batch in modules]
+    return BuiltModule(executable, target, entries, table.arrays, list(layers.values()))
+
+
+def schedule_module(
+    lowered: tvm.IRModule, target: TargetSpec, records: Any, layers: dict[str, LayerRecord]
+) -> tvm.IRModule:
+    """Schedules every function: by its tuning record where one matches, by the default otherwise."""
+    machine = machine_of(target)
+    functions: dict[Any, Any] = {}
+    for name, function in lowered.functions_items():
+        if isinstance(function, tirx.PrimFunc):
+            tuned = records.find(function) if records is not None else None
+            if tuned is not None and name.name_hint in layers:
+                layers[name.name_hint].source = "tuned"
+            function = (tuned or schedule_function(function, machine)).with_attr("global_symbol", name.name_hint)
+        functions[name] = function
+    return tvm.IRModule(functions, attrs=lowered.attrs)
+
+
+def dump_code(folder: Path, lowered: tvm.IRModule, scheduled: tvm.IRModule, executable: Any) -> None:
+    """Writes the code at each level as text."""
+    folder.mkdir(parents=True, exist_ok=True)
+    relax_functions = {n: f for n, f in lowered.functions_items() if isinstance(f, relax.Function)}
+    kernels = {n: f for n, f in scheduled.functions_items() if isinstance(f, tirx.PrimFunc)}
+    (folder / "lowered.relax").write_text(tvm.IRModule(relax_functions).script(show_meta=False))
+    (folder / "scheduled.tir").write_text(tvm.IRModule(kernels).script(show_meta=False))
+    for module in executable.mod.imports:
+        if module.kind == "llvm":
+            (folder / "model.ll").write_text(module.inspect_source("ll"))
+            (folder / "model.asm").write_text(module.inspect_source("asm"))

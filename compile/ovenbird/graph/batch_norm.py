@@ -1,0 +1,31 @@
+"""Folds inference batch norms into constants: into the convolution before, or into one multiply and one add.
+
+y = (x - mean) / sqrt(variance + epsilon) * gamma + beta  (Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167)
+is x * scale + shift with constant scale and shift; behind a convolution without other users the scale goes into its
+weights. Computed in float64, stored in the network's dtype.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import tvm
+from tvm import relax
+
+
+def scale_and_shift(call: relax.Call) -> tuple[np.ndarray, np.ndarray] | None:
+    """The (scale, shift) of a `relax.nn.batch_norm` call with constant parameters, each [C]; None otherwise."""
+    parameters = call.args[1:5]
+    if not all(isinstance(p, tvm.ir.GenericConst) for p in parameters):
+        return None
+    gamma, beta, mean, variance = (p.value.numpy().astype(np.float64) for p in parameters)
+    if not int(call.attrs.scale):
+        gamma = np.ones_like(gamma)
+    if not int(call.attrs.center):
+        beta = np.zeros_like(beta)
+    scale = gamma / np.sqrt(variance + float(call.attrs.epsilon))
+    return scale, beta - mean * scale
+
+
+def scaled_weight(weight: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """An OIHW weight with each output channel multiplied by its scale."""
+    return (weight.astype(np.float64) * scale[:, None, None, None]).astype(weight.dtype)

@@ -1,0 +1,104 @@
+"""Lowering of convolutions: batch norm folded, weights packed, the algorithm chosen by shape."""
+
+from __future__ import annotations
+
+import numpy as np
+from tvm import relax
+
+from ovenbird.graph.batch_norm import scale_and_shift, scaled_weight
+from ovenbird.graph.lowering import Lowered, Lowering, handles, static_shape
+from ovenbird.graph.values import Value
+from ovenbird.operators import conv2d, layout
+from ovenbird.operators.conv2d import Window
+
+
+@handles("relax.nn.conv2d")
+def lower_conv2d(lowering: Lowering, call: relax.Call) -> Lowered | None:
+    """A 2-d convolution with constant weights, and the batch norm behind it."""
+    data, weight = (lowering.value(arg) for arg in call.args)
+    attrs = call.attrs
+    supported = attrs.data_layout == "NCHW" and attrs.kernel_layout == "OIHW" and data.is_image
+    if not supported or weight.constant is None:
+        return None
+    kernel = weight.constant
+    shift = None
+    reader = lowering.sole_reader.get(lowering.current)
+    if reader is not None and getattr(reader.op, "name", "") == "relax.nn.batch_norm":
+        folded = scale_and_shift(reader)
+        if folded is not None:
+            scale, shift = folded
+            kernel = scaled_weight(kernel, scale)
+    window = Window(
+        kernel=(kernel.shape[2], kernel.shape[3]),
+        stride=tuple(int(s) for s in attrs.strides),
+        padding=tuple(int(p) for p in attrs.padding),
+        dilation=tuple(int(d) for d in attrs.dilation),
+    )
+    result = emit_convolution(lowering, data, kernel, window, int(attrs.groups))
+    if shift is not None:
+        bias = Value((1, shift.size, 1, 1), data.dtype, constant=shift.astype(data.dtype).reshape(1, -1, 1, 1))
+        added = relax.op.add(result.blocked, lowering.values.blocked(bias))
+        result.blocked = lowering.builder.emit(added)
+        lowering.folded_norms.add(reader)
+    return result
+
+
+def emit_convolution(
+    lowering: Lowering, data: Value, kernel: np.ndarray, window: Window, groups: int
+) -> Value:
+    """Emits the convolution of `data` with an OIHW kernel in the form that suits its shape."""
+    batch, channels, height, width = data.shape
+    outputs, block = kernel.shape[0], lowering.block
+    shape = (batch, outputs, *window.output(height, width))
+    if groups == channels == outputs and groups > 1:
+        weight = layout.pack_depthwise_weight(kernel, block)
+        tensors = (lowering.values.blocked(data), relax.const(weight))
+        blocked = lowering.emit_te("depthwise_conv2d", conv2d.depthwise_conv2d, *tensors, window=window)
+        return Value(shape, data.dtype, blocked=blocked)
+    if groups == 1 and channels <= 4 and data.blocked is None:
+        weight = layout.pack_conv_weight_output_only(kernel, block)
+        tensors = (lowering.values.plain(data), relax.const(weight))
+        blocked = lowering.emit_te("conv2d", conv2d.conv2d_from_plain, *tensors, window=window)
+        return Value(shape, data.dtype, blocked=blocked)
+    kernel, groups = merge_groups(kernel, groups, block)
+    weight = layout.pack_conv_weight(kernel, block)
+    tensors = (lowering.values.blocked(data), relax.const(weight))
+    blocked = lowering.emit_te("conv2d", conv2d.conv2d, *tensors, window=window, groups=groups)
+    return Value(shape, data.dtype, blocked=blocked)
+
+
+def merge_groups(kernel: np.ndarray, groups: int, block: int) -> tuple[np.ndarray, int]:
+    """Joins neighbouring groups, with zeros between them, until each fills whole blocks of channels."""
+    if groups == 1:
+        return kernel, 1
+    outputs, group_in = kernel.shape[:2]
+    group_out = outputs // groups
+    for merged in range(1, groups + 1):
+        fills = merged * group_in % block == 0 and merged * group_out % block == 0
+        if groups % merged == 0 and (fills or merged == groups):
+            break
+    wide = np.zeros((outputs, merged * group_in, *kernel.shape[2:]), kernel.dtype)
+    for group in range(groups):
+        start = group % merged * group_in
+        rows = slice(group * group_out, (group + 1) * group_out)
+        wide[rows, start : start + group_in] = kernel[rows]
+    return wide, groups // merged
+
+
+@handles("relax.nn.batch_norm")
+def lower_batch_norm(lowering: Lowering, call: relax.Call) -> Lowered | None:
+    """A batch norm: gone if it was folded into the convolution before it, else one multiply and one add."""
+    data = lowering.value(call.args[0])
+    if call in lowering.folded_norms:
+        return (data,)
+    folded = scale_and_shift(call)
+    if folded is None or int(call.attrs.axis) != 1 or not data.is_image:
+        return None
+    scale, shift = (
+        Value((1, term.size, 1, 1), data.dtype, constant=term.astype(data.dtype).reshape(1, -1, 1, 1))
+        for term in folded
+    )
+    values, emit = lowering.values, lowering.builder.emit
+    scaled = emit(relax.op.multiply(values.blocked(data), values.blocked(scale)))
+    shifted = emit(relax.op.add(scaled, values.blocked(shift)))
+    return (Value(static_shape(call.args[0]) or data.shape, data.dtype, blocked=shifted),)

@@ -1,0 +1,51 @@
+"""The passes around the lowering: constants folded before it, operators fused behind it.
+
+Example: `lower_networks({1: module, 8: module8}, machine)` gives one module with `main_b1` and `main_b8`.
+"""
+
+from __future__ import annotations
+
+import tvm
+from tvm import IRModule, relax
+
+from ovenbird.graph import convolution, dense, image_ops  # noqa: F401 - they register their handlers
+from ovenbird.graph.lowering import Lowering
+from ovenbird.schedules.machine import Machine
+
+
+def entry_name(batch: int) -> str:
+    """The name of the function compiled for `batch` images."""
+    return f"main_b{batch}"
+
+
+def lower_networks(networks: dict[int, IRModule], machine: Machine) -> IRModule:
+    """One module of fused, unscheduled functions; equal functions of several batch sizes are shared."""
+    builder = relax.BlockBuilder()
+    for batch, network in networks.items():
+        function = prepare(network)["main"]
+        Lowering(builder, function, machine).run(entry_name(batch))
+    return fuse(builder.get())
+
+
+def prepare(network: IRModule) -> IRModule:
+    """The network as one dataflow block with its constant parts computed."""
+    passes = [
+        relax.transform.ConvertToDataflow(),
+        relax.transform.CanonicalizeBindings(),
+        relax.transform.FoldConstant(),
+        relax.transform.DeadCodeElimination(),
+    ]
+    return tvm.transform.Sequential(passes)(network)
+
+
+def fuse(module: IRModule) -> IRModule:
+    """Remaining operators made tensor expressions, elementwise epilogues fused into what they follow."""
+    passes = [
+        relax.transform.DecomposeOpsForInference(),
+        relax.transform.LegalizeOps(),
+        relax.transform.AnnotateTIROpPattern(),
+        relax.transform.FuseOps(fuse_opt_level=2),
+        relax.transform.FuseTIR(),
+        relax.transform.DeadCodeElimination(),
+    ]
+    return tvm.transform.Sequential(passes)(module)

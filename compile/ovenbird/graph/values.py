@@ -1,0 +1,67 @@
+"""Values of the network while it is lowered: each may exist plain (NCHW), blocked (NCHW{b}c), or both.
+
+Example: a convolution asks for `values.blocked(x)`; a reshape behind it asks for `values.plain(x)`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from tvm import relax
+
+from ovenbird.operators import layout
+
+
+@dataclass
+class Value:
+    """One tensor of the network. `shape` is the plain shape; `pack` fills whichever form is missing."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    plain: relax.Expr | None = None
+    blocked: relax.Expr | None = None
+    constant: np.ndarray | None = None
+
+    @property
+    def is_image(self) -> bool:
+        """True for a [N, C, H, W] float tensor, the only kind that is ever blocked."""
+        return len(self.shape) == 4 and self.dtype == "float32"
+
+
+class Values:
+    """Makes the missing form of a value, once."""
+
+    def __init__(self, builder: relax.BlockBuilder, block: int) -> None:
+        self.builder = builder
+        self.block = block
+
+    def plain(self, value: Value) -> relax.Expr:
+        """The value as the network wrote it."""
+        if value.plain is None:
+            assert value.blocked is not None
+            _, channels, height, width = value.shape
+            if height == width == 1 and channels % self.block == 0:
+                value.plain = self.builder.emit(relax.op.reshape(value.blocked, value.shape))
+            else:
+                value.plain = self.builder.emit_te(
+                    layout.unpack, value.blocked, channels, primfunc_name_hint="unpack"
+                )
+        return value.plain
+
+    def blocked(self, value: Value) -> relax.Expr:
+        """The value as [N, ceil(C/b), H, W, b]."""
+        if value.blocked is None:
+            if value.constant is not None:
+                value.blocked = relax.const(layout.pack_channels(value.constant, self.block), value.dtype)
+                return value.blocked
+            assert value.plain is not None
+            batch, channels, height, width = value.shape
+            if height == width == 1 and channels % self.block == 0:
+                shape = (batch, channels // self.block, 1, 1, self.block)
+                value.blocked = self.builder.emit(relax.op.reshape(value.plain, shape))
+            else:
+                value.blocked = self.builder.emit_te(
+                    layout.pack, value.plain, self.block, primfunc_name_hint="pack"
+                )
+        return value.blocked

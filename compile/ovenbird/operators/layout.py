@@ -1,0 +1,97 @@
+"""Blocked layouts: NCHW activations as NCHW{b}c, OIHW weights as OIHW{b}i{b}o.
+
+A block holds `b` neighbouring channels side by side (b = the target's float lanes), so that one vector load
+takes the same pixel of `b` channels. Channels that do not fill the last block are padded with zeros.
+
+Example: 24 channels with b = 16 become 2 blocks; the last 8 lanes of the second block are padding.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from tvm import te, tirx
+
+
+def blocks(channels: int, block: int) -> int:
+    """Number of blocks of `block` channels that hold `channels` channels."""
+    return -(-channels // block)
+
+
+def extents(tensor: te.Tensor) -> tuple[int, ...]:
+    """The static shape of `tensor` as Python integers."""
+    return tuple(int(extent) for extent in tensor.shape)
+
+
+def pack(data: te.Tensor, block: int) -> te.Tensor:
+    """[N, C, H, W] -> [N, ceil(C/b), H, W, b]; lanes past C are zero."""
+    batch, channels, height, width = extents(data)
+    count = blocks(channels, block)
+
+    def body(n, c, h, w, v):  # type: ignore[no-untyped-def]
+        if channels % block == 0:
+            return data[n, c * block + v, h, w]
+        zero = tirx.const(0, data.dtype)
+        return tirx.if_then_else(c * block + v < channels, data[n, c * block + v, h, w], zero)
+
+    return te.compute((batch, count, height, width, block), body, name="pack")
+
+
+def unpack(data: te.Tensor, channels: int) -> te.Tensor:
+    """[N, C/b, H, W, b] -> [N, C, H, W]; the padding lanes are dropped."""
+    batch, _, height, width, block = extents(data)
+    return te.compute(
+        (batch, channels, height, width),
+        lambda n, c, h, w: data[n, c // block, h, w, c % block],
+        name="unpack",
+    )
+
+
+def pad_axis(array: np.ndarray, axis: int, size: int) -> np.ndarray:
+    """Pads `array` with zeros at the end of `axis` up to `size`."""
+    missing = size - array.shape[axis]
+    if missing == 0:
+        return array
+    widths = [(0, 0)] * array.ndim
+    widths[axis] = (0, missing)
+    return np.pad(array, widths)
+
+
+def pack_channels(array: np.ndarray, block: int) -> np.ndarray:
+    """[N, C, H, W] constant -> [N, C/b, H, W, b]."""
+    batch, channels, height, width = array.shape
+    count = blocks(channels, block)
+    padded = pad_axis(array, 1, count * block).reshape(batch, count, block, height, width)
+    return np.ascontiguousarray(padded.transpose(0, 1, 3, 4, 2))
+
+
+def pack_conv_weight(weight: np.ndarray, block: int) -> np.ndarray:
+    """OIHW -> [O/b, I/b, KH, KW, b_in, b_out]."""
+    outputs, inputs, height, width = weight.shape
+    out_blocks, in_blocks = blocks(outputs, block), blocks(inputs, block)
+    padded = pad_axis(pad_axis(weight, 0, out_blocks * block), 1, in_blocks * block)
+    split = padded.reshape(out_blocks, block, in_blocks, block, height, width)
+    return np.ascontiguousarray(split.transpose(0, 2, 4, 5, 3, 1))
+
+
+def pack_conv_weight_output_only(weight: np.ndarray, block: int) -> np.ndarray:
+    """OIHW -> [O/b, I, KH, KW, b_out], for convolutions that read a plain NCHW input of few channels."""
+    outputs, inputs, height, width = weight.shape
+    out_blocks = blocks(outputs, block)
+    split = pad_axis(weight, 0, out_blocks * block).reshape(out_blocks, block, inputs, height, width)
+    return np.ascontiguousarray(split.transpose(0, 2, 3, 4, 1))
+
+
+def pack_depthwise_weight(weight: np.ndarray, block: int) -> np.ndarray:
+    """[C, 1, KH, KW] -> [C/b, KH, KW, b]."""
+    channels, _, height, width = weight.shape
+    count = blocks(channels, block)
+    split = pad_axis(weight, 0, count * block).reshape(count, block, height, width)
+    return np.ascontiguousarray(split.transpose(0, 2, 3, 1))
+
+
+def pack_matmul_weight(weight: np.ndarray, block: int) -> np.ndarray:
+    """[K, N] -> [N/b, K, b]."""
+    depth, columns = weight.shape
+    count = blocks(columns, block)
+    split = pad_axis(weight, 1, count * block).reshape(depth, count, block)
+    return np.ascontiguousarray(split.transpose(1, 0, 2))

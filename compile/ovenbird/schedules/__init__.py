@@ -1,0 +1,40 @@
+"""CPU schedules: one function a shape of work, chosen by the anchor block's annotation.
+
+Example: `schedule_function(func, machine)` gives the scheduled PrimFunc.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tvm import tirx
+from tvm.s_tir import Schedule
+
+from ovenbird.schedules.blocks import anchor_kind
+from ovenbird.schedules.choices import Choices, Defaults
+from ovenbird.schedules.machine import Machine
+from ovenbird.schedules.register_tile import schedule_register_tile
+from ovenbird.schedules.streaming import schedule_depthwise, schedule_generic, schedule_lanes
+
+Rule = Callable[[Schedule, Machine, Choices], None]
+
+RULES: dict[str | None, Rule] = {
+    "tile": schedule_register_tile,
+    "depthwise": schedule_depthwise,
+    "lanes": schedule_lanes,
+    None: schedule_generic,
+}
+
+
+def apply_schedule(sch: Schedule, machine: Machine, choices: Choices) -> None:
+    """Schedules the function in `sch` by the rule of its anchor."""
+    RULES[anchor_kind(sch)](sch, machine, choices)
+
+
+def schedule_function(
+    function: tirx.PrimFunc, machine: Machine, choices: Choices | None = None
+) -> tirx.PrimFunc:
+    """The scheduled function, its attributes kept."""
+    sch = Schedule(function)
+    apply_schedule(sch, machine, choices or Defaults())
+    return sch.mod["main"].with_attrs(function.attrs) if function.attrs else sch.mod["main"]

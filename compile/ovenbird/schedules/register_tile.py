@@ -1,0 +1,190 @@
+"""The workhorse: a reduction computed as register tiles of `vectors` x `positions` accumulators.
+
+Convolutions (direct, 1x1, from a plain image) and matrix products are all this shape: every output vector of b lanes
+is a sum of (scalar of the data, broadcast) x (vector of the packed weights). The tile keeps vectors x positions
+accumulators in registers over the whole reduction. The loop over the tile's vectors is innermost, so each broadcast
+scalar is used at once for all vectors and never waits in a register: with it outermost, LLVM spills.
+
+Loops: parallel(n, output chunk, position tile) -> output tile in the chunk -> reduction -> positions -> vectors -> lanes.
+An output chunk is as many output tiles as have their weights fit in half of L2, so weights and data are both reused.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from tvm.s_tir import Schedule
+from tvm.s_tir.schedule import LoopRV, SBlockRV
+
+from ovenbird.schedules.blocks import divisors, extent, find_stages, fuse_all
+from ovenbird.schedules.choices import Choices
+from ovenbird.schedules.machine import Machine
+
+#: A fused multiply-add takes 4 cycles and two start per cycle: fewer chains than this leave the unit idle.
+CHAINS = 8
+
+
+class Tile(NamedTuple):
+    """Accumulators: `vectors` blocks of outputs by `positions` output positions."""
+
+    vectors: int
+    positions: int
+
+
+def fits(tile: Tile, machine: Machine) -> bool:
+    """True if accumulators, one vector of weights each and one broadcast fit in the registers."""
+    return tile.vectors * tile.positions + tile.vectors + 1 <= machine.registers
+
+
+def cost(tile: Tile, out_blocks: int, positions: int) -> float:
+    """Estimated cycles for all outputs, per step of the reduction.
+
+    Two multiply-adds and two loads start per cycle (Zen 4/5, Intel since Haswell, Neoverse alike); a tile that does not
+    divide the extents computes outputs that nobody wants.
+    """
+    multiply = tile.vectors * tile.positions / 2
+    loads = (tile.vectors + tile.positions) / 2
+    chain = CHAINS / 2
+    step = max(multiply, loads * 1.05, chain) + 0.5
+    return step * -(-out_blocks // tile.vectors) * -(-positions // tile.positions)
+
+
+def choose_tile(out_blocks: int, positions: int, machine: Machine) -> Tile:
+    """The tile of least estimated cost that divides both extents, or a ragged one where that costs less."""
+    best: tuple[float, Tile] | None = None
+    for vectors in range(1, min(out_blocks, 8) + 1):
+        if out_blocks % vectors:
+            continue
+        for count in range(1, min(positions, machine.registers) + 1):
+            tile = Tile(vectors, count)
+            if not fits(tile, machine):
+                continue
+            # A ragged last tile branches: count it as three tiles' worth of overhead in one.
+            ragged = 1.0 if positions % count == 0 else 1.08
+            candidate = (cost(tile, out_blocks, positions) * ragged, tile)
+            if best is None or candidate[0] < best[0]:
+                best = candidate
+    assert best is not None  # vectors = positions = 1 always fits
+    return best[1]
+
+
+def schedule_register_tile(sch: Schedule, machine: Machine, choices: Choices) -> None:
+    """Schedules a function whose anchor is annotated "tile" and whose epilogue is elementwise."""
+    stages = find_stages(sch)
+    for block in stages.before:
+        schedule_copy(sch, block, machine)
+    anchor, output = stages.anchor, stages.output
+    if sch.get(anchor).name_hint == sch.get(output).name_hint:
+        output = sch.cache_write(anchor, 0, "local")
+    spatial, reduction = split_axes(sch, anchor)
+    out_axis = 0 if len(spatial) == 3 else 1
+    out_blocks, positions = extent(sch, spatial[out_axis]), extent(sch, spatial[-2])
+    tile = choose_tile(out_blocks, positions, machine)
+    chunk = default_chunk(sch, spatial, reduction, out_axis, tile, machine)
+
+    axes = output_axes(sch, output, extent(sch, spatial[-1]), len(spatial))
+    out_factors = choices.tiles(sch, axes.blocks, [chunk, tile.vectors * axes.parts], innermost=8)
+    position_factors = choices.tiles(sch, axes.positions, [tile.positions], innermost=machine.registers - 3)
+    chunks, out_tile, vectors = sch.split(axes.blocks, out_factors)
+    tiles, in_tile = sch.split(axes.positions, position_factors)
+    sch.reorder(*axes.batch, chunks, *axes.rows, tiles, out_tile, in_tile, vectors, axes.lanes)
+    sch.parallel(fuse_all(sch, [*axes.batch, chunks, *axes.rows, tiles]))
+    sch.compute_at(anchor, out_tile, preserve_unit_loops=True)
+    accumulate_in_registers(sch, anchor, len(spatial), len(reduction), out_axis)
+    unroll_vectorized(sch, in_tile, vectors, axes.lanes)
+
+
+def split_axes(sch: Schedule, block: SBlockRV) -> tuple[list[LoopRV], list[LoopRV]]:
+    """The block's loops, spatial and reduction."""
+    loops = sch.get_loops(block)
+    kinds = [int(var.iter_type) for var in sch.get(block).iter_vars]
+    spatial = [loop for loop, kind in zip(loops, kinds, strict=True) if kind == 0]
+    return spatial, loops[len(spatial) :]
+
+
+def default_chunk(
+    sch: Schedule,
+    spatial: list[LoopRV],
+    reduction: list[LoopRV],
+    out_axis: int,
+    tile: Tile,
+    machine: Machine,
+) -> int:
+    """Output tiles a chunk: the most whose weights fit in half of L2 while every core still has work."""
+    extents = [extent(sch, loop) for loop in spatial]
+    weight_bytes = 4 * extents[-1] * tile.vectors
+    for loop in reduction:
+        weight_bytes *= extent(sch, loop)
+    position_tiles = -(-extents[-2] // tile.positions)
+    for axis, loop_extent in enumerate(extents[:-2]):
+        position_tiles *= 1 if axis == out_axis else loop_extent
+    out_tiles = extents[out_axis] // tile.vectors
+    best = 1
+    for tiles in divisors(out_tiles, out_tiles):
+        enough_work = (out_tiles // tiles) * position_tiles >= 8 * machine.cores
+        if tiles * weight_bytes <= machine.l2_bytes // 2 and enough_work:
+            best = tiles
+    return best
+
+
+class OutputAxes(NamedTuple):
+    """The output block's loops by the part they play in the tile; `parts` output loops make one block of lanes."""
+
+    batch: list[LoopRV]
+    blocks: LoopRV
+    rows: list[LoopRV]
+    positions: LoopRV
+    lanes: LoopRV
+    parts: int
+
+
+def output_axes(sch: Schedule, output: SBlockRV, lanes: int, rank: int) -> OutputAxes:
+    """Finds the tile's axes in the output block.
+
+    The output is [N, O/b, H, W, b] (or with H and W as one axis) behind a convolution, [..., M, N] behind a matrix
+    product. There the columns need not fill whole blocks: they are stored by the widest vector that divides them.
+    """
+    loops = sch.get_loops(output)
+    if rank == 3:
+        *rows, columns = loops
+        width = math.gcd(extent(sch, columns), lanes)
+        blocks, lane = sch.split(columns, [None, width])
+        return OutputAxes([], blocks, [], fuse_all(sch, rows), lane, lanes // width)
+    if rank == 4:
+        positions = fuse_all(sch, loops[2:-1])
+        return OutputAxes([loops[0]], loops[1], [], positions, loops[-1], 1)
+    return OutputAxes([loops[0]], loops[1], [loops[2]], loops[3], loops[4], 1)
+
+
+def accumulate_in_registers(
+    sch: Schedule, anchor: SBlockRV, spatial: int, reduction: int, out_axis: int
+) -> None:
+    """Puts the reduction outside the tile, unrolls the tile and keeps its accumulators in registers."""
+    sch.set_scope(anchor, 0, "local")
+    loops = sch.get_loops(anchor)[-(spatial + reduction) :]
+    tile, reduce_loops = loops[:spatial], loops[spatial:]
+    vectors, lane = tile[out_axis], tile[-1]
+    others = [loop for i, loop in enumerate(tile[:-1]) if i != out_axis]
+    sch.reorder(*reduce_loops, *others, vectors, lane)
+    unroll_vectorized(sch, *others, vectors, lane)
+    init = sch.decompose_reduction(anchor, reduce_loops[0])
+    unroll_vectorized(sch, *sch.get_loops(init)[-spatial:])
+
+
+def unroll_vectorized(sch: Schedule, *loops: LoopRV) -> None:
+    """Unrolls all loops but the last, which is vectorized."""
+    for loop in loops[:-1]:
+        sch.unroll(loop)
+    sch.vectorize(loops[-1])
+
+
+def schedule_copy(sch: Schedule, block: SBlockRV, machine: Machine) -> None:
+    """A stage of its own before the anchor (padding, packing): parallel over the outer axes, vectors inside."""
+    loops = sch.get_loops(block)
+    outer, inner = loops[:-1], loops[-1]
+    keep = 1 if len(loops) > 3 else 0
+    sch.parallel(fuse_all(sch, outer[: len(outer) - keep]))
+    width = extent(sch, inner)
+    if width == machine.lanes:
+        sch.vectorize(inner)
