@@ -1,0 +1,5 @@
+"""`python -m ovenbird` is `ovenbird`."""
+
+from ovenbird.cli import main
+
+main()

@@ -1,0 +1,62 @@
+"""How an artifact is told on a terminal; `inspect` and `compile` share it.
+
+    click.echo(describe(manifest, {"host": target}))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ovenbird_runtime.manifest import Manifest, Target, TensorSpec
+
+
+def random_warning(manifest: Manifest) -> str:
+    """Give the line that every output of a network with random weights begins with; nothing for a trained one."""
+    if not manifest.model.weights.random:
+        return ""
+    return f"RANDOM WEIGHTS (seed {manifest.model.weights.seed}): {manifest.model.name} knows nothing, its answers mean nothing"
+
+
+def tensor_line(spec: TensorSpec) -> str:
+    """Give `image float32 [N, 3, 224, 224] NCHW`."""
+    return f"{spec.name} {spec.dtype} [{', '.join(map(str, spec.shape))}] {spec.layout}".rstrip()
+
+
+def describe(manifest: Manifest, targets: Mapping[str, Target]) -> str:
+    """Give an artifact's description, several lines."""
+    return "\n".join(_lines(manifest, targets))
+
+
+def _lines(manifest: Manifest, targets: Mapping[str, Target]) -> Iterator[str]:
+    warning = random_warning(manifest)
+    if warning:
+        yield warning
+    model, parity = manifest.model, manifest.parity
+    yield f"model      {model.name}, version {model.version}, source {model.source_digest[:12]}"
+    yield f"weights    {model.weights.origin}: {model.weights.detail}"
+    yield f"licence    {model.licence}"
+    for spec in manifest.inputs:
+        yield f"input      {tensor_line(spec)}"
+    posts = {post.output: post.kind for post in manifest.postprocess}
+    for spec in manifest.outputs:
+        yield f"output     {tensor_line(spec)} ({posts.get(spec.name, 'raw')})"
+    for name in manifest.preprocess.pipelines:
+        yield f"preprocess {name}{' (default)' if name == manifest.preprocess.default else ''}"
+    if parity is None:
+        yield "parity     not verified: no target of it runs on the machine that compiled it"
+    else:
+        errors = ", ".join(f"{name} {error:.1e}" for name, error in parity.max_abs_error.items())
+        top1 = "" if parity.top1_agreement is None else f", top-1 agreement {parity.top1_agreement:.0%}"
+        yield f"parity     max error {errors}, tolerance {parity.tolerance:g}{top1}"
+        yield f"           on {parity.images} photographs and {parity.random_inputs} random inputs"
+    for name, target in targets.items():
+        batches = ", ".join(str(entry.batch) for entry in target.entries)
+        megabytes = sum(tensor.nbytes for tensor in target.tensors) / 1e6
+        yield f"target     {name}: {target.triple}, glibc {target.glibc}, {target.vector_bits}-bit vectors"
+        yield f"           batch sizes {batches}; {len(target.tensors)} tensors, {megabytes:.1f} MB"
+        yield f"           needs {' '.join(target.cpu_features) or 'nothing beyond its architecture'}"
+        told = manifest.tuning.get(name)
+        if isinstance(told, dict):
+            yield f"           {told.get('tuned', 0)} layers tuned, {told.get('default', 0)} by default schedules"
+    total = sum(record.size for record in manifest.files.values())
+    yield f"files      {len(manifest.files)}, {total / 1e6:.1f} MB"

@@ -1,0 +1,91 @@
+"""The group of commands: finds command files, and turns every error into one line and an exit code.
+
+error: UnknownModel: unknown model 'resnet51'; did you mean resnet50? ...
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from ovenbird_runtime.errors import OvenbirdError, one_line
+
+WORK_FAILED = 1
+WRONG_USAGE = 2
+
+
+class CommandFolder(click.Group):
+    """A click group whose commands are the files of `ovenbird/cli/` that do not begin with an underscore."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give the commands' names, sorted."""
+        package = importlib.import_module("ovenbird.cli")
+        found = {module.name for module in pkgutil.iter_modules(package.__path__)}
+        return sorted(name.replace("_", "-") for name in found if not name.startswith("_"))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the one command asked for."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command: click.Command = importlib.import_module(f"ovenbird.cli.{cmd_name.replace('-', '_')}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, and say which is meant by one that there is not."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            from ovenbird.errors import suggest
+
+            known = self.list_commands(ctx)
+            hint = suggest(args[0], known) or f" Known are {', '.join(known)}."
+            ctx.fail(f"no command {args[0]!r}{hint}")
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run a command line; in standalone mode this ends the process with 0, 1 or 2."""
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
+        given = list(sys.argv[1:] if args is None else args)
+        try:
+            # `standalone_mode=False`: click would turn an exit into its own message and code
+            code = super().main(given, prog_name or "ovenbird", complete_var, False, windows_expand_args, **extra)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except (KeyboardInterrupt, click.Abort):
+            print("error: interrupted; nothing was left behind", file=sys.stderr)
+            sys.exit(WORK_FAILED)
+        except BrokenPipeError:
+            sys.stderr.close()  # whoever read our output has gone, and Python would complain at exit
+            sys.exit(WORK_FAILED)
+        except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback without --debug
+            _fail(error, debug="--debug" in given)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(error: Exception, debug: bool) -> NoReturn:
+    if debug:
+        traceback.print_exception(error)
+    kind = type(error).__name__
+    if isinstance(error, OvenbirdError):
+        print(f"error: {kind}: {error}", file=sys.stderr)
+    else:
+        text = one_line(str(error).strip().splitlines()[0] if str(error).strip() else kind)
+        print(f"error: internal: {kind}: {text} (a bug; --debug shows where)", file=sys.stderr)
+    sys.exit(getattr(error, "exit_code", WORK_FAILED))

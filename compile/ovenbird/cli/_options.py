@@ -1,0 +1,77 @@
+"""Options that several commands share, and how their values are read.
+
+    @network_options
+    def command(model: str, **options): ...
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from ovenbird.loading import NetworkOptions
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+quiet = click.option("-q", "--quiet", is_flag=True, help="No progress, only the result.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+
+def network_options(command: F) -> F:
+    """Add what may be said about a network: weights, shapes, names, pre-processing."""
+    for option in (
+        click.option("--output-names", help="The outputs' names, comma-separated, in order."),
+        click.option("--input-names", help="The inputs' names, comma-separated, in order."),
+        click.option("--input-shapes", help='The inputs\' shapes, as in "image:[1,3,320,320] ids:[1,16]".'),
+        click.option("--preprocess", metavar="NAME", help="The pre-processing that the artifact uses by default."),
+        click.option(
+            "--weights",
+            metavar="FILE|random:SEED",
+            help="A .pth file with a state_dict, or random:SEED for untrained weights. [default: the network's own]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def read_network_options(options: dict[str, Any]) -> NetworkOptions:
+    """Turn the command line's strings into NetworkOptions. Raises UsageError."""
+    from ovenbird.loading import NetworkOptions
+
+    shapes = options.get("input_shapes")
+    return NetworkOptions(
+        weights=options.get("weights"),
+        preprocess=options.get("preprocess"),
+        input_shapes=parse_shapes(shapes) if shapes else None,
+        input_names=_names(options.get("input_names")),
+        output_names=_names(options.get("output_names")),
+    )
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def parse_shapes(text: str) -> dict[str, tuple[int, ...]]:
+    """Read tvmc's notation, `image:[1,3,224,224] ids:[1,16]`. Raises UsageError."""
+    from ovenbird.errors import UsageError
+
+    one = r"([^\s:\[\]]+):\[((?:\s*\d+\s*,?)*)\]"
+    if not re.fullmatch(rf"\s*{one}(?:[\s,]+{one})*\s*", text):
+        raise UsageError(f'--input-shapes {text!r}: expected "name:[1,3,224,224]", several with spaces between them')
+    return {
+        name: tuple(int(dim) for dim in dims.split(",") if dim.strip()) for name, dims in re.findall(one, text)
+    }
+
+
+def parse_batches(text: str) -> tuple[int, ...]:
+    """Read `--batch-sizes`, as in `1,8`. Raises UsageError."""
+    from ovenbird.errors import UsageError
+
+    if not re.fullmatch(r"[1-9][0-9]{0,3}(,[1-9][0-9]{0,3})*", text):
+        raise UsageError(f"--batch-sizes {text!r}: expected sizes of 1 to 9999 with commas between them, as in 1,8")
+    return tuple(sorted({int(size) for size in text.split(",")}))

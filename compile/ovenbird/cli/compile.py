@@ -1,0 +1,108 @@
+"""`ovenbird compile`: from a network to an artifact, verified.
+
+ovenbird compile resnet50 --target host -o artifacts/resnet50
+ovenbird compile mynets:detector --batch-sizes 1 -o artifacts/detector
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ovenbird.cli import _options
+
+if TYPE_CHECKING:
+    from ovenbird.compiling import CompileReport
+    from ovenbird.network import Network
+
+
+@click.command("compile", short_help="Compile a network into an artifact.")
+@click.argument("model")
+@click.option("--target", "targets", multiple=True, default=("host",), show_default=True, help="May be repeated.")
+@_options.network_options
+@click.option("--batch-sizes", default="1,8", show_default=True, help="Batch sizes with code of their own.")
+@click.option("--tuning-records", metavar="DIR|none", help="Tuning records to use. [default: those in tuning_logs/]")
+@click.option("--tolerance", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True,
+              help="Largest error, absolute up to 1 and relative to the largest output above.")  # fmt: skip
+@click.option("--dump-code", metavar="KINDS", help="Write relax,tir,ll,asm beside the output, in DIR.code/.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The artifact's folder.")
+@_options.quiet
+@_options.as_json
+def command(model: str, output: Path, **options: Any) -> None:
+    """Compile MODEL for each target, verify it against its framework, and write the artifact DIR.
+
+    MODEL is a built-in name (`ovenbird models`), module:callable, a .pt2 file or an .onnx file. Where anything fails,
+    DIR is left as it was.
+    """
+    from ovenbird.compiling import CompileOptions, compile_network
+    from ovenbird.dumping import parse_kinds
+    from ovenbird.packaging import check_output
+    from ovenbird.progress import Progress
+    from ovenbird.targets import load_target
+
+    network_options = _options.read_network_options(options)
+    compile_options = CompileOptions(
+        targets=tuple(options["targets"]),
+        batch_sizes=_options.parse_batches(options["batch_sizes"]),
+        tuning_records=options["tuning_records"],
+        tolerance=options["tolerance"],
+        dump=parse_kinds(options["dump_code"]),
+    )
+    check_output(Path.cwd() / output)
+    with Progress.choose(options["quiet"]) as progress:
+        for target in compile_options.targets:
+            load_target(target)  # a wrong name is said before the network is loaded
+        progress(f"loading {model}")
+        from ovenbird.loading import load_network
+
+        network = load_network(model, network_options)
+        report = compile_network(network, output, compile_options, progress)
+    if options["as_json"]:
+        _print_json(report)
+    else:
+        _print_report(report, network)
+
+
+def _print_json(report: CompileReport) -> None:
+    import json
+
+    from ovenbird_runtime.schema import encode
+
+    told = {
+        "output": str(report.output),
+        "size_bytes": report.size_bytes,
+        "model": encode(report.manifest.model),
+        "parity": encode(report.parity) if report.parity else None,
+        "verified": list(report.verified),
+        "unverified": report.unverified,
+        "tuning": report.manifest.tuning,
+    }
+    click.echo(json.dumps(told, indent=2))
+
+
+def _print_report(report: CompileReport, network: Network) -> None:
+    from ovenbird.cli._describe import random_warning
+
+    warning = random_warning(report.manifest)
+    if warning:
+        click.echo(warning)
+    targets = ", ".join(variant.target for variant in report.manifest.variants)
+    click.echo(f"{report.output}: {network.name} for {targets}, {report.size_bytes / 1e6:.1f} MB")
+    parity = report.parity
+    if parity is not None:
+        errors = ", ".join(f"{name} {error:.1e}" for name, error in parity.max_abs_error.items())
+        top1 = "" if parity.top1_agreement is None else f", top-1 agreement {parity.top1_agreement:.0%}"
+        click.echo(
+            f"verified for {', '.join(report.verified)} against {network.source.framework} on {parity.images} photographs "
+            f"and {parity.random_inputs} random inputs: max error {errors}{top1}"
+        )
+    for target, why in report.unverified.items():
+        click.echo(f"not verified for {target}: {why}")
+    for target, told in report.manifest.tuning.items():
+        click.echo(
+            f"{target}: {told['tuned']} layers tuned, {told['default']} by default schedules, {told['stale']} stale records"
+        )
+    if report.dumped is not None:
+        click.echo(f"code to read: {report.dumped}")

@@ -1,0 +1,33 @@
+"""`ovenbird inspect`: what an artifact is, read from its manifest; nothing of it is loaded.
+
+ovenbird inspect artifacts/resnet50 --json
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ovenbird.cli import _options
+
+
+@click.command("inspect", short_help="Tell what an artifact is.")
+@click.argument("artifact", type=click.Path(path_type=Path))
+@_options.as_json
+def command(artifact: Path, as_json: bool) -> None:
+    """Tell what the artifact is: network, inputs, outputs, targets, parity, tuning. Its code is not loaded."""
+    from ovenbird.cli._describe import describe
+    from ovenbird_runtime.artifact import open_artifact
+
+    opened = open_artifact(artifact)
+    targets = {variant.target: opened.read_target(variant) for variant in opened.manifest.variants}
+    if not as_json:
+        click.echo(describe(opened.manifest, targets))
+        return
+    import json
+
+    from ovenbird_runtime.schema import encode
+
+    told = {"manifest": encode(opened.manifest), "targets": {name: encode(one) for name, one in targets.items()}}
+    click.echo(json.dumps(told, indent=2))

@@ -1,0 +1,70 @@
+"""`ovenbird verify`: compare an artifact with its network again, on your own images if you like.
+
+ovenbird verify artifacts/resnet50 --weights resnet50.pth --images photos/
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ovenbird.cli import _options
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+
+
+@click.command("verify", short_help="Compare an artifact with its network.")
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.option("--model", help="The network, as given to compile. [default: the built-in one of the artifact's name]")
+@click.option("--images", type=click.Path(exists=True, path_type=Path), help="An image, or a folder of images.")
+@click.option("--tolerance", type=click.FloatRange(min=0, min_open=True), help="[default: the artifact's own]")
+@_options.network_options
+@_options.quiet
+@_options.as_json
+def command(artifact: Path, model: str | None, images: Path | None, **options: Any) -> None:
+    """Run the artifact in the runtime, in a process of its own, beside the network it was compiled from.
+
+    The network is built again: a built-in one by its name, with the package's, torchvision's or random weights it had;
+    weights that came from a file are given by --weights, a network of your own by --model.
+    """
+    from ovenbird.cli._describe import random_warning
+    from ovenbird.compiling import DEFAULT_TOLERANCE
+    from ovenbird.photographs import own_photographs
+    from ovenbird.progress import Progress
+    from ovenbird.rebuilding import entry_sizes, rebuild
+    from ovenbird.verifying import verify
+    from ovenbird_runtime.artifact import open_artifact
+
+    opened = open_artifact(artifact)
+    manifest = opened.manifest
+    tolerance = options["tolerance"] or (manifest.parity.tolerance if manifest.parity else DEFAULT_TOLERANCE)
+    photographs = find_images(images) if images else own_photographs()
+    with Progress.choose(options["quiet"]) as progress:
+        progress(f"building {model or manifest.model.name} again")
+        network = rebuild(manifest, model, _options.read_network_options(options))
+        progress(f"comparing with {network.source.framework}")
+        found = verify(opened.root, network, entry_sizes(opened), tolerance, photographs)
+    if options["as_json"]:
+        click.echo(found.parity_bytes(network.source.framework).decode(), nl=False)
+        return
+    warning = random_warning(manifest)
+    if warning:
+        click.echo(warning)
+    errors = ", ".join(f"{name} {error:.1e}" for name, error in found.parity.max_abs_error.items())
+    top1 = "" if found.parity.top1_agreement is None else f", top-1 agreement {found.parity.top1_agreement:.0%}"
+    click.echo(
+        f"{artifact} is its network: max error {errors} within {tolerance:g}{top1}, on {found.parity.images} photographs "
+        f"and {found.parity.random_inputs} random inputs"
+    )
+
+
+def find_images(path: Path) -> list[Path]:
+    """Give an image, or a folder's images in the order of their names. Raises UsageError where there is none."""
+    from ovenbird.errors import UsageError
+
+    found = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    if not found:
+        raise UsageError(f"--images {path}: no {', '.join(IMAGE_SUFFIXES)} file there")
+    return found

@@ -1,0 +1,128 @@
+"""Every error the compiler raises on purpose: one type a reason, one line a message.
+
+A message says what is wrong, the value, the limit and the fix. `exit_code` is what the command line ends with: 1 the
+work failed, 2 the command itself was wrong.
+
+    try:
+        compile_model("resnet51", ...)
+    except ovenbird.errors.UnknownModel as error:
+        print(error)       # unknown model 'resnet51'; did you mean resnet50, resnet18? (`ovenbird models` lists all)
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from ovenbird_runtime.errors import OvenbirdError
+
+
+class CompilerError(OvenbirdError):
+    """The base of the compiler's own errors."""
+
+    exit_code = 1
+
+
+class UsageError(CompilerError):
+    """The command asks for something that cannot be."""
+
+    exit_code = 2
+
+
+class UnknownModel(UsageError):
+    """No built-in network of that name, and no file or `module:callable` either."""
+
+
+class UnknownTarget(UsageError):
+    """No folder of that name in `targets/`."""
+
+
+class TargetInvalid(CompilerError):
+    """A `target.toml` that does not follow its schema, or a host that cannot be described."""
+
+
+class ExtraMissing(CompilerError):
+    """An optional package is not installed; the message names the command that installs it."""
+
+
+# -- weights -----------------------------------------------------------------------------------------------------
+
+
+class WeightsError(CompilerError):
+    """The network's weights cannot be used."""
+
+
+class WeightsUnavailable(WeightsError):
+    """Nothing at that path, or no network to fetch them from."""
+
+
+class WeightsUnreadable(WeightsError):
+    """The file is there, but it is not a state_dict that torch reads without running code."""
+
+
+class WeightsMismatch(WeightsError):
+    """The weights belong to another network; the message names the tensors that differ."""
+
+
+# -- the network -------------------------------------------------------------------------------------------------
+
+
+class NetworkError(CompilerError):
+    """The network cannot be compiled."""
+
+
+class NetworkUnreadable(NetworkError):
+    """A `module:callable`, `.pt2` or `.onnx` that cannot be loaded."""
+
+
+class NetworkUntraceable(NetworkError):
+    """`torch.export` cannot trace the network."""
+
+
+class UnsupportedOperator(NetworkError):
+    """TVM has no import for an operator of the network; the message names it."""
+
+
+class ImportFailed(NetworkError):
+    """TVM refused the network for another reason than a missing operator."""
+
+
+class BuildFailed(CompilerError):
+    """The code generator or the linker failed."""
+
+
+# -- the artifact ------------------------------------------------------------------------------------------------
+
+
+class OutputError(CompilerError):
+    """The output folder cannot be written."""
+
+
+class DiskFull(OutputError):
+    """No space, or the file size limit, while writing; nothing was left behind."""
+
+
+class VerificationFailed(CompilerError):
+    """The artifact does not give what the network gives; nothing was written."""
+
+
+class RuntimeFailed(CompilerError):
+    """The runtime's process ended without an answer (crash, missing installation, time limit)."""
+
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""The `errno`s that mean: no more room (disk, quota, `ulimit -f`)."""
+
+
+def output_error(error: OSError, what: str) -> OutputError:
+    """Turn an OSError met while writing `what` into DiskFull or OutputError."""
+    if error.errno in DISK_FULL:
+        return DiskFull(f"no room to write {what} ({error.strerror}); free some space or give another --output")
+    return OutputError(f"cannot write {what}: {error.strerror or error}")
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Give `; did you mean a, b?` for the names close to `name`, or nothing."""
+    close = get_close_matches(name, list(known), n=3, cutoff=0.6)
+    return f"; did you mean {', '.join(close)}?" if close else ""

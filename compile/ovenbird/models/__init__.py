@@ -1,0 +1,41 @@
+"""The networks the compiler knows by name: one file a model, found by its name, each holding one `MODEL` recipe.
+
+    recipe("resnet50").build()      # the torch.nn.Module, without weights
+    recipes()                       # {"densenet121": ModelRecipe(...), ...}
+
+A new model is one new file here. Nothing in these files imports torch before `build` is called, so that listing them
+is quick. A file whose name begins with an underscore is a helper, not a model.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+from ovenbird.errors import UnknownModel, suggest
+from ovenbird.models.recipe import ModelRecipe
+
+
+def model_names() -> list[str]:
+    """Give the names of all built-in networks, sorted."""
+    found = (module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(name for name in found if not name.startswith("_") and name != "recipe")
+
+
+def recipe(name: str) -> ModelRecipe:
+    """Give the recipe of a built-in network. Raises UnknownModel with the names that are close."""
+    names = model_names()
+    module = name.replace("-", "_")
+    if module not in names:
+        raise UnknownModel(
+            f"unknown model {name!r}{suggest(module, names)} Give a built-in name (`ovenbird models`), "
+            "module:callable, a .pt2 file or an .onnx file"
+        )
+    loaded = importlib.import_module(f"{__name__}.{module}").MODEL
+    assert isinstance(loaded, ModelRecipe)
+    return loaded
+
+
+def recipes() -> dict[str, ModelRecipe]:
+    """Give every built-in network's recipe by name."""
+    return {name: recipe(name) for name in model_names()}

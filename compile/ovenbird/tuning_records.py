@@ -1,0 +1,53 @@
+"""Which tuning records a compilation uses, and what the manifest says about them.
+
+    records = find_records(None, "resnet50", spec)      # tuning_logs/<target>/resnet50, where it exists
+    provenance(records, built.layers)                   # {"records": "...", "tuned": 20, "default": 33, "stale": 0}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ovenbird.errors import UsageError
+from ovenbird.resources import resource_folder
+from ovenbird.targets import TargetSpec
+
+NONE = "none"
+
+
+def records_folder(choice: str | None, model: str, spec: TargetSpec) -> Path | None:
+    """Give the folder of records to use: the one asked for, else the one in `tuning_logs/` if there is one."""
+    if choice == NONE:
+        return None
+    if choice is not None:
+        folder = Path(choice)
+        if not folder.is_dir():
+            raise UsageError(f"--tuning-records {choice}: no such folder; give one that `ovenbird tune` wrote, or none")
+        return folder
+    folder = resource_folder("tuning_logs") / spec.name / model.replace(":", ".")
+    return folder if folder.is_dir() else None
+
+
+def find_records(choice: str | None, model: str, spec: TargetSpec) -> Any:
+    """Open the records to use, or give None where the defaults are to be taken."""
+    folder = records_folder(choice, model, spec)
+    if folder is None:
+        return None
+    from ovenbird.tuning_log import TuningLog
+
+    return TuningLog.open(folder)
+
+
+def provenance(records: Any, layers: Sequence[Any]) -> dict[str, Any]:
+    """Give what the manifest tells about one target's tuning: how many layers were tuned, took defaults, or were stale."""
+    counts = {"tuned": 0, "default": 0, "stale": 0}
+    for layer in layers:
+        state = layer["tuned"] if isinstance(layer, dict) else getattr(layer, "tuned", None)
+        counts[state if state in counts else "default"] += 1
+    told: dict[str, Any] = dict(counts)
+    describe = getattr(records, "provenance", None)
+    if describe is not None:
+        told["records"] = describe() if callable(describe) else describe
+    return told
