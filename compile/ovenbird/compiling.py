@@ -1,7 +1,7 @@
 """The way from a network to an artifact: import, build for each target, write, verify, and only then put in place.
 
-    report = compile_network(load_network("resnet50"), Path("artifacts/resnet50"), CompileOptions(targets=("host",)))
-    report.verified, report.parity.max_abs_error
+report = compile_network(load_network("resnet50"), Path("artifacts/resnet50"), CompileOptions(targets=("host",)))
+report.verified, report.parity.max_abs_error
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ovenbird.artifact_writer import ArtifactWriter
 from ovenbird.dumping import DumpKind, keep_kinds
@@ -29,6 +29,10 @@ from ovenbird.tuning_records import find_records, provenance
 from ovenbird.verifying import DEFAULT_TOLERANCE, PARITY, Verification, verify
 from ovenbird_runtime.golden import GOLDEN, write_golden
 from ovenbird_runtime.manifest import Manifest, Parity
+
+if TYPE_CHECKING:
+    from ovenbird.building import BuiltModule
+    from ovenbird.layers import LayerRecord
 
 DEFAULT_BATCHES = (1, 8)
 
@@ -52,7 +56,7 @@ class CompileReport:
     manifest: Manifest
     verified: tuple[str, ...]
     unverified: dict[str, str]
-    layers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    layers: dict[str, list[LayerRecord]] = field(default_factory=dict)
     dumped: Path | None = None
 
     @property
@@ -76,7 +80,7 @@ def compile_network(
         raise UsageError("give at least one --target")
     batches = tuple(sorted(set(options.batch_sizes))) if network.batched else (1,)
     dump = output.with_name(f"{output.name}.code") if options.dump else None
-    layers: dict[str, list[dict[str, Any]]] = {}
+    layers: dict[str, list[LayerRecord]] = {}
     with interruptible(), Staging(output) as staging:
         writer = ArtifactWriter(staging.folder, network)
         tuning: dict[str, Any] = {}
@@ -112,7 +116,7 @@ def _build(
     options: CompileOptions,
     tell: Progress,
     dump: Path | None,
-) -> tuple[Any, Any]:
+) -> tuple[BuiltModule, Any]:
     """Import the network at every batch size and build it for one target."""
     from ovenbird.building import build_module
 

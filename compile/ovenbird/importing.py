@@ -1,6 +1,6 @@
 """From a traced torch network to Relax, with an error that names the operator when TVM cannot follow.
 
-    module = import_exported(traced.export(batch=8))    # IRModule; "main" takes the inputs only, weights are constants
+module = import_exported(traced.export(batch=8))    # IRModule; "main" takes the inputs only, weights are constants
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What the word MODEL on the command line can be, and how each becomes a `Network`.
 
-    load_network("resnet50")                        # a built-in name
-    load_network("mynets:detector")                 # callable() -> (nn.Module, example_inputs); the current folder is on the path
-    load_network("net.pt2"), load_network("net.onnx")
+load_network("resnet50")                        # a built-in name
+load_network("mynets:detector")                 # callable() -> (nn.Module, example_inputs); the current folder is on the path
+load_network("net.pt2"), load_network("net.onnx")
 """
 
 from __future__ import annotations
@@ -149,7 +149,9 @@ def _described(
 def _renamed(option: str, found: Sequence[str], given: Sequence[str]) -> list[str]:
     if given and len(given) != len(found):
         raise UsageError(f"{option} gives {len(given)} names, the network has {len(found)}: {', '.join(found)}")
-    names = [re.sub(r"[^A-Za-z0-9_.:/\-]", "_", name).lstrip(".:/-") or f"tensor{i}" for i, name in enumerate(given or found)]
+    names = [
+        re.sub(r"[^A-Za-z0-9_.:/\-]", "_", name).lstrip(".:/-") or f"tensor{i}" for i, name in enumerate(given or found)
+    ]
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"two tensors are named {name!r}; tell them apart with {option}")
@@ -171,7 +173,10 @@ def _pipelines_for(height: int, width: int) -> dict[str, Any]:
     """Give ImageNet's pipelines for another image size; only square ones have them."""
     if height != width:
         return {}
-    return {"imagenet": imagenet(height, round(height * 256 / 224)), "zoom-crop-pad": zoom_crop_pad(height, crop=min(100, height))}
+    return {
+        "imagenet": imagenet(height, round(height * 256 / 224)),
+        "zoom-crop-pad": zoom_crop_pad(height, crop=min(100, height)),
+    }
 
 
 def _with_default_pipeline(network: Network, name: str) -> Network:

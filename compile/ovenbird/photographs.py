@@ -1,6 +1,6 @@
 """The photographs that every image network is verified on; they come with the compiler (`data/LICENCES.md`).
 
-    read_photographs(own_photographs(), pipeline)      # float32 [N, 3, H, W], by the runtime's own pre-processing
+read_photographs(own_photographs(), pipeline)      # float32 [N, 3, H, W], by the runtime's own pre-processing
 """
 
 from __future__ import annotations

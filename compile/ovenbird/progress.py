@@ -1,7 +1,7 @@
 """What a long step shows: a moving line on a terminal, one plain line a step elsewhere. Always on standard error.
 
-    with Progress.choose(quiet=False) as progress:
-        progress("importing resnet50 for batch 8", 1, 2)
+with Progress.choose(quiet=False) as progress:
+    progress("importing resnet50 for batch 8", 1, 2)
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """From an artifact back to the network it was compiled from, for `ovenbird verify`.
 
-    network = rebuild(manifest, model=None, options=NetworkOptions(weights="resnet50.pth"))
+network = rebuild(manifest, model=None, options=NetworkOptions(weights="resnet50.pth"))
 """
 
 from __future__ import annotations
@@ -26,14 +26,18 @@ def rebuild(manifest: Manifest, model: str | None, options: NetworkOptions) -> N
         if weights.origin == "random":
             options = dataclasses.replace(options, weights=f"random:{weights.seed}")
         elif weights.origin == "file":
-            raise UsageError(f"the artifact's weights came from a file ({weights.detail}); give it again: --weights FILE")
+            raise UsageError(
+                f"the artifact's weights came from a file ({weights.detail}); give it again: --weights FILE"
+            )
     if options.input_shapes is None and model == name:
         shapes = {spec.name: spec.with_batch(1) for spec in manifest.inputs}
         options = dataclasses.replace(options, input_shapes=shapes)
     network = load_network(model, options)
     network = dataclasses.replace(network, default_pipeline=manifest.preprocess.default)
     if network.inputs != manifest.inputs or network.outputs != manifest.outputs:
-        raise VerificationFailed(f"{model} has other inputs or outputs than the artifact; was it compiled from another?")
+        raise VerificationFailed(
+            f"{model} has other inputs or outputs than the artifact; was it compiled from another?"
+        )
     if network.source.digest() != manifest.model.source_digest:
         raise VerificationFailed(
             f"{model} with these weights is not what the artifact was compiled from "

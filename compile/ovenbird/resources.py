@@ -1,6 +1,6 @@
 """Where the folders that come with the compiler lie: beside the package in a checkout, inside it when installed.
 
-    resource_folder("targets")      # .../targets in a clone, .../site-packages/ovenbird/_targets in an installation
+resource_folder("targets")      # .../targets in a clone, .../site-packages/ovenbird/_targets in an installation
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Running an artifact from the compiler: always in a process of its own, as two copies of TVM's runtime cannot share one.
 
-    answers = run_artifact(Path("artifacts/resnet50"), {"case0": {"image": array}})
-    answers["case0"]["logits"]
+answers = run_artifact(Path("artifacts/resnet50"), {"case0": {"image": array}})
+answers["case0"]["logits"]
 """
 
 from __future__ import annotations

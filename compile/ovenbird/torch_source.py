@@ -1,6 +1,6 @@
 """A torch network as a `Source`: traced by torch.export at each batch size, with torch itself as the reference.
 
-    source = TorchSource(Traced.of(net, example_inputs))
+source = TorchSource(Traced.of(net, example_inputs))
 """
 
 from __future__ import annotations

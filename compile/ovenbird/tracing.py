@@ -66,7 +66,9 @@ def flatten_outputs(value: Any) -> list[tuple[str, torch.Tensor]]:
         if leaf is None:
             continue
         if not isinstance(leaf, torch.Tensor):
-            raise NetworkUnreadable(f"the network returns {type(leaf).__name__} at {_joined(path)}, expected tensors only")
+            raise NetworkUnreadable(
+                f"the network returns {type(leaf).__name__} at {_joined(path)}, expected tensors only"
+            )
         found.append((_joined(path), leaf))
     if not found:
         raise NetworkUnreadable("the network returns no tensor")
@@ -121,7 +123,9 @@ class Traced:
             except NetworkUnreadable:
                 raise
             except Exception as error:
-                raise NetworkUntraceable(f"the network does not run on its example inputs: {first_line(error)}") from error
+                raise NetworkUntraceable(
+                    f"the network does not run on its example inputs: {first_line(error)}"
+                ) from error
         traced = Traced(
             flat, names, tuple(n for n, _ in outputs), examples, tuple(t for _, t in outputs), (False,) * len(names)
         )
@@ -157,7 +161,9 @@ class Traced:
         if not rows or any(tensor.dim() == 0 or tensor.shape[0] != rows for tensor in self.output_examples):
             return none
         self.batched = tuple(bool(tensor.dim()) and tensor.shape[0] == rows for tensor in self.examples)
-        shift = tuple(_another(tensor) if b else tensor for tensor, b in zip(self.with_batch(1), self.batched, strict=True))
+        shift = tuple(
+            _another(tensor) if b else tensor for tensor, b in zip(self.with_batch(1), self.batched, strict=True)
+        )
         both = tuple(
             torch.cat([one, two]) if b else one
             for one, two, b in zip(self.with_batch(1), shift, self.batched, strict=True)

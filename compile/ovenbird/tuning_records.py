@@ -1,18 +1,21 @@
 """Which tuning records a compilation uses, and what the manifest says about them.
 
-    records = find_records(None, "resnet50", spec)      # tuning_logs/<target>/resnet50, where it exists
-    provenance(records, built.layers)                   # {"records": "...", "tuned": 20, "default": 33, "stale": 0}
+records = find_records(None, "resnet50", spec)      # tuning_logs/<target>/resnet50, where it exists
+provenance(records, built.layers)                   # {"records": "...", "tuned": 20, "default": 33, "stale": 0}
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ovenbird.errors import UsageError
 from ovenbird.resources import resource_folder
 from ovenbird.targets import TargetSpec
+
+if TYPE_CHECKING:
+    from ovenbird.layers import LayerRecord
 
 NONE = "none"
 
@@ -40,12 +43,11 @@ def find_records(choice: str | None, model: str, spec: TargetSpec) -> Any:
     return TuningLog.open(folder)
 
 
-def provenance(records: Any, layers: Sequence[Any]) -> dict[str, Any]:
+def provenance(records: Any, layers: Sequence[LayerRecord]) -> dict[str, Any]:
     """Give what the manifest tells about one target's tuning: how many layers were tuned, took defaults, or were stale."""
     counts = {"tuned": 0, "default": 0, "stale": 0}
     for layer in layers:
-        state = layer["tuned"] if isinstance(layer, dict) else getattr(layer, "tuned", None)
-        counts[state if state in counts else "default"] += 1
+        counts[layer.source] += 1
     told: dict[str, Any] = dict(counts)
     describe = getattr(records, "provenance", None)
     if describe is not None:

@@ -1,7 +1,7 @@
 """Networks that users bring: `module:callable` and `.pt2` files.
 
-    net, examples = call_user("mynets:detector")     # runs mynets.detector() with the current folder on the path
-    net, examples = read_pt2(Path("net.pt2"))        # what torch.export.save wrote
+net, examples = call_user("mynets:detector")     # runs mynets.detector() with the current folder on the path
+net, examples = read_pt2(Path("net.pt2"))        # what torch.export.save wrote
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How an artifact is told on a terminal; `inspect` and `compile` share it.
 
-    click.echo(describe(manifest, {"host": target}))
+click.echo(describe(manifest, {"host": target}))
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Options that several commands share, and how their values are read.
 
-    @network_options
-    def command(model: str, **options): ...
+@network_options
+def command(model: str, **options): ...
 """
 
 from __future__ import annotations
@@ -63,9 +63,7 @@ def parse_shapes(text: str) -> dict[str, tuple[int, ...]]:
     one = r"([^\s:\[\]]+):\[((?:\s*\d+\s*,?)*)\]"
     if not re.fullmatch(rf"\s*{one}(?:[\s,]+{one})*\s*", text):
         raise UsageError(f'--input-shapes {text!r}: expected "name:[1,3,224,224]", several with spaces between them')
-    return {
-        name: tuple(int(dim) for dim in dims.split(",") if dim.strip()) for name, dims in re.findall(one, text)
-    }
+    return {name: tuple(int(dim) for dim in dims.split(",") if dim.strip()) for name, dims in re.findall(one, text)}
 
 
 def parse_batches(text: str) -> tuple[int, ...]:

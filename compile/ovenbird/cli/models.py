@@ -36,4 +36,6 @@ def command(as_json: bool) -> None:
     width = max(map(len, found))
     for name, one in found.items():
         click.echo(f"{name:<{width}}  {one.summary}")
-        click.echo(f"{'':<{width}}  outputs {', '.join(one.outputs)}; weights: {one.weights.origin} {one.weights.detail}")
+        click.echo(
+            f"{'':<{width}}  outputs {', '.join(one.outputs)}; weights: {one.weights.origin} {one.weights.detail}"
+        )

@@ -19,7 +19,9 @@ import click
     add_help_option=False,
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-@click.option("-i", "--inputs", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Arrays by name (.npz).")
+@click.option(
+    "-i", "--inputs", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Arrays by name (.npz)."
+)
 @click.option("-o", "--outputs", type=click.Path(path_type=Path), help="Where the outputs go (.npz).")
 def command(arguments: tuple[str, ...], inputs: Path | None, outputs: Path | None) -> int:
     """Run DIR on images exactly as `ovenbird-rt run DIR IMAGE...` does on the target, with its options.
@@ -45,9 +47,7 @@ def run_on_images(arguments: tuple[str, ...]) -> int:
 
     # not a path to the program: it need not be installed where a checkout is used
     program = "import sys; from ovenbird_runtime.cli import main; sys.exit(main(prog_name='ovenbird'))"
-    return subprocess.run(
-        [sys.executable, "-c", program, "run", *arguments], env=environment(), check=False
-    ).returncode
+    return subprocess.run([sys.executable, "-c", program, "run", *arguments], env=environment(), check=False).returncode
 
 
 def run_on_arrays(artifact: Path, inputs: Path, outputs: Path) -> None:

@@ -1,6 +1,6 @@
 """What all of torchvision's classifiers have in common; each model's file adds its row.
 
-    MODEL = classifier("resnet18", head="fc", weights="ResNet18_Weights.IMAGENET1K_V1", summary="...")
+MODEL = classifier("resnet18", head="fc", weights="ResNet18_Weights.IMAGENET1K_V1", summary="...")
 """
 
 from __future__ import annotations

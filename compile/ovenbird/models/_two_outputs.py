@@ -1,7 +1,7 @@
 """A classifier that also gives its embedding: what enters its last linear layer.
 
-    net = TwoOutputs(torchvision.models.resnet50(), head="fc")
-    net(image)      # {"logits": [N, 1000], "embedding": [N, 2048]}
+net = TwoOutputs(torchvision.models.resnet50(), head="fc")
+net(image)      # {"logits": [N, 1000], "embedding": [N, 2048]}
 """
 
 from __future__ import annotations
