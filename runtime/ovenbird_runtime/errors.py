@@ -132,6 +132,14 @@ class WrongOption(InputError):
     """An option (`threads`, `top`, `preprocess` ...) has a value out of its range."""
 
 
+class InputUnreadable(InputError):
+    """A file of tensors cannot be read."""
+
+
+class OutputNotWritten(OvenbirdError):
+    """A result cannot be written (disk full, no permission ...)."""
+
+
 class PipelineError(InputError):
     """A pre-processing pipeline is unknown, or its steps do not fit the image or the network."""
 

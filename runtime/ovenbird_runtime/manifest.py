@@ -38,7 +38,7 @@ from .limits import (
     SCHEMA_VERSION,
 )
 from .schema import Count, Json, Range, Text, decode, dump, encode, parse
-from .steps import Step
+from .steps import Step, problem
 
 Dtype = Literal[
     "float32", "float16", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool"
@@ -305,10 +305,16 @@ def check_manifest(manifest: Manifest, where: str = "manifest.json") -> None:
             f"{where}: the default pipeline {shown(manifest.preprocess.default)} is not among "
             f"{shown(sorted(pipelines))}"
         )
-    outputs = {spec.name for spec in manifest.outputs}
+    for name, pipeline in pipelines.items():
+        wrong = problem(pipeline)
+        if wrong:
+            raise ManifestInvalid(f"{where}: pipeline {shown(name)}: {wrong}")
+    shapes = {spec.name: spec.shape for spec in manifest.outputs}
     for post in manifest.postprocess:
-        if post.output not in outputs:
+        if post.output not in shapes:
             raise ManifestInvalid(f"{where}: post-processing of {shown(post.output)}, which is no output")
+        if post.kind == "classification" and len(shapes[post.output]) != 2:
+            raise ManifestInvalid(f"{where}: {post.output} is a classification but not of two dimensions")
         if post.labels is not None and post.labels not in manifest.files:
             raise ManifestInvalid(f"{where}: the labels {shown(post.labels)} are not in the file table")
     _unique([post.output for post in manifest.postprocess], "post-processings", where)

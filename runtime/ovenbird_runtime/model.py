@@ -1,8 +1,9 @@
-"""Load an artifact and use it: `load`, then `run` (tensors in, tensors out).
+"""Load an artifact and use it: `load`, then `predict` (images in) or `run` (tensors in).
 
 model = load("artifacts/resnet50")
 model.inputs                            # (TensorSpec(name="image", dtype="float32", shape=("N", 3, 224,
-224)),) model.run({"image": batch})["logits"]   # float32 [N, 1000], any N >= 1
+224)),) model.predict("photo.jpg")[0].top       # (ClassScore(index=281, label="tabby", confidence=0.61), ...)
+model.run({"image": batch})["logits"]   # float32 [N, 1000], any N >= 1
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from .arrays import NanPolicy, check_inputs
 from .artifact import Artifact, open_artifact
 from .background import Background
 from .cpu import available_threads, this_machine
-from .errors import DeviceUnavailable, FileChanged, WrongOption, shown
-from .limits import MAX_THREADS, MAX_WORKERS
+from .errors import DeviceUnavailable, FileChanged, LabelsMismatch, WrongOption, shown
+from .limits import MAX_IMAGE_MEGAPIXELS, MAX_THREADS, MAX_WORKERS
 from .manifest import Manifest, Target, TensorSpec, VariantRef
+from .postprocess.prediction import Prediction
+from .predict import predict
 from .variant import choose_variant, device_kind
 from .weights import MappedFile
 
@@ -69,6 +72,36 @@ class Model:
         result: dict[str, Array] = self._engine.run(batch, arrays)
         return result
 
+    def predict(
+        self,
+        images: Any,
+        preprocess: str | None = None,
+        top: int = 2,
+        seed: int | None = None,
+        embedding: bool = False,
+        *,
+        max_megapixels: float = MAX_IMAGE_MEGAPIXELS,
+    ) -> list[Prediction]:
+        """Pre-process images, run the network, and give one prediction an image, in order.
+
+        `images` is one image or a list of them, each a path, the bytes of a file, a PIL image or a uint8
+        array [height, width(, channels)]; or one uint8 array [N, height, width, channels]. `preprocess` names
+        a pipeline of the manifest (default: the manifest's own), `seed` makes its random steps repeatable,
+        `top` is how many classes to give, `embedding=True` adds the embedding's vector to its statistics.
+        Raises ImageError, PipelineError, WrongOption, EngineError.
+        """
+        return predict(
+            self.manifest,
+            self.labels,
+            self.run,
+            images,
+            preprocess=preprocess,
+            top=top,
+            seed=seed,
+            embedding=embedding,
+            max_megapixels=max_megapixels,
+        )
+
     def close(self) -> None:
         """Stop the model's threads; later calls raise EngineCallFailed."""
         self._engine.close()
@@ -110,11 +143,7 @@ def load(path: str | os.PathLike[str], device: str = "cpu", threads: int | None 
         import_ffi()
     finally:
         check.join()
-    labels = {
-        post.output: artifact.read_labels(post.labels)
-        for post in artifact.manifest.postprocess
-        if post.labels is not None
-    }
+    labels = _read_labels(artifact)
     program = Program(
         artifact.root / variant.path / "model.so", target, artifact.manifest.inputs, artifact.manifest.outputs, weights
     )
@@ -128,10 +157,22 @@ def _check_option(name: str, value: int | None, limit: int) -> None:
         raise WrongOption(f"{name} is {shown(value)}, expected a whole number from 1 to {limit}")
 
 
+def _read_labels(artifact: Artifact) -> dict[str, tuple[str, ...]]:
+    """Read the labels of each output that has some. Raises LabelsMismatch, FileChanged."""
+    shapes = {spec.name: spec.shape for spec in artifact.manifest.outputs}
+    labels = {}
+    for post in artifact.manifest.postprocess:
+        if post.labels is not None:
+            labels[post.output] = artifact.read_labels(post.labels)
+            count = len(labels[post.output])
+            if count != shapes[post.output][-1]:
+                classes = shapes[post.output][-1]
+                raise LabelsMismatch(f"{post.labels} has {count} labels, {post.output} has {classes} classes")
+    return labels
+
+
 def _check_files(artifact: Artifact, variant: VariantRef, target: Target, weights: dict[str, MappedFile]) -> None:
-    """Check the digest of all files but other variants' own, and leave this variant's weights mapped in
-    `weights`.
-    """
+    """Check the digests of all files but other variants' own; leave this one's weights mapped in `weights`."""
     used = {tensor.file for tensor in target.tensors}
     others = tuple(f"{ref.path}/" for ref in artifact.manifest.variants if ref != variant)
     files = artifact.manifest.files
@@ -142,7 +183,6 @@ def _check_files(artifact: Artifact, variant: VariantRef, target: Target, weight
             weights[name] = MappedFile(descriptor, name)
         finally:
             os.close(descriptor)
-        if (
-            hashlib.sha256(weights[name].bytes).hexdigest() != files[name].sha256
-        ):  # of the very bytes that the code will read
+        found = hashlib.sha256(weights[name].bytes).hexdigest()  # of the very bytes that the code will read
+        if found != files[name].sha256:
             raise FileChanged(f"{name} does not have the sha256 of the manifest: copy or compile the artifact again")

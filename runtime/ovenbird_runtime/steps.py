@@ -91,6 +91,21 @@ Step = Resize | Zoom | CentreCrop | RandomCrop | Pad | Normalise
 Pipeline = tuple[Step, ...]
 
 
+def problem(pipeline: Pipeline) -> str | None:
+    """Say in one line what is wrong with a pipeline beyond its steps' own types; None where nothing is."""
+    for place, step in enumerate(pipeline):
+        if isinstance(step, Resize) and [step.shorter, step.fit, step.exact].count(None) != 2:
+            return "resize needs exactly one of shorter, fit and exact"
+        if isinstance(step, Normalise):
+            if place != len(pipeline) - 1:
+                return "normalise must be the last step"
+            if len(step.mean) == 2 or len(step.std) == 2:
+                return "normalise takes one value, or one for each of red, green and blue"
+            if any(abs(value) < 1e-30 for value in step.std):
+                return "normalise has a std of 0, and divides by it"
+    return None
+
+
 def imagenet(size: int = 224, resize: int = 256, interpolation: Interpolation = "bilinear") -> Pipeline:
     """Give the ImageNet evaluation pipeline: resize the shorter side, centre crop, normalise."""
     return (

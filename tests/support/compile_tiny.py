@@ -1,10 +1,11 @@
-"""Compile a tiny convolutional network for real, with TVM, and write it as an artifact: run as a program of its own.
+"""Compile a tiny convolutional network for real, with TVM, and write it as an artifact: run as a program of
+its own.
 
     python tests/support/compile_tiny.py OUTPUT_DIR [SEED]
 
-The network: image float32 [N, 3, 32, 32] -> 3x3 convolution, ReLU -> `embedding` [N, 8], the mean over all places -> matrix
-product -> `logits` [N, 5]. Batches 1 and 4. Weights are random by SEED. `expected.npz` beside the artifact (not in it) holds an
-input and what numpy makes of it.
+The network: image float32 [N, 3, 32, 32] -> 3x3 convolution, ReLU -> `embedding` [N, 8], the mean over all
+places -> matrix product -> `logits` [N, 5]. Batches 1 and 4. Weights are random by SEED. `expected.npz`
+beside the artifact (not in it) holds an input and what numpy makes of it.
 """
 
 from __future__ import annotations

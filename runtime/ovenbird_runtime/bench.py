@@ -1,0 +1,80 @@
+"""Time a loaded network on random inputs.
+
+bench(model, batch=8, seconds=3.0).median_ms
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .errors import WrongOption, shown
+from .limits import MAX_BENCH_BATCH, MAX_BENCH_SECONDS
+
+if TYPE_CHECKING:
+    from .model import Model
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Times of `Model.run` in milliseconds a call; percentiles over `calls` calls."""
+
+    batch: int
+    calls: int
+    min_ms: float
+    median_ms: float
+    p90_ms: float
+    mean_ms: float
+
+    @property
+    def images_per_second(self) -> float:
+        """Throughput of one caller, by the median."""
+        return 1e3 * self.batch / self.median_ms
+
+
+def random_inputs(model: Model, batch: int, seed: int = 0) -> dict[str, Any]:
+    """Give inputs for the network: standard normal for floating-point ones, zeros and ones for others."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    inputs: dict[str, Any] = {}
+    for spec in model.inputs:
+        shape = spec.with_batch(batch)
+        floating = spec.dtype.startswith("float")
+        values = rng.standard_normal(shape, np.float32) if floating else rng.integers(0, 2, shape)
+        inputs[spec.name] = values.astype(spec.dtype)
+    return inputs
+
+
+def bench(model: Model, batch: int = 1, seconds: float = 3.0) -> Timing:
+    """Call the network for about `seconds`, after a warm-up of a fifth of that. Raises WrongOption,
+    EngineError.
+    """
+    import numpy as np
+
+    if not 1 <= batch <= MAX_BENCH_BATCH:
+        raise WrongOption(f"batch is {shown(batch)}, expected 1 to {MAX_BENCH_BATCH}")
+    if not 0 < seconds <= MAX_BENCH_SECONDS:
+        raise WrongOption(f"seconds is {shown(seconds)}, expected up to {MAX_BENCH_SECONDS:.0f}")
+    inputs = random_inputs(model, batch)
+    _times(model, inputs, seconds / 5)
+    times = np.array(_times(model, inputs, seconds)) * 1e3
+    return Timing(
+        batch,
+        len(times),
+        float(times.min()),
+        float(np.median(times)),
+        float(np.percentile(times, 90)),
+        float(times.mean()),
+    )
+
+
+def _times(model: Model, inputs: dict[str, Any], seconds: float) -> list[float]:
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(times) < 3 or time.perf_counter() < end:
+        start = time.perf_counter()
+        model.run(inputs)
+        times.append(time.perf_counter() - start)
+    return times

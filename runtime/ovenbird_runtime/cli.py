@@ -1,0 +1,201 @@
+"""The target's commands: run, inspect, selftest, bench.
+
+    ovenbird-rt run artifacts/resnet50 photo.jpg
+    ovenbird-rt inspect artifacts/resnet50 --json
+
+Exit codes: 0 good, 1 the work failed (one line says why), 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar, cast
+
+import click
+
+from . import __version__
+from .errors import OvenbirdError, one_line
+from .limits import MAX_BENCH_BATCH, MAX_IMAGE_MEGAPIXELS, MAX_THREADS, MAX_TOP, MAX_WORKERS
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+_debug = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+_threads = click.option("--threads", type=click.IntRange(1, MAX_THREADS), help="Threads a call [all that are ours].")
+_device = click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda", help="Where to run.")
+_directory = click.argument("directory", metavar="DIR", type=click.Path())
+
+
+def _fail(error: OvenbirdError) -> NoReturn:
+    click.echo(f"{type(error).__name__}: {error}", err=True)
+    sys.exit(1)
+
+
+def _guarded(command: Command) -> Command:
+    """Turn typed errors into one line and exit code 1; --debug lets them through with their traceback."""
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, debug: bool, **options: Any) -> None:
+        try:
+            command(*args, **options)
+        except OvenbirdError as error:
+            if debug:
+                raise
+            _fail(error)
+        except BrokenPipeError:  # `ovenbird-rt ... | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+
+    return cast(Command, wrapper)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ovenbird-rt")
+def main() -> None:
+    """Run models that Ovenbird compiled."""
+
+
+@main.command()
+@_directory
+@click.argument("images", metavar="IMAGE...", nargs=-1, type=click.Path())
+@click.option("--preprocess", metavar="NAME", help="Pre-processing pipeline [the artifact's default].")
+@click.option("--top", type=click.IntRange(1, MAX_TOP), default=2, show_default=True, help="Classes to print.")
+@click.option("--seed", type=click.IntRange(0), help="Seed of random pre-processing [a fresh one].")
+@click.option("--embedding", is_flag=True, help="Print the embedding's vector too (with --json).")
+@click.option("--inputs", "-i", type=click.Path(), help="Feed this .npz of named tensors instead of images.")
+@click.option("--outputs", "-o", type=click.Path(), help="Write the network's own outputs to this .npz.")
+@click.option("--max-megapixels", type=float, default=MAX_IMAGE_MEGAPIXELS, show_default=True, help="Largest image.")
+@_device
+@_threads
+@_json
+@_debug
+@_guarded
+def run(
+    directory: str,
+    images: tuple[str, ...],
+    preprocess: str | None,
+    top: int,
+    seed: int | None,
+    embedding: bool,
+    inputs: str | None,
+    outputs: str | None,
+    max_megapixels: float,
+    device: str,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Run the network in DIR on images, or on tensors with --inputs."""
+    from .inspection import weights_line
+    from .model import load
+    from .text import prediction_lines
+
+    if bool(images) == bool(inputs) or (inputs and not outputs) or (outputs and not inputs):
+        raise click.UsageError("give images, or both --inputs and --outputs")
+    with load(directory, device, threads) as model:
+        if model.manifest.model.weights.random:
+            click.echo(weights_line(model.manifest), err=True)
+        if inputs and outputs:
+            from .tensors import read_tensors, write_tensors
+
+            write_tensors(Path(outputs), model.run(read_tensors(Path(inputs))))
+            return
+        options: dict[str, Any] = {"embedding": embedding, "max_megapixels": max_megapixels}
+        predictions = model.predict(list(images), preprocess, top, seed, **options)
+    if as_json:
+        rows = [{"image": name} | p.to_json() for name, p in zip(images, predictions, strict=True)]
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for name, prediction in zip(images, predictions, strict=True):
+        click.echo(one_line(name))
+        for line in prediction_lines(prediction):
+            click.echo(f"  {line}")
+
+
+@main.command()
+@_directory
+@_json
+@_debug
+@_guarded
+def inspect(directory: str, as_json: bool) -> None:
+    """Show what DIR holds and what of it runs here, without loading its code."""
+    from .inspection import inspect_artifact
+    from .text import inspection_lines
+
+    found = inspect_artifact(directory)
+    click.echo(json.dumps(found, indent=2) if as_json else "\n".join(inspection_lines(found)))
+
+
+@main.command()
+@_directory
+@_device
+@_threads
+@_json
+@_debug
+@_guarded
+def selftest(directory: str, device: str, threads: int | None, as_json: bool) -> None:
+    """Check every file of DIR and reproduce its golden outputs on this machine."""
+    from . import selftest as work
+    from .schema import encode
+
+    result = work.selftest(directory, device, threads)
+    if as_json:
+        click.echo(json.dumps(encode(result), indent=2))
+        return
+    errors = ", ".join(f"{name} {error:.2g}" for name, error in result.max_abs_error.items())
+    click.echo(
+        f"{result.model} for {result.target}: {result.files} files as written, {result.rows} golden rows reproduced"
+    )
+    click.echo(f"max abs error: {errors} (limit {result.tolerance:.2g})")
+
+
+@main.command()
+@_directory
+@click.option(
+    "--batch",
+    "batches",
+    type=click.IntRange(1, MAX_BENCH_BATCH),
+    multiple=True,
+    default=(1,),
+    help="Batch size; repeatable.",
+)
+@click.option("--seconds", type=click.FloatRange(0.1, 600), default=3.0, show_default=True, help="Time for each size.")
+@click.option("--workers", type=click.IntRange(1, MAX_WORKERS), default=1, show_default=True, help="Calls at one time.")
+@_device
+@_threads
+@_json
+@_debug
+@_guarded
+def bench(
+    directory: str,
+    batches: tuple[int, ...],
+    seconds: float,
+    workers: int,
+    device: str,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Time the network in DIR on random inputs."""
+    from .bench import bench as measure
+    from .model import load
+    from .schema import encode
+    from .text import timing_line
+
+    with load(directory, device, threads, workers=workers) as model:
+        timings = [measure(model, batch, seconds) for batch in batches]
+        used = model.threads
+    if as_json:
+        rows = [encode(timing) | {"images_per_second": timing.images_per_second} for timing in timings]
+        click.echo(json.dumps({"threads": used, "timings": rows}, indent=2))
+        return
+    click.echo(f"{used} threads, times of one call in ms")
+    for timing in timings:
+        click.echo(timing_line(timing))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""Any image a caller has, as RGB pixels, or a typed error; sizes are checked before anything is decoded.
+
+    image = open_image("photo.jpg")               # a path, bytes, a PIL image or an array
+    image.mode, image.size                        # "RGB", (width, height), turned as its EXIF says
+
+Rules: EXIF orientation is applied; transparent pixels are laid over white; 16 bits a channel become 8 by
+rounding value / 257; CMYK is converted as Pillow does, without colour profiles; of an animation the first
+frame is taken.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .errors import ImageError, ImageNotFound, ImageTooLarge, ImageUnreadable, shown
+from .limits import IMAGE_FORMATS, MAX_IMAGE_FILE_BYTES, MAX_IMAGE_MEGAPIXELS
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+T = TypeVar("T")
+_ORIENTATION_TAG = 0x0112
+# EXIF orientation -> the PIL.Image.Transpose that undoes it: 2 mirrored, 3 upside down, 6 and 8 lying on a
+# side, ...
+_UPRIGHT = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
+_BACKGROUND = (255, 255, 255)
+
+
+def open_image(source: Any, max_megapixels: float = MAX_IMAGE_MEGAPIXELS) -> Image:
+    """Give `source` as a new RGB image of 8 bits a channel.
+
+    `source` is a path, the bytes of a file, a PIL image, or an array: uint8 or uint16, [height, width] grey
+    or [height, width, 1, 3 or 4], in RGB(A) order. Raises ImageNotFound, ImageTooLarge, ImageUnreadable.
+    """
+    from PIL.Image import Image as PilImage
+
+    if isinstance(source, PilImage):
+        return _from_pil(source, "the image", max_megapixels)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _from_bytes(bytes(source), "the image", max_megapixels)
+    if isinstance(source, (str, os.PathLike)):
+        name = os.fspath(source)
+        return _from_bytes(_read(name), one_name(name), max_megapixels)
+    if hasattr(source, "__array__") or hasattr(source, "__array_interface__"):
+        return _from_array(source, max_megapixels)
+    raise ImageUnreadable(f"an image cannot be a {type(source).__name__}: give a path, bytes, a PIL image or an array")
+
+
+def one_name(name: Any) -> str:
+    """Give a path's last part, for messages."""
+    return shown(Path(os.fsdecode(name)).name)
+
+
+def _read(name: Any) -> bytes:
+    """Read a plain file, its size checked first: no pipe, no /dev/zero."""
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ImageNotFound(f"{one_name(name)} cannot be read: {reason}") from None
+    with os.fdopen(descriptor, "rb") as file:
+        state = os.fstat(descriptor)
+        if not stat.S_ISREG(state.st_mode):
+            raise ImageNotFound(f"{one_name(name)} is not a plain file")
+        _check_bytes(state.st_size, one_name(name))
+        return file.read(MAX_IMAGE_FILE_BYTES + 1)
+
+
+def _check_bytes(size: int, name: str) -> None:
+    if size > MAX_IMAGE_FILE_BYTES:
+        raise ImageTooLarge(f"{name} has {size / 1e6:.1f} MB, limit {MAX_IMAGE_FILE_BYTES / 1e6:.1f} MB")
+
+
+def check_pixels(width: int, height: int, name: str, max_megapixels: float) -> None:
+    """Refuse a size beyond the limit, or an empty one. Raises ImageTooLarge, ImageUnreadable."""
+    if width < 1 or height < 1:
+        raise ImageUnreadable(f"{name} is {width}x{height}: it has no pixels")
+    if width * height > max_megapixels * 1e6:
+        raise ImageTooLarge(
+            f"{name} is {width}x{height}, {width * height / 1e6:.1f} MP, "
+            f"limit {max_megapixels:.1f} MP (--max-megapixels)"
+        )
+
+
+def _guarded(work: Callable[[], T], name: str) -> T:
+    """Run a step of Pillow's; whatever it raises on a damaged file becomes ImageUnreadable."""
+    from PIL import Image
+
+    try:
+        return work()
+    except ImageError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageTooLarge(f"{name} is too large: {error}") from None
+    except Exception as error:  # noqa: BLE001 - decoders raise nearly anything on hostile bytes
+        raise ImageUnreadable(f"{name} cannot be read as an image: {error or type(error).__name__}") from None
+
+
+def _from_bytes(data: bytes, name: str, max_megapixels: float) -> Image:
+    from PIL import Image, UnidentifiedImageError
+
+    _check_bytes(len(data), name)
+
+    def decode() -> Image.Image:
+        try:
+            image = Image.open(io.BytesIO(data), formats=IMAGE_FORMATS)
+        except UnidentifiedImageError:
+            kinds = ", ".join(IMAGE_FORMATS)
+            raise ImageUnreadable(f"{name} is no image in a known format ({kinds})") from None
+        with image:
+            check_pixels(*image.size, name, max_megapixels)
+            return _upright_rgb(image, name)
+
+    return _guarded(decode, name)
+
+
+def _from_pil(image: Image, name: str, max_megapixels: float) -> Image:
+    check_pixels(*image.size, name, max_megapixels)
+    return _guarded(lambda: _upright_rgb(image, name), name)
+
+
+def _from_array(source: Any, max_megapixels: float) -> Image:
+    import numpy as np
+    from PIL import Image
+
+    name = "the array"
+    array = _guarded(lambda: np.asarray(source), name)
+    if array.dtype not in (np.dtype("uint8"), np.dtype("uint16")):
+        raise ImageUnreadable(
+            f"{name} is {array.dtype}: pixels are uint8 or uint16; give the network's own tensors to run()"
+        )
+    if not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4))):
+        raise ImageUnreadable(f"{name} has shape {array.shape}, expected (height, width) or (height, width, 1, 3 or 4)")
+    check_pixels(array.shape[1], array.shape[0], name, max_megapixels)
+    if array.dtype.itemsize == 2:
+        array = _to_8_bits(array)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    return _flat_rgb(Image.fromarray(np.ascontiguousarray(array)), name)
+
+
+def _upright_rgb(image: Image, name: str) -> Image:
+    from PIL import Image as pil
+
+    image.load()
+    orientation = _orientation(image)
+    image = _flat_rgb(image, name)
+    return image.transpose(pil.Transpose(_UPRIGHT[orientation])) if orientation in _UPRIGHT else image
+
+
+def _orientation(image: Image) -> int:
+    """Read the EXIF orientation; a damaged EXIF block spoils no pixels, so it counts as none."""
+    try:
+        value = image.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # noqa: BLE001 - as in _guarded
+        return 1
+    return value if isinstance(value, int) else 1
+
+
+def _flat_rgb(image: Image, name: str) -> Image:
+    """Convert any mode to RGB as the rules above say; gives a new image."""
+    from PIL import Image as pil
+
+    if image.mode.startswith("I"):  # "I;16" and its byte orders; "I" is how older Pillow opens a 16-bit PNG
+        import numpy as np
+
+        return pil.fromarray(_to_8_bits(np.asarray(image))).convert("RGB")
+    if image.mode == "F":
+        raise ImageUnreadable(f"{name} has floating-point pixels, whose range is unknown: convert it to 8 bits first")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        flat = pil.new("RGB", layer.size, _BACKGROUND)
+        flat.paste(layer, mask=layer.getchannel("A"))
+        return flat
+    return image.copy() if image.mode == "RGB" else image.convert("RGB")
+
+
+def _to_8_bits(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Give 16-bit values as uint8, rounded: 0 -> 0, 65535 -> 255."""
+    import numpy as np
+
+    wide = np.clip(array, 0, 65535).astype(np.uint32)
+    result: np.ndarray[Any, Any] = ((wide + 128) // 257).astype(np.uint8)
+    return result
+
+
+def as_list(images: Any) -> list[Any]:
+    """Give the sources in a list or tuple, or in an array of four dimensions; anything else is one source.
+
+    Raises ImageUnreadable for none at all.
+    """
+    many = isinstance(images, Sequence) and not isinstance(images, (str, bytes, bytearray, memoryview))
+    stacked = getattr(images, "ndim", None) == 4 and hasattr(images, "__array__")
+    sources = list(images) if many or stacked else [images]
+    if not sources:
+        raise ImageUnreadable("no image was given: give at least one")
+    return sources

@@ -1,0 +1,1 @@
+"""From a network's outputs to answers: classes with confidences, statistics of embeddings, JSON."""

@@ -1,0 +1,38 @@
+"""Embeddings to their statistics.
+
+summarise(embedding, vector=False)          # [Embedding(mean=0.41, variance=0.17, vector=None), ...]
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """An image's embedding: mean and population variance over its elements (in float64), and float32 [D] if
+    asked for.
+    """
+
+    mean: float
+    variance: float
+    vector: Array | None = None
+
+
+def summarise(embedding: Array, vector: bool) -> list[Embedding]:
+    """Give the statistics of each row of [N, D]; the rows themselves too where `vector` is true."""
+    import numpy as np
+
+    rows = embedding.reshape(embedding.shape[0], -1)
+    with np.errstate(invalid="ignore"):
+        means, variances = rows.mean(axis=1, dtype=np.float64), rows.var(axis=1, dtype=np.float64)
+    return [
+        Embedding(float(mean), float(variance), row.copy() if vector else None)
+        for mean, variance, row in zip(means, variances, rows, strict=True)
+    ]

@@ -1,0 +1,110 @@
+"""From images to predictions: open, pre-process, run, post-process; many images go through in portions.
+
+    model.predict(["a.jpg", "b.png"], preprocess="imagenet", top=2)
+
+`Model.predict` is `predict` here, bound to a loaded network.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from .errors import PipelineError, WrongOption, shown
+from .images import as_list, open_image
+from .limits import MAX_IMAGE_MEGAPIXELS, MAX_IMAGES_PER_CALL, MAX_TOP
+from .manifest import Manifest, TensorSpec
+from .postprocess.prediction import Prediction, explain
+from .preprocess import apply
+from .steps import Pipeline
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+# Images that are in memory as tensors at one time: 64 of 224x224 are 39 MB.
+_PORTION = 64
+
+
+def predict(
+    manifest: Manifest,
+    labels: Mapping[str, tuple[str, ...]],
+    run: Callable[[Mapping[str, Array]], Mapping[str, Array]],
+    images: Any,
+    *,
+    preprocess: str | None,
+    top: int,
+    seed: int | None,
+    embedding: bool,
+    max_megapixels: float,
+) -> list[Prediction]:
+    """Give one prediction an image, in order. `run` takes and gives the network's own tensors."""
+    spec = image_input(manifest)
+    name, pipeline = choose_pipeline(manifest, preprocess)
+    seed = check_options(top, seed, max_megapixels)
+    sources = as_list(images)
+    if len(sources) > MAX_IMAGES_PER_CALL:
+        raise WrongOption(f"{len(sources)} images in one call, limit {MAX_IMAGES_PER_CALL}: call predict several times")
+    results: list[Prediction] = []
+    for start in range(0, len(sources), _PORTION):
+        portion = sources[start : start + _PORTION]
+        batch = tensor_of(spec, pipeline, portion, seed, start, max_megapixels)
+        outputs = run({spec.name: batch})
+        results += explain(manifest, outputs, labels, preprocess=name, seed=seed, top=top, embedding=embedding)
+    return results
+
+
+def tensor_of(
+    spec: TensorSpec, pipeline: Pipeline, sources: list[Any], seed: int, first: int, max_megapixels: float
+) -> Array:
+    """Open and pre-process images into one tensor for the input `spec`; the first has index `first` in its
+    call.
+
+    Raises ImageError, PipelineError.
+    """
+    import numpy as np
+
+    batch = np.empty((len(sources), *spec.with_batch(1)[1:]), np.float32)
+    for place, source in enumerate(sources):
+        tensor = apply(pipeline, open_image(source, max_megapixels), seed, first + place)
+        if spec.with_batch(1)[1:] != tensor.shape:
+            raise PipelineError(f"the pipeline gives {tensor.shape}, {spec.name} takes {spec.shape[1:]} an image")
+        batch[place] = tensor
+    return batch
+
+
+def image_input(manifest: Manifest) -> TensorSpec:
+    """Give the one input that images go to. Raises PipelineError where the network is not of that kind."""
+    first = manifest.inputs[0]
+    if len(manifest.inputs) != 1 or not first.batched or len(first.shape) != 4 or first.dtype != "float32":
+        names = ", ".join(f"{spec.name} {spec.dtype} {spec.shape}" for spec in manifest.inputs)
+        raise PipelineError(f"predict() feeds networks with one batch of images; this one takes {names}: use run()")
+    return first
+
+
+def choose_pipeline(manifest: Manifest, name: str | None) -> tuple[str, Pipeline]:
+    """Give a pipeline by name, the default for None. Raises PipelineError naming those there are."""
+    pipelines = manifest.preprocess.pipelines
+    chosen = manifest.preprocess.default if name is None else name
+    if chosen is None:
+        raise PipelineError("the artifact has no default pre-processing: name one, or use run()")
+    if chosen not in pipelines:
+        raise PipelineError(
+            f"pre-processing {shown(chosen)} is unknown; there are {', '.join(sorted(pipelines)) or 'none'}"
+        )
+    return chosen, pipelines[chosen]
+
+
+def check_options(top: int, seed: int | None, max_megapixels: float) -> int:
+    """Check predict's options; give the seed, a fresh one for None. Raises WrongOption."""
+    if not isinstance(top, int) or isinstance(top, bool) or not 1 <= top <= MAX_TOP:
+        raise WrongOption(f"top is {shown(top)}, expected a whole number from 1 to {MAX_TOP}")
+    if not isinstance(max_megapixels, (int, float)) or not 0 < max_megapixels <= MAX_IMAGE_MEGAPIXELS * 20:
+        raise WrongOption(f"max_megapixels is {shown(max_megapixels)}, expected up to {MAX_IMAGE_MEGAPIXELS * 20:.0f}")
+    if seed is None:
+        return int.from_bytes(os.urandom(4), "little")
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 1 << 63:
+        raise WrongOption(f"seed is {shown(seed)}, expected a whole number from 0 to 2**63 - 1")
+    return seed

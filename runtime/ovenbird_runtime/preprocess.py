@@ -1,0 +1,161 @@
+"""Interpret a pipeline of steps: an image in, the network's input out.
+
+    tensor = apply(manifest.preprocess.pipelines["imagenet"], image, seed=0)      # float32 [3, 224, 224]
+
+Resizing is Pillow's, whose filters widen when they shrink (antialiasing): torchvision's `Resize` on a PIL
+image is the same call, so the pixels agree bit for bit. Everything else is integer arithmetic or a table of
+256 float32 values a channel, which other languages can repeat exactly.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .errors import PipelineError
+from .images import check_pixels
+from .limits import MAX_IMAGE_MEGAPIXELS
+from .steps import CentreCrop, Normalise, Pad, Pipeline, RandomCrop, Resize, Zoom, problem
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+_FILTERS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3}
+_MASK = (1 << 64) - 1
+
+
+def apply(pipeline: Pipeline, image: Image, seed: int = 0, index: int = 0) -> np.ndarray[Any, Any]:
+    """Run the steps on an RGB image; give float32 [3, height, width] (or [height, width, 3] where the steps
+    say so).
+
+    Random steps draw from `seed` (0 to 2**64 - 1) and the image's `index` in the call, so that a batch gives
+    what its images give alone with the same index. Raises PipelineError, ImageTooLarge.
+    """
+    wrong = problem(pipeline)
+    if wrong:
+        raise PipelineError(wrong)
+    draws = Draws(seed, index)
+    for step in pipeline:
+        if isinstance(step, Normalise):
+            return normalise(image, step)
+        if isinstance(step, Resize):
+            image = resize(image, step)
+        elif isinstance(step, Zoom):
+            width, height = image.size
+            target = (max(1, round_half_even(width * step.factor)), max(1, round_half_even(height * step.factor)))
+            image = _resized(image, target, step.interpolation)
+        elif isinstance(step, CentreCrop):
+            image = centre_crop(image, step.size)
+        elif isinstance(step, RandomCrop):
+            image = random_crop(image, step.size, draws)
+        else:
+            image = pad(image, step)
+    return normalise(image, Normalise())
+
+
+class Draws:
+    """Random whole numbers by splitmix64, a dozen lines in any language: the same seed gives the same crops
+    everywhere.
+    """
+
+    def __init__(self, seed: int, index: int) -> None:
+        """Begin at a state made of `seed` and `index`."""
+        self._state = (seed + index * 0xD1342543DE82EF95) & _MASK
+
+    def below(self, bound: int) -> int:
+        """Draw from 0 to bound - 1: the high half of a 128-bit product, without a remainder."""
+        self._state = (self._state + 0x9E3779B97F4A7C15) & _MASK
+        z = self._state
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+        return ((z ^ (z >> 31)) * bound) >> 64
+
+
+def round_half_even(value: float) -> int:
+    """Round as Python and IEEE 754 do: halves to the even neighbour."""
+    return round(value)
+
+
+def resize(image: Image, step: Resize) -> Image:
+    """Resize by the one of `shorter`, `fit` and `exact` that is given. Raises ImageTooLarge."""
+    width, height = image.size
+    if step.shorter is not None:  # as torchvision: the longer side is rounded down
+        short, long = min(width, height), max(width, height)
+        longer = max(1, int(step.shorter * long / short))
+        size = (step.shorter, longer) if width <= height else (longer, step.shorter)
+    elif step.fit is not None:
+        scale = min(step.fit[0] / height, step.fit[1] / width)
+        size = (max(1, round_half_even(width * scale)), max(1, round_half_even(height * scale)))
+        size = (min(size[0], step.fit[1]), min(size[1], step.fit[0]))
+    elif step.exact is not None:
+        size = (step.exact[1], step.exact[0])
+    else:
+        size = image.size
+    return _resized(image, size, step.interpolation)
+
+
+def _resized(image: Image, size: tuple[int, int], interpolation: str) -> Image:
+    """Resize to (width, height). A 1x20000 image at 256 wide would be 1.3 gigapixels: refused as a file of
+    that size is.
+    """
+    from PIL import Image as pil
+
+    check_pixels(*size, f"the image ({image.size[0]}x{image.size[1]}) after resizing", MAX_IMAGE_MEGAPIXELS)
+    return image if image.size == size else image.resize(size, pil.Resampling(_FILTERS[interpolation]))
+
+
+def centre_crop(image: Image, size: tuple[int, ...]) -> Image:
+    """Cut (height, width) out of the middle, padding with zeros first where the image is smaller, as
+    torchvision does.
+    """
+    image = _at_least(image, size)
+    width, height = image.size
+    top, left = round_half_even((height - size[0]) / 2), round_half_even((width - size[1]) / 2)
+    return image.crop((left, top, left + size[1], top + size[0]))
+
+
+def random_crop(image: Image, size: tuple[int, ...], draws: Draws) -> Image:
+    """Cut (height, width) out at a drawn place: the top is drawn first, then the left side."""
+    image = _at_least(image, size)
+    top, left = draws.below(image.size[1] - size[0] + 1), draws.below(image.size[0] - size[1] + 1)
+    return image.crop((left, top, left + size[1], top + size[0]))
+
+
+def _at_least(image: Image, size: tuple[int, ...]) -> Image:
+    """Pad with zeros until the image has (height, width); the odd pixel goes to the right and to the bottom."""
+    width, height = max(image.size[0], size[1]), max(image.size[1], size[0])
+    return _canvas(image, width, height, 0) if (width, height) != image.size else image
+
+
+def pad(image: Image, step: Pad) -> Image:
+    """Put the image in the middle of a canvas. Raises PipelineError where it does not fit."""
+    if image.size[0] > step.size[1] or image.size[1] > step.size[0]:
+        raise PipelineError(
+            f"pad to {step.size[1]}x{step.size[0]} cannot hold an image of "
+            f"{image.size[0]}x{image.size[1]}: resize or crop it before"
+        )
+    return _canvas(image, step.size[1], step.size[0], step.value)
+
+
+def _canvas(image: Image, width: int, height: int, value: int) -> Image:
+    from PIL import Image as pil
+
+    canvas = pil.new("RGB", (width, height), (value, value, value))
+    canvas.paste(image, ((width - image.size[0]) // 2, (height - image.size[1]) // 2))
+    return canvas
+
+
+def normalise(image: Image, step: Normalise) -> np.ndarray[Any, Any]:
+    """Give float32: (pixel * scale - mean) / std a channel, looked up in a table of all 256 pixel values."""
+    import numpy as np
+
+    values = np.arange(256, dtype=np.float32)
+    scaled = values / np.float32(255) if step.scale is None else values * np.float32(step.scale)
+    pixels = np.asarray(image)
+    result = np.empty((3, image.size[1], image.size[0]), np.float32)
+    for place in range(3):
+        channel = place if step.order == "rgb" else 2 - place
+        mean, std = step.mean[channel % len(step.mean)], step.std[channel % len(step.std)]
+        table = (scaled - np.float32(mean)) / np.float32(std)
+        np.take(table, pixels[:, :, channel], out=result[place])
+    return result if step.layout == "CHW" else np.ascontiguousarray(result.transpose(1, 2, 0))

@@ -1,0 +1,85 @@
+"""Results as lines for people.
+
+tabby 61.2 %, tiger cat 20.1 %
+embedding: mean 0.41337, variance 0.17411
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .errors import one_line
+
+if TYPE_CHECKING:
+    from .bench import Timing
+    from .postprocess.prediction import Prediction
+
+
+def prediction_lines(prediction: Prediction) -> list[str]:
+    """Give an image's classes and statistics."""
+    lines = [f"{prediction.model}: RANDOM WEIGHTS, the answer means nothing"] if prediction.weights.random else []
+    for name, scores in prediction.classes.items():
+        lines += [
+            f"{place}. {one_line(score.label)} ({name} {score.index}): {100 * score.confidence:.2f} %"
+            for place, score in enumerate(scores, start=1)
+        ]
+    for name, value in prediction.embeddings.items():
+        lines.append(f"{name}: mean {value.mean:.5f}, variance {value.variance:.5f}")
+    for name, array in prediction.raw.items():
+        lines.append(f"{name}: {array.dtype} {array.shape} (--json for the values)")
+    return lines
+
+
+def inspection_lines(found: dict[str, Any]) -> list[str]:
+    """Give what `inspect_artifact` found."""
+    model, weights = found["model"], found["model"]["weights"]
+    origin = f"RANDOM (seed {weights['seed']})" if weights["random"] else f"{weights['origin']} {weights['detail']}"
+    lines = [
+        f"model    {model['name']} {one_line(model['version'])}, licence {one_line(model['licence'])}",
+        f"weights  {one_line(origin)}",
+        f"files    {found['files']}, {found['bytes'] / 1e6:.1f} MB",
+    ]
+    for kind in ("inputs", "outputs"):
+        for spec in found[kind]:
+            lines.append(
+                f"{kind[:-1]:8} {spec['name']} {spec['dtype']} {_shape(spec['shape'])} {spec['layout']}".rstrip()
+            )
+    names = [
+        name + (" (default)" if name == found["preprocess"]["default"] else "")
+        for name in found["preprocess"]["pipelines"]
+    ]
+    lines.append("pipeline " + (", ".join(names) or "none"))
+    if found["parity"] is not None:
+        errors = ", ".join(f"{name} {value:.2g}" for name, value in found["parity"]["max_abs_error"].items())
+        agreement = found["parity"]["top1_agreement"]
+        lines.append(
+            f"parity   max abs error {errors}"
+            + ("" if agreement is None else f", top-1 agreement {100 * agreement:.1f} %")
+        )
+    for variant in found["variants"]:
+        lines += _variant_lines(variant)
+    return lines
+
+
+def _variant_lines(variant: dict[str, Any]) -> list[str]:
+    lines = [f"target   {variant['target']}: " + ("runs here" if variant["runs_here"] else variant["reason"])]
+    if "batches" in variant:
+        costs = ", ".join(
+            f"batch {batch}" + (f" {cost:.2f} ms" if cost is not None else "")
+            for batch, cost in variant["batches"].items()
+        )
+        sizes = f"code {variant['code_bytes'] / 1e6:.2f} MB, weights {variant['weight_bytes'] / 1e6:.1f} MB"
+        lines.append(f"         {variant['kind']} {variant['arch']}, {costs}, {sizes}")
+    return lines
+
+
+def _shape(shape: list[int | str]) -> str:
+    return "[" + ", ".join(map(str, shape)) + "]"
+
+
+def timing_line(timing: Timing) -> str:
+    """Give one batch size's times."""
+    return (
+        f"batch {timing.batch}: min {timing.min_ms:.3f}, median {timing.median_ms:.3f}, p90 {timing.p90_ms:.3f}, "
+        f"{timing.images_per_second:.1f} images/s, {timing.calls} calls"
+    )
