@@ -152,8 +152,11 @@ def output_axes(sch: Schedule, output: SBlockRV, lanes: int, rank: int) -> Outpu
         blocks, lane = sch.split(columns, [None, width])
         return OutputAxes([], blocks, [], fuse_all(sch, rows), lane, lanes // width)
     if rank == 4:
-        positions = fuse_all(sch, loops[2:-1])
-        return OutputAxes([loops[0]], loops[1], [], positions, loops[-1], 1)
+        # One block axis, not two fused loops: a ragged split of those has no affine map back to rows and columns.
+        width = extent(sch, loops[3])
+        sch.transform_block_layout(output, lambda n, o, h, w, v: (n, o, h * width + w, v))
+        batch, blocks, positions, lane = sch.get_loops(output)
+        return OutputAxes([batch], blocks, [], positions, lane, 1)
     return OutputAxes([loops[0]], loops[1], [loops[2]], loops[3], loops[4], 1)
 
 
