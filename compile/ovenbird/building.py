@@ -1,8 +1,8 @@
 """From Relax modules, one a batch size, to a library: lowered, scheduled, tuned records applied, compiled.
 
-    built = build_module({1: one, 8: eight}, load_target("host"))
-    built.export(Path("model.so"))
-    built.tensors                    # the packed weights, in a file of their own beside the library
+built = build_module({1: one, 8: eight}, load_target("host"))
+built.export(Path("model.so"))
+built.tensors                    # the packed weights, in a file of their own beside the library
 """
 
 from __future__ import annotations

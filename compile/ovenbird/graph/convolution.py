@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from tvm import relax
 
+from ovenbird.graph.algorithms import ConvolutionShape, allows_winograd, choose_algorithm
 from ovenbird.graph.batch_norm import scale_and_shift, scaled_weight
 from ovenbird.graph.lowering import Lowered, Lowering, handles, static_shape
 from ovenbird.graph.values import Value
-from ovenbird.operators import conv2d, layout
+from ovenbird.operators import conv2d, layout, winograd
 from ovenbird.operators.conv2d import Window
 
 
@@ -43,9 +44,7 @@ def lower_conv2d(lowering: Lowering, call: relax.Call) -> Lowered | None:
     return result
 
 
-def emit_convolution(
-    lowering: Lowering, data: Value, kernel: np.ndarray, window: Window, groups: int
-) -> Value:
+def emit_convolution(lowering: Lowering, data: Value, kernel: np.ndarray, window: Window, groups: int) -> Value:
     """Emits the convolution of `data` with an OIHW kernel in the form that suits its shape."""
     batch, channels, height, width = data.shape
     outputs, block = kernel.shape[0], lowering.block
@@ -60,6 +59,15 @@ def emit_convolution(
         tensors = (lowering.values.plain(data), relax.const(weight))
         blocked = lowering.emit_te("conv2d", conv2d.conv2d_from_plain, *tensors, window=window)
         return Value(shape, data.dtype, blocked=blocked)
+    if allows_winograd(window, groups):
+        convolution = ConvolutionShape(batch, channels, outputs, shape[2], shape[3])
+        algorithm = choose_algorithm(convolution, lowering.machine, lowering.algorithms)
+        if algorithm != "direct":
+            transform = winograd.TRANSFORMS[int(algorithm[-1])]
+            weight = winograd.pack_winograd_weight(kernel, block, transform)
+            tensors = (lowering.values.blocked(data), relax.const(weight))
+            blocked = lowering.emit_te(algorithm, winograd.winograd_conv2d, *tensors, window=window)
+            return Value(shape, data.dtype, blocked=blocked)
     kernel, groups = merge_groups(kernel, groups, block)
     weight = layout.pack_conv_weight(kernel, block)
     tensors = (lowering.values.blocked(data), relax.const(weight))

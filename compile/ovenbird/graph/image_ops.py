@@ -13,12 +13,9 @@ from ovenbird.operators.conv2d import Window
 #: Maps that give a finite value for the zeros in the padding lanes.
 UNARY = tuple(
     f"relax.{name}"
-    for name in (
-        "nn.relu nn.relu6 nn.silu nn.gelu nn.gelu_tanh nn.leakyrelu nn.softplus nn.selu sigmoid tanh clip exp abs negative "
-        "erf sqrt square floor ceil round sin cos"
-    ).split()
+    for name in ["nn.relu", "nn.relu6", "nn.silu", "nn.gelu", "nn.gelu_tanh", "nn.leakyrelu", "nn.softplus", "nn.selu", "sigmoid", "tanh", "clip", "exp", "abs", "negative", "erf", "sqrt", "square", "floor", "ceil", "round", "sin", "cos"]
 )
-BINARY = tuple(f"relax.{name}" for name in "add subtract multiply maximum minimum divide".split())
+BINARY = tuple(f"relax.{name}" for name in ["add", "subtract", "multiply", "maximum", "minimum", "divide"])
 
 
 @handles(*UNARY)
@@ -54,9 +51,7 @@ def lower_binary(lowering: Lowering, call: relax.Call) -> Lowered | None:
     return Value(shape, left.dtype, blocked=blocked)
 
 
-def blocked_operand(
-    lowering: Lowering, value: Value, shape: tuple[int, ...], pad_with_one: bool
-) -> relax.Expr | None:
+def blocked_operand(lowering: Lowering, value: Value, shape: tuple[int, ...], pad_with_one: bool) -> relax.Expr | None:
     """The operand in a form that broadcasts against a blocked image of `shape`; None if there is none."""
     if value.dtype != "float32":
         return None

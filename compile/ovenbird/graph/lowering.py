@@ -14,6 +14,7 @@ from collections.abc import Callable
 import tvm
 from tvm import relax
 
+from ovenbird.graph.algorithms import Algorithm
 from ovenbird.graph.values import Value, Values
 from ovenbird.schedules.machine import Machine
 
@@ -42,8 +43,16 @@ def handles(*names: str) -> Callable[[Handler], Handler]:
 class Lowering:
     """Lowers one function into a block builder."""
 
-    def __init__(self, builder: relax.BlockBuilder, function: relax.Function, machine: Machine) -> None:
+    def __init__(
+        self,
+        builder: relax.BlockBuilder,
+        function: relax.Function,
+        machine: Machine,
+        algorithms: dict[str, Algorithm] | None = None,
+    ) -> None:
         self.builder = builder
+        #: Measured choices of convolution algorithms, by `ConvolutionShape.key`.
+        self.algorithms = algorithms or {}
         self.function = function
         self.machine = machine
         self.block = machine.lanes
@@ -113,9 +122,7 @@ class Lowering:
             return known
         return tensor_value(expr)
 
-    def emit_te(
-        self, name: str, function: Callable[..., object], *tensors: relax.Expr, **options: object
-    ) -> relax.Var:
+    def emit_te(self, name: str, function: Callable[..., object], *tensors: relax.Expr, **options: object) -> relax.Var:
         """Emits a tensor expression as a function of its own, into which elementwise operators behind it may fuse."""
         return self.builder.emit_te(
             functools.partial(function, **options),
@@ -161,8 +168,4 @@ def sole_readers(function: relax.Function) -> dict[relax.Var, relax.Call]:
             visit(binding.value)
     if isinstance(function.body.body, relax.Var):
         readers.setdefault(function.body.body, []).append(function.body.body)
-    return {
-        var: users[0]
-        for var, users in readers.items()
-        if len(users) == 1 and isinstance(users[0], relax.Call)
-    }
+    return {var: users[0] for var, users in readers.items() if len(users) == 1 and isinstance(users[0], relax.Call)}

@@ -9,6 +9,7 @@ import tvm
 from tvm import IRModule, relax
 
 from ovenbird.graph import convolution, dense, image_ops  # noqa: F401 - they register their handlers
+from ovenbird.graph.algorithms import Algorithm
 from ovenbird.graph.lowering import Lowering
 from ovenbird.schedules.machine import Machine
 
@@ -18,12 +19,17 @@ def entry_name(batch: int) -> str:
     return f"main_b{batch}"
 
 
-def lower_networks(networks: dict[int, IRModule], machine: Machine) -> IRModule:
-    """One module of fused, unscheduled functions; equal functions of several batch sizes are shared."""
+def lower_networks(
+    networks: dict[int, IRModule], machine: Machine, algorithms: dict[str, Algorithm] | None = None
+) -> IRModule:
+    """One module of fused, unscheduled functions; equal functions of several batch sizes are shared.
+
+    `algorithms`: measured choices by `ConvolutionShape.key`, which come before the estimate.
+    """
     builder = relax.BlockBuilder()
     for batch, network in networks.items():
         function = prepare(network)["main"]
-        Lowering(builder, function, machine).run(entry_name(batch))
+        Lowering(builder, function, machine, algorithms).run(entry_name(batch))
     return fuse(builder.get())
 
 

@@ -44,9 +44,7 @@ class Values:
             if height == width == 1 and channels % self.block == 0:
                 value.plain = self.builder.emit(relax.op.reshape(value.blocked, value.shape))
             else:
-                value.plain = self.builder.emit_te(
-                    layout.unpack, value.blocked, channels, primfunc_name_hint="unpack"
-                )
+                value.plain = self.builder.emit_te(layout.unpack, value.blocked, channels, primfunc_name_hint="unpack")
         return value.plain
 
     def blocked(self, value: Value) -> relax.Expr:
@@ -61,7 +59,5 @@ class Values:
                 shape = (batch, channels // self.block, 1, 1, self.block)
                 value.blocked = self.builder.emit(relax.op.reshape(value.plain, shape))
             else:
-                value.blocked = self.builder.emit_te(
-                    layout.pack, value.plain, self.block, primfunc_name_hint="pack"
-                )
+                value.blocked = self.builder.emit_te(layout.pack, value.plain, self.block, primfunc_name_hint="pack")
         return value.blocked

@@ -125,8 +125,7 @@ def conv2d_from_plain(data: te.Tensor, weight: te.Tensor, window: Window) -> te.
     return te.compute(
         (batch, out_blocks, out_height, out_width, block),
         lambda n, o, h, w, v: te.sum(
-            padded[n, ic, h * stride_h + kh * dilate_h, w * stride_w + kw * dilate_w]
-            * weight[o, ic, kh, kw, v],
+            padded[n, ic, h * stride_h + kh * dilate_h, w * stride_w + kw * dilate_w] * weight[o, ic, kh, kw, v],
             axis=[ic, kh, kw],
         ),
         name="conv2d",
@@ -145,8 +144,7 @@ def depthwise_conv2d(data: te.Tensor, weight: te.Tensor, window: Window) -> te.T
     return te.compute(
         (batch, channel_blocks, out_height, out_width, block),
         lambda n, c, h, w, v: te.sum(
-            padded[n, c, h * stride_h + kh * dilate_h, w * stride_w + kw * dilate_w, v]
-            * weight[c, kh, kw, v],
+            padded[n, c, h * stride_h + kh * dilate_h, w * stride_w + kw * dilate_w, v] * weight[c, kh, kw, v],
             axis=[kh, kw],
         ),
         name="depthwise_conv2d",

@@ -15,12 +15,14 @@ from ovenbird.schedules.choices import Choices, Defaults
 from ovenbird.schedules.machine import Machine
 from ovenbird.schedules.register_tile import schedule_register_tile
 from ovenbird.schedules.streaming import schedule_depthwise, schedule_generic, schedule_lanes
+from ovenbird.schedules.winograd import schedule_winograd
 
 Rule = Callable[[Schedule, Machine, Choices], None]
 
 RULES: dict[str | None, Rule] = {
     "tile": schedule_register_tile,
     "depthwise": schedule_depthwise,
+    "winograd": schedule_winograd,
     "lanes": schedule_lanes,
     None: schedule_generic,
 }
@@ -31,9 +33,7 @@ def apply_schedule(sch: Schedule, machine: Machine, choices: Choices) -> None:
     RULES[anchor_kind(sch)](sch, machine, choices)
 
 
-def schedule_function(
-    function: tirx.PrimFunc, machine: Machine, choices: Choices | None = None
-) -> tirx.PrimFunc:
+def schedule_function(function: tirx.PrimFunc, machine: Machine, choices: Choices | None = None) -> tirx.PrimFunc:
     """The scheduled function, its attributes kept."""
     sch = Schedule(function)
     apply_schedule(sch, machine, choices or Defaults())

@@ -160,9 +160,7 @@ def output_axes(sch: Schedule, output: SBlockRV, lanes: int, rank: int) -> Outpu
     return OutputAxes([loops[0]], loops[1], [loops[2]], loops[3], loops[4], 1)
 
 
-def accumulate_in_registers(
-    sch: Schedule, anchor: SBlockRV, spatial: int, reduction: int, out_axis: int
-) -> None:
+def accumulate_in_registers(sch: Schedule, anchor: SBlockRV, spatial: int, reduction: int, out_axis: int) -> None:
     """Puts the reduction outside the tile, unrolls the tile and keeps its accumulators in registers."""
     sch.set_scope(anchor, 0, "local")
     loops = sch.get_loops(anchor)[-(spatial + reduction) :]

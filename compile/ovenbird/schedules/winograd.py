@@ -1,0 +1,111 @@
+"""Winograd convolution: transforms in registers, the matrix products in register tiles.
+
+Two structures. "chunked": a thread takes a row of tiles through all stages while it stays in its second-level cache; good
+while the transformed weights fit there too. "staged": one parallel region each for transform, product and inverse; every
+thread then reads only its share of the weights.
+"""
+
+from __future__ import annotations
+
+from tvm.s_tir import Schedule
+from tvm.s_tir.schedule import LoopRV, SBlockRV
+
+from ovenbird.schedules.blocks import extent, leaf_blocks
+from ovenbird.schedules.choices import Choices
+from ovenbird.schedules.machine import Machine
+from ovenbird.schedules.register_tile import choose_tile, unroll_vectorized
+
+#: Loops of each stage: two over the points of a tile, blocks of channels, tiles, lanes.
+AXES = 5
+
+
+def fits_in_cache(weight_bytes: int, machine: Machine) -> bool:
+    """True if the transformed weights leave room in the second-level cache for a row of tiles."""
+    return weight_bytes <= machine.l2_bytes * 3 // 4
+
+
+def schedule_winograd(sch: Schedule, machine: Machine, choices: Choices) -> None:
+    """Schedules a function whose anchor is annotated "winograd" and whose epilogue is elementwise."""
+    blocks = {str(sch.get(block).name_hint): block for block in leaf_blocks(sch)}
+    names = list(blocks)
+    after = names[names.index("scatter") :]
+    for name in after[:-1]:
+        sch.compute_inline(blocks[name])
+    product = blocks["winograd"]
+    points, _, out_blocks, _, lanes, in_blocks, depth = (extent(sch, loop) for loop in sch.get_loops(product))
+    weight_bytes = 4 * points * points * out_blocks * in_blocks * depth * lanes
+    chunked = choices.structure("chunked", fits_in_cache(weight_bytes, machine))
+    chunk = schedule_output(sch, blocks[after[-1]], blocks, points - 2, chunked)
+    schedule_product(sch, product, chunk, machine, choices)
+    schedule_transform(sch, blocks, chunk)
+
+
+def schedule_output(
+    sch: Schedule, output: SBlockRV, blocks: dict[str, SBlockRV], tile: int, chunked: bool
+) -> LoopRV | None:
+    """The inverse transform and the epilogue, a tile of `tile` x `tile` outputs at a time.
+
+    Gives the parallel loop under which a chunk's other stages belong; None if each stage has its own.
+    """
+    batch, channels, height, width, lane = sch.get_loops(output)
+    rows, row = sch.split(height, [None, tile])
+    columns, column = sch.split(width, [None, tile])
+    chunk = None
+    if chunked:
+        sch.reorder(batch, rows, channels, columns, row, column, lane)
+        chunk = sch.fuse(batch, rows)
+        sch.parallel(chunk)
+    else:
+        sch.reorder(batch, channels, rows, columns, row, column, lane)
+        sch.parallel(sch.fuse(batch, channels, rows))
+    for name in ("inverse", "columns"):
+        compute_in_registers(sch, blocks[name], columns)
+    unroll_vectorized(sch, row, column, lane)
+    return chunk
+
+
+def schedule_product(
+    sch: Schedule, product: SBlockRV, chunk: LoopRV | None, machine: Machine, choices: Choices
+) -> None:
+    """The matrix products, one for each point of a tile."""
+    copy = sch.cache_write(product, 0, "local")
+    if chunk is not None:
+        sch.compute_at(copy, chunk, preserve_unit_loops=True)
+    x, y, channels, tiles, lane = sch.get_loops(copy)[-AXES:]
+    tile = choose_tile(extent(sch, channels), extent(sch, tiles), machine)
+    channel_factors = choices.tiles(sch, channels, [tile.vectors], innermost=8)
+    tile_factors = choices.tiles(sch, tiles, [tile.positions], innermost=machine.registers - 3)
+    channel_outer, vectors = sch.split(channels, channel_factors)
+    tile_outer, positions = sch.split(tiles, tile_factors)
+    sch.reorder(x, y, channel_outer, tile_outer, positions, vectors, lane)
+    if chunk is None:
+        sch.parallel(sch.fuse(x, y, channel_outer))
+    sch.compute_at(product, tile_outer, preserve_unit_loops=True)
+    x, y, vector, position, inner_lane, in_block, depth = sch.get_loops(product)[-AXES - 2 :]
+    sch.reorder(in_block, depth, x, y, position, vector, inner_lane)
+    unroll_vectorized(sch, x, y, position, vector, inner_lane)
+    init = sch.decompose_reduction(product, in_block)
+    unroll_vectorized(sch, *sch.get_loops(init)[-AXES:])
+    unroll_vectorized(sch, positions, vectors, lane)
+
+
+def schedule_transform(sch: Schedule, blocks: dict[str, SBlockRV], chunk: LoopRV | None) -> None:
+    """The data transform, a tile of all points at a time."""
+    transform = blocks["transform"]
+    if chunk is not None:
+        sch.compute_at(transform, chunk, preserve_unit_loops=True)
+    x, y, channels, tiles, lane = sch.get_loops(transform)[-AXES:]
+    sch.reorder(channels, tiles, x, y, lane)
+    if chunk is None:
+        tiles = sch.fuse(channels, tiles)
+        sch.parallel(tiles)
+    for name in ("rows", "gather"):
+        compute_in_registers(sch, blocks[name], tiles)
+    unroll_vectorized(sch, x, y, lane)
+
+
+def compute_in_registers(sch: Schedule, block: SBlockRV, loop: LoopRV) -> None:
+    """Computes a small stage at `loop`, unrolled, its result in registers."""
+    sch.compute_at(block, loop, preserve_unit_loops=True)
+    sch.set_scope(block, 0, "local")
+    unroll_vectorized(sch, *sch.get_loops(block)[-AXES:])
