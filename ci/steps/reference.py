@@ -50,7 +50,9 @@ def pages() -> dict[Path, str]:
     """Give every page's path and text."""
     found = {ROOT / "docs/reference/cli.md": cli_page(), ROOT / "docs/reference/errors.md": errors_page()}
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, "-m", "ovenbird_runtime.json_schema", folder], check=True, stdout=sys.stderr)
+        subprocess.run(
+            [sys.executable, "-m", "ovenbird_runtime.json_schema", folder], check=True, stdout=subprocess.DEVNULL
+        )
         for path in Path(folder).iterdir():
             found[ROOT / "artifacts" / path.name] = path.read_text(encoding="utf-8")
     return found
@@ -87,16 +89,14 @@ def command_part(command: click.Command, context: click.Context) -> Iterator[str
     if command.help:
         # click marks paragraphs that must not be wrapped again with \b.
         yield inspect.cleandoc(command.help).replace("\b\n", "").strip() + "\n"
-    rows = [row for param in command.params if (row := option_row(param, context))]
+    options = [param for param in command.params if isinstance(param, click.Option)]
+    rows = [option_row(record) for option in options if (record := option.get_help_record(context))]
     if rows:
         yield "| option | what |\n|---|---|\n" + "\n".join(rows) + "\n"
 
 
-def option_row(param: click.Parameter, context: click.Context) -> str:
-    """Give one row of a table of options; empty for arguments and hidden options."""
-    record = param.get_help_record(context)
-    if record is None:
-        return ""
+def option_row(record: tuple[str, str]) -> str:
+    """Give one row of a table of options: its names, and what it does."""
     names, what = (" ".join(cell.split()).replace("|", "\\|") for cell in record)
     return f"| `{names}` | {what} |"
 
