@@ -31,6 +31,8 @@ def main() -> int:
     parser.add_argument("--weights", help="a torchvision state_dict (.pth); default: torchvision's own, fetched")
     parser.add_argument("--image", type=Path, default=ROOT / "examples" / "chelsea.png")
     options = parser.parse_args()
+    if options.weights:
+        options.weights = str(Path(options.weights).expanduser())
     if options.weights and not Path(options.weights).is_file():
         say(f"error: WeightsUnavailable: no file {options.weights}; give an existing one: make demo WEIGHTS=file.pth")
         return 1

@@ -110,7 +110,7 @@ def errors_page() -> str:
         WRITTEN,
         "# Errors\n",
         "Every error raised on purpose is an `OvenbirdError`. Its message is one line: what is wrong, the value, the "
-        "limit, the fix. The command line prints it as `error: TYPE: MESSAGE`; `--debug` adds the traceback.\n",
+        "limit, the fix. The command line prints its type and its message; `--debug` adds the traceback.\n",
     ]
     for title, name in ERRORS.items():
         module = importlib.import_module(name)

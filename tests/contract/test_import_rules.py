@@ -21,7 +21,7 @@ def lint_imports(root: Path) -> subprocess.CompletedProcess[str]:
             "--no-cache",
         ],
         cwd=root,
-        env={**os.environ, "PYTHONPATH": f"{root / 'compile'}:{root / 'runtime'}"},
+        env={**os.environ, "PYTHONPATH": f"{root / 'compile'}:{root / 'runtime'}", "COLUMNS": "200"},
         capture_output=True,
         text=True,
         timeout=120,
