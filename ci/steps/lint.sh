@@ -1,21 +1,26 @@
 #!/bin/sh
-# Format, lint, types, import rules: the fast checks, in the order in which they are cheapest to fix.
-# Uses the tools of $VENV (default .venv).    ci/steps/lint.sh [--fix]
-set -eu
-cd "$(dirname "$0")/../.."
+# Format, lint, types, import rules: the fast checks, cheapest first; all of them run, so that one call shows
+# everything there is to fix. Uses the tools of $VENV (default .venv).    ci/steps/lint.sh [--fix]
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+. ci/steps/common.sh
 bin="${VENV:-.venv}/bin"
-PYTHONPATH="compile:runtime${PYTHONPATH:+:$PYTHONPATH}"
-export PYTHONPATH
+export PYTHONPATH="compile:runtime${PYTHONPATH:+:$PYTHONPATH}"
 
 if [ "${1:-}" = --fix ]; then
-    "$bin/ruff" check --fix .
+    "$bin/ruff" check --quiet --fix .
     "$bin/ruff" format .
 fi
-echo "== format"
-"$bin/ruff" format --check .
-echo "== lint"
-"$bin/ruff" check .
-echo "== types"
-"$bin/mypy"
-echo "== import rules"
-"$bin/lint-imports" --no-logo 2>/dev/null || "$bin/lint-imports"
+
+failed=
+check() { # check NAME COMMAND...
+    name=$1
+    shift
+    say "$name"
+    "$@" || failed="$failed, $name"
+}
+check format "$bin/ruff" format --check --quiet .
+check lint "$bin/ruff" check --output-format concise .
+check types "$bin/mypy"
+check "import rules" "$bin/lint-imports" --no-logo
+[ -z "$failed" ] || fail "ChecksFailed: ${failed#, }; their reports are above ('make format' mends format and some of lint)"
