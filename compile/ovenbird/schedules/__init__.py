@@ -10,6 +10,7 @@ from collections.abc import Callable
 from tvm import tirx
 from tvm.s_tir import Schedule
 
+import ovenbird.operators.fast_math  # noqa: F401 - it registers how exp, tanh and erf are compiled
 from ovenbird.schedules.blocks import anchor_kind
 from ovenbird.schedules.choices import Choices, Defaults
 from ovenbird.schedules.machine import Machine
