@@ -25,12 +25,27 @@ def import_exported(program: ExportedProgram) -> tvm.IRModule:
     """Import an ExportedProgram. Raises UnsupportedOperator, ImportFailed."""
     from tvm.relax.frontend.torch import from_exported_program
 
+    from ovenbird.safe_indexing import bound_indices
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return from_exported_program(program, keep_params_as_input=False)
+            return bound_indices(from_exported_program(program, keep_params_as_input=False))
     except Exception as error:
         raise import_error(error) from error
+
+
+def as_tuple(module: tvm.IRModule) -> tvm.IRModule:
+    """Give the module with a `main` that returns a tuple, also where there is one output only."""
+    from tvm import relax
+
+    main = module["main"]
+    if isinstance(main.ret_ty, relax.TupleType):
+        return module
+    body = relax.SeqExpr(main.body.blocks, relax.Tuple([main.body.body]))
+    function = relax.Function(main.params, body, relax.TupleType([main.ret_ty])).with_attrs(dict(main.attrs or {}))
+    module.update_func(module.get_global_var("main"), function)
+    return relax.transform.Normalize()(module)
 
 
 def import_error(error: Exception) -> NetworkError:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,13 +35,15 @@ PROBE_TOLERANCE = 1e-3
 @contextlib.contextmanager
 def steady_torch() -> Iterator[None]:
     """Run torch on one thread, so that its sums do not depend on the number of cores, and without its remarks."""
-    threads = torch.get_num_threads()
+    threads, logged = torch.get_num_threads(), logging.root.manager.disable
     torch.set_num_threads(1)
+    logging.disable(logging.CRITICAL)  # torch logs a page of code where it cannot trace
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
+        logging.disable(logged)
         torch.set_num_threads(threads)
 
 

@@ -74,7 +74,7 @@ class _Named(nn.Module):
         self.positional = positional
         self.keywords = keywords
 
-    def eval(self) -> _Named:
+    def train(self, mode: bool = True) -> _Named:
         return self  # an exported program has no modes, and says so by raising
 
     def forward(self, **inputs: torch.Tensor) -> Any:
