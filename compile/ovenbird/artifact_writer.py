@@ -12,7 +12,6 @@ network give the same bytes.
 from __future__ import annotations
 
 import hashlib
-import os
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -98,12 +97,12 @@ class ArtifactWriter:
                 places.append(offset)
                 data = np.ascontiguousarray(array)
                 padding = bytes(-data.nbytes % ALIGNMENT_BYTES)
-                for piece in (memoryview(data.reshape(-1).view(np.uint8)), padding):
+                for piece in (data.reshape(-1).view(np.uint8).data, padding):
                     file.write(piece)
                     taken.update(piece)
                 offset += data.nbytes + len(padding)
         name = f"weights/{taken.hexdigest()}.bin"
-        os.replace(partial, self.folder / name)
+        partial.replace(self.folder / name)
         return tuple(
             WeightTensor(
                 file=name,

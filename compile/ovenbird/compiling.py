@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ovenbird.artifact_writer import ArtifactWriter
 from ovenbird.dumping import DumpKind, keep_kinds
-from ovenbird.errors import BuildFailed, OvenbirdError, UsageError
+from ovenbird.errors import BuildFailed, UsageError
 from ovenbird.importing import reason
 from ovenbird.network import Network
 from ovenbird.packaging import Staging
@@ -27,6 +27,7 @@ from ovenbird.progress import Progress
 from ovenbird.targets import TargetSpec, load_target
 from ovenbird.tuning_records import find_records, provenance
 from ovenbird.verifying import DEFAULT_TOLERANCE, PARITY, Verification, verify
+from ovenbird_runtime.errors import OvenbirdError
 from ovenbird_runtime.golden import GOLDEN, write_golden
 from ovenbird_runtime.manifest import Manifest, Parity
 

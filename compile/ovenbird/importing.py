@@ -72,8 +72,9 @@ def _failing_node(traceback: TracebackType | None) -> str:
     while traceback is not None:
         node = traceback.tb_frame.f_locals.get("node")
         kind = getattr(node, "op_type", None) or getattr(node, "target", None)
-        if kind is not None and hasattr(node, "name"):
-            found = f"{kind} ({node.name})" if node.name else str(kind)
+        name = getattr(node, "name", None)
+        if kind is not None and name is not None:
+            found = f"{kind} ({name})" if name else str(kind)
         traceback = traceback.tb_next
     return found
 

@@ -1,7 +1,7 @@
 """What the word MODEL on the command line can be, and how each becomes a `Network`.
 
 load_network("resnet50")                        # a built-in name
-load_network("mynets:detector")                 # callable() -> (nn.Module, example_inputs); the current folder is on the path
+load_network("mynets:detector")                 # callable() -> (nn.Module, example_inputs)
 load_network("net.pt2"), load_network("net.onnx")
 """
 
@@ -19,7 +19,7 @@ from ovenbird.errors import NetworkUnreadable, UsageError
 from ovenbird.network import LABELS_FILE, Network, Source
 from ovenbird.weights import apply_weights, parse_weights
 from ovenbird_runtime.manifest import Postprocess, TensorSpec, WeightsInfo
-from ovenbird_runtime.steps import imagenet, zoom_crop_pad
+from ovenbird_runtime.steps import Normalise, Pipeline, imagenet, zoom_crop_pad
 
 if TYPE_CHECKING:
     from ovenbird.models.recipe import ModelRecipe
@@ -69,9 +69,7 @@ def _load_builtin(recipe: ModelRecipe, options: NetworkOptions) -> Network:
             raise UsageError(f"--input-shapes: {recipe.name} takes image:[1,3,HEIGHT,WIDTH]")
     example = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     network = _from_torch(TwoOutputs(net, recipe.head), (example,), recipe.name, options)
-    pipelines = recipe.pipelines
-    if shape[2:] != (recipe.image_size,) * 2:
-        pipelines = _pipelines_for(shape[2], shape[3])
+    pipelines = recipe.pipelines if shape[2:] == (recipe.image_size,) * 2 else resized(recipe, shape[2], shape[3])
     return dataclasses.replace(
         network,
         licence=recipe.licence,
@@ -169,7 +167,16 @@ def _spec(name: str, array: Any, batched: bool) -> TensorSpec:
     )
 
 
-def _pipelines_for(height: int, width: int) -> dict[str, Any]:
+def resized(recipe: ModelRecipe, height: int, width: int) -> dict[str, Pipeline]:
+    """Give a recipe's pipelines for another square image size, its own normalisation kept; none for other shapes."""
+    normalise = next(step for step in next(iter(recipe.pipelines.values())) if isinstance(step, Normalise))
+    return {
+        name: tuple(normalise if isinstance(step, Normalise) else step for step in steps)
+        for name, steps in _pipelines_for(height, width).items()
+    }
+
+
+def _pipelines_for(height: int, width: int) -> dict[str, Pipeline]:
     """Give ImageNet's pipelines for another image size; only square ones have them."""
     if height != width:
         return {}

@@ -1,4 +1,4 @@
-"""A network ready to be compiled, whatever it came from: named inputs and outputs, Relax at any batch size, a reference.
+"""A network ready to be compiled, whatever it came from: named tensors, Relax at any batch size, a reference.
 
     network = load_network("resnet50", NetworkOptions(weights="random:7"))
     network.relax(8)                        # IRModule for eight images
@@ -27,9 +27,15 @@ LABELS_FILE = "labels.txt"
 class Source(Protocol):
     """Where the computation comes from. Arrays go by position, in the order of the network's inputs and outputs."""
 
-    framework: str
-    batched: bool
-    """Whether the batch size can be chosen."""
+    @property
+    def framework(self) -> str:
+        """Give the name of what the reference answers come from."""
+        ...
+
+    @property
+    def batched(self) -> bool:
+        """Say whether the batch size can be chosen."""
+        ...
 
     def relax(self, batch: int | None) -> tvm.IRModule:
         """Give the Relax module for a batch size; None where the batch cannot be chosen."""

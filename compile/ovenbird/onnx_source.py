@@ -145,7 +145,7 @@ def settled(value: Any, given: tuple[int, ...] | None) -> Dims:
                 f'--input-shapes "{value.name}:[1,...]"'
             )
         else:
-            dims.append(fixed if fixed is not None or given is None else given[index])
+            dims.append(given[index] if given is not None else dim.dim_value)
     if given is not None and len(given) != len(dims):
         raise UsageError(f"--input-shapes: {value.name}:{list(given)} does not fit the model's {shape_text(value)}")
     return tuple(dims)

@@ -31,7 +31,7 @@ class Staging:
 
     def __init__(self, output: Path) -> None:
         """Check that `output` can become an artifact. Raises OutputError."""
-        self.output = Path(os.path.abspath(output))
+        self.output = Path.cwd() / output
         check_output(self.output)
         self.folder = self.output.parent / f".{self.output.name}.{os.getpid()}.partial"
 

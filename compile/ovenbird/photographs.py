@@ -25,7 +25,7 @@ def own_photographs() -> list[Path]:
 
 
 def read_photographs(paths: Sequence[Path], pipeline: Pipeline) -> np.ndarray[Any, Any]:
-    """Decode and pre-process photographs as the runtime does. Raises the runtime's ImageError for a file that is none."""
+    """Decode and pre-process photographs as the runtime does. Raises its ImageError."""
     from ovenbird_runtime.images import open_image
     from ovenbird_runtime.preprocess import apply
 

@@ -43,6 +43,7 @@ class PlainProgress(Progress):
         self._last = ("", -1)
 
     def __call__(self, text: str, done: int = 0, total: int = 0) -> None:
+        """Print the step, unless that line stands there already."""
         tenth = done * 10 // total if total else 0
         if (text, tenth) == self._last:
             return
@@ -82,6 +83,7 @@ class TerminalProgress(Progress):
         self._bar.stop()
 
     def __call__(self, text: str, done: int = 0, total: int = 0) -> None:
+        """Move the bar, or begin the next one."""
         from rich.markup import escape
 
         if text != self._text or self._task is None:

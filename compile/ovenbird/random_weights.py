@@ -1,10 +1,10 @@
-"""Seeded random weights that make a network compute like a trained one: sane activations, batch norms that do something.
+"""Seeded random weights that make a network compute like a trained one: sane activations, real batch norms.
 
     randomise(net, seed=7)      # the same seed gives the same weights, on any machine
 
-Torch's own initialisation leaves every batch norm at mean 0 and variance 1, so that folding them could not be tested, and
-lets activations grow with depth. Here each batch norm gets its own random scale, shift and mean, and a variance near that
-of what reaches it: the variance of one forward pass, rounded to a power of two so that no machine's last bit shows.
+Torch's own initialisation leaves every batch norm at mean 0 and variance 1, so that folding them could not be tested,
+and lets activations grow with depth. Here each batch norm gets its own random scale, shift and mean, and a variance
+near that of what reaches it: that of one forward pass, rounded to a power of two so that no machine's last bit shows.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SPREAD = 0.5
 
 
 def randomise(net: nn.Module, seed: int) -> None:
-    """Give every parameter and buffer of `net` (in evaluation mode, eating images of 224x224) a value drawn from `seed`."""
+    """Draw every parameter and buffer of `net` from `seed`; it eats images of 224x224 and is in evaluation mode."""
     import torch
     from torch.nn.modules.batchnorm import _BatchNorm
 

@@ -16,7 +16,7 @@ from ovenbird_runtime.manifest import Manifest
 
 
 def rebuild(manifest: Manifest, model: str | None, options: NetworkOptions) -> Network:
-    """Load the network of an artifact, with the weights it had. Raises UsageError, VerificationFailed for another one."""
+    """Load the network of an artifact, with its weights. Raises UsageError, VerificationFailed for another network."""
     name, weights = manifest.model.name, manifest.model.weights
     if model is None:
         if name not in model_names():

@@ -1,4 +1,4 @@
-"""Running an artifact from the compiler: always in a process of its own, as two copies of TVM's runtime cannot share one.
+"""Running an artifact from the compiler: in a process of its own, as two copies of TVM's runtime cannot share one.
 
 answers = run_artifact(Path("artifacts/resnet50"), {"case0": {"image": array}})
 answers["case0"]["logits"]

@@ -2,9 +2,9 @@
 
     module = bound_indices(module)
 
-TVM's gathers and scatters trust their indices: an id of 999 in an embedding of 50 rows reads (or writes) foreign memory.
-Here every index that is not a constant is taken modulo the dimension it indexes. That is also what a negative index
-means in torch and in ONNX; an index out of range, an error in torch, wraps around instead of ending the process.
+TVM's gathers and scatters trust their indices: an id of 999 in an embedding of 50 rows reads foreign memory.
+Here every index that is not a constant is taken modulo the dimension it indexes. That is also what a negative
+index means in torch and in ONNX; an index out of range, an error in torch, wraps around and ends no process.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def bound_indices(module: tvm.IRModule) -> tvm.IRModule:
 
 
 @mutator
-class _Bound(PyExprMutator):
+class _Bound(PyExprMutator):  # type: ignore[misc]
     """Rewrites the calls that index."""
 
     def replace(self, name: Any, function: Any) -> tvm.IRModule:

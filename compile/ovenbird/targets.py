@@ -11,6 +11,7 @@ belong to other commands. `detect = true` fills every field that is absent from 
 from __future__ import annotations
 
 import dataclasses
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,9 +22,9 @@ from ovenbird.resources import resource_folder
 if TYPE_CHECKING:
     import tvm
 
-try:
+if sys.version_info >= (3, 11):
     import tomllib
-except ModuleNotFoundError:  # Python 3.10
+else:
     import tomli as tomllib
 
 TARGET_FILE = "target.toml"

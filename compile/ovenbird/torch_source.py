@@ -30,11 +30,8 @@ class TorchSource:
 
     @property
     def batched(self) -> bool:
+        """Whether an input has a batch dimension."""
         return any(self.traced.batched)
-
-    @batched.setter
-    def batched(self, value: bool) -> None:
-        raise AttributeError("whether a network is batched is found by running it")
 
     def exported(self, batch: int | None) -> ExportedProgram:
         """Give the ExportedProgram for a batch size, traced once. Raises NetworkUntraceable."""
@@ -43,17 +40,21 @@ class TorchSource:
         return self._exports[batch]
 
     def relax(self, batch: int | None) -> tvm.IRModule:
+        """Trace and import. Raises NetworkUntraceable, UnsupportedOperator, ImportFailed."""
         return import_exported(self.exported(batch))
 
     def reference(self, inputs: list[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
+        """Run the network in torch, on one thread."""
         tensors = [torch.from_numpy(np.ascontiguousarray(array)) for array in inputs]
         return [output.detach().contiguous().numpy() for output in self.traced.run(tensors)]
 
     def examples(self, batch: int) -> list[np.ndarray[Any, Any]]:
+        """Give the examples, their first row repeated to `batch`."""
         tensors = self.traced.with_batch(batch) if self.batched else self.traced.examples
         return [tensor.numpy() for tensor in tensors]
 
     def digest(self) -> str:
+        """Give the sha256 of the traced code and of every tensor it holds."""
         program = self.exported(1 if self.batched else None)
         taken = hashlib.sha256(str(program.graph_module.code).encode("utf-8"))
         tensors: dict[str, Any] = {**program.state_dict, **program.constants}

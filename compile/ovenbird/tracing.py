@@ -56,13 +56,14 @@ class FlatNetwork(nn.Module):
         self._call = call
 
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Call the network, and give the tensors in what it returns."""
         return tuple(tensor for _, tensor in flatten_outputs(self._call(self.net, tensors)))
 
 
 def flatten_outputs(value: Any) -> list[tuple[str, torch.Tensor]]:
-    """Give the tensors inside what a network returned, each with its name. Raises NetworkUnreadable for anything else.
+    """Give the tensors in what a network returned, each with its name. Raises NetworkUnreadable for anything else.
 
-    A dict's keys and a named tuple's fields are names; other places are `output0`, `output1` ...; nested ones are joined.
+    A dict's keys and a named tuple's fields are names, other places `output0`, `output1` ...; nested ones are joined.
     """
     found: list[tuple[str, torch.Tensor]] = []
     for path, leaf in pytree.tree_flatten_with_path(_plain(value))[0]:
@@ -118,7 +119,7 @@ class Traced:
         Raises NetworkUnreadable, NetworkUntraceable.
         """
         net = net.eval()
-        names, examples, call = _bind(net, example_inputs)
+        names, examples, call = bind(net, example_inputs)
         flat = FlatNetwork(net, call).eval()
         with torch.no_grad(), steady_torch():
             try:
@@ -158,7 +159,7 @@ class Traced:
         )
 
     def _find_batch(self) -> tuple[bool, ...]:
-        """Find which inputs carry a batch: those as long as the first one, if every output follows and rows stay apart."""
+        """Find which inputs carry a batch: those as long as the first, if every output follows and rows stay apart."""
         none = (False,) * len(self.examples)
         rows = next((tensor.shape[0] for tensor in self.examples if tensor.dim()), 0)
         if not rows or any(tensor.dim() == 0 or tensor.shape[0] != rows for tensor in self.output_examples):
@@ -174,7 +175,7 @@ class Traced:
         try:
             alone = (self.run(self.with_batch(1)), self.run(shift))
             together = self.run(both)
-        except Exception:  # a fixed batch shows itself in any way it likes
+        except Exception:  # noqa: BLE001 - a fixed batch shows itself in any way it likes
             return none
         for row in (0, 1):
             for one, two in zip(alone[row], together, strict=True):
@@ -195,7 +196,7 @@ def _near(one: torch.Tensor, two: torch.Tensor) -> bool:
     return bool(torch.all((one.double() - two.double()).abs() <= limit))
 
 
-def _bind(net: nn.Module, example_inputs: Any) -> tuple[tuple[str, ...], tuple[torch.Tensor, ...], Callable[..., Any]]:
+def bind(net: nn.Module, example_inputs: Any) -> tuple[tuple[str, ...], tuple[torch.Tensor, ...], Callable[..., Any]]:
     """Give the inputs' names and tensors, and how to call the network with them."""
     if isinstance(example_inputs, torch.Tensor):
         example_inputs = (example_inputs,)

@@ -6,6 +6,7 @@ provenance(records, built.layers)                   # {"records": "...", "tuned"
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,13 +39,11 @@ def find_records(choice: str | None, model: str, spec: TargetSpec) -> Any:
     folder = records_folder(choice, model, spec)
     if folder is None:
         return None
-    from ovenbird.tuning_log import TuningLog
-
-    return TuningLog.open(folder)
+    return importlib.import_module("ovenbird.tuning_log").TuningLog.open(folder)
 
 
 def provenance(records: Any, layers: Sequence[LayerRecord]) -> dict[str, Any]:
-    """Give what the manifest tells about one target's tuning: how many layers were tuned, took defaults, or were stale."""
+    """Give the manifest's words on one target's tuning: how many layers were tuned, took defaults, or were stale."""
     counts = {"tuned": 0, "default": 0, "stale": 0}
     for layer in layers:
         counts[layer.source] += 1

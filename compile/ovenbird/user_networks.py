@@ -15,12 +15,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from ovenbird.errors import NetworkUnreadable, OvenbirdError, UsageError
-from ovenbird.tracing import _bind, first_line
+from ovenbird.errors import NetworkUnreadable, UsageError
+from ovenbird.tracing import bind, first_line
+from ovenbird_runtime.errors import OvenbirdError
 
 
 def call_user(reference: str) -> tuple[nn.Module, Any]:
-    """Import `module:callable` and call it. Raises NetworkUnreadable, naming the line of the user's code that failed."""
+    """Import `module:callable` and call it. Raises NetworkUnreadable, naming the user's line that failed."""
     module_name, _, attribute = reference.partition(":")
     here = str(Path.cwd())
     if here not in sys.path:
@@ -85,7 +86,7 @@ class _Named(nn.Module):
 
 def reshape_examples(net: nn.Module, examples: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
     """Give the example inputs by name, those named in `shapes` tiled and cut to that shape. Raises UsageError."""
-    names, tensors, _ = _bind(net, examples)
+    names, tensors, _ = bind(net, examples)
     unknown = sorted(set(shapes) - set(names))
     if unknown:
         raise UsageError(f"--input-shapes: no input {unknown[0]!r}, the network has {', '.join(names)}")

@@ -3,9 +3,9 @@
     check = verify(Path("artifacts/resnet50"), network, batch_sizes=(1, 8), tolerance=1e-3)
     check.parity, check.golden_inputs, check.golden_outputs     # for the manifest, and for the target's `selftest`
 
-The rule: for every output, max |compiled - framework| <= tolerance * max(1, max |framework|) over all cases. It is absolute
-where outputs are small, as logits are, and relative where a network (one with random weights, say) gives large numbers,
-since rounding errors grow with the numbers that are summed.
+The rule: for every output, max |compiled - framework| <= tolerance * max(1, max |framework|) over all cases. It is
+absolute where outputs are small, as logits are, and relative where a network (one with random weights, say) gives large
+numbers, since rounding errors grow with the numbers that are summed.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ def verify(
         outputs[spec.name] = {"max_abs_error": rounded_up(error), "max_abs_reference": rounded_up(scale)}
         if not error <= tolerance * scale:
             raise VerificationFailed(
-                f"output {spec.name} differs from {network.source.framework} by {error:.3g}, limit {tolerance * scale:.3g} "
-                f"(--tolerance {tolerance:g} at outputs up to {scale:.3g}); nothing was written"
+                f"output {spec.name} differs from {network.source.framework} by {error:.3g}, "
+                f"limit {tolerance * scale:.3g} (--tolerance {tolerance:g} at outputs up to {scale:.3g})"
             )
     rows = {True: 0, False: 0}
     for case in cases:
@@ -111,7 +111,7 @@ def make_cases(network: Network, batch_sizes: Sequence[int], photographs: Sequen
 
 
 def random_like(example: Any, random: np.random.Generator) -> Any:
-    """Draw an array like `example`: of its own values where it has several (so ids stay valid), else standard normal."""
+    """Draw an array like `example`: of its own values where it has several (ids stay valid), else standard normal."""
     if example.size == 0:
         return example
     values = np.unique(example)

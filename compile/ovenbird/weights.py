@@ -79,7 +79,7 @@ def read_state_dict(path: Path) -> Mapping[str, torch.Tensor]:
             found: Any = torch.load(path, map_location="cpu", weights_only=True)
     except PermissionError as error:
         raise WeightsUnreadable(f"weights {path}: {error.strerror}") from None
-    except Exception as error:  # torch raises a dozen types for a damaged file
+    except Exception as error:  # noqa: BLE001 - torch raises a dozen types for a damaged file
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise WeightsUnreadable(f"weights {path}: not a state_dict that torch reads safely: {reason}") from None
     for key in ("state_dict", "model"):
@@ -92,7 +92,7 @@ def read_state_dict(path: Path) -> Mapping[str, torch.Tensor]:
 
 
 def load_strictly(net: nn.Module, state: Mapping[str, torch.Tensor], where: str) -> None:
-    """Load `state` into `net`; every tensor must be there, of its shape, finite, and no other. Raises WeightsMismatch."""
+    """Load `state` into `net`; all its tensors, of their shapes, finite, and no other. Raises WeightsMismatch."""
     import torch
 
     wanted = net.state_dict()

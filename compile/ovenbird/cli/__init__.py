@@ -26,6 +26,6 @@ from ovenbird.cli._group import CommandFolder
 @click.version_option(__version__, prog_name="ovenbird")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
-def main(context: click.Context, **options: Any) -> None:
+def main(context: click.Context, /, **options: Any) -> None:
     """Compile vision models into artifacts that run without the framework that made them."""
     context.obj = options

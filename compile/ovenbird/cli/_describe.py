@@ -14,7 +14,8 @@ def random_warning(manifest: Manifest) -> str:
     """Give the line that every output of a network with random weights begins with; nothing for a trained one."""
     if not manifest.model.weights.random:
         return ""
-    return f"RANDOM WEIGHTS (seed {manifest.model.weights.seed}): {manifest.model.name} knows nothing, its answers mean nothing"
+    model = manifest.model
+    return f"RANDOM WEIGHTS (seed {model.weights.seed}): {model.name} knows nothing, its answers mean nothing"
 
 
 def tensor_line(spec: TensorSpec) -> str:

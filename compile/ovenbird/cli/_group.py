@@ -49,22 +49,16 @@ class CommandFolder(click.Group):
             hint = suggest(args[0], known) or f" Known are {', '.join(known)}."
             ctx.fail(f"no command {args[0]!r}{hint}")
 
-    def main(
-        self,
-        args: Sequence[str] | None = None,
-        prog_name: str | None = None,
-        complete_var: str | None = None,
-        standalone_mode: bool = True,
-        windows_expand_args: bool = True,
-        **extra: Any,
+    def main(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
     ) -> Any:
-        """Run a command line; in standalone mode this ends the process with 0, 1 or 2."""
-        if not standalone_mode:
-            return super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
+        """Run a command line; unless `standalone_mode=False`, this ends the process with 0, 1 or 2."""
+        if not extra.pop("standalone_mode", True):
+            return super().main(args, prog_name, standalone_mode=False, **extra)
         given = list(sys.argv[1:] if args is None else args)
         try:
-            # `standalone_mode=False`: click would turn an exit into its own message and code
-            code = super().main(given, prog_name or "ovenbird", complete_var, False, windows_expand_args, **extra)
+            # not standalone for click, which would turn our exits into its own messages and codes
+            code = super().main(given, prog_name or "ovenbird", standalone_mode=False, **extra)
         except click.ClickException as error:
             error.show()
             sys.exit(error.exit_code)

@@ -95,14 +95,15 @@ def _print_report(report: CompileReport, network: Network) -> None:
         errors = ", ".join(f"{name} {error:.1e}" for name, error in parity.max_abs_error.items())
         top1 = "" if parity.top1_agreement is None else f", top-1 agreement {parity.top1_agreement:.0%}"
         click.echo(
-            f"verified for {', '.join(report.verified)} against {network.source.framework} on {parity.images} photographs "
-            f"and {parity.random_inputs} random inputs: max error {errors}{top1}"
+            f"verified for {', '.join(report.verified)} against {network.source.framework} "
+            f"on {parity.images} photographs and {parity.random_inputs} random inputs: max error {errors}{top1}"
         )
     for target, why in report.unverified.items():
         click.echo(f"not verified for {target}: {why}")
     for target, told in report.manifest.tuning.items():
         click.echo(
-            f"{target}: {told['tuned']} layers tuned, {told['default']} by default schedules, {told['stale']} stale records"
+            f"{target}: {told['tuned']} layers tuned, {told['default']} by default schedules, "
+            f"{told['stale']} stale records"
         )
     if report.dumped is not None:
         click.echo(f"code to read: {report.dumped}")

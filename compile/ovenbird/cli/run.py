@@ -7,7 +7,7 @@ ovenbird run artifacts/resnet50 -i inputs.npz -o outputs.npz
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -65,7 +65,7 @@ def run_on_arrays(artifact: Path, inputs: Path, outputs: Path) -> None:
     answers = run_artifact(artifact, {"case": arrays})["case"]
     try:
         with outputs.open("wb") as file:
-            np.savez(file, **answers)
+            np.savez(file, **cast("dict[str, Any]", answers))
     except OSError as error:
         raise output_error(error, str(outputs)) from None
     for name, array in answers.items():

@@ -30,11 +30,10 @@ def command(artifact: Path, model: str | None, images: Path | None, **options: A
     weights that came from a file are given by --weights, a network of your own by --model.
     """
     from ovenbird.cli._describe import random_warning
-    from ovenbird.compiling import DEFAULT_TOLERANCE
     from ovenbird.photographs import own_photographs
     from ovenbird.progress import Progress
     from ovenbird.rebuilding import entry_sizes, rebuild
-    from ovenbird.verifying import verify
+    from ovenbird.verifying import DEFAULT_TOLERANCE, verify
     from ovenbird_runtime.artifact import open_artifact
 
     opened = open_artifact(artifact)
@@ -55,8 +54,8 @@ def command(artifact: Path, model: str | None, images: Path | None, **options: A
     errors = ", ".join(f"{name} {error:.1e}" for name, error in found.parity.max_abs_error.items())
     top1 = "" if found.parity.top1_agreement is None else f", top-1 agreement {found.parity.top1_agreement:.0%}"
     click.echo(
-        f"{artifact} is its network: max error {errors} within {tolerance:g}{top1}, on {found.parity.images} photographs "
-        f"and {found.parity.random_inputs} random inputs"
+        f"{artifact} is its network: max error {errors} within {tolerance:g}{top1}, "
+        f"on {found.parity.images} photographs and {found.parity.random_inputs} random inputs"
     )
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 
 class TwoOutputs(nn.Module):
-    """Wraps a classifier whose last layer, at the path `head`, is linear. The classifier itself is changed: load weights first."""
+    """Wraps a classifier whose last layer, at the path `head`, is linear; it changes it, so load its weights first."""
 
     def __init__(self, body: nn.Module, head: str) -> None:
         super().__init__()

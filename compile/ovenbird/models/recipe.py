@@ -1,4 +1,4 @@
-"""What the compiler must know about a network that has a name: how to build it, its weights, its images, its outputs.
+"""What the compiler knows about a network that has a name: building it, its weights, images and outputs.
 
     ModelRecipe(name="resnet50", summary="...", licence="...", network=build, head="fc", weights=TorchvisionWeights(...))
 
@@ -26,12 +26,9 @@ def classifier_outputs() -> dict[str, OutputKind]:
     return {"logits": "classification", "embedding": "embedding"}
 
 
-def imagenet_pipelines(size: int = 224, resize: int = 256, bicubic: bool = False) -> dict[str, Pipeline]:
-    """Give the two pre-processings of an ImageNet classifier; the first is the default. Sizes in pixels."""
-    return {
-        "imagenet": imagenet(size, resize, "bicubic" if bicubic else "bilinear"),
-        "zoom-crop-pad": zoom_crop_pad(size),
-    }
+def imagenet_pipelines(resize: int = 256) -> dict[str, Pipeline]:
+    """Give the two pre-processings of an ImageNet classifier of 224x224; the first is the default. Sizes in pixels."""
+    return {"imagenet": imagenet(resize=resize), "zoom-crop-pad": zoom_crop_pad()}
 
 
 @dataclass(frozen=True)
