@@ -95,7 +95,7 @@ def _plain_inside(value: Any) -> Any:
 
 
 def _joined(path: Sequence[Any]) -> str:
-    keys = [str(getattr(step, "key", getattr(step, "idx", step))) for step in path]
+    keys = [str(getattr(step, "key", getattr(step, "idx", step))) for step in path] or ["output"]
     head = f"output{keys[0]}" if keys[0].isdigit() else keys[0]
     return "_".join([head, *keys[1:]])
 

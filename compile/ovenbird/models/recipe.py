@@ -1,6 +1,6 @@
 """What the compiler knows about a network that has a name: building it, its weights, images and outputs.
 
-    ModelRecipe(name="resnet50", summary="...", licence="...", network=build, head="fc", weights=TorchvisionWeights(...))
+    ModelRecipe(name="resnet50", summary="...", licence="...", network=build, head="fc", weights=...)
 
 Every recipe gives two outputs: `logits`, the network's own, and `embedding`, what enters its last linear layer.
 """

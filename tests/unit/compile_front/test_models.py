@@ -1,0 +1,66 @@
+"""The built-in networks: every recipe builds, its weights enum exists, its two outputs are what they say."""
+
+import pytest
+import torch
+
+from ovenbird.errors import UnknownModel
+from ovenbird.loading import NetworkOptions, load_network
+from ovenbird.models import model_names, recipe, recipes
+from ovenbird.models._torchvision import import_torchvision
+from ovenbird.models._two_outputs import TwoOutputs
+from ovenbird_runtime.preprocess import problem
+
+EMBEDDINGS = {
+    "densenet121": 1024, "efficientnet_lite0": 1280, "mobilenet_v2": 1280, "mobilenet_v3_small": 1024,
+    "resnet18": 512, "resnet50": 2048, "vgg16": 4096, "vit_b_16": 768,
+}  # fmt: skip
+
+
+def test_the_list_is_complete() -> None:
+    assert model_names() == sorted(EMBEDDINGS)
+    assert recipe("efficientnet-lite0") is recipe("efficientnet_lite0")
+
+
+def test_an_unknown_name_is_refused_with_what_is_near() -> None:
+    with pytest.raises(UnknownModel, match=r"did you mean resnet50"):
+        recipe("resnet5")
+
+
+@pytest.mark.parametrize("name", sorted(EMBEDDINGS))
+def test_recipes_are_consistent(name: str) -> None:
+    found = recipes()[name]
+    assert found.name == name
+    assert len(found.labels()) == 1000
+    assert "imagenet" in found.pipelines
+    for pipeline in found.pipelines.values():
+        assert not problem(pipeline)
+    enum, _, member = found.weights.detail.partition(".")
+    assert found.weights.origin == "package" or hasattr(getattr(import_torchvision().models, enum), member)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "efficientnet_lite0"])
+def test_the_embedding_is_what_enters_the_classifier(name: str) -> None:
+    found = recipe(name)
+    net = found.build()
+    image = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        alone = net(image)
+        outputs = TwoOutputs(net, found.head)(image)
+    assert outputs["embedding"].shape == (1, EMBEDDINGS[name])
+    torch.testing.assert_close(outputs["logits"], alone)
+
+
+def test_efficientnet_has_its_real_weights() -> None:
+    network = load_network("efficientnet_lite0")
+    assert (network.weights.origin, network.weights.random) == ("package", False)
+    assert [spec.shape for spec in network.outputs] == [("N", 1000), ("N", 1280)]
+
+
+def test_another_image_size_keeps_the_normalisation() -> None:
+    network = load_network(
+        "efficientnet_lite0", NetworkOptions(weights="random:1", input_shapes={"image": (1, 3, 224, 224)})
+    )
+    assert network.default_pipeline == "imagenet"
+    small = load_network("resnet18", NetworkOptions(weights="random:1", input_shapes={"image": (1, 3, 128, 128)}))
+    assert small.inputs[0].shape == ("N", 3, 128, 128)
+    assert not problem(small.pipelines["imagenet"])
