@@ -1,0 +1,145 @@
+"""What a manifest may say: sealing, later versions, and what one field says about another."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ovenbird_runtime.errors import ManifestInvalid, ManifestTooNew
+from ovenbird_runtime.manifest import (
+    Entry,
+    Manifest,
+    Postprocess,
+    Preprocess,
+    Target,
+    TensorSpec,
+    VariantRef,
+    WeightTensor,
+    check_target,
+    decode_manifest,
+    decode_target,
+    seal,
+    target_bytes,
+)
+from ovenbird_runtime.steps import Normalise, Resize
+
+replace = dataclasses.replace
+
+
+@pytest.fixture
+def manifest(tiny: Path) -> Manifest:
+    return decode_manifest((tiny / "manifest.json").read_bytes())
+
+
+@pytest.fixture
+def target(tiny: Path) -> Target:
+    return decode_target((tiny / "targets/tiny/target.json").read_bytes())
+
+
+def test_sealing_is_stable(tiny: Path, manifest: Manifest) -> None:
+    data = (tiny / "manifest.json").read_bytes()
+    assert seal(manifest) == data
+    assert decode_manifest(seal(manifest)) == manifest
+
+
+def test_every_changed_byte_is_seen(tiny: Path) -> None:
+    data = (tiny / "manifest.json").read_bytes()
+    for place in range(len(data)):
+        spoilt = bytearray(data)
+        spoilt[place] ^= 1
+        with pytest.raises((ManifestInvalid, ManifestTooNew)):
+            decode_manifest(bytes(spoilt))
+
+
+def test_added_space_is_seen(tiny: Path) -> None:
+    with pytest.raises(ManifestInvalid, match="was changed after it was written"):
+        decode_manifest((tiny / "manifest.json").read_bytes() + b"\n")
+
+
+def test_unsealed(tiny: Path, manifest: Manifest) -> None:
+    data = (tiny / "manifest.json").read_bytes().replace(manifest.digest.encode(), b"0" * 64)
+    with pytest.raises(ManifestInvalid, match="not a seal"):
+        decode_manifest(data)
+
+
+@pytest.mark.parametrize("version", ["2", "99", "1" * 30])
+def test_later_version(tiny: Path, version: str) -> None:
+    data = (tiny / "manifest.json").read_bytes()
+    data = data.replace(b'"schema_version": 1', b'"schema_version": ' + version.encode())
+    with pytest.raises(ManifestTooNew, match="upgrade ovenbird-runtime"):
+        decode_manifest(data)
+
+
+def test_later_version_wins_over_unknown_fields() -> None:
+    with pytest.raises(ManifestTooNew):
+        decode_manifest(b'{"schema_version": 7, "new_things": []}')
+
+
+IMAGE = TensorSpec("image", "float32", ("N", 3, 32, 32))
+LOGITS = TensorSpec("logits", "float32", ("N", 5))
+CHANGES: list[tuple[Callable[[Manifest], Manifest], str]] = [
+    (lambda m: replace(m, inputs=(IMAGE, IMAGE)), "two inputs named 'image'"),
+    (lambda m: replace(m, outputs=(LOGITS, LOGITS)), "two outputs named 'logits'"),
+    (lambda m: replace(m, inputs=(replace(IMAGE, shape=(1, "N")),)), "beyond its first dimension"),
+    (lambda m: replace(m, inputs=(replace(IMAGE, shape=(1, 3)),)), "all outputs must begin"),
+    (lambda m: replace(m, preprocess=Preprocess("nope", {})), "the default pipeline 'nope'"),
+    (lambda m: replace(m, preprocess=Preprocess(None, {"x": (Resize(),)})), "exactly one of shorter, fit and exact"),
+    (lambda m: replace(m, preprocess=Preprocess(None, {"x": (Normalise(), Normalise())})), "must be the last"),
+    (lambda m: replace(m, preprocess=Preprocess(None, {"x": (Normalise(std=(0.0,)),)})), "std of 0"),
+    (lambda m: replace(m, preprocess=Preprocess(None, {"x": (Normalise(mean=(1.0, 2.0)),)})), "one for each of red"),
+    (lambda m: replace(m, postprocess=(Postprocess("nope", "raw"),)), "which is no output"),
+    (lambda m: replace(m, postprocess=(Postprocess("logits", "raw", "no.txt"),)), "'no.txt' are not in the file table"),
+    (lambda m: replace(m, postprocess=(Postprocess("logits", "raw"),) * 2), "two post-processings"),
+    (lambda m: replace(m, variants=(VariantRef("x", "targets/x"),)), "targets/x/model.so is not in the file table"),
+    (lambda m: replace(m, variants=m.variants * 2), "two variants named 'tiny'"),
+    (lambda m: replace(m, files=m.files | {"manifest.json": m.files["labels.txt"]}), "cannot hold manifest.json"),
+    (lambda m: replace(m, model=replace(m.model, version="0" * 64)), "64 zeros elsewhere"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), CHANGES, ids=[words for _, words in CHANGES])
+def test_contradictions(manifest: Manifest, change: Callable[[Manifest], Manifest], words: str) -> None:
+    with pytest.raises(ManifestInvalid, match=words):
+        seal(change(manifest))
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "/etc/passwd", "a//b", "a/../b", "./a", "a/", ".hidden", "a\\b", "a\0b", "a b", "ä", "C:x", ""]
+)
+def test_file_names_are_plain(manifest: Manifest, name: str) -> None:
+    with pytest.raises(ManifestInvalid):
+        seal(replace(manifest, files=manifest.files | {name: manifest.files["labels.txt"]}))
+
+
+TARGETS: list[tuple[dict[str, Any], str]] = [
+    ({"entries": (Entry(1, "f", None, (9,)),)}, "f wants tensor 9, there are 2"),
+    ({"entries": (Entry(1, "f", None, ()), Entry(1, "g", None, ()))}, "two entries for batch"),
+    ({"entries": (Entry(1, "f", None, ()), Entry(2, "f", None, ()))}, "two functions"),
+    ({"tensors": (WeightTensor("weights/no.bin", 0, "float32", (1,)),)}, "not in the file table"),
+    ({"tensors": (WeightTensor("labels.txt", 4, "float32", (1,)),)}, "not a multiple of 64"),
+    ({"tensors": (WeightTensor("labels.txt", 64, "float32", (1,)),)}, "its file has 40"),
+    ({"tensors": (WeightTensor("labels.txt", 0, "float32", (2**31,) * 8),)}, "its file has 40"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), TARGETS, ids=[words for _, words in TARGETS])
+def test_target_contradictions(manifest: Manifest, target: Target, change: dict[str, Any], words: str) -> None:
+    change = {"entries": (Entry(1, "main_b1", None, ()),)} | change
+    with pytest.raises(ManifestInvalid, match=words):
+        check_target(replace(target, **change), manifest)
+
+
+def test_target_bytes_round_trip(target: Target) -> None:
+    assert decode_target(target_bytes(target)) == target
+    with pytest.raises(ManifestInvalid, match="alignment"):
+        target_bytes(replace(target, alignment=16))
+
+
+def test_spec_shapes() -> None:
+    assert IMAGE.batched
+    assert IMAGE.with_batch(4) == (4, 3, 32, 32)
+    assert not TensorSpec("x", "float32", ()).batched

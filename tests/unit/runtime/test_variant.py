@@ -1,0 +1,88 @@
+"""Refusals that depend on the machine, all of them before dlopen."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import ovenbird_runtime
+from ovenbird_runtime import errors
+from ovenbird_runtime.artifact import open_artifact
+from ovenbird_runtime.cpu import Machine, this_machine
+from ovenbird_runtime.manifest import Target, VariantRef, decode_target, target_bytes
+from ovenbird_runtime.variant import choose_variant
+from support.tiny_artifact import reseal, retarget
+
+replace = dataclasses.replace
+HERE = this_machine()
+OTHER_ARCH = {"x86_64": "aarch64", "aarch64": "x86_64"}
+REFUSALS: list[tuple[Callable[[Target], Target], type[errors.MachineError], str]] = [
+    (lambda t: replace(t, arch=OTHER_ARCH[HERE.arch]), errors.WrongArchitecture, "this machine is"),  # type: ignore[arg-type]
+    (lambda t: replace(t, cpu_features=("amx_fancy",)), errors.MissingCpuFeatures, "lacks: amx_fancy"),
+    (lambda t: replace(t, cpu_features=tuple(f"f{i}" for i in range(20))), errors.MissingCpuFeatures, "and 12 more"),
+    (lambda t: replace(t, glibc="2.99"), errors.GlibcTooOld, "needs glibc 2.99, this machine has"),
+    (lambda t: replace(t, tvm="0.28.0"), errors.VersionMismatch, "compiled with tvm '0.28.0'"),
+    (lambda t: replace(t, tvm_ffi="0.1.15"), errors.VersionMismatch, "tvm-ffi '0.1.15'"),
+    (lambda t: replace(t, kind="cuda"), errors.DeviceUnavailable, "no code for device 'cpu', only tiny"),
+]
+
+
+@pytest.mark.parametrize(("change", "kind", "words"), REFUSALS, ids=[f"{k.__name__}-{w}" for _, k, w in REFUSALS])
+def test_refused_before_dlopen(
+    spoilt: Path, change: Callable[[Target], Target], kind: type[errors.MachineError], words: str
+) -> None:
+    (spoilt / "targets" / "tiny" / "model.so").write_bytes(b"no library at all")  # dlopen of it would be EngineError
+    retarget(spoilt, change)
+    with pytest.raises(kind, match=words):
+        ovenbird_runtime.load(spoilt)
+
+
+@pytest.mark.parametrize("device", ["cuda", "tpu", "", None, 3])
+def test_unknown_device(tiny: Path, device: str) -> None:
+    with pytest.raises(errors.DeviceUnavailable):
+        ovenbird_runtime.load(tiny, device=device)
+
+
+def add_variant(folder: Path, name: str, change: Callable[[Target], Target]) -> None:
+    source, new = folder / "targets" / "tiny", folder / "targets" / name
+    new.mkdir()
+    (new / "model.so").write_bytes((source / "model.so").read_bytes())
+    target = decode_target((source / "target.json").read_bytes())
+    (new / "target.json").write_bytes(target_bytes(change(replace(target, target=name))))
+    reseal(
+        folder,
+        lambda m: replace(
+            m,
+            variants=(*m.variants, VariantRef(name, f"targets/{name}")),
+            files=m.files | {f"targets/{name}/{file}": m.files["labels.txt"] for file in ("model.so", "target.json")},
+        ),
+    )
+    reseal(folder)
+
+
+def test_widest_vectors_win(spoilt: Path) -> None:
+    add_variant(spoilt, "wide", lambda t: replace(t, vector_bits=512))
+    assert choose_variant(open_artifact(spoilt), "cpu", HERE)[0].target == "wide"
+
+
+def test_what_does_not_run_is_passed_over(spoilt: Path) -> None:
+    add_variant(spoilt, "wide", lambda t: replace(t, vector_bits=512, cpu_features=("avx1024",)))
+    assert choose_variant(open_artifact(spoilt), "cpu", HERE)[0].target == "tiny"
+    with ovenbird_runtime.load(spoilt) as model:
+        assert model.target.target == "tiny"
+
+
+def test_all_reasons_are_given(spoilt: Path) -> None:
+    add_variant(spoilt, "wide", lambda t: replace(t, cpu_features=("avx1024",)))
+    with pytest.raises(errors.NoVariant) as caught:
+        choose_variant(open_artifact(spoilt), "cpu", Machine("riscv64", frozenset(), (2, 40)))
+    assert "tiny is code for" in str(caught.value)
+    assert "wide is code for" in str(caught.value)
+
+
+def test_musl_has_no_glibc(spoilt: Path) -> None:
+    with pytest.raises(errors.GlibcTooOld, match="this machine has none"):
+        choose_variant(open_artifact(spoilt), "cpu", replace(HERE, glibc=(0, 0)))
