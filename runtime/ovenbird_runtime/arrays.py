@@ -9,6 +9,7 @@ nothing of the caller's reaches the engine but through a copy into an aligned bu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,7 +29,7 @@ def aligned_empty(shape: tuple[int, ...], dtype: str) -> Array:
     """Give an uninitialised C-contiguous array that begins on a 64-byte boundary."""
     import numpy as np
 
-    nbytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    nbytes = math.prod(shape) * np.dtype(dtype).itemsize
     raw = np.empty(nbytes + ALIGNMENT_BYTES, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT_BYTES
     return raw[start : start + nbytes].view(dtype).reshape(shape)

@@ -64,10 +64,11 @@ def _read(name: Any) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ImageNotFound(f"{one_name(name)} cannot be read: {reason}") from None
+    state = os.fstat(descriptor)
+    if not stat.S_ISREG(state.st_mode):
+        os.close(descriptor)
+        raise ImageNotFound(f"{one_name(name)} is not a plain file")
     with os.fdopen(descriptor, "rb") as file:
-        state = os.fstat(descriptor)
-        if not stat.S_ISREG(state.st_mode):
-            raise ImageNotFound(f"{one_name(name)} is not a plain file")
         _check_bytes(state.st_size, one_name(name))
         return file.read(MAX_IMAGE_FILE_BYTES + 1)
 
@@ -131,7 +132,7 @@ def _from_array(source: Any, max_megapixels: float) -> Image:
 
     name = "the array"
     array = _guarded(lambda: np.asarray(source), name)
-    if array.dtype not in (np.dtype("uint8"), np.dtype("uint16")):
+    if array.dtype.kind != "u" or array.dtype.itemsize > 2:
         raise ImageUnreadable(
             f"{name} is {array.dtype}: pixels are uint8 or uint16; give the network's own tensors to run()"
         )

@@ -23,9 +23,10 @@ def read_tensors(path: Path) -> dict[str, Array]:
     import numpy as np
 
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise InputUnreadable(f"{shown(path.name)} is a single array: save with np.savez(file, name=array)")
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise InputUnreadable(f"{shown(path.name)} is a single array: save with np.savez(file, name=array)")
+        with archive:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, MemoryError, zipfile.BadZipFile) as error:
         raise InputUnreadable(f"{shown(path.name)} cannot be read as .npz: {error}") from None

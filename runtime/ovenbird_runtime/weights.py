@@ -10,6 +10,7 @@ writes there.
 from __future__ import annotations
 
 import ctypes
+import math
 import mmap
 import os
 from typing import TYPE_CHECKING, Any
@@ -53,13 +54,11 @@ class MappedFile:
         """
         import numpy as np
 
-        count = int(np.prod(shape, dtype=np.int64))
-        nbytes = count * np.dtype(dtype).itemsize
-        if nbytes == 0 or self._map is None:
+        nbytes = math.prod(shape) * np.dtype(dtype).itemsize
+        if nbytes == 0:
             return aligned_empty(shape, dtype)
-        if (
-            offset < 0 or offset + nbytes > self.size
-        ):  # the manifest's check comes first; this one guards the address arithmetic
+        # The manifest's check comes first; this one guards the address arithmetic.
+        if self._map is None or offset < 0 or offset + nbytes > self.size:
             raise FileMissing(f"bytes {offset} to {offset + nbytes} are not in a file of {self.size}")
         address = int(np.frombuffer(self._map, np.uint8).ctypes.data) + offset
         buffer = (ctypes.c_uint8 * nbytes).from_address(address)

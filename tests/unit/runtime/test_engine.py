@@ -1,0 +1,240 @@
+"""The engine: right answers for every batch size, from many threads, and typed errors where the code is another."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ovenbird_runtime
+from ovenbird_runtime import errors
+from ovenbird_runtime.golden import read_golden
+from ovenbird_runtime.manifest import Entry, Manifest, Target, TensorSpec
+from ovenbird_runtime.model import Model
+from support.tiny_artifact import reseal, retarget
+
+replace = dataclasses.replace
+
+
+def batch_of(count: int, seed: int = 0) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(seed).standard_normal((count, 3, 32, 32)).astype(np.float32)
+
+
+def test_golden(model: Model, tiny: Path) -> None:
+    inputs, expected = read_golden((tiny / "evidence/golden.npz").read_bytes())
+    for name, array in model.run(inputs).items():
+        np.testing.assert_allclose(array, expected[name], rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 7, 8, 9, 33, 130])
+def test_any_batch(model: Model, count: int) -> None:
+    image = batch_of(count)
+    whole = model.run({"image": image})
+    for name, spec in {spec.name: spec for spec in model.outputs}.items():
+        assert whole[name].shape == spec.with_batch(count)
+        rows = [model.run({"image": image[i : i + 1]})[name] for i in range(count)]
+        np.testing.assert_allclose(whole[name], np.concatenate(rows), rtol=1e-5, atol=1e-5)
+
+
+def test_padding_leaves_no_trace(spoilt: Path) -> None:
+    retarget(spoilt, lambda t: replace(t, entries=t.entries[1:]))  # only batch 4: all others are padded
+    with ovenbird_runtime.load(spoilt, threads=1) as model:
+        good = model.run({"image": batch_of(3)})["logits"]
+        model.run({"image": np.full((4, 3, 32, 32), np.nan)}, nan="allow")
+        np.testing.assert_array_equal(model.run({"image": batch_of(3)})["logits"], good)
+
+
+def test_many_threads(model: Model) -> None:
+    images = [batch_of(1 + seed % 6, seed) for seed in range(12)]
+    expected = [model.run({"image": image})["logits"] for image in images]
+    wrong: list[int] = []
+
+    def call(offset: int) -> None:
+        for step in range(60):
+            i = (offset + step) % len(images)
+            if not np.array_equal(model.run({"image": images[i]})["logits"], expected[i]):
+                wrong.append(i)
+
+    threads = [threading.Thread(target=call, args=(i,)) for i in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_many_models(tiny: Path) -> None:
+    expected: Any = None
+    for threads in (1, 2, 1, 3):
+        with ovenbird_runtime.load(tiny, threads=threads, workers=2) as model:
+            result = model.run({"image": batch_of(9)})["logits"]
+        expected = result if expected is None else expected
+        np.testing.assert_allclose(result, expected, rtol=1e-5)
+
+
+def test_threads_start_and_end(tiny: Path) -> None:
+    def ours() -> int:
+        return sum(thread.name.startswith("ovenbird-worker") for thread in threading.enumerate())
+
+    before = ours()
+    model = ovenbird_runtime.load(tiny, threads=2, workers=3)
+    assert ours() == before + 3
+    model.close()
+    model.close()
+    assert ours() == before
+    with pytest.raises(errors.EngineCallFailed, match="closed"):
+        model.run({"image": batch_of(1)})
+    forgotten = ovenbird_runtime.load(tiny, threads=1)
+    assert ours() == before + 1
+    del forgotten
+    gc.collect()
+    assert ours() == before
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("threads", 0), ("threads", 2000), ("threads", 1.5), ("workers", True), ("workers", None)]
+)
+def test_options(tiny: Path, option: str, value: Any) -> None:
+    with pytest.raises(errors.WrongOption, match=option):
+        ovenbird_runtime.load(tiny, **{option: value})
+
+
+def test_no_library(spoilt: Path) -> None:
+    (spoilt / "targets/tiny/model.so").write_bytes(b"no library at all")
+    reseal(spoilt)
+    with pytest.raises(errors.EngineLoadFailed, match=r"model\.so of tiny cannot be loaded"):
+        ovenbird_runtime.load(spoilt)
+
+
+def test_another_library(spoilt: Path) -> None:
+    import _ctypes
+
+    (spoilt / "targets/tiny/model.so").write_bytes(Path(_ctypes.__file__).read_bytes())
+    reseal(spoilt)
+    with pytest.raises(errors.EngineLoadFailed):
+        ovenbird_runtime.load(spoilt)
+
+
+TARGETS: list[tuple[Callable[[Target], Target], str]] = [
+    (lambda t: replace(t, entries=(Entry(1, "main_b9", None, (0, 1)),)), "cannot be started"),
+    (lambda t: replace(t, entries=(Entry(1, "main_b1", None, (0,)),)), "main_b1 failed"),
+    (lambda t: replace(t, entries=(Entry(1, "main_b1", None, (1, 0)),)), "main_b1 failed"),
+    (lambda t: replace(t, entries=(Entry(2, "main_b4", None, (0, 1)),)), "main_b4 failed"),
+    (lambda t: replace(t, tensors=tuple(replace(w, dtype="int32") for w in t.tensors)), "main_b1 failed"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), TARGETS)
+def test_code_and_target_differ(spoilt: Path, change: Callable[[Target], Target], words: str) -> None:
+    retarget(spoilt, change)
+    with (
+        pytest.raises(errors.EngineError, match=words),
+        ovenbird_runtime.load(spoilt, threads=1) as model,
+    ):
+        model.run({"image": batch_of(1)})
+
+
+LOGITS, EMBEDDING = TensorSpec("logits", "float32", ("N", 5)), TensorSpec("embedding", "float32", ("N", 8))
+MANIFESTS: list[tuple[Callable[[Manifest], Manifest], str]] = [
+    (lambda m: replace(m, outputs=(LOGITS,), postprocess=()), "gave 2 outputs, the manifest says 1"),
+    (lambda m: replace(m, outputs=(EMBEDDING, LOGITS), postprocess=()), "gave embedding as float32"),
+    (lambda m: replace(m, outputs=(LOGITS, replace(EMBEDDING, dtype="int32")), postprocess=()), "gave embedding"),
+    (lambda m: replace(m, inputs=(replace(m.inputs[0], shape=("N", 3, 32, 33)),)), "main_b1 failed"),
+    (lambda m: replace(m, inputs=(replace(m.inputs[0], dtype="int32"),)), "main_b1 failed"),
+    (lambda m: replace(m, inputs=(*m.inputs, replace(m.inputs[0], name="more"))), "main_b1 failed"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), MANIFESTS)
+def test_code_and_manifest_differ(spoilt: Path, change: Callable[[Manifest], Manifest], words: str) -> None:
+    reseal(spoilt, change)
+    with ovenbird_runtime.load(spoilt, threads=1) as model, pytest.raises(errors.EngineCallFailed, match=words):
+        model.run({spec.name: np.zeros(spec.with_batch(1), spec.dtype) for spec in model.inputs})
+
+
+def test_the_worker_survives_a_failure(spoilt: Path) -> None:
+    retarget(spoilt, lambda t: replace(t, entries=(t.entries[0], Entry(2, "main_b4", 1.5, (0, 1)))))
+    with ovenbird_runtime.load(spoilt, threads=1) as model:
+        with pytest.raises(errors.EngineCallFailed):
+            model.run({"image": batch_of(2)})
+        retry = model.run({"image": batch_of(1)})
+        assert retry["logits"].shape == (1, 5)
+
+
+def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    path = [p for p in sys.path if p]
+    return subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[:0] = {path!r}\n{code}", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_after_fork(tiny: Path) -> None:
+    code = """
+import os, sys, numpy, ovenbird_runtime
+x = {"image": numpy.zeros((1, 3, 32, 32), "float32")}
+model = ovenbird_runtime.load(sys.argv[1], threads=2)
+model.run(x)
+child = os.fork()
+if not child:
+    try:
+        model.run(x)
+    except ovenbird_runtime.EngineError as error:
+        print(type(error).__name__, flush=True)
+    ovenbird_runtime.load(sys.argv[1], threads=1).run(x)
+    print("loaded again", flush=True)
+    os._exit(0)
+print(os.waitpid(child, 0)[1])
+model.run(x)
+"""
+    result = python(code, str(tiny))
+    assert result.stdout.split("\n")[:3] == ["EngineForked", "loaded again", "0"], result.stderr
+
+
+def test_exit_without_close_is_quiet(tiny: Path) -> None:
+    code = """
+import sys, threading, numpy, ovenbird_runtime
+model = ovenbird_runtime.load(sys.argv[1], threads=2, workers=2)
+x = {"image": numpy.zeros((64, 3, 32, 32), "float32")}
+def loop():
+    while True:
+        model.run(x)
+for _ in range(3):
+    threading.Thread(target=loop, daemon=True).start()
+model.run(x)
+"""
+    for _ in range(3):
+        result = python(code, str(tiny))
+        assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_the_compiler_s_tvm_is_refused(tiny: Path) -> None:
+    code = """
+import sys, types, ovenbird_runtime
+sys.modules["tvm"] = types.ModuleType("tvm")
+try:
+    ovenbird_runtime.load(sys.argv[1])
+except ovenbird_runtime.EngineError as error:
+    print(error)
+"""
+    assert "imported in this process" in python(code, str(tiny)).stdout
+
+
+def test_torch_stays_out(tiny: Path) -> None:
+    code = """
+import sys, ovenbird_runtime
+ovenbird_runtime.load(sys.argv[1])
+print(sorted({"torch", "tvm", "ovenbird"} & set(sys.modules)))
+"""
+    assert python(code, str(tiny)).stdout.startswith("[]")

@@ -1,0 +1,93 @@
+"""Golden files and files of tensors: deterministic, never unpickled, never half written."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import resource
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ovenbird_runtime.errors import FileChanged, InputUnreadable, OutputNotWritten
+from ovenbird_runtime.golden import read_golden, write_golden
+from ovenbird_runtime.tensors import read_tensors, write_tensors
+
+Array = np.ndarray[Any, Any]
+
+
+def test_golden_round_trip(tmp_path: Path) -> None:
+    inputs, outputs = {"x": np.arange(6.0).reshape(2, 3)}, {"x": np.float32([1]), "y": np.array(True)}
+    for name in ("a", "b"):
+        write_golden(tmp_path / name, inputs, outputs)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    found_inputs, found_outputs = read_golden((tmp_path / "a").read_bytes())
+    np.testing.assert_equal(found_inputs, inputs)
+    np.testing.assert_equal(found_outputs, outputs)
+
+
+def pickled() -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **{"input.x": np.array([{}], dtype=object)})
+    return buffer.getvalue()
+
+
+def bomb() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("input.x.npy", "w") as member:
+        for _ in range(300):
+            member.write(bytes(1 << 20))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("data", [b"", b"PK", pickled(), bomb()], ids=["empty", "short", "pickled", "bomb"])
+def test_hostile_golden(data: bytes, tmp_path: Path) -> None:
+    with pytest.raises(FileChanged):
+        read_golden(data)
+
+
+def test_mutated_golden(tmp_path: Path) -> None:
+    write_golden(tmp_path / "g", {"x": np.arange(6.0)}, {"y": np.arange(3)})
+    data = (tmp_path / "g").read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        spoilt = bytearray(data)
+        for place in rng.integers(0, len(data), 3):
+            spoilt[place] ^= int(rng.integers(1, 256))
+        with contextlib.suppress(FileChanged):
+            read_golden(bytes(spoilt))
+
+
+def test_tensors_round_trip(tmp_path: Path) -> None:
+    write_tensors(tmp_path / "t.npz", {"a": np.arange(3), "b": np.float32(1)})
+    assert sorted(read_tensors(tmp_path / "t.npz")) == ["a", "b"]
+
+
+def test_a_single_array_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "t.npy", np.arange(3))
+    with pytest.raises(InputUnreadable, match="single array"):
+        read_tensors(tmp_path / "t.npy")
+
+
+def test_pickles_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.npz").write_bytes(pickled())
+    with pytest.raises(InputUnreadable):
+        read_tensors(tmp_path / "t.npz")
+
+
+def test_full_disk(tmp_path: Path) -> None:
+    """No room: an error, and nothing left of the file."""
+    import signal
+
+    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(OutputNotWritten, match=r"t\.npz' cannot be written: File too large"):
+            write_tensors(tmp_path / "t.npz", {"a": np.zeros(100_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert list(tmp_path.iterdir()) == []
