@@ -20,6 +20,6 @@ done
     uv pip compile --quiet --no-python-downloads --universal --python-version 3.10 --all-extras \
         --constraint "$work/held.txt" --no-annotate --no-header --no-emit-index-url \
         "$work/pyproject.toml" "$work/runtime/pyproject.toml" \
-        | grep -vE '^(nvidia-|cuda-|triton)'
+        | grep -vE '^(nvidia-|cuda-|triton==)'
 } >"$work/constraints.txt"
 mv "$work/constraints.txt" ci/constraints.txt

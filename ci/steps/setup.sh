@@ -65,7 +65,7 @@ setup_test() {
     current .venv test "$key" && return
     create .venv
     say "installing the compiler, the tests' tools and the peers into .venv (some minutes)"
-    install .venv --editable ./runtime --editable '.[test,peers]'
+    install .venv --editable './runtime[serve,grpc,load]' --editable '.[test,peers]'
     echo "$key" >.venv/.ovenbird-test
 }
 

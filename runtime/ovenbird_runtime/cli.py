@@ -1,4 +1,4 @@
-"""The target's commands: run, inspect, selftest, bench.
+"""The target's commands: run, inspect, selftest, bench; serve and load with their extras.
 
     ovenbird-rt run artifacts/resnet50 photo.jpg
     ovenbird-rt inspect artifacts/resnet50 --json
@@ -9,6 +9,7 @@ Exit codes: 0 good, 1 the work failed (one line says why), 2 wrong usage.
 from __future__ import annotations
 
 import functools
+import importlib
 import json
 import os
 import sys
@@ -54,7 +55,27 @@ def _guarded(command: Command) -> Command:
     return cast(Command, wrapper)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+# Commands that need an extra: imported when they are asked for, and by `--help`.
+_EXTRAS = {"serve": ("serve", "ovenbird_runtime.serve.command")}
+
+
+class _Commands(click.Group):
+    """Our commands, and those of extras; one whose extra is not installed says what to install."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give all names."""
+        return sorted({*super().list_commands(ctx), *_EXTRAS})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Give a command; that of an extra is imported now."""
+        if cmd_name not in _EXTRAS:
+            return super().get_command(ctx, cmd_name)
+        attribute, module = _EXTRAS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="ovenbird-rt")
 def main() -> None:
     """Run models that Ovenbird compiled."""

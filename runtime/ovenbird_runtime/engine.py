@@ -170,6 +170,7 @@ class Engine:
         """Start the workers. Raises EngineLoadFailed where the code and the manifest do not fit."""
         self._program, self._pid, self._closed = program, os.getpid(), False
         self._entries = {entry.batch: entry for entry in program.target.entries}
+        self.costs: dict[int, float | None] = {size: entry.cost_ms for size, entry in self._entries.items()}
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._workers = [_Worker(program, self._tasks, threads, index) for index in range(workers)]
         for worker in self._workers:
@@ -197,7 +198,7 @@ class Engine:
         results = {spec.name: np.empty(spec.with_batch(batch), spec.dtype) for spec in self._program.outputs}
         call = _Call(arrays, results)
         start = 0
-        plan = plan_batches(batch, {size: entry.cost_ms for size, entry in self._entries.items()})
+        plan = plan_batches(batch, self.costs)
         for size in plan:
             self._tasks.put(_Task(call, self._entries[size], start, min(size, batch - start)))
             start += size

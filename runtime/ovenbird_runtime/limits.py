@@ -51,3 +51,34 @@ MAX_TOP = 1000
 # Benchmarks
 MAX_BENCH_BATCH = 4096
 MAX_BENCH_SECONDS = 3600.0
+
+# Serving: what a client may send, and for how long; `ovenbird-rt serve` takes an option for each
+SERVE_BODY_BYTES = 10 * 1024 * 1024
+SERVE_BUFFERED_BYTES = 256 * 1024 * 1024  # all bodies that are in memory at one time
+SERVE_HEADER_BYTES = 32 * 1024
+SERVE_HEADERS = 100
+SERVE_MEGAPIXELS = 25.0
+SERVE_HEADER_SECONDS = 10.0
+SERVE_BODY_SECONDS = 15.0
+SERVE_WRITE_SECONDS = 15.0
+SERVE_KEEP_ALIVE_SECONDS = 5.0
+SERVE_LINGER_SECONDS = 2.0  # a refused upload is read this long, so that its sender sees the answer
+SERVE_CONNECTIONS = 1024
+SERVE_PIPELINED_REQUESTS = 16
+SERVE_PARTS = 64  # of a multipart body: files and fields together
+SERVE_PART_HEADER_BYTES = 4096
+SERVE_FIELD_BYTES = 4096
+SERVE_IMAGES_PER_REQUEST = 64
+SERVE_REQUEST_ID_CHARS = 128
+SERVE_QUEUE_IMAGES = 256
+SERVE_BATCH_WAIT_MS = 1.0
+SERVE_BATCH_IMAGES = 64
+SERVE_TIMEOUT_MS = 2000
+SERVE_MAX_TIMEOUT_MS = 60_000
+SERVE_DRAIN_SECONDS = 30.0
+SERVE_HANG_SECONDS = 10.0
+SERVE_ENGINE_FAILURES = 3  # in a row, until the server calls itself not ready
+SERVE_PROBE_SECONDS = 5.0
+SERVE_RESERVED_FILES = 24  # descriptors that are kept back from connections
+SERVE_LOG_LINES = 4096  # waiting to be written; more are dropped and counted
+SERVE_TENSOR_RANK = 8

@@ -102,6 +102,20 @@ class Model:
             max_megapixels=max_megapixels,
         )
 
+    @property
+    def costs(self) -> dict[int, float | None]:
+        """What each compiled batch size costs in ms, by which batches are composed; None: not measured yet.
+
+        A caller that measures on this machine (the server does) may write its figures here.
+        """
+        costs: dict[int, float | None] = self._engine.costs
+        return costs
+
+    def run_checked(self, batch: int, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """Do what `run` does with arrays that `arrays.check_inputs` gave, `batch` rows each. Raises EngineError."""
+        result: dict[str, Array] = self._engine.run(batch, arrays)
+        return result
+
     def close(self) -> None:
         """Stop the model's threads; later calls raise EngineCallFailed."""
         self._engine.close()

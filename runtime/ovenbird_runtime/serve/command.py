@@ -1,0 +1,126 @@
+"""The command `ovenbird-rt serve`: one option for each setting.
+
+ovenbird-rt serve artifacts/resnet50 detector=artifacts/tiny-yolov2-voc --port 8000
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import OvenbirdError
+from ..limits import MAX_THREADS, MAX_WORKERS
+from .settings import Limits, Settings, Source
+
+_DEFAULT = Settings(artifacts=())
+_PORT = click.IntRange(0, 65535)
+_COUNT = click.IntRange(1)
+_SECONDS = click.FloatRange(0.01)
+
+# option, the field of Limits, its type, its help
+_LIMITS: tuple[tuple[str, str, Any, str], ...] = (
+    ("--max-body-bytes", "body_bytes", _COUNT, "Largest body, also after unpacking."),
+    ("--max-buffered-bytes", "buffered_bytes", _COUNT, "All bodies in memory at one time."),
+    ("--max-header-bytes", "header_bytes", _COUNT, "Target and headers together."),
+    ("--max-headers", "headers", _COUNT, "Header fields."),
+    ("--max-megapixels", "megapixels", click.FloatRange(0.0001), "Largest image."),
+    ("--header-seconds", "header_seconds", _SECONDS, "Time for the headers."),
+    ("--body-seconds", "body_seconds", _SECONDS, "Time for the body."),
+    ("--write-seconds", "write_seconds", _SECONDS, "Time for a client to read its answer."),
+    ("--keep-alive-seconds", "keep_alive_seconds", _SECONDS, "Time between requests of one connection."),
+    ("--max-connections", "connections", _COUNT, "Open connections."),
+    ("--max-parts", "parts", _COUNT, "Fields and files of a multipart body."),
+    ("--max-field-bytes", "field_bytes", _COUNT, "One field of a multipart body."),
+    ("--max-images", "images", _COUNT, "Images of one request."),
+    ("--timeout-ms", "timeout_ms", _COUNT, "A request's time where it does not say its own."),
+    ("--max-timeout-ms", "max_timeout_ms", _COUNT, "The most that a request may ask for."),
+)
+
+
+def _with_limits(command: Any) -> Any:
+    defaults = Limits()
+    for option, name, kind, text in reversed(_LIMITS):
+        default = getattr(defaults, name)
+        command = click.option(option, name, type=kind, default=default, show_default=True, help=text)(command)
+    return command
+
+
+def _sources(values: tuple[str, ...]) -> tuple[Source, ...]:
+    sources = []
+    for value in values:
+        name, equals, path = value.partition("=")
+        named = bool(equals) and "/" not in name and not Path(value).exists()
+        sources.append(Source(name, Path(path)) if named else Source(None, Path(value)))
+    return tuple(sources)
+
+
+@click.command("serve")
+@click.argument("artifacts", metavar="[NAME=]DIR...", nargs=-1, required=True)
+@click.option("--host", default=_DEFAULT.host, show_default=True, help="Address to listen on; 0.0.0.0 for all.")
+@click.option("--port", type=_PORT, default=_DEFAULT.port, show_default=True, help="HTTP port; 0 for a free one.")
+@click.option("--grpc-port", type=_PORT, help="Serve gRPC too, on this port (extra [grpc]).")
+@click.option(
+    "--workers", type=click.IntRange(1, MAX_WORKERS), default=1, show_default=True, help="Batches at one time."
+)
+@click.option(
+    "--threads", type=click.IntRange(1, MAX_THREADS), help="Threads a batch [the CPUs that are ours / workers]."
+)
+@click.option(
+    "--decoders", type=click.IntRange(1, MAX_THREADS), help="Threads that decode images [the CPUs that are ours]."
+)
+@click.option(
+    "--batch-wait-ms",
+    type=click.FloatRange(0, 1000),
+    default=_DEFAULT.batch_wait_ms,
+    show_default=True,
+    help="How long a request waits for others that are on their way.",
+)
+@click.option("--max-batch", type=_COUNT, default=_DEFAULT.max_batch, show_default=True, help="Largest batch.")
+@click.option(
+    "--queue",
+    "queue_images",
+    type=_COUNT,
+    default=_DEFAULT.queue_images,
+    show_default=True,
+    help="Images that may wait for one model.",
+)
+@click.option(
+    "--drain-seconds",
+    type=_SECONDS,
+    default=_DEFAULT.drain_seconds,
+    show_default=True,
+    help="Time for accepted requests after SIGTERM.",
+)
+@click.option(
+    "--hang-seconds",
+    type=_SECONDS,
+    default=_DEFAULT.hang_seconds,
+    show_default=True,
+    help="A batch that takes longer means a hung engine.",
+)
+@click.option("--watch", is_flag=True, help="Load an artifact again when its manifest changes (SIGHUP does it once).")
+@click.option("--access-log/--no-access-log", default=True, show_default=True, help="A log line for each request.")
+@click.option("--nv-metrics", is_flag=True, help="Triton's metric names beside our own.")
+@_with_limits
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def serve(artifacts: tuple[str, ...], debug: bool, **options: Any) -> None:
+    """Serve artifacts over HTTP: predictions, the Open Inference Protocol, metrics, a page to try them.
+
+    SIGTERM finishes what was accepted and stops; SIGHUP loads the artifacts again.
+    """
+    try:
+        from .process import serve as run
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error.name} is not installed: pip install 'ovenbird-runtime[serve]'") from None
+    limits = Limits(**{field.name: options.pop(field.name) for field in dataclasses.fields(Limits)})
+    try:
+        code = run(Settings(artifacts=_sources(artifacts), limits=limits, **options))
+    except OvenbirdError as error:
+        if debug:
+            raise
+        click.echo(f"{type(error).__name__}: {error}", err=True)
+        code = 1
+    raise SystemExit(code)

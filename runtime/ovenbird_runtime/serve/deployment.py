@@ -1,0 +1,233 @@
+"""One loaded artifact, warm and tested, with its batcher: what requests are answered by.
+
+    deployment = Deployment.prepare(source, settings)        # blocks: load, warm-up, self-test
+    deployment.start(metrics)                                # on the event loop
+    outputs = await deployment.infer(rows, arrays, deadline)
+
+Requests keep the deployment they began with, so that a swap changes nothing under their feet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SelftestFailed
+from ..golden import GOLDEN, read_golden
+from ..limits import MAX_GOLDEN_BYTES, SERVE_ENGINE_FAILURES
+from ..model import Model, load
+from .admission import Admission
+from .batcher import Batcher, Entry
+from .batching import Costs
+from .errors import DeadlineExceeded
+from .metric_names import (
+    BATCH_IMAGES,
+    COMPUTE,
+    ENGINE_FAILURES,
+    EXPIRED,
+    IMAGES_DONE,
+    PADDED_IMAGES,
+    QUEUE,
+)
+from .metrics import Metrics
+from .settings import Settings, Source
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+_WARM_RUNS = 2
+
+
+class Deployment:
+    """A model and everything that feeds it."""
+
+    def __init__(self, name: str, model: Model, settings: Settings, costs: Costs) -> None:
+        """Made by `prepare`."""
+        self.name, self.model, self.settings, self.costs = name, model, settings, costs
+        self.version = model.manifest.model.version or "1"
+        self.failures = self.uses = 0
+        self._golden = _golden_of(model)
+        self.batcher: Batcher
+        self.admission: Admission
+        self._metrics: Metrics
+
+    @classmethod
+    def prepare(cls, source: Source, settings: Settings) -> Deployment:
+        """Load, run every batch size until its cost is known, and reproduce the golden outputs.
+
+        Raises OvenbirdError of whatever is wrong with the artifact, the machine or the results.
+        """
+        model = load(source.path, "cpu", settings.threads, workers=settings.workers)
+        try:
+            costs = Costs(_measured(model, settings.max_batch), settings.max_batch)
+            deployment = cls(source.name or model.name, model, settings, costs)
+            deployment.selftest()
+            deployment.warm_up()
+        except BaseException:
+            model.close()
+            raise
+        return deployment
+
+    def selftest(self) -> None:
+        """Reproduce the golden outputs. Raises SelftestFailed, EngineError."""
+        import numpy as np
+
+        if self._golden is None:
+            return
+        inputs, expected, tolerance = self._golden
+        given = self.model.run(inputs, nan="allow")
+        for name, wanted in expected.items():
+            gap = np.abs(given[name].astype(np.float64) - wanted.astype(np.float64)).max(initial=0.0)
+            if not gap <= tolerance:
+                raise SelftestFailed(f"{name} is off by {gap:.3g} from its golden values, limit {tolerance:.3g}")
+
+    def warm_up(self) -> None:
+        """Answer one made-up picture, so that no client waits while decoders are imported."""
+        from PIL import Image
+
+        manifest = self.model.manifest
+        if manifest.preprocess.default is None:
+            return
+        for kind in ("JPEG", "PNG"):
+            file = io.BytesIO()
+            Image.new("RGB", (320, 240)).save(file, kind)
+            self.model.predict(file.getvalue())
+
+    def start(self, metrics: Metrics) -> None:
+        """Begin to take work. On the event loop."""
+        settings = self.settings
+        specs = (*self.model.inputs, *self.model.outputs)
+        self._metrics = metrics
+        self.batcher = Batcher(
+            self.model.run_checked,
+            self.costs,
+            settings.workers,
+            settings.batch_wait_ms / 1000,
+            self,
+            merge=all(spec.batched for spec in specs),
+        )
+        self.admission = Admission(settings.queue_images, self.seconds_for)
+
+    def __enter__(self) -> Deployment:
+        """Hold the deployment for one request: it is not closed before all let go."""
+        self.uses += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go."""
+        self.uses -= 1
+
+    def seconds_for(self, rows: int) -> float:
+        """Estimate how long `rows` take from now, as things have gone of late."""
+        return self.costs.total(rows) / 1000 * self.batcher.slowdown / self.settings.workers
+
+    async def infer(self, rows: int, arrays: Mapping[str, Array], deadline: float) -> tuple[dict[str, Array], Entry]:
+        """Queue checked rows that were announced to the batcher; give the outputs, and the entry for its times.
+
+        Raises DeadlineExceeded, EngineError, NotReady.
+        """
+        loop = asyncio.get_running_loop()
+        entry = Entry(rows, arrays, deadline, loop.create_future())
+        self.batcher.submit(entry)
+        timer = loop.call_later(max(0.0, deadline - time.monotonic()), _give_up, entry.future)
+        try:
+            return await entry.future, entry
+        finally:
+            timer.cancel()
+            entry.future.cancel()
+
+    # ---- what the batcher tells, from its threads
+
+    def ran(self, images: int, size: int, seconds: float, waits: list[float]) -> None:
+        """Count a batch."""
+        self.failures = 0
+        metrics = self._metrics
+        metrics.observe(COMPUTE, seconds, self.name)
+        metrics.observe(BATCH_IMAGES, images, self.name)
+        metrics.add(IMAGES_DONE, images, self.name)
+        if size > images:
+            metrics.add(PADDED_IMAGES, size - images, self.name)
+        for wait in waits:
+            metrics.observe(QUEUE, wait, self.name)
+
+    def failed(self, error: BaseException) -> None:
+        """Count a failure; some in a row make the model unwell."""
+        self.failures += 1
+        self._metrics.add(ENGINE_FAILURES, 1, self.name)
+
+    def expired(self, entries: int) -> None:
+        """Count entries that were dropped at their deadline."""
+        self._metrics.add(EXPIRED, entries, self.name)
+
+    # ---- health
+
+    @property
+    def hung(self) -> bool:
+        """Whether a call into the engine takes absurdly long."""
+        expected = self.costs.total(self.costs.largest) / 1000 * 10
+        return self.batcher.busy_seconds() > max(self.settings.hang_seconds, expected)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the engine neither fails nor hangs."""
+        return self.failures < SERVE_ENGINE_FAILURES and not self.hung
+
+    def probe(self) -> bool:
+        """Run the self-test on a model that failed; a success makes it healthy again. Blocks."""
+        try:
+            self.selftest()
+        except Exception:  # noqa: BLE001 - still unwell, in whatever way
+            return False
+        self.failures = 0
+        return True
+
+    def close(self, seconds: float) -> None:
+        """Finish what is queued and let go of the model; blocks for at most about `seconds`."""
+        self.batcher.close(seconds)
+        if not self.hung:
+            self.model.close()
+
+
+def _give_up(future: asyncio.Future[Any]) -> None:
+    if not future.done():
+        future.set_exception(DeadlineExceeded("the request's time is over (X-Request-Timeout-Ms)"))
+
+
+def _measured(model: Model, largest: int) -> dict[int, float]:
+    """Run each batch size with zeros, which also pages its code in; give the ms of those that were not measured
+    when they were compiled.
+    """
+    import numpy as np
+
+    known = dict(model.costs)
+    result: dict[int, float] = {}
+    all_known = all(cost is not None for cost in known.values())
+    for size, cost in sorted(known.items()):
+        if size > largest and result:
+            continue
+        model.costs.clear()
+        model.costs[size] = 1.0  # this size and no other
+        arrays = {spec.name: np.zeros(spec.with_batch(size), spec.dtype) for spec in model.inputs}
+        times = []
+        for _ in range(1 if all_known else 1 + _WARM_RUNS):
+            start = time.perf_counter()
+            model.run_checked(size, arrays)
+            times.append((time.perf_counter() - start) * 1000)
+        result[size] = cost if all_known and cost else min(times)
+    model.costs.clear()
+    model.costs.update(result)
+    return result
+
+
+def _golden_of(model: Model) -> tuple[dict[str, Array], dict[str, Array], float] | None:
+    manifest = model.manifest
+    if GOLDEN not in manifest.files or manifest.parity is None:
+        return None
+    inputs, outputs = read_golden(model.artifact.read(GOLDEN, MAX_GOLDEN_BYTES))
+    expected = {name: array for name, array in outputs.items() if name in {spec.name for spec in model.outputs}}
+    return inputs, expected, manifest.parity.tolerance

@@ -1,0 +1,110 @@
+"""A request as it came, and a response as it goes.
+
+request.query["top"], request.header("content-type"), request.body
+Response.json({"ready": True}); Response(200, b"...", "image/png")
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+
+from ..errors import REASONS, BadRequest
+
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+class Request:
+    """One request, complete with its body. Times are of `time.monotonic`."""
+
+    __slots__ = (
+        "_query", "body", "disconnected", "headers", "id", "keep_alive", "method", "path", "raw_query",
+        "received", "started", "target", "version", "wire_bytes",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        """Begin with nothing; the connection fills it in."""
+        self.method, self.target, self.path, self.raw_query, self.version = "", b"", "", "", "1.1"
+        self.headers: dict[str, str] = {}
+        self.body = b""
+        self.wire_bytes = 0
+        self.disconnected = False
+        self.keep_alive = True
+        self.started = self.received = time.monotonic()
+        self.id = ""
+        self._query: dict[str, str] | None = None
+
+    def header(self, name: str) -> str:
+        """Give a header by its name in small letters; empty where it was not sent."""
+        return self.headers.get(name, "")
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query's fields. Raises BadRequest where one is given twice."""
+        if self._query is None:
+            try:
+                pairs = parse_qsl(self.raw_query, keep_blank_values=True, max_num_fields=32, errors="strict")
+            except ValueError as error:
+                raise BadRequest(f"the query cannot be read: {error}") from None
+            self._query = dict(pairs)
+            if len(self._query) != len(pairs):
+                raise BadRequest("the query has a field twice")
+        return self._query
+
+    def split_target(self) -> None:
+        """Set path and query from the request's target. Raises BadRequest."""
+        try:
+            text = self.target.decode("ascii")
+        except UnicodeDecodeError:
+            raise BadRequest("the request's target has bytes that are not ASCII: percent-encode them") from None
+        if not text.startswith("/"):
+            raise BadRequest("the request's target must be a path that begins with /")
+        path, _, self.raw_query = text.partition("#")[0].partition("?")
+        try:
+            self.path = unquote(path, errors="strict")
+        except UnicodeDecodeError:
+            raise BadRequest("the request's path is not UTF-8") from None
+
+
+class Response:
+    """A status, a body and headers; `close` ends the connection after it."""
+
+    __slots__ = ("body", "close", "headers", "status")
+
+    def __init__(
+        self,
+        status: int = 200,
+        body: bytes = b"",
+        content_type: str = "application/json",
+        headers: Iterable[tuple[str, str]] = (),
+        close: bool = False,
+    ) -> None:
+        """Make a response; `headers` are added to content type and length."""
+        self.status, self.body, self.close = status, body, close
+        self.headers = [("Content-Type", content_type), *headers] if body or content_type else [*headers]
+
+    @classmethod
+    def json(cls, value: Any, status: int = 200, headers: Iterable[tuple[str, str]] = ()) -> Response:
+        """Make a response of a JSON value."""
+        return cls(status, _encode(value), "application/json", headers)
+
+    def head(self, keep_alive: bool, date: str) -> bytes:
+        """Give the status line and headers."""
+        lines = [f"HTTP/1.1 {self.status} {REASONS.get(self.status, 'Unknown')}"]
+        lines += [f"{name}: {value}" for name, value in self.headers]
+        lines += [
+            f"Content-Length: {len(self.body)}",
+            f"Date: {date}",
+            f"Connection: {'keep-alive' if keep_alive else 'close'}",
+            "\r\n",
+        ]
+        return "\r\n".join(lines).encode("latin-1", "replace")
+
+
+def error_body(error: BaseException, message: str | None = None) -> dict[str, Any]:
+    """Give the JSON of an error: a text as the Open Inference Protocol has it, and the error's type."""
+    return {"error": str(error) if message is None else message, "type": type(error).__name__}

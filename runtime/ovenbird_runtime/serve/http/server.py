@@ -1,0 +1,123 @@
+"""Listens, counts connections, sweeps their deadlines, and drains them.
+
+server = HttpServer(handle, refusal, Limits())
+await server.start("127.0.0.1", 8000)
+await server.drain(seconds=30)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import errno
+import socket
+import time
+from collections.abc import Awaitable, Callable
+
+from ..errors import ServeError, StartFailed
+from ..settings import Limits
+from .connection import Connection
+from .messages import Request, Response
+
+_SWEEP_SECONDS = 0.1
+
+
+class HttpServer:
+    """The listening side; `handle` answers a request and never raises but for cancellation."""
+
+    def __init__(
+        self,
+        handle: Callable[[Request], Awaitable[Response]],
+        refusal: Callable[[Request, ServeError], Response],
+        limits: Limits,
+    ) -> None:
+        """Prepare; `refusal` makes the answer to what never became a request."""
+        self.loop = asyncio.get_running_loop()
+        self.handle, self.refusal, self.limits = handle, refusal, limits
+        self.draining = False
+        self.buffered = 0
+        self.connections: set[Connection] = set()
+        self.port = 0
+        self._sockets: list[socket.socket] = []
+        self._servers: list[asyncio.Server] = []
+        self._date = (0, "")
+        self._sweeper: asyncio.Task[None] | None = None
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen on every address of `host`. Raises StartFailed."""
+        try:
+            found = await self.loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+            for family, kind, protocol, _, address in dict.fromkeys(found):
+                self._sockets.append(_bound(family, kind, protocol, (address[0], self.port or port, *address[2:])))
+                self.port = self._sockets[0].getsockname()[1]
+            for sock in self._sockets:
+                backlog = min(self.limits.connections, 1024)
+                self._servers.append(
+                    await self.loop.create_server(lambda: Connection(self), sock=sock, backlog=backlog)
+                )
+        except OSError as error:
+            raise StartFailed(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
+        self._sweeper = self.loop.create_task(self._sweep())
+
+    def admit(self, connection: Connection) -> bool:
+        """Count a connection in; False where there are too many."""
+        self.connections.add(connection)
+        return len(self.connections) <= self.limits.connections
+
+    def forget(self, connection: Connection) -> None:
+        """Count a connection out."""
+        self.connections.discard(connection)
+
+    def date(self) -> str:
+        """Give the Date header, made once a second."""
+        now = int(time.time())
+        if self._date[0] != now:
+            self._date = (now, email.utils.formatdate(now, usegmt=True))
+        return self._date[1]
+
+    async def drain(self, seconds: float) -> int:
+        """Answer what has come and close; give the number of connections cut off after `seconds`.
+
+        Clients that are connected may send one more request, as they may have before they knew; those in the
+        kernel's queue are taken first. Answers say `Connection: close`.
+        """
+        self.draining = True
+        end = time.monotonic() + seconds
+        await asyncio.sleep(2 * _SWEEP_SECONDS)  # the kernel's queue is taken while the listener is still open
+        for server in self._servers:
+            server.close()
+        grace = time.monotonic() + min(seconds, 1.0)
+        while self.connections and time.monotonic() < end:
+            if time.monotonic() > grace:
+                for connection in [c for c in self.connections if c.quiet]:
+                    connection.close()
+            await asyncio.sleep(0.02)
+        left = list(self.connections)
+        for connection in left:
+            connection.transport.abort()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        return len(left)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            now = time.monotonic()
+            for connection in list(self.connections):
+                connection.check(now)
+
+
+def _bound(family: int, kind: int, protocol: int, address: tuple[object, ...]) -> socket.socket:
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.setblocking(False)
+        sock.bind(address)
+    except OSError as error:
+        sock.close()
+        if error.errno == errno.EADDRINUSE:
+            raise OSError(error.errno, "the address is in use") from None
+        raise
+    return sock

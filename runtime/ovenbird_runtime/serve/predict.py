@@ -1,0 +1,164 @@
+"""`POST /v1/models/{model}:predict`: pictures in, labels out.
+
+    curl --data-binary @cat.jpg -H 'Content-Type: image/jpeg' localhost:8000/v1/models/resnet50:predict?top=3
+    curl -F image=@cat.jpg -F image=@dog.png localhost:8000/v1/models/resnet50:predict
+    curl --json '{"images": ["<base64>"], "top": 3}' localhost:8000/v1/models/resnet50:predict
+
+An image that cannot be read fails alone; where all fail, so does the request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..arrays import check_inputs
+from ..errors import OvenbirdError
+from ..images import open_image
+from ..postprocess.prediction import explain
+from ..predict import check_options, choose_pipeline, image_input
+from ..preprocess import apply
+from .context import Call, Context
+from .deployment import Deployment
+from .errors import status_of
+from .forms import Form, read_form
+from .http.messages import Request, Response, error_body
+
+if TYPE_CHECKING:
+    from ..steps import Pipeline
+
+# A body that takes longer to read than to hand to another thread is read on another thread.
+_PARSE_ELSEWHERE_BYTES = 65536
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """One image as the network's input, and the seconds that took."""
+
+    arrays: dict[str, Any]
+    decode: float
+    preprocess: float
+
+
+async def predict(context: Context, request: Request, call: Call) -> Response:
+    """Answer the friendly route."""
+    with context.slots.find(call.parameters[0]) as deployment:
+        call.model = deployment.name
+        form = await _form(context, request)
+        manifest = deployment.model.manifest
+        spec = image_input(manifest)
+        name, pipeline = choose_pipeline(manifest, form.preprocess)
+        seed = check_options(form.top, form.seed, context.settings.limits.megapixels)
+        permit = deployment.admission.take(len(form.images), call.deadline)
+        try:
+            call.images, call.stage = len(form.images), "decode"
+            rows = await _run_all(context, deployment, call, form, (spec, pipeline, seed))
+            call.stage = "postprocess"
+            start = time.monotonic()
+            results: list[Any] = []
+            for row in rows:
+                if isinstance(row, BaseException):
+                    results.append(error_body(row) | {"status": status_of(row).http})
+                    continue
+                answer = explain(
+                    manifest, row, deployment.model.labels,
+                    preprocess=name, seed=seed, top=form.top, embedding=form.embedding,
+                )  # fmt: skip
+                results.append(answer[0].to_json())
+            call.spent("postprocess", time.monotonic() - start)
+        finally:
+            permit.release()
+        call.count(context.metrics, len(form.images))
+        return Response.json(_answer(deployment, results, call))
+
+
+def _answer(deployment: Deployment, results: list[Any], call: Call) -> dict[str, Any]:
+    return {
+        "model": deployment.name,
+        "version": deployment.version,
+        "random_weights": deployment.model.manifest.model.weights.random,
+        "predictions": results,
+        "batch": call.batch,
+        "timings_ms": {stage: round(seconds * 1000, 3) for stage, seconds in call.seconds.items()},
+    }
+
+
+async def _form(context: Context, request: Request) -> Form:
+    limits = context.settings.limits
+    plain = request.header("content-encoding") == "" and "json" not in request.header("content-type")
+    if plain or len(request.body) < _PARSE_ELSEWHERE_BYTES:
+        return read_form(request, limits)
+    return await context.preparation.run(read_form, request, limits)
+
+
+async def _run_all(
+    context: Context, deployment: Deployment, call: Call, form: Form, how: tuple[Any, Pipeline, int]
+) -> list[Any]:
+    """Prepare and run each image by itself; the batcher puts them together with whatever else there is."""
+    deployment.batcher.expect(len(form.images))
+    if len(form.images) == 1:
+        return [await _run_one(context, deployment, call, form.images[0], 0, how)]
+    ways = [_run_one(context, deployment, call, image, i, how) for i, image in enumerate(form.images)]
+    tasks = [asyncio.ensure_future(way) for way in ways]
+    try:
+        rows = await asyncio.gather(*tasks, return_exceptions=True)
+    except asyncio.CancelledError:
+        for task in tasks:
+            task.cancel()
+        raise
+    failures = [row for row in rows if isinstance(row, BaseException)]
+    for failure in failures:
+        if len(failures) == len(rows) or not isinstance(failure, OvenbirdError):
+            raise failure
+    return rows
+
+
+async def _run_one(
+    context: Context,
+    deployment: Deployment,
+    call: Call,
+    image: bytes | memoryview,
+    index: int,
+    how: tuple[Any, Pipeline, int],
+) -> dict[str, Any]:
+    spec, pipeline, seed = how
+    submitted = False
+    try:
+        limit = context.settings.limits.megapixels
+        ready = await context.preparation.run(_prepare, image, index, spec, pipeline, seed, limit, call)
+        call.spent("decode", ready.decode)
+        call.spent("preprocess", ready.preprocess)
+        call.stage, submitted = "queue", True
+        outputs, entry = await deployment.infer(1, ready.arrays, call.deadline)
+    finally:
+        if not submitted:
+            deployment.batcher.expect(-1)
+    call.took(entry)
+    return outputs
+
+
+def _prepare(
+    image: bytes | memoryview, index: int, spec: Any, pipeline: Pipeline, seed: int, megapixels: float, call: Call
+) -> _Ready:
+    """Decode and pre-process one image, unless its time is over. On a thread of the preparation's."""
+    from .errors import DeadlineExceeded
+
+    start = time.monotonic()
+    if start > call.deadline:
+        raise DeadlineExceeded("the request's time was over before its image could be decoded")
+    decoded = open_image(image, megapixels)
+    middle = time.monotonic()
+    tensor = apply(pipeline, decoded, seed, index)
+    _, arrays = check_inputs((spec,), {spec.name: tensor[None]}, "allow")
+    return _Ready(arrays, middle - start, time.monotonic() - middle)
+
+
+def lower_priority() -> None:
+    """Let a thread of the preparation give way to the model's threads."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, 5)
+    except OSError:
+        return

@@ -1,0 +1,44 @@
+"""Decode and pre-process beside the model's threads; one job an image, results in order.
+
+preparation = Preparation(threads=2)
+result = await preparation.run(prepare, data)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Preparation:
+    """A pool of threads, one a CPU, a little less important than the model's own."""
+
+    def __init__(self, threads: int) -> None:
+        """Start no thread before there is work."""
+        self.threads = threads
+        self._pool = ThreadPoolExecutor(threads, "ovenbird-prepare")
+
+    async def run(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Run `work(*arguments)` on a thread of the pool."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
+
+    async def run_all(self, work: Callable[..., T], items: list[tuple[Any, ...]]) -> list[T | BaseException]:
+        """Run `work` on each item side by side; an error takes its item's place."""
+        return await asyncio.gather(*(self.run(work, *item) for item in items), return_exceptions=True)
+
+    def close(self) -> None:
+        """Stop; what has begun ends by itself."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def default_threads() -> int:
+    """Give the CPUs this process may use."""
+    try:
+        return max(1, len(os.sched_getaffinity(0)))
+    except (AttributeError, OSError):
+        return os.cpu_count() or 1

@@ -1,0 +1,144 @@
+"""The server as a process: its parts put together, its signals, its end.
+
+    exit_code = serve(Settings(artifacts=(Source(None, Path("artifacts/resnet50")),)))
+
+SIGTERM and SIGINT drain, a second one stops at once; SIGHUP loads the artifacts again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import sys
+from dataclasses import replace
+
+from ..errors import OvenbirdError
+from ..limits import SERVE_RESERVED_FILES
+from .app import App
+from .context import Context
+from .errors import StartFailed
+from .http.server import HttpServer
+from .lifecycle import Lifecycle, State
+from .logs import Log
+from .metrics import Metrics, open_files
+from .pages import server_gauges
+from .preparation import Preparation, default_threads
+from .settings import Settings
+from .slots import Slots
+
+_WATCH_SECONDS = 1.0
+
+
+def serve(settings: Settings) -> int:
+    """Serve until told to stop; give the process's exit code. Raises OvenbirdError where it cannot start."""
+    settings = replace(settings, limits=replace(settings.limits, connections=_connections(settings)))
+    return asyncio.run(Process(settings).run())
+
+
+def _connections(settings: Settings) -> int:
+    """Give the connections that the descriptors of this process allow, after asking for as many as are wanted."""
+    wanted = settings.limits.connections + SERVE_RESERVED_FILES + open_files()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        room = soft - SERVE_RESERVED_FILES - open_files()
+        if room < 1:
+            raise StartFailed(f"{soft} file descriptors are too few to serve: raise the limit (ulimit -n)")
+        return min(settings.limits.connections, room)
+    return settings.limits.connections
+
+
+class Process:
+    """One running server."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Prepare; `run` does the work."""
+        self.settings = settings
+        self.log = Log()
+        self._stops = 0
+
+    async def run(self) -> int:
+        """Start, serve, drain. Raises OvenbirdError where it cannot start."""
+        loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        metrics, lifecycle = Metrics(), Lifecycle(self.log)
+        slots = Slots(self.settings, metrics, self.log)
+        preparation = Preparation(self.settings.decoders or default_threads())
+        context = Context(self.settings, metrics, self.log, slots, preparation, lifecycle)
+        metrics.watch(lambda: server_gauges(context))
+        app = App(context)
+        server = HttpServer(app.handle, app.refuse, self.settings.limits)
+        lifecycle.slots, lifecycle.server = slots, server
+        await server.start(self.settings.host, self.settings.port)
+        self.log.write("listening", host=self.settings.host, port=server.port)
+        tasks = [loop.create_task(lifecycle.watch_engines())]
+        try:
+            if await self._load(slots):
+                loop.add_signal_handler(signal.SIGHUP, lambda: tasks.append(loop.create_task(slots.reload())))
+                if self.settings.watch:
+                    tasks.append(loop.create_task(self._watch(slots)))
+                lifecycle.enter(State.READY)
+                self._announce(slots, server)
+                await self._stopping.wait()
+            lifecycle.enter(State.DRAINING)
+            cut = await server.drain(self.settings.drain_seconds)
+            await slots.close(self.settings.drain_seconds)
+            lifecycle.enter(State.STOPPED)
+            if cut:
+                self.log.write("cut_off", "warning", connections=cut)
+        finally:
+            for task in tasks:
+                task.cancel()
+            preparation.close()
+            self.log.close()
+        return 0
+
+    async def _load(self, slots: Slots) -> bool:
+        """Load the models; False where a signal came first."""
+        loading = asyncio.ensure_future(slots.load_all())
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        await asyncio.wait((loading, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not loading.done():
+            loading.cancel()
+            return False
+        try:
+            loading.result()
+        except OvenbirdError as error:
+            self.log.write("start_failed", "error", type=type(error).__name__, error=str(error))
+            raise
+        return True
+
+    def _announce(self, slots: Slots, server: HttpServer) -> None:
+        for deployment in slots.deployments:
+            costs = {str(size): round(cost, 2) for size, cost in sorted(deployment.costs.table.items())}
+            self.log.write(
+                "model",
+                model=deployment.name,
+                version=deployment.version,
+                target=deployment.model.target.target,
+                threads=deployment.model.threads,
+                workers=self.settings.workers,
+                random_weights=deployment.model.manifest.model.weights.random,
+                batch_cost_ms=costs,
+            )
+        self.log.write("ready", url=f"http://{self.settings.host}:{server.port}/", pid=os.getpid())
+
+    def _stop(self) -> None:
+        self._stops += 1
+        if self._stops > 1:
+            self.log.write("stopped_at_once", "warning")
+            self.log.close(0.2)
+            sys.stderr.flush()
+            os._exit(128 + signal.SIGTERM)
+        self._stopping.set()
+
+    async def _watch(self, slots: Slots) -> None:
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            await slots.reload(changed_only=True)

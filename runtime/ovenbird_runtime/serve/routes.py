@@ -1,0 +1,78 @@
+"""Every route: method, path, what answers it, and a sentence for the OpenAPI document and the reference.
+
+route, parameters = find_route("POST", "/v1/models/resnet50:predict")
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from . import pages
+from .context import Call, Context
+from .errors import UnknownRoute, WrongMethod
+from .http.messages import Request, Response
+from .predict import predict
+from .v2 import metadata
+from .v2.http_infer import infer_http
+
+Answer = Response | Awaitable[Response]
+Handler = Callable[[Context, Request, Call], Answer]
+
+
+@dataclass(frozen=True)
+class Route:
+    """One path of one method; `{model}` and `{version}` stand for one part of the path each."""
+
+    name: str
+    method: Literal["GET", "POST"]
+    path: str
+    handler: Handler
+    summary: str
+    pattern: re.Pattern[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the path's pattern."""
+        parts = re.split(r"\{\w+\}", self.path)
+        object.__setattr__(self, "pattern", re.compile("([^/:]{1,256})".join(map(re.escape, parts))))
+
+
+ROUTES = (
+    Route("page", "GET", "/", pages.page, "A page to try the models with."),
+    Route("status", "GET", "/status", pages.status, "The server's state, models and limits."),
+    Route("metrics", "GET", "/metrics", pages.metrics, "Metrics in Prometheus' text format."),
+    Route("openapi", "GET", "/openapi.json", pages.openapi, "This document."),
+    Route("models", "GET", "/v1/models", pages.models, "The models, their pre-processing and their labels' count."),
+    Route("predict", "POST", "/v1/models/{model}:predict", predict, "Labels and embeddings of one or many images."),
+    Route("server", "GET", "/v2", metadata.server_metadata, "The server's name, version and extensions."),
+    Route("live", "GET", "/v2/health/live", metadata.live, "200 while the process answers and no engine hangs."),
+    Route("ready", "GET", "/v2/health/ready", metadata.ready, "200 while every model answers requests."),
+    *(
+        route
+        for base in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
+        for route in (
+            Route("model", "GET", base, metadata.model_metadata, "A model's inputs and outputs."),
+            Route("model_ready", "GET", f"{base}/ready", metadata.model_ready, "200 while this model answers."),
+            Route("config", "GET", f"{base}/config", metadata.model_config, "A model's configuration, as Triton's."),
+            Route("stats", "GET", f"{base}/stats", metadata.model_statistics, "A model's counts and times."),
+            Route("infer", "POST", f"{base}/infer", infer_http, "Run a model on named tensors."),
+        )
+    ),
+)
+
+
+def find_route(method: str, path: str) -> tuple[Route, tuple[str, ...]]:
+    """Give the route and its path's parts. Raises UnknownRoute, WrongMethod."""
+    allowed = []
+    for route in ROUTES:
+        found = route.pattern.fullmatch(path)
+        if found is None:
+            continue
+        if route.method == method or (method == "HEAD" and route.method == "GET"):
+            return route, found.groups()
+        allowed.append(route.method)
+    if allowed:
+        raise WrongMethod(f"{method} is not for this path: use {', '.join(allowed)}")
+    raise UnknownRoute(f"there is nothing at {path[:100]}: GET / or /openapi.json lists what there is")

@@ -1,0 +1,103 @@
+"""An inference request and its answer, apart from how they travel: HTTP and gRPC both come here.
+
+wanted = InferRequest(id="7", inputs={"image": array}, outputs=(Wanted("logits"),))
+outputs = await infer(context, deployment, call, wanted)       # {"logits": array}
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ...arrays import check_inputs
+from ...errors import shown
+from ..context import Call, Context
+from ..deployment import Deployment
+from ..errors import BadRequest
+from .tensors import to_bytes
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An output that was asked for; `classes` > 0 asks for the best classes instead of the tensor."""
+
+    name: str
+    binary: bool = False
+    classes: int = 0
+
+
+@dataclass(frozen=True)
+class InferRequest:
+    """Named tensors in, the outputs wanted (none: all of them)."""
+
+    id: str
+    inputs: dict[str, Array]
+    outputs: tuple[Wanted, ...]
+
+
+def choose_outputs(deployment: Deployment, wanted: tuple[Wanted, ...], binary: bool) -> tuple[Wanted, ...]:
+    """Give what to send: what was asked for, or everything. Raises BadRequest for an output that does not exist."""
+    names = [spec.name for spec in deployment.model.outputs]
+    for output in wanted:
+        if output.name not in names:
+            raise BadRequest(f"{deployment.name} has no output {shown(output.name)}; there are {', '.join(names)}")
+    if len({output.name for output in wanted}) != len(wanted):
+        raise BadRequest("an output is asked for twice")
+    return wanted or tuple(Wanted(name, binary) for name in names)
+
+
+async def infer(
+    context: Context, deployment: Deployment, call: Call, inputs: dict[str, Array], wanted: tuple[Wanted, ...]
+) -> dict[str, Array]:
+    """Run named tensors; give the wanted outputs, with "classification" ones as arrays of bytes.
+
+    Raises InputError, QueueFull, DeadlineExceeded, EngineError.
+    """
+    start = time.monotonic()
+    rows, arrays = check_inputs(deployment.model.inputs, inputs, "refuse")
+    call.spent("decode", time.monotonic() - start)
+    permit = deployment.admission.take(rows, call.deadline)
+    try:
+        call.images, call.stage = rows, "queue"
+        deployment.batcher.expect(rows)
+        outputs, entry = await deployment.infer(rows, arrays, call.deadline)
+        call.took(entry)
+    finally:
+        permit.release()
+    start = time.monotonic()
+    labels = deployment.model.labels
+    result = {
+        w.name: best_classes(outputs[w.name], labels.get(w.name), w.classes) if w.classes else outputs[w.name]
+        for w in wanted
+    }
+    call.spent("postprocess", time.monotonic() - start)
+    call.count(context.metrics)
+    return result
+
+
+def best_classes(array: Array, labels: tuple[str, ...] | None, count: int) -> Array:
+    """Give Triton's classification strings "value:index:label" of each row's largest values, as objects."""
+    import numpy as np
+
+    rows = array.reshape(array.shape[0], -1) if array.ndim > 1 else array.reshape(1, -1)
+    best = np.argsort(-rows, axis=1, kind="stable")[:, :count]
+    texts = [
+        [f"{row[i]:f}:{i}" + (f":{labels[i]}" if labels else "") for i in map(int, order)]
+        for row, order in zip(rows, best, strict=True)
+    ]
+    return np.array([[text.encode("utf-8") for text in row] for row in texts], dtype=object)
+
+
+def packed(array: Array) -> tuple[str, bytes]:
+    """Give (datatype, raw bytes); texts with four bytes of length before each."""
+    from .tensors import NAMES
+
+    if array.dtype == object:
+        return "BYTES", b"".join(len(item).to_bytes(4, "little") + item for item in array.reshape(-1))
+    return NAMES[str(array.dtype)], to_bytes(array)

@@ -1,0 +1,110 @@
+"""Tensors of the protocol to numpy and back: JSON numbers or raw little-endian bytes.
+
+array = from_json("FP32", [1, 3], [1.0, 2.0, 3.0])
+array = from_bytes("FP32", [1, 3], memoryview(...))
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...errors import WrongDtype, WrongShape, shown
+from ...limits import MAX_DIM, SERVE_TENSOR_RANK
+
+Array = np.ndarray[Any, Any]
+
+DTYPES = {
+    "BOOL": "bool",
+    "UINT8": "uint8",
+    "UINT16": "uint16",
+    "UINT32": "uint32",
+    "UINT64": "uint64",
+    "INT8": "int8",
+    "INT16": "int16",
+    "INT32": "int32",
+    "INT64": "int64",
+    "FP16": "float16",
+    "FP32": "float32",
+    "FP64": "float64",
+}
+NAMES = {dtype: name for name, dtype in DTYPES.items()}
+
+
+def dtype_of(datatype: Any, name: str) -> np.dtype[Any]:
+    """Give numpy's dtype, little-endian. Raises WrongDtype."""
+    if not isinstance(datatype, str) or datatype not in DTYPES:
+        raise WrongDtype(f"{name} has datatype {shown(datatype)}, expected one of {', '.join(DTYPES)}")
+    dtype: np.dtype[Any] = np.dtype(DTYPES[datatype]).newbyteorder("<")
+    return dtype
+
+
+def check_shape(shape: Any, name: str) -> tuple[int, ...]:
+    """Give a shape as a tuple. Raises WrongShape."""
+    fits = isinstance(shape, (list, tuple)) and len(shape) <= SERVE_TENSOR_RANK
+    if not fits or not all(isinstance(d, int) and not isinstance(d, bool) and 0 <= d < MAX_DIM for d in shape):
+        raise WrongShape(f"{name} has shape {shown(shape)}, expected up to {SERVE_TENSOR_RANK} whole numbers")
+    return tuple(shape)
+
+
+def from_bytes(datatype: Any, shape: Any, data: bytes | memoryview, name: str) -> Array:
+    """View raw bytes as an array, without a copy. Raises WrongDtype, WrongShape."""
+    dtype, dims = dtype_of(datatype, name), check_shape(shape, name)
+    expected = math.prod(dims) * dtype.itemsize
+    if len(data) != expected:
+        raise WrongShape(f"{name} has {len(data)} bytes, {datatype} {list(dims)} takes {expected}")
+    return np.frombuffer(data, dtype).reshape(dims)
+
+
+def from_json(datatype: Any, shape: Any, data: Any, name: str) -> Array:
+    """Make an array of JSON numbers, flat or nested as the shape is. Raises WrongDtype, WrongShape."""
+    dtype, dims = dtype_of(datatype, name), check_shape(shape, name)
+    count = math.prod(dims)
+    if not isinstance(data, list):
+        raise WrongDtype(f"{name} has data {shown(data)}, expected a list of numbers")
+    flat = data if len(data) == count and not (data and isinstance(data[0], list)) else _flatten(data, count, name)
+    if len(flat) != count:
+        raise WrongShape(f"{name} has {len(flat)} values, {list(dims)} takes {count}")
+    kinds = {bool} if dtype.kind == "b" else {int} if dtype.kind in "iu" else {int, float}
+    strange = set(map(type, flat)) - kinds
+    if strange:
+        raise WrongDtype(f"{name} is {datatype} and holds {strange.pop().__name__} values")
+    try:
+        with np.errstate(over="ignore"):
+            return np.array(flat, dtype).reshape(dims)
+    except (OverflowError, ValueError) as error:
+        raise WrongDtype(f"{name} holds a value that {datatype} does not: {error}") from None
+
+
+def from_typed(datatype: Any, shape: Any, values: Sequence[Any], name: str) -> Array:
+    """Make an array of the typed contents of a gRPC request. Raises WrongDtype, WrongShape."""
+    return from_json(datatype, shape, list(values), name)
+
+
+def _flatten(data: list[Any], count: int, name: str) -> list[Any]:
+    level: list[Any] = data
+    for _ in range(SERVE_TENSOR_RANK):
+        if not level or not isinstance(level[0], list):
+            return level
+        if not all(isinstance(item, list) for item in level):
+            raise WrongShape(f"{name} mixes lists and numbers")
+        level = [value for item in level for value in item]
+        if len(level) > max(count, 1) * 2 and not (level and isinstance(level[0], list)):
+            raise WrongShape(f"{name} has more values than its shape takes ({count})")
+    raise WrongShape(f"{name} is nested more than {SERVE_TENSOR_RANK} deep")
+
+
+def to_json(array: Array) -> list[Any]:
+    """Give an array's values as a flat list; what JSON cannot say (NaN, infinity) as null."""
+    values: list[Any] = array.reshape(-1).tolist()
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        return [value if math.isfinite(value) else None for value in values]
+    return values
+
+
+def to_bytes(array: Array) -> bytes:
+    """Give an array's raw little-endian bytes."""
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()

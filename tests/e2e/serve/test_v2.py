@@ -1,0 +1,184 @@
+"""The Open Inference Protocol over HTTP, with NVIDIA's own client and by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ovenbird_runtime
+from support.serving import Serving
+
+INFER = "/v2/models/tiny/infer"
+triton = pytest.importorskip("tritonclient.http")
+
+
+@pytest.fixture(scope="module")
+def image() -> np.ndarray[Any, Any]:
+    return np.random.default_rng(5).standard_normal((3, 3, 32, 32)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def expected(tiny: Path, image: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
+    with ovenbird_runtime.load(tiny) as model:
+        return model.run({"image": image})
+
+
+@pytest.fixture(scope="module")
+def client(server: Serving) -> Any:
+    with triton.InferenceServerClient(f"127.0.0.1:{server.port}") as found:
+        yield found
+
+
+def an_input(image: np.ndarray[Any, Any], binary: bool) -> Any:
+    tensor = triton.InferInput("image", list(image.shape), "FP32")
+    tensor.set_data_from_numpy(image, binary_data=binary)
+    return tensor
+
+
+def test_triton_client_sees_the_server(client: Any) -> None:
+    assert client.is_server_live()
+    assert client.is_server_ready()
+    assert client.is_model_ready("tiny")
+    assert client.get_server_metadata()["name"] == "ovenbird"
+    assert client.get_model_metadata("tiny")["inputs"][0]["shape"] == [-1, 3, 32, 32]
+    assert client.get_model_config("tiny")["max_batch_size"] == 4
+    assert client.get_inference_statistics("tiny")["model_stats"][0]["name"] == "tiny"
+
+
+@pytest.mark.parametrize("binary_in", [True, False])
+@pytest.mark.parametrize("binary_out", [True, False, None])
+def test_triton_client_infers(
+    client: Any, image: np.ndarray[Any, Any], expected: dict[str, Any], binary_in: bool, binary_out: bool | None
+) -> None:
+    outputs = None
+    if binary_out is not None:
+        outputs = [triton.InferRequestedOutput(name, binary_data=binary_out) for name in ("embedding", "logits")]
+    result = client.infer("tiny", [an_input(image, binary_in)], outputs=outputs, request_id="42")
+    assert result.get_response()["id"] == "42"
+    for name in expected:
+        np.testing.assert_allclose(result.as_numpy(name), expected[name], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
+def test_triton_client_compresses(
+    client: Any, image: np.ndarray[Any, Any], expected: dict[str, Any], algorithm: str
+) -> None:
+    result = client.infer(
+        "tiny",
+        [an_input(image, True)],
+        request_compression_algorithm=algorithm,
+        response_compression_algorithm=algorithm,
+    )
+    np.testing.assert_allclose(result.as_numpy("logits"), expected["logits"], rtol=1e-5, atol=1e-5)
+
+
+def test_triton_client_asks_for_one_output(client: Any, image: np.ndarray[Any, Any]) -> None:
+    result = client.infer("tiny", [an_input(image, True)], outputs=[triton.InferRequestedOutput("embedding")])
+    assert [output["name"] for output in result.get_response()["outputs"]] == ["embedding"]
+
+
+def test_triton_client_asks_for_classes(client: Any, image: np.ndarray[Any, Any], expected: dict[str, Any]) -> None:
+    wanted = triton.InferRequestedOutput("logits", class_count=2)
+    rows = client.infer("tiny", [an_input(image, True)], outputs=[wanted]).as_numpy("logits")
+    best = int(expected["logits"][0].argmax())
+    assert rows.shape == (3, 2)
+    assert rows[0][0].decode().split(":")[1:] == [str(best), f"class {best}"]
+
+
+def test_triton_client_gets_errors(client: Any, image: np.ndarray[Any, Any]) -> None:
+    with pytest.raises(triton.InferenceServerException, match="has shape"):
+        client.infer("tiny", [an_input(image[:, :, :16], True)])
+    with pytest.raises(triton.InferenceServerException, match="no output"):
+        client.infer("tiny", [an_input(image, True)], outputs=[triton.InferRequestedOutput("masks")])
+
+
+def body_of(image: np.ndarray[Any, Any], **changes: Any) -> dict[str, Any]:
+    tensor = {"name": "image", "datatype": "FP32", "shape": list(image.shape), "data": image.reshape(-1).tolist()}
+    return {"id": "7", "inputs": [tensor | changes]}
+
+
+def test_plain_json(server: Serving, image: np.ndarray[Any, Any], expected: dict[str, Any]) -> None:
+    status, answer = server.json("POST", INFER, body_of(image))
+    assert status == 200
+    assert answer["id"] == "7"
+    assert answer["outputs"][0]["datatype"] == "FP32"
+    np.testing.assert_allclose(
+        np.array(answer["outputs"][0]["data"]).reshape(3, 5), expected["logits"], rtol=1e-5, atol=1e-5
+    )
+
+
+def test_nested_json(server: Serving, image: np.ndarray[Any, Any]) -> None:
+    assert server.json("POST", INFER, body_of(image, data=image.tolist()))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"datatype": "FP33"},
+        {"datatype": "INT32"},
+        {"shape": [3, 3, 32]},
+        {"shape": [-1, 3, 32, 32]},
+        {"shape": "3"},
+        {"shape": [0, 3, 32, 32], "data": []},
+        {"shape": [1 << 40, 1 << 40]},
+        {"data": []},
+        {"data": ["a"] * 9216},
+        {"data": [None] * 9216},
+        {"data": [1e39] * 9216},
+        {"data": {}},
+        {"name": "picture"},
+        {"name": 3},
+        {"parameters": {"binary_data_size": 36864}},
+        {"parameters": {"binary_data_size": -1}},
+        {"parameters": []},
+    ],
+)
+def test_wrong_input_is_refused(server: Serving, image: np.ndarray[Any, Any], changes: dict[str, Any]) -> None:
+    status, answer = server.json("POST", INFER, body_of(image, **changes))
+    assert status == 400
+    assert answer["error"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b"null", b'{"inputs": 3}', b'{"inputs": []}', b'{"inputs": [3]}', b"[" * 100_000, b"\xff\xfe"],
+)
+def test_what_is_no_request_is_refused(server: Serving, body: bytes) -> None:
+    assert server.request("POST", INFER, body)[0] == 400
+
+
+@pytest.mark.parametrize("length", ["-1", "99999999", "1e3", "0x10", "٣"])
+def test_wrong_header_length_is_refused(server: Serving, length: str) -> None:
+    headers = {"Inference-Header-Content-Length": length.encode("utf-8").decode("latin-1")}
+    assert server.request("POST", INFER, b'{"inputs": []}', headers)[0] == 400
+
+
+def test_nan_is_refused(server: Serving) -> None:
+    data = np.full((1, 3, 32, 32), np.nan, np.float32).tobytes()
+    head = json.dumps(
+        {
+            "inputs": [
+                {
+                    "name": "image",
+                    "datatype": "FP32",
+                    "shape": [1, 3, 32, 32],
+                    "parameters": {"binary_data_size": len(data)},
+                }
+            ]
+        }
+    ).encode()
+    status, _, answer = server.request("POST", INFER, head + data, {"Inference-Header-Content-Length": str(len(head))})
+    assert status == 400
+    assert json.loads(answer)["type"] == "NotFinite"
+
+
+def test_more_images_than_the_largest_batch(client: Any, tiny: Path) -> None:
+    many = np.random.default_rng(6).standard_normal((23, 3, 32, 32)).astype(np.float32)
+    with ovenbird_runtime.load(tiny) as model:
+        expected = model.run({"image": many})["logits"]
+    result = client.infer("tiny", [an_input(many, True)])
+    np.testing.assert_allclose(result.as_numpy("logits"), expected, rtol=1e-5, atol=1e-5)

@@ -1,0 +1,243 @@
+"""Bytes that are no honest HTTP: smuggling, floods, slowness. Sent by plain sockets, answered by a real server."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+
+import pytest
+
+from support.serving import Serving
+
+POST = b"POST /v1/models/tiny:predict HTTP/1.1\r\nHost: a\r\n"
+GOOD = b"GET /v2/health/live HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def status_of(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/1.1 ") else 0
+
+
+def still_well(server: Serving) -> None:
+    assert server.json("GET", "/v2/health/live")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+        b"Content-Length: 5\r\nContent-Length: 6\r\n",
+        b"Content-Length: 5\r\nContent-Length: 5\r\n",
+        b"Content-Length: +5\r\n",
+        b"Content-Length: -5\r\n",
+        b"Content-Length: 5,5\r\n",
+        b"Content-Length: 0x5\r\n",
+        b"Content-Length: 99999999999999999999999\r\n",
+        b"Transfer-Encoding: xchunked\r\n",
+        b"Transfer-Encoding: chunked, identity\r\n",
+        b"Transfer-Encoding: identity, chunked\r\n",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+        b"Transfer-Encoding : chunked\r\n",
+        b"Transfer-Encoding: \x0bchunked\r\n",
+        b"X: a\r\n Transfer-Encoding: chunked\r\n",
+        b"Host: b\r\n",
+        b"X: a\nContent-Length: 5\r\n",
+        b"X\x00Y: a\r\n",
+        b": nameless\r\n",
+    ],
+)
+def test_smuggling_is_refused_and_the_connection_closed(strict: Serving, head: bytes) -> None:
+    hidden = b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+    answer = strict.raw(POST + head + b"\r\n" + hidden)
+    assert status_of(answer) == 400
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"Connection: close" in answer
+    assert b"smuggled" not in answer.partition(b"\r\n\r\n")[2]
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        b"GET / HTTP/2.0", b"GET /", b"GET / HTTP/1.1 x", b"PRI * HTTP/2.0", b"CONNECT a:80 HTTP/1.1",
+        b"\x16\x03\x01\x02", b"GET http://b/ HTTP/1.1", b"GET * HTTP/1.1", b"GET /\xff HTTP/1.1", b"BREW /pot HTTP/1.1",
+    ],
+)  # fmt: skip
+def test_odd_request_lines(strict: Serving, request_line: bytes) -> None:
+    assert status_of(strict.raw(request_line + b"\r\nHost: a\r\n\r\n")) in (400, 404, 405)
+    still_well(strict)
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        b"5\nhello\r\n0\r\n\r\n",
+        b"g\r\n",
+        b"fffffffffffffffff\r\n",
+        b"5\r\nhelloX",
+        b'5;a="x\r\ny"\r\nhello\r\n0\r\n\r\n',
+    ],
+)
+def test_damaged_chunks(strict: Serving, chunks: bytes) -> None:
+    assert status_of(strict.raw(POST + b"Transfer-Encoding: chunked\r\n\r\n" + chunks)) == 400
+
+
+def test_trailers_change_no_header(strict: Serving) -> None:
+    body = b"5\r\nhello\r\n0\r\nContent-Type: application/json\r\nX-Request-Id: trailer\r\nConnection: close\r\n\r\n"
+    answer = strict.raw(POST + b"Transfer-Encoding: chunked\r\n\r\n" + body, seconds=0.5)
+    assert status_of(answer) == 400
+    assert b"ImageUnreadable" in answer
+    assert b"X-Request-Id: trailer" not in answer
+
+
+def test_upgrade_is_refused(strict: Serving) -> None:
+    assert status_of(strict.raw(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")) == 400
+
+
+def test_pipelined_requests_are_answered_in_order(strict: Serving) -> None:
+    data = b"".join(b"GET /v2/%d HTTP/1.1\r\nHost: a\r\n\r\n" % i for i in range(10))
+    answer = strict.raw(data + b"GET /v2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert [b"/v2/%d:" % i in part for i, part in enumerate(answer.split(b"HTTP/1.1 ")[1:11])] == [True] * 10
+    assert answer.count(b"HTTP/1.1 200") == 1
+
+
+def test_too_many_pipelined_requests(strict: Serving) -> None:
+    assert b"HTTP/1.1 400" in strict.raw(GOOD * 200)
+    still_well(strict)
+
+
+def test_garbage_behind_a_request_does_not_spoil_its_answer(strict: Serving) -> None:
+    answer = strict.raw(GOOD + b"\x00\x01garbage\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.count(b"HTTP/1.1 400") == 1
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"X: " + b"a" * 40_000 + b"\r\n", 431),
+        (b"".join(b"X%d: a\r\n" % i for i in range(150)), 431),
+        (b"X: a\r\n" * 20_000, 431),
+    ],
+)
+def test_header_floods(strict: Serving, head: bytes, status: int) -> None:
+    assert status_of(strict.raw(b"GET / HTTP/1.1\r\nHost: a\r\n" + head + b"\r\n")) == status
+
+
+def test_long_target(strict: Serving) -> None:
+    assert status_of(strict.raw(b"GET /" + b"a" * 40_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n")) == 431
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_body_of_exactly_the_limit(strict: Serving, extra: int, chunked: bool) -> None:
+    body = b"x" * (200_000 + extra)
+    if chunked:
+        pieces = [body[i : i + 50_000] for i in range(0, len(body), 50_000)]
+        data = (
+            b"Transfer-Encoding: chunked\r\n\r\n"
+            + b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in pieces)
+            + b"0\r\n\r\n"
+        )
+    else:
+        data = b"Content-Length: %d\r\n\r\n" % len(body) + body
+    answer = strict.raw(POST + data, seconds=1)
+    assert status_of(answer) == (413 if extra else 400)
+    assert (b"ImageUnreadable" in answer) is not bool(extra)
+
+
+def test_too_large_body_is_refused_before_it_is_sent(strict: Serving) -> None:
+    answer = strict.raw(POST + b"Content-Length: 200001\r\nExpect: 100-continue\r\n\r\n")
+    assert status_of(answer) == 413
+    assert b"100 Continue" not in answer
+
+
+def test_expect_continue(strict: Serving) -> None:
+    with strict.connect() as sock:
+        sock.sendall(POST + b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+        assert sock.recv(100).startswith(b"HTTP/1.1 100")
+        sock.sendall(b"hello")
+        assert sock.recv(1000).startswith(b"HTTP/1.1 400")
+
+
+@pytest.mark.parametrize("ratio", [300, 1000])
+def test_compressed_bomb(strict: Serving, ratio: int) -> None:
+    import gzip
+
+    body = gzip.compress(b"\0" * 200 * ratio * 1000)
+    status, _, _ = strict.request("POST", "/v1/models/tiny:predict", body[:200_000], {"Content-Encoding": "gzip"})
+    assert status == 413
+
+
+def slow(strict: Serving, opening: bytes) -> tuple[bytes, float]:
+    """Send an opening, then a byte every 100 ms; give the answer and the seconds until the end."""
+    start = time.monotonic()
+    with strict.connect() as sock:
+        sock.sendall(opening)
+        sock.settimeout(0.1)
+        found = b""
+        while time.monotonic() - start < 8:
+            try:
+                chunk = sock.recv(65536)
+                found += chunk
+                if not chunk:
+                    break
+            except TimeoutError:
+                with contextlib.suppress(OSError):
+                    sock.send(b"a")
+            except ConnectionResetError:
+                break
+        return found, time.monotonic() - start
+
+
+def test_slow_headers_are_cut_off(strict: Serving) -> None:
+    answer, seconds = slow(strict, b"GET / HTTP/1.1\r\nHost: ")
+    assert status_of(answer) == 408
+    assert 0.9 < seconds < 5
+
+
+def test_slow_body_is_cut_off(strict: Serving) -> None:
+    answer, seconds = slow(strict, POST + b"Content-Length: 1000\r\n\r\n")
+    assert status_of(answer) == 408
+    assert 1.4 < seconds < 5.5
+
+
+def test_slow_chunks_are_cut_off(strict: Serving) -> None:
+    answer, _ = slow(strict, POST + b"Transfer-Encoding: chunked\r\n\r\n3e8\r\n")
+    assert status_of(answer) == 408
+
+
+def test_silent_and_idle_connections_are_closed(strict: Serving) -> None:
+    start = time.monotonic()
+    assert strict.raw(b"") == b""
+    assert 0.8 < time.monotonic() - start < 3
+    start = time.monotonic()
+    assert strict.raw(GOOD).startswith(b"HTTP/1.1 200")
+    assert 0.5 < time.monotonic() - start < 2.5
+
+
+def test_connections_beyond_the_limit_are_told(strict: Serving) -> None:
+    sockets: list[socket.socket] = []
+    try:
+        answers = []
+        for _ in range(320):
+            sock = strict.connect()
+            sock.settimeout(2)
+            sockets.append(sock)
+        for sock in sockets[305:]:
+            with contextlib.suppress(OSError):
+                answers.append(sock.recv(4096))
+        assert any(answer.startswith(b"HTTP/1.1 503") and b"Retry-After" in answer for answer in answers)
+    finally:
+        for sock in sockets:
+            sock.close()
+    time.sleep(0.3)
+    still_well(strict)
+
+
+def test_client_that_does_not_read_is_no_burden(strict: Serving) -> None:
+    with strict.connect() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n" * 16)
+        time.sleep(0.3)
+        still_well(strict)
