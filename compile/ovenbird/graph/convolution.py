@@ -29,13 +29,14 @@ def lower_conv2d(lowering: Lowering, call: relax.Call) -> Lowered | None:
         if folded is not None:
             scale, shift = folded
             kernel = scaled_weight(kernel, scale)
+    top, left, bottom, right = (int(p) + border for p, border in zip(attrs.padding, data.padding, strict=True))
     window = Window(
         kernel=(kernel.shape[2], kernel.shape[3]),
-        stride=tuple(int(s) for s in attrs.strides),
-        padding=tuple(int(p) for p in attrs.padding),
-        dilation=tuple(int(d) for d in attrs.dilation),
+        stride=(int(attrs.strides[0]), int(attrs.strides[1])),
+        padding=(top, left, bottom, right),
+        dilation=(int(attrs.dilation[0]), int(attrs.dilation[1])),
     )
-    result = emit_convolution(lowering, data, kernel, window, int(attrs.groups))
+    result = emit_convolution(lowering, data.unpadded or data, kernel, window, int(attrs.groups))
     if shift is not None:
         bias = Value((1, shift.size, 1, 1), data.dtype, constant=shift.astype(data.dtype).reshape(1, -1, 1, 1))
         added = relax.op.add(result.blocked, lowering.values.blocked(bias))
@@ -76,21 +77,33 @@ def emit_convolution(lowering: Lowering, data: Value, kernel: np.ndarray, window
 
 
 def merge_groups(kernel: np.ndarray, groups: int, block: int) -> tuple[np.ndarray, int]:
-    """Joins neighbouring groups, with zeros between them, until each fills whole blocks of channels."""
+    """Joins neighbouring groups, with zeros between them, until each fills whole blocks of channels.
+
+    The last one may hold fewer groups than the others, if what is missing is less than a block on either side.
+    """
     if groups == 1:
         return kernel, 1
     outputs, group_in = kernel.shape[:2]
     group_out = outputs // groups
-    for merged in range(1, groups + 1):
-        fills = merged * group_in % block == 0 and merged * group_out % block == 0
-        if groups % merged == 0 and (fills or merged == groups):
-            break
-    wide = np.zeros((outputs, merged * group_in, *kernel.shape[2:]), kernel.dtype)
+    merged = next(
+        merge for merge in range(1, groups + 1) if merge == groups or fits(merge, groups, group_in, group_out, block)
+    )
+    count = -(-groups // merged)
+    wide = np.zeros(
+        (count * merged * group_out if count > 1 else outputs, merged * group_in, *kernel.shape[2:]), kernel.dtype
+    )
     for group in range(groups):
         start = group % merged * group_in
         rows = slice(group * group_out, (group + 1) * group_out)
         wide[rows, start : start + group_in] = kernel[rows]
-    return wide, groups // merged
+    return wide, count
+
+
+def fits(merged: int, groups: int, group_in: int, group_out: int, block: int) -> bool:
+    """True if `merged` groups fill whole blocks, and all of them take no more blocks than their channels do."""
+    missing = -groups % merged
+    whole = merged * group_in % block == 0 and merged * group_out % block == 0
+    return whole and missing * group_in < block and missing * group_out < block
 
 
 @handles("relax.nn.batch_norm")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from tvm import te, tirx
 
 from ovenbird.operators.conv2d import ANCHOR, Window, pad
@@ -19,7 +22,9 @@ def sum_pool2d(data: te.Tensor, window: Window, output: tuple[int, int]) -> te.T
     return _reduce(pad(data, window.padding), window, output, te.sum, "sum_pool2d")
 
 
-def _reduce(padded, window, output, reducer, name):  # type: ignore[no-untyped-def]
+def _reduce(
+    padded: te.Tensor, window: Window, output: tuple[int, int], reducer: Callable[..., Any], name: str
+) -> te.Tensor:
     batch, channel_blocks, _, _, block = extents(padded)
     (stride_h, stride_w), (dilate_h, dilate_w) = window.stride, window.dilation
     kh = te.reduce_axis((0, window.kernel[0]), name="kh")
@@ -51,3 +56,26 @@ def spatial_mean(data: te.Tensor) -> te.Tensor:
         lambda n, c, h, w, v: total[n, c, h, w, v] * scale,
         name="spatial_mean",
     )
+
+
+def adaptive_sizes(size: int, outputs: int) -> list[int]:
+    """Pixels in each window of an adaptive pooling along one axis: output i covers [i * size / outputs, ...)."""
+    return [-(-(i + 1) * size // outputs) - i * size // outputs for i in range(outputs)]
+
+
+def adaptive_sum_pool2d(data: te.Tensor, output: tuple[int, int]) -> te.Tensor:
+    """[N, C/b, H, W, b] -> [N, C/b, OH, OW, b], the sum over each window of an adaptive pooling."""
+    batch, channel_blocks, height, width, block = extents(data)
+    rows, columns = output
+    kh = te.reduce_axis((0, max(adaptive_sizes(height, rows))), name="kh")
+    kw = te.reduce_axis((0, max(adaptive_sizes(width, columns))), name="kw")
+    zero = tirx.const(0, data.dtype)
+
+    def body(n, c, h, w, v):  # type: ignore[no-untyped-def]
+        top, left = h * height // rows, w * width // columns
+        inside = tirx.all(top + kh < -(-(h + 1) * height // rows), left + kw < -(-(w + 1) * width // columns))
+        pixel = data[n, c, tirx.min(top + kh, height - 1), tirx.min(left + kw, width - 1), v]
+        return te.sum(tirx.if_then_else(inside, pixel, zero), axis=[kh, kw])
+
+    shape = (batch, channel_blocks, rows, columns, block)
+    return te.compute(shape, body, name="adaptive_sum_pool2d", attrs={ANCHOR: "lanes"})
