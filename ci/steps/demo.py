@@ -34,8 +34,7 @@ def main() -> int:
     if options.weights:
         options.weights = str(Path(options.weights).expanduser())
     if options.weights and not Path(options.weights).is_file():
-        fix = "give an existing one: make demo WEIGHTS=file.pth"
-        print(f"error: WeightsUnavailable: no file {options.weights}; {fix}", file=sys.stderr)
+        say(f"error: WeightsUnavailable: no file {options.weights}; give an existing one: make demo WEIGHTS=file.pth")
         return 1
 
     resnet, code = prepare("resnet50", options.weights)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from ovenbird.isolated import run_isolated
 from ovenbird.network import LABELS_FILE, Network
 from ovenbird.packaging import MANIFEST, sha256_file, write_file, writing
 from ovenbird.targets import TargetSpec
@@ -59,7 +60,7 @@ class ArtifactWriter:
         path = f"targets/{spec.name}"
         (self.folder / path).mkdir(parents=True)
         library = self.folder / path / "model.so"
-        built.export(library, spec.linker)
+        run_isolated(lambda: built.export(library, spec.linker), f"{path}/model.so")
         tensors = self._write_weights(built.tensors)
         target = Target(
             schema_version=SCHEMA_VERSION,

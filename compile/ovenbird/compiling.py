@@ -7,19 +7,16 @@ report.verified, report.parity.max_abs_error
 from __future__ import annotations
 
 import dataclasses
-import signal
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.artifact_writer import ArtifactWriter
 from ovenbird.dumping import DumpKind, keep_kinds
 from ovenbird.errors import BuildFailed, UsageError
 from ovenbird.importing import reason
+from ovenbird.interruption import Interruption
 from ovenbird.network import Network
 from ovenbird.packaging import Staging
 from ovenbird.photographs import own_photographs
@@ -75,14 +72,14 @@ def compile_network(
     network: Network, output: Path, options: CompileOptions = CompileOptions(), progress: Progress | None = None
 ) -> CompileReport:
     """Compile `network` into the folder `output`. Raises any CompilerError; then `output` is as it was before."""
-    tell = progress or Progress()
+    stop = Interruption(progress or Progress())
     specs = [load_target(name) for name in dict.fromkeys(options.targets)]
     if not specs:
         raise UsageError("give at least one --target")
     batches = tuple(sorted(set(options.batch_sizes))) if network.batched else (1,)
     dump = output.with_name(f"{output.name}.code") if options.dump else None
     layers: dict[str, list[LayerRecord]] = {}
-    with interruptible(), Staging(output) as staging:
+    with stop as tell, Staging(output) as staging:
         writer = ArtifactWriter(staging.folder, network)
         tuning: dict[str, Any] = {}
         for spec in specs:
@@ -191,20 +188,3 @@ def worst_of(found: Sequence[Verification]) -> Verification:
     )
     outputs = {name: {**figures, "max_abs_error": errors[name]} for name, figures in first.outputs.items()}
     return dataclasses.replace(first, parity=parity, outputs=outputs)
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Make SIGTERM unwind like Ctrl-C does, so that what was staged is removed; only a main thread can."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -10,7 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ovenbird.errors import BuildFailed, output_error
+from ovenbird.errors import BuildFailed, DiskFull, output_error
+from ovenbird.isolated import FULL
 
 #: No build id and fixed object names: neither the folder nor the time of the build reaches the library.
 LINK_FLAGS = ("-shared", "-fPIC", "-Wl,--build-id=none", "-Wl,-s")
@@ -37,6 +38,9 @@ def link_library(executable: Any, path: Path, linker: tuple[str, ...] | None) ->
         except FileNotFoundError:
             raise BuildFailed(f"no linker {command[0]!r} on this machine; install a C++ toolchain") from None
         if done.returncode:
+            full = next((line for line in done.stderr.splitlines() if any(sign in line for sign in FULL)), None)
+            if full is not None:
+                raise DiskFull(f"no room to write {path.name} ({full.strip()}); free some space")
             reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise BuildFailed(f"the linker {command[0]!r} failed: {reason}")
 

@@ -1,0 +1,49 @@
+"""Ctrl-C and SIGTERM during a long piece of work: both unwind it, so that what was begun is removed, and none is lost.
+
+    with Interruption(progress) as tell:
+        tell("building", 0, 2)      # raises KeyboardInterrupt where a signal came in the meantime
+
+A KeyboardInterrupt that Python happens to raise inside a callback (a finalizer, a fork's hooks) is printed and dropped;
+hence the signal is remembered as well, and the next step of the progress ends the work.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+from ovenbird.progress import Progress
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interruption(Progress):
+    """A progress that stops the work at the step after a signal. Only a main thread can catch signals."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._came = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Interruption:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._stop) for number in SIGNALS}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def __call__(self, text: str, done: int = 0, total: int = 0) -> None:
+        """Tell the step. Raises KeyboardInterrupt where a signal has come."""
+        if self._came:
+            raise KeyboardInterrupt
+        self._progress(text, done, total)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._came = True
+        raise KeyboardInterrupt

@@ -1,0 +1,86 @@
+"""What the end-to-end tests share: the command line as a process, and artifacts compiled once a session."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+TEST_DATA = Path(os.environ.get("OVENBIRD_TEST_DATA", HERE.parents[1].parent / "shared" / "data"))
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command printed, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one line that a failed command ends with."""
+        return self.err.strip().splitlines()[-1] if self.err.strip() else ""
+
+
+Command = Callable[..., Done]
+
+
+def environment() -> dict[str, str]:
+    """Give the environment of a process that imports what this one does."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+@pytest.fixture(scope="session")
+def ovenbird() -> Command:
+    """Run `ovenbird` in a process of its own, in the folder of `networks.py`."""
+
+    def run(*arguments: str | Path, **options: object) -> Done:
+        command = [sys.executable, "-m", "ovenbird", *map(str, arguments)]
+        done = subprocess.run(
+            command, cwd=HERE, env=environment(), capture_output=True, text=True, timeout=600, check=False,
+            **options,  # type: ignore[call-overload]
+        )  # fmt: skip
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def compiled(ovenbird: Command, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Compile a network once a session and give the artifact's folder."""
+    found: dict[tuple[str, ...], Path] = {}
+
+    def artifact(*arguments: str | Path) -> Path:
+        key = tuple(map(str, arguments))
+        if key not in found:
+            output = tmp_path_factory.mktemp("artifacts") / "artifact"
+            done = ovenbird("compile", *arguments, "-o", output)
+            assert done.code == 0, done.err
+            found[key] = output
+        return found[key]
+
+    return artifact
+
+
+@pytest.fixture(scope="session")
+def network_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder with the detector as .pt2 and .onnx files."""
+    folder = tmp_path_factory.mktemp("networks")
+    command = [sys.executable, "-W", "ignore", "networks.py", str(folder)]
+    subprocess.run(command, cwd=HERE, env=environment(), check=True, capture_output=True, timeout=300)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """Give the folder of real weights and photographs; skip where there is none."""
+    if not (TEST_DATA / "README.md").is_file():
+        pytest.skip(f"no real weights and photographs at {TEST_DATA} (set OVENBIRD_TEST_DATA)")
+    return TEST_DATA
