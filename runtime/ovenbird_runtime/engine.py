@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _CPU, _POOLED = 1, 2
 _TVM_DEFAULT_AFFINITY = 0
+_LAST_CALLS_SECONDS = 60
 
 
 class Program:
@@ -169,6 +170,7 @@ class Engine:
     def __init__(self, program: Program, threads: int, workers: int) -> None:
         """Start the workers. Raises EngineLoadFailed where the code and the manifest do not fit."""
         self._program, self._pid, self._closed = program, os.getpid(), False
+        self._gate = threading.Lock()  # no task may be queued behind the workers' last one
         self._entries = {entry.batch: entry for entry in program.target.entries}
         self.costs: dict[int, float | None] = {size: entry.cost_ms for size, entry in self._entries.items()}
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
@@ -193,15 +195,16 @@ class Engine:
             raise EngineForked(
                 f"the model was loaded in process {self._pid}, this is its fork {os.getpid()}: load it after fork"
             )
-        if self._closed:
-            raise EngineCallFailed("the model is closed: load it again")
         results = {spec.name: np.empty(spec.with_batch(batch), spec.dtype) for spec in self._program.outputs}
         call = _Call(arrays, results)
         start = 0
         plan = plan_batches(batch, self.costs)
-        for size in plan:
-            self._tasks.put(_Task(call, self._entries[size], start, min(size, batch - start)))
-            start += size
+        with self._gate:
+            if self._closed:
+                raise EngineCallFailed("the model is closed: load it again")
+            for size in plan:
+                self._tasks.put(_Task(call, self._entries[size], start, min(size, batch - start)))
+                start += size
         try:
             failures = [call.done.get() for _ in plan]
         except BaseException:  # Ctrl-C: the workers drop what has not begun
@@ -214,16 +217,18 @@ class Engine:
 
     def close(self) -> None:
         """Stop the workers after the calls that have begun, and let go of code and weights."""
-        self._closed = True
-        self._stop()
+        with self._gate:
+            self._closed = True
+            self._stop()
 
 
 def _stop(tasks: queue.SimpleQueue[_Task | None], workers: list[_Worker]) -> None:
+    """Let the workers finish what is queued, then end; an interpreter that exits does not wait for ever."""
     for _ in workers:
         tasks.put(None)
     for worker in workers:
         if worker.is_alive() and worker is not threading.current_thread():
-            worker.join(timeout=10)
+            worker.join(timeout=_LAST_CALLS_SECONDS)
 
 
 def _reason(error: BaseException) -> str:

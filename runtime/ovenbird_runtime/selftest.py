@@ -48,7 +48,9 @@ def selftest(path: str | os.PathLike[str], device: str = "cpu", threads: int | N
             gap = np.abs(array.astype(np.float64) - expected[name].astype(np.float64))
             errors[name] = float(gap.max(initial=0.0))
             # the compiler's own rule: absolute up to 1, relative to the largest value above
-            limit = manifest.parity.tolerance * max(1.0, float(np.abs(expected[name].astype(np.float64)).max(initial=0)))
+            limit = manifest.parity.tolerance * max(
+                1.0, float(np.abs(expected[name].astype(np.float64)).max(initial=0))
+            )
             if not errors[name] <= limit:  # NaN fails as well
                 raise SelftestFailed(
                     f"{name} is off by {errors[name]:.3g} from its golden values, limit {limit:.3g}: "

@@ -7,6 +7,7 @@ import gc
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,39 @@ def test_threads_start_and_end(tiny: Path) -> None:
     del forgotten
     gc.collect()
     assert ours() == before
+
+
+def test_close_beside_calls(tiny: Path) -> None:
+    """Every call that has begun ends, with an answer or with a typed error; none waits for ever."""
+    for _ in range(20):
+        model = ovenbird_runtime.load(tiny, threads=1, workers=2)
+        ended: list[str] = []
+
+        def call(model: Model = model, ended: list[str] = ended) -> None:
+            try:
+                while True:
+                    model.run({"image": batch_of(9)})
+            except errors.EngineCallFailed as error:
+                ended.append(str(error))
+
+        threads = [threading.Thread(target=call) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        model.close()
+        for thread in threads:
+            thread.join(timeout=30)
+        assert len(ended) == 4
+        assert all("closed" in end for end in ended)
+
+
+def test_idle_threads_sleep(model: Model) -> None:
+    image = {"image": batch_of(4)}
+    model.run(image)
+    time.sleep(0.3)
+    before = time.process_time()
+    model.run(image)
+    time.sleep(0.3)
+    assert time.process_time() - before < 0.1
 
 
 @pytest.mark.parametrize(
