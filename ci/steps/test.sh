@@ -28,7 +28,7 @@ run_group "runtime, unit" tests/unit/runtime*
 run_group "compiler, unit" tests/unit/compile*
 run_group contract tests/contract
 # Folders here differ in what they load, so each is a group of its own.
-for kind in security e2e; do
+for kind in security bench e2e; do
     files=(tests/$kind/test_*.py)
     [ ${#files[@]} -eq 0 ] || run_group "$kind" "${files[@]}"
     for folder in tests/"$kind"/*/; do

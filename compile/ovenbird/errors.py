@@ -111,6 +111,25 @@ class RuntimeFailed(CompilerError):
     """The runtime's process ended without an answer (crash, missing installation, time limit)."""
 
 
+# -- the benchmark -----------------------------------------------------------------------------------------------
+
+
+class BenchmarkError(CompilerError):
+    """A comparison cannot be made."""
+
+
+class OutputsDisagree(BenchmarkError):
+    """An engine computes something else than the framework: its time is no time for this network."""
+
+
+class EngineFailed(BenchmarkError):
+    """An engine's process crashed, refused the network or took longer than its limit."""
+
+
+class NoPeers(BenchmarkError):
+    """None of the engines to compare with is installed or takes this network."""
+
+
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """The `errno`s that mean: no more room (disk, quota, `ulimit -f`)."""
 

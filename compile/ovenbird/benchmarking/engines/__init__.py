@@ -1,0 +1,85 @@
+"""The engines: one file each, all with the same verbs, so that a worker needs to know none of them.
+
+    engine = find_engine("ort")
+    engine.missing()                    # "" or the package that is not installed
+    session = engine.start(job)         # the session; then session(inputs) -> outputs, arrays by name
+
+A new peer is one new file here with an `ENGINE`, and its name in `FILES`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.errors import UsageError, suggest
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ovenbird.benchmarking.jobs import Job
+
+Arrays = dict[str, "np.ndarray[Any, Any]"]
+Session = Callable[[Mapping[str, Any]], Arrays]
+
+OWN, OWN_UNTUNED = "ovenbird", "ovenbird-untuned"
+TORCH_ENGINES = ("torch-eager", "torch-jit", "torch-inductor")
+PEERS = ("ort", "openvino", *TORCH_ENGINES)
+INSTALL_HINT = "pip install '.[peers]'"
+FILES = {
+    OWN: "own",
+    OWN_UNTUNED: "own_untuned",
+    "ort": "onnx_runtime",
+    "openvino": "openvino_cpu",
+    "torch-eager": "torch_eager",
+    "torch-jit": "torch_jit",
+    "torch-inductor": "torch_inductor",
+}
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One engine. `load()` imports its packages, `start(job)` makes a session on the job's network and threads.
+
+    `needs`: what of the work folder it eats, "artifact", "onnx" or "torch". `start_limit_s`: how long it may take until
+    its first outputs are there.
+    """
+
+    name: str
+    title: str
+    package: str
+    distributions: tuple[str, ...]
+    needs: str
+    load: Callable[[], str]
+    start: Callable[[Job], Session]
+    start_limit_s: float = 180.0
+
+    def missing(self) -> str:
+        """Give the package that is not installed, or nothing."""
+        try:
+            found = importlib.util.find_spec(self.package)
+        except ValueError:  # sys.modules holds None: hidden on purpose
+            found = None
+        return "" if found else self.package
+
+
+def find_engine(name: str) -> Engine:
+    """Give the engine of that name. Importing its file imports none of its packages."""
+    loaded = importlib.import_module(f"{__name__}.{FILES[name]}").ENGINE
+    assert isinstance(loaded, Engine)
+    return loaded
+
+
+def parse_peers(text: str) -> tuple[str, ...]:
+    """Read `--peers`, as in `ort,openvino,torch`; `torch` stands for its three ways. Raises UsageError."""
+    known = ("torch", *PEERS)
+    names: list[str] = []
+    for name in (part.strip() for part in text.split(",")):
+        if name not in known:
+            hint = suggest(name, known) or f"; known are {', '.join(known)}"
+            raise UsageError(f"--peers {text}: no engine {name!r}{hint}")
+        names += TORCH_ENGINES if name == "torch" else (name,)
+    return tuple(dict.fromkeys(names))

@@ -1,0 +1,58 @@
+"""What the three ways to run torch have in common: the network built again with the same weights, its threads, arrays.
+
+session = session_of(module, names, job)
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ovenbird.benchmarking.engines import Arrays, Session
+from ovenbird.benchmarking.jobs import NETWORK_FILE, Job
+
+
+def load() -> str:
+    """Import torch and give its version."""
+    return str(importlib.import_module("torch").__version__)
+
+
+def network(job: Job) -> tuple[Any, tuple[str, ...], tuple[str, ...]]:
+    """Build the network of the work folder: the module, its inputs' and its outputs' names."""
+    from ovenbird.benchmarking.preparing import network_options
+    from ovenbird.loading import load_network
+
+    told = json.loads((Path(job.folder) / NETWORK_FILE).read_text(encoding="utf-8"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        loaded = load_network(told["model"], network_options(told))
+    source: Any = loaded.source
+    names = tuple(spec.name for spec in loaded.inputs), tuple(spec.name for spec in loaded.outputs)
+    return source.traced.flat, *names
+
+
+def examples(job: Job, names: tuple[str, ...]) -> tuple[Any, ...]:
+    """Give the job's inputs as tensors, in order."""
+    import numpy as np
+    import torch
+
+    with np.load(job.inputs, allow_pickle=False) as archive:
+        return tuple(torch.from_numpy(archive[name]) for name in names)
+
+
+def session_of(module: Callable[..., Any], inputs: tuple[str, ...], outputs: tuple[str, ...], job: Job) -> Session:
+    """Wrap a callable of tensors as a session of arrays on the job's threads."""
+    import torch
+
+    torch.set_num_threads(job.threads)
+
+    def run(arrays: Mapping[str, Any]) -> Arrays:
+        with torch.inference_mode():
+            found = module(*(torch.from_numpy(arrays[name]) for name in inputs))
+            return {name: tensor.numpy() for name, tensor in zip(outputs, found, strict=True)}
+
+    return run

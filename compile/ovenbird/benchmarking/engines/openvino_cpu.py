@@ -1,0 +1,46 @@
+"""OpenVINO on its CPU plugin: float32 by the precision hint (it would take bfloat16 where it can), latency mode.
+
+session = ENGINE.start(job)         # CompiledModel of the network's ONNX file
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from ovenbird.benchmarking.engines import Arrays, Engine, Session
+from ovenbird.benchmarking.jobs import Job
+
+CONFIG: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
+
+
+def load() -> str:
+    """Import OpenVINO and give its version."""
+    return str(importlib.import_module("openvino").__version__).split("-")[0]
+
+
+def start(job: Job) -> Session:
+    """Read and compile the ONNX file."""
+    openvino: Any = importlib.import_module("openvino")
+    core = openvino.Core()
+    model = core.compile_model(str(job.onnx), "CPU", {**CONFIG, "INFERENCE_NUM_THREADS": job.threads})
+    request = model.create_infer_request()
+    names = [output.get_any_name() for output in model.outputs]
+
+    def run(inputs: Mapping[str, Any]) -> Arrays:
+        found = request.infer(list(inputs.values()), share_inputs=True, share_outputs=True)
+        return {name: found[index] for index, name in enumerate(names)}
+
+    return run
+
+
+ENGINE = Engine(
+    name="openvino",
+    title="OpenVINO (f32)",
+    package="openvino",
+    distributions=("openvino",),
+    needs="onnx",
+    load=load,
+    start=start,
+)

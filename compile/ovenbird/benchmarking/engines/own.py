@@ -1,0 +1,48 @@
+"""Ovenbird's own: the artifact in `ovenbird_runtime`, as a target runs it, through its public `load` and `run`.
+
+session = ENGINE.start(job)
+session({"image": array})["logits"]
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+from ovenbird.benchmarking.engines import OWN, Engine, Session
+from ovenbird.benchmarking.jobs import NETWORK_FILE, Job
+
+
+def load() -> str:
+    """Import the runtime and give its version."""
+    return str(runtime().__version__)
+
+
+def runtime() -> Any:
+    """Give the runtime's package; by name, as the compiler never loads its engine in a process with TVM's compiler."""
+    return importlib.import_module("ovenbird_runtime")
+
+
+def start(job: Job) -> Session:
+    """Load the artifact that `network.json` names: the one compiled beside it, or a user's own."""
+    told = json.loads((Path(job.folder) / NETWORK_FILE).read_text(encoding="utf-8"))
+    return start_folder(Path(told["artifact"]), job)
+
+
+def start_folder(folder: Path, job: Job) -> Session:
+    """Load the artifact in `folder` on the job's threads."""
+    run: Session = runtime().load(folder, threads=job.threads).run
+    return run
+
+
+ENGINE = Engine(
+    name=OWN,
+    title="Ovenbird",
+    package="ovenbird_runtime",
+    distributions=("ovenbird-runtime",),
+    needs="artifact",
+    load=load,
+    start=start,
+)

@@ -1,0 +1,27 @@
+"""Ovenbird without any tuning record: the same network compiled with the default schedules, for comparison in one run.
+
+session = ENGINE.start(job)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ovenbird.benchmarking.engines import OWN_UNTUNED, Engine, Session, own
+from ovenbird.benchmarking.jobs import UNTUNED_FOLDER, Job
+
+
+def start(job: Job) -> Session:
+    """Load the artifact that was compiled without records."""
+    return own.start_folder(Path(job.folder) / UNTUNED_FOLDER, job)
+
+
+ENGINE = Engine(
+    name=OWN_UNTUNED,
+    title="Ovenbird, untuned",
+    package="ovenbird_runtime",
+    distributions=("ovenbird-runtime",),
+    needs="artifact",
+    load=own.load,
+    start=start,
+)

@@ -1,0 +1,26 @@
+"""torch as it is: the module called in inference mode.
+
+session = ENGINE.start(job)
+"""
+
+from __future__ import annotations
+
+from ovenbird.benchmarking.engines import Engine, Session, _torch
+from ovenbird.benchmarking.jobs import Job
+
+
+def start(job: Job) -> Session:
+    """Build the network."""
+    module, inputs, outputs = _torch.network(job)
+    return _torch.session_of(module, inputs, outputs, job)
+
+
+ENGINE = Engine(
+    name="torch-eager",
+    title="torch, eager",
+    package="torch",
+    distributions=("torch",),
+    needs="torch",
+    load=_torch.load,
+    start=start,
+)

@@ -1,0 +1,116 @@
+"""What the machine can do, measured by two small kernels that TVM compiles: multiply-adds, and reading memory.
+
+    python -m ovenbird.benchmarking.limits TARGET THREADS       # {"gflops": 543.1, "gbytes_per_s": 78.4}
+
+`gflops`: chains of independent fused multiply-adds in registers, as many as hide their latency, on every thread.
+`gbytes_per_s`: the sum of an array far larger than the last cache. A program of its own, threads in the environment.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ovenbird.targets import TargetSpec
+
+CHAINS = 12
+"""Independent chains a thread: two units of four cycles' latency need eight, and sixteen registers are everywhere."""
+STEPS = 4_000_000
+READ_BYTES = 512 * 1024**2
+REPEATS = 12
+
+
+def arithmetic_kernel(lanes: int, threads: int) -> Any:
+    """Give a function of one array [threads, CHAINS * lanes]: each element goes through STEPS multiply-adds."""
+    from tvm.script import tirx as T
+
+    width = CHAINS * lanes
+
+    @T.prim_func(private=True)  # type: ignore[untyped-decorator]
+    def kernel(data: T.Buffer((threads, width), "float32")) -> None:  # type: ignore[valid-type]
+        for thread in T.parallel(threads):
+            sums = T.alloc_buffer((width,), "float32", scope="local")
+            for place in T.vectorized(width):
+                sums[place] = data[thread, place]
+            for _step in T.serial(STEPS):
+                for chain in T.unroll(CHAINS):
+                    for lane in T.vectorized(lanes):
+                        sums[chain * lanes + lane] = sums[chain * lanes + lane] * T.float32(0.999) + T.float32(0.001)
+            for place in T.vectorized(width):
+                data[thread, place] = sums[place]
+
+    return kernel.with_attr("global_symbol", "main")
+
+
+def reading_kernel(lanes: int, threads: int, count: int) -> Any:
+    """Give a function of an array [threads, count // threads] that sums each row into [threads, 8 * lanes]."""
+    from tvm.script import tirx as T
+
+    width = 8 * lanes
+    rows = count // threads // width
+
+    @T.prim_func(private=True)  # type: ignore[untyped-decorator]
+    def kernel(
+        data: T.Buffer((threads, rows, width), "float32"),  # type: ignore[valid-type]
+        out: T.Buffer((threads, width), "float32"),  # type: ignore[valid-type]
+    ) -> None:
+        for thread in T.parallel(threads):
+            sums = T.alloc_buffer((width,), "float32", scope="local")
+            for place in T.vectorized(width):
+                sums[place] = T.float32(0)
+            for row in T.serial(rows):
+                for part in T.unroll(8):
+                    for lane in T.vectorized(lanes):
+                        sums[part * lanes + lane] = sums[part * lanes + lane] + data[thread, row, part * lanes + lane]
+            for place in T.vectorized(width):
+                out[thread, place] = sums[place]
+
+    return kernel.with_attr("global_symbol", "main")
+
+
+def seconds(function: Any, *arguments: Any) -> float:
+    """Give the least seconds of a call: a limit is what the machine reaches when nothing is in its way."""
+    function(*arguments)
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        function(*arguments)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def measure(target: TargetSpec, threads: int) -> dict[str, float]:
+    """Compile and time both kernels on `threads` threads."""
+    import numpy as np
+    import tvm
+
+    lanes = max(target.vector_bits // 32, 1)
+    built = target.tvm_target()
+    arithmetic = tvm.compile(tvm.IRModule({"main": arithmetic_kernel(lanes, threads)}), target=built)
+    data = tvm.runtime.tensor(np.ones((threads, CHAINS * lanes), "float32"))
+    taken = seconds(arithmetic["main"], data)
+    gflops = 2.0 * threads * CHAINS * lanes * STEPS / taken / 1e9
+
+    count = READ_BYTES // 4
+    reading = tvm.compile(tvm.IRModule({"main": reading_kernel(lanes, threads, count)}), target=built)
+    width = 8 * lanes
+    rows = count // threads // width
+    array = tvm.runtime.tensor(np.ones((threads, rows, width), "float32"))
+    out = tvm.runtime.tensor(np.zeros((threads, width), "float32"))
+    taken = seconds(reading["main"], array, out)
+    return {"gflops": gflops, "gbytes_per_s": 4.0 * threads * rows * width / taken / 1e9}
+
+
+def main(arguments: list[str]) -> int:
+    """Measure for the target and threads named, and print JSON."""
+    from ovenbird.targets import load_target
+
+    print(json.dumps(measure(load_target(arguments[0]), int(arguments[1]))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

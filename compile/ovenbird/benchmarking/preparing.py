@@ -1,0 +1,263 @@
+"""Everything the engines need of one network, written once into a folder, in a process of its own.
+
+    python -m ovenbird.benchmarking.preparing REQUEST.json
+
+writes `artifact/` (and `artifact-untuned/`), `model-bN.onnx`, `inputs-bN.npz`, `reference-bN.npz` (torch's answers),
+`artifact.layers.json` and, last, `network.json`. An error is one line of JSON in `error.json`. What is there
+already and was made by the same compiler from the same network is kept: a second benchmark starts at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.benchmarking.jobs import (
+    ARTIFACT_FOLDER,
+    NETWORK_FILE,
+    UNTUNED_FOLDER,
+    inputs_file,
+    onnx_file,
+    reference_file,
+)
+from ovenbird.errors import WeightsUnavailable
+from ovenbird_runtime.errors import OvenbirdError
+
+if TYPE_CHECKING:
+    from ovenbird.loading import NetworkOptions
+    from ovenbird.network import Network
+    from ovenbird.progress import Progress
+
+ERROR_FILE, LAYERS_FILE = "error.json", "layers.json"
+FALLBACK_WEIGHTS = "random:0"
+OPSET = 17
+SEED = 20_26
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to prepare: one network (a name, `module:callable`, a file, an artifact's folder) at some batch sizes."""
+
+    folder: str
+    model: str
+    batch_sizes: tuple[int, ...]
+    image_size: int | None = None
+    weights: str | None = None
+    target: str = "host"
+    records: str | None = None
+    untuned: bool = False
+    onnx: bool = True
+    quiet: bool = False
+
+
+def network_options(told: dict[str, Any]) -> NetworkOptions:
+    """Give the options that build this network again, from a request or from `network.json`."""
+    from ovenbird.loading import NetworkOptions
+
+    size = told["image_size"]
+    return NetworkOptions(
+        weights=told["weights"], input_shapes={"image": (1, 3, size, size)} if size is not None else None
+    )
+
+
+def prepare(request: Request, tell: Progress) -> dict[str, Any]:
+    """Write the folder and give what `network.json` says. Raises any CompilerError."""
+    folder = Path(request.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = _read(folder / NETWORK_FILE)
+    told: dict[str, Any] = {"model": request.model, "image_size": request.image_size, "weights": request.weights}
+    tell(f"loading {request.model}")
+    artifact = Path(request.model)
+    if (artifact / "manifest.json").is_file():
+        network = _of_artifact(artifact, request, told)
+    else:
+        network = _load(told)
+    told |= {
+        "name": network.name,
+        "random": network.weights.random,
+        "weights_detail": network.weights.detail,
+        "framework": network.source.framework,
+        "batched": network.batched,
+        "source": network.source.digest(),
+        "onnx": {},
+    }
+    _compile(request, network, told, kept, tell)
+    same = kept.get("source") == told["source"]
+    for batch in request.batch_sizes:
+        tell(f"writing inputs, reference and ONNX file for batch {batch}")
+        if not (same and reference_file(folder, batch).is_file()):
+            _write_arrays(folder, network, batch)
+        if request.onnx:
+            why = kept.get("onnx", {}).get(str(batch)) if same and str(batch) in kept.get("onnx", {}) else None
+            told["onnx"][str(batch)] = _write_onnx(folder, network, batch) if why is None else why
+    (folder / NETWORK_FILE).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    return told
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def _load(told: dict[str, Any]) -> Network:
+    """Load the network; where its own weights can be neither found nor fetched, with random ones, which time alike."""
+    from ovenbird.loading import load_network
+
+    try:
+        return load_network(told["model"], network_options(told))
+    except WeightsUnavailable:
+        if told["weights"] is not None:
+            raise
+        told["weights"] = FALLBACK_WEIGHTS
+        return load_network(told["model"], network_options(told))
+
+
+def _of_artifact(artifact: Path, request: Request, told: dict[str, Any]) -> Network:
+    """Build the network that an artifact was compiled from, and time that artifact."""
+    from ovenbird.rebuilding import rebuild
+    from ovenbird_runtime.artifact import open_artifact
+
+    manifest = open_artifact(artifact).manifest
+    network = rebuild(manifest, None, network_options(told))
+    told["artifact"], told["model"] = str(artifact.resolve()), manifest.model.name
+    if request.weights is None and manifest.model.weights.random:
+        told["weights"] = f"random:{manifest.model.weights.seed}"
+    image = network.image_input
+    if image is not None and image.shape[2] == image.shape[3]:
+        told["image_size"] = image.shape[2]
+    return network
+
+
+def _compile(request: Request, network: Network, told: dict[str, Any], kept: dict[str, Any], tell: Progress) -> None:
+    """Compile the artifacts that are asked for and not there yet; note how many layers were tuned."""
+    folder = Path(request.folder)
+    told["tuned"], told["untuned_folder"], told["stamps"] = None, False, {}
+    if "artifact" in told:
+        return
+    told["artifact"] = str((folder / ARTIFACT_FOLDER).resolve())
+    told["tuned"] = _compile_one(request, network, ARTIFACT_FOLDER, request.records, told, kept, tell)
+    if request.untuned and told["tuned"]["tuned"]:
+        _compile_one(request, network, UNTUNED_FOLDER, "none", told, kept, tell)
+        told["untuned_folder"] = True
+
+
+def _compile_one(
+    request: Request,
+    network: Network,
+    name: str,
+    records: str | None,
+    told: dict[str, Any],
+    kept: dict[str, Any],
+    tell: Progress,
+) -> dict[str, Any]:
+    from ovenbird.compiling import CompileOptions, compile_network
+    from ovenbird.targets import load_target
+    from ovenbird.tuning_records import records_folder
+
+    output = Path(request.folder) / name
+    chosen = records_folder(records, network.name, load_target(request.target))
+    stamp = _stamp(told["source"], request.target, sorted(request.batch_sizes), chosen)
+    told["stamps"][name] = stamp
+    if kept.get("stamps", {}).get(name) == stamp and (output / "manifest.json").is_file():
+        tuning: dict[str, Any] = json.loads((output / "manifest.json").read_text(encoding="utf-8"))["tuning"]
+        return _counts(tuning[request.target])
+    options = CompileOptions(targets=(request.target,), batch_sizes=request.batch_sizes, tuning_records=records)
+    report = compile_network(network, output, options, tell)
+    layers = {layer.name: dataclasses.asdict(layer) for layer in report.layers[request.target]}
+    (output.parent / f"{name}.{LAYERS_FILE}").write_text(json.dumps(layers, indent=2) + "\n", encoding="utf-8")
+    return _counts(report.manifest.tuning[request.target])
+
+
+def _counts(tuning: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuning[key] for key in ("tuned", "default", "stale")}
+
+
+def _stamp(source: str, target: str, batches: list[int], records: Path | None) -> str:
+    """Name all that the compiled bytes depend on: the network, the options, the compiler's files, the records."""
+    taken = hashlib.sha256(f"{source} {target} {batches}\n".encode())
+    package = Path(__file__).parents[1]
+    files = [path for path in sorted(package.rglob("*.py")) if Path(__file__).parent not in path.parents]
+    if records is not None:
+        files += sorted(path for path in records.rglob("*") if path.is_file())
+    for path in files:
+        taken.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    return taken.hexdigest()
+
+
+def _write_arrays(folder: Path, network: Network, batch: int) -> None:
+    """Write seeded random inputs like the network's examples, and what the framework makes of them."""
+    import numpy as np
+
+    from ovenbird.verifying import random_like
+
+    random = np.random.default_rng(SEED)
+    inputs = {name: random_like(array, random) for name, array in network.examples(batch).items()}
+    given: dict[str, Any] = dict(inputs)
+    answers: dict[str, Any] = dict(network.reference(inputs))
+    np.savez(inputs_file(folder, batch), **given)
+    np.savez(reference_file(folder, batch), **answers)
+
+
+def _write_onnx(folder: Path, network: Network, batch: int) -> str:
+    """Export the network with fixed shapes, as the peers like it best; give the reason where that cannot be done."""
+    import torch
+
+    path = onnx_file(folder, batch)
+    if network.source.framework != "torch":
+        import shutil
+
+        shutil.copyfile(json.loads((folder / NETWORK_FILE).read_text())["model"], path)
+        return ""
+    source: Any = network.source
+    inputs = source.traced.with_batch(batch) if network.batched else source.traced.examples
+    mha: Any = torch.backends.mha
+    fast = mha.get_fastpath_enabled()
+    mha.set_fastpath_enabled(False)  # its fused operator has no ONNX form
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                source.traced.flat,
+                inputs,
+                str(path),
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=[spec.name for spec in network.inputs],
+                output_names=[spec.name for spec in network.outputs],
+            )
+    except Exception as error:  # noqa: BLE001 - whatever the exporter raises, the peers that need it are left out
+        return (
+            f"torch.onnx cannot export it: {str(error).strip().splitlines()[0] if str(error) else type(error).__name__}"
+        )
+    finally:
+        mha.set_fastpath_enabled(fast)
+    return ""
+
+
+def main(arguments: list[str]) -> int:
+    """Prepare what the request file asks for."""
+    from ovenbird.progress import Progress
+
+    told = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
+    request = Request(**{**told, "batch_sizes": tuple(told["batch_sizes"])})
+    try:
+        with Progress.choose(request.quiet) as progress:
+            prepare(request, progress)
+    except OvenbirdError as error:
+        text = json.dumps({"error": type(error).__name__, "message": str(error)})
+        (Path(request.folder) / ERROR_FILE).write_text(text, encoding="utf-8")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,150 @@
+"""Starting the benchmark's processes, one at a time, and reading what they say.
+
+answer, outputs = run_worker(Job("ort", folder, batch=1, threads=2), limit_s=180)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from ovenbird import errors
+from ovenbird.benchmarking import preparing
+from ovenbird.benchmarking.jobs import NETWORK_FILE, Answer, Job, read_answer, write_job
+from ovenbird.errors import EngineFailed
+from ovenbird.runtime_process import environment
+
+if TYPE_CHECKING:
+    from ovenbird.benchmarking.engines import Arrays
+
+POLL_S = 0.02
+LAST_LINES = 20
+
+
+def run_worker(job: Job, limit_s: float) -> tuple[Answer, Arrays]:
+    """Run one job in a fresh process. Raises EngineFailed with the last line the process said."""
+    import numpy as np
+
+    with started_worker(job) as (process, folder, said):
+        try:
+            process.wait(timeout=limit_s)
+        except subprocess.TimeoutExpired:
+            raise EngineFailed(f"{job.engine} was not done within {limit_s:.0f} s") from None
+        if process.returncode != 0:
+            raise EngineFailed(f"{job.engine} failed: {ended(process.returncode, said)}")
+        with np.load(folder / "outputs.npz", allow_pickle=False) as archive:
+            outputs = {name: archive[name] for name in archive.files}
+        return read_answer(folder / "answer.json"), outputs
+
+
+@contextlib.contextmanager
+def started_worker(job: Job) -> Iterator[tuple[subprocess.Popen[bytes], Path, IO[bytes]]]:
+    """Start a job's process; give it, the folder of its answer and what it says. It is ended when the block is left."""
+    with tempfile.TemporaryDirectory(prefix="ovenbird-bench-") as name, tempfile.TemporaryFile() as said:
+        folder = Path(name)
+        files = [str(folder / file) for file in ("job.json", "answer.json", "outputs.npz")]
+        write_job(folder / "job.json", dataclasses.replace(job, started=time.perf_counter()))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ovenbird.benchmarking.worker", *files],
+            env=worker_environment(job.threads),
+            stdin=subprocess.PIPE,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            yield process, folder, said
+        finally:
+            stop(process)
+
+
+def wait_for_answer(
+    process: subprocess.Popen[bytes], folder: Path, said: IO[bytes], job: Job, limit_s: float
+) -> Answer:
+    """Wait until a held process has answered. Raises EngineFailed."""
+    end = time.monotonic() + limit_s
+    while not (folder / "answer.json").exists():
+        if process.poll() is not None:
+            raise EngineFailed(f"{job.engine} failed: {ended(process.returncode, said)}")
+        if time.monotonic() > end:
+            raise EngineFailed(f"{job.engine} was not ready within {limit_s:.0f} s")
+        time.sleep(POLL_S)
+    return read_answer(folder / "answer.json")
+
+
+def worker_environment(threads: int) -> dict[str, str]:
+    """Give a process's environment: this one's packages, and its thread count in the words of OpenMP, MKL and TVM."""
+    count = str(threads)
+    return environment() | {"OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "TVM_NUM_THREADS": count}
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a process and everything it started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    if process.stdin is not None:
+        process.stdin.close()
+    process.wait()
+
+
+def ended(code: int, said: IO[bytes]) -> str:
+    """Say how a process ended: its last line, or the signal that ended it."""
+    if code < 0:
+        return f"ended by {signal.Signals(-code).name}"
+    said.seek(0)
+    lines = [line.strip() for line in said.read().decode("utf-8", "replace").splitlines() if line.strip()]
+    # an exception's own line, not what follows it in some engines' logs
+    for line in reversed(lines[-LAST_LINES:]):
+        if "Error" in line.split(":")[0] or "Exception" in line.split(":")[0]:
+            return line
+    return lines[-1] if lines else f"exit code {code}"
+
+
+def run_module(module: str, arguments: Sequence[str], threads: int, limit_s: float) -> dict[str, Any]:
+    """Run one of the benchmark's own measuring programs and give the JSON it prints last. Raises EngineFailed."""
+    name = module.rpartition(".")[2]
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            env=worker_environment(threads) | {"TVM_BIND_THREADS": "0"},
+            capture_output=True,
+            text=True,
+            timeout=limit_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise EngineFailed(f"{name} was not done within {limit_s:.0f} s") from None
+    if done.returncode != 0:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        raise EngineFailed(f"{name} failed: {lines[-1] if lines else f'exit code {done.returncode}'}")
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
+def run_preparing(request: preparing.Request) -> dict[str, Any]:
+    """Prepare one network in a process of its own; give what `network.json` says. Raises what that process raised."""
+    folder = Path(request.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    error_file, request_file = folder / preparing.ERROR_FILE, folder / "request.json"
+    error_file.unlink(missing_ok=True)
+    request_file.write_text(json.dumps(dataclasses.asdict(request)), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "ovenbird.benchmarking.preparing", str(request_file)], env=environment(), check=False
+    )
+    if error_file.exists():
+        told = json.loads(error_file.read_text(encoding="utf-8"))
+        raise getattr(errors, told["error"], errors.CompilerError)(told["message"])
+    if done.returncode != 0:
+        raise errors.BenchmarkError(f"preparing {request.model} ended with exit code {done.returncode}")
+    network: dict[str, Any] = json.loads((folder / NETWORK_FILE).read_text(encoding="utf-8"))
+    return network

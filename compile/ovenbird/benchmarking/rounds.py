@@ -1,0 +1,105 @@
+"""The rounds: every engine in a fresh process, one alive at a time, in an order that rotates from round to round.
+
+    measured = measure_case(Case("resnet50", batch=1, threads=2), folder, engines, rounds=5, ...)
+    measured.answers["ort"]             # one Answer a round
+    measured.skipped["torch-jit"]       # why an engine is not among them
+
+Round 0 is not counted: it fills the page cache and inductor's code cache, finds engines that do not start, and checks
+that all outputs agree. They are checked again in every round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ovenbird.benchmarking.agreement import check_agreement
+from ovenbird.benchmarking.engines import OWN, OWN_UNTUNED, Engine
+from ovenbird.benchmarking.jobs import DEFAULT_SECONDS, MAX_RUNS, Answer, Job, reference_file
+from ovenbird.benchmarking.processes import run_worker
+from ovenbird.errors import EngineFailed, NoPeers
+
+RUN_LIMIT_S = 120.0
+"""What a round's runs may take on top of an engine's start."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is timed: a network at a batch size, on a number of threads; `image_size` where it is not the usual one."""
+
+    model: str
+    batch: int
+    threads: int
+    image_size: int | None = None
+
+    @property
+    def label(self) -> str:
+        """Give the case in words, as in `resnet50 at 320, batch 8, 2 threads`."""
+        size = f" at {self.image_size}" if self.image_size else ""
+        return f"{self.model}{size}, batch {self.batch}, {self.threads} thread{'s' if self.threads > 1 else ''}"
+
+
+@dataclass
+class Measured:
+    """What the rounds of one case gave: answers by engine, one a round; largest errors; who was left out and why."""
+
+    case: Case
+    answers: dict[str, list[Answer]] = field(default_factory=dict)
+    errors: dict[str, float] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+def rotated(names: Sequence[str], turn: int) -> list[str]:
+    """Give the order of round `turn`: each engine comes first, second ... equally often."""
+    start = turn % len(names)
+    return [*names[start:], *names[:start]]
+
+
+def measure_case(
+    case: Case,
+    folder: Path,
+    engines: Sequence[Engine],
+    rounds: int,
+    repeat: int | None,
+    tell: Callable[[str, int, int], None],
+) -> Measured:
+    """Check, then time. Raises OutputsDisagree (nothing is compared then), NoPeers, EngineFailed for our own engine."""
+    measured = Measured(case)
+    with np.load(reference_file(folder, case.batch), allow_pickle=False) as archive:
+        reference = {name: archive[name] for name in archive.files}
+
+    def run(engine: Engine, repeat: int | None) -> Answer:
+        job = Job(engine.name, str(folder), case.batch, case.threads, repeat)
+        answer, outputs = run_worker(job, engine.start_limit_s + (0 if repeat == 0 else run_limit(repeat)))
+        error = check_agreement(engine.name, reference, outputs)
+        measured.errors[engine.name] = max(error, measured.errors.get(engine.name, 0.0))
+        return answer
+
+    alive: dict[str, Engine] = {}
+    for engine in engines:
+        tell(f"{case.label}: checking outputs, {engine.title}", 0, 0)
+        try:
+            run(engine, 0)
+        except EngineFailed as error:
+            if engine.name in (OWN, OWN_UNTUNED):
+                raise
+            measured.skipped[engine.name] = str(error)
+        else:
+            alive[engine.name] = engine
+    if not set(alive) - {OWN, OWN_UNTUNED}:
+        raise NoPeers(f"{case.label}: no peer to compare with: {'; '.join(measured.skipped.values())}")
+    measured.answers = {name: [] for name in alive}
+    for turn in range(rounds):
+        for done, name in enumerate(rotated(list(alive), turn)):
+            tell(f"{case.label}: timing", turn * len(alive) + done, rounds * len(alive))
+            measured.answers[name].append(run(alive[name], repeat))
+    tell(f"{case.label}: timing", rounds * len(alive), rounds * len(alive))
+    return measured
+
+
+def run_limit(repeat: int | None) -> float:
+    """Give the seconds that timed runs may take: more where more were asked for than usual."""
+    return RUN_LIMIT_S if repeat is None else max(RUN_LIMIT_S, RUN_LIMIT_S / MAX_RUNS * repeat * DEFAULT_SECONDS)

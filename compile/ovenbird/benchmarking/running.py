@@ -1,0 +1,224 @@
+"""One benchmark from its options to its results: prepare networks, measure limits, time every case, look at memory.
+
+benchmark = run_benchmark(Plan(models=("resnet50",), threads=(2, 1)), command="ovenbird bench resnet50", tell=progress)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import itertools
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ovenbird.benchmarking import machine
+from ovenbird.benchmarking.engines import INSTALL_HINT, OWN, OWN_UNTUNED, PEERS, Engine, find_engine
+from ovenbird.benchmarking.footprint import footprint, installed_bytes
+from ovenbird.benchmarking.jobs import ARTIFACT_FOLDER, Job, inputs_file
+from ovenbird.benchmarking.layer_profile import explain
+from ovenbird.benchmarking.preparing import LAYERS_FILE, Request
+from ovenbird.benchmarking.processes import run_module, run_preparing
+from ovenbird.benchmarking.results import Benchmark, CaseResult, case_result
+from ovenbird.benchmarking.rounds import Case, measure_case
+from ovenbird.errors import EngineFailed, NoPeers, OutputsDisagree, UsageError
+from ovenbird.progress import Progress
+
+LIMITS_S, PROFILE_S = 240.0, 240.0
+PROFILE_RUNS = 15
+USUAL_IMAGE_SIZE = 224
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `ovenbird bench` was asked for. `image_sizes`: None for the networks' own; `work`: None for a passing."""
+
+    models: tuple[str, ...]
+    batch_sizes: tuple[int, ...] = (1,)
+    threads: tuple[int, ...] = ()
+    image_sizes: tuple[int, ...] | None = None
+    peers: tuple[str, ...] = PEERS
+    rounds: int = 5
+    repeat: int | None = None
+    weights: str | None = None
+    target: str = "host"
+    records: str | None = None
+    untuned: bool = False
+    profile: bool = False
+    footprint: bool = True
+    work: Path | None = None
+    quiet: bool = False
+
+
+def installed_peers(names: tuple[str, ...]) -> tuple[list[Engine], dict[str, str]]:
+    """Give the peers that are installed, and why the others are left out. Raises NoPeers where none is."""
+    found, skipped = [], {}
+    for engine in map(find_engine, names):
+        package = engine.missing()
+        if package:
+            skipped[engine.name] = f"{package} is not installed ({INSTALL_HINT})"
+        else:
+            found.append(engine)
+    if not found:
+        raise NoPeers(f"no peer to compare with: {'; '.join(skipped.values())}")
+    return found, skipped
+
+
+def run_benchmark(plan: Plan, command: str, tell: Progress) -> Benchmark:
+    """Measure everything the plan asks for. Raises any CompilerError; outputs that disagree are noted in their case."""
+    here = len(os.sched_getaffinity(0))
+    threads = plan.threads or (here,)
+    if max(threads) > here:
+        raise UsageError(f"--threads {max(threads)}: this process may use {here} processors")
+    peers, skipped = installed_peers(plan.peers)
+    options = {key: value for key, value in dataclasses.asdict(plan).items() if key not in ("work", "quiet")} | {
+        "threads": threads
+    }
+    date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    benchmark = Benchmark(command, date, machine.describe(), options, skipped=skipped)
+    with work_folder(plan) as work:
+        folders = _prepare_all(plan, work, benchmark, tell)
+        for count in sorted(threads, reverse=True):
+            tell(f"measuring what {count} thread{'s' if count > 1 else ''} can do")
+            benchmark.limits[str(count)] = run_module(
+                "ovenbird.benchmarking.limits", [plan.target, str(count)], count, LIMITS_S
+            )
+        for (label, size), folder in folders.items():
+            network = benchmark.networks[_key(label, size)]
+            engines = _engines_for(network, peers)
+            batches = batches_at(plan, size) if network["batched"] else (1,)
+            for count, batch in itertools.product(sorted(threads, reverse=True), batches):
+                case = Case(label, batch, count, size)
+                usable, left_out = _able(network, engines, batch)
+                benchmark.cases.append(_measure(case, folder, usable, left_out, plan, tell))
+            if plan.footprint:
+                benchmark.footprints[_key(label, size)] = _footprints(folder, engines, benchmark, (label, size), tell)
+            if plan.profile:
+                _profile(Case(label, batches[0], max(threads), size), folder, network, benchmark, tell)
+    return benchmark
+
+
+@contextlib.contextmanager
+def work_folder(plan: Plan) -> Iterator[Path]:
+    """Give the folder that artifacts and ONNX files are kept in: the one asked for, or one that goes away."""
+    if plan.work is not None:
+        plan.work.mkdir(parents=True, exist_ok=True)
+        yield plan.work
+        return
+    with tempfile.TemporaryDirectory(prefix="ovenbird-bench-") as folder:
+        yield Path(folder)
+
+
+def batches_at(plan: Plan, size: int | None) -> tuple[int, ...]:
+    """Give the batch sizes to time at an image size: all at the usual one (else the first asked for), one elsewhere."""
+    if plan.image_sizes is None:
+        return plan.batch_sizes
+    base = USUAL_IMAGE_SIZE if USUAL_IMAGE_SIZE in plan.image_sizes else plan.image_sizes[0]
+    return plan.batch_sizes if size == base else plan.batch_sizes[:1]
+
+
+def _key(label: str, size: int | None) -> str:
+    return label if size is None else f"{label} at {size}"
+
+
+def _prepare_all(plan: Plan, work: Path, benchmark: Benchmark, tell: Progress) -> dict[tuple[str, int | None], Path]:
+    """Prepare every network at every image size; give the folders."""
+    folders: dict[tuple[str, int | None], Path] = {}
+    sizes = plan.image_sizes or (None,)
+    for model, size in itertools.product(plan.models, sizes):
+        tell(f"preparing {_key(model, size)}")
+        # a name for the folder, from whatever the user called the network
+        plain = "".join(c if c.isalnum() or c in "._-" else "_" for c in Path(model).name)
+        folder = work / (plain if size is None else f"{plain}-{size}")
+        network = run_preparing(
+            Request(
+                folder=str(folder),
+                model=model,
+                batch_sizes=batches_at(plan, size),
+                image_size=size,
+                weights=plan.weights,
+                target=plan.target,
+                records=plan.records,
+                untuned=plan.untuned,
+                quiet=plan.quiet,
+            )
+        )
+        folders[network["name"], size] = folder
+        benchmark.networks[_key(network["name"], size)] = network
+    return folders
+
+
+def _engines_for(network: dict[str, Any], peers: list[Engine]) -> list[Engine]:
+    own = [find_engine(OWN)] + ([find_engine(OWN_UNTUNED)] if network["untuned_folder"] else [])
+    return own + peers
+
+
+def _able(network: dict[str, Any], engines: list[Engine], batch: int) -> tuple[list[Engine], dict[str, str]]:
+    """Give the engines that can take the network, and why the others cannot."""
+    able, left_out = [], {}
+    for engine in engines:
+        why = network["onnx"].get(str(batch), "") if engine.needs == "onnx" else ""
+        if engine.needs == "torch" and network["framework"] != "torch":
+            why = f"the network came from {network['framework']}"
+        if why:
+            left_out[engine.name] = why
+        else:
+            able.append(engine)
+    return able, left_out
+
+
+def _measure(
+    case: Case, folder: Path, engines: list[Engine], left_out: dict[str, str], plan: Plan, tell: Progress
+) -> CaseResult:
+    """Time one case; a case whose outputs disagree is refused, the others go on."""
+    try:
+        measured = measure_case(case, folder, engines, plan.rounds, plan.repeat, tell)
+    except OutputsDisagree as error:
+        return CaseResult(case, {}, {}, skipped=left_out, refused=str(error))
+    measured.skipped.update(left_out)
+    return case_result(measured)
+
+
+def _footprints(
+    folder: Path, engines: list[Engine], benchmark: Benchmark, network: tuple[str, int | None], tell: Progress
+) -> dict[str, Any]:
+    """Give memory, size on disk and cold start of every engine that was timed on this network."""
+    cases = [c for c in benchmark.cases if (c.case.model, c.case.image_size) == network and not c.refused]
+    found: dict[str, Any] = {}
+    if not cases:
+        return found
+    case = min(cases, key=lambda c: (c.case.batch, -c.case.threads))
+    for engine in engines:
+        result = case.engines.get(engine.name)
+        # torch's three ways take the same memory, but for inductor's compiler
+        if result is None or engine.name in (OWN_UNTUNED, "torch-jit", "torch-inductor"):
+            continue
+        tell(f"looking at the memory of {engine.title}")
+        job = Job(engine.name, str(folder), case.case.batch, case.case.threads, hold=True)
+        try:
+            taken: dict[str, Any] = dict(footprint(job, engine.start_limit_s))
+        except EngineFailed:
+            continue
+        found[engine.name] = taken | {
+            "installed_bytes": installed_bytes(engine.distributions),
+            "load_first_s": result.load_s + result.first_s,
+            "process_s": result.process_s,
+        }
+    return found
+
+
+def _profile(case: Case, folder: Path, network: dict[str, Any], benchmark: Benchmark, tell: Progress) -> None:
+    """Add the layers' table of one case."""
+    tell(f"{case.label}: timing every layer")
+    arguments = [
+        network["artifact"], str(inputs_file(folder, case.batch)), str(case.batch), str(case.threads), str(PROFILE_RUNS)
+    ]  # fmt: skip
+    rows = run_module("ovenbird.benchmarking.layer_profile", arguments, case.threads, PROFILE_S)["rows"]
+    layers_file = folder / f"{ARTIFACT_FOLDER}.{LAYERS_FILE}"
+    layers = json.loads(layers_file.read_text(encoding="utf-8")) if layers_file.is_file() else {}
+    benchmark.profiles[case.label] = explain(rows, layers, benchmark.limits[str(case.threads)])

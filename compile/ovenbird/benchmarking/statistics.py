@@ -1,0 +1,48 @@
+"""Medians, spreads and paired ratios.
+
+    spread([18.9, 19.0, 18.7])                  # Spread(median=18.9, low=18.7, high=19.0)
+    paired_ratio(ours, theirs)                  # Spread of ours/theirs round by round
+    geometric_mean([0.9, 1.1])                  # 0.995
+
+A ratio is taken within each round, whose processes ran one after the other, so that what changes slowly (clock,
+neighbours on the host) cancels out.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A median with the least and the greatest value."""
+
+    median: float
+    low: float
+    high: float
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Give the median and the extremes of at least one value."""
+    return Spread(statistics.median(values), min(values), max(values))
+
+
+def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
+    """Give the spread of ours/theirs over rounds; both have one value a round, in the same order."""
+    return spread([mine / other for mine, other in zip(ours, theirs, strict=True)])
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    """Give the geometric mean of at least one positive value."""
+    return math.exp(sum(map(math.log, values)) / len(values))
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float]:
+    """Give the first and the third quartile; of one value, that value twice."""
+    if len(values) < 2:
+        return values[0], values[0]
+    first, _, third = statistics.quantiles(values, n=4, method="inclusive")
+    return first, third

@@ -1,0 +1,114 @@
+"""`ovenbird bench`: time artifacts against ONNX Runtime, OpenVINO and torch, in turn, in one run.
+
+ovenbird bench resnet50 --threads 2,1 --batch-sizes 1,8 -o benchmarks/
+ovenbird bench resnet50 --image-sizes 128,224,320 --peers ort,openvino --json
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ovenbird.cli import _options
+
+if TYPE_CHECKING:
+    from ovenbird.benchmarking.results import Benchmark
+
+
+@click.command("bench", short_help="Time artifacts against other engines.")
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@click.option("--batch-sizes", default="1", show_default=True, help="Batch sizes to time, as in 1,8.")
+@click.option("--threads", help="Thread counts to time, as in 2,1. [default: all processors]")
+@click.option("--image-sizes",
+              help="Image sizes in pixels, as in 128,224,320; with several batch sizes, those are timed at one image "
+              "size, and the other image sizes at the first batch size. [default: the network's own]")  # fmt: skip
+@click.option("--peers", default="ort,openvino,torch", show_default=True,
+              help="Whom to compare with; torch stands for torch-eager,torch-jit,torch-inductor.")  # fmt: skip
+@click.option("--rounds", type=click.IntRange(1, 100), default=5, show_default=True, help="Rounds in rotated order.")
+@click.option("--repeat", type=click.IntRange(1, 100_000), help="Timed runs a round. [default: what fits in a second]")
+@click.option("--target", default="host", show_default=True, help="What to compile for.")
+@click.option("--tuning-records", metavar="DIR|none", help="Tuning records to use. [default: those in tuning_logs/]")
+@click.option("--untuned", is_flag=True, help="Time the artifact without tuning records as well.")
+@click.option("--weights", metavar="FILE|random:SEED", help="[default: the network's own, or random:0 without them]")
+@click.option("--profile", is_flag=True, help="Time every layer, and rate it against the machine's limits.")
+@click.option("--footprint/--no-footprint", default=True, show_default=True, help="Look at memory and installed size.")
+@click.option("--work", type=click.Path(file_okay=False, path_type=Path),
+              help="Keep artifacts and ONNX files here for the next benchmark.")  # fmt: skip
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path),
+              help="Write bench.md, bench.json and bench.png into this folder.")  # fmt: skip
+@_options.quiet
+@_options.as_json
+def command(models: tuple[str, ...], output: Path | None, **options: Any) -> None:
+    """Compile each MODEL, check that every engine computes the same, then time all of them in turn.
+
+    MODEL is a built-in name, module:callable, a .pt2 or .onnx file, or the folder of an artifact. Engines run one after
+    the other, each in a fresh process on the same inputs, weights, threads and precision; peers that are not installed
+    are named and left out. Where outputs disagree, nothing is compared and the exit code is 1.
+    """
+    from ovenbird.benchmarking.engines import parse_peers
+    from ovenbird.benchmarking.report import markdown
+    from ovenbird.benchmarking.running import Plan, run_benchmark
+    from ovenbird.errors import OutputsDisagree, output_error
+    from ovenbird.progress import Progress
+
+    plan = Plan(
+        models=models,
+        batch_sizes=_options.parse_batches(options["batch_sizes"]),
+        threads=_numbers("--threads", options["threads"], 1, 1024),
+        image_sizes=_numbers("--image-sizes", options["image_sizes"], 1, 8192) or None,
+        peers=parse_peers(options["peers"]),
+        rounds=options["rounds"],
+        repeat=options["repeat"],
+        weights=options["weights"],
+        target=options["target"],
+        records=options["tuning_records"],
+        untuned=options["untuned"],
+        profile=options["profile"],
+        footprint=options["footprint"],
+        work=options["work"],
+        quiet=options["quiet"],
+    )
+    with Progress.choose(options["quiet"]) as progress:
+        benchmark = run_benchmark(plan, _typed(), progress)
+    if output is not None:
+        try:
+            _write(benchmark, output)
+        except OSError as error:
+            raise output_error(error, str(output)) from error
+    click.echo(benchmark.to_json() if options["as_json"] else markdown(benchmark), nl=False)
+    refused = [case for case in benchmark.cases if case.refused]
+    if refused:
+        raise OutputsDisagree(f"{len(refused)} of {len(benchmark.cases)} cases refused: {refused[0].refused}")
+
+
+def _numbers(option: str, text: str | None, least: int, most: int) -> tuple[int, ...]:
+    """Read numbers with commas between them, in the order given. Raises UsageError."""
+    from ovenbird.errors import UsageError
+
+    if text is None:
+        return ()
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() and least <= int(part) <= most for part in parts):
+        raise UsageError(f"{option} {text!r}: expected numbers of {least} to {most} with commas between them")
+    return tuple(dict.fromkeys(int(part) for part in parts))
+
+
+def _typed() -> str:
+    """Give the command line as it was typed, without the program's folder."""
+    own = Path(sys.argv[0]).name in ("ovenbird", "__main__.py")
+    return shlex.join(["ovenbird", *sys.argv[1:]]) if own else "ovenbird bench"
+
+
+def _write(benchmark: Benchmark, output: Path) -> None:
+    from ovenbird.benchmarking.plot import draw
+    from ovenbird.benchmarking.report import markdown
+
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "bench.md").write_text(markdown(benchmark), encoding="utf-8")
+    (output / "bench.json").write_text(benchmark.to_json(), encoding="utf-8")
+    if not draw(benchmark, output / "bench.png"):
+        click.echo("no plot: matplotlib is not installed (pip install '.[peers]')", err=True)

@@ -1,0 +1,65 @@
+"""`ovenbird bench` as people type it: what it prints, what it writes, how it ends."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SITE = os.pathsep.join([str(ROOT / "compile"), str(ROOT / "runtime")])
+
+
+def bench(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ovenbird", "bench", *arguments],
+        cwd=home,
+        env={**os.environ, "PYTHONPATH": SITE},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_whole_benchmark_of_a_tiny_network(home: Path, prepared: Path) -> None:
+    options = "--batch-sizes 1,2 --threads 1 --rounds 2 --repeat 3 --peers ort,torch-eager --profile"
+    # What the fixture prepared is current, so nothing is compiled again.
+    done = bench(home, "tiny_net:network", *options.split(), "--work", str(prepared.parent), "-o", "out", "-q")
+    assert done.returncode == 0, done.stderr
+    for part in (
+        "tiny_net:network, batch 2, 1 thread",
+        "Measured limits with 1 thread:",
+        "output error",
+        "share of limit",
+    ):
+        assert part in done.stdout
+    assert (home / "out" / "bench.md").read_text(encoding="utf-8") == done.stdout
+    told = json.loads((home / "out" / "bench.json").read_text(encoding="utf-8"))
+    assert [case["case"]["batch"] for case in told["cases"]] == [1, 2]
+    assert told["limits"]["1"]["gflops"] > 0
+    assert set(told["footprints"]["tiny_net:network"]) >= {"ovenbird"}
+    assert told["command"].startswith("ovenbird bench tiny_net:network --batch-sizes 1,2")
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed (pip install '.[peers]')")
+    assert (home / "out" / "bench.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["no_such_network"], 2, "UnknownModel: unknown model 'no_such_network'"),
+        (["resnet50", "--peers", "caffe"], 2, "UsageError: --peers caffe: no engine 'caffe'"),
+        (["resnet50", "--threads", "0"], 2, "UsageError: --threads '0': expected numbers of 1 to 1024"),
+        (["resnet50", "--threads", "1000"], 2, "UsageError: --threads 1000: this process may use"),
+        (["resnet50", "--batch-sizes", "1;8"], 2, "UsageError: --batch-sizes"),
+        (["resnet50", "--image-sizes", "big"], 2, "UsageError: --image-sizes 'big'"),
+        ([], 2, "Missing argument 'MODEL...'"),
+    ],
+)
+def test_wrong_use(home: Path, arguments: list[str], code: int, message: str) -> None:
+    done = bench(home, *arguments, "--rounds", "1")
+    assert (done.returncode, message in done.stderr) == (code, True), done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,122 @@
+"""Real engines in real processes: they are timed where they agree, and refused where one has other weights."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ovenbird.benchmarking.engines import Engine, find_engine
+from ovenbird.benchmarking.footprint import footprint
+from ovenbird.benchmarking.jobs import Job, onnx_file
+from ovenbird.benchmarking.processes import run_module, run_worker
+from ovenbird.benchmarking.results import case_result
+from ovenbird.benchmarking.rounds import Case, Measured, measure_case
+from ovenbird.errors import EngineFailed, NoPeers, OutputsDisagree
+
+ROUNDS = 2
+
+
+def installed(name: str) -> Engine:
+    engine = find_engine(name)
+    if engine.missing():
+        pytest.skip(f"{engine.missing()} is not installed (pip install '.[peers]')")
+    return engine
+
+
+def measure(folder: Path, *names: str, batch: int = 1) -> Measured:
+    case = Case("tiny", batch, threads=1)
+    return measure_case(case, folder, [installed(name) for name in names], ROUNDS, 3, lambda *_: None)
+
+
+@pytest.fixture(autouse=True)
+def at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work where `tiny_net.py` lies: torch's processes build the network again from it."""
+    monkeypatch.chdir(home)
+
+
+@pytest.fixture
+def altered(prepared: Path, tmp_path: Path) -> Callable[[float], Path]:
+    """Give a copy of the prepared folder whose ONNX file has one weight changed."""
+    onnx = pytest.importorskip("onnx")
+
+    def copy(add: float) -> Path:
+        folder = tmp_path / "altered"
+        shutil.copytree(prepared, folder)
+        model = onnx.load(onnx_file(folder, 1))
+        bias = next(tensor for tensor in model.graph.initializer if tensor.dims == [5])
+        array = onnx.numpy_helper.to_array(bias).copy()
+        array[0] += add
+        bias.CopyFrom(onnx.numpy_helper.from_array(array, bias.name))
+        onnx.save(model, onnx_file(folder, 1))
+        return folder
+
+    return copy
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("peer", ["ort", "openvino", "torch-eager", "torch-jit"])
+def test_engines_are_timed_in_turn(prepared: Path, peer: str, batch: int) -> None:
+    measured = measure(prepared, "ovenbird", peer, batch=batch)
+    assert measured.skipped == {}
+    result = case_result(measured)
+    for name in ("ovenbird", peer):
+        assert result.engines[name].runs == 3 * ROUNDS
+        assert len(result.engines[name].round_ms) == ROUNDS
+        assert result.engines[name].error < 1e-4
+        assert result.engines[name].process_s >= result.engines[name].load_s + result.engines[name].first_s
+    assert result.fastest_peer == peer
+
+
+def test_engine_with_other_weights_is_refused(altered: Callable[[float], Path]) -> None:
+    with pytest.raises(OutputsDisagree, match=r"ort differs from the network by .* limit 0.001"):
+        measure(altered(0.1), "ovenbird", "ort")
+
+
+def test_engine_within_the_tolerance_is_timed(altered: Callable[[float], Path]) -> None:
+    assert measure(altered(1e-5), "ovenbird", "ort").errors["ort"] > 1e-6
+
+
+def test_peer_that_does_not_start_is_left_out(prepared: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "broken"
+    shutil.copytree(prepared, folder)
+    onnx_file(folder, 1).write_bytes(b"no model")
+    measured = measure(folder, "ovenbird", "ort", "torch-eager")
+    assert list(measured.answers) == ["ovenbird", "torch-eager"]
+    assert measured.skipped["ort"].startswith("ort failed: ")
+    with pytest.raises(NoPeers, match="no peer to compare with: ort failed"):
+        measure(folder, "ovenbird", "ort")
+
+
+def test_own_engine_must_run(prepared: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "broken"
+    shutil.copytree(prepared, folder)
+    told = json.loads((folder / "network.json").read_text(encoding="utf-8"))
+    (folder / "network.json").write_text(json.dumps({**told, "artifact": str(folder / "absent")}), encoding="utf-8")
+    with pytest.raises(EngineFailed, match=r"ovenbird failed: .*ArtifactNotFound"):
+        measure(folder, "ovenbird", "torch-eager")
+
+
+def test_engine_that_takes_too_long_is_stopped(prepared: Path) -> None:
+    with pytest.raises(EngineFailed, match="torch-eager was not done within 0 s"):
+        run_worker(Job("torch-eager", str(prepared), batch=1, threads=1), limit_s=0.05)
+
+
+def test_memory_of_two_processes(prepared: Path) -> None:
+    job = Job("ovenbird", str(prepared), batch=1, threads=1, hold=True)
+    found = footprint(job, 60)
+    assert found["pss_one_bytes"] <= found["rss_one_bytes"] < found["rss_two_bytes"]
+    assert found["pss_two_bytes"] < found["rss_two_bytes"]  # both map the same libraries and weights
+
+
+def test_every_function_of_the_artifact_is_timed(prepared: Path) -> None:
+    told = json.loads((prepared / "network.json").read_text(encoding="utf-8"))
+    arguments = [told["artifact"], str(prepared / "inputs-b1.npz"), "1", "1", "2"]
+    rows = run_module("ovenbird.benchmarking.layer_profile", arguments, 1, 120)["rows"]
+    layers = json.loads((prepared / "artifact.layers.json").read_text(encoding="utf-8"))
+    # A reshape may have become a mere view; what computes has not.
+    compiled = {name for name, layer in layers.items() if layer["calls"].get("main_b1") and layer["flops"]}
+    assert compiled
+    assert compiled <= {row["name"] for row in rows}
+    assert all(row["ms"] > 0 and row["calls"] > 0 for row in rows)

@@ -1,0 +1,38 @@
+"""Medians, paired ratios, geometric means: small numbers checked by hand."""
+
+import pytest
+
+from ovenbird.benchmarking.rounds import rotated
+from ovenbird.benchmarking.statistics import Spread, geometric_mean, paired_ratio, quartiles, spread
+
+
+def test_spread_is_median_with_extremes() -> None:
+    assert spread([18.9, 19.4, 18.7]) == Spread(18.9, 18.7, 19.4)
+
+
+def test_ratio_is_taken_within_each_round() -> None:
+    # The machine halves its speed in the second round: every paired ratio is 0.9, that of the medians is not.
+    ours, theirs = [9.0, 18.0, 9.0], [10.0, 20.0, 10.0]
+    assert paired_ratio(ours, theirs) == Spread(0.9, 0.9, 0.9)
+
+
+def test_ratio_needs_the_same_rounds() -> None:
+    with pytest.raises(ValueError, match="argument"):
+        paired_ratio([1.0, 2.0], [1.0])
+
+
+def test_geometric_mean_of_a_ratio_and_its_inverse_is_one() -> None:
+    assert geometric_mean([0.5, 2.0]) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("values", "expected"), [([4.0], (4.0, 4.0)), ([1.0, 2.0, 3.0, 4.0, 5.0], (2.0, 4.0))])
+def test_quartiles(values: list[float], expected: tuple[float, float]) -> None:
+    assert quartiles(values) == expected
+
+
+def test_every_engine_has_every_place_once() -> None:
+    names = ["a", "b", "c"]
+    orders = [rotated(names, turn) for turn in range(3)]
+    assert orders[0] == names
+    for place in range(3):
+        assert {order[place] for order in orders} == set(names)
