@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from tvm import relax
 
+from ovenbird.graph.elementwise import INJECTIVE
 from ovenbird.graph.lowering import Lowered, Lowering, handles, static_shape
 from ovenbird.graph.values import Value
+from ovenbird.operators import layout
 
 
 @handles("relax.concat")
@@ -25,7 +27,10 @@ def lower_concat(lowering: Lowering, call: relax.Call) -> Lowered | None:
     if not aligned or not any(value.has_blocked_form for value in values) or not all(v.is_image for v in values):
         return None
     blocked = [lowering.values.blocked(value) for value in values]
-    return Value(shape, values[0].dtype, blocked=lowering.builder.emit(relax.op.concat(blocked, axis=1)))
+    result = lowering.builder.emit_te(
+        layout.concatenate, *blocked, primfunc_name_hint="concatenate", primfunc_attrs={"op_pattern": INJECTIVE}
+    )
+    return Value(shape, values[0].dtype, blocked=result)
 
 
 @handles("relax.nn.pad")

@@ -11,6 +11,9 @@ from __future__ import annotations
 import numpy as np
 from tvm import te, tirx
 
+#: The annotation of a concatenation: the channel blocks of each part.
+PARTS = "ovenbird.parts"
+
 
 def blocks(channels: int, block: int) -> int:
     """Number of blocks of `block` channels that hold `channels` channels."""
@@ -44,6 +47,23 @@ def unpack(data: te.Tensor, channels: int) -> te.Tensor:
         lambda n, c, h, w: data[n, c // block, h, w, c % block],
         name="unpack",
     )
+
+
+def concatenate(*parts: te.Tensor) -> te.Tensor:
+    """Blocked images [N, Ci/b, H, W, b] of one size -> [N, sum of Ci/b, H, W, b]."""
+    batch, _, height, width, block = extents(parts[0])
+    counts = [extents(part)[1] for part in parts]
+
+    def body(n, c, h, w, v):  # type: ignore[no-untyped-def]
+        value, end = parts[-1][n, c - sum(counts[:-1]), h, w, v], sum(counts[:-1])
+        for part, count in zip(reversed(parts[:-1]), reversed(counts[:-1]), strict=True):
+            start = end - count
+            value = tirx.if_then_else(c < end, part[n, c - start, h, w, v], value)
+            end = start
+        return value
+
+    attributes = {"ovenbird.anchor": "concatenation", PARTS: counts}
+    return te.compute((batch, sum(counts), height, width, block), body, name="concatenate", attrs=attributes)
 
 
 def pad_axis(array: np.ndarray, axis: int, size: int) -> np.ndarray:

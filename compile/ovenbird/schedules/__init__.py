@@ -13,9 +13,11 @@ from tvm.s_tir import Schedule
 import ovenbird.operators.fast_math  # noqa: F401 - it registers how exp, tanh and erf are compiled
 from ovenbird.schedules.blocks import anchor_kind
 from ovenbird.schedules.choices import Choices, Defaults
+from ovenbird.schedules.depthwise import schedule_depthwise
+from ovenbird.schedules.elementwise import schedule_concatenation, schedule_generic
 from ovenbird.schedules.machine import Machine
+from ovenbird.schedules.reduction import schedule_lanes
 from ovenbird.schedules.register_tile import schedule_register_tile
-from ovenbird.schedules.streaming import schedule_depthwise, schedule_generic, schedule_lanes
 from ovenbird.schedules.winograd import schedule_winograd
 
 Rule = Callable[[Schedule, Machine, Choices], None]
@@ -25,6 +27,7 @@ RULES: dict[str | None, Rule] = {
     "depthwise": schedule_depthwise,
     "winograd": schedule_winograd,
     "lanes": schedule_lanes,
+    "concatenation": schedule_concatenation,
     None: schedule_generic,
 }
 
