@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ovenbird import models
 from ovenbird.errors import NetworkUnreadable, UsageError
 from ovenbird.network import LABELS_FILE, Network, Source
-from ovenbird.weights import apply_weights, parse_weights
+from ovenbird.weights import apply_weights, check_file, parse_weights
 from ovenbird_runtime.manifest import Postprocess, TensorSpec, WeightsInfo
 from ovenbird_runtime.steps import Normalise, Pipeline, imagenet, zoom_crop_pad
 
@@ -43,16 +43,31 @@ class NetworkOptions:
 
 def load_network(model: str, options: NetworkOptions = NetworkOptions()) -> Network:
     """Load what MODEL names. Raises UnknownModel, UsageError, and any WeightsError or NetworkError."""
-    suffix = Path(model).suffix.lower()
-    if suffix in (".onnx", ".pt2") or re.fullmatch(r"[\w.]+:[\w.]+", model):
-        if options.weights is not None:
-            raise UsageError(f"--weights is for built-in networks; {model} brings its own")
-        network = _load_own(model, suffix, options)
+    check_request(model, options)
+    if own(model):
+        network = _load_own(model, Path(model).suffix.lower(), options)
     else:
         network = _load_builtin(models.recipe(model), options)
     if options.preprocess is not None:
         network = _with_default_pipeline(network, options.preprocess)
     return network
+
+
+def own(model: str) -> bool:
+    """Say whether MODEL is a user's own network: a file or `module:callable`."""
+    return Path(model).suffix.lower() in (".onnx", ".pt2") or re.fullmatch(r"[\w.]+:[\w.]+", model) is not None
+
+
+def check_request(model: str, options: NetworkOptions) -> None:
+    """Refuse what can be before torch is imported. Raises UnknownModel, UsageError, WeightsUnavailable."""
+    if own(model):
+        if options.weights is not None:
+            raise UsageError(f"--weights is for built-in networks; {model} brings its own")
+        return
+    models.recipe(model)
+    choice = parse_weights(options.weights)
+    if choice is not None and choice.file is not None:
+        check_file(choice.file)
 
 
 def _load_builtin(recipe: ModelRecipe, options: NetworkOptions) -> Network:

@@ -79,12 +79,17 @@ def target_folders(root: Path | None = None) -> dict[str, Path]:
     return {folder.name: folder for folder in sorted(root.iterdir()) if (folder / TARGET_FILE).is_file()}
 
 
-def load_target(name: str, root: Path | None = None) -> TargetSpec:
-    """Read the target `name`. Raises UnknownTarget, TargetInvalid."""
+def find_target(name: str, root: Path | None = None) -> Path:
+    """Give the folder of the target `name`. Raises UnknownTarget with the names that are close."""
     folders = target_folders(root)
     if name not in folders:
         raise UnknownTarget(f"unknown target {name!r}{suggest(name, folders)} (`ovenbird targets` lists all)")
-    return parse_target(name, folders[name] / TARGET_FILE)
+    return folders[name]
+
+
+def load_target(name: str, root: Path | None = None) -> TargetSpec:
+    """Read the target `name`. Raises UnknownTarget, TargetInvalid."""
+    return parse_target(name, find_target(name, root) / TARGET_FILE)
 
 
 def parse_target(name: str, path: Path) -> TargetSpec:

@@ -66,13 +66,18 @@ def apply_weights(net: nn.Module, choice: WeightsChoice | None, default: Default
     return WeightsInfo(origin=default.origin, detail=default.detail)
 
 
+def check_file(path: Path) -> None:
+    """Raise WeightsUnavailable where there is no file at `path`."""
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "no file"
+        raise WeightsUnavailable(f"weights {path}: {what} there; give a .pth file with a torchvision state_dict")
+
+
 def read_state_dict(path: Path) -> Mapping[str, torch.Tensor]:
     """Read a `.pth` file that holds a state_dict, or a checkpoint with one under `state_dict` or `model`."""
     import torch
 
-    if not path.is_file():
-        what = "a folder" if path.is_dir() else "no file"
-        raise WeightsUnavailable(f"weights {path}: {what} there; give a .pth file with a torchvision state_dict")
+    check_file(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's remarks on old file formats

@@ -38,9 +38,10 @@ def command(model: str, output: Path, **options: Any) -> None:
     """
     from ovenbird.compiling import CompileOptions, compile_network
     from ovenbird.dumping import parse_kinds
+    from ovenbird.loading import check_request, load_network
     from ovenbird.packaging import check_output
     from ovenbird.progress import Progress
-    from ovenbird.targets import load_target
+    from ovenbird.targets import find_target
 
     network_options = _options.read_network_options(options)
     compile_options = CompileOptions(
@@ -50,13 +51,13 @@ def command(model: str, output: Path, **options: Any) -> None:
         tolerance=options["tolerance"],
         dump=parse_kinds(options["dump_code"]),
     )
+    # whatever is wrong with the command is said before anything heavy is imported
+    for target in compile_options.targets:
+        find_target(target)
+    check_request(model, network_options)
     check_output(Path.cwd() / output)
     with Progress.choose(options["quiet"]) as progress:
-        for target in compile_options.targets:
-            load_target(target)  # a wrong name is said before the network is loaded
         progress(f"loading {model}")
-        from ovenbird.loading import load_network
-
         network = load_network(model, network_options)
         report = compile_network(network, output, compile_options, progress)
     if options["as_json"]:
