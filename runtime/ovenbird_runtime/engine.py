@@ -24,6 +24,7 @@ from .arrays import aligned_empty
 from .compose import plan_batches
 from .errors import EngineCallFailed, EngineForked, EngineLoadFailed, OvenbirdError, shown
 from .ffi import import_ffi
+from .hosts import Job
 from .manifest import Entry, Target, TensorSpec
 from .weights import MappedFile
 
@@ -80,11 +81,10 @@ class _Call:
         self.abandoned = False
 
 
-class _Worker(threading.Thread):
-    """A thread with a VM, its input buffers and its share of processor threads."""
+class _Worker:
+    """A job with a VM, its input buffers and its share of processor threads."""
 
-    def __init__(self, program: Program, tasks: queue.SimpleQueue[_Task | None], threads: int, index: int) -> None:
-        super().__init__(name=f"ovenbird-worker-{index}", daemon=True)
+    def __init__(self, program: Program, tasks: queue.SimpleQueue[_Task | None], threads: int) -> None:
         self._program, self._tasks, self._threads = program, tasks, threads
         self._buffers: dict[int, tuple[list[Array], list[Any]]] = {}
         self.ready: queue.SimpleQueue[OvenbirdError | None] = queue.SimpleQueue()
@@ -174,10 +174,9 @@ class Engine:
         self._entries = {entry.batch: entry for entry in program.target.entries}
         self.costs: dict[int, float | None] = {size: entry.cost_ms for size, entry in self._entries.items()}
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
-        self._workers = [_Worker(program, self._tasks, threads, index) for index in range(workers)]
-        for worker in self._workers:
-            worker.start()
-        self._stop = weakref.finalize(self, _stop, self._tasks, self._workers)  # also at the interpreter's exit
+        self._workers = [_Worker(program, self._tasks, threads) for _ in range(workers)]
+        jobs = [Job(worker.run) for worker in self._workers]
+        self._stop = weakref.finalize(self, _stop, self._tasks, jobs)  # also at the interpreter's exit
         for failure in [worker.ready.get() for worker in self._workers]:
             if failure is not None:
                 self.close()
@@ -222,13 +221,13 @@ class Engine:
             self._stop()
 
 
-def _stop(tasks: queue.SimpleQueue[_Task | None], workers: list[_Worker]) -> None:
+def _stop(tasks: queue.SimpleQueue[_Task | None], jobs: list[Job]) -> None:
     """Let the workers finish what is queued, then end; an interpreter that exits does not wait for ever."""
-    for _ in workers:
+    for _ in jobs:
         tasks.put(None)
-    for worker in workers:
-        if worker.is_alive() and worker is not threading.current_thread():
-            worker.join(timeout=_LAST_CALLS_SECONDS)
+    for job in jobs:
+        if job.running:
+            job.join(timeout=_LAST_CALLS_SECONDS)
 
 
 def _reason(error: BaseException) -> str:

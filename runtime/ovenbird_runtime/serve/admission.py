@@ -14,7 +14,7 @@ from collections.abc import Callable
 from .errors import BadRequest, DeadlineExceeded, QueueFull
 
 # The part of a deadline that an estimate may fill: the rest is for decoding, writing, and being wrong.
-_FILL = 0.8
+_FILL = 0.9
 
 
 class Permit:

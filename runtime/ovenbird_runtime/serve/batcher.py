@@ -128,6 +128,9 @@ class Batcher:
         end = time.monotonic() + seconds
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
+        if not any(thread.is_alive() for thread in self._threads):
+            # The model must go with its last request, not at some later collection of cycles: its weights are mapped.
+            del self._run, self._events
 
     # ---- the threads' side
 

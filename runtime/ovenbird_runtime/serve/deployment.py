@@ -191,6 +191,7 @@ class Deployment:
         self.batcher.close(seconds)
         if not self.hung:
             self.model.close()
+            del self.admission  # it knows this object: without it the last request's end is the model's end
 
 
 def _give_up(future: asyncio.Future[Any]) -> None:

@@ -22,6 +22,7 @@ from .errors import StartFailed
 from .http.server import HttpServer
 from .lifecycle import Lifecycle, State
 from .logs import Log
+from .memory import keep_memory
 from .metrics import Metrics, open_files
 from .pages import server_gauges
 from .preparation import Preparation, default_threads
@@ -33,6 +34,7 @@ _WATCH_SECONDS = 1.0
 
 def serve(settings: Settings) -> int:
     """Serve until told to stop; give the process's exit code. Raises OvenbirdError where it cannot start."""
+    keep_memory()
     settings = replace(settings, limits=replace(settings.limits, connections=_connections(settings)))
     return asyncio.run(Process(settings).run())
 

@@ -1,0 +1,69 @@
+"""Threads that outlive the work they do: TVM gives every thread that calls it a pool of threads, and keeps that
+pool until the process ends. A server that loads new artifacts for months must not gather them.
+
+    job = Job(work)            # runs work() on a thread that an earlier job left, or on a new one
+    job.join(timeout=10)
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable
+
+_lock = threading.Lock()
+_idle: list[_Host] = []
+
+
+class _Host(threading.Thread):
+    """A thread that does one job after another."""
+
+    def __init__(self) -> None:
+        super().__init__(name="ovenbird-host", daemon=True)
+        self.jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+
+    def run(self) -> None:
+        """Do jobs for ever."""
+        while True:
+            self.jobs.get().do()
+            with _lock:
+                _idle.append(self)
+
+
+class Job:
+    """Work on a host; begun at once."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        """Start `work()`, which must not raise."""
+        self._work: Callable[[], None] | None = work
+        self._done = threading.Event()
+        with _lock:
+            host = _idle.pop() if _idle else None
+        if host is None:
+            host = _Host()
+            host.start()
+        self._host = host
+        host.jobs.put(self)
+
+    def do(self) -> None:
+        """Do the work. On the host."""
+        try:
+            if self._work is not None:
+                self._work()
+        finally:
+            self._work = None  # the host stays, what the work held does not
+            self._done.set()
+
+    @property
+    def running(self) -> bool:
+        """Whether the work has not ended, and is not this very thread's."""
+        return not self._done.is_set() and threading.current_thread() is not self._host
+
+    def join(self, timeout: float) -> None:
+        """Wait for the end, at most `timeout` seconds."""
+        self._done.wait(timeout)
+
+
+# The threads are the parent's: a child starts its own.
+os.register_at_fork(after_in_child=_idle.clear)

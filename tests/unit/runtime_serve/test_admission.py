@@ -1,0 +1,58 @@
+"""Permits: what is let in, what is refused, and that everything is given back."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from ovenbird_runtime.serve.admission import Admission
+from ovenbird_runtime.serve.errors import BadRequest, DeadlineExceeded, QueueFull
+
+
+def soon(seconds: float = 2.0) -> float:
+    return time.monotonic() + seconds
+
+
+def test_permits_are_counted_and_given_back_once() -> None:
+    admission = Admission(3, lambda rows: 0.0)
+    permits = [admission.take(1, soon()) for _ in range(3)]
+    with pytest.raises(QueueFull, match="3 images are waiting, limit 3") as caught:
+        admission.take(1, soon())
+    assert caught.value.retry_after == 1
+    permits[0].release()
+    permits[0].release()
+    assert admission.rows == 2
+    admission.take(1, soon()).release()
+
+
+def test_what_cannot_be_in_time_is_refused_now() -> None:
+    admission = Admission(1000, lambda rows: rows * 0.1)
+    held = [admission.take(1, soon(2.0)) for _ in range(15)]
+    while admission.rows < 20:
+        try:
+            held.append(admission.take(1, soon(2.0)))
+        except QueueFull as error:
+            message = str(error)
+            break
+    assert "would take" in message
+    assert 15 < len(held) < 20
+    admission.take(1, soon(60.0))  # who allows more time is let in
+
+
+def test_wrong_estimate_locks_nobody_out() -> None:
+    admission = Admission(1000, lambda rows: 1e9)
+    permit = admission.take(1, soon())
+    with pytest.raises(QueueFull):
+        admission.take(1, soon())
+    permit.release()
+    admission.take(1, soon()).release()
+
+
+def test_expired_and_oversized_requests() -> None:
+    admission = Admission(10, lambda rows: 0.0)
+    with pytest.raises(DeadlineExceeded):
+        admission.take(1, time.monotonic() - 1)
+    with pytest.raises(BadRequest, match="11 images"):
+        admission.take(11, soon())
+    assert admission.rows == 0

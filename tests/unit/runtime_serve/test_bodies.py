@@ -1,0 +1,167 @@
+"""Forms, encodings and metrics: pure functions on bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import time
+import zlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ovenbird_runtime.serve import metric_names
+from ovenbird_runtime.serve.errors import STATUSES, BadRequest, BodyTooLarge, ServeError, UnsupportedContent, status_of
+from ovenbird_runtime.serve.http.encoding import compress, decompress
+from ovenbird_runtime.serve.http.messages import Request, Response
+from ovenbird_runtime.serve.http.multipart import parse_multipart
+from ovenbird_runtime.serve.metrics import Metrics
+from ovenbird_runtime.serve.settings import Limits
+
+KIND = "multipart/form-data; boundary=mark"
+
+
+def form(*parts: tuple[str, bytes]) -> bytes:
+    return (
+        b"".join(b"--mark\r\n" + head.encode() + b"\r\n\r\n" + data + b"\r\n" for head, data in parts) + b"--mark--\r\n"
+    )
+
+
+def test_parts_in_order() -> None:
+    body = form(
+        (
+            'Content-Disposition: form-data; name="image"; filename="a.jpg"\r\nContent-Type: image/jpeg',
+            b"\r\n--mar\r\n\0",
+        ),
+        ('content-disposition: form-data; name="top"', b"3"),
+    )
+    first, second = parse_multipart(body, KIND, Limits())
+    assert (first.name, first.filename, bytes(first.content)) == ("image", "a.jpg", b"\r\n--mar\r\n\0")
+    assert (second.name, second.filename, bytes(second.content)) == ("top", None, b"3")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"--mark", b"--mark\r\n", b"--markX\r\n", b"--mark\r\nContent-Disposition: form-data\r\n\r\nx\r\n--mark--",
+        b"--mark\r\n" + b"X: " + b"a" * 9000 + b"\r\n\r\nx\r\n--mark--", b"no boundary at all",
+        b"--mark\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\ntruncated",
+        b"--mark\r\nContent-Disposition: form-data; name=\"a\"\r\n--mark--",
+        b"--mark\r\nContent-Transfer-Encoding: base64\r\n\r\nx\r\n--mark--",
+    ],
+)  # fmt: skip
+def test_damaged_forms(body: bytes) -> None:
+    with pytest.raises(BadRequest):
+        parse_multipart(body, KIND, Limits())
+
+
+@pytest.mark.parametrize("kind", ["multipart/form-data", 'multipart/form-data; boundary=""', "x; boundary=" + "a" * 71])
+def test_boundary_is_checked(kind: str) -> None:
+    with pytest.raises(BadRequest, match="boundary"):
+        parse_multipart(b"--a--", kind, Limits())
+
+
+def test_form_limits() -> None:
+    many = form(*[('Content-Disposition: form-data; name="a"', b"")] * 65)
+    with pytest.raises(BadRequest, match="more than 64 parts"):
+        parse_multipart(many, KIND, Limits())
+    with pytest.raises(BadRequest, match="5000 bytes, limit 4096"):
+        parse_multipart(form(('Content-Disposition: form-data; name="a"', b"x" * 5000)), KIND, Limits())
+
+
+def test_hostile_form_takes_linear_time() -> None:
+    body = b"--mark\r\n" + b'Content-Disposition: form-data; name="a' + b"\r\n--mar" * 1_000_000
+    start = time.monotonic()
+    with pytest.raises(BadRequest):
+        parse_multipart(body, KIND, Limits())
+    assert time.monotonic() - start < 1
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=400))
+def test_no_form_crashes(data: bytes) -> None:
+    for body in (
+        data,
+        b"--mark\r\n" + data + b"\r\n--mark--",
+        form(('Content-Disposition: form-data; name="a"', data)),
+    ):
+        with contextlib.suppress(BadRequest):
+            parse_multipart(body, KIND, Limits())
+
+
+@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress), ("", bytes)])
+def test_decompress(encoding: str, pack: object) -> None:
+    assert decompress(pack(b"abc" * 100), encoding, 300) == b"abc" * 100  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "error"),
+    [
+        (gzip.compress(b"a" * 301), "gzip", BodyTooLarge),
+        (gzip.compress(b"\0" * 50_000_000), "gzip", BodyTooLarge),
+        (gzip.compress(b"abc")[:-3], "gzip", BadRequest),
+        (gzip.compress(b"abc") + b"x", "gzip", BadRequest),
+        (b"abc", "gzip", BadRequest),
+        (b"abc", "br", UnsupportedContent),
+        (b"abc", "gzip, gzip", UnsupportedContent),
+    ],
+)
+def test_damaged_encodings(body: bytes, encoding: str, error: type[ServeError]) -> None:
+    with pytest.raises(error):
+        decompress(body, encoding, 300)
+
+
+@pytest.mark.parametrize(
+    ("accept", "chosen"),
+    [
+        ("gzip", "gzip"),
+        ("deflate, gzip;q=0.5", "gzip"),
+        ("deflate", "deflate"),
+        ("gzip;q=0", None),
+        ("br", None),
+        ("", None),
+    ],
+)
+def test_compress(accept: str, chosen: str | None) -> None:
+    response = compress(Response(200, b"a" * 5000), accept)
+    assert dict(response.headers).get("Content-Encoding") == chosen
+    if chosen:
+        assert decompress(response.body, chosen, 5000) == b"a" * 5000
+
+
+@pytest.mark.parametrize("target", [b"*", b"http://a/", b"/\xff", b"/%ff", b"", b"//a"])
+def test_targets(target: bytes) -> None:
+    request = Request()
+    request.target = target
+    if target == b"//a":
+        request.split_target()
+        assert request.path == "//a"
+        return
+    with pytest.raises(BadRequest):
+        request.split_target()
+
+
+def test_every_error_has_a_status() -> None:
+    def families(kind: type[ServeError]) -> list[type[ServeError]]:
+        return [kind, *(found for sub in kind.__subclasses__() for found in families(sub))]
+
+    missing = [
+        kind.__name__ for kind in families(ServeError)[1:] if kind not in STATUSES and kind.__name__ != "StartFailed"
+    ]
+    assert missing == []
+    assert status_of(ValueError()).http == 500
+
+
+def test_metrics_text() -> None:
+    metrics = Metrics()
+    metrics.add(metric_names.REQUESTS, 2, "predict", '20"0\n')
+    for value in (0.00005, 0.3, 100.0):
+        metrics.observe(metric_names.COMPUTE, value, "m")
+    text = metrics.expose()
+    assert 'ovenbird_requests_total{route="predict",status="20\\"0\\n"} 2\n' in text
+    assert 'ovenbird_compute_seconds_bucket{model="m",le="0.0001"} 1\n' in text
+    assert 'ovenbird_compute_seconds_bucket{model="m",le="0.5"} 2\n' in text
+    assert 'ovenbird_compute_seconds_bucket{model="m",le="+Inf"} 3\n' in text
+    assert metrics.total(metric_names.COMPUTE, "m") == pytest.approx(100.30005)
+    assert len({name.name for name in metric_names.ALL}) == len(metric_names.ALL)
