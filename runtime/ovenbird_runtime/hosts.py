@@ -44,6 +44,7 @@ class Job:
             host = _Host()
             host.start()
         self._host = host
+        host.name = "ovenbird-worker"
         host.jobs.put(self)
 
     def do(self) -> None:
@@ -53,6 +54,7 @@ class Job:
                 self._work()
         finally:
             self._work = None  # the host stays, what the work held does not
+            self._host.name = "ovenbird-host"
             self._done.set()
 
     @property
