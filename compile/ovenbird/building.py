@@ -16,6 +16,7 @@ import numpy as np
 import tvm
 from tvm import relax, tirx
 
+from ovenbird.graph.algorithms import ALGORITHMS, Algorithm
 from ovenbird.graph.constants import ConstantTable, externalize_constants
 from ovenbird.graph.pipeline import entry_name, lower_networks
 from ovenbird.layers import LayerRecord, describe_layers
@@ -23,6 +24,7 @@ from ovenbird.linking import link_library
 from ovenbird.schedules import schedule_function
 from ovenbird.schedules.machine import Machine
 from ovenbird.targets import TargetSpec
+from ovenbird.tuning_log import Found, TuningLog
 
 Progress = Callable[[str, int, int], None]
 
@@ -65,7 +67,7 @@ def machine_of(target: TargetSpec) -> Machine:
 def build_module(
     modules: dict[int, tvm.IRModule],
     target: TargetSpec,
-    records: Any = None,
+    records: TuningLog | None = None,
     progress: Progress | None = None,
     dump: Path | None = None,
 ) -> BuiltModule:
@@ -78,7 +80,9 @@ def build_module(
     report = progress or (lambda step, done, total: None)
     machine = machine_of(target)
     report("lower", 0, 3)
-    lowered = lower_networks(modules, machine)
+    if records is not None:
+        records = records.for_target(target)
+    lowered = lower_networks(modules, machine, known_algorithms(records))
     layers = describe_layers(lowered)
     table = ConstantTable()
     lowered, order = externalize_constants(lowered, table)
@@ -94,17 +98,24 @@ def build_module(
     return BuiltModule(executable, target, entries, table.arrays, list(layers.values()))
 
 
+def known_algorithms(records: TuningLog | None) -> dict[str, Algorithm]:
+    """The algorithms that were chosen by measurement, by the convolution's shape."""
+    choices = records.choices if records is not None else {}
+    return {key: name for key, name in choices.items() if name in ALGORITHMS}
+
+
 def schedule_module(
-    lowered: tvm.IRModule, target: TargetSpec, records: Any, layers: dict[str, LayerRecord]
+    lowered: tvm.IRModule, target: TargetSpec, records: TuningLog | None, layers: dict[str, LayerRecord]
 ) -> tvm.IRModule:
     """Schedules every function: by its tuning record where one matches, by the default otherwise."""
     machine = machine_of(target)
     functions: dict[Any, Any] = {}
     for name, function in lowered.functions_items():
         if isinstance(function, tirx.PrimFunc):
-            tuned = records.find(function) if records is not None else None
-            if tuned is not None and name.name_hint in layers:
-                layers[name.name_hint].source = "tuned"
+            found = records.lookup(function) if records is not None else Found("default")
+            tuned = found.function
+            if name.name_hint in layers:
+                layers[name.name_hint].source = found.source
             function = (tuned or schedule_function(function, machine)).with_attr("global_symbol", name.name_hint)
         functions[name] = function
     return tvm.IRModule(functions, attrs=lowered.attrs)

@@ -92,6 +92,33 @@ class BuildFailed(CompilerError):
     """The code generator or the linker failed."""
 
 
+# -- tuning ------------------------------------------------------------------------------------------------------
+
+
+class TuningError(CompilerError):
+    """Tuning cannot begin or go on."""
+
+
+class TuningLogInvalid(TuningError):
+    """The folder holds no tuning log."""
+
+
+class TuningLogBusy(TuningError):
+    """Another process writes this log."""
+
+
+class TuningInterrupted(TuningError):
+    """Ctrl-C; every record is kept."""
+
+
+class DevicesUnavailable(TuningError):
+    """No RPC tracker at that address, or no device under that key."""
+
+
+class MeasurementFailed(TuningError):
+    """The default schedule of a task could not be measured: nothing can be compared with it."""
+
+
 # -- the artifact ------------------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ovenbird.errors import UsageError
 from ovenbird.resources import resource_folder
 from ovenbird.targets import TargetSpec
+from ovenbird.tuning_provenance import read_provenance
 
 if TYPE_CHECKING:
     from ovenbird.layers import LayerRecord
@@ -30,8 +31,22 @@ def records_folder(choice: str | None, model: str, spec: TargetSpec) -> Path | N
         if not folder.is_dir():
             raise UsageError(f"--tuning-records {choice}: no such folder; give one that `ovenbird tune` wrote, or none")
         return folder
-    folder = resource_folder("tuning_logs") / spec.name / model.replace(":", ".")
-    return folder if folder.is_dir() else None
+    folder = own_folder(model, spec)
+    beside = [found for found in sorted(folder.parent.glob(f"{folder.name}@*")) if matches(found, spec)]
+    if folder.is_dir() and (matches(folder, spec) or not beside):
+        return folder
+    return beside[-1] if beside else None
+
+
+def own_folder(model: str, spec: TargetSpec) -> Path:
+    """The folder `ovenbird tune` writes; those of other processors lie beside it, as `<model>@<mcpu>-<date>`."""
+    return resource_folder("tuning_logs") / spec.name / model.replace(":", ".")
+
+
+def matches(folder: Path, spec: TargetSpec) -> bool:
+    """Tell whether a log was made for this very processor by this TVM."""
+    made_by = read_provenance(folder)
+    return made_by is not None and not made_by.mismatch(spec)
 
 
 def find_records(choice: str | None, model: str, spec: TargetSpec) -> Any:
@@ -47,6 +62,8 @@ def provenance(records: Any, layers: Sequence[LayerRecord]) -> dict[str, Any]:
     counts = {"tuned": 0, "default": 0, "stale": 0}
     for layer in layers:
         counts[layer.source] += 1
+    if records is not None:
+        counts["stale"] += records.unused(sorted({entry for layer in layers for entry in layer.calls}))
     told: dict[str, Any] = dict(counts)
     describe = getattr(records, "provenance", None)
     if describe is not None:

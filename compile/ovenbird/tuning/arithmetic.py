@@ -1,0 +1,39 @@
+"""The arithmetic limit of a machine, by a function that does nothing but multiply and add in registers.
+
+Example: two Zen 5 cores at 4.2 GHz with 512-bit vectors reach 2 cores x 2 units x 32 operations x 4.2 = 538 GFLOP/s.
+"""
+
+from __future__ import annotations
+
+import tvm
+from tvm.script import tirx as T
+
+#: Chains of multiply-adds side by side: more than latency (4) x units (2), fewer than the registers of any target.
+CHAINS = 12
+STEPS = 400_000
+
+
+def multiply_add_module(lanes: int, cores: int) -> tvm.IRModule:
+    """A module `main(x [lanes], out [cores, CHAINS, lanes])`: on each core, CHAINS x STEPS vector multiply-adds."""
+
+    @T.prim_func  # type: ignore[untyped-decorator]
+    def main(x: T.Buffer((lanes,), "float32"), out: T.Buffer((cores, CHAINS, lanes), "float32")):  # type: ignore
+        for core in T.parallel(cores):
+            sums = T.alloc_buffer((CHAINS, lanes), "float32", scope="local")
+            for chain in T.unroll(CHAINS):
+                for lane in T.vectorized(lanes):
+                    sums[chain, lane] = x[lane]
+            for _step in T.serial(STEPS):
+                for chain in T.unroll(CHAINS):
+                    for lane in T.vectorized(lanes):
+                        sums[chain, lane] = sums[chain, lane] * x[lane] + x[lane]
+            for chain in T.unroll(CHAINS):
+                for lane in T.vectorized(lanes):
+                    out[core, chain, lane] = sums[chain, lane]
+
+    return tvm.IRModule({"main": main.with_attr("global_symbol", "main").with_attr("tirx.noalias", True)})
+
+
+def multiply_add_operations(lanes: int, cores: int) -> int:
+    """Float operations of one call: a multiply-add counts two."""
+    return 2 * lanes * cores * CHAINS * STEPS

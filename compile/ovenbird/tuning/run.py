@@ -1,0 +1,225 @@
+"""From a network to a tuning log: lowering, the choices before it, tasks, and the session that tunes them.
+
+report = tune_network(load_network("resnet50"), TuneOptions(target="host", trials=500))
+report.folder, report.trials, report.latency_ms["main_b1"]["tuned"]
+"""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.errors import TuningInterrupted, UsageError
+from ovenbird.network import Network
+from ovenbird.targets import TargetSpec, load_target
+from ovenbird.tuning.table import Display
+from ovenbird.tuning_provenance import Provenance, read_provenance
+from ovenbird.tuning_records import own_folder
+from ovenbird_runtime.cpu import this_machine
+
+if TYPE_CHECKING:
+    import tvm
+
+    from ovenbird.tuning.log_writer import LogWriter
+    from ovenbird.tuning.measuring import Measurer
+    from ovenbird.tuning.tasks import Task
+
+ALL_TASKS = "all"
+
+
+@dataclass(frozen=True)
+class TuneOptions:
+    """What `ovenbird tune` may be told. `trials`: in all, those of earlier runs included; times in seconds."""
+
+    target: str = "host"
+    trials: int = 1000
+    tasks: str = ALL_TASKS
+    time_budget_s: float | None = None
+    resume: bool = True
+    rpc_tracker: str | None = None
+    rpc_key: str = ""
+    batch_sizes: tuple[int, ...] = (1, 8)
+    output: Path | None = None
+    choices: bool = True
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class TuneReport:
+    """What a run leaves behind."""
+
+    folder: Path
+    trials: int
+    failed: int
+    latency_ms: dict[str, dict[str, float]]
+    arithmetic_limit_gflops: float
+    rows: list[tuple[str, ...]]
+
+
+def list_tasks(network: Network, options: TuneOptions) -> list[Task]:
+    """The tasks of a network, nothing tuned."""
+    from ovenbird.building import machine_of
+    from ovenbird.graph.pipeline import lower_networks
+    from ovenbird.tuning.tasks import extract_tasks
+
+    machine = machine_of(load_target(options.target))
+    return extract_tasks(lower_networks(import_network(network, options), machine))
+
+
+def import_network(network: Network, options: TuneOptions) -> dict[int, tvm.IRModule]:
+    """The Relax module of every batch size."""
+    sizes = tuple(sorted(set(options.batch_sizes))) if network.batched else (1,)
+    return {batch: network.relax(batch) for batch in sizes}
+
+
+def tune_network(network: Network, options: TuneOptions, display: Display | None = None) -> TuneReport:
+    """Tune `network` until the trials or the time are used up. Raises any TuningError; records are never lost."""
+    deadline = None if options.time_budget_s is None else time.monotonic() + options.time_budget_s
+    spec = load_target(options.target)
+    check_target(spec, options)
+    from ovenbird.tuning.candidates import Builder
+    from ovenbird.tuning.log_writer import LogWriter
+    from ovenbird.tuning.session import Budget, Session
+
+    folder = options.output or own_folder(network.name, spec)
+    with ExitStack() as stack:
+        shown = stack.enter_context(display or Display())
+        stack.enter_context(terminable())
+        work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ovenbird-tune-")))
+        measurer = stack.enter_context(open_measurer(spec, options))
+        builder = stack.enter_context(Builder(spec, work, processes=max(spec.cores if spec.name == "host" else 1, 1)))
+        modules = import_network(network, options)
+        provenance = Provenance.of(spec, network.name, told_options(options))
+        old = read_provenance(folder)
+        mismatch = old.mismatch(spec) if old is not None else ""
+        log = stack.enter_context(LogWriter.open(folder, provenance, spec.tvm_target(), options.resume, mismatch))
+        try:
+            tasks, chosen = choose_and_lower(modules, spec, options, log, builder, measurer, shown)
+            session = Session(
+                tasks, chosen, spec, log, builder, measurer, shown, Budget(options.trials, deadline), options.seed
+            )
+            try:
+                session.run()
+            finally:
+                session.save()
+        except KeyboardInterrupt:
+            raise TuningInterrupted(
+                f"interrupted; every record is kept in {folder}, and the same command goes on from there"
+            ) from None
+        return report_of(session, folder)
+
+
+def choose_and_lower(
+    modules: dict[int, tvm.IRModule],
+    spec: TargetSpec,
+    options: TuneOptions,
+    log: LogWriter,
+    builder: Any,
+    measurer: Measurer,
+    display: Display,
+) -> tuple[list[Task], list[Task]]:
+    """Measure the algorithms that nobody measured, lower by all choices; gives the tasks, and those to be tuned."""
+    from ovenbird.building import machine_of
+    from ovenbird.graph.pipeline import lower_networks
+    from ovenbird.tuning.algorithms import Recorder, measure_algorithms
+    from ovenbird.tuning.table import Progress
+    from ovenbird.tuning.tasks import extract_tasks, select_tasks
+
+    machine = machine_of(spec)
+    known = Recorder(log.choices)
+
+    def show(doing: str) -> None:
+        display.update(Progress(doing, [], [], 0.0, 0, options.trials, None))
+
+    show("lowering the network")
+    lowered = lower_networks(modules, machine, known)
+    if known.missing and options.choices:
+        log.choose(measure_algorithms(known.missing, machine, builder, measurer, show))
+        show("lowering the network by what was measured")
+        lowered = lower_networks(modules, machine, Recorder(log.choices))
+    tasks = extract_tasks(lowered)
+    return tasks, select_tasks(tasks, options.tasks)
+
+
+def check_target(spec: TargetSpec, options: TuneOptions) -> None:
+    """Refuse what cannot be measured: another processor's code without a device. Raises UsageError."""
+    if spec.kind != "llvm":
+        raise UsageError(f"--target {spec.name}: tuning is for CPU targets, this one is {spec.kind}")
+    if options.rpc_tracker is not None:
+        if not options.rpc_key:
+            raise UsageError("--rpc-tracker needs --rpc-key, the key its devices were started with")
+        return
+    machine = this_machine()
+    if spec.arch != machine.arch:
+        raise UsageError(
+            f"--target {spec.name} is {spec.arch}, this machine is {machine.arch}; measure on a device (--rpc-tracker)"
+        )
+    missing = sorted(set(spec.features) - machine.features)
+    if missing:
+        raise UsageError(
+            f"--target {spec.name} needs {', '.join(missing)}, which this processor lacks; use --rpc-tracker"
+        )
+
+
+def open_measurer(spec: TargetSpec, options: TuneOptions) -> Any:
+    """The measurer that the options ask for."""
+    if options.rpc_tracker is not None:
+        from ovenbird.tuning.remote import RemoteMeasurer, Tracker
+
+        return RemoteMeasurer(spec, Tracker(options.rpc_tracker, options.rpc_key))
+    from ovenbird.tuning.measuring import LocalMeasurer
+
+    return LocalMeasurer(spec)
+
+
+def told_options(options: TuneOptions) -> dict[str, Any]:
+    """The options that the provenance keeps; where the log lies is no part of it."""
+    return {
+        "target": options.target,
+        "trials": options.trials,
+        "tasks": options.tasks,
+        "batch_sizes": list(options.batch_sizes),
+        "seed": options.seed,
+        "rpc": options.rpc_tracker is not None,
+    }
+
+
+def report_of(session: Any, folder: Path) -> TuneReport:
+    """What there is to tell of a session."""
+    from ovenbird.tuning.table import Progress, table_rows
+
+    provenance = session.log.provenance
+    moment = Progress("done", session.states, session.entries, session.limit_flops, session.trials, 0, None)
+    return TuneReport(
+        folder,
+        provenance.trials,
+        sum(state.failed for state in session.states),
+        provenance.latency_ms,
+        provenance.arithmetic_limit_gflops,
+        table_rows(moment),
+    )
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Make SIGTERM end a run as Ctrl-C does; only a main thread can."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,80 @@
+"""A tiny convolution as a tuning task, and libraries that crash, hang, or give wrong numbers, all of them real."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import tvm
+from tvm.script import tirx as T
+
+from ovenbird.building import machine_of
+from ovenbird.graph.algorithms import ConvolutionShape
+from ovenbird.graph.pipeline import lower_networks
+from ovenbird.schedules import schedule_function
+from ovenbird.targets import TargetSpec, load_target
+from ovenbird.tuning.algorithms import convolution
+from ovenbird.tuning.candidates import Builder
+from ovenbird.tuning.measuring import LocalMeasurer
+from ovenbird.tuning.tasks import Task, extract_tasks
+
+SHAPE = ConvolutionShape(batch=1, inputs=16, outputs=32, height=12, width=12)
+
+
+@pytest.fixture(scope="session")
+def spec() -> TargetSpec:
+    return load_target("host")
+
+
+@pytest.fixture(scope="session")
+def tasks(spec: TargetSpec) -> list[Task]:
+    """All tasks of a network of one 3x3 convolution, bias and ReLU, computed directly."""
+    return extract_tasks(lower_networks({1: convolution(SHAPE)}, machine_of(spec), {SHAPE.key: "direct"}))
+
+
+@pytest.fixture(scope="session")
+def task(tasks: list[Task]) -> Task:
+    return max(tasks, key=lambda one: one.layer.flops)
+
+
+@pytest.fixture(scope="session")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tuning")
+
+
+@pytest.fixture(scope="session")
+def builder(spec: TargetSpec, work: Path) -> Iterator[Builder]:
+    with Builder(spec, work, processes=1) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def measurer(spec: TargetSpec) -> Iterator[LocalMeasurer]:
+    with LocalMeasurer(spec) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def default(builder: Builder, task: Task, spec: TargetSpec) -> Path:
+    """The library of the default schedule."""
+    return library(builder, tvm.IRModule({"main": schedule_function(task.module["main"], machine_of(spec))}))
+
+
+def library(builder: Builder, module: tvm.IRModule) -> Path:
+    built = builder.build([module])[0]
+    assert built.library is not None, built.error
+    return built.library
+
+
+def calling(function: str) -> tvm.IRModule:
+    """A function of the task's signature that does nothing but call the C library's `function`."""
+
+    @T.prim_func
+    def main(
+        data: T.Buffer((1, 1, 12, 12, 16), "float32"),
+        weight: T.Buffer((2, 1, 3, 3, 16, 16), "float32"),
+        bias: T.Buffer((1, 2, 1, 1, 16), "float32"),
+        out: T.Buffer((1, 2, 12, 12, 16), "float32"),
+    ):
+        T.evaluate(T.call_extern("int32", function))
+
+    return tvm.IRModule({"main": main.with_attr("global_symbol", "main")})
