@@ -19,6 +19,7 @@ from ..limits import SERVE_RESERVED_FILES
 from .app import App
 from .context import Context
 from .errors import StartFailed
+from .grpc_server import start_grpc
 from .http.server import HttpServer
 from .lifecycle import Lifecycle, State
 from .logs import Log
@@ -78,6 +79,10 @@ class Process:
         lifecycle.slots, lifecycle.server = slots, server
         await server.start(self.settings.host, self.settings.port)
         self.log.write("listening", host=self.settings.host, port=server.port)
+        grpc_server = None
+        if self.settings.grpc_port is not None:
+            grpc_server, port = await start_grpc(context, self.settings.host, self.settings.grpc_port)
+            self.log.write("listening_grpc", host=self.settings.host, port=port)
         tasks = [loop.create_task(lifecycle.watch_engines())]
         try:
             if await self._load(slots):
@@ -88,7 +93,11 @@ class Process:
                 self._announce(slots, server)
                 await self._stopping.wait()
             lifecycle.enter(State.DRAINING)
-            cut = await server.drain(self.settings.drain_seconds)
+            drained = server.drain(self.settings.drain_seconds)
+            if grpc_server is not None:
+                _, cut = await asyncio.gather(grpc_server.stop(self.settings.drain_seconds), drained)
+            else:
+                cut = await drained
             await slots.close(self.settings.drain_seconds)
             lifecycle.enter(State.STOPPED)
             if cut:
