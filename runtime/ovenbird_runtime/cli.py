@@ -56,7 +56,10 @@ def _guarded(command: Command) -> Command:
 
 
 # Commands that need an extra: imported when they are asked for, and by `--help`.
-_EXTRAS = {"serve": ("serve", "ovenbird_runtime.serve.command")}
+_EXTRAS = {
+    "serve": ("serve", "ovenbird_runtime.serve.command"),
+    "load": ("load", "ovenbird_runtime.load_test.command"),
+}
 
 
 class _Commands(click.Group):

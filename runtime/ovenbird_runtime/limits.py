@@ -82,3 +82,7 @@ SERVE_PROBE_SECONDS = 5.0
 SERVE_RESERVED_FILES = 24  # descriptors that are kept back from connections
 SERVE_LOG_LINES = 4096  # waiting to be written; more are dropped and counted
 SERVE_TENSOR_RANK = 8
+
+# Load tests
+LOAD_SECONDS = 10.0
+LOAD_SEARCH_STEPS = 5
