@@ -16,6 +16,7 @@ import numpy as np
 import tvm
 from tvm import relax, tirx
 
+from ovenbird.codegen_pipeline import PIPELINE
 from ovenbird.graph.algorithms import ALGORITHMS, Algorithm
 from ovenbird.graph.constants import ConstantTable, externalize_constants
 from ovenbird.graph.pipeline import entry_name, lower_networks
@@ -90,7 +91,7 @@ def build_module(
     scheduled = schedule_module(lowered, target, records, layers)
     report("generate code", 2, 3)
     tvm_target = target.tvm_target()
-    executable = relax.build(scheduled, tvm_target)
+    executable = relax.build(scheduled, tvm_target, tir_pipeline=PIPELINE)
     report("generate code", 3, 3)
     if dump is not None:
         dump_code(dump, lowered, scheduled, executable)

@@ -20,54 +20,8 @@ from tvm.s_tir.schedule import LoopRV, SBlockRV
 from ovenbird.schedules.blocks import divisors, extent, find_stages, fuse_all
 from ovenbird.schedules.choices import Choices
 from ovenbird.schedules.machine import Machine
-
-#: A fused multiply-add takes 4 cycles and two start per cycle: fewer chains than this leave the unit idle.
-CHAINS = 8
-
-
-class Tile(NamedTuple):
-    """Accumulators: `vectors` blocks of outputs by `positions` output positions."""
-
-    vectors: int
-    positions: int
-
-
-def fits(tile: Tile, machine: Machine) -> bool:
-    """True if accumulators, one vector of weights each and one broadcast fit in the registers."""
-    return tile.vectors * tile.positions + tile.vectors + 1 <= machine.registers
-
-
-def cost(tile: Tile, out_blocks: int, positions: int) -> float:
-    """Estimated cycles for all outputs, per step of the reduction.
-
-    Two multiply-adds and two loads start per cycle (Zen 4/5, Intel since Haswell, Neoverse alike); a tile that does not
-    divide the extents computes outputs that nobody wants.
-    """
-    multiply = tile.vectors * tile.positions / 2
-    loads = (tile.vectors + tile.positions) / 2
-    chain = CHAINS / 2
-    step = max(multiply, loads * 1.05, chain) + 0.5
-    return step * -(-out_blocks // tile.vectors) * -(-positions // tile.positions)
-
-
-def choose_tile(out_blocks: int, positions: int, machine: Machine) -> Tile:
-    """The tile of least estimated cost that divides both extents, or a ragged one where that costs less."""
-    best: tuple[float, Tile] | None = None
-    for vectors in range(1, min(out_blocks, 8) + 1):
-        if out_blocks % vectors:
-            continue
-        for count in range(1, min(positions, machine.registers) + 1):
-            tile = Tile(vectors, count)
-            if not fits(tile, machine):
-                continue
-            # A ragged last tile branches: count it as three tiles' worth of overhead in one.
-            ragged = 1.0 if positions % count == 0 else 1.08
-            candidate = (cost(tile, out_blocks, positions) * ragged, tile)
-            if best is None or candidate[0] < best[0]:
-                best = candidate
-    assert best is not None  # vectors = positions = 1 always fits
-    return best[1]
-
+from ovenbird.schedules.prefetch import PREFETCH, PREFETCH_STEPS
+from ovenbird.schedules.tile_choice import Extents, Tile, choose_tile
 
 def schedule_register_tile(sch: Schedule, machine: Machine, choices: Choices) -> None:
     """Schedules a function whose anchor is annotated "tile" and whose epilogue is elementwise."""
@@ -79,20 +33,29 @@ def schedule_register_tile(sch: Schedule, machine: Machine, choices: Choices) ->
         output = sch.cache_write(anchor, 0, "local")
     spatial, reduction = split_axes(sch, anchor)
     out_axis = 0 if len(spatial) == 3 else 1
-    out_blocks, positions = extent(sch, spatial[out_axis]), extent(sch, spatial[-2])
-    tile = choose_tile(out_blocks, positions, machine)
-    chunk = default_chunk(sch, spatial, reduction, out_axis, tile, machine)
+    extents = [extent(sch, loop) for loop in spatial]
+    weight_bytes = 4 * extents[-1] * extents[out_axis]
+    for loop in reduction:
+        weight_bytes *= extent(sch, loop)
+    streamed = weight_bytes > machine.l2_bytes
+    rows = extents[2] if len(spatial) == 5 else 1
+    tile = choose_tile(Extents(extents[out_axis], rows, extents[-2]), machine, streamed)
+    chunk = default_chunk(extents, out_axis, tile, weight_bytes, machine)
 
-    axes = output_axes(sch, output, extent(sch, spatial[-1]), len(spatial))
+    axes = output_axes(sch, output, extents[-1], len(spatial))
     out_factors = choices.tiles(sch, axes.blocks, [chunk, tile.vectors * axes.parts], innermost=8)
-    position_factors = choices.tiles(sch, axes.positions, [tile.positions], innermost=machine.registers - 3)
+    column_factors = choices.tiles(sch, axes.columns, [tile.columns], innermost=machine.registers - 3)
     chunks, out_tile, vectors = sch.split(axes.blocks, out_factors)
-    tiles, in_tile = sch.split(axes.positions, position_factors)
-    sch.reorder(*axes.batch, chunks, *axes.rows, tiles, out_tile, in_tile, vectors, axes.lanes)
-    sch.parallel(fuse_all(sch, [*axes.batch, chunks, *axes.rows, tiles]))
+    tiles, column = sch.split(axes.columns, column_factors)
+    outer, inner = [chunks], [column]
+    if axes.rows is not None:
+        row_tiles, row = sch.split(axes.rows, choices.tiles(sch, axes.rows, [tile.rows], innermost=4))
+        outer, inner = [chunks, row_tiles], [row, column]
+    sch.reorder(*axes.batch, *outer, tiles, out_tile, *inner, vectors, axes.lanes)
+    sch.parallel(fuse_all(sch, [*axes.batch, *outer, tiles]))
     sch.compute_at(anchor, out_tile, preserve_unit_loops=True)
-    accumulate_in_registers(sch, anchor, len(spatial), len(reduction), out_axis)
-    unroll_vectorized(sch, in_tile, vectors, axes.lanes)
+    accumulate_in_registers(sch, anchor, len(spatial), len(reduction), out_axis, streamed)
+    unroll_vectorized(sch, *inner, vectors, axes.lanes)
 
 
 def split_axes(sch: Schedule, block: SBlockRV) -> tuple[list[LoopRV], list[LoopRV]]:
@@ -103,27 +66,19 @@ def split_axes(sch: Schedule, block: SBlockRV) -> tuple[list[LoopRV], list[LoopR
     return spatial, loops[len(spatial) :]
 
 
-def default_chunk(
-    sch: Schedule,
-    spatial: list[LoopRV],
-    reduction: list[LoopRV],
-    out_axis: int,
-    tile: Tile,
-    machine: Machine,
-) -> int:
+def default_chunk(extents: list[int], out_axis: int, tile: Tile, weight_bytes: int, machine: Machine) -> int:
     """Output tiles a chunk: the most whose weights fit in half of L2 while every core still has work."""
-    extents = [extent(sch, loop) for loop in spatial]
-    weight_bytes = 4 * extents[-1] * tile.vectors
-    for loop in reduction:
-        weight_bytes *= extent(sch, loop)
-    position_tiles = -(-extents[-2] // tile.positions)
-    for axis, loop_extent in enumerate(extents[:-2]):
-        position_tiles *= 1 if axis == out_axis else loop_extent
     out_tiles = extents[out_axis] // tile.vectors
+    tile_bytes = weight_bytes // out_tiles
+    position_tiles = -(-extents[-2] // tile.columns)
+    if len(extents) == 5:
+        position_tiles *= extents[0] * -(-extents[2] // tile.rows)
+    elif len(extents) == 4:
+        position_tiles *= extents[0]
     best = 1
     for tiles in divisors(out_tiles, out_tiles):
         enough_work = (out_tiles // tiles) * position_tiles >= 8 * machine.cores
-        if tiles * weight_bytes <= machine.l2_bytes // 2 and enough_work:
+        if tiles * tile_bytes <= machine.l2_bytes // 2 and enough_work:
             best = tiles
     return best
 
@@ -133,8 +88,8 @@ class OutputAxes(NamedTuple):
 
     batch: list[LoopRV]
     blocks: LoopRV
-    rows: list[LoopRV]
-    positions: LoopRV
+    rows: LoopRV | None
+    columns: LoopRV
     lanes: LoopRV
     parts: int
 
@@ -150,17 +105,19 @@ def output_axes(sch: Schedule, output: SBlockRV, lanes: int, rank: int) -> Outpu
         *rows, columns = loops
         width = math.gcd(extent(sch, columns), lanes)
         blocks, lane = sch.split(columns, [None, width])
-        return OutputAxes([], blocks, [], fuse_all(sch, rows), lane, lanes // width)
+        return OutputAxes([], blocks, None, fuse_all(sch, rows), lane, lanes // width)
     if rank == 4:
         # One block axis, not two fused loops: a ragged split of those has no affine map back to rows and columns.
         width = extent(sch, loops[3])
         sch.transform_block_layout(output, lambda n, o, h, w, v: (n, o, h * width + w, v))
         batch, blocks, positions, lane = sch.get_loops(output)
-        return OutputAxes([batch], blocks, [], positions, lane, 1)
-    return OutputAxes([loops[0]], loops[1], [loops[2]], loops[3], loops[4], 1)
+        return OutputAxes([batch], blocks, None, positions, lane, 1)
+    return OutputAxes([loops[0]], loops[1], loops[2], loops[3], loops[4], 1)
 
 
-def accumulate_in_registers(sch: Schedule, anchor: SBlockRV, spatial: int, reduction: int, out_axis: int) -> None:
+def accumulate_in_registers(
+    sch: Schedule, anchor: SBlockRV, spatial: int, reduction: int, out_axis: int, streamed: bool
+) -> None:
     """Puts the reduction outside the tile, unrolls the tile and keeps its accumulators in registers."""
     sch.set_scope(anchor, 0, "local")
     loops = sch.get_loops(anchor)[-(spatial + reduction) :]
@@ -169,6 +126,8 @@ def accumulate_in_registers(sch: Schedule, anchor: SBlockRV, spatial: int, reduc
     others = [loop for i, loop in enumerate(tile[:-1]) if i != out_axis]
     sch.reorder(*reduce_loops, *others, vectors, lane)
     unroll_vectorized(sch, *others, vectors, lane)
+    if streamed:
+        sch.annotate(reduce_loops[-1], PREFETCH, PREFETCH_STEPS)
     init = sch.decompose_reduction(anchor, reduce_loops[0])
     unroll_vectorized(sch, *sch.get_loops(init)[-spatial:])
 

@@ -13,7 +13,9 @@ from tvm.s_tir.schedule import LoopRV, SBlockRV
 from ovenbird.schedules.blocks import extent, leaf_blocks
 from ovenbird.schedules.choices import Choices
 from ovenbird.schedules.machine import Machine
-from ovenbird.schedules.register_tile import choose_tile, unroll_vectorized
+from ovenbird.schedules.prefetch import PREFETCH, PREFETCH_STEPS
+from ovenbird.schedules.register_tile import unroll_vectorized
+from ovenbird.schedules.tile_choice import Extents, choose_tile
 
 #: Loops of each stage: two over the points of a tile, blocks of channels, tiles, lanes.
 AXES = 5
@@ -72,9 +74,9 @@ def schedule_product(
     if chunk is not None:
         sch.compute_at(copy, chunk, preserve_unit_loops=True)
     x, y, channels, tiles, lane = sch.get_loops(copy)[-AXES:]
-    tile = choose_tile(extent(sch, channels), extent(sch, tiles), machine)
+    tile = choose_tile(Extents(extent(sch, channels), 1, extent(sch, tiles)), machine, streamed=chunk is None)
     channel_factors = choices.tiles(sch, channels, [tile.vectors], innermost=8)
-    tile_factors = choices.tiles(sch, tiles, [tile.positions], innermost=machine.registers - 3)
+    tile_factors = choices.tiles(sch, tiles, [tile.columns], innermost=machine.registers - 3)
     channel_outer, vectors = sch.split(channels, channel_factors)
     tile_outer, positions = sch.split(tiles, tile_factors)
     sch.reorder(x, y, channel_outer, tile_outer, positions, vectors, lane)
@@ -84,6 +86,8 @@ def schedule_product(
     x, y, vector, position, inner_lane, in_block, depth = sch.get_loops(product)[-AXES - 2 :]
     sch.reorder(in_block, depth, x, y, position, vector, inner_lane)
     unroll_vectorized(sch, x, y, position, vector, inner_lane)
+    if chunk is None:
+        sch.annotate(depth, PREFETCH, PREFETCH_STEPS)
     init = sch.decompose_reduction(product, in_block)
     unroll_vectorized(sch, *sch.get_loops(init)[-AXES:])
     unroll_vectorized(sch, positions, vectors, lane)

@@ -1,0 +1,86 @@
+"""Prefetching of weights: asks the memory for what a reduction loop will read some steps from now.
+
+Weights are read once per inference, in the order in which they lie in memory; the hardware's prefetchers stop at each
+4 KiB page, and the loop then waits for the memory. A schedule annotates its innermost reduction loop; this pass, run on
+the scheduled function, puts the instructions there.
+
+Example: `sch.annotate(loop, PREFETCH, 64)`, then `insert_prefetches(sch.mod["main"])`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tvm
+import tvm_ffi
+from tvm import tirx
+
+#: The annotation of a loop; its value is the distance in steps of that loop.
+PREFETCH = "ovenbird.prefetch"
+#: Steps ahead: 64 vectors are a page of 4 KiB, some 500 cycles at the pace of a full register tile.
+PREFETCH_STEPS = 64
+
+READ, ALL_CACHE_LEVELS, DATA = 0, 3, 1
+
+
+def insert_prefetches(function: tirx.PrimFunc) -> tirx.PrimFunc:
+    """The scheduled function with a prefetch for each stream of parameters in each annotated loop."""
+    parameters = list(function.params)
+
+    def visit(loop: tirx.For) -> tirx.For:
+        if PREFETCH not in loop.annotations:
+            return loop
+        distance = int(loop.annotations[PREFETCH])
+        body = tirx.SeqStmt([*prefetches(loop, distance, parameters), loop.body])
+        return tirx.For(loop.loop_var, loop.min, loop.extent, loop.kind, body)
+
+    return tvm_ffi.structural_map(function, (tirx.For, visit))
+
+
+def prefetches(loop: tirx.For, distance: int, parameters: list[Any]) -> list[tirx.Stmt]:
+    """One statement for each stream: each parameter that is read as vectors, for each value of the unrolled loops."""
+    body, inner = loop.body, []
+    while isinstance(body, tirx.For):
+        inner.append(body)
+        body = body.body
+    block = body.block
+    bound = {axis.var: value for axis, value in zip(block.iter_vars, body.iter_values, strict=True)}
+    lane = inner[-1].loop_var
+    loads: list[Any] = []
+    tvm_ffi.structural_walk(block.body, (tvm.ir.TensorLoad, loads.append))
+    statements: list[tirx.Stmt] = []
+    for load in loads:
+        if not any(load.source.same_as(parameter) for parameter in parameters):
+            continue
+        indices = [substitute(index, bound) for index in load.indices]
+        if not indices[-1].same_as(lane):
+            continue
+        ahead = {lane: 0, loop.loop_var: loop.loop_var + distance}
+        streams = [ahead]
+        for other in inner[:-1]:
+            if any(uses(index, other.loop_var) for index in indices):
+                streams = [{**s, other.loop_var: step} for s in streams for step in range(int(other.extent))]
+        for stream in streams:
+            address = tirx.address_of(load.source[tuple(substitute(index, stream) for index in indices)])
+            call = tirx.call_llvm_intrin("void", "llvm.prefetch.p0", address, READ, ALL_CACHE_LEVELS, DATA)
+            statements.append(tirx.Evaluate(call))
+    return statements
+
+
+def substitute(expression: Any, values: dict[Any, Any]) -> Any:
+    """The expression with variables replaced."""
+
+    def visit(var: tirx.Var) -> Any:
+        for known, value in values.items():
+            if known.same_as(var):
+                return tirx.const(value, str(var.ty.dtype)) if isinstance(value, int) else value
+        return var
+
+    return tvm_ffi.structural_map(expression, (tirx.Var, visit))
+
+
+def uses(expression: Any, var: tirx.Var) -> bool:
+    """True if `var` occurs in the expression."""
+    found: list[bool] = []
+    tvm_ffi.structural_walk(expression, (tirx.Var, lambda other: found.append(other.same_as(var))))
+    return any(found)

@@ -1,0 +1,73 @@
+"""Chooses a register tile from the machine's description: no search, one estimate in cycles.
+
+Example: on AVX-512, `choose_tile(Extents(16, 14, 14), machine)` is `Tile(vectors=2, rows=1, columns=14)`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ovenbird.schedules.machine import Machine
+
+#: A fused multiply-add takes 4 cycles and two start per cycle: fewer chains than this leave the unit idle.
+CHAINS = 8
+#: Bytes per cycle that one core reads from memory while all read.
+MEMORY_BYTES_PER_CYCLE = 8.0
+#: What the branches of a ragged last tile cost, as a factor.
+RAGGED = 1.04
+
+
+class Extents(NamedTuple):
+    """What is tiled: blocks of outputs, rows and columns of output positions (a flat axis is one row)."""
+
+    out_blocks: int
+    rows: int
+    columns: int
+
+
+class Tile(NamedTuple):
+    """Accumulators: `vectors` blocks of outputs by `rows` x `columns` output positions."""
+
+    vectors: int
+    rows: int
+    columns: int
+
+    @property
+    def positions(self) -> int:
+        """Output positions of the tile."""
+        return self.rows * self.columns
+
+
+def fits(tile: Tile, machine: Machine) -> bool:
+    """True if accumulators, one vector of weights each and one broadcast fit in the registers."""
+    return tile.vectors * tile.positions + tile.vectors + 1 <= machine.registers
+
+
+def estimate(tile: Tile, extents: Extents, machine: Machine, streamed: bool) -> float:
+    """Estimated cycles for all outputs, per step of the reduction.
+
+    Two multiply-adds and two loads start per cycle (Zen 4 and 5, Intel since Haswell, Neoverse alike). A tile that does
+    not divide the extents computes outputs that nobody wants. Streamed weights come from memory for the first tile of
+    positions, which can go no faster than they come; a large tile hides that.
+    """
+    multiply = tile.vectors * tile.positions / 2
+    loads = (tile.vectors + tile.positions) / 2
+    step = max(multiply, loads * 1.05, CHAINS / 2) + 0.5
+    first = max(step, tile.vectors * machine.lanes * 4 / MEMORY_BYTES_PER_CYCLE) if streamed else step
+    position_tiles = -(-extents.rows // tile.rows) * -(-extents.columns // tile.columns)
+    ragged = extents.rows % tile.rows or extents.columns % tile.columns
+    cycles = (first + (position_tiles - 1) * step) * -(-extents.out_blocks // tile.vectors)
+    return cycles * (RAGGED if ragged else 1.0)
+
+
+def choose_tile(extents: Extents, machine: Machine, streamed: bool = False) -> Tile:
+    """The tile of least estimated cycles; its vectors divide the blocks of outputs."""
+    candidates = [
+        Tile(vectors, rows, columns)
+        for vectors in range(1, min(extents.out_blocks, 8) + 1)
+        if extents.out_blocks % vectors == 0
+        for columns in range(1, min(extents.columns, machine.registers) + 1)
+        for rows in (range(1, extents.rows + 1) if columns == extents.columns else (1,))
+        if fits(Tile(vectors, rows, columns), machine)
+    ]
+    return min(candidates, key=lambda tile: estimate(tile, extents, machine, streamed))
