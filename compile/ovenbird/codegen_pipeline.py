@@ -38,7 +38,9 @@ def keep_locals_on_stack(function: tirx.PrimFunc, _module: Any, _context: Any) -
     def visit(allocation: tirx.AllocBuffer) -> tirx.AllocBuffer:
         if allocation.buffer.scope() != "local":
             return allocation
-        return tirx.AllocBuffer(allocation.buffer, {**dict(allocation.annotations), KEEP_ON_STACK: tirx.const(1, "int32")})
+        return tirx.AllocBuffer(
+            allocation.buffer, {**dict(allocation.annotations), KEEP_ON_STACK: tirx.const(1, "int32")}
+        )
 
     return tvm_ffi.structural_map(function, (tirx.AllocBuffer, visit))
 

@@ -61,7 +61,8 @@ def estimate_cycles(shape: ConvolutionShape, algorithm: Algorithm, machine: Mach
     product = tiles * points * steps / (rate * PRODUCT_EFFICIENCY)
     forward, back = TRANSFORM_OPERATIONS[m]
     transforms = tiles * (in_blocks * forward + out_blocks * back) / machine.cores
-    return product + transforms + points * steps * lanes * 4 / MEMORY_BYTES_PER_CYCLE
+    streamed = points * steps * lanes * 4 / MEMORY_BYTES_PER_CYCLE  # prefetched while the product runs
+    return max(product, streamed) + transforms
 
 
 def choose_algorithm(

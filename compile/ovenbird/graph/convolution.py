@@ -61,7 +61,9 @@ def emit_convolution(lowering: Lowering, data: Value, kernel: np.ndarray, window
         blocked = lowering.emit_te("conv2d", conv2d.conv2d_from_plain, *tensors, window=window)
         return Value(shape, data.dtype, blocked=blocked)
     if allows_winograd(window, groups):
-        convolution = ConvolutionShape(batch, channels, outputs, shape[2], shape[3])
+        # One choice for all batch sizes, that of the smallest: they then share one set of packed weights.
+        images = batch * lowering.smallest_batch // lowering.batch
+        convolution = ConvolutionShape(max(images, 1), channels, outputs, shape[2], shape[3])
         algorithm = choose_algorithm(convolution, lowering.machine, lowering.algorithms)
         if algorithm != "direct":
             transform = winograd.TRANSFORMS[int(algorithm[-1])]

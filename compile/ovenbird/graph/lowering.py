@@ -49,10 +49,14 @@ class Lowering:
         function: relax.Function,
         machine: Machine,
         algorithms: dict[str, Algorithm] | None = None,
+        batch: int = 1,
+        smallest_batch: int = 1,
     ) -> None:
         self.builder = builder
         #: Measured choices of convolution algorithms, by `ConvolutionShape.key`.
         self.algorithms = algorithms or {}
+        #: This function's batch size, and the smallest one that the library is compiled for.
+        self.batch, self.smallest_batch = batch, smallest_batch
         self.function = function
         self.machine = machine
         self.block = machine.lanes

@@ -29,7 +29,7 @@ def lower_networks(
     builder = relax.BlockBuilder()
     for batch, network in networks.items():
         function = prepare(network)["main"]
-        Lowering(builder, function, machine, algorithms).run(entry_name(batch))
+        Lowering(builder, function, machine, algorithms, batch, min(networks)).run(entry_name(batch))
     return fuse(builder.get())
 
 

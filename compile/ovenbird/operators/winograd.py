@@ -64,11 +64,14 @@ TRANSFORMS = {2: F2, 4: F4}
 
 
 def pack_winograd_weight(weight: np.ndarray, block: int, transform: Transform) -> np.ndarray:
-    """OIHW (3x3) -> [m+2, m+2, O/b, I/b, b_in, b_out]: G g G^T, computed in float64."""
+    """OIHW (3x3) -> [O/b, m+2, m+2, I/b, b_in, b_out]: G g G^T, computed in float64.
+
+    The blocks of outputs come first: what one thread multiplies lies in one piece of memory, in its order.
+    """
     kernel = np.asarray(transform.kernel, np.float64)
     points = np.einsum("xr,oirs,ys->oixy", kernel, weight.astype(np.float64), kernel)
     packed = pack_conv_weight(points.astype(weight.dtype), block)
-    return np.ascontiguousarray(packed.transpose(2, 3, 0, 1, 4, 5))
+    return np.ascontiguousarray(packed.transpose(0, 2, 3, 1, 4, 5))
 
 
 def combine(matrix: Sequence[Sequence[float]], row, term):  # type: ignore[no-untyped-def]
@@ -89,9 +92,9 @@ def combine(matrix: Sequence[Sequence[float]], row, term):  # type: ignore[no-un
 
 
 def winograd_conv2d(data: te.Tensor, weight: te.Tensor, window: Window) -> te.Tensor:
-    """[N, I/b, H, W, b] * [m+2, m+2, O/b, I/b, b, b] -> [N, O/b, OH, OW, b], for a 3x3 window of stride 1."""
+    """[N, I/b, H, W, b] * [O/b, m+2, m+2, I/b, b, b] -> [N, O/b, OH, OW, b], for a 3x3 window of stride 1."""
     batch, in_blocks, height, width, block = extents(data)
-    points, _, out_blocks = extents(weight)[:3]
+    out_blocks, points = extents(weight)[:2]
     transform = TRANSFORMS[points - 2]
     m = transform.outputs
     out_height, out_width = window.output(height, width)
@@ -115,7 +118,7 @@ def winograd_conv2d(data: te.Tensor, weight: te.Tensor, window: Window) -> te.Te
     ii = te.reduce_axis((0, block), name="ii")
     product = te.compute(
         (points, points, out_blocks, tiles, block),
-        lambda x, y, o, p, v: te.sum(image[x, y, ic, p, ii] * weight[x, y, o, ic, ii, v], axis=[ic, ii]),
+        lambda x, y, o, p, v: te.sum(image[x, y, ic, p, ii] * weight[o, x, y, ic, ii, v], axis=[ic, ii]),
         name="winograd",
         attrs={ANCHOR: "winograd"},
     )

@@ -23,6 +23,12 @@ from ovenbird.schedules.machine import Machine
 from ovenbird.schedules.prefetch import PREFETCH, PREFETCH_STEPS
 from ovenbird.schedules.tile_choice import Extents, Tile, choose_tile
 
+#: Weights of more than this share of the second-level cache are taken to come from memory at each inference.
+STREAMED_SHARE = 8
+#: Weights of one chunk of outputs take at most this share of the second-level cache.
+CHUNK_SHARE = 2
+
+
 def schedule_register_tile(sch: Schedule, machine: Machine, choices: Choices) -> None:
     """Schedules a function whose anchor is annotated "tile" and whose epilogue is elementwise."""
     stages = find_stages(sch)
@@ -37,7 +43,7 @@ def schedule_register_tile(sch: Schedule, machine: Machine, choices: Choices) ->
     weight_bytes = 4 * extents[-1] * extents[out_axis]
     for loop in reduction:
         weight_bytes *= extent(sch, loop)
-    streamed = weight_bytes > machine.l2_bytes
+    streamed = weight_bytes > machine.l2_bytes // STREAMED_SHARE
     rows = extents[2] if len(spatial) == 5 else 1
     tile = choose_tile(Extents(extents[out_axis], rows, extents[-2]), machine, streamed)
     chunk = default_chunk(extents, out_axis, tile, weight_bytes, machine)
@@ -78,7 +84,7 @@ def default_chunk(extents: list[int], out_axis: int, tile: Tile, weight_bytes: i
     best = 1
     for tiles in divisors(out_tiles, out_tiles):
         enough_work = (out_tiles // tiles) * position_tiles >= 8 * machine.cores
-        if tiles * tile_bytes <= machine.l2_bytes // 2 and enough_work:
+        if tiles * tile_bytes <= machine.l2_bytes // CHUNK_SHARE and enough_work:
             best = tiles
     return best
 
