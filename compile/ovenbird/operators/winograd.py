@@ -1,10 +1,10 @@
 """Winograd convolution F(m x m, 3 x 3) in the blocked layout, for 3x3 kernels of stride 1.
 
-An m x m tile of outputs costs (m + 2)^2 multiplications instead of 9 m^2: 2.25 times fewer for m = 2, 4 times for m = 4.
+An m x m tile of outputs costs (m + 2)^2 multiplications, not 9 m^2: 2.25 times fewer for m = 2, 4 times for m = 4.
 Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016, https://arxiv.org/abs/1509.09308.
 
-Stages: `gather` (a padded tile), `rows` and `transform` (B^T d B), `winograd` (one matrix product for each of the (m + 2)^2
-points; the anchor), `columns` and `inverse` (A^T M A), `scatter` (tiles back to the image).
+Stages: `gather` (a padded tile), `rows` and `transform` (B^T d B), `winograd` (one matrix product for each of the
+(m + 2)^2 points; the anchor), `columns` and `inverse` (A^T M A), `scatter` (tiles back to the image).
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def pack_winograd_weight(weight: np.ndarray, block: int, transform: Transform) -
 
 
 def combine(matrix: Sequence[Sequence[float]], row, term):  # type: ignore[no-untyped-def]
-    """Row `row` of `matrix` times the vector `term(0), term(1), ...`, zeros left out; `row` is a constant once unrolled."""
+    """Row `row` of `matrix` times the vector `term(0), term(1), ...`, zeros left out; unrolled, `row` is a constant."""
     result = None
     for index, coefficients in reversed(list(enumerate(matrix))):
         total = None

@@ -5,7 +5,7 @@ is a sum of (scalar of the data, broadcast) x (vector of the packed weights). Th
 accumulators in registers over the whole reduction. The loop over the tile's vectors is innermost, so each broadcast
 scalar is used at once for all vectors and never waits in a register: with it outermost, LLVM spills.
 
-Loops: parallel(n, output chunk, position tile) -> output tile in the chunk -> reduction -> positions -> vectors -> lanes.
+Loops: parallel(n, output chunk, position tile) -> output tile of the chunk -> reduction -> positions -> vectors, lanes.
 An output chunk is as many output tiles as have their weights fit in half of L2, so weights and data are both reused.
 """
 

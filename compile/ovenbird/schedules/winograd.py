@@ -1,8 +1,8 @@
 """Winograd convolution: transforms in registers, the matrix products in register tiles.
 
-Two structures. "chunked": a thread takes a row of tiles through all stages while it stays in its second-level cache; good
-while the transformed weights fit there too. "staged": all threads transform the data; then each takes some blocks of
-outputs through product and inverse, so that it reads its share of the weights once, in one stream.
+Two structures. "chunked": a thread takes a row of tiles through all stages while it stays in its second-level cache;
+good while the transformed weights fit there too. "staged": all threads transform the data; then each takes some blocks
+of outputs through product and inverse, so that it reads its share of the weights once, in one stream.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import tvm
 
+from ovenbird.codegen_pipeline import PIPELINE
 from ovenbird.linking import link_library
 from ovenbird.targets import TargetSpec
 from ovenbird.tuning.arithmetic import CHAINS, multiply_add_operations
@@ -37,7 +38,8 @@ class Bench:
     def build(self, module: str, target: dict[str, Any], path: str) -> dict[str, Any]:
         """Compile a scheduled module into a library."""
         spec = read_target(target)
-        link_library(tvm.compile(tvm.ir.load_json(module), spec.tvm_target()), Path(path), spec.linker)
+        library = tvm.compile(tvm.ir.load_json(module), spec.tvm_target(), tir_pipeline=PIPELINE)
+        link_library(library, Path(path), spec.linker)
         return {}
 
     def prepare(
