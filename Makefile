@@ -14,7 +14,7 @@ export PYTHON
 
 WEIGHTS ?=
 TESTS ?=
-BENCH ?= resnet50
+BENCH ?=
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -31,7 +31,7 @@ test: ## every check and every test  [TESTS=tests/unit/...]
 	@$(if $(TESTS),,ci/steps/lint.sh)
 	@ci/steps/test.sh $(TESTS)
 
-bench: ## time artifacts against ONNX Runtime, OpenVINO and torch  [BENCH="resnet50 ..."]
+bench: ## time artifacts against ONNX Runtime, OpenVINO and torch  [BENCH="resnet50 zoo ..." or options]
 	@ci/steps/setup.sh all
 	@ci/steps/bench.sh $(BENCH)
 

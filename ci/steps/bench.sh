@@ -1,6 +1,59 @@
-#!/bin/sh
-# Times artifacts against ONNX Runtime, OpenVINO and torch, in alternation.    ci/steps/bench.sh MODEL... [OPTIONS]
-# Uses $VENV (default .venv), which must have the peers (ci/steps/setup.sh test).
-set -eu
+#!/usr/bin/env bash
+# Times artifacts against ONNX Runtime, OpenVINO and torch, in alternation, and writes docs/benchmarks.md,
+# docs/benchmarks/<name>.{json,md,png} and README.md's figures.
+#
+#     ci/steps/bench.sh                        every table (most of an hour on two cores)
+#     ci/steps/bench.sh NAME...                only these: resnet50 one-thread batch-8 zoo growth
+#     ci/steps/bench.sh MODEL... [OPTIONS]     one benchmark of your own: what `ovenbird bench` takes; writes nothing here
+#
+# WEIGHTS=FILE|random:SEED (default random:0: times do not depend on them). ROUNDS=5. $VENV (default .venv) must have the
+# peers (ci/steps/setup.sh test). Nothing else should run on the machine meanwhile.
+set -euo pipefail
 cd "$(dirname "$0")/../.."
-exec "${VENV:-.venv}/bin/ovenbird" bench "$@"
+. ci/steps/common.sh
+python=${VENV:-.venv}/bin/python
+work=build/bench
+weights=${WEIGHTS:-random:0}
+rounds=${ROUNDS:-5}
+zoo=(resnet18 mobilenet_v2 mobilenet_v3_small efficientnet_lite0 vgg16 densenet121 vit_b_16)
+
+bench() { "$python" -m ovenbird bench "$@"; }
+
+table() { # table NAME MODEL... [OPTIONS]
+    local name=$1
+    shift
+    say "benchmark: $name"
+    bench "$@" --weights "$weights" --rounds "$rounds" --work "$work" --output "$work/$name.out" >/dev/null
+    mkdir -p docs/benchmarks
+    for kind in md json png; do
+        cp "$work/$name.out/bench.$kind" "docs/benchmarks/$name.$kind"
+    done
+}
+
+run() { # run NAME: false where NAME is no table of ours
+    case $1 in
+        resnet50) table resnet50 resnet50 --untuned --profile ;;
+        one-thread) table one-thread resnet50 --threads 1 --untuned --no-footprint ;;
+        batch-8) table batch-8 resnet50 --batch-sizes 8 --untuned --no-footprint ;;
+        zoo) table zoo "${zoo[@]}" --untuned --no-footprint --peers ort,openvino ;;
+        growth)
+            rounds=3 table growth resnet50 --batch-sizes 1,2,4,8,16 --threads 2,1 \
+                --image-sizes 128,192,224,256,320,384,448 --no-footprint --peers ort,openvino
+            ;;
+        *) return 1 ;;
+    esac
+}
+
+tables='resnet50 one-thread batch-8 zoo growth'
+[ $# -gt 0 ] || set -- $tables
+case " $tables " in
+    *" $1 "*) ;;
+    *)
+        bench "$@"
+        exit
+        ;;
+esac
+for name in "$@"; do
+    run "$name" || fail "UnknownTable: '$name'; one of $tables"
+    "$python" ci/steps/benchmarks.py
+done

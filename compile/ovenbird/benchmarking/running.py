@@ -32,6 +32,8 @@ from ovenbird.progress import Progress
 LIMITS_S, PROFILE_S = 240.0, 240.0
 PROFILE_RUNS = 15
 USUAL_IMAGE_SIZE = 224
+PUBLISHED = ("weights", "random", "weights_detail", "framework", "source", "tuned")
+"""What a result says of a network; the rest are places on this machine."""
 
 
 @dataclass(frozen=True)
@@ -82,14 +84,13 @@ def run_benchmark(plan: Plan, command: str, tell: Progress) -> Benchmark:
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     benchmark = Benchmark(command, date, machine.describe(), options, skipped=skipped)
     with work_folder(plan) as work:
-        folders = _prepare_all(plan, work, benchmark, tell)
+        prepared = _prepare_all(plan, work, benchmark, tell)
         for count in sorted(threads, reverse=True):
             tell(f"measuring what {count} thread{'s' if count > 1 else ''} can do")
             benchmark.limits[str(count)] = run_module(
                 "ovenbird.benchmarking.limits", [plan.target, str(count)], count, LIMITS_S
             )
-        for (label, size), folder in folders.items():
-            network = benchmark.networks[_key(label, size)]
+        for (label, size), (folder, network) in prepared.items():
             engines = _engines_for(network, peers)
             batches = batches_at(plan, size) if network["batched"] else (1,)
             for count, batch in itertools.product(sorted(threads, reverse=True), batches):
@@ -126,9 +127,11 @@ def _key(label: str, size: int | None) -> str:
     return label if size is None else f"{label} at {size}"
 
 
-def _prepare_all(plan: Plan, work: Path, benchmark: Benchmark, tell: Progress) -> dict[tuple[str, int | None], Path]:
-    """Prepare every network at every image size; give the folders."""
-    folders: dict[tuple[str, int | None], Path] = {}
+def _prepare_all(
+    plan: Plan, work: Path, benchmark: Benchmark, tell: Progress
+) -> dict[tuple[str, int | None], tuple[Path, dict[str, Any]]]:
+    """Prepare every network at every image size; give the folders and what is known of the networks."""
+    prepared: dict[tuple[str, int | None], tuple[Path, dict[str, Any]]] = {}
     sizes = plan.image_sizes or (None,)
     for model, size in itertools.product(plan.models, sizes):
         tell(f"preparing {_key(model, size)}")
@@ -148,9 +151,9 @@ def _prepare_all(plan: Plan, work: Path, benchmark: Benchmark, tell: Progress) -
                 quiet=plan.quiet,
             )
         )
-        folders[network["name"], size] = folder
-        benchmark.networks[_key(network["name"], size)] = network
-    return folders
+        prepared[network["name"], size] = folder, network
+        benchmark.networks[_key(network["name"], size)] = {key: network[key] for key in PUBLISHED}
+    return prepared
 
 
 def _engines_for(network: dict[str, Any], peers: list[Engine]) -> list[Engine]:

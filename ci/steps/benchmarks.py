@@ -1,0 +1,94 @@
+"""Write the pages that show the benchmarks, from what `ovenbird bench` measured: docs/benchmarks.md, README's figures.
+
+    .venv/bin/python ci/steps/benchmarks.py         # `make bench` calls this after each table
+
+The tables lie in docs/benchmarks/<name>.json, with their full report (.md) and picture (.png) beside them; a table that
+was not measured is left out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import sys
+from pathlib import Path
+
+from ovenbird.benchmarking.report import mean_lines, profile_lines, provenance_lines, summary_lines
+from ovenbird.benchmarking.results import Benchmark, read_benchmark
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE, RESULTS, README = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks", ROOT / "README.md"
+WRITTEN = "<!-- Written by ci/steps/benchmarks.py from docs/benchmarks/*.json; do not edit. -->"
+SECTION = re.compile(r"(<!-- bench:begin[^>]*-->\n).*?(<!-- bench:end -->)", re.S)
+TITLES = {
+    "resnet50": "ResNet50 with two outputs, batch 1, two threads",
+    "one-thread": "ResNet50, one thread",
+    "batch-8": "ResNet50, batch 8",
+    "zoo": "Other networks",
+    "growth": "How the cost grows: batch, threads, image size",
+}
+HEADLINE = ("resnet50", "one-thread", "batch-8")
+GOOD_SHARE = 0.8
+
+
+def main() -> int:
+    """Write both pages from the tables that are there."""
+    found = {name: read_benchmark(path) for name in TITLES if (path := RESULTS / f"{name}.json").is_file()}
+    if not found:
+        print("error: NoResults: no docs/benchmarks/*.json; run 'make bench'", file=sys.stderr)
+        return 1
+    PAGE.write_text(page(found), encoding="utf-8")
+    text = README.read_text(encoding="utf-8")
+    if not SECTION.search(text):
+        print("error: NoSection: README.md has no <!-- bench:begin --> ... <!-- bench:end -->", file=sys.stderr)
+        return 1
+    section = "\n".join(readme_lines(found))
+    README.write_text(SECTION.sub(lambda match: f"{match[1]}{section}\n{match[2]}", text), encoding="utf-8")
+    print(f"wrote: {PAGE.relative_to(ROOT)}, README.md ({', '.join(found)})")
+    return 0
+
+
+def page(found: dict[str, Benchmark]) -> str:
+    """Give docs/benchmarks.md: each table with the command that made it, its picture and its full report."""
+    lines = [WRITTEN, "# Benchmarks", "", "`make bench` measures all of this again and writes this page.", ""]
+    for name, benchmark in found.items():
+        lines += [f"## {TITLES[name]}", "", f"`{benchmark.command}`", "", *provenance_lines(benchmark), ""]
+        lines += [*summary_lines(benchmark), "", *mean_lines(benchmark), ""]
+        if (RESULTS / f"{name}.png").is_file():
+            lines += [f"![{TITLES[name]}](benchmarks/{name}.png)", ""]
+        lines += [f"All figures: [report](benchmarks/{name}.md), [JSON](benchmarks/{name}.json).", ""]
+        for label, rows in benchmark.profiles.items():
+            below = [row for row in rows if row["reason"]]
+            share = sum(row["time_share"] for row in below)
+            lines += [
+                f"### Layers of {label} below {GOOD_SHARE:.0%} of the direct arithmetic limit",
+                "",
+                f"{len(below)} of {len(rows)} functions, {share:.0%} of the time; a Winograd layer is rated by the "
+                "direct convolution in its place.",
+                "",
+                *profile_lines(below),
+                "",
+            ]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
+
+
+def readme_lines(found: dict[str, Benchmark]) -> list[str]:
+    """Give README's figures: the two-output ResNet50, then the other networks' mean."""
+    lines: list[str] = []
+    first = next(iter(found.values()))
+    headline = [found[name] for name in HEADLINE if name in found]
+    if headline:
+        cases = [case for benchmark in headline for case in benchmark.cases]
+        lines += [*summary_lines(dataclasses.replace(headline[0], cases=cases)), ""]
+    lines += [
+        f"Milliseconds, median of {first.options['rounds']} alternating rounds, float32, on "
+        f"{first.machine['processor']}; the ratio is Ovenbird's time over the fastest peer's, paired by round (least–most). Made by `make bench`.",
+        "",
+    ]
+    if "zoo" in found:
+        lines += [f"{len(found['zoo'].cases)} other networks:", "", *mean_lines(found["zoo"]), ""]
+    return [*lines, "More, with every network, memory, start-up and each layer: [benchmarks](docs/benchmarks.md)."]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
