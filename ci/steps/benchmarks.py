@@ -82,7 +82,8 @@ def readme_lines(found: dict[str, Benchmark]) -> list[str]:
         lines += [*summary_lines(dataclasses.replace(headline[0], cases=cases)), ""]
     lines += [
         f"Milliseconds, median of {first.options['rounds']} alternating rounds, float32, on "
-        f"{first.machine['processor']}; the ratio is Ovenbird's time over the fastest peer's, paired by round (least–most). Made by `make bench`.",
+        f"{first.machine['processor']}; the ratio is Ovenbird's time over the fastest peer's, paired by round "
+        "(least–most). Made by `make bench`.",
         "",
     ]
     if "zoo" in found:
