@@ -1,7 +1,7 @@
 """TVM's lowering of kernels, with two steps more: prefetches before it, local buffers on the stack behind it.
 
-TVM asks its workspace allocator for every local buffer, each time a tile begins, and the compiler behind it must then assume
-that the accumulators in it may be seen by others. On the stack they become registers.
+TVM asks its workspace allocator for every local buffer, each time a tile begins, and LLVM must then assume that the
+accumulators in it may be seen by others. On the stack they become registers.
 
 Example: `relax.build(module, target, tir_pipeline=PIPELINE)`.
 """
@@ -25,13 +25,13 @@ PIPELINE = "ovenbird"
 KEEP_ON_STACK = "disable_lower_builtin"
 
 
-@tirx.transform.prim_func_pass(opt_level=0, name="PrefetchWeights")
+@tirx.transform.prim_func_pass(opt_level=0, name="PrefetchWeights")  # type: ignore[untyped-decorator]
 def prefetch_weights(function: tirx.PrimFunc, _module: Any, _context: Any) -> tirx.PrimFunc:
     """Puts the prefetches where the schedule has annotated a loop."""
     return insert_prefetches(function)
 
 
-@tirx.transform.prim_func_pass(opt_level=0, name="KeepLocalsOnStack")
+@tirx.transform.prim_func_pass(opt_level=0, name="KeepLocalsOnStack")  # type: ignore[untyped-decorator]
 def keep_locals_on_stack(function: tirx.PrimFunc, _module: Any, _context: Any) -> tirx.PrimFunc:
     """Marks every buffer of scope "local"."""
 

@@ -43,7 +43,8 @@ def describe_layers(module: IRModule) -> dict[str, LayerRecord]:
 def describe_function(name: str, function: tirx.PrimFunc) -> LayerRecord:
     """The record of one function, not yet called by anybody."""
     sch = Schedule(function)
-    kind, shape, flops = "elementwise", (), 0
+    kind, flops = "elementwise", 0
+    shape: tuple[int, ...] = ()
     for block in leaf_blocks(sch):
         body = sch.get(block)
         if body.init is not None:

@@ -28,4 +28,5 @@ def scale_and_shift(call: relax.Call) -> tuple[np.ndarray, np.ndarray] | None:
 
 def scaled_weight(weight: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """An OIHW weight with each output channel multiplied by its scale."""
-    return (weight.astype(np.float64) * scale[:, None, None, None]).astype(weight.dtype)
+    scaled: np.ndarray = (weight.astype(np.float64) * scale[:, None, None, None]).astype(weight.dtype)
+    return scaled

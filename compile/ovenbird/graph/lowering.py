@@ -94,7 +94,7 @@ class Lowering:
         if isinstance(expr, relax.TupleGetItem):
             source = self.known[expr.tuple_value]
             if isinstance(source, tuple):
-                return source[expr.index]
+                return source[int(expr.index)]
             return tensor_value(self.builder.emit(relax.TupleGetItem(source.plain, expr.index)))
         if isinstance(expr, relax.Tuple):
             return tuple(self.value(field) for field in expr.fields)

@@ -7,6 +7,7 @@ Each function gives the unscheduled tensor expression; the block that accumulate
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from tvm import te, tirx
 
@@ -60,7 +61,8 @@ def pad(data: te.Tensor, padding: tuple[int, int, int, int], value: float = 0.0)
         if right:
             inside.append(w < width + left)
         fill = tirx.const(value, data.dtype)
-        return tirx.if_then_else(tirx.all(*inside), data[(n, c, h - top, w - left, *lane)], fill)
+        source = (n, c, h - top, w - left, *lane)
+        return tirx.if_then_else(tirx.all(*inside), data[source], fill)
 
     return te.compute(tuple(shape), body, name="pad")
 
@@ -79,7 +81,7 @@ def conv2d(data: te.Tensor, weight: te.Tensor, window: Window, groups: int = 1) 
     ic = te.reduce_axis((0, in_blocks), name="ic")
     ii = te.reduce_axis((0, block), name="ii")
 
-    def channel(o):  # type: ignore[no-untyped-def]
+    def channel(o: Any) -> Any:
         return ic if groups == 1 else (o // group_out) * in_blocks + ic
 
     if window.pointwise:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tvm import te
 
 from ovenbird.operators.conv2d import ANCHOR
@@ -17,16 +19,17 @@ def matmul_packed(data: te.Tensor, weight: te.Tensor, columns: int) -> te.Tensor
         total *= extent
     k = te.reduce_axis((0, depth), name="k")
 
-    def row(m):  # type: ignore[no-untyped-def]
-        index = []
+    def element(m: Any) -> Any:
+        index: list[Any] = []
         for extent in reversed([*leading, rows]):
             index.append(m % extent)
             m = m // extent
-        return (*reversed(index),)
+        at = (*reversed(index), k)
+        return data[at]
 
     blocked = te.compute(
         (count, total, block),
-        lambda o, m, v: te.sum(data[(*row(m), k)] * weight[o, k, v], axis=[k]),
+        lambda o, m, v: te.sum(element(m) * weight[o, k, v], axis=[k]),
         name="matmul",
         attrs={ANCHOR: "tile"},
     )

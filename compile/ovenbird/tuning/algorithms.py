@@ -102,7 +102,7 @@ def measure_algorithms(
 
 
 def fastest(times: dict[str, float]) -> str:
-    """The fastest algorithm; an earlier one of ALGORITHMS is closer to float64, so a later one must be clearly faster."""
+    """The fastest algorithm; an earlier one is closer to float64, so a later one must be clearly faster."""
     best = next(algorithm for algorithm in ALGORITHMS if algorithm in times)
     for algorithm in ALGORITHMS:
         if algorithm in times and times[algorithm] < times[best] * MARGIN:
