@@ -1,0 +1,100 @@
+"""Winograd convolution: its matrices, its numbers against float64, both of its structures, and when it is chosen."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ovenbird.graph.algorithms import ConvolutionShape, allows_winograd, choose_algorithm, estimate_cycles
+from ovenbird.operators.conv2d import Window
+from ovenbird.operators.winograd import TRANSFORMS
+from ovenbird.schedules.machine import Machine
+
+AVX512 = Machine(lanes=16, registers=32, l1_bytes=48 << 10, l2_bytes=1 << 20, cores=2)
+
+
+@pytest.mark.parametrize("m", [2, 4])
+def test_the_matrices_compute_a_correlation(m):
+    transform = TRANSFORMS[m]
+    random = np.random.default_rng(0)
+    data, kernel = random.standard_normal(m + 2), random.standard_normal(3)
+    at, g, bt = (np.array(matrix) for matrix in (transform.result, transform.kernel, transform.data))
+    expected = [data[i : i + 3] @ kernel for i in range(m)]
+    assert np.allclose(at @ ((g @ kernel) * (bt @ data)), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("algorithm", ["winograd2", "winograd4"])
+@pytest.mark.parametrize(("channels", "size", "padding"), [(32, (14, 14), 1), (48, (9, 23), 1), (64, (7, 5), 0)])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_agrees_with_torch(check, monkeypatch, algorithm, channels, size, padding, batch):
+    monkeypatch.setattr("ovenbird.graph.convolution.choose_algorithm", lambda *_: algorithm)
+    network = nn.Sequential(nn.Conv2d(channels, 32, 3, padding=padding), nn.ReLU())
+    check(network, torch.randn(batch, channels, *size))
+
+
+@pytest.mark.parametrize("structure", ["chunked", "staged"])
+def test_both_structures_agree_with_torch(check, monkeypatch, structure):
+    monkeypatch.setattr("ovenbird.graph.convolution.choose_algorithm", lambda *_: "winograd4")
+    monkeypatch.setattr("ovenbird.schedules.winograd.default_structure", lambda *_: structure)
+
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.convolution, self.norm = nn.Conv2d(32, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32)
+
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return torch.relu(self.norm(self.convolution(image)) + image)
+
+    check(Residual(), torch.randn(2, 32, 13, 13))
+
+
+def test_chosen_where_it_pays_and_only_there():
+    assert choose_algorithm(ConvolutionShape(1, 64, 64, 56, 56), AVX512) == "winograd4"
+    assert choose_algorithm(ConvolutionShape(1, 256, 256, 14, 14), AVX512) == "winograd4"
+    # Few positions and many channels: 36 points of transformed weights would have to come from memory.
+    assert choose_algorithm(ConvolutionShape(1, 512, 512, 7, 7), AVX512) != "winograd4"
+    assert choose_algorithm(ConvolutionShape(1, 3, 64, 224, 224), AVX512) == "direct"
+
+
+def test_a_measured_choice_comes_first():
+    shape = ConvolutionShape(1, 64, 64, 56, 56)
+    assert choose_algorithm(shape, AVX512, {shape.key: "direct"}) == "direct"
+
+
+def test_estimates_grow_with_the_work():
+    small, large = ConvolutionShape(1, 64, 64, 28, 28), ConvolutionShape(1, 64, 64, 56, 56)
+    for algorithm in ("direct", "winograd2", "winograd4"):
+        assert estimate_cycles(large, algorithm, AVX512) > estimate_cycles(small, algorithm, AVX512)
+
+
+@pytest.mark.parametrize(
+    ("window", "groups", "allowed"),
+    [
+        (Window((3, 3), (1, 1), (1, 1, 1, 1)), 1, True),
+        (Window((3, 3), (2, 2), (1, 1, 1, 1)), 1, False),
+        (Window((3, 3), (1, 1), (2, 2, 2, 2), (2, 2)), 1, False),
+        (Window((5, 5), (1, 1), (2, 2, 2, 2)), 1, False),
+        (Window((3, 3), (1, 1), (1, 1, 1, 1)), 2, False),
+    ],
+)
+def test_only_dense_3x3_of_stride_1(window, groups, allowed):
+    assert allows_winograd(window, groups) is allowed
+
+
+@pytest.mark.parametrize(("m", "limit"), [(2, 2e-6), (4, 2e-5)])
+def test_error_against_float64(m, limit):
+    """The error of the algorithm itself, in float32, relative to the output's largest value."""
+    random = np.random.default_rng(0)
+    transform = TRANSFORMS[m]
+    at, g, bt = (np.array(matrix, np.float32) for matrix in (transform.result, transform.kernel, transform.data))
+    channels = 256
+    data = random.standard_normal((channels, m + 2, m + 2)).astype(np.float32)
+    kernel = (random.standard_normal((channels, 3, 3)) / np.sqrt(9 * channels)).astype(np.float32)
+    points = np.einsum("xr,crs,ys->cxy", g, kernel, g) * np.einsum("xr,crs,ys->cxy", bt, data, bt)
+    result = at @ points.sum(0) @ at.T
+    exact = sum(
+        data[:, i : i + m, j : j + m].astype(np.float64) * kernel[:, i, j, None, None].astype(np.float64)
+        for i in range(3)
+        for j in range(3)
+    ).sum(0)
+    assert np.abs(result - exact).max() <= limit * max(1.0, np.abs(exact).max())
