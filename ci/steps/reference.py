@@ -1,6 +1,6 @@
 """Write the reference pages that come from the code, so that they cannot drift from it.
 
-.venv/bin/python ci/steps/reference.py            # writes docs/reference/{cli,errors}.md, artifacts/*.schema.json
+.venv/bin/python ci/steps/reference.py            # writes docs/reference/{cli,errors,server}.md, artifacts/*.schema.json
 .venv/bin/python ci/steps/reference.py --check    # exit 1 and names the file when one is out of date
 """
 
@@ -46,9 +46,39 @@ def main() -> int:
     return int(bool(stale and check))
 
 
+def server_page() -> str:
+    """Give the server's routes, statuses and metrics."""
+    from ovenbird_runtime.serve.errors import STATUSES
+    from ovenbird_runtime.serve.metric_names import ALL
+    from ovenbird_runtime.serve.routes import ROUTES
+
+    lines = [WRITTEN, "# The server's routes, statuses and metrics\n"]
+    lines += ["Limits are options of `ovenbird-rt serve`: see the [command line](cli.md).\n"]
+    lines += ["## Routes\n", "| method | path | |", "|---|---|---|"]
+    lines += [f"| {route.method} | `{route.path}` | {route.summary} |" for route in ROUTES]
+    lines += [
+        "\nRequests may say `X-Request-Timeout-Ms` and `X-Request-Id`; answers carry `X-Request-Id`, `Server-Timing` where a",
+        'model ran, and `Retry-After` where trying again makes sense. An error is JSON: `{"error": "...", "type": "..."}`.\n',
+        "## Errors\n",
+        "| error | HTTP | gRPC | |",
+        "|---|---|---|---|",
+    ]
+    for kind, status in STATUSES.items():
+        meaning = (kind.__doc__ or "").strip().splitlines()[0]
+        lines.append(f"| `{kind.__name__}` | {status.http} | {status.grpc} | {meaning} |")
+    lines += ["\n## Metrics\n", "| name | kind | labels | |", "|---|---|---|---|"]
+    for name in ALL:
+        lines.append(f"| `{name.name}` | {name.kind} | {', '.join(name.labels)} | {name.help} |")
+    return "\n".join(lines) + "\n"
+
+
 def pages() -> dict[Path, str]:
     """Give every page's path and text."""
-    found = {ROOT / "docs/reference/cli.md": cli_page(), ROOT / "docs/reference/errors.md": errors_page()}
+    found = {
+        ROOT / "docs/reference/cli.md": cli_page(),
+        ROOT / "docs/reference/errors.md": errors_page(),
+        ROOT / "docs/reference/server.md": server_page(),
+    }
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
             [sys.executable, "-m", "ovenbird_runtime.json_schema", folder], check=True, stdout=subprocess.DEVNULL
