@@ -3,7 +3,7 @@
     python ci/load/compare.py artifacts/resnet50 --image photo.jpg -o build/load
     python ci/load/compare.py artifacts/resnet50 --image photo.jpg --onnx build/load/resnet50.onnx -o build/load
 
-Needs `ab` (Debian: apache2-utils) and matplotlib; the other servers need onnxruntime, fastapi, litserve. `ab` shares the
+Needs `ab` (Debian: apache2-utils) and matplotlib; the others need onnxruntime, fastapi, litserve. `ab` shares the
 machine's processors with the server: compare within one run only. Writes results.json, throughput.png, latency.png.
 """
 
@@ -138,7 +138,7 @@ def main() -> None:
     form.write_bytes(head.encode() + options.image.read_bytes() + f"\r\n--{BOUNDARY}--\r\n".encode())
     rows: list[dict[str, Any]] = []
     print(
-        f"{'server':26} {'at once':>7} {'req/s':>8} {'p50 ms':>8} {'p99 ms':>8} {'failed':>7} {'MiB idle':>9} {'loaded':>7}"
+        f"{'server':26} {'at once':>7} {'req/s':>8} {'p50 ms':>8} {'p99 ms':>8} {'failed':>7} {'MiB':>7} {'loaded':>7}"
     )
     for server in servers_of(options.artifact, options.onnx):
         log = (options.output / "server.log").open("wb")
@@ -153,8 +153,9 @@ def main() -> None:
                 row |= {"idle_mib": round(idle, 1), "loaded_mib": round(memory_mib(process), 1)}
                 rows.append(row)
                 print(
-                    f"{server.name:26} {concurrency:7} {row['per_second']:8.1f} {row['p50_ms']:8.1f} {row['p99_ms']:8.1f} "
-                    f"{row['failed']:7.0f} {row['idle_mib']:9.1f} {row['loaded_mib']:7.1f}",
+                    f"{server.name:26} {concurrency:7} {row['per_second']:8.1f} {row['p50_ms']:8.1f} "
+                    f"{row['p99_ms']:8.1f} "
+                    f"{row['failed']:7.0f} {row['idle_mib']:7.1f} {row['loaded_mib']:7.1f}",
                     flush=True,
                 )
         finally:

@@ -1,6 +1,6 @@
 """Write the reference pages that come from the code, so that they cannot drift from it.
 
-.venv/bin/python ci/steps/reference.py            # writes docs/reference/{cli,errors,server}.md, artifacts/*.schema.json
+.venv/bin/python ci/steps/reference.py            # writes docs/reference/{cli,errors,server}.md, *.schema.json
 .venv/bin/python ci/steps/reference.py --check    # exit 1 and names the file when one is out of date
 """
 
@@ -57,8 +57,9 @@ def server_page() -> str:
     lines += ["## Routes\n", "| method | path | |", "|---|---|---|"]
     lines += [f"| {route.method} | `{route.path}` | {route.summary} |" for route in ROUTES]
     lines += [
-        "\nRequests may say `X-Request-Timeout-Ms` and `X-Request-Id`; answers carry `X-Request-Id`, `Server-Timing` where a",
-        'model ran, and `Retry-After` where trying again makes sense. An error is JSON: `{"error": "...", "type": "..."}`.\n',
+        "\nRequests may say `X-Request-Timeout-Ms` and `X-Request-Id`; answers carry `X-Request-Id`, `Server-Timing`",
+        "where a model ran, and `Retry-After` where trying again makes sense. An error is JSON:",
+        '`{"error": "...", "type": "..."}`.\n',
         "## Errors\n",
         "| error | HTTP | gRPC | |",
         "|---|---|---|---|",

@@ -158,6 +158,7 @@ def test_ten_thousand_inputs_get_their_own_answers(server: Serving, report: Repo
             with lock:
                 index = next(todo, None)
             if index is None:
+                client.close()
                 return
             client.request("POST", "/v2/models/tiny/infer", head + images[index].tobytes(), headers)
             response = client.getresponse()
@@ -230,6 +231,7 @@ def test_five_thousand_fuzzed_requests(server: Serving, jpeg: bytes, kind: str, 
         statuses[response.status] = statuses.get(response.status, 0) + 1
     client.request("POST", path, seeds[kind], {"Content-Type": content_type} | extra)
     last = client.getresponse().status
+    client.close()
     report(route=kind, statuses=statuses, next_good=last)
     assert all(status < 500 for status in statuses), statuses
     assert last == 200
