@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import FileChanged
 from .limits import MAX_GOLDEN_BYTES
+from .tensors import npz_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,15 +27,9 @@ _INPUT, _OUTPUT = "input.", "output."
 
 def write_golden(path: Path, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
     """Write arrays by name; the same arrays give the same bytes."""
-    import numpy as np
-
     arrays = {_INPUT + name: array for name, array in inputs.items()}
     arrays |= {_OUTPUT + name: array for name, array in outputs.items()}
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for name in sorted(arrays):
-            buffer = io.BytesIO()
-            np.lib.format.write_array(buffer, np.ascontiguousarray(arrays[name]), allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), buffer.getvalue())  # dated 1980, not today
+    path.write_bytes(npz_bytes(arrays))
 
 
 def read_golden(data: bytes) -> tuple[dict[str, Array], dict[str, Array]]:

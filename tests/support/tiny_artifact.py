@@ -3,7 +3,8 @@
     artifact = copy_tiny(tmp_path)           # a folder that a test may spoil
     reseal(artifact, lambda manifest: dataclasses.replace(manifest, ...))
 
-The compiler's TVM and the runtime's must not meet in one process, hence the subprocess.
+The compiler's TVM and the runtime's must not meet in one process, hence the subprocess. Where there is no compiler (a
+target, another Python), set OVENBIRD_TINY to a folder that `compile_tiny.py` wrote elsewhere.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ _SCRIPT = Path(__file__).with_name("compile_tiny.py")
 @functools.cache
 def tiny_artifact() -> Path:
     """Compile the tiny network once; give its folder, which nobody may change."""
+    if given := os.environ.get("OVENBIRD_TINY"):
+        return Path(given)
     folder = Path(tempfile.mkdtemp(prefix="ovenbird-tiny-")) / "tiny"
     packages = os.pathsep.join(path for path in sys.path if path)
     result = subprocess.run(
