@@ -15,16 +15,17 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import time
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .arrays import aligned_empty
-from .compose import plan_batches
 from .errors import EngineCallFailed, EngineForked, EngineLoadFailed, OvenbirdError, shown
 from .ffi import import_ffi
 from .hosts import Job
+from .learning import LearnedCosts
 from .manifest import Entry, Target, TensorSpec
 from .weights import MappedFile
 
@@ -84,8 +85,10 @@ class _Call:
 class _Worker:
     """A job with a VM, its input buffers and its share of processor threads."""
 
-    def __init__(self, program: Program, tasks: queue.SimpleQueue[_Task | None], threads: int) -> None:
-        self._program, self._tasks, self._threads = program, tasks, threads
+    def __init__(
+        self, program: Program, tasks: queue.SimpleQueue[_Task | None], threads: int, costs: LearnedCosts
+    ) -> None:
+        self._program, self._tasks, self._threads, self._costs = program, tasks, threads, costs
         self._buffers: dict[int, tuple[list[Array], list[Any]]] = {}
         self.ready: queue.SimpleQueue[OvenbirdError | None] = queue.SimpleQueue()
 
@@ -132,7 +135,9 @@ class _Worker:
                 buffer[task.rows :] = 0  # padding; an earlier call's rows would be computed again, or be NaN and slow
             else:
                 buffer[...] = given
+        start = time.perf_counter()
         answer = function(*tensors, *(program.tensors[i] for i in entry.weights))
+        self._costs.observe(entry.batch, (time.perf_counter() - start) * 1e3)
         for spec, array in zip(program.outputs, self._arrays_of(answer, entry), strict=True):
             if spec.batched:
                 task.call.results[spec.name][task.start : task.start + task.rows] = array[: task.rows]
@@ -172,9 +177,10 @@ class Engine:
         self._program, self._pid, self._closed = program, os.getpid(), False
         self._gate = threading.Lock()  # no task may be queued behind the workers' last one
         self._entries = {entry.batch: entry for entry in program.target.entries}
-        self.costs: dict[int, float | None] = {size: entry.cost_ms for size, entry in self._entries.items()}
+        self._learned = LearnedCosts({size: entry.cost_ms for size, entry in self._entries.items()})
+        self.costs = self._learned.table
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
-        self._workers = [_Worker(program, self._tasks, threads) for _ in range(workers)]
+        self._workers = [_Worker(program, self._tasks, threads, self._learned) for _ in range(workers)]
         jobs = [Job(worker.run) for worker in self._workers]
         self._stop = weakref.finalize(self, _stop, self._tasks, jobs)  # also at the interpreter's exit
         for failure in [worker.ready.get() for worker in self._workers]:
@@ -197,7 +203,7 @@ class Engine:
         results = {spec.name: np.empty(spec.with_batch(batch), spec.dtype) for spec in self._program.outputs}
         call = _Call(arrays, results)
         start = 0
-        plan = plan_batches(batch, self.costs)
+        plan = self._learned.plan(batch)
         with self._gate:
             if self._closed:
                 raise EngineCallFailed("the model is closed: load it again")
