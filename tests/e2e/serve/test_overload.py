@@ -1,0 +1,76 @@
+"""Deadlines, a full queue, and clients that leave: what a server of the tiny network does about them."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from support.pictures import encoded
+from support.serving import Serving
+
+URL = "/v1/models/tiny:predict"
+
+
+def test_full_queue_is_refused_with_a_hint(tiny: Path) -> None:
+    large = encoded("PNG", size=(1500, 1200))
+    with Serving.start(tiny, "--queue", 2, "--decoders", 1) as server:
+        answers: list[tuple[int, dict[str, str], bytes, float]] = []
+
+        def ask() -> None:
+            start = time.monotonic()
+            answers.append((*server.request("POST", URL, large), time.monotonic() - start))
+
+        threads = [threading.Thread(target=ask) for _ in range(24)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        refused = [answer for answer in answers if answer[0] == 429]
+        assert {answer[0] for answer in answers} == {200, 429}
+        for _, headers, body, _ in refused:
+            assert int(headers["retry-after"]) >= 1
+            assert json.loads(body)["type"] == "QueueFull"
+        assert server.metric("ovenbird_rejections_total") == len(refused)
+        assert server.json("GET", "/status")[1]["models"][0]["admitted_images"] == 0
+
+
+def test_more_images_than_the_queue_holds_is_the_client_s_fault(tiny: Path, jpeg: bytes) -> None:
+    import base64
+
+    with Serving.start(tiny, "--queue", 2) as server:
+        status, answer = server.json("POST", URL, {"images": [base64.b64encode(jpeg).decode()] * 3})
+        assert status == 400
+        assert "limit" in answer["error"] or "holds 2" in answer["error"]
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "soon", "9" * 30])
+def test_wrong_timeout_is_refused(server: Serving, jpeg: bytes, value: str) -> None:
+    status, _, body = server.request("POST", URL, jpeg, {"X-Request-Timeout-Ms": value})
+    assert status == 400
+    assert b"X-Request-Timeout-Ms" in body
+
+
+def test_expired_requests_are_told(server: Serving) -> None:
+    large = encoded("PNG", size=(1500, 1200))
+    status, _, body = server.request("POST", URL, large, {"X-Request-Timeout-Ms": "1"})
+    assert status == 504
+    assert json.loads(body)["type"] == "DeadlineExceeded"
+
+
+def test_clients_that_leave_are_counted(server: Serving) -> None:
+    before = server.metric("ovenbird_cancelled_total")
+    large = encoded("PNG", size=(1500, 1200))
+    head = f"POST {URL} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(large)}\r\n\r\n".encode()
+    for _ in range(3):
+        with server.connect() as sock:
+            sock.sendall(head + large)
+            time.sleep(0.03)
+    end = time.monotonic() + 10
+    while server.metric("ovenbird_cancelled_total") < before + 3 and time.monotonic() < end:
+        time.sleep(0.05)
+    assert server.metric("ovenbird_cancelled_total") == before + 3
+    assert server.json("GET", "/status")[1]["models"][0]["admitted_images"] == 0
