@@ -10,10 +10,12 @@ machine's processors with the server: compare within one run only. Writes result
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -142,7 +144,8 @@ def main() -> None:
     )
     for server in servers_of(options.artifact, options.onnx):
         log = (options.output / "server.log").open("wb")
-        process = subprocess.Popen(server.command, stdout=log, stderr=log, env=os.environ | server.environment)
+        environment = os.environ | server.environment
+        process = subprocess.Popen(server.command, stdout=log, stderr=log, env=environment, start_new_session=True)
         try:
             wait_ready(server, process)
             idle = memory_mib(process)
@@ -159,8 +162,10 @@ def main() -> None:
                     flush=True,
                 )
         finally:
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)  # a server of several processes leaves some behind otherwise
             process.wait(30)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             log.close()
     (options.output / "results.json").write_text(json.dumps(rows, indent=2) + "\n")
     plot(rows, options.output)
