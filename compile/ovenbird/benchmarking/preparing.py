@@ -140,7 +140,7 @@ def _of_artifact(artifact: Path, request: Request, told: dict[str, Any]) -> Netw
 def _compile(request: Request, network: Network, told: dict[str, Any], kept: dict[str, Any], tell: Progress) -> None:
     """Compile the artifacts that are asked for and not there yet; note how many layers were tuned."""
     folder = Path(request.folder)
-    told["tuned"], told["untuned_folder"], told["stamps"] = None, False, {}
+    told |= {"tuned": None, "untuned_folder": False, "stamps": {}, "compiled": {}}
     if "artifact" in told:
         return
     told["artifact"] = str((folder / ARTIFACT_FOLDER).resolve())
@@ -165,12 +165,15 @@ def _compile_one(
 
     output = Path(request.folder) / name
     chosen = records_folder(records, network.name, load_target(request.target))
-    stamp = _stamp(told["source"], request.target, sorted(request.batch_sizes), chosen)
-    told["stamps"][name] = stamp
-    if kept.get("stamps", {}).get(name) == stamp and (output / "manifest.json").is_file():
+    stamp = _stamp(told["source"], request.target, chosen)
+    current = kept.get("stamps", {}).get(name) == stamp and (output / "manifest.json").is_file()
+    there = kept["compiled"][name] if current else []
+    batches = sorted({*there, *request.batch_sizes})
+    told["stamps"][name], told["compiled"][name] = stamp, batches
+    if batches == there:
         tuning: dict[str, Any] = json.loads((output / "manifest.json").read_text(encoding="utf-8"))["tuning"]
         return _counts(tuning[request.target])
-    options = CompileOptions(targets=(request.target,), batch_sizes=request.batch_sizes, tuning_records=records)
+    options = CompileOptions(targets=(request.target,), batch_sizes=tuple(batches), tuning_records=records)
     report = compile_network(network, output, options, tell)
     layers = {layer.name: dataclasses.asdict(layer) for layer in report.layers[request.target]}
     (output.parent / f"{name}.{LAYERS_FILE}").write_text(json.dumps(layers, indent=2) + "\n", encoding="utf-8")
@@ -181,9 +184,9 @@ def _counts(tuning: dict[str, Any]) -> dict[str, Any]:
     return {key: tuning[key] for key in ("tuned", "default", "stale")}
 
 
-def _stamp(source: str, target: str, batches: list[int], records: Path | None) -> str:
-    """Name all that the compiled bytes depend on: the network, the options, the compiler's files, the records."""
-    taken = hashlib.sha256(f"{source} {target} {batches}\n".encode())
+def _stamp(source: str, target: str, records: Path | None) -> str:
+    """Name what code depends on beside batch sizes: the network, the target, the compiler's files, the records."""
+    taken = hashlib.sha256(f"{source} {target}\n".encode())
     package = Path(__file__).parents[1]
     files = [path for path in sorted(package.rglob("*.py")) if Path(__file__).parent not in path.parents]
     if records is not None:
