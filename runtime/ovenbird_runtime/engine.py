@@ -181,7 +181,7 @@ class Engine:
         self.costs = self._learned.table
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._workers = [_Worker(program, self._tasks, threads, self._learned) for _ in range(workers)]
-        jobs = [Job(worker.run) for worker in self._workers]
+        jobs = [Job(worker.run, threads) for worker in self._workers]
         self._stop = weakref.finalize(self, _stop, self._tasks, jobs)  # also at the interpreter's exit
         for failure in [worker.ready.get() for worker in self._workers]:
             if failure is not None:

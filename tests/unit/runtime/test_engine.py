@@ -100,6 +100,25 @@ def test_threads_start_and_end(tiny: Path) -> None:
     assert ours() == before
 
 
+def test_a_pool_has_the_size_asked_for(tiny: Path) -> None:
+    """Threads are used again after a model closes; one whose pool is small must not serve a model that wants more."""
+    code = """
+import sys, ovenbird_runtime
+from ovenbird_runtime import engine
+prepare, sizes = engine._Worker._prepare, []
+def spy(self):
+    functions = prepare(self)
+    sizes.append(self._program.ffi.get_global_func("runtime.NumThreads")())
+    return functions
+engine._Worker._prepare = spy
+for threads in (1, 2, 1, 3):
+    ovenbird_runtime.load(sys.argv[1], threads=threads).close()
+print(sizes)
+"""
+    result = python(code, str(tiny))
+    assert result.stdout == "[1, 2, 1, 3]\n", result.stderr
+
+
 def test_close_beside_calls(tiny: Path) -> None:
     """Every call that has begun ends, with an answer or with a typed error; none waits for ever."""
     for _ in range(20):
