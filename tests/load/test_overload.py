@@ -52,7 +52,8 @@ def test_four_times_the_capacity(artifact: Path, report: Report) -> None:
             expired=late,
         )
         assert over.per_second >= 0.9 * peak.per_second
-        assert set(over.statuses) <= {"200", "429", "503"}
+        assert set(over.statuses) <= {"200", "429", "503", "504"}
+        assert over.p99_ms <= 2100  # the default deadline, and the way to the client
         assert server.json("GET", "/v2/health/ready")[0] == 200
 
 

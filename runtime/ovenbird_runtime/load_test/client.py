@@ -72,20 +72,32 @@ class Client:
         """Send the next request and read its answer; give (status, seconds)."""
         request = next(self._requests)
         start = time.perf_counter()
+        reused = self._connection is not None
         try:
-            if self._connection is None:
-                self._connect()
-            assert self._connection is not None
-            self._connection.sock.sendall(request)
-            response = http.client.HTTPResponse(self._connection.sock, method="POST")
-            response.begin()
-            response.read()
-            if response.will_close:
-                self.close()
-            return response.status, time.perf_counter() - start
+            status = self._exchange(request)
         except (OSError, http.client.HTTPException):
             self.close()
-            return 0, time.perf_counter() - start
+            if not reused:
+                return 0, time.perf_counter() - start
+            # The server may have closed an idle connection a moment before we used it: that is no failure of its.
+            try:
+                status = self._exchange(request)
+            except (OSError, http.client.HTTPException):
+                self.close()
+                return 0, time.perf_counter() - start
+        return status, time.perf_counter() - start
+
+    def _exchange(self, request: bytes) -> int:
+        if self._connection is None:
+            self._connect()
+        assert self._connection is not None
+        self._connection.sock.sendall(request)
+        response = http.client.HTTPResponse(self._connection.sock, method="POST")
+        response.begin()
+        response.read()
+        if response.will_close:
+            self.close()
+        return response.status
 
     def _connect(self) -> None:
         connection = http.client.HTTPConnection(self._target.host, self._target.port, timeout=60)
