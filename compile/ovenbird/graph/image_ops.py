@@ -5,10 +5,10 @@ Example: `F.pad(x, (1, 2, 1, 2))` before a convolution becomes part of the convo
 
 from __future__ import annotations
 
-from tvm import relax
+from tvm import relax, topi
 
 from ovenbird.graph.elementwise import INJECTIVE
-from ovenbird.graph.lowering import Lowered, Lowering, handles, static_shape
+from ovenbird.graph.lowering import Lowered, Lowering, handles, static_shape, static_shape_of
 from ovenbird.graph.values import Value
 from ovenbird.operators import layout
 
@@ -44,3 +44,45 @@ def lower_pad(lowering: Lowering, call: relax.Call) -> Lowered | None:
     border = (widths[4], widths[6], widths[5], widths[7])
     top, left, bottom, right = (inner + outer for inner, outer in zip(data.padding, border, strict=True))
     return Value(shape, data.dtype, unpadded=data.unpadded or data, padding=(top, left, bottom, right))
+
+
+@handles("relax.split")
+def lower_split(lowering: Lowering, call: relax.Call) -> Lowered | None:
+    """A split of channels into parts of whole blocks."""
+    data, attrs = lowering.value(call.args[0]), call.attrs
+    if not data.is_image or not data.has_blocked_form or int(attrs.axis) % 4 != 1:
+        return None
+    shapes = [static_shape_of(field) for field in call.ty.fields]
+    parts = [shape[1] for shape in shapes if shape is not None]
+    if len(parts) != len(shapes) or any(part % lowering.block for part in parts[:-1]):
+        return None
+    blocked, values, start = lowering.values.blocked(data), [], 0
+    for shape, part in zip(shapes, parts, strict=True):
+        end = start + layout.blocks(part, lowering.block)
+        piece = lowering.builder.emit(relax.op.strided_slice(blocked, axes=[1], begin=[start], end=[end]))
+        values.append(Value(shape or (), data.dtype, blocked=piece))
+        start = end
+    return tuple(values)
+
+
+@handles("relax.image.resize2d")
+def lower_resize2d(lowering: Lowering, call: relax.Call) -> Lowered | None:
+    """An image made larger or smaller, every channel alike."""
+    data, attrs, shape = lowering.value(call.args[0]), call.attrs, static_shape(call)
+    if not data.is_image or not data.has_blocked_form or attrs.layout != "NCHW" or shape is None:
+        return None
+    blocked = lowering.builder.emit_te(
+        topi.image.resize2d,
+        lowering.values.blocked(data),
+        roi=[float(value) for value in attrs.roi],
+        size=list(shape[2:]),
+        layout=f"NCHW{lowering.block}c",
+        method=attrs.method,
+        coordinate_transformation_mode=attrs.coordinate_transformation_mode,
+        rounding_method=attrs.rounding_method,
+        bicubic_alpha=attrs.cubic_alpha,
+        bicubic_exclude=attrs.cubic_exclude,
+        extrapolation_value=attrs.extrapolation_value,
+        primfunc_name_hint="resize2d",
+    )
+    return Value(shape, data.dtype, blocked=blocked)

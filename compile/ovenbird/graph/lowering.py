@@ -138,7 +138,12 @@ class Lowering:
 
 def static_shape(expr: relax.Expr) -> tuple[int, ...] | None:
     """The static shape of a tensor expression; None if it is unknown or symbolic."""
-    shape = expr.ty.shape
+    return static_shape_of(expr.ty)
+
+
+def static_shape_of(tensor: relax.TensorType) -> tuple[int, ...] | None:
+    """The static shape of a tensor type; None if it is unknown or symbolic."""
+    shape = tensor.shape
     if not isinstance(shape, relax.ShapeExpr):
         return None
     try:

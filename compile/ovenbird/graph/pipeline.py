@@ -8,7 +8,14 @@ from __future__ import annotations
 import tvm
 from tvm import IRModule, relax
 
-from ovenbird.graph import convolution, dense, elementwise, image_ops, pooling_ops  # noqa: F401 - they register their handlers
+from ovenbird.graph import (  # noqa: F401 - they register their handlers
+    convolution,
+    dense,
+    elementwise,
+    image_ops,
+    pooling_ops,
+    transposed,
+)
 from ovenbird.graph.algorithms import Algorithm
 from ovenbird.graph.lowering import Lowering
 from ovenbird.schedules.machine import Machine

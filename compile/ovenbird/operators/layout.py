@@ -66,6 +66,20 @@ def concatenate(*parts: te.Tensor) -> te.Tensor:
     return te.compute((batch, sum(counts), height, width, block), body, name="concatenate", attrs=attributes)
 
 
+def spread(data: te.Tensor, stride: tuple[int, int]) -> te.Tensor:
+    """[N, C/b, H, W, b] -> [N, C/b, (H - 1) * s + 1, (W - 1) * s + 1, b] with zeros between the pixels."""
+    batch, count, height, width, block = extents(data)
+    rows, columns = stride
+    zero = tirx.const(0, data.dtype)
+
+    def body(n, c, h, w, v):  # type: ignore[no-untyped-def]
+        taken = tirx.all(h % rows == 0, w % columns == 0)
+        return tirx.if_then_else(taken, data[n, c, h // rows, w // columns, v], zero)
+
+    shape = (batch, count, (height - 1) * rows + 1, (width - 1) * columns + 1, block)
+    return te.compute(shape, body, name="spread")
+
+
 def pad_axis(array: np.ndarray, axis: int, size: int) -> np.ndarray:
     """Pads `array` with zeros at the end of `axis` up to `size`."""
     missing = size - array.shape[axis]

@@ -27,7 +27,9 @@ def schedule_depthwise(sch: Schedule, machine: Machine, choices: Choices) -> Non
     strip = max(divisors(width, 8))
     if strip < 4 and width > 8:
         strip = 8
-    band = max(d for d in divisors(height, 16))
+    band = max(divisors(height, 16))
+    if band < 4 and height > 8:
+        band = 8  # a band's padding holds the rows above and below it as well: few rows a band would copy them often
     band_factors = choices.tiles(sch, h, [band], innermost=height)
     strip_factors = choices.tiles(sch, w, [strip], innermost=machine.registers - 4)
     bands, row = sch.split(h, band_factors)

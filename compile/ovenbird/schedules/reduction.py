@@ -50,12 +50,50 @@ def schedule_lanes(sch: Schedule, machine: Machine, choices: Choices) -> None:
 
 
 def schedule_reduction(sch: Schedule, block: SBlockRV, machine: Machine) -> None:
-    """A reduction without a schedule of its own: parallel over its spatial axes."""
+    """A reduction without a schedule of its own: vectors along the contiguous axis, the outer axes parallel."""
     spatial, reduction = split_axes(sch, block)
     if not spatial or not reduction:
         return
     sch.reorder(*spatial, *reduction)
     elements = math.prod(extent(sch, loop) for loop in (*spatial, *reduction))
+    if reduces_contiguous_axis(sch, block):
+        if extent(sch, reduction[-1]) % machine.lanes == 0 and len(sch.get(block).writes) == 1:
+            schedule_contiguous_reduction(sch, block, machine, elements)
+            return
+    elif extent(sch, spatial[-1]) % machine.lanes == 0:
+        outer_columns, lane = sch.split(spatial[-1], [None, machine.lanes])
+        outer = fuse_all(sch, [*spatial[:-1], outer_columns])
+        sch.reorder(outer, *reduction, lane)
+        if elements >= PARALLEL_ELEMENTS:
+            sch.parallel(outer)
+        sch.vectorize(lane)
+        init = sch.decompose_reduction(block, reduction[0])
+        sch.vectorize(sch.get_loops(init)[-1])
+        return
     outer = fuse_all(sch, spatial)
     if elements >= PARALLEL_ELEMENTS:
         sch.parallel(outer)
+
+
+def reduces_contiguous_axis(sch: Schedule, block: SBlockRV) -> bool:
+    """True if the last axis of what the block reads is one that it reduces."""
+    body = sch.get(block)
+    reduced = [var.var for var in body.iter_vars if int(var.iter_type) != 0]
+    last = body.reads[0].region[-1].min if body.reads and len(body.reads[0].region) else None
+    return any(last is not None and last.same_as(var) for var in reduced)
+
+
+def schedule_contiguous_reduction(sch: Schedule, block: SBlockRV, machine: Machine, elements: int) -> None:
+    """Each output from a vector of partial results, which are combined at the end."""
+    _, reduction = split_axes(sch, block)
+    _, lane = sch.split(reduction[-1], [None, machine.lanes])
+    partial = sch.rfactor(lane, factor_axis=len(sch.get(block).writes[0].region))
+    outer = fuse_all(sch, sch.get_loops(block)[:-1])
+    if elements >= PARALLEL_ELEMENTS:
+        sch.parallel(outer)
+    sch.compute_at(partial, outer)
+    lane, *steps = sch.get_loops(partial)[1:]
+    sch.reorder(*steps, lane)
+    sch.vectorize(lane)
+    init = sch.decompose_reduction(partial, steps[0])
+    sch.vectorize(sch.get_loops(init)[-1])

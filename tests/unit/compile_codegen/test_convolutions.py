@@ -98,3 +98,28 @@ def test_border_that_is_also_an_output(check):
             return self.second(padded), torch.relu(padded)
 
     check(Network(), torch.randn(1, 3, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "options"),
+    [
+        (24, 12, {"kernel_size": 2, "stride": 2}),
+        (17, 5, {"kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1}),
+        (8, 8, {"kernel_size": 4, "stride": 2, "padding": 1, "groups": 2}),
+        (8, 16, {"kernel_size": (3, 2), "stride": (1, 3), "dilation": 2}),
+        (3, 8, {"kernel_size": 1, "padding": 1}),
+    ],
+)
+def test_transposed(check, inputs, outputs, options):
+    layers = [
+        nn.Conv2d(3, inputs, 1),
+        nn.ConvTranspose2d(inputs, outputs, **options),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+    ]
+    check(nn.Sequential(*layers), torch.randn(1, 3, 7, 6))
+
+
+@pytest.mark.parametrize("size", [(17, 19), (23, 37), (1, 1), (29, 4)])
+def test_depthwise_of_prime_sizes(check, size):
+    check(nn.Conv2d(24, 24, 3, padding=1, groups=24), torch.randn(1, 24, *size))

@@ -137,7 +137,8 @@ def test_channel_shuffle(check, channels):
 @pytest.mark.parametrize(
     "function",
     [
-        lambda x: functional.interpolate(x, scale_factor=2),
+        lambda x: torch.relu(functional.interpolate(x, scale_factor=2)),
+        lambda x: functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True),
         lambda x: functional.interpolate(x, size=(13, 17), mode="bilinear", align_corners=False),
         lambda x: x[:, 3:9, 1:, ::2],
         lambda x: x.permute(0, 2, 3, 1).softmax(-1),
@@ -145,6 +146,12 @@ def test_channel_shuffle(check, channels):
         lambda x: x.flatten(2).transpose(1, 2),
         lambda x: functional.pixel_shuffle(x, 2),
         lambda x: x.sum(1),
+        lambda x: functional.instance_norm(x),
+        lambda x: functional.interpolate(x, size=(9, 32), mode="bilinear").mean(3),
+        lambda x: functional.interpolate(x, size=(64, 64), mode="bilinear").sum((1, 3)),
+        lambda x: functional.interpolate(x, size=(64, 64), mode="bilinear").mean((1, 2, 3)),
+        lambda x: functional.interpolate(x, size=(32, 32), mode="bilinear").sum(1),
+        lambda x: functional.interpolate(x, size=(32, 32), mode="bilinear").permute(0, 2, 3, 1).max(3)[0],
         lambda x: x.mean((1, 2, 3)),
         lambda x: x.softmax(1),
         lambda x: functional.pad(x, (1, 1, 1, 1), mode="reflect"),
@@ -180,3 +187,17 @@ def test_squeeze_and_excitation(check):
 def test_classifier(check):
     layers = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(24, 17), nn.Hardswish(), nn.Linear(17, 10)]
     check(after_convolution(24, *layers), torch.randn(3, 3, 9, 9))
+
+
+@pytest.mark.parametrize("sections", [16, [16, 32], [7, 41], [32, 16]])
+def test_split(check, sections):
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Conv2d(3, 48, 1)
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            parts = torch.split(self.layer(x), sections, 1)
+            return tuple(torch.relu(part) for part in parts)
+
+    check(Network(), torch.randn(2, 3, 9, 8))
