@@ -217,7 +217,6 @@ class Batcher:
             own = outputs if len(batch) == 1 else {name: array[start:stop] for name, array in outputs.items()}
             results.append((entry, own, None))
             start = stop
-        self._loop.call_soon_threadsafe(_deliver, results)
         expected = self.costs.total(rows) / 1000
         if expected > 0:
             ratio = min(10.0, (finished - started) / expected)
@@ -225,6 +224,7 @@ class Batcher:
         padded = sum(plan_batches(rows, self.costs.table)) - rows
         waits = [started - entry.queued for entry in batch]
         self._events.ran(rows, rows + padded, finished - started, waits)
+        self._loop.call_soon_threadsafe(_deliver, results)  # last: who has an answer finds it counted
 
     def _tell(self, entries: list[Entry], error: BaseException) -> None:
         results: list[Result] = [(entry, None, error) for entry in entries]
