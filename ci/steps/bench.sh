@@ -6,7 +6,7 @@
 #     ci/steps/bench.sh NAME...                only these: resnet50 one-thread batch-8 zoo growth
 #     ci/steps/bench.sh MODEL... [OPTIONS]     one benchmark of your own: what `ovenbird bench` takes; writes nothing here
 #
-# WEIGHTS=FILE|random:SEED (default random:0: times do not depend on them). ROUNDS=5. $VENV (default .venv) must have the
+# WEIGHTS=FILE|random:SEED (default random:0: times do not depend on them). ROUNDS=5. PEERS=ort,openvino,torch. $VENV (default .venv) must have the
 # peers (ci/steps/setup.sh test). Nothing else should run on the machine meanwhile.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -15,6 +15,7 @@ python=${VENV:-.venv}/bin/python
 work=build/bench
 weights=${WEIGHTS:-random:0}
 rounds=${ROUNDS:-5}
+peers=${PEERS:-ort,openvino,torch}
 zoo=(resnet18 mobilenet_v2 mobilenet_v3_small efficientnet_lite0 vgg16 densenet121 vit_b_16)
 
 bench() { "$python" -m ovenbird bench "$@"; }
@@ -23,7 +24,7 @@ table() { # table NAME MODEL... [OPTIONS]
     local name=$1
     shift
     say "benchmark: $name"
-    bench "$@" --weights "$weights" --rounds "$rounds" --work "$work" --output "$work/$name.out" >/dev/null
+    bench "$@" --peers "$peers" --weights "$weights" --rounds "$rounds" --work "$work" --output "$work/$name.out" >/dev/null
     mkdir -p docs/benchmarks
     for kind in md json png; do
         cp "$work/$name.out/bench.$kind" "docs/benchmarks/$name.$kind"
@@ -35,10 +36,10 @@ run() { # run NAME: false where NAME is no table of ours
         resnet50) table resnet50 resnet50 --untuned --profile ;;
         one-thread) table one-thread resnet50 --threads 1 --untuned --no-footprint ;;
         batch-8) table batch-8 resnet50 --batch-sizes 8 --untuned --no-footprint ;;
-        zoo) table zoo "${zoo[@]}" --untuned --no-footprint --peers ort,openvino ;;
+        zoo) peers=ort,openvino table zoo "${zoo[@]}" --untuned --no-footprint ;;
         growth)
-            rounds=3 table growth resnet50 --batch-sizes 1,2,4,8,16 --threads 2,1 \
-                --image-sizes 128,192,224,256,320,384,448 --no-footprint --peers ort,openvino
+            peers=ort,openvino rounds=3 table growth resnet50 --batch-sizes 1,2,4,8,16 --threads 2,1 \
+                --image-sizes 128,192,224,256,320,384,448 --no-footprint
             ;;
         *) return 1 ;;
     esac

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,42 @@ def test_whole_benchmark_of_a_tiny_network(home: Path, prepared: Path) -> None:
     assert told["command"].startswith("ovenbird bench tiny_net:network --batch-sizes 1,2")
     pytest.importorskip("matplotlib", reason="matplotlib is not installed (pip install '.[peers]')")
     assert (home / "out" / "bench.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_no_worker_outlives_the_benchmark(home: Path, prepared: Path, number: signal.Signals) -> None:
+    code = (
+        "from ovenbird.benchmarking.jobs import Job\n"
+        "from ovenbird.benchmarking.processes import started_worker\n"
+        "from ovenbird.interruption import Interruption\n"
+        "from ovenbird.progress import Progress\n"
+        f"job = Job('ovenbird', {str(prepared)!r}, 1, 1, hold=True)\n"
+        "with Interruption(Progress()), started_worker(job) as (process, folder, said):\n"
+        "    print(process.pid, flush=True)\n"
+        "    process.wait()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": SITE}, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, text=True
+    ) as parent:  # fmt: skip
+        assert parent.stdout is not None
+        worker = Path("/proc") / parent.stdout.readline().strip()
+        time.sleep(1.0)  # long enough for the worker to have asked to end with its parent
+        assert worker.exists()
+        parent.send_signal(number)
+        parent.wait(timeout=30)
+    deadline = time.monotonic() + 10
+    while running(worker) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not running(worker)
+
+
+def running(process: Path) -> bool:
+    """Whether a process lives; one that has ended and that nobody has asked for does not."""
+    try:
+        return (process / "stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 @pytest.mark.parametrize(

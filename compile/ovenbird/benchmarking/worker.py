@@ -8,8 +8,10 @@ process answers after its first runs and stays, its model loaded, until its stan
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
+import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -19,11 +21,13 @@ from typing import Any
 from ovenbird.benchmarking.engines import Session, find_engine
 from ovenbird.benchmarking.jobs import MAX_RUNS, MIN_RUNS, Answer, Job, read_job, write_answer
 
+PR_SET_PDEATHSIG = 1
 WARM_UP_RUNS, WARM_UP_SECONDS = 3, 0.4
 
 
 def main(arguments: list[str]) -> int:
     """Do the job and write the answer."""
+    end_with_parent()
     job_path, answer_path, outputs_path = map(Path, arguments)
     job = read_job(job_path)
     processors = sorted(os.sched_getaffinity(0))[: job.threads]
@@ -61,6 +65,11 @@ def main(arguments: list[str]) -> int:
         sys.stdin.read()
     sys.stdout.flush()
     os._exit(0)  # some engines' threads take seconds to end, or crash doing so; everything is written
+
+
+def end_with_parent() -> None:
+    """Have the kernel end this process when the one that started it ends, however that comes about."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def timed_runs(session: Session, inputs: Mapping[str, Any], job: Job) -> list[float]:

@@ -53,6 +53,7 @@ def command(models: tuple[str, ...], output: Path | None, **options: Any) -> Non
     from ovenbird.benchmarking.report import markdown
     from ovenbird.benchmarking.running import Plan, run_benchmark
     from ovenbird.errors import OutputsDisagree, output_error
+    from ovenbird.interruption import Interruption
     from ovenbird.progress import Progress
 
     plan = Plan(
@@ -72,8 +73,9 @@ def command(models: tuple[str, ...], output: Path | None, **options: Any) -> Non
         work=options["work"],
         quiet=options["quiet"],
     )
-    with Progress.choose(options["quiet"]) as progress:
-        benchmark = run_benchmark(plan, _typed(), progress)
+    # SIGTERM unwinds as Ctrl-C does: a worker left behind would disturb whatever is timed next
+    with Progress.choose(options["quiet"]) as progress, Interruption(progress) as tell:
+        benchmark = run_benchmark(plan, _typed(), tell)
     if output is not None:
         try:
             _write(benchmark, output)
