@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ovenbird.errors import TuningInterrupted, UsageError
 from ovenbird.network import Network
 from ovenbird.targets import TargetSpec, load_target
-from ovenbird.tuning.table import Display
+from ovenbird.tuning.table import Display, Stoppable
 from ovenbird.tuning_provenance import Provenance, read_provenance
 from ovenbird.tuning_records import own_folder
 from ovenbird_runtime.cpu import this_machine
@@ -91,8 +91,8 @@ def tune_network(network: Network, options: TuneOptions, display: Display | None
 
     folder = options.output or own_folder(network.name, spec)
     with ExitStack() as stack:
-        shown = stack.enter_context(display or Display())
-        stack.enter_context(terminable())
+        shown = Stoppable(stack.enter_context(display or Display()))
+        stack.enter_context(stopping(shown))
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ovenbird-tune-")))
         measurer = stack.enter_context(open_measurer(spec, options))
         builder = stack.enter_context(Builder(spec, work, processes=max(spec.cores if spec.name == "host" else 1, 1)))
@@ -209,17 +209,20 @@ def report_of(session: Any, folder: Path) -> TuneReport:
 
 
 @contextmanager
-def terminable() -> Iterator[None]:
-    """Make SIGTERM end a run as Ctrl-C does; only a main thread can."""
+def stopping(run: Stoppable) -> Iterator[None]:
+    """Make Ctrl-C and SIGTERM end the run at its next step, a second Ctrl-C at once; only a main thread can."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        if run.requested:
+            raise KeyboardInterrupt
+        run.requested = True
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

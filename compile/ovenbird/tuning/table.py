@@ -54,6 +54,20 @@ class Display:
         return LiveTable() if sys.stderr.isatty() else PlainLines(sys.stderr)
 
 
+class Stoppable(Display):
+    """Ends a run at its next step once it was asked to: never inside TVM, which would make another error of it."""
+
+    def __init__(self, shown: Display) -> None:
+        self._shown = shown
+        self.requested = False
+
+    def update(self, progress: Progress) -> None:
+        """Show a moment, or end the run. Raises KeyboardInterrupt."""
+        if self.requested:
+            raise KeyboardInterrupt
+        self._shown.update(progress)
+
+
 class PlainLines(Display):
     """One line whenever what is being done changes."""
 
