@@ -28,6 +28,9 @@ Handler = Callable[["Lowering", relax.Call], "Lowered | None"]
 
 HANDLERS: dict[str, Handler] = {}
 
+#: Tried where an operator's handler says "not here".
+FALLBACKS: dict[str, Handler] = {}
+
 
 def handles(*names: str) -> Callable[[Handler], Handler]:
     """Registers the lowering of the Relax operators `names`."""
@@ -68,6 +71,10 @@ class Lowering:
         self.folded_norms: set[relax.Call] = set()
         #: The only call that reads a variable, for those that are read once.
         self.sole_reader = sole_readers(function)
+        #: What each variable of the function is bound to.
+        self.definitions: dict[relax.Var, relax.Expr] = {
+            binding.var: binding.value for block in function.body.blocks for binding in block.bindings
+        }
 
     def run(self, name: str) -> None:
         """Writes the lowered function `name` into the builder's module."""
@@ -90,6 +97,8 @@ class Lowering:
         if isinstance(expr, relax.Call):
             handler = HANDLERS.get(getattr(expr.op, "name", ""))
             lowered = handler(self, expr) if handler is not None else None
+            if lowered is None and (fallback := FALLBACKS.get(getattr(expr.op, "name", ""))) is not None:
+                lowered = fallback(self, expr)
             return self.keep(expr) if lowered is None else lowered
         if isinstance(expr, relax.TupleGetItem):
             source = self.known[expr.tuple_value]

@@ -14,6 +14,8 @@ from ovenbird.graph import (  # noqa: F401 - they register their handlers
     elementwise,
     image_ops,
     pooling_ops,
+    reshapes,
+    row_ops,
     transposed,
 )
 from ovenbird.graph.algorithms import Algorithm
@@ -54,8 +56,11 @@ def prepare(network: IRModule) -> IRModule:
 def fuse(module: IRModule) -> IRModule:
     """Remaining operators made tensor expressions, elementwise epilogues fused into what they follow."""
     passes = [
+        # First: a value that is computed but not used would keep its operands from fusing.
+        relax.transform.DeadCodeElimination(),
         relax.transform.DecomposeOpsForInference(),
-        relax.transform.LegalizeOps(),
+        # Reshapes stay: the runtime makes them views, which cost nothing.
+        relax.transform.LegalizeOps(skip_ops=["relax.reshape"]),
         relax.transform.AnnotateTIROpPattern(),
         relax.transform.FuseOps(fuse_opt_level=2),
         relax.transform.FuseTIR(),

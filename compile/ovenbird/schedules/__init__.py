@@ -11,6 +11,7 @@ from tvm import tirx
 from tvm.s_tir import Schedule
 
 import ovenbird.operators.fast_math  # noqa: F401 - it registers how exp, tanh and erf are compiled
+from ovenbird.schedules.attention import schedule_attention
 from ovenbird.schedules.blocks import anchor_kind
 from ovenbird.schedules.choices import Choices, Defaults
 from ovenbird.schedules.depthwise import schedule_depthwise
@@ -18,6 +19,7 @@ from ovenbird.schedules.elementwise import schedule_concatenation, schedule_gene
 from ovenbird.schedules.machine import Machine
 from ovenbird.schedules.reduction import schedule_lanes
 from ovenbird.schedules.register_tile import schedule_register_tile
+from ovenbird.schedules.rows import schedule_rows
 from ovenbird.schedules.winograd import schedule_winograd
 
 Rule = Callable[[Schedule, Machine, Choices], None]
@@ -27,6 +29,8 @@ RULES: dict[str | None, Rule] = {
     "depthwise": schedule_depthwise,
     "winograd": schedule_winograd,
     "lanes": schedule_lanes,
+    "rows": schedule_rows,
+    "attention": schedule_attention,
     "concatenation": schedule_concatenation,
     None: schedule_generic,
 }

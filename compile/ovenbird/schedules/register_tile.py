@@ -112,6 +112,11 @@ def output_axes(sch: Schedule, output: SBlockRV, lanes: int, rank: int) -> Outpu
         width = math.gcd(extent(sch, columns), lanes)
         blocks, lane = sch.split(columns, [None, width])
         return OutputAxes([], blocks, None, fuse_all(sch, rows), lane, lanes // width)
+    if rank == 4 and len(loops) == 3:  # a batch of matrix products
+        batch, row, columns = loops
+        width = math.gcd(extent(sch, columns), lanes)
+        blocks, lane = sch.split(columns, [None, width])
+        return OutputAxes([batch], blocks, None, row, lane, lanes // width)
     if rank == 4:
         # One block axis, not two fused loops: a ragged split of those has no affine map back to rows and columns.
         width = extent(sch, loops[3])

@@ -60,6 +60,23 @@ def estimate(tile: Tile, extents: Extents, machine: Machine, streamed: bool) -> 
     return cycles * (RAGGED if ragged else 1.0)
 
 
+def choose_rows(out_blocks: int, rows: int, machine: Machine) -> int:
+    """The tile's rows of least estimated cycles where rows past the end may be computed and dropped."""
+    tiles = [
+        Tile(vectors, 1, columns)
+        for vectors in range(1, min(out_blocks, 8) + 1)
+        if out_blocks % vectors == 0
+        for columns in range(1, min(rows, machine.registers) + 1)
+        if fits(Tile(vectors, 1, columns), machine)
+    ]
+
+    def cycles(tile: Tile) -> float:
+        whole = -(-rows // tile.columns) * tile.columns
+        return estimate(tile, Extents(out_blocks, 1, whole), machine, streamed=False)
+
+    return min(tiles, key=cycles).columns
+
+
 def choose_tile(extents: Extents, machine: Machine, streamed: bool = False) -> Tile:
     """The tile of least estimated cycles; its vectors divide the blocks of outputs."""
     candidates = [

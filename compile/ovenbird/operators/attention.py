@@ -1,0 +1,147 @@
+"""Scaled dot-product attention in one function: softmax(q k * scale + masks) v, for every matrix of a batch.
+
+Keys and values of one matrix are packed into blocks of lanes; then, for a tile of query rows at a time, the scores are
+computed, normalised and used while they are in the cache (the order of FlashAttention, Dao et al. 2022,
+https://arxiv.org/abs/2205.14135, without its split of the keys: a tile of scores is a few kilobytes here).
+
+Rows past the end repeat the last one and are dropped; key columns past the end count as minus infinity.
+
+Example: ViT-B/16 has 12 matrices of 197 queries, 197 keys and 64 columns a layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tvm import te, tirx
+
+from ovenbird.operators.conv2d import ANCHOR
+from ovenbird.operators.layout import blocks, extents
+from ovenbird.operators.matmul import unravel
+
+#: Takes the element expression of a tensor apart no further: a tensor from a tensor.
+View = Callable[[te.Tensor], te.Tensor]
+
+
+@dataclass(frozen=True)
+class AttentionPlan:
+    """What is constant of one attention: views, scale, masks' leading shapes, tiling.
+
+    `views` give q [B, M, D], k [B, D, N] and v [B, N, E] from the tensors passed. `mask_shapes` are the shapes of the
+    scores to which each mask is added, the last two axes being M and N. `keep_empty`: a row whose scores are all minus
+    infinity gives zeros, not NaN.
+    """
+
+    views: tuple[View, View, View]
+    scale: float
+    mask_shapes: tuple[tuple[int, ...], ...]
+    keep_empty: bool
+    lanes: int
+    rows: int
+    score_vectors: int
+
+
+def pack_mask(mask: te.Tensor, lanes: int, padded: int) -> te.Tensor:
+    """[..., N] -> [..., padded / lanes, lanes]: the last axis in blocks, minus infinity past its end."""
+    *lead, columns = extents(mask)
+
+    def body(*index: Any) -> Any:
+        n = index[-2] * lanes + index[-1]
+        low = tirx.const(float("-inf"), mask.dtype)
+        at = (*index[:-2], tirx.min(n, columns - 1))
+        return tirx.if_then_else(n < columns, mask[at], low)
+
+    return te.compute((*lead, padded // lanes, lanes), body, name="pack_mask")
+
+
+def attention(*tensors: te.Tensor, plan: AttentionPlan) -> te.Tensor:
+    """Sources of q, k and v, then packed masks -> [B, M, E]."""
+    query, key, value = (view(tensor) for view, tensor in zip(plan.views, tensors[:3], strict=True))
+    masks = tensors[3:]
+    batch, rows, depth = extents(query)
+    columns, width = extents(key)[2], extents(value)[2]
+    lanes = plan.lanes
+    padded_rows = -(-rows // plan.rows) * plan.rows
+    key_blocks = -(-blocks(columns, lanes) // plan.score_vectors) * plan.score_vectors
+    value_blocks = blocks(width, lanes)
+    low = tirx.const(float(tirx.min_value(query.dtype).value), query.dtype)
+
+    keys = te.compute(
+        (batch, key_blocks, depth, lanes),
+        lambda b, o, d, v: key[b, d, inside(o * lanes + v, columns, key_blocks * lanes)],
+        name="keys",
+    )
+    values = te.compute(
+        (batch, value_blocks, columns, lanes),
+        lambda b, o, n, v: value[b, n, inside(o * lanes + v, width, value_blocks * lanes)],
+        name="values",
+    )
+    d = te.reduce_axis((0, depth), name="d")
+    shape = (batch, key_blocks, padded_rows, lanes)
+    products = te.compute(
+        shape,
+        lambda b, o, m, v: te.sum(query[b, inside(m, rows, padded_rows), d] * keys[b, o, d, v], axis=[d]),
+        name="products",
+    )
+
+    def score(b: Any, o: Any, m: Any, v: Any) -> Any:
+        result = products[b, o, m, v] * tirx.const(plan.scale, query.dtype)
+        for mask, mask_shape in zip(masks, plan.mask_shapes, strict=True):
+            result = result + mask[mask_index(mask, mask_shape, b, inside(m, rows, padded_rows), o, v)]
+        if not masks and key_blocks * lanes > columns:
+            minus_infinity = tirx.const(float("-inf"), query.dtype)
+            result = tirx.Select(o * lanes + v < columns, result, minus_infinity)
+        return result
+
+    scores = te.compute(shape, score, name="scores")
+    o1 = te.reduce_axis((0, key_blocks), name="o1")
+    lane_max = te.compute(
+        (batch, padded_rows, lanes), lambda b, m, v: te.max(scores[b, o1, m, v], axis=[o1]), name="lane_max"
+    )
+    v1 = te.reduce_axis((0, lanes), name="v1")
+    row_max = te.compute((batch, padded_rows), lambda b, m: te.max(lane_max[b, m, v1], axis=[v1]), name="row_max")
+    # At least the lowest finite number: minus infinity less minus infinity would be NaN.
+    powers = te.compute(
+        shape, lambda b, o, m, v: tirx.exp(scores[b, o, m, v] - tirx.max(row_max[b, m], low)), name="powers"
+    )
+    o2 = te.reduce_axis((0, key_blocks), name="o2")
+    lane_sum = te.compute(
+        (batch, padded_rows, lanes), lambda b, m, v: te.sum(powers[b, o2, m, v], axis=[o2]), name="lane_sum"
+    )
+    v2 = te.reduce_axis((0, lanes), name="v2")
+    row_sum = te.compute((batch, padded_rows), lambda b, m: te.sum(lane_sum[b, m, v2], axis=[v2]), name="row_sum")
+    n = te.reduce_axis((0, columns), name="n")
+    weighted = te.compute(
+        (batch, value_blocks, padded_rows, lanes),
+        lambda b, o, m, v: te.sum(powers[b, n // lanes, m, n % lanes] * values[b, o, n, v], axis=[n]),
+        name="weighted",
+        attrs={ANCHOR: "attention", "ovenbird.rows": plan.rows, "ovenbird.vectors": plan.score_vectors},
+    )
+
+    def divisor(b: Any, m: Any) -> Any:
+        total = row_sum[b, m]
+        if not plan.keep_empty:
+            return total
+        one = tirx.const(1.0, query.dtype)
+        return tirx.Select(total == tirx.const(0.0, query.dtype), one, total)
+
+    return te.compute(
+        (batch, rows, width),
+        lambda b, m, e: weighted[b, e // lanes, m, e % lanes] / divisor(b, m),
+        name="attention",
+    )
+
+
+def inside(index: Any, extent: int, padded: int) -> Any:
+    """`index`, held at the last element where the padded extent goes past it."""
+    return tirx.min(index, extent - 1) if padded > extent else index
+
+
+def mask_index(mask: te.Tensor, shape: Sequence[int], b: Any, m: Any, o: Any, v: Any) -> tuple[Any, ...]:
+    """The index into a packed mask that is broadcast to scores of `shape`, for the matrix at position `b`."""
+    index = [*unravel(b, shape[:-2]), m]
+    sizes = extents(mask)[:-2]
+    index = index[len(index) - len(sizes) :]
+    return (*(0 if size == 1 else part for part, size in zip(index, sizes, strict=True)), o, v)
