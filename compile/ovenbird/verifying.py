@@ -111,13 +111,20 @@ def make_cases(network: Network, batch_sizes: Sequence[int], photographs: Sequen
 
 
 def random_like(example: Any, random: np.random.Generator) -> Any:
-    """Draw an array like `example`: of its own values where it has several (ids stay valid), else standard normal."""
+    """Draw an array like `example`: whole numbers of its own (ids stay valid), others between two of its own.
+
+    An example that is constant, or nearly, says nothing about its range: then the numbers are standard normal.
+    """
     if example.size == 0:
         return example
     values = np.unique(example)
-    if len(values) > 2 or example.dtype.kind not in "f":
+    if example.dtype.kind not in "f":
         return random.choice(values, size=example.shape).astype(example.dtype)
-    return random.standard_normal(example.shape).astype(example.dtype)
+    if len(values) <= 2:
+        return random.standard_normal(example.shape).astype(example.dtype)
+    # not the values themselves: equal ones would let `topk` or `sort` answer in any order
+    one, two = (random.choice(values, size=example.shape) for _ in range(2))
+    return (one + random.random(example.shape) * (two - one)).astype(example.dtype)
 
 
 def worst_error(found: Any, right: Any, name: str) -> float:

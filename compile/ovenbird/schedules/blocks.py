@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tvm.s_tir import Schedule
+from tvm.s_tir import SBlockRealize, Schedule
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
 from ovenbird.operators.conv2d import ANCHOR
@@ -20,7 +20,10 @@ class Stages:
 
 
 def leaf_blocks(sch: Schedule) -> list[SBlockRV]:
-    """All blocks of the function, in program order."""
+    """All blocks of the function, in program order; none where TVM wrote plain loops into a single one (scatter)."""
+    body = sch.mod["main"].body
+    if not isinstance(body, SBlockRealize) or body.block.name_hint != "root":
+        return []
     return list(sch.get_child_blocks(sch.get_sblock("root")))
 
 
