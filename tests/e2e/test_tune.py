@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -103,6 +106,59 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@contextmanager
+def service(*arguments: str) -> Iterator[None]:
+    """One of TVM's own RPC programs, ended with all its children."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", *arguments],
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def devices(tracker: str) -> int:
+    """How many devices the tracker knows, by TVM's own query."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tvm.exec.query_rpc_tracker", "--host", "127.0.0.1", "--port", tracker],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.count("server:bench")
+
+
+def test_two_devices_share_the_work(ovenbird: Command, tmp_path: Path) -> None:
+    pytest.importorskip("tornado", reason="RPC needs tornado: pip install 'ovenbird[rpc]'")
+    port = str(free_port())
+    first, second = free_port(), free_port()
+    device = ("tvm.exec.rpc_server", "--tracker", f"127.0.0.1:{port}", "--key", "bench", "--host", "127.0.0.1")
+    with (
+        service("tvm.exec.rpc_tracker", "--host", "127.0.0.1", "--port", port, "--port-end", str(int(port) + 1)),
+        service(*device, "--port", str(first), "--port-end", str(first + 1)),
+        service(*device, "--port", str(second), "--port-end", str(second + 1)),
+    ):
+        wait_for(lambda: devices(port) == 2, 120)
+        log = tmp_path / "log"
+        address = f"127.0.0.1:{port}"
+        done = ovenbird(*TUNE, "--trials", 16, "--rpc-tracker", address, "--rpc-key", "bench", "-o", log, "--json")
+        assert done.code == 0, done.err
+        assert json.loads(done.out)["trials"] == 16
+        used = json.loads((log / "provenance.json").read_text())["devices"]
+        assert len(used) == 2, used
+        assert sum(used.values()) == 16
+        unknown = ovenbird(*TUNE, "--rpc-tracker", address, "--rpc-key", "toaster", "-o", tmp_path / "other")
+        assert unknown.code == 1
+        assert "has no device 'toaster'; it has bench" in unknown.error
 
 
 def test_what_cannot_be_tuned_is_said_in_a_line(ovenbird: Command, tmp_path: Path) -> None:

@@ -113,16 +113,20 @@ class RemoteMeasurer:
         outcomes: dict[int, Outcome] = {}
         errors: list[Exception] = []
 
+        def work_one(index: int) -> None:
+            # its session ends with this call: whoever holds a device while asking for one may wait for ever
+            session, device = self._tracker.request()
+            outcomes[index] = self._measure_one(session, device, task, libraries[index], rounds)
+
         def work() -> None:
             try:
                 while True:
                     index = waiting.get_nowait()
                     try:
-                        session, device = self._tracker.request()
+                        work_one(index)
                     except Exception:
                         waiting.put(index)  # another device may be there still
                         raise
-                    outcomes[index] = self._measure_one(session, device, task, libraries[index], rounds)
             except Empty:
                 return
             except Exception as error:  # noqa: BLE001 - told by the thread that waits
