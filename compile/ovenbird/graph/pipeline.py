@@ -6,7 +6,8 @@ Example: `lower_networks({1: module, 8: module8}, machine)` gives one module wit
 from __future__ import annotations
 
 import tvm
-from tvm import IRModule, relax
+from tvm import IRModule, relax, tirx
+from tvm.s_tir import SBlockRealize
 
 from ovenbird.graph import (  # noqa: F401 - they register their handlers
     convolution,
@@ -53,6 +54,20 @@ def prepare(network: IRModule) -> IRModule:
     return tvm.transform.Sequential(passes)(network)
 
 
+#: TVM's fusion kind of a function that fuses with nothing.
+OPAQUE = 8
+
+
+@tvm.transform.module_pass(opt_level=0, name="KeepUnschedulableApart")
+def keep_unschedulable_apart(module: IRModule, _: tvm.transform.PassContext) -> IRModule:
+    """Marks functions without a root block (TVM writes scatters so) opaque: `FuseTIR` refuses a group with one."""
+    result = IRModule(dict(module.functions_items()), attrs=module.attrs)
+    for name, function in module.functions_items():
+        if isinstance(function, tirx.PrimFunc) and not isinstance(function.body, SBlockRealize):
+            result[name] = function.with_attr("op_pattern", OPAQUE)
+    return result
+
+
 def fuse(module: IRModule) -> IRModule:
     """Remaining operators made tensor expressions, elementwise epilogues fused into what they follow."""
     passes = [
@@ -62,6 +77,7 @@ def fuse(module: IRModule) -> IRModule:
         # Reshapes stay: the runtime makes them views, which cost nothing.
         relax.transform.LegalizeOps(skip_ops=["relax.reshape"]),
         relax.transform.AnnotateTIROpPattern(),
+        keep_unschedulable_apart,
         relax.transform.FuseOps(fuse_opt_level=2),
         relax.transform.FuseTIR(),
         relax.transform.DeadCodeElimination(),

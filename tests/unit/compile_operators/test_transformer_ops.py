@@ -168,3 +168,19 @@ def test_encoder_layer(machine: Machine) -> None:
     result, expected, names = run(layer, machine, randn(2, 33, 64))
     assert "attention" in names
     assert error(result, expected) <= 3e-6
+
+
+def test_padding_by_nothing(machine: Machine) -> None:
+    network = Function(lambda x: torch.nn.functional.pad(x, (0, 0, 0, 0)).relu())
+    result, expected, _ = run(network, machine, randn(2, 5, 6))
+    assert error(result, expected) == 0.0
+
+
+def test_scatter_between_fused_functions(machine: Machine) -> None:
+    def scatter(x: torch.Tensor) -> torch.Tensor:
+        doubled = (x * 2).clone()
+        doubled[1:3] = x[0:2] + 1
+        return doubled.relu()
+
+    result, expected, _ = run(Function(scatter), machine, randn(5, 6))
+    assert error(result, expected) <= 1e-6
