@@ -58,7 +58,7 @@ def prepare(network: IRModule) -> IRModule:
 OPAQUE = 8
 
 
-@tvm.transform.module_pass(opt_level=0, name="KeepUnschedulableApart")
+@tvm.transform.module_pass(opt_level=0, name="KeepUnschedulableApart")  # type: ignore[untyped-decorator]
 def keep_unschedulable_apart(module: IRModule, _: tvm.transform.PassContext) -> IRModule:
     """Marks functions without a root block (TVM writes scatters so) opaque: `FuseTIR` refuses a group with one."""
     result = IRModule(dict(module.functions_items()), attrs=module.attrs)

@@ -114,11 +114,3 @@ def operand(lowering: Lowering, value: Value, shape: tuple[int, ...], inner: tup
 
 for _name in (*UNARY, *BINARY):
     FALLBACKS[_name] = lower_map
-
-
-def lower_empty_pad(lowering: Lowering, call: relax.Call) -> Lowered | None:
-    """Padding by nothing is nothing; TVM would write a function whose input is its output."""
-    return None if any(int(width) for width in call.attrs.pad_width) else lowering.value(call.args[0])
-
-
-FALLBACKS["relax.nn.pad"] = lower_empty_pad

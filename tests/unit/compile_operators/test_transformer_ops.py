@@ -172,7 +172,7 @@ def test_encoder_layer(machine: Machine) -> None:
 
 def test_padding_by_nothing(machine: Machine) -> None:
     network = Function(lambda x: torch.nn.functional.pad(x, (0, 0, 0, 0)).relu())
-    result, expected, _ = run(network, machine, randn(2, 5, 6))
+    result, expected, _ = run(network, machine, randn(1, 2, 5, 6))
     assert error(result, expected) == 0.0
 
 
