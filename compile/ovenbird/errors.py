@@ -138,6 +138,33 @@ class RuntimeFailed(CompilerError):
     """The runtime's process ended without an answer (crash, missing installation, time limit)."""
 
 
+# -- the container -----------------------------------------------------------------------------------------------
+
+
+class BakeError(CompilerError):
+    """The image cannot be built."""
+
+
+class NoBuilder(BakeError):
+    """None of docker, podman and buildah works here; the message says why each does not."""
+
+
+class BaseUnavailable(BakeError):
+    """A base image is neither here nor to be fetched."""
+
+
+class ForeignArchitecture(BakeError):
+    """A stage for another processor wanted to run a command, and nothing here emulates that processor."""
+
+
+class ImageStorageFull(BakeError):
+    """The builder's storage has no room."""
+
+
+class BakeFailed(BakeError):
+    """The builder failed for another reason; the message has its last error."""
+
+
 # -- the benchmark -----------------------------------------------------------------------------------------------
 
 

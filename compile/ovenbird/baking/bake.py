@@ -1,0 +1,154 @@
+"""From an artifact to an image: context, build, labels, the image's own SBOM, and what it weighs.
+
+report = bake(open_artifact("artifacts/resnet50"), BakeOptions(target="x86-64-v3"))
+report.image, report.own_bytes       # without base and weights
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ovenbird.baking.builders import Build, Builder, find_builder
+from ovenbird.baking.containerfile import CONTAINERFILE, PLATFORMS, Container, read_container
+from ovenbird.baking.context import find_checkout, prepared
+from ovenbird.baking.labels import SBOM_PATH, describe_source, image_labels
+from ovenbird.baking.measuring import image_bytes
+from ovenbird.baking.sbom import merge_sbom
+from ovenbird.errors import TargetInvalid, UsageError
+from ovenbird.progress import Progress
+from ovenbird.targets import find_target
+from ovenbird_runtime.artifact import Artifact
+
+DPKG_STATUS = "/var/lib/dpkg/status"
+
+
+@dataclass(frozen=True)
+class BakeOptions:
+    """What `ovenbird bake` may be told. `embed` False: the runtime alone, and the model in an image of its own."""
+
+    target: str
+    embed: bool = True
+    tag: str | None = None
+    builder: str | None = None
+    build_args: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    sbom: Path | None = None
+    show: bool = False
+
+
+@dataclass(frozen=True)
+class BakeReport:
+    """What was built. Sizes in bytes, unpacked; `model_image` is None where the model is embedded."""
+
+    image: str
+    image_id: str
+    model_image: str | None
+    builder: str
+    platform: str
+    size_bytes: int
+    base_bytes: int
+    weights_bytes: int
+    manifest_digest: str
+    labels: Mapping[str, str]
+
+    @property
+    def own_bytes(self) -> int:
+        """The image without its base and without weights."""
+        return self.size_bytes - self.base_bytes - self.weights_bytes
+
+
+def default_tag(artifact: Artifact, target: str) -> str:
+    """Give `ovenbird/resnet50:x86-64-v3`."""
+    return f"ovenbird/{artifact.manifest.model.name.lower()}:{target}"
+
+
+def bake(artifact: Artifact, options: BakeOptions, progress: Progress | None = None) -> BakeReport:
+    """Build the image of `artifact` for a target. Raises BakeError, UsageError, TargetInvalid, as `prepared`."""
+    tell = progress or Progress()
+    folder = find_target(options.target)
+    container = read_container(folder)
+    check_variant(artifact, options.target)
+    builder = find_builder(options.builder)
+    checkout = find_checkout()
+    if not (folder / CONTAINERFILE).is_file():
+        raise TargetInvalid(f"{folder} has no {CONTAINERFILE}; write it with: python ci/steps/reference.py")
+    base = options.build_args.get("BASE", container.base)
+    source = describe_source(checkout)
+    labels = {**image_labels(artifact, options.target, base, source), **options.labels}
+    tag = options.tag or default_tag(artifact, options.target)
+    with prepared(checkout, artifact) as context:
+        build = Build(
+            containerfile=folder / CONTAINERFILE,
+            context=context.folder,
+            tag=tag,
+            target="embedded" if options.embed else "mounted",
+            platform=target_platform(container),
+            arguments={"ARTIFACT": "given", **options.build_args},
+            labels=labels,
+            secrets=context.secrets,
+            created=source.created,
+        )
+        tell(f"building {tag} with {builder.name}")
+        builder.build(build, options.show)
+        model_image = None
+        if not options.embed:
+            model_image = f"{tag}-model"
+            tell(f"building {model_image}")
+            only_model = {name: value for name, value in labels.items() if not name.endswith((".base.name", ".sbom"))}
+            builder.build(dataclasses.replace(build, tag=model_image, target="model", labels=only_model), options.show)
+    tell(f"looking at {tag}")
+    if options.sbom:
+        write_sbom(builder, tag, artifact, options.sbom)
+    return _report(builder, tag, base, artifact, build, model_image)
+
+
+def check_variant(artifact: Artifact, target: str) -> None:
+    """Refuse an artifact that has no code for the target. Raises UsageError."""
+    targets = [variant.target for variant in artifact.manifest.variants]
+    if target not in targets:
+        raise UsageError(
+            f"{artifact.root} has code for {', '.join(targets)}, not for {target}; "
+            f"give one of them, or compile with --target {target}"
+        )
+
+
+def target_platform(container: Container) -> str:
+    """Give the image's platform, as `linux/arm64`; a target that detects its machine has this machine's."""
+    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
+    return container.platform or PLATFORMS.get(machine, f"linux/{machine}")
+
+
+def write_sbom(builder: Builder, image: str, artifact: Artifact, output: Path) -> None:
+    """Write the SBOM of the whole image: its base's packages, Python's, the artifact's. Raises OutputError."""
+    from ovenbird.errors import output_error
+
+    found = builder.read_files(image, (SBOM_PATH, DPKG_STATUS))
+    text = merge_sbom(image, found.get(SBOM_PATH, b""), found.get(DPKG_STATUS, b""), artifact)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise output_error(error, str(output)) from None
+
+
+def _report(
+    builder: Builder, tag: str, base: str, artifact: Artifact, build: Build, model_image: str | None
+) -> BakeReport:
+    told = builder.inspect(tag)
+    weights = sum(record.size for name, record in artifact.manifest.files.items() if name.startswith("weights/"))
+    return BakeReport(
+        image=tag,
+        image_id=str(told["Id"]),
+        model_image=model_image,
+        builder=builder.name,
+        platform=build.platform,
+        size_bytes=image_bytes(builder, tag),
+        base_bytes=image_bytes(builder, base),
+        weights_bytes=weights if build.target == "embedded" else 0,
+        manifest_digest=build.labels["ovenbird.manifest.digest"],
+        labels=dict(told["Config"].get("Labels") or {}),
+    )

@@ -1,0 +1,98 @@
+"""What a build is given: a folder with the runtime's sources, the artifact, and this machine's pip settings.
+
+with prepared(find_checkout(), artifact) as context:
+    context.folder, context.secrets
+
+The artifact's files are checked on the way: an image never holds other bytes than the manifest names.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ovenbird.errors import UsageError, output_error
+from ovenbird.resources import PACKAGE
+from ovenbird_runtime.artifact import Artifact
+
+# Folders and files of the checkout that the image's stages copy.
+RUNTIME = "runtime"
+PLAIN_FILES = ("ci/constraints.txt", "compile/ovenbird/baking/image_sbom.py")
+NOT_SOURCES = ("lib", "__pycache__", "*.egg-info", "build", "dist")
+PIP_KEYS = ("index-url", "extra-index-url", "trusted-host", "timeout", "proxy")
+CERTIFICATES = "/run/ca.crt"
+
+
+@dataclass(frozen=True)
+class Context:
+    """A build's folder, and files it may read while it runs that do not become part of the image."""
+
+    folder: Path
+    secrets: Mapping[str, Path]
+
+
+def find_checkout() -> Path:
+    """Give the clone that this code runs from. Raises UsageError for an installed package, which lacks the runtime."""
+    root = PACKAGE.parents[1]
+    if not (root / RUNTIME / "hatch_build.py").is_file():
+        raise UsageError(f"bake builds the runtime from its sources, and {root} has none; run it from a clone")
+    return root
+
+
+@contextlib.contextmanager
+def prepared(checkout: Path, artifact: Artifact | None) -> Iterator[Context]:
+    """Give a context that vanishes afterwards. Raises FileChanged, FileMissing, DiskFull, OutputError."""
+    with tempfile.TemporaryDirectory(prefix="ovenbird-bake-") as temporary:
+        folder = Path(temporary) / "context"
+        try:
+            shutil.copytree(checkout / RUNTIME, folder / RUNTIME, ignore=shutil.ignore_patterns(*NOT_SOURCES))
+            for name in PLAIN_FILES:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(checkout / name, folder / name)
+            if artifact is not None:
+                _copy_artifact(artifact, folder / "artifact")
+        except OSError as error:
+            raise output_error(error, f"into {temporary} (TMPDIR)") from None
+        yield Context(folder, _pip_secrets(Path(temporary)))
+
+
+def _copy_artifact(artifact: Artifact, folder: Path) -> None:
+    """Copy what the manifest lists, and what seals it (the manifest, sums, signatures), readable for everyone."""
+    artifact.verify(artifact.manifest.files)
+    unlisted = [path.name for path in artifact.root.iterdir() if path.is_file() and not path.is_symlink()]
+    for name in sorted({*artifact.manifest.files, *unlisted}):
+        output = folder / name
+        output.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(artifact.root / name, output)
+        output.chmod(0o644)
+
+
+def _pip_secrets(folder: Path) -> dict[str, Path]:
+    """Give this machine's pip settings as secrets; folders of this machine do not exist in a build."""
+    done = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False)
+    settings: dict[str, str] = {}
+    for line in done.stdout.splitlines():
+        key, _, value = line.partition("=")
+        with contextlib.suppress(ValueError, SyntaxError):
+            settings[key.rpartition(".")[2]] = str(ast.literal_eval(value))
+    lines, secrets = ["[global]", "disable-pip-version-check = true", "root-user-action = ignore"], {}
+    for key in PIP_KEYS:
+        urls = [word for word in settings.get(key, "").split() if not word.startswith(("file:", "/"))]
+        if urls:
+            lines.append(f"{key} = {' '.join(urls)}")
+    certificates = settings.get("cert") or os.environ.get("SSL_CERT_FILE", "")
+    if certificates and Path(certificates).is_file():
+        lines.append(f"cert = {CERTIFICATES}")
+        secrets["ca"] = Path(certificates)
+    secrets["pip"] = folder / "pip.conf"
+    secrets["pip"].write_text("\n".join(lines) + "\n", encoding="utf-8")
+    secrets["pip"].chmod(0o600)  # an index's address may carry a password
+    return secrets

@@ -1,0 +1,126 @@
+"""`ovenbird bake`: a container image with the runtime and a model, for one target.
+
+ovenbird bake resnet50 --target x86-64-v3
+ovenbird bake artifacts/resnet50 --target aarch64-generic --mount --builder buildah
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ovenbird.cli import _options
+
+if TYPE_CHECKING:
+    from ovenbird.baking.bake import BakeReport
+    from ovenbird_runtime.artifact import Artifact
+
+
+@click.command("bake", short_help="Build a container image with a model in it.")
+@click.argument("model")
+@click.option(
+    "--target", default="host", show_default=True, help="Whose Containerfile, and which code of the artifact."
+)
+@click.option("--embed/--mount", default=True, show_default=True,
+              help="The model in the image, or the runtime alone and the model in an image TAG-model.")  # fmt: skip
+@click.option("--tag", metavar="NAME[:TAG]", help="The image's name. [default: ovenbird/MODEL:TARGET]")
+@click.option("--builder", type=click.Choice(["docker", "podman", "buildah"]), help="[default: the first that works]")
+@click.option("--build-arg", "build_args", multiple=True, metavar="NAME=VALUE",
+              help="BASE, TOOLS_BASE: images to build on; may be repeated.")  # fmt: skip
+@click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="One more label; may be repeated.")
+@click.option("--sbom", type=click.Path(path_type=Path, dir_okay=False), help="Write the image's CycloneDX SBOM here.")
+@click.option("--artifact", type=click.Path(path_type=Path, file_okay=False),
+              help="Where to write the artifact of a MODEL that is compiled first. [default: nowhere]")  # fmt: skip
+@click.option("--batch-sizes", default="1,8", show_default=True, help="Batch sizes of a MODEL that is compiled first.")
+@_options.network_options
+@click.option("--show-build", is_flag=True, help="Print the builder's log.")
+@_options.quiet
+@_options.as_json
+def command(model: str, **options: Any) -> None:
+    """Build the image of MODEL: the folder of an artifact, or what `ovenbird compile` takes, which is compiled first.
+
+    docker, podman or buildah does the work, whichever works here. No emulation is needed for another processor.
+    """
+    import tempfile
+
+    from ovenbird.baking.bake import BakeOptions, bake, check_variant
+    from ovenbird.baking.builders import find_builder
+    from ovenbird.progress import Progress
+    from ovenbird.targets import find_target
+    from ovenbird_runtime.artifact import open_artifact
+
+    bake_options = BakeOptions(
+        target=options["target"],
+        embed=options["embed"],
+        tag=options["tag"],
+        builder=options["builder"],
+        build_args=read_pairs("--build-arg", options["build_args"]),
+        labels=read_pairs("--label", options["labels"]),
+        sbom=options["sbom"],
+        show=options["show_build"],
+    )
+    # what is wrong with the command or the machine is said before anything is compiled
+    find_target(bake_options.target)
+    find_builder(bake_options.builder)
+    with Progress.choose(options["quiet"]) as progress, tempfile.TemporaryDirectory(prefix="ovenbird-") as temporary:
+        if (Path(model) / "manifest.json").is_file():
+            artifact = open_artifact(model)
+            check_variant(artifact, bake_options.target)
+        else:
+            artifact = _compile(model, options["artifact"] or Path(temporary) / "artifact", options, progress)
+        report = bake(artifact, bake_options, progress)
+    if options["as_json"]:
+        _print_json(report)
+    else:
+        _print_report(report, artifact)
+
+
+def _compile(model: str, output: Path, options: dict[str, Any], progress: Any) -> Artifact:
+    from ovenbird.compiling import CompileOptions, compile_network
+    from ovenbird.loading import check_request, load_network
+    from ovenbird_runtime.artifact import open_artifact
+
+    network_options = _options.read_network_options(options)
+    check_request(model, network_options)
+    progress(f"loading {model}")
+    network = load_network(model, network_options)
+    batches = _options.parse_batches(options["batch_sizes"])
+    compile_network(network, output, CompileOptions((options["target"],), batches), progress)
+    return open_artifact(output)
+
+
+def read_pairs(option: str, values: tuple[str, ...]) -> dict[str, str]:
+    """Read NAME=VALUE options. Raises UsageError."""
+    from ovenbird.errors import UsageError
+
+    pairs = {}
+    for value in values:
+        name, equals, text = value.partition("=")
+        if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name):
+            raise UsageError(f"{option} {value!r}: expected NAME=VALUE")
+        pairs[name] = text
+    return pairs
+
+
+def _print_json(report: BakeReport) -> None:
+    import dataclasses
+    import json
+
+    click.echo(json.dumps({**dataclasses.asdict(report), "own_bytes": report.own_bytes}, indent=2))
+
+
+def _print_report(report: BakeReport, artifact: Artifact) -> None:
+    from ovenbird.cli._describe import random_warning
+
+    warning = random_warning(artifact.manifest)
+    if warning:
+        click.echo(warning)
+    click.echo(f"{report.image}: {report.platform}, {report.size_bytes / 1e6:.1f} MB, built by {report.builder}")
+    weights = f", weights {report.weights_bytes / 1e6:.1f} MB" if report.weights_bytes else ""
+    click.echo(f"base {report.base_bytes / 1e6:.1f} MB{weights}, the rest {report.own_bytes / 1e6:.1f} MB")
+    if report.model_image:
+        click.echo(f"{report.model_image}: the artifact, to be mounted at /artifact")
+    click.echo(f"manifest {report.manifest_digest}")

@@ -1,0 +1,165 @@
+"""What an image says of itself: labels, SBOM; and what goes into its build."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ovenbird.baking import context as context_module
+from ovenbird.baking.bake import check_variant, default_tag
+from ovenbird.baking.context import find_checkout, prepared
+from ovenbird.baking.image_sbom import describe_folder, main
+from ovenbird.baking.labels import Source, describe_source, image_labels
+from ovenbird.baking.measuring import tree_bytes
+from ovenbird.baking.sbom import debian_components, merge_sbom
+from ovenbird.cli.bake import read_pairs
+from ovenbird.errors import UsageError
+from ovenbird_runtime import manifest as m
+from ovenbird_runtime.artifact import Artifact, open_artifact
+from ovenbird_runtime.errors import FileChanged
+
+DPKG = """Package: libc6
+Status: install ok installed
+Architecture: amd64
+Version: 2.36-9
+
+Package: python3
+Architecture: amd64
+Version: 3.11.2-1
+"""
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> Artifact:
+    """An artifact that is whole, but for code that nobody runs here."""
+    folder = tmp_path / "net"
+    for name, text in {"targets/t/model.so": "code", "targets/t/target.json": "{}", "weights/w.bin": "weights"}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    files = {path.relative_to(folder).as_posix(): m.file_record(path) for path in folder.rglob("*") if path.is_file()}
+    sealed = m.seal(
+        m.Manifest(
+            schema_version=1,
+            model=m.ModelInfo("net", "7", "none", "BSD-3-Clause", m.WeightsInfo("random", "", True, 3)),
+            inputs=(m.TensorSpec("image", "float32", ("N", 3, 8, 8), "NCHW"),),
+            outputs=(m.TensorSpec("logits", "float32", ("N", 5)),),
+            preprocess=m.Preprocess(None, {}),
+            postprocess=(),
+            parity=None,
+            tuning={},
+            variants=(m.VariantRef("t", "targets/t"),),
+            files=files,
+        )
+    )
+    (folder / "manifest.json").write_bytes(sealed)
+    (folder / "SHA256SUMS").write_text("sums")
+    return open_artifact(folder)
+
+
+def test_labels(artifact: Artifact) -> None:
+    labels = image_labels(artifact, "t", "base:1", Source("abc-dirty", 1_700_000_000))
+    assert labels["org.opencontainers.image.title"] == "ovenbird-net"
+    assert labels["org.opencontainers.image.version"] == "7"
+    assert labels["org.opencontainers.image.revision"] == "abc-dirty"
+    assert labels["org.opencontainers.image.created"] == "2023-11-14T22:13:20Z"
+    assert labels["org.opencontainers.image.base.name"] == "base:1"
+    assert labels["ovenbird.weights"] == "random"
+    expected = subprocess.run(
+        ["sha256sum", artifact.root / "manifest.json"], capture_output=True, text=True, check=True
+    ).stdout.split()[0]
+    assert labels["ovenbird.manifest.digest"] == f"sha256:{expected}"
+    assert "org.opencontainers.image.revision" not in image_labels(artifact, "t", "b", Source("", 0))
+
+
+def test_the_source_is_what_git_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    assert describe_source(tmp_path) == Source("", 1_700_000_000)
+    monkeypatch.delenv("SOURCE_DATE_EPOCH")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e@example.org"]
+    (tmp_path / "f").write_text("1")
+    for command in (["init", "-q"], ["add", "f"], ["commit", "-qm", "one", "--date", "@1600000000 +0000"]):
+        subprocess.run(
+            [*git, *command], check=True, env={"GIT_COMMITTER_DATE": "@1600000000 +0000", "PATH": "/usr/bin:/bin"}
+        )
+    clean = describe_source(tmp_path)
+    assert clean.created == 1_600_000_000
+    assert len(clean.revision) == 40
+    (tmp_path / "f").write_text("2")
+    assert describe_source(tmp_path).revision == f"{clean.revision}-dirty"
+
+
+def test_an_artifact_without_the_target_is_refused(artifact: Artifact) -> None:
+    check_variant(artifact, "t")
+    with pytest.raises(UsageError, match=r"has code for t, not for u; .*compile with --target u"):
+        check_variant(artifact, "u")
+    assert default_tag(artifact, "t") == "ovenbird/net:t"
+
+
+def test_the_context_is_the_runtime_and_the_artifact(artifact: Artifact) -> None:
+    with prepared(find_checkout(), artifact) as context:
+        found = {path.relative_to(context.folder).as_posix() for path in context.folder.rglob("*") if path.is_file()}
+        assert {"artifact/manifest.json", "artifact/SHA256SUMS", "artifact/weights/w.bin"} <= found
+        assert {"runtime/hatch_build.py", "ci/constraints.txt", "compile/ovenbird/baking/image_sbom.py"} <= found
+        assert not [name for name in found if "/lib/" in name or "__pycache__" in name]
+        assert context.secrets["pip"].read_text().startswith("[global]\n")
+        assert context.secrets["pip"].stat().st_mode & 0o077 == 0
+        assert "file:" not in context.secrets["pip"].read_text()
+    assert not context.folder.exists()
+
+
+def test_a_changed_artifact_is_not_baked(artifact: Artifact) -> None:
+    (artifact.root / "weights/w.bin").write_text("weighty")
+    with pytest.raises(FileChanged, match=r"weights/w\.bin"), prepared(find_checkout(), artifact):
+        pass
+
+
+def test_an_installed_package_cannot_bake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context_module, "PACKAGE", tmp_path / "lib" / "ovenbird")
+    with pytest.raises(UsageError, match="run it from a clone"):
+        find_checkout()
+
+
+def test_sbom_of_what_pip_installed(tmp_path: Path) -> None:
+    """The same program that the image's build runs, on a folder with two distributions."""
+    for name, licence in (("Some_Lib-1.2", "License-Expression: MIT"), ("other-3", "License: BSD\n and more")):
+        info = tmp_path / f"{name}.dist-info"
+        info.mkdir()
+        project, version = name.rsplit("-", 1)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {project}\nVersion: {version}\n{licence}\n\n")
+    main([str(tmp_path), str(tmp_path / "sbom.json")])
+    found = json.loads((tmp_path / "sbom.json").read_text())
+    assert [component["purl"] for component in found["components"]] == ["pkg:pypi/other@3", "pkg:pypi/some-lib@1.2"]
+    assert found["components"][1]["licenses"] == [{"expression": "MIT"}]
+    assert found["components"] == describe_folder(tmp_path)
+
+
+def test_sbom_of_the_image(artifact: Artifact) -> None:
+    (artifact.root / "sbom.cdx.json").write_text(json.dumps({"components": [{"bom-ref": "tvm", "name": "apache-tvm"}]}))
+    packages = json.dumps({"components": [{"bom-ref": "pkg:pypi/numpy@2", "name": "numpy"}]}).encode()
+    text = merge_sbom("net:t", packages, DPKG.encode(), artifact)
+    assert text == merge_sbom("net:t", packages, DPKG.encode(), artifact)
+    names = {component["name"] for component in json.loads(text)["components"]}
+    assert names == {"net", "apache-tvm", "numpy", "libc6", "python3"}
+    assert debian_components(DPKG)[0]["purl"] == "pkg:deb/debian/libc6@2.36-9?arch=amd64"
+    assert debian_components("") == []
+
+
+def test_pairs() -> None:
+    assert read_pairs("--build-arg", ("BASE=a=b", "X=")) == {"BASE": "a=b", "X": ""}
+    with pytest.raises(UsageError, match="--label 'novalue': expected NAME=VALUE"):
+        read_pairs("--label", ("novalue",))
+
+
+def test_a_file_with_two_names_weighs_once(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"12345")
+    (tmp_path / "b").hardlink_to(tmp_path / "a")
+    (tmp_path / "c").symlink_to("a")
+    assert tree_bytes(tmp_path) == 5
+
+
+def test_the_sbom_program_needs_the_standard_library_alone() -> None:
+    path = Path(context_module.__file__).with_name("image_sbom.py")
+    done = subprocess.run([sys.executable, "-I", "-S", str(path)], capture_output=True, text=True, check=False)
+    assert "ValueError" in done.stderr  # no arguments; the imports worked
