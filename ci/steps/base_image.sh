@@ -32,9 +32,12 @@ say "making $image of Debian $release's packages" >&2
 # Packages are unpacked and not configured where their scripts could not run: Python needs none of them.
 variant=apt
 [ "$kind" = tools ] || variant=extract
+# The list of packages is written all the same: an SBOM is made from it.
+list='for deb in "$1"/var/cache/apt/archives/*.deb; do dpkg-deb --field "$deb"; echo; done >"$1/var/lib/dpkg/status"'
+[ "$variant" = extract ] || list=true
 # Debian's own mirror, or the one that this machine is set to (sources.list.d, proxies).
 mmdebstrap --quiet --mode=root --variant=$variant --architectures="$arch" --include="$packages" \
-    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
+    --extract-hook="$list" --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
     "$release" "$work/root.tar" >&2 \
     || fail "BaseFailed: mmdebstrap could not make a Debian $release root for $arch (its message is above); check the mirror"

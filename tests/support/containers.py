@@ -160,6 +160,8 @@ def network() -> Iterator[tuple[str, str]]:
         run("ip", "netns", "add", name)
         stack.callback(run, "ip", "netns", "delete", name)
         run("ip", "link", "add", outer, "type", "veth", "peer", "name", inner, "netns", name)
+        # the kernel takes a dead namespace's links away at its leisure, and the next test wants the name
+        stack.callback(subprocess.run, ("ip", "link", "delete", outer), capture_output=True, check=False)
         run("ip", "address", "add", f"10.213.{number}.1/30", "dev", outer)
         run("ip", "link", "set", outer, "up")
         run("ip", "-n", name, "address", "add", f"10.213.{number}.2/30", "dev", inner)
