@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from support.pictures import encoded
 from support.serving import Serving
@@ -39,8 +43,6 @@ def test_full_queue_is_refused_with_a_hint(tiny: Path) -> None:
 
 
 def test_more_images_than_the_queue_holds_is_the_client_s_fault(tiny: Path, jpeg: bytes) -> None:
-    import base64
-
     with Serving.start(tiny, "--queue", 2) as server:
         status, answer = server.json("POST", URL, {"images": [base64.b64encode(jpeg).decode()] * 3})
         assert status == 400
@@ -63,14 +65,32 @@ def test_expired_requests_are_told(server: Serving) -> None:
 
 def test_clients_that_leave_are_counted(server: Serving) -> None:
     before = server.metric("ovenbird_cancelled_total")
-    large = encoded("PNG", size=(1500, 1200))
-    head = f"POST {URL} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(large)}\r\n\r\n".encode()
+    slow = slow_request()
+    kind = "Content-Type: application/json"
+    head = f"POST {URL} HTTP/1.1\r\nHost: a\r\n{kind}\r\nContent-Length: {len(slow)}\r\n\r\n".encode()
     for _ in range(3):
         with server.connect() as sock:
-            sock.sendall(head + large)
-            time.sleep(0.03)
-    end = time.monotonic() + 10
-    while server.metric("ovenbird_cancelled_total") < before + 3 and time.monotonic() < end:
-        time.sleep(0.05)
-    assert server.metric("ovenbird_cancelled_total") == before + 3
-    assert server.json("GET", "/status")[1]["models"][0]["admitted_images"] == 0
+            sock.sendall(head + slow)
+            wait_until(lambda: admitted(server) > 0)
+        wait_until(lambda: admitted(server) == 0)
+    wait_until(lambda: server.metric("ovenbird_cancelled_total") == before + 3)
+
+
+def admitted(server: Serving) -> int:
+    count = server.json("GET", "/status")[1]["models"][0]["admitted_images"]
+    assert isinstance(count, int)
+    return count
+
+
+def slow_request() -> bytes:
+    """Eight times a picture of 24 megapixels, small as a file: seconds of decoding between admission and answer."""
+    file = io.BytesIO()
+    Image.linear_gradient("L").resize((4900, 4900)).convert("RGB").save(file, "PNG")
+    return json.dumps({"images": [base64.b64encode(file.getvalue()).decode()] * 8}).encode()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "never came true"
+        time.sleep(0.005)
