@@ -5,9 +5,9 @@
     engine.close()
 
 A Relax VM is not thread-safe, and TVM keeps one pool of threads for each thread that calls it. So the engine
-owns `workers` threads, each with a VM and a pool of `threads` of its own; callers hand over batches and wait.
-Code and weights are shared by all of them. Every tensor that compiled code sees is in an aligned buffer of
-the engine's.
+owns `workers` threads, each with a VM and a pool of `threads` of its own, and beside a single worker the lanes
+that share its threads where several images wait (`lanes.py`); callers hand over batches and wait. Code and weights
+are shared by all of them. Every tensor that compiled code sees is in an aligned buffer of the engine's.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from .arrays import aligned_empty
 from .errors import EngineCallFailed, EngineForked, EngineLoadFailed, OvenbirdError, shown
 from .ffi import import_ffi
 from .hosts import Job
-from .learning import LearnedCosts
+from .lanes import TaskQueue, lanes_for
+from .learning import Lanes, LearnedCosts
 from .manifest import Entry, Target, TensorSpec
 from .weights import MappedFile
 
@@ -69,8 +70,9 @@ class Program:
 class _Task:
     """Rows `start` to `start + rows` of one call, to run as one compiled batch."""
 
-    def __init__(self, call: _Call, entry: Entry, start: int, rows: int) -> None:
+    def __init__(self, call: _Call, entry: Entry, start: int, rows: int, narrow: bool, crowded: bool) -> None:
         self.call, self.entry, self.start, self.rows = call, entry, start, rows
+        self.narrow, self.crowded = narrow, crowded
 
 
 class _Call:
@@ -86,9 +88,10 @@ class _Worker:
     """A job with a VM, its input buffers and its share of processor threads."""
 
     def __init__(
-        self, program: Program, tasks: queue.SimpleQueue[_Task | None], threads: int, costs: LearnedCosts
+        self, program: Program, tasks: TaskQueue[_Task], threads: int, costs: LearnedCosts, wide: bool = True
     ) -> None:
         self._program, self._tasks, self._threads, self._costs = program, tasks, threads, costs
+        self._wide = wide
         self._buffers: dict[int, tuple[list[Array], list[Any]]] = {}
         self.ready: queue.SimpleQueue[OvenbirdError | None] = queue.SimpleQueue()
 
@@ -102,7 +105,7 @@ class _Worker:
             )
             return
         self.ready.put(None)
-        while (task := self._tasks.get()) is not None:
+        while (task := self._tasks.take(self._wide)) is not None:
             call, failure = task.call, None
             if not call.abandoned:
                 try:
@@ -111,6 +114,7 @@ class _Worker:
                     failure = error
                 except Exception as error:  # noqa: BLE001 - as above; the worker must live on
                     failure = EngineCallFailed(f"{task.entry.function} failed: {_reason(error)}")
+            self._tasks.done(self._wide)
             call.done.put(failure)
             del task, call  # hold no caller's arrays while idle
 
@@ -137,7 +141,11 @@ class _Worker:
                 buffer[...] = given
         start = time.perf_counter()
         answer = function(*tensors, *(program.tensors[i] for i in entry.weights))
-        self._costs.observe(entry.batch, (time.perf_counter() - start) * 1e3)
+        spent = (time.perf_counter() - start) * 1e3
+        if self._wide:
+            self._costs.observe(entry.batch, spent)
+        else:
+            self._costs.observe_lane(spent)
         for spec, array in zip(program.outputs, self._arrays_of(answer, entry), strict=True):
             if spec.batched:
                 task.call.results[spec.name][task.start : task.start + task.rows] = array[: task.rows]
@@ -175,23 +183,44 @@ class Engine:
     def __init__(self, program: Program, threads: int, workers: int) -> None:
         """Start the workers. Raises EngineLoadFailed where the code and the manifest do not fit."""
         self._program, self._pid, self._closed = program, os.getpid(), False
-        self._gate = threading.Lock()  # no task may be queued behind the workers' last one
+        self._gate = threading.Lock()  # no task may be queued behind the workers' last one; lanes are started once
         self._entries = {entry.batch: entry for entry in program.target.entries}
-        self._learned = LearnedCosts({size: entry.cost_ms for size, entry in self._entries.items()})
+        lanes = lanes_for(threads, workers)
+        self._learned = LearnedCosts({size: entry.cost_ms for size, entry in self._entries.items()}, lanes)
         self.costs = self._learned.table
-        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
-        self._workers = [_Worker(program, self._tasks, threads, self._learned) for _ in range(workers)]
-        jobs = [Job(worker.run, threads) for worker in self._workers]
-        self._stop = weakref.finalize(self, _stop, self._tasks, jobs)  # also at the interpreter's exit
-        for failure in [worker.ready.get() for worker in self._workers]:
-            if failure is not None:
-                self.close()
-                raise failure
+        self._tasks: TaskQueue[_Task] = TaskQueue(lanes, self._learned)
+        wide = [_Worker(program, self._tasks, threads, self._learned) for _ in range(workers)]
+        self._jobs = [Job(worker.run, threads) for worker in wide]
+        self._stop = weakref.finalize(self, _stop, self._tasks, self._jobs)  # also at the interpreter's exit
+        self._lane_threads = threads // lanes if lanes else 0  # of lanes that are not started yet
+        failure = _first_failure(wide)
+        if failure is not None:
+            self.close()
+            raise failure
 
-    def run(self, batch: int, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    def _start_lanes(self) -> None:
+        """Start the narrow workers, when a crowd first comes: who runs one image at a time needs none."""
+        with self._gate:
+            if self._closed or not self._lane_threads:
+                return
+            threads, self._lane_threads = self._lane_threads, 0
+            costs, lanes = self._learned, self._learned.lanes
+            narrow = [_Worker(self._program, self._tasks, threads, costs, wide=False) for _ in range(lanes)]
+            self._jobs += [Job(worker.run, threads) for worker in narrow]
+        if _first_failure(narrow) is not None:  # no memory for them: the wide worker does it all, as before
+            costs.lanes = 0
+
+    @property
+    def lanes(self) -> Lanes:
+        """The lanes that share the threads in a crowd; their cost is None while it is not known."""
+        learned = self._learned
+        return Lanes(learned.lanes, learned.lane) if learned.lanes_pay(True) else Lanes()
+
+    def run(self, batch: int, arrays: Mapping[str, Array], crowded: bool = False) -> dict[str, Array]:
         """Run the network on `batch` rows of checked arrays (see `arrays.check_inputs`); give its outputs,
         new arrays.
 
+        `crowded` tells that other calls are there or about to come: threads are better shared out then.
         Raises EngineCallFailed, EngineForked.
         """
         import numpy as np
@@ -204,12 +233,17 @@ class Engine:
         call = _Call(arrays, results)
         start = 0
         plan = self._learned.plan(batch)
+        tasks = []
+        for size in plan:
+            narrow = size == self._learned.smallest
+            tasks.append(_Task(call, self._entries[size], start, min(size, batch - start), narrow, crowded))
+            start += size
+        if self._lane_threads and (crowded or len(plan) > 1):
+            self._start_lanes()
         with self._gate:
             if self._closed:
                 raise EngineCallFailed("the model is closed: load it again")
-            for size in plan:
-                self._tasks.put(_Task(call, self._entries[size], start, min(size, batch - start)))
-                start += size
+            self._tasks.put(tasks)  # dropped at the interpreter's exit: who still calls waits for it quietly
         try:
             failures = [call.done.get() for _ in plan]
         except BaseException:  # Ctrl-C: the workers drop what has not begun
@@ -227,10 +261,14 @@ class Engine:
             self._stop()
 
 
-def _stop(tasks: queue.SimpleQueue[_Task | None], jobs: list[Job]) -> None:
+def _first_failure(workers: list[_Worker]) -> OvenbirdError | None:
+    """Wait until all workers are ready or failed."""
+    return next((failure for failure in [worker.ready.get() for worker in workers] if failure is not None), None)
+
+
+def _stop(tasks: TaskQueue[_Task], jobs: list[Job]) -> None:
     """Let the workers finish what is queued, then end; an interpreter that exits does not wait for ever."""
-    for _ in jobs:
-        tasks.put(None)
+    tasks.close()
     for job in jobs:
         if job.running:
             job.join(timeout=_LAST_CALLS_SECONDS)

@@ -27,6 +27,7 @@ from .weights import MappedFile
 
 if TYPE_CHECKING:
     from .arrays import Array
+    from .learning import Lanes
 
 
 class Model:
@@ -111,9 +112,18 @@ class Model:
         costs: dict[int, float | None] = self._engine.costs
         return costs
 
-    def run_checked(self, batch: int, arrays: Mapping[str, Array]) -> dict[str, Array]:
-        """Do what `run` does with arrays that `arrays.check_inputs` gave, `batch` rows each. Raises EngineError."""
-        result: dict[str, Array] = self._engine.run(batch, arrays)
+    @property
+    def lanes(self) -> Lanes:
+        """How many calls at a time share the threads best; count 0 where one after the other is faster."""
+        lanes: Lanes = self._engine.lanes
+        return lanes
+
+    def run_checked(self, batch: int, arrays: Mapping[str, Array], crowded: bool = False) -> dict[str, Array]:
+        """Do what `run` does with arrays that `arrays.check_inputs` gave, `batch` rows each. Raises EngineError.
+
+        `crowded` tells that other calls are there or about to come, with which this one shares the threads.
+        """
+        result: dict[str, Array] = self._engine.run(batch, arrays, crowded)
         return result
 
     def close(self) -> None:

@@ -3,8 +3,8 @@
     tensor = apply(manifest.preprocess.pipelines["imagenet"], image, seed=0)      # float32 [3, 224, 224]
 
 Resizing is Pillow's, whose filters widen when they shrink (antialiasing): torchvision's `Resize` on a PIL
-image is the same call, so the pixels agree bit for bit. Everything else is integer arithmetic or a table of
-256 float32 values a channel, which other languages can repeat exactly.
+image is the same call, so the pixels agree bit for bit. Everything else is integer arithmetic, or one float32
+operation after another, which other languages can repeat exactly (256 pixel values: a table will do).
 """
 
 from __future__ import annotations
@@ -146,16 +146,16 @@ def _canvas(image: Image, width: int, height: int, value: int) -> Image:
 
 
 def normalise(image: Image, step: Normalise) -> np.ndarray[Any, Any]:
-    """Give float32: (pixel * scale - mean) / std a channel, looked up in a table of all 256 pixel values."""
+    """Give float32: (pixel * scale - mean) / std a channel, each operation rounded to float32."""
     import numpy as np
 
-    values = np.arange(256, dtype=np.float32)
-    scaled = values / np.float32(255) if step.scale is None else values * np.float32(step.scale)
-    pixels = np.asarray(image)
     result = np.empty((3, image.size[1], image.size[0]), np.float32)
-    for place in range(3):
-        channel = place if step.order == "rgb" else 2 - place
-        mean, std = step.mean[channel % len(step.mean)], step.std[channel % len(step.std)]
-        table = (scaled - np.float32(mean)) / np.float32(std)
-        np.take(table, pixels[:, :, channel], out=result[place])
+    for place, band in enumerate(image.split()):
+        channel = result[place if step.order == "rgb" else 2 - place]
+        if step.scale is None:
+            np.divide(np.asarray(band), np.float32(255), out=channel)
+        else:
+            np.multiply(np.asarray(band), np.float32(step.scale), out=channel)
+        channel -= np.float32(step.mean[place % len(step.mean)])
+        channel /= np.float32(step.std[place % len(step.std)])
     return result if step.layout == "CHW" else np.ascontiguousarray(result.transpose(1, 2, 0))

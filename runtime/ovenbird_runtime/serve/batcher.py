@@ -19,7 +19,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..compose import plan_batches
 from ..errors import EngineError, OvenbirdError
 from .batching import Costs
 from .errors import DeadlineExceeded, NotReady
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
-    Run = Callable[[int, Mapping[str, Array]], dict[str, Array]]
+    Run = Callable[[int, Mapping[str, Array], bool], dict[str, Array]]
 
 
 @dataclass
@@ -73,7 +72,10 @@ class Batcher:
     """A queue and the threads that empty it."""
 
     def __init__(self, run: Run, costs: Costs, workers: int, wait_seconds: float, events: Events, merge: bool) -> None:
-        """Start `workers` threads; `merge` False runs every entry by itself (inputs without a batch dimension)."""
+        """Start threads for `workers`, or for the lanes that pay.
+
+        `merge` False runs every entry by itself (inputs without a batch dimension).
+        """
         self._run, self._events, self._wait, self._merge = run, events, wait_seconds, merge
         self.costs = costs
         self._loop = asyncio.get_running_loop()
@@ -81,7 +83,7 @@ class Batcher:
         self._queue: deque[Entry] = deque()
         self._rows = self._coming = self._idle = 0
         self._closing = False
-        self._work = [_Work() for _ in range(workers)]
+        self._work = [_Work() for _ in range(costs.workers(workers))]
         self.slowdown = 1.0  # measured batches against their table, of late
         self._threads = [
             threading.Thread(target=self._serve, args=(work,), name=f"ovenbird-batch-{i}", daemon=True)
@@ -191,11 +193,17 @@ class Batcher:
             self._rows -= entry.rows
         return batch
 
+    def _crowded(self) -> bool:
+        """Whether other batches run or wait."""
+        with self._condition:
+            return bool(self._queue) or self._idle < len(self._work) - 1
+
     def _execute(self, batch: list[Entry], work: _Work) -> None:
         started = time.monotonic()
         rows = sum(entry.rows for entry in batch)
         try:
-            outputs = self._run(rows, self._joined(batch, rows, work))
+            crowded = self._crowded()
+            outputs = self._run(rows, self._joined(batch, rows, work), crowded)
         except OvenbirdError as error:
             self._events.failed(error)
             if len(batch) > 1 and isinstance(error, EngineError):  # one of them may be the cause: each by itself
@@ -217,11 +225,11 @@ class Batcher:
             own = outputs if len(batch) == 1 else {name: array[start:stop] for name, array in outputs.items()}
             results.append((entry, own, None))
             start = stop
-        expected = self.costs.total(rows) / 1000
+        expected = self.costs.one_call(rows, crowded) / 1000
         if expected > 0:
             ratio = min(10.0, (finished - started) / expected)
             self.slowdown += 0.1 * (ratio - self.slowdown)
-        padded = sum(plan_batches(rows, self.costs.table)) - rows
+        padded = self.costs.padding(rows)
         waits = [started - entry.queued for entry in batch]
         self._events.ran(rows, rows + padded, finished - started, waits)
         self._loop.call_soon_threadsafe(_deliver, results)  # last: who has an answer finds it counted

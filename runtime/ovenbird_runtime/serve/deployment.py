@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import SelftestFailed
 from ..golden import GOLDEN, read_golden
+from ..learning import Lanes
 from ..limits import MAX_GOLDEN_BYTES, SERVE_ENGINE_FAILURES
 from ..model import Model, load
 from .admission import Admission
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 _WARM_RUNS = 2
+_LANE_IMAGES, _LANE_CALLS = 8, 4
 
 
 class Deployment:
@@ -64,7 +66,8 @@ class Deployment:
         """
         model = load(source.path, "cpu", settings.threads, workers=settings.workers)
         try:
-            costs = Costs(_measured(model, settings.max_batch), settings.max_batch)
+            measured = _measured(model, settings.max_batch)
+            costs = Costs(measured, settings.max_batch, _lanes(model, settings))
             deployment = cls(source.name or model.name, model, settings, costs)
             deployment.selftest()
             deployment.warm_up()
@@ -223,6 +226,28 @@ def _measured(model: Model, largest: int) -> dict[int, float]:
     model.costs.clear()
     model.costs.update(result)
     return result
+
+
+def _lanes(model: Model, settings: Settings) -> Lanes:
+    """Run images beside each other until it is known what that takes; none where batching is off or told apart."""
+    import numpy as np
+
+    if settings.workers > 1 or not all(spec.batched for spec in (*model.inputs, *model.outputs)):
+        return Lanes()
+    size = min(model.costs)
+    known = dict(model.costs)
+    try:
+        for _ in range(_LANE_CALLS):
+            if not model.lanes.count or model.lanes.cost is not None:
+                break
+            model.costs.clear()
+            model.costs[size] = known[size]  # this size and no other
+            count = size * _LANE_IMAGES
+            model.run_checked(count, {s.name: np.zeros(s.with_batch(count), s.dtype) for s in model.inputs})
+    finally:
+        model.costs.clear()
+        model.costs.update(known)
+    return model.lanes
 
 
 def _golden_of(model: Model) -> tuple[dict[str, Array], dict[str, Array], float] | None:

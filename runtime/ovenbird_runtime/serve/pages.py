@@ -68,6 +68,8 @@ def _model(deployment: Any) -> dict[str, Any]:
         "threads": deployment.model.threads,
         "random_weights": deployment.model.manifest.model.weights.random,
         "batch_cost_ms": {str(size): round(cost, 3) for size, cost in sorted(deployment.costs.table.items())},
+        "lanes": deployment.costs.lanes.count,
+        "lane_cost_ms": deployment.costs.lanes.cost and round(deployment.costs.lanes.cost, 3),
         "slowdown": round(deployment.batcher.slowdown, 3),
         "waiting_images": deployment.batcher.waiting,
         "admitted_images": deployment.admission.rows,

@@ -137,6 +137,7 @@ class Process:
                 workers=self.settings.workers,
                 random_weights=deployment.model.manifest.model.weights.random,
                 batch_cost_ms=costs,
+                lanes=deployment.costs.lanes.count,
             )
         self.log.write("ready", url=f"http://{self.settings.host}:{server.port}/", pid=os.getpid())
 

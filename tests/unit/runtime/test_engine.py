@@ -45,6 +45,17 @@ def test_any_batch(model: Model, count: int) -> None:
         np.testing.assert_allclose(whole[name], np.concatenate(rows), rtol=1e-5, atol=1e-5)
 
 
+def test_lanes_give_what_one_image_after_the_other_gives(spoilt: Path) -> None:
+    retarget(spoilt, lambda t: replace(t, entries=t.entries[:1]))  # batch 1 alone: eight images are a crowd
+    with ovenbird_runtime.load(spoilt, threads=2) as model, ovenbird_runtime.load(spoilt, threads=1) as plain:
+        image = batch_of(9)
+        expected = plain.run({"image": image})
+        for _ in range(5):
+            for name, array in model.run({"image": image}).items():
+                np.testing.assert_allclose(array, expected[name], rtol=1e-5, atol=1e-5)
+        assert plain.lanes.count == 0
+
+
 def test_padding_leaves_no_trace(spoilt: Path) -> None:
     retarget(spoilt, lambda t: replace(t, entries=t.entries[1:]))  # only batch 4: all others are padded
     with ovenbird_runtime.load(spoilt, threads=1) as model:

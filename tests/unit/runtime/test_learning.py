@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ovenbird_runtime.compose import plan_batches
 from ovenbird_runtime.learning import LearnedCosts
 
 
@@ -46,3 +47,26 @@ def test_what_is_known_is_kept() -> None:
 
 def test_one_image_never_waits_for_a_larger_size_to_be_learned() -> None:
     assert LearnedCosts({1: None, 8: None}).plan(1) == (1,)
+
+
+def test_lanes_are_tried_then_used_where_they_pay() -> None:
+    for lane, pays in ((28.0, True), (31.0, False)):
+        costs = LearnedCosts({1: 15.0, 8: 125.0}, lanes=2)
+        assert costs.plan(8) == (1,) * 8
+        for _ in range(6):
+            costs.observe_lane(lane)
+        assert costs.lanes_pay(crowded=False) is pays
+        assert costs.lanes_pay(crowded=True)
+        assert costs.plan(8) == ((1,) * 8 if pays else plan_batches(8, {1: 15.0, 8: 125.0}))
+    cheap = LearnedCosts({1: 15.0, 8: 90.0}, lanes=2)
+    for _ in range(6):
+        cheap.observe_lane(28.0)
+    assert cheap.plan(8) == (8,)  # 90 ms, where lanes take 112
+    assert cheap.plan(1) == (1,)
+
+
+def test_a_lane_costs_what_it_does_in_a_crowd() -> None:
+    costs = LearnedCosts({1: 15.0}, lanes=2)
+    for milliseconds in (90.0, 80.0, 15.0, 29.0, 30.0, 31.0):
+        costs.observe_lane(milliseconds)
+    assert costs.lane == 30.0

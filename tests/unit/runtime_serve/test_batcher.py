@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from ovenbird_runtime.errors import EngineCallFailed
+from ovenbird_runtime.learning import Lanes
 from ovenbird_runtime.serve.batcher import Batcher, Entry
 from ovenbird_runtime.serve.batching import Costs
 from ovenbird_runtime.serve.errors import DeadlineExceeded, NotReady
@@ -37,7 +38,7 @@ class Seen:
         self.dropped += entries
 
 
-def doubled(rows: int, arrays: Mapping[str, Array]) -> dict[str, Array]:
+def doubled(rows: int, arrays: Mapping[str, Array], crowded: bool) -> dict[str, Array]:
     assert len(arrays["x"]) == rows
     return {"y": arrays["x"] * 2}
 
@@ -118,7 +119,7 @@ def test_expired_and_abandoned_never_reach_the_model() -> None:
         calls: list[float] = []
         gate = threading.Event()
 
-        def slow(rows: int, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        def slow(rows: int, arrays: Mapping[str, Array], crowded: bool) -> dict[str, Array]:
             calls.extend(arrays["x"][:, 0].tolist())
             gate.wait(5)
             return {"y": arrays["x"]}
@@ -144,7 +145,7 @@ def test_expired_and_abandoned_never_reach_the_model() -> None:
 
 def test_one_that_breaks_the_engine_fails_alone() -> None:
     async def work() -> None:
-        def fragile(rows: int, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        def fragile(rows: int, arrays: Mapping[str, Array], crowded: bool) -> dict[str, Array]:
             if (arrays["x"] == 13).any():
                 raise EngineCallFailed("13")
             return {"y": arrays["x"]}
@@ -164,7 +165,7 @@ def test_one_that_breaks_the_engine_fails_alone() -> None:
 
 def test_thread_survives_any_error() -> None:
     async def work() -> None:
-        def broken(rows: int, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        def broken(rows: int, arrays: Mapping[str, Array], crowded: bool) -> dict[str, Array]:
             raise ZeroDivisionError
 
         batcher = Batcher(broken, COSTS, 1, 0.0, Seen(), merge=True)
@@ -180,7 +181,7 @@ def test_hung_call_is_seen() -> None:
     async def work() -> None:
         gate = threading.Event()
 
-        def hung(rows: int, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        def hung(rows: int, arrays: Mapping[str, Array], crowded: bool) -> dict[str, Array]:
             gate.wait(10)
             return {"y": arrays["x"]}
 
@@ -216,6 +217,27 @@ def test_without_a_batch_dimension_each_runs_by_itself() -> None:
         batcher = Batcher(doubled, COSTS, 1, 0.1, seen, merge=False)
         await gathered(batcher, [entry(i) for i in range(6)])
         assert seen.batches == [1] * 6
+        batcher.close(5)
+
+    run(work())
+
+
+def test_lanes_run_beside_each_other() -> None:
+    async def work() -> None:
+        meeting = threading.Barrier(2, timeout=5)
+        told: list[bool] = []
+
+        def together(rows: int, arrays: Mapping[str, Array], crowded: bool) -> dict[str, Array]:
+            told.append(crowded)
+            meeting.wait()  # alone it would never end
+            return {"y": arrays["x"]}
+
+        seen = Seen()
+        batcher = Batcher(together, Costs({1: 20.0, 4: 90.0}, 64, Lanes(2, 34.0)), 1, 1.0, seen, merge=True)
+        answers = await gathered(batcher, [entry(i) for i in range(8)])
+        assert [answer["y"][0, 0] for answer in answers] == list(range(8))
+        assert seen.batches == [1] * 8
+        assert sum(told) >= 6  # all but the first, and perhaps the last, knew of others
         batcher.close(5)
 
     run(work())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ovenbird_runtime.learning import Lanes
 from ovenbird_runtime.serve.batching import Costs
 
 CHEAPER = {1: 20.0, 2: 36.0, 4: 64.0, 8: 112.0}
@@ -47,3 +48,16 @@ def test_total_grows_with_the_images() -> None:
         totals = [costs.total(n) for n in range(65)]
         assert totals[0] == 0
         assert totals == sorted(totals)
+
+
+def test_lanes_only_where_no_batch_is_cheaper() -> None:
+    dear = Costs(DEARER, 64, Lanes(2, 36.0))
+    assert (dear.workers(1), dear.next_batch(8, 2), dear.gain(1, 7)) == (2, 1, 0.0)
+    assert dear.total(1) == 19.3
+    assert dear.total(8) == pytest.approx(8 * 18.0)
+    assert dear.one_call(1, crowded=True) == 36.0
+    assert dear.padding(3) == 0
+    for costs, lanes in ((CHEAPER, Lanes(2, 36.0)), (DEARER, Lanes(2, 43.0)), (DEARER, Lanes(2, None)), (DEARER, None)):
+        plain = Costs(costs, 64, lanes)
+        assert plain.workers(1) == 1
+        assert plain.total(8) == Costs(costs, 64).total(8)

@@ -55,7 +55,7 @@ def test_three_failures_turn_readiness_off_and_a_probe_on_again(settings: Settin
         deployment = slots.find("tiny")
         run = deployment.batcher._run
 
-        def broken(rows: int, arrays: Any) -> dict[str, Any]:
+        def broken(rows: int, arrays: Any, crowded: bool) -> dict[str, Any]:
             raise EngineCallFailed("broken")
 
         deployment.batcher._run = broken
@@ -88,7 +88,7 @@ def test_hung_engine_fails_liveness_and_requests_end_at_their_deadline(settings:
         gate = threading.Event()
         run = deployment.batcher._run
 
-        def hung(rows: int, arrays: Any) -> dict[str, Any]:
+        def hung(rows: int, arrays: Any, crowded: bool) -> dict[str, Any]:
             gate.wait(10)
             return run(rows, arrays)
 
