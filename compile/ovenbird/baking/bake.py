@@ -37,6 +37,7 @@ class BakeOptions:
     build_args: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     sbom: Path | None = None
+    archive: Path | None = None
     show: bool = False
 
 
@@ -103,6 +104,9 @@ def bake(artifact: Artifact, options: BakeOptions, progress: Progress | None = N
     tell(f"looking at {tag}")
     if options.sbom:
         write_sbom(builder, tag, artifact, options.sbom)
+    if options.archive:
+        tell(f"writing {options.archive}")
+        builder.save(tag, options.archive)
     return _report(builder, tag, base, artifact, build, model_image)
 
 

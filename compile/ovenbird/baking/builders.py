@@ -124,6 +124,16 @@ class Builder:
             command = [self.program, "image", "inspect", image]
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
+    def save(self, image: str, output: Path) -> None:
+        """Write an image as a docker-archive, which keeps its HEALTHCHECK. Raises BakeFailed."""
+        output.unlink(missing_ok=True)
+        arguments = {
+            "docker": ["save", "--output", str(output), image],
+            "podman": ["save", "--format", "docker-archive", "--output", str(output), image],
+            "buildah": ["push", "--quiet", image, f"docker-archive:{output}:{image}"],
+        }[self.name]
+        self.run(*arguments)
+
     def read_files(self, image: str, paths: Sequence[str]) -> dict[str, bytes]:
         """Read files out of an image without running it; what is absent there is absent here. Raises BakeFailed."""
         if self.name == "buildah":

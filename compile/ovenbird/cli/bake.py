@@ -32,6 +32,9 @@ if TYPE_CHECKING:
               help="BASE, TOOLS_BASE: images to build on; may be repeated.")  # fmt: skip
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="One more label; may be repeated.")
 @click.option("--sbom", type=click.Path(path_type=Path, dir_okay=False), help="Write the image's CycloneDX SBOM here.")
+@click.option(
+    "--archive", type=click.Path(path_type=Path, dir_okay=False), help="Write the image here, as docker save."
+)
 @click.option("--artifact", type=click.Path(path_type=Path, file_okay=False),
               help="Where to write the artifact of a MODEL that is compiled first. [default: nowhere]")  # fmt: skip
 @click.option("--batch-sizes", default="1,8", show_default=True, help="Batch sizes of a MODEL that is compiled first.")
@@ -60,6 +63,7 @@ def command(model: str, **options: Any) -> None:
         build_args=read_pairs("--build-arg", options["build_args"]),
         labels=read_pairs("--label", options["labels"]),
         sbom=options["sbom"],
+        archive=options["archive"],
         show=options["show_build"],
     )
     # what is wrong with the command or the machine is said before anything is compiled

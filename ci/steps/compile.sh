@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Compiles $MODEL for one target into build/ci/artifacts/TARGET, or takes it from the cache where its key is the same.
+#
+#     ci/steps/compile.sh TARGET          settings: ci/steps/pipeline.sh
+#
+# TRIALS=N tunes first where this machine can measure; the log stays in the cache and the next run goes on with it.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. ci/steps/pipeline.sh
+need_target "$@"
+output=$(artifact_of "$target")
+weights=(${WEIGHTS:+--weights "$WEIGHTS"})
+records=()
+
+if [ "$TRIALS" -gt 0 ]; then
+    say "tuning $MODEL for $target"
+    ovenbird tune "$MODEL" --target "$target" --trials "$TRIALS" --batch-sizes "$BATCH_SIZES" "${weights[@]}" \
+        --output "$(tuning_of "$target")"
+    records=(--tuning-records "$(tuning_of "$target")")
+fi
+key=$(artifact_key "$target")
+cached=$work/cache/$target/artifacts/$key
+rm -rf "$output"
+mkdir -p "$(dirname "$output")"
+if [ -f "$cached/artifact/manifest.json" ]; then
+    cp -r "$cached/artifact" "$output"
+    say "$target: unchanged, artifact ${key:0:12} is in the cache"
+else
+    say "$target: compiling $MODEL, artifact ${key:0:12}"
+    ovenbird compile "$MODEL" --target "$target" --batch-sizes "$BATCH_SIZES" "${weights[@]}" "${records[@]}" \
+        --output "$work/artifact-$target/artifact"
+    cp -r "$work/artifact-$target/artifact" "$output"
+    keep "$cached" "$work/artifact-$target/artifact"
+    rm -rf "$work/artifact-$target"
+fi
+echo "$key" >"$output.key"
+say "$target: manifest sha256 $(sha256sum "$output/manifest.json" | cut -c1-12)"
