@@ -62,8 +62,11 @@ class Builder:
         """Give the command line that builds."""
         start = {"docker": ["buildx", "build", "--load"], "podman": ["build"], "buildah": ["build"]}[self.name]
         command = [self.program, *start, "--file", str(build.containerfile), "--target", build.target]
-        command += ["--platform", build.platform, "--tag", build.tag]
-        if self.name != "docker":
+        command += ["--tag", build.tag]
+        if self.name == "docker":
+            command += ["--platform", build.platform]
+        else:
+            # The Containerfile names each stage's platform; with --platform, older buildahs overrule it in every stage.
             # HEALTHCHECK exists in Docker's format only; layers are kept for the next build, as docker does.
             command += ["--format", "docker", "--layers"]
         if build.created is not None:

@@ -66,7 +66,7 @@ BUILD = Build(
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("docker", "buildx build --load --build-arg SOURCE_DATE_EPOCH=1700000000"),
+        ("docker", "buildx build --load --platform linux/arm64 --build-arg SOURCE_DATE_EPOCH=1700000000"),
         ("podman", "build --format docker --layers --timestamp 1700000000"),
         ("buildah", "build --format docker --layers --timestamp 1700000000"),
     ],
@@ -74,7 +74,7 @@ BUILD = Build(
 def test_every_builder_is_told_the_same(name: str, words: str) -> None:
     command = Builder(name, f"/bin/{name}").command(BUILD)  # type: ignore[arg-type]
     shared = (
-        "--file Containerfile --target embedded --platform linux/arm64 --tag net:t --build-arg BASE=base:arm64 "
+        "--file Containerfile --target embedded --tag net:t --build-arg BASE=base:arm64 "
         "--label ovenbird.model=net --secret id=pip,src=pip.conf"
     )
     assert command[0] == f"/bin/{name}"
