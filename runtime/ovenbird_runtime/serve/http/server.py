@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
-import errno
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -17,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from ..errors import ServeError, StartFailed
 from ..settings import Limits
 from .connection import Connection
+from .listening import bound_socket, stop_handshakes
 from .messages import Request, Response
 
 _SWEEP_SECONDS = 0.1
@@ -48,7 +48,9 @@ class HttpServer:
         try:
             found = await self.loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
             for family, kind, protocol, _, address in dict.fromkeys(found):
-                self._sockets.append(_bound(family, kind, protocol, (address[0], self.port or port, *address[2:])))
+                self._sockets.append(
+                    bound_socket(family, kind, protocol, (address[0], self.port or port, *address[2:]))
+                )
                 self.port = self._sockets[0].getsockname()[1]
             for sock in self._sockets:
                 backlog = min(self.limits.connections, 1024)
@@ -83,7 +85,10 @@ class HttpServer:
         """
         self.draining = True
         end = time.monotonic() + seconds
-        await asyncio.sleep(2 * _SWEEP_SECONDS)  # the kernel's queue is taken while the listener is still open
+        await asyncio.sleep(2 * _SWEEP_SECONDS)
+        for sock in self._sockets:
+            stop_handshakes(sock)
+        await asyncio.sleep(_SWEEP_SECONDS)  # what the kernel has queued is taken while the listener is still open
         for server in self._servers:
             server.close()
         grace = time.monotonic() + min(seconds, 1.0)
@@ -105,19 +110,3 @@ class HttpServer:
             now = time.monotonic()
             for connection in list(self.connections):
                 connection.check(now)
-
-
-def _bound(family: int, kind: int, protocol: int, address: tuple[object, ...]) -> socket.socket:
-    sock = socket.socket(family, kind, protocol)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.setblocking(False)
-        sock.bind(address)
-    except OSError as error:
-        sock.close()
-        if error.errno == errno.EADDRINUSE:
-            raise OSError(error.errno, "the address is in use") from None
-        raise
-    return sock
