@@ -118,23 +118,31 @@ class ArtifactWriter:
         """Write one file of evidence. Raises DiskFull."""
         write_file(self.folder / name, data)
 
-    def write_manifest(self, parity: Parity | None, tuning: dict[str, Any]) -> Manifest:
-        """Write `manifest.json` over all that is in the folder, sealed. Raises DiskFull."""
+    def model_info(self) -> ModelInfo:
+        """Give what the manifest says about the network."""
         network = self.network
-        files = {
+        return ModelInfo(
+            name=network.name,
+            version=network.version,
+            source_digest=self.source_digest,
+            licence=network.licence,
+            weights=network.weights,
+        )
+
+    def file_table(self) -> dict[str, FileRecord]:
+        """Give size and sha256 of every file in the folder but the manifest, sorted by name."""
+        return {
             str(path.relative_to(self.folder)): FileRecord(size=path.stat().st_size, sha256=sha256_file(path))
             for path in sorted(self.folder.rglob("*"))
             if path.is_file() and path.name != MANIFEST
         }
+
+    def write_manifest(self, parity: Parity | None, tuning: dict[str, Any]) -> Manifest:
+        """Write `manifest.json` over all that is in the folder, sealed. Raises DiskFull."""
+        network = self.network
         manifest = Manifest(
             schema_version=SCHEMA_VERSION,
-            model=ModelInfo(
-                name=network.name,
-                version=network.version,
-                source_digest=self.source_digest,
-                licence=network.licence,
-                weights=network.weights,
-            ),
+            model=self.model_info(),
             inputs=network.inputs,
             outputs=network.outputs,
             preprocess=Preprocess(default=network.default_pipeline, pipelines=dict(network.pipelines)),
@@ -142,7 +150,7 @@ class ArtifactWriter:
             parity=parity,
             tuning=tuning,
             variants=tuple(self.variants),
-            files=files,
+            files=self.file_table(),
         )
         write_file(self.folder / MANIFEST, seal(manifest))
         return manifest

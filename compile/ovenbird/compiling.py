@@ -22,6 +22,8 @@ from ovenbird.packaging import Staging
 from ovenbird.photographs import own_photographs
 from ovenbird.progress import Progress
 from ovenbird.targets import TargetSpec, load_target
+from ovenbird.trust.provenance import record_origin
+from ovenbird.trust.sums import write_sums
 from ovenbird.tuning_records import find_records, provenance
 from ovenbird.verifying import DEFAULT_TOLERANCE, PARITY, Verification, verify
 from ovenbird_runtime.errors import OvenbirdError
@@ -96,7 +98,9 @@ def compile_network(
         if found is not None:
             write_golden(_made(staging.folder / GOLDEN), found.golden_inputs, found.golden_outputs)
             writer.add_evidence(PARITY, found.parity_bytes(network.source.framework))
+        record_origin(writer, specs, options, tuning)
         manifest = writer.write_manifest(found.parity if found else None, tuning)
+        write_sums(staging.folder)
         tell(f"putting {output} in place")
         staging.commit()
     return CompileReport(output, manifest, verified, unverified, layers, dump)

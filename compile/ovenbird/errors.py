@@ -130,6 +130,10 @@ class DiskFull(OutputError):
     """No space, or the file size limit, while writing; nothing was left behind."""
 
 
+class KeyInvalid(CompilerError):
+    """The private key cannot be read, is encrypted, or is of another type than Ed25519."""
+
+
 class VerificationFailed(CompilerError):
     """The artifact does not give what the network gives; nothing was written."""
 

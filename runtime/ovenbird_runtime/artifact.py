@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import ArtifactNotFound, FileChanged, FileMissing, UnsafePath, shown
+from .errors import ArtifactNotFound, FileChanged, FileMissing, shown
+from .files import open_plain
 from .limits import MAX_LABELS_BYTES, MAX_MANIFEST_BYTES
 from .manifest import Manifest, Target, VariantRef, check_target, decode_manifest, decode_target
+from .signatures import check_signature, required_keys
 
 _CHUNK_BYTES = 1 << 20
 
@@ -31,6 +32,8 @@ class Artifact:
 
     root: Path
     manifest: Manifest
+    signed_by: str | None = None
+    """The id of the required key whose signature was checked; None where none was required."""
 
     def open(self, name: str) -> int:
         """Open a file that the manifest lists, for reading, following no link; the caller closes the
@@ -96,11 +99,17 @@ class Artifact:
         return tuple(text.removesuffix("\n").split("\n"))
 
 
-def open_artifact(path: str | os.PathLike[str]) -> Artifact:
+def open_artifact(
+    path: str | os.PathLike[str], public_key: str | os.PathLike[str] | None = None, *, unsigned: bool = False
+) -> Artifact:
     """Read and check the manifest of the artifact in folder `path`.
 
-    Raises ArtifactNotFound, ManifestInvalid, ManifestTooNew, UnsafePath.
+    `public_key` is a PEM file of Ed25519 keys; the manifest must be signed by one of them, which is checked before a
+    byte of it is interpreted. None: the file that $OVENBIRD_REQUIRE_SIGNATURE names, and without it no signature is
+    needed, nor with `unsigned=True`, for who is about to sign it. Raises ArtifactNotFound, ManifestInvalid,
+    ManifestTooNew, UnsafePath, SignatureError, KeyUnreadable.
     """
+    keys = () if unsigned else required_keys(public_key)
     try:
         root = Path(path).resolve()
         if not root.is_dir():
@@ -114,47 +123,8 @@ def open_artifact(path: str | os.PathLike[str]) -> Artifact:
         data = file.read(MAX_MANIFEST_BYTES + 1)
     if len(data) > MAX_MANIFEST_BYTES:
         raise FileChanged(f"manifest.json has more than {MAX_MANIFEST_BYTES} bytes: it is no manifest")
-    return Artifact(root, decode_manifest(data))
-
-
-def open_plain(root: Path, name: str) -> int:
-    """Open the plain file `name` (folders separated by "/") below `root`, following no link on the way.
-
-    Raises UnsafePath for links, devices, pipes and paths that leave the folder, FileMissing where it cannot
-    be read.
-    """
-    parts = name.split("/")
-    if any(part in ("", ".", "..") or "\0" in part or "\\" in part for part in parts):
-        raise UnsafePath(f"{shown(name)} is not a plain path inside the artifact")
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-    folder = -1
-    try:
-        folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        for part in parts[:-1]:
-            _refuse_link(folder, part, name)
-            inner = os.open(part, flags | os.O_DIRECTORY, dir_fd=folder)
-            os.close(folder)
-            folder = inner
-        _refuse_link(folder, parts[-1], name)
-        # A pipe must not make us wait for its writer before we can refuse it.
-        descriptor = os.open(parts[-1], flags | os.O_NONBLOCK, dir_fd=folder)
-    except (OSError, UnicodeEncodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "its name cannot be a file's"
-        raise FileMissing(f"{shown(name)} cannot be read: {reason}") from None
-    finally:
-        if folder >= 0:
-            os.close(folder)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise UnsafePath(f"{shown(name)} is not a plain file")
-    return descriptor
-
-
-def _refuse_link(folder: int, part: str, name: str) -> None:
-    if stat.S_ISLNK(os.stat(part, dir_fd=folder, follow_symlinks=False).st_mode):
-        raise UnsafePath(
-            f"{shown(name)} is or passes through a symbolic link: copy the artifact with its links resolved (cp -rL)"
-        )
+    signed_by = check_signature(root, data, keys).id if keys else None
+    return Artifact(root, decode_manifest(data), signed_by)
 
 
 def sha256_of(descriptor: int) -> str:

@@ -29,11 +29,18 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for sc
 _debug = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 _threads = click.option("--threads", type=click.IntRange(1, MAX_THREADS), help="Threads a call [all that are ours].")
 _device = click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda", help="Where to run.")
+_signed = click.option(
+    "--require-signature",
+    "public_key",
+    type=click.Path(),
+    metavar="KEY.pub",
+    help="Load only what one of these Ed25519 keys signed [$OVENBIRD_REQUIRE_SIGNATURE].",
+)
 _directory = click.argument("directory", metavar="DIR", type=click.Path())
 
 
 def _fail(error: OvenbirdError) -> NoReturn:
-    click.echo(f"{type(error).__name__}: {error}", err=True)
+    click.echo(f"error: {type(error).__name__}: {error}", err=True)
     sys.exit(1)
 
 
@@ -96,6 +103,7 @@ def main() -> None:
 @click.option("--max-megapixels", type=float, default=MAX_IMAGE_MEGAPIXELS, show_default=True, help="Largest image.")
 @_device
 @_threads
+@_signed
 @_json
 @_debug
 @_guarded
@@ -111,6 +119,7 @@ def run(
     max_megapixels: float,
     device: str,
     threads: int | None,
+    public_key: str | None,
     as_json: bool,
 ) -> None:
     """Run the network in DIR on images, or on tensors with --inputs."""
@@ -120,7 +129,7 @@ def run(
 
     if bool(images) == bool(inputs) or (inputs and not outputs) or (outputs and not inputs):
         raise click.UsageError("give images, or both --inputs and --outputs")
-    with load(directory, device, threads) as model:
+    with load(directory, device, threads, public_key=public_key) as model:
         if model.manifest.model.weights.random:
             click.echo(weights_line(model.manifest), err=True)
         if inputs and outputs:
@@ -142,15 +151,16 @@ def run(
 
 @main.command()
 @_directory
+@_signed
 @_json
 @_debug
 @_guarded
-def inspect(directory: str, as_json: bool) -> None:
+def inspect(directory: str, public_key: str | None, as_json: bool) -> None:
     """Show what DIR holds and what of it runs here, without loading its code."""
     from .inspection import inspect_artifact
     from .text import inspection_lines
 
-    found = inspect_artifact(directory)
+    found = inspect_artifact(directory, public_key)
     click.echo(json.dumps(found, indent=2) if as_json else "\n".join(inspection_lines(found)))
 
 
@@ -158,15 +168,16 @@ def inspect(directory: str, as_json: bool) -> None:
 @_directory
 @_device
 @_threads
+@_signed
 @_json
 @_debug
 @_guarded
-def selftest(directory: str, device: str, threads: int | None, as_json: bool) -> None:
+def selftest(directory: str, device: str, threads: int | None, public_key: str | None, as_json: bool) -> None:
     """Check every file of DIR and reproduce its golden outputs on this machine."""
     from . import selftest as work
     from .schema import encode
 
-    result = work.selftest(directory, device, threads)
+    result = work.selftest(directory, device, threads, public_key)
     if as_json:
         click.echo(json.dumps(encode(result), indent=2))
         return
@@ -191,6 +202,7 @@ def selftest(directory: str, device: str, threads: int | None, as_json: bool) ->
 @click.option("--workers", type=click.IntRange(1, MAX_WORKERS), default=1, show_default=True, help="Calls at one time.")
 @_device
 @_threads
+@_signed
 @_json
 @_debug
 @_guarded
@@ -201,6 +213,7 @@ def bench(
     workers: int,
     device: str,
     threads: int | None,
+    public_key: str | None,
     as_json: bool,
 ) -> None:
     """Time the network in DIR on random inputs."""
@@ -209,7 +222,7 @@ def bench(
     from .schema import encode
     from .text import timing_line
 
-    with load(directory, device, threads, workers=workers) as model:
+    with load(directory, device, threads, workers=workers, public_key=public_key) as model:
         timings = [measure(model, batch, seconds) for batch in batches]
         used = model.threads
     if as_json:

@@ -72,6 +72,22 @@ class UnsafePath(ArtifactError):
     """A path leaves the artifact, or is a link, a device or anything but a plain file."""
 
 
+class SignatureError(ArtifactError):
+    """A signature is required, and the artifact has none that holds; nothing of it was loaded."""
+
+
+class SignatureMissing(SignatureError):
+    """The artifact is not signed."""
+
+
+class SignatureForeign(SignatureError):
+    """The artifact is signed, but by none of the keys that are required."""
+
+
+class SignatureWrong(SignatureError):
+    """The signature is not one of this manifest: the artifact was changed after it was signed."""
+
+
 # -- the machine
 # -------------------------------------------------------------------------------------------------
 
@@ -130,6 +146,14 @@ class NotFinite(InputError):
 
 class WrongOption(InputError):
     """An option (`threads`, `top`, `preprocess` ...) has a value out of its range."""
+
+
+class KeyUnreadable(InputError):
+    """The file of public keys is not there, or holds no PEM public key."""
+
+
+class WrongKeyType(KeyUnreadable):
+    """A key of another type than an Ed25519 public one (RSA, ECDSA, a private key ...)."""
 
 
 class InputUnreadable(InputError):

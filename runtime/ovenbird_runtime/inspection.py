@@ -12,19 +12,25 @@ from .artifact import Artifact, open_artifact
 from .cpu import Machine, available_threads, this_machine
 from .errors import ArtifactError, MachineError
 from .manifest import Manifest, VariantRef
+from .origin import read_origin
 from .schema import encode
+from .signatures import signers
 from .variant import check_runs_here
 
 
-def inspect_artifact(path: str | os.PathLike[str]) -> dict[str, Any]:
+def inspect_artifact(path: str | os.PathLike[str], public_key: str | os.PathLike[str] | None = None) -> dict[str, Any]:
     """Describe the artifact in folder `path` as JSON values. Raises ArtifactError where its manifest cannot
-    be read.
+    be read, and as `open_artifact` does where a signature is required.
     """
-    artifact, machine = open_artifact(path), this_machine()
+    artifact, machine = open_artifact(path, public_key), this_machine()
     manifest = artifact.manifest
     return {
         "path": str(artifact.root),
         "schema_version": manifest.schema_version,
+        "digest": manifest.digest,
+        "signatures": list(signers(artifact.root)),
+        "signed_by": artifact.signed_by,
+        "provenance": read_origin(artifact),
         "model": encode(manifest.model),
         "inputs": encode(manifest.inputs),
         "outputs": encode(manifest.outputs),

@@ -143,18 +143,27 @@ class Model:
         return f"<ovenbird_runtime.Model {self.name} for {self.target.target}, {self.threads} threads>"
 
 
-def load(path: str | os.PathLike[str], device: str = "cpu", threads: int | None = None, *, workers: int = 1) -> Model:
+def load(
+    path: str | os.PathLike[str],
+    device: str = "cpu",
+    threads: int | None = None,
+    *,
+    workers: int = 1,
+    public_key: str | os.PathLike[str] | None = None,
+) -> Model:
     """Load the artifact in folder `path`, choosing the variant that fits this machine and `device`.
 
     `threads` are used by one call (default: the CPUs this process really has, by affinity and container
     quota, shared among the workers); `workers` calls run at the same time, others wait. Every file that is
-    used is checked against the manifest first. Raises ArtifactError, MachineError, EngineError, WrongOption.
+    used is checked against the manifest first, and the manifest against a signature by one of the Ed25519 keys in the
+    PEM file `public_key` (default: the file that $OVENBIRD_REQUIRE_SIGNATURE names; without it none is needed).
+    Raises ArtifactError, MachineError, EngineError, WrongOption, KeyUnreadable.
     """
     _check_option("threads", threads, MAX_THREADS)
     _check_option("workers", workers, MAX_WORKERS)
     if device_kind(device) != "llvm":
         raise DeviceUnavailable(f"device {shown(device)} is not supported by this installation: use device='cpu'")
-    artifact = open_artifact(path)
+    artifact = open_artifact(path, public_key)
     variant, target = choose_variant(artifact, device, this_machine())
     weights: dict[str, MappedFile] = {}
     # The digests of 100 MB take about as long as the imports do: side by side, and both before the code is

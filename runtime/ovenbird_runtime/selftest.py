@@ -26,7 +26,12 @@ class Selftest:
     tolerance: float
 
 
-def selftest(path: str | os.PathLike[str], device: str = "cpu", threads: int | None = None) -> Selftest:
+def selftest(
+    path: str | os.PathLike[str],
+    device: str = "cpu",
+    threads: int | None = None,
+    public_key: str | os.PathLike[str] | None = None,
+) -> Selftest:
     """Check all files of the artifact, other variants' too, and reproduce its golden outputs.
 
     Raises SelftestFailed where an output is off by more than the manifest's tolerance, or where there is
@@ -34,7 +39,7 @@ def selftest(path: str | os.PathLike[str], device: str = "cpu", threads: int | N
     """
     import numpy as np
 
-    with load(path, device, threads) as model:
+    with load(path, device, threads, public_key=public_key) as model:
         manifest, artifact = model.manifest, model.artifact
         artifact.verify(sorted(manifest.files))
         if GOLDEN not in manifest.files or manifest.parity is None:

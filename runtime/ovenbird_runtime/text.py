@@ -6,6 +6,7 @@ embedding: mean 0.41337, variance 0.17411
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .errors import one_line
@@ -38,6 +39,7 @@ def inspection_lines(found: dict[str, Any]) -> list[str]:
         f"model    {model['name']} {one_line(model['version'])}, licence {one_line(model['licence'])}",
         f"weights  {one_line(origin)}",
         f"files    {found['files']}, {found['bytes'] / 1e6:.1f} MB",
+        *trust_lines(found["digest"], found["signatures"], found["signed_by"], found["provenance"]),
     ]
     for kind in ("inputs", "outputs"):
         for spec in found[kind]:
@@ -58,6 +60,25 @@ def inspection_lines(found: dict[str, Any]) -> list[str]:
         )
     for variant in found["variants"]:
         lines += _variant_lines(variant)
+    return lines
+
+
+def trust_lines(
+    digest: str, signatures: Sequence[str], signed_by: str | None, provenance: Mapping[str, Any] | None
+) -> list[str]:
+    """Give the digest, who signed it, and where it comes from."""
+    if signed_by is not None:
+        signed = f"by {signed_by}, checked"
+    elif signatures:
+        signed = f"by {', '.join(signatures)}, not checked (--require-signature KEY.pub)"
+    else:
+        signed = "no"
+    lines = [f"digest   {digest}", f"signed   {signed}"]
+    if provenance is not None:
+        versions = ", ".join(f"{name} {version}" for name, version in provenance["versions"].items())
+        commit = provenance["commit"]
+        changed = " and changes that were not committed" if provenance["modified"] else ""
+        lines.append(f"made by  {versions}" + (f"; commit {commit[:12]}{changed}" if commit else ""))
     return lines
 
 

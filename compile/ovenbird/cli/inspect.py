@@ -19,15 +19,23 @@ def command(artifact: Path, as_json: bool) -> None:
     """Tell what the artifact is: network, inputs, outputs, targets, parity, tuning. Its code is not loaded."""
     from ovenbird.cli._describe import describe
     from ovenbird_runtime.artifact import open_artifact
+    from ovenbird_runtime.origin import read_origin
+    from ovenbird_runtime.signatures import signers
+    from ovenbird_runtime.text import trust_lines
 
     opened = open_artifact(artifact)
     targets = {variant.target: opened.read_target(variant) for variant in opened.manifest.variants}
+    signed, origin = signers(opened.root), read_origin(opened)
     if not as_json:
         click.echo(describe(opened.manifest, targets))
+        for line in trust_lines(opened.manifest.digest, signed, opened.signed_by, origin):
+            name, text = line[:8], line[9:]
+            click.echo(f"{name:10} {text}")
         return
     import json
 
     from ovenbird_runtime.schema import encode
 
     told = {"manifest": encode(opened.manifest), "targets": {name: encode(one) for name, one in targets.items()}}
+    told |= {"signatures": list(signed), "signed_by": opened.signed_by, "provenance": origin}
     click.echo(json.dumps(told, indent=2))

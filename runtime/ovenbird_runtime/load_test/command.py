@@ -83,7 +83,7 @@ def load(debug: bool, **options: Any) -> None:
     except (OvenbirdError, OSError) as error:
         if debug:
             raise
-        click.echo(f"{type(error).__name__}: {error}", err=True)
+        click.echo(f"error: {type(error).__name__}: {error}", err=True)
         raise SystemExit(1) from None
 
 

@@ -101,6 +101,13 @@ def _sources(values: tuple[str, ...]) -> tuple[Source, ...]:
     show_default=True,
     help="A batch that takes longer means a hung engine.",
 )
+@click.option(
+    "--require-signature",
+    "public_key",
+    type=click.Path(path_type=Path),
+    metavar="KEY.pub",
+    help="Load only what one of these Ed25519 keys signed, new versions too [$OVENBIRD_REQUIRE_SIGNATURE].",
+)
 @click.option("--watch", is_flag=True, help="Load an artifact again when its manifest changes (SIGHUP does it once).")
 @click.option("--access-log/--no-access-log", default=True, show_default=True, help="A log line for each request.")
 @click.option("--nv-metrics", is_flag=True, help="Triton's metric names beside our own.")
@@ -121,6 +128,6 @@ def serve(artifacts: tuple[str, ...], debug: bool, **options: Any) -> None:
     except OvenbirdError as error:
         if debug:
             raise
-        click.echo(f"{type(error).__name__}: {error}", err=True)
+        click.echo(f"error: {type(error).__name__}: {error}", err=True)
         code = 1
     raise SystemExit(code)

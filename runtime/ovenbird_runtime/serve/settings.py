@@ -56,6 +56,7 @@ class Settings:
     queue_images: int = limits.SERVE_QUEUE_IMAGES
     drain_seconds: float = limits.SERVE_DRAIN_SECONDS
     hang_seconds: float = limits.SERVE_HANG_SECONDS
+    public_key: Path | None = None
     watch: bool = False
     access_log: bool = True
     nv_metrics: bool = False

@@ -108,7 +108,7 @@ def test_failures_are_one_line_and_exit_1(tiny: Path, photo: Path, command: list
     assert result.exit_code == 1
     assert result.stdout == ""
     last = result.stderr.splitlines()[-1]
-    assert last.startswith(words)
+    assert last.startswith(f"error: {words}")
     assert "Traceback" not in result.stderr
 
 

@@ -1,0 +1,93 @@
+"""Provenance: what an artifact was made from, by what, and how; `provenance.json`, in-toto v1 with SLSA v1.
+
+    provenance_bytes(model, options, specs, files)
+    record_origin(writer, specs, options)             # both files of origin, just before the manifest
+
+The subjects are the files (the manifest lists this file, so this file cannot hold the manifest's digest). Left out, so
+that two compilations of one commit give the same bytes: times, invocation ids, paths, the machine's and user's names.
+What a machine does decide (the processor that `host` is) stands in `targets/host/target.json`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.trust.sbom import sbom_bytes
+from ovenbird.trust.versions import Commit, find_commit, tool_versions
+from ovenbird_runtime.manifest import FileRecord, ModelInfo, file_record
+from ovenbird_runtime.origin import PROVENANCE, SBOM
+
+if TYPE_CHECKING:
+    from ovenbird.artifact_writer import ArtifactWriter
+    from ovenbird.compiling import CompileOptions
+    from ovenbird.network import Network
+    from ovenbird.targets import TargetSpec
+
+STATEMENT = "https://in-toto.io/Statement/v1"
+PREDICATE = "https://slsa.dev/provenance/v1"
+BUILD_TYPE = "urn:ovenbird:compile:v1"
+BUILDER = "urn:ovenbird:compiler"
+
+
+def record_origin(
+    writer: ArtifactWriter, specs: Sequence[TargetSpec], options: CompileOptions, tuning: Mapping[str, Any]
+) -> None:
+    """Write SBOM and provenance over all that is in the artifact so far. Raises DiskFull, OutputError."""
+    model = writer.model_info()
+    files = {name: record for name, record in writer.file_table().items() if name not in (SBOM, PROVENANCE)}
+    writer.add_evidence(SBOM, sbom_bytes(model, files))
+    files[SBOM] = file_record(writer.folder / SBOM)
+    told = {
+        "model": model.name,
+        "weights": {"origin": model.weights.origin, "detail": model.weights.detail, "seed": model.weights.seed},
+        "targets": [spec.name for spec in specs],
+        "batch_sizes": sorted(set(options.batch_sizes)),
+        "tolerance": options.tolerance,
+        # a folder's path is a machine's own business; what was found in it is under `internalParameters`
+        "tuning_records": options.tuning_records if options.tuning_records in (None, "none") else "given",
+        "inputs": _shapes(writer.network),
+    }
+    writer.add_evidence(PROVENANCE, provenance_bytes(model, told, dict(tuning), files, find_commit()))
+
+
+def provenance_bytes(
+    model: ModelInfo,
+    options: Mapping[str, Any],
+    tuning: Mapping[str, Any],
+    files: Mapping[str, FileRecord],
+    commit: Commit | None,
+) -> bytes:
+    """Give the statement about `files`, its subjects."""
+    versions = tool_versions()
+    materials: list[dict[str, Any]] = [{"name": "network", "digest": {"sha256": model.source_digest}}]
+    if commit is not None:
+        compiler: dict[str, Any] = {"name": "ovenbird", "digest": {"gitCommit": commit.sha}}
+        if commit.modified:
+            compiler["annotations"] = {"modified": True}
+        materials.append(compiler)
+    materials += [
+        {"uri": f"pkg:pypi/{name}@{version.replace('+', '%2B')}"}
+        for name, version in versions.items()
+        if name not in ("python", "ovenbird")
+    ]
+    statement = {
+        "_type": STATEMENT,
+        "subject": [{"name": name, "digest": {"sha256": files[name].sha256}} for name in sorted(files)],
+        "predicateType": PREDICATE,
+        "predicate": {
+            "buildDefinition": {
+                "buildType": BUILD_TYPE,
+                "externalParameters": dict(options),
+                "internalParameters": {"tuning": dict(tuning)},
+                "resolvedDependencies": materials,
+            },
+            "runDetails": {"builder": {"id": BUILDER, "version": versions}},
+        },
+    }
+    return (json.dumps(statement, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode("utf-8")
+
+
+def _shapes(network: Network) -> dict[str, list[int | str]]:
+    return {spec.name: list(spec.shape) for spec in network.inputs}
