@@ -27,6 +27,8 @@ BASE = "python:3.12-slim"
 COMPILE_BASE = "python:3.12"
 TEMPLATE = Path(__file__).with_name("Containerfile.template")
 PLATFORMS = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
+# A cross linker from the package index, for the compiling stage: the building machine's own cannot link for Arm.
+LINKERS = {"aarch64": ("ziglang",)}
 # What NVIDIA's container runtime looks at when it lends a container the driver.
 NVIDIA = " \\\n    NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility"
 PORT = 8000
@@ -71,6 +73,7 @@ def read_container(folder: Path) -> Container:
     arch = str(table.get("arch", ""))
     fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in own.items()}
     fields.setdefault("platform", PLATFORMS.get(arch, ""))
+    fields.setdefault("compile_packages", LINKERS.get(arch, ()))
     kind = str(table.get("kind", "llvm"))
     return Container(folder.name, str(table.get("summary", "")), arch, kind, **fields)
 
@@ -84,7 +87,8 @@ def render(folder: Path) -> str:
         "SUMMARY": container.summary,
         "BASE": container.base,
         "COMPILE_BASE": container.compile_base,
-        "COMPILE_EXTRA": "".join(f" '{package}'" for package in container.compile_packages),
+        "COMPILE_EXTRA": "[cuda]" if container.kind == "cuda" else "",
+        "COMPILE_PACKAGES": "".join(f" '{package}'" for package in container.compile_packages),
         "ARCH": container.arch or "$(uname -m)",
         "PLATFORM": container.platform or "$BUILDPLATFORM",
         "EXTRAS": "serve,cuda" if container.kind == "cuda" else "serve",
