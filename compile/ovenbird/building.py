@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tvm
@@ -28,6 +28,14 @@ from ovenbird.targets import TargetSpec
 from ovenbird.tuning_log import Found, TuningLog
 
 Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class GpuOptions:
+    """What may be told about GPU code. `precision`: of values in memory; sums are float32. `fast_math`: nvcc's."""
+
+    precision: Literal["float32", "float16"] = "float32"
+    fast_math: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,13 +79,19 @@ def build_module(
     records: TuningLog | None = None,
     progress: Progress | None = None,
     dump: Path | None = None,
+    gpu: GpuOptions = GpuOptions(),
 ) -> BuiltModule:
     """Compiles one Relax module a batch size into one library.
 
     `modules`: batch size -> module whose function `main` takes the network's inputs and holds its weights as constants.
     `records`: a tuning log (`ovenbird.tuning_log.TuningLog`) or None for the default schedules.
     `dump`: a folder that receives what the compiler saw (`lowered.relax`, `scheduled.tir`, `model.ll`, `model.asm`).
+    `gpu`: what only code for a GPU heeds.
     """
+    if target.kind == "cuda":
+        from ovenbird.gpu.building import build_gpu_module
+
+        return build_gpu_module(modules, target, gpu, records, progress, dump)
     report = progress or (lambda step, done, total: None)
     machine = machine_of(target)
     report("lower", 0, 3)

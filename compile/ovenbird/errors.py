@@ -92,6 +92,10 @@ class BuildFailed(CompilerError):
     """The code generator or the linker failed."""
 
 
+class NoCudaCompiler(CompilerError):
+    """There is no nvcc here, or it is too old; the message says what to install."""
+
+
 # -- tuning ------------------------------------------------------------------------------------------------------
 
 

@@ -52,6 +52,7 @@ class TargetSpec:
     linker: tuple[str, ...] | None = None
     linker_hint: str = ""
     cuda_arch: str = ""
+    min_driver: str = ""
     attributes: tuple[tuple[str, Any], ...] = ()
 
     def tvm_target(self) -> tvm.target.Target:

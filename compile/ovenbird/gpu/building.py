@@ -1,0 +1,87 @@
+"""From Relax modules, one a batch size, to a library for a GPU: lowered, scheduled, compiled by nvcc.
+
+built = build_gpu_module({1: one, 8: eight}, load_target("cuda-sm90"), GpuOptions(precision="float16"))
+built.export(Path("model.so"))          # host code, and one fat binary: machine code and PTX, no source
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import tvm
+from tvm import relax, tirx
+
+from ovenbird.building import BuiltModule, Entry, GpuOptions, Progress
+from ovenbird.gpu.chip import Chip, chip_of
+from ovenbird.gpu.device_module import compiling_with, load_device_module
+from ovenbird.gpu.pipeline import executable_passes, lower_networks
+from ovenbird.gpu.schedules import schedule_function
+from ovenbird.gpu.toolchain import find_nvcc
+from ovenbird.graph.constants import ConstantTable, externalize_constants
+from ovenbird.graph.pipeline import entry_name
+from ovenbird.layers import describe_layers
+from ovenbird.targets import TargetSpec
+from ovenbird.tuning_log import Found, TuningLog
+
+
+def build_gpu_module(
+    modules: dict[int, tvm.IRModule],
+    target: TargetSpec,
+    options: GpuOptions = GpuOptions(),
+    records: TuningLog | None = None,
+    progress: Progress | None = None,
+    dump: Path | None = None,
+) -> BuiltModule:
+    """Compiles one Relax module a batch size into one library; the arguments are those of `build_module`.
+
+    Raises NoCudaCompiler, TargetInvalid, BuildFailed.
+    """
+    report = progress or (lambda step, done, total: None)
+    chip, nvcc = chip_of(target), find_nvcc()
+    load_device_module()
+    report("lower", 0, 3)
+    if records is not None:
+        records = records.for_target(target)
+    lowered = lower_networks(modules, chip, options.precision)
+    layers = describe_layers(lowered)
+    table = ConstantTable()
+    lowered, order = externalize_constants(lowered, table)
+    report("schedule", 1, 3)
+    functions: dict[Any, Any] = {}
+    for name, function in lowered.functions_items():
+        if isinstance(function, tirx.PrimFunc):
+            found = records.lookup(function) if records is not None else Found("default")
+            if name.name_hint in layers:
+                layers[name.name_hint].source = found.source
+            function = schedule_named(name.name_hint, found.function, function, chip)
+        functions[name] = function
+    scheduled = tvm.IRModule(functions, attrs=lowered.attrs)
+    report("generate code", 2, 3)
+    with compiling_with(nvcc, chip.arch, options.fast_math) as sources:
+        executable = relax.build(
+            scheduled, target.tvm_target(), relax_pipeline=executable_passes(), tir_pipeline="s_tir"
+        )
+    report("generate code", 3, 3)
+    if dump is not None:
+        dump_code(dump, lowered, scheduled, sources.texts)
+    entries = [Entry(batch, entry_name(batch), order[entry_name(batch)]) for batch in modules]
+    return BuiltModule(executable, target, entries, table.arrays, list(layers.values()))
+
+
+def schedule_named(
+    name: str, tuned: tirx.PrimFunc | None, function: tirx.PrimFunc, chip: Chip
+) -> tirx.PrimFunc:
+    """The function by its tuning record where there is one, by the default rules otherwise, under its own name."""
+    named = function.with_attr("global_symbol", name)
+    return (tuned or schedule_function(named, chip)).with_attr("global_symbol", name)
+
+
+def dump_code(folder: Path, lowered: tvm.IRModule, scheduled: tvm.IRModule, sources: list[str]) -> None:
+    """Writes the code at each level as text."""
+    folder.mkdir(parents=True, exist_ok=True)
+    relax_functions = {n: f for n, f in lowered.functions_items() if isinstance(f, relax.Function)}
+    kernels = {n: f for n, f in scheduled.functions_items() if isinstance(f, tirx.PrimFunc)}
+    (folder / "lowered.relax").write_text(tvm.IRModule(relax_functions).script(show_meta=False))
+    (folder / "scheduled.tir").write_text(tvm.IRModule(kernels).script(show_meta=False))
+    (folder / "model.cu").write_text("\n".join(sources))
