@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import tvm
 from tvm import relax, tirx
 
 from ovenbird.codegen_pipeline import PIPELINE
+from ovenbird.gpu.options import DEFAULT, GpuOptions
 from ovenbird.graph.algorithms import ALGORITHMS, Algorithm
 from ovenbird.graph.constants import ConstantTable, externalize_constants
 from ovenbird.graph.pipeline import entry_name, lower_networks
@@ -28,14 +29,6 @@ from ovenbird.targets import TargetSpec
 from ovenbird.tuning_log import Found, TuningLog
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class GpuOptions:
-    """What may be told about GPU code. `precision`: of values in memory; sums are float32. `fast_math`: nvcc's."""
-
-    precision: Literal["float32", "float16"] = "float32"
-    fast_math: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,7 +72,7 @@ def build_module(
     records: TuningLog | None = None,
     progress: Progress | None = None,
     dump: Path | None = None,
-    gpu: GpuOptions = GpuOptions(),
+    gpu: GpuOptions = DEFAULT,
 ) -> BuiltModule:
     """Compiles one Relax module a batch size into one library.
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ovenbird.artifact_writer import ArtifactWriter
 from ovenbird.dumping import DumpKind, keep_kinds
 from ovenbird.errors import BuildFailed, UsageError
+from ovenbird.gpu.options import DEFAULT, GpuOptions
 from ovenbird.importing import reason
 from ovenbird.interruption import Interruption
 from ovenbird.network import Network
@@ -46,6 +47,7 @@ class CompileOptions:
     tuning_records: str | None = None
     tolerance: float = DEFAULT_TOLERANCE
     dump: tuple[DumpKind, ...] = ()
+    gpu: GpuOptions = DEFAULT
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def _build(
         tell(f"{spec.name}: {text}", done, total)
 
     try:
-        return build_module(modules, spec, records=records, progress=follow, dump=dump), records
+        return build_module(modules, spec, records=records, progress=follow, dump=dump, gpu=options.gpu), records
     except OvenbirdError:
         raise
     except Exception as error:

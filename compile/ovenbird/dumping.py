@@ -14,8 +14,8 @@ from typing import Literal, cast, get_args
 
 from ovenbird.errors import UsageError, suggest
 
-DumpKind = Literal["relax", "tir", "ll", "asm"]
-SUFFIXES: dict[str, DumpKind] = {".relax": "relax", ".tir": "tir", ".ll": "ll", ".asm": "asm", ".s": "asm"}
+DumpKind = Literal["relax", "tir", "ll", "asm", "cu"]
+SUFFIXES: dict[str, DumpKind] = {".relax": "relax", ".tir": "tir", ".ll": "ll", ".asm": "asm", ".s": "asm", ".cu": "cu"}
 
 
 def parse_kinds(text: str | None) -> tuple[DumpKind, ...]:

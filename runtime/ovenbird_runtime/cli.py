@@ -28,7 +28,8 @@ Command = TypeVar("Command", bound=Callable[..., None])
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 _debug = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 _threads = click.option("--threads", type=click.IntRange(1, MAX_THREADS), help="Threads a call [all that are ours].")
-_device = click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda", help="Where to run.")
+_device = click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda[:N]",
+                       help="Where to run; cuda,cpu is a GPU if it can be used.")  # fmt: skip
 _signed = click.option(
     "--require-signature",
     "public_key",

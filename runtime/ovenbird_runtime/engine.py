@@ -22,8 +22,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .arrays import aligned_empty
+from .device_tensors import DeviceMemory
+from .devices import CPU, Device
 from .errors import EngineCallFailed, EngineForked, EngineLoadFailed, OvenbirdError, shown
-from .ffi import import_ffi
+from .ffi import import_cuda, import_ffi
 from .hosts import Job
 from .lanes import TaskQueue, lanes_for
 from .learning import Lanes, LearnedCosts
@@ -33,7 +35,6 @@ from .weights import MappedFile
 if TYPE_CHECKING:
     from .arrays import Array
 
-_CPU, _POOLED = 1, 2
 _TVM_DEFAULT_AFFINITY = 0
 _LAST_CALLS_SECONDS = 60
 
@@ -48,23 +49,25 @@ class Program:
         inputs: Sequence[TensorSpec],
         outputs: Sequence[TensorSpec],
         weights: Mapping[str, MappedFile],
+        device: Device = CPU,
     ) -> None:
-        """Load the checked library; make tensors over the mapped weights. Raises EngineLoadFailed."""
+        """Load the checked library; make tensors over the mapped weights, or copies on a GPU. Raises EngineError."""
         self.ffi = import_ffi()
+        if device != CPU:
+            import_cuda()
         self.target, self.inputs, self.outputs = target, tuple(inputs), tuple(outputs)
         self._mapped = dict(weights)  # keeps the mappings alive as long as the tensors
         try:
             self.module = self.ffi.load_module(str(library.resolve()))
+            self.memory = DeviceMemory(self.ffi, device, target.alignment)
             views = [self._mapped[t.file].view(t.offset, t.dtype, t.shape) for t in target.tensors]
-            self.tensors = [self.tensor(view) for view in views]
+            self.tensors = [self.memory.upload(view) for view in views]
+            if not self.memory.on_cpu:
+                self._mapped = {}  # the copies are all that is used: the pages may go
         except OvenbirdError:
             raise
         except Exception as error:  # noqa: BLE001 - tvm_ffi raises whatever the C++ side names
             raise EngineLoadFailed(f"{library.name} of {target.target} cannot be loaded: {_reason(error)}") from None
-
-    def tensor(self, array: Array) -> Any:
-        """Give the tensor over an aligned array's own memory."""
-        return self.ffi.from_dlpack(array, require_alignment=self.target.alignment, require_contiguous=True)
 
 
 class _Task:
@@ -126,7 +129,7 @@ class _Worker:
             _TVM_DEFAULT_AFFINITY, self._threads, list(map(str, range(self._threads)))
         )
         machine = self._program.module["vm_load_executable"]()
-        machine["vm_initialization"](_CPU, 0, _POOLED)
+        machine["vm_initialization"](*self._program.memory.vm_arguments)
         return {entry.batch: machine[entry.function] for entry in target.entries}
 
     def _execute(self, function: Any, task: _Task) -> None:
@@ -140,7 +143,10 @@ class _Worker:
             else:
                 buffer[...] = given
         start = time.perf_counter()
+        for buffer, tensor in zip(buffers, tensors, strict=True):
+            program.memory.write(tensor, buffer)
         answer = function(*tensors, *(program.tensors[i] for i in entry.weights))
+        program.memory.wait()
         spent = (time.perf_counter() - start) * 1e3
         if self._wide:
             self._costs.observe(entry.batch, spent)
@@ -155,7 +161,7 @@ class _Worker:
     def _buffers_for(self, entry: Entry) -> tuple[list[Array], list[Any]]:
         if entry.batch not in self._buffers:
             arrays = [aligned_empty(spec.with_batch(entry.batch), spec.dtype) for spec in self._program.inputs]
-            self._buffers[entry.batch] = (arrays, [self._program.tensor(array) for array in arrays])
+            self._buffers[entry.batch] = (arrays, [self._program.memory.upload(array) for array in arrays])
         return self._buffers[entry.batch]
 
     def _arrays_of(self, answer: Any, entry: Entry) -> list[Array]:
@@ -167,7 +173,7 @@ class _Worker:
             raise EngineCallFailed(
                 f"{entry.function} gave {len(given)} outputs, the manifest says {len(self._program.outputs)}"
             )
-        arrays = [np.from_dlpack(tensor) for tensor in given]
+        arrays = [self._program.memory.download(tensor) for tensor in given]
         for spec, array in zip(self._program.outputs, arrays, strict=True):
             if array.shape != spec.with_batch(entry.batch) or array.dtype != np.dtype(spec.dtype):
                 raise EngineCallFailed(
@@ -185,7 +191,7 @@ class Engine:
         self._program, self._pid, self._closed = program, os.getpid(), False
         self._gate = threading.Lock()  # no task may be queued behind the workers' last one; lanes are started once
         self._entries = {entry.batch: entry for entry in program.target.entries}
-        lanes = lanes_for(threads, workers)
+        lanes = lanes_for(threads, workers) if program.memory.on_cpu else 0
         self._learned = LearnedCosts({size: entry.cost_ms for size, entry in self._entries.items()}, lanes)
         self.costs = self._learned.table
         self._tasks: TaskQueue[_Task] = TaskQueue(lanes, self._learned)

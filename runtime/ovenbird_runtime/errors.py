@@ -120,6 +120,22 @@ class DeviceUnavailable(MachineError):
     """The device asked for does not exist here, or the artifact has no code for it."""
 
 
+class DriverMissing(DeviceUnavailable):
+    """There is no NVIDIA driver on this machine."""
+
+
+class DriverTooOld(DeviceUnavailable):
+    """The NVIDIA driver is for an older CUDA than the code needs."""
+
+
+class GpuMissing(DeviceUnavailable):
+    """The driver sees no GPU of that number, or does not answer."""
+
+
+class WrongChip(DeviceUnavailable):
+    """The artifact's GPU code is for later chips than this one."""
+
+
 # -- what the caller gives
 # ---------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ import ctypes
 import importlib
 import os
 import sys
+import sysconfig
 import threading
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
@@ -25,6 +26,9 @@ from .versions import TVM_FFI_VERSION
 LIBRARY_FOLDER = Path(__file__).parent / "lib"
 # The VM and its kernels' support, then sort and random, which networks with `topk` or `nms` call.
 _LIBRARIES = ("libtvm_runtime.so", "libtvm_runtime_extra.so")
+# For `device="cuda"` alone: it needs libcudart, and NVIDIA's driver.
+_CUDA_LIBRARY = "libtvm_runtime_cuda.so"
+_CUDART = "libcudart.so.13"
 _lock = threading.Lock()
 _loaded: list[Any] = []
 
@@ -56,6 +60,26 @@ def import_ffi() -> Any:
             libraries = [_open(LIBRARY_FOLDER / name) for name in _LIBRARIES]
             _loaded.extend([ffi, *libraries])
         return _loaded[0]
+
+
+def import_cuda() -> None:
+    """Load TVM's CUDA runtime beside the other libraries, once. Raises LibraryMissing, EngineLoadFailed."""
+    import_ffi()
+    with _lock:
+        if len(_loaded) == 1 + len(_LIBRARIES):
+            _loaded.extend([_open_cudart(), _open(LIBRARY_FOLDER / _CUDA_LIBRARY)])
+
+
+def _open_cudart() -> ctypes.CDLL:
+    """Load CUDA's own runtime: the machine's, or that of the wheel that the extra `cuda` installs."""
+    packages = {Path(entry) for entry in (sysconfig.get_path("purelib"), *sys.path) if entry}
+    wheels = [str(folder / "nvidia" / "cu13" / "lib" / _CUDART) for folder in sorted(packages)]
+    for name in [_CUDART, *wheels]:
+        try:
+            return ctypes.CDLL(name, ctypes.RTLD_GLOBAL)
+        except OSError:
+            continue
+    raise LibraryMissing(f"{_CUDART} is not on this machine: pip install 'ovenbird-runtime[cuda]'")
 
 
 def _open(path: Path) -> ctypes.CDLL:

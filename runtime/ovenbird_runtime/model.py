@@ -17,12 +17,13 @@ from .arrays import NanPolicy, check_inputs
 from .artifact import Artifact, open_artifact
 from .background import Background
 from .cpu import available_threads, this_machine
-from .errors import DeviceUnavailable, FileChanged, LabelsMismatch, WrongOption, shown
+from .devices import CPU, Device, parse_devices
+from .errors import FileChanged, LabelsMismatch, LibraryMissing, MachineError, NoVariant, WrongOption, shown
 from .limits import MAX_IMAGE_MEGAPIXELS, MAX_THREADS, MAX_WORKERS
 from .manifest import Manifest, Target, TensorSpec, VariantRef
 from .postprocess.prediction import Prediction
 from .predict import predict
-from .variant import choose_variant, device_kind
+from .variant import choose_variant
 from .weights import MappedFile
 
 if TYPE_CHECKING:
@@ -34,9 +35,16 @@ class Model:
     """A loaded network, safe to use from several threads; `close()` or `with` lets go of its memory."""
 
     def __init__(
-        self, artifact: Artifact, target: Target, engine: Any, threads: int, labels: dict[str, tuple[str, ...]]
+        self,
+        artifact: Artifact,
+        target: Target,
+        engine: Any,
+        threads: int,
+        labels: dict[str, tuple[str, ...]],
+        device: Device = CPU,
     ) -> None:
         """Made by `load`."""
+        self.device = str(device)
         self.artifact, self.target, self.threads, self.labels = artifact, target, threads, labels
         self._engine = engine
 
@@ -153,6 +161,8 @@ def load(
 ) -> Model:
     """Load the artifact in folder `path`, choosing the variant that fits this machine and `device`.
 
+    `device` is "cpu", "cuda", "cuda:1" ..., or several, first choice first: "cuda,cpu" takes the processor where there
+    is no driver, no GPU or no code for it, and only then. `model.device` says which it was.
     `threads` are used by one call (default: the CPUs this process really has, by affinity and container
     quota, shared among the workers); `workers` calls run at the same time, others wait. Every file that is
     used is checked against the manifest first, and the manifest against a signature by one of the Ed25519 keys in the
@@ -161,10 +171,9 @@ def load(
     """
     _check_option("threads", threads, MAX_THREADS)
     _check_option("workers", workers, MAX_WORKERS)
-    if device_kind(device) != "llvm":
-        raise DeviceUnavailable(f"device {shown(device)} is not supported by this installation: use device='cpu'")
+    devices = parse_devices(device)
     artifact = open_artifact(path, public_key)
-    variant, target = choose_variant(artifact, device, this_machine())
+    chosen, variant, target = _choose(artifact, devices)
     weights: dict[str, MappedFile] = {}
     # The digests of 100 MB take about as long as the imports do: side by side, and both before the code is
     # loaded.
@@ -178,10 +187,33 @@ def load(
         check.join()
     labels = _read_labels(artifact)
     program = Program(
-        artifact.root / variant.path / "model.so", target, artifact.manifest.inputs, artifact.manifest.outputs, weights
+        artifact.root / variant.path / "model.so",
+        target,
+        artifact.manifest.inputs,
+        artifact.manifest.outputs,
+        weights,
+        chosen,
     )
     share = max(1, available_threads() // workers) if threads is None else threads
-    return Model(artifact, target, Engine(program, share, workers), share, labels)
+    return Model(artifact, target, Engine(program, share, workers), share, labels, chosen)
+
+
+def _choose(artifact: Artifact, devices: tuple[Device, ...]) -> tuple[Device, VariantRef, Target]:
+    """Choose the first device that has a variant and what it needs. Raises MachineError, LibraryMissing."""
+    reasons: list[MachineError | LibraryMissing] = []
+    for device in devices:
+        try:
+            variant, target = choose_variant(artifact, device, this_machine())
+            if device.kind == "cuda":
+                from .ffi import import_cuda
+
+                import_cuda()
+            return device, variant, target
+        except (MachineError, LibraryMissing) as error:
+            reasons.append(error)
+    if len(reasons) == 1:
+        raise reasons[0]
+    raise NoVariant("no device can be used: " + "; ".join(f"{d}: {r}" for d, r in zip(devices, reasons, strict=True)))
 
 
 def _check_option(name: str, value: int | None, limit: int) -> None:

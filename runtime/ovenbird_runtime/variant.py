@@ -1,12 +1,14 @@
 """Choose the variant of an artifact that this machine can run; what would end in SIGILL is refused here.
 
-variant, target = choose_variant(artifact, device="cpu", machine=this_machine())
+variant, target = choose_variant(artifact, "cpu", this_machine())
 """
 
 from __future__ import annotations
 
 from .artifact import Artifact
 from .cpu import Machine, version_pair
+from .cuda import Gpu, check_gpu, compute_levels, probe_gpu
+from .devices import Device, parse_devices
 from .errors import (
     DeviceUnavailable,
     GlibcTooOld,
@@ -19,16 +21,6 @@ from .errors import (
 )
 from .manifest import Target, VariantRef
 from .versions import TVM_FFI_VERSION, TVM_VERSION
-
-DEVICES = {"cpu": "llvm", "cuda": "cuda"}
-
-
-def device_kind(device: str) -> str:
-    """Give the kind of code that a device runs: "cpu" -> "llvm", "cuda" -> "cuda". Raises DeviceUnavailable."""
-    kind = DEVICES.get(device) if isinstance(device, str) else None
-    if kind is None:
-        raise DeviceUnavailable(f"device {shown(device)} is unknown: choose one of {', '.join(DEVICES)}")
-    return kind
 
 
 def check_runs_here(target: Target, machine: Machine) -> None:
@@ -57,33 +49,42 @@ def check_runs_here(target: Target, machine: Machine) -> None:
         )
 
 
-def choose_variant(artifact: Artifact, device: str, machine: Machine) -> tuple[VariantRef, Target]:
+def choose_variant(artifact: Artifact, device: Device | str, machine: Machine) -> tuple[VariantRef, Target]:
     """Give the variant to run on `device`, and its target.
 
-    Of those that run here, the one with the widest vectors, then with the lowest cost an image. Raises
-    DeviceUnavailable where none is for the device; where one variant is refused, its own MachineError; where
-    several are, NoVariant with all reasons.
+    Of those that run here: on a GPU the one for the latest chip up to this one, then the one with the widest vectors,
+    then with the lowest cost an image. Raises DriverMissing, DriverTooOld, GpuMissing; DeviceUnavailable where no
+    variant is for the device; where one variant is refused, its own MachineError; where several are, NoVariant with
+    all reasons.
     """
-    kind = device_kind(device)
+    device = parse_devices(device)[0] if isinstance(device, str) else device
     candidates = [(variant, artifact.read_target(variant)) for variant in artifact.manifest.variants]
-    of_kind = [(variant, target) for variant, target in candidates if target.kind == kind]
+    of_kind = [(variant, target) for variant, target in candidates if target.kind == device.kind]
     if not of_kind:
         others = ", ".join(sorted(f"{target.target} ({target.kind})" for _, target in candidates))
         raise DeviceUnavailable(
-            f"the artifact has no code for device {shown(device)}, only {others}: compile with a target for it"
+            f"the artifact has no code for device {shown(str(device))}, only {others}: compile with a target for it"
         )
+    gpu = probe_gpu(device.index) if device.kind == "cuda" else None
     fitting, reasons = [], []
     for variant, target in of_kind:
         try:
             check_runs_here(target, machine)
+            if gpu is not None:
+                check_gpu(target, gpu)
             fitting.append((variant, target))
         except MachineError as error:
             reasons.append(error)
     if fitting:
-        return max(fitting, key=lambda pair: (pair[1].vector_bits, -cost_per_image(pair[1])))
+        return max(fitting, key=lambda pair: (newest(pair[1], gpu), pair[1].vector_bits, -cost_per_image(pair[1])))
     if len(reasons) == 1:
         raise reasons[0]
     raise NoVariant("no variant runs here: " + "; ".join(map(str, reasons)))
+
+
+def newest(target: Target, gpu: Gpu | None) -> tuple[int, int]:
+    """Give the latest compute capability of a target's code that a GPU has; (0, 0) on the processor."""
+    return max((level for level in compute_levels(target) if gpu and level <= gpu.compute), default=(0, 0))
 
 
 def cost_per_image(target: Target) -> float:

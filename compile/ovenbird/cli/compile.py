@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 @click.option("--tuning-records", metavar="DIR|none", help="Tuning records to use. [default: those in tuning_logs/]")
 @click.option("--tolerance", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True,
               help="Largest error, absolute up to 1 and relative to the largest output above.")  # fmt: skip
-@click.option("--dump-code", metavar="KINDS", help="Write relax,tir,ll,asm beside the output, in DIR.code/.")
+@click.option("--precision", type=click.Choice(["fp32", "fp16"]), default="fp32", show_default=True,
+              help="Of values on a GPU; fp16 uses its tensor cores. Other targets compute in fp32.")  # fmt: skip
+@click.option("--fast-math", is_flag=True, help="Let GPU code approximate division, exp and others.")
+@click.option("--dump-code", metavar="KINDS", help="Write relax,tir,ll,asm,cu beside the output, in DIR.code/.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The artifact's folder.")
 @_options.quiet
 @_options.as_json
@@ -38,6 +41,7 @@ def command(model: str, output: Path, **options: Any) -> None:
     """
     from ovenbird.compiling import CompileOptions, compile_network
     from ovenbird.dumping import parse_kinds
+    from ovenbird.gpu.options import PRECISIONS, GpuOptions
     from ovenbird.loading import check_request, load_network
     from ovenbird.packaging import check_output
     from ovenbird.progress import Progress
@@ -50,6 +54,7 @@ def command(model: str, output: Path, **options: Any) -> None:
         tuning_records=options["tuning_records"],
         tolerance=options["tolerance"],
         dump=parse_kinds(options["dump_code"]),
+        gpu=GpuOptions(PRECISIONS[options["precision"]], options["fast_math"]),
     )
     # whatever is wrong with the command is said before anything heavy is imported
     for target in compile_options.targets:

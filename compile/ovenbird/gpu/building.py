@@ -12,9 +12,10 @@ from typing import Any
 import tvm
 from tvm import relax, tirx
 
-from ovenbird.building import BuiltModule, Entry, GpuOptions, Progress
+from ovenbird.building import BuiltModule, Entry, Progress
 from ovenbird.gpu.chip import Chip, chip_of
 from ovenbird.gpu.device_module import compiling_with, load_device_module
+from ovenbird.gpu.options import DEFAULT, GpuOptions
 from ovenbird.gpu.pipeline import executable_passes, lower_networks
 from ovenbird.gpu.schedules import schedule_function
 from ovenbird.gpu.toolchain import find_nvcc
@@ -28,7 +29,7 @@ from ovenbird.tuning_log import Found, TuningLog
 def build_gpu_module(
     modules: dict[int, tvm.IRModule],
     target: TargetSpec,
-    options: GpuOptions = GpuOptions(),
+    options: GpuOptions = DEFAULT,
     records: TuningLog | None = None,
     progress: Progress | None = None,
     dump: Path | None = None,
@@ -69,9 +70,7 @@ def build_gpu_module(
     return BuiltModule(executable, target, entries, table.arrays, list(layers.values()))
 
 
-def schedule_named(
-    name: str, tuned: tirx.PrimFunc | None, function: tirx.PrimFunc, chip: Chip
-) -> tirx.PrimFunc:
+def schedule_named(name: str, tuned: tirx.PrimFunc | None, function: tirx.PrimFunc, chip: Chip) -> tirx.PrimFunc:
     """The function by its tuning record where there is one, by the default rules otherwise, under its own name."""
     named = function.with_attr("global_symbol", name)
     return (tuned or schedule_function(named, chip)).with_attr("global_symbol", name)

@@ -123,7 +123,9 @@ def lower_permute_dims(lowering: GpuLowering, call: relax.Call) -> Lowered | Non
         return Value(shape, data.dtype, image=lowering.values.plain(data))
     if data.constant is not None:
         return None
-    return Value(shape, data.dtype, plain=lowering.builder.emit(relax.op.permute_dims(lowering.values.plain(data), order)))
+    return Value(
+        shape, data.dtype, plain=lowering.builder.emit(relax.op.permute_dims(lowering.values.plain(data), order))
+    )
 
 
 @handles("relax.reshape", "relax.squeeze", "relax.expand_dims", "relax.flatten")

@@ -1,7 +1,7 @@
 """Tensor expressions of the GPU side: matrix products (convolutions among them) and depthwise convolutions.
 
 A convolution is a product C[i, j] = sum_k A[i, k] * B[j, k] whose rows i are output pixels, whose columns j are output
-channels and whose A is read through the window ("implicit GEMM": A is never written to memory). Images are [N, H, W, C].
+channels and whose A is read through the window ("implicit GEMM": A is never written to memory). Images: [N, H, W, C].
 
 Example: `conv2d(data, weight, Window((3, 3), padding=(1, 1, 1, 1)), groups=1, bias=None)`.
 """
@@ -52,9 +52,7 @@ def product(left: te.Tensor, right: te.Tensor, runs: tuple[int, int], splits: in
     if splits == 1:
         return sums
     p = te.reduce_axis((0, splits), name="p")
-    return te.compute(
-        (batch, rows, columns), lambda s, i, j: te.sum(sums[p * batch + s, i, j], axis=p), name="joined"
-    )
+    return te.compute((batch, rows, columns), lambda s, i, j: te.sum(sums[p * batch + s, i, j], axis=p), name="joined")
 
 
 def patches(data: te.Tensor, window: Window, groups: int) -> te.Tensor:
@@ -72,9 +70,7 @@ def patches(data: te.Tensor, window: Window, groups: int) -> te.Tensor:
         value = data[image, y, x, group * per_group + k % per_group]
         if not any(window.padding):
             return value
-        return tirx.if_then_else(
-            tirx.all(y >= 0, y < height, x >= 0, x < width), value, tirx.const(0.0, data.dtype)
-        )
+        return tirx.if_then_else(tirx.all(y >= 0, y < height, x >= 0, x < width), value, tirx.const(0.0, data.dtype))
 
     shape = (groups, batch * out_height * out_width, math.prod(window.kernel) * per_group)
     return te.compute(shape, element, name="patches")

@@ -5,17 +5,14 @@ Example: `lower_networks({1: module, 8: module8}, chip, "float16")` gives one mo
 
 from __future__ import annotations
 
-from typing import Literal
-
 import tvm
 from tvm import IRModule, relax
 
 from ovenbird.gpu import convolutions, elementwise, image_ops, products  # noqa: F401 - they register their handlers
 from ovenbird.gpu.chip import Chip
 from ovenbird.gpu.lowering import GpuLowering
+from ovenbird.gpu.options import Precision
 from ovenbird.graph.pipeline import entry_name, fuse, prepare
-
-Precision = Literal["float32", "float16"]
 
 
 def lower_networks(networks: dict[int, IRModule], chip: Chip, precision: Precision) -> IRModule:

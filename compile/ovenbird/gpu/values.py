@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from tvm import relax
 
-
 FLOATS = ("float16", "float32")
 TO_IMAGE, TO_PLAIN = (0, 2, 3, 1), (0, 3, 1, 2)
 

@@ -69,7 +69,9 @@ def bind_blocks(sch: Schedule, batch: LoopRV, rows: LoopRV, columns: LoopRV) -> 
     sch.bind(rows, "blockIdx.x")
 
 
-def copy_tile(sch: Schedule, product: SBlockRV, index: int, at: LoopRV, threads: tuple[int, int], lanes: int) -> SBlockRV:
+def copy_tile(
+    sch: Schedule, product: SBlockRV, index: int, at: LoopRV, threads: tuple[int, int], lanes: int
+) -> SBlockRV:
     """Copies an operand's tile into shared memory at loop `at`, stored [batch, k, row]: a thread then reads rows."""
     copy = sch.cache_read(product, index, "shared")
     sch.compute_at(copy, at, preserve_unit_loops=True)

@@ -1,0 +1,111 @@
+"""What NVIDIA's driver says of this machine's GPUs, asked through ctypes before anything of ours is loaded.
+
+    gpu = probe_gpu(0)
+    gpu.driver, gpu.compute             # (13, 0), (9, 0): the CUDA version the driver knows, the chip's capability
+    check_gpu(target, gpu)              # raises where code for `target` does not run on it
+
+Every answer comes from `libcuda.so.1`, which is part of the driver; no CUDA toolkit is needed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+
+from .cpu import version_pair
+from .errors import DriverMissing, DriverTooOld, GpuMissing, WrongChip
+from .target import Target
+
+DRIVER_LIBRARY = "libcuda.so.1"
+#: The CUDA version of libcudart that `libtvm_runtime_cuda.so` is built for: an older driver cannot run it.
+OLDEST_DRIVER = (13, 0)
+_MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
+_NO_DEVICE = 100  # CUDA_ERROR_NO_DEVICE
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU: its index, the CUDA version its driver knows, and its compute capability."""
+
+    index: int
+    driver: tuple[int, int]
+    compute: tuple[int, int]
+
+
+def probe_gpu(index: int) -> Gpu:
+    """Ask the driver about the GPU `index`. Raises DriverMissing, DriverTooOld, GpuMissing."""
+    try:
+        driver = ctypes.CDLL(DRIVER_LIBRARY)
+    except OSError:
+        raise DriverMissing(
+            f"no NVIDIA driver on this machine ({DRIVER_LIBRARY} is not there): "
+            f"install one for CUDA {_dotted(OLDEST_DRIVER)} or later, or use device='cpu'"
+        ) from None
+    number = ctypes.c_int(0)
+    _ask(driver, "cuDriverGetVersion", ctypes.byref(number))
+    version = (number.value // 1000, number.value % 1000 // 10)
+    if version < OLDEST_DRIVER:
+        raise DriverTooOld(
+            f"the NVIDIA driver is for CUDA {_dotted(version)}, this runtime needs {_dotted(OLDEST_DRIVER)} or later: "
+            "upgrade the driver, or use device='cpu'"
+        )
+    code = _call(driver, "cuInit", 0)
+    count = ctypes.c_int(0)
+    if code not in (0, _NO_DEVICE):
+        raise GpuMissing(f"the NVIDIA driver cannot start (cuInit gave error {code}): see `nvidia-smi`")
+    if code == 0:
+        _ask(driver, "cuDeviceGetCount", ctypes.byref(count))
+    if index >= count.value:
+        seen = "no GPU" if count.value == 0 else f"{count.value} GPU(s), cuda:0 to cuda:{count.value - 1}"
+        raise GpuMissing(f"cuda:{index} is not on this machine: the driver sees {seen} (see CUDA_VISIBLE_DEVICES)")
+    device, major, minor = ctypes.c_int(0), ctypes.c_int(0), ctypes.c_int(0)
+    _ask(driver, "cuDeviceGet", ctypes.byref(device), index)
+    _ask(driver, "cuDeviceGetAttribute", ctypes.byref(major), _MAJOR, device)
+    _ask(driver, "cuDeviceGetAttribute", ctypes.byref(minor), _MINOR, device)
+    return Gpu(index, version, (major.value, minor.value))
+
+
+def check_gpu(target: Target, gpu: Gpu) -> None:
+    """Raise what says why code for `target` does not run on `gpu`; return where it does.
+
+    Machine code runs on later chips of the same generation, the PTX beside it on all later ones.
+    """
+    wanted = version_pair(target.driver) if target.driver else OLDEST_DRIVER
+    if gpu.driver < wanted:
+        raise DriverTooOld(
+            f"{target.target} needs a driver for CUDA {_dotted(wanted)}, this one is for {_dotted(gpu.driver)}: "
+            "upgrade the driver, or use device='cpu'"
+        )
+    levels = compute_levels(target)
+    if not any(level <= gpu.compute for level in levels):
+        raise WrongChip(
+            f"{target.target} has code for {', '.join(target.compute) or 'no chip'} and later, "
+            f"cuda:{gpu.index} is sm_{gpu.compute[0]}{gpu.compute[1]}: compile with a target for it"
+        )
+
+
+def compute_levels(target: Target) -> list[tuple[int, int]]:
+    """Give the compute capabilities of a target's code: sm_90 is (9, 0), sm_120 is (12, 0)."""
+    found = []
+    for name in target.compute:
+        digits = name.removeprefix("sm_")
+        if digits.isdecimal() and len(digits) >= 2:
+            found.append((int(digits[:-1]), int(digits[-1])))
+    return found
+
+
+def _ask(driver: ctypes.CDLL, name: str, *arguments: object) -> None:
+    code = _call(driver, name, *arguments)
+    if code != 0:
+        raise GpuMissing(f"the NVIDIA driver does not answer ({name} gave error {code}): see `nvidia-smi`")
+
+
+def _call(driver: ctypes.CDLL, name: str, *arguments: object) -> int:
+    try:
+        return int(getattr(driver, name)(*arguments))
+    except AttributeError:
+        raise DriverMissing(f"{DRIVER_LIBRARY} is no NVIDIA driver: it lacks {name}") from None
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return f"{version[0]}.{version[1]}"

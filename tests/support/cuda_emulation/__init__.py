@@ -1,0 +1,76 @@
+"""Runs an artifact's GPU code without a GPU: the driver and the kernels emulated on this processor.
+
+    emulation = build_emulation(folder, cuda_source)          # libcuda.so.1, libcudart.so.13, kernels.so
+    environment = emulation.environment(compute=90)           # for a process that calls load(..., device="cuda")
+
+The artifact, its host code, the launches and TVM's CUDA runtime are the real ones; the kernels are the CUDA source that
+nvcc was given, compiled by g++ with `emulation.h`, where threads are fibers and barriers are real.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+KERNEL = re.compile(r'extern "C" __global__ void (?:__launch_bounds__\((\d+)\) )?(\w+)\(([^)]*)\);')
+LIBRARIES = ("libcuda.so.1", "libcudart.so.13")
+
+
+@dataclass(frozen=True)
+class Emulation:
+    """A folder with the emulated driver and, where there are some, kernels."""
+
+    folder: Path
+
+    def environment(self, **settings: int) -> dict[str, str]:
+        """The environment of a process that runs on it; `driver`, `compute` and `gpus` are what it claims to be."""
+        claims = {f"EMULATED_{name.upper()}": str(value) for name, value in settings.items()}
+        path = os.pathsep.join(filter(None, [str(self.folder), os.environ.get("LD_LIBRARY_PATH", "")]))
+        return {**os.environ, "LD_LIBRARY_PATH": path, "EMULATED_KERNELS": str(self.folder / "kernels.so"), **claims}
+
+
+def build_driver(folder: Path) -> Emulation:
+    """The emulated driver alone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in LIBRARIES:
+        (folder / "versions").write_text(f"{name} {{ *; }};\n")
+        compile_cc(folder, HERE / "driver.cc", name, f"-Wl,-soname,{name}", "-Wl,--version-script=versions", "-ldl")
+    return Emulation(folder)
+
+
+def build_emulation(folder: Path, source: str) -> Emulation:
+    """The emulated driver, and kernels from the CUDA source that TVM wrote."""
+    emulation = build_driver(folder)
+    (folder / "kernels.cc").write_text(host_source(source))
+    compile_cc(folder, folder / "kernels.cc", "kernels.so", "-O2", "-march=native", "-fno-strict-aliasing", "-w")
+    return emulation
+
+
+def host_source(source: str) -> str:
+    """The source with the emulation in place of CUDA's headers, and an entry point for each kernel."""
+    kernels = KERNEL.findall(source)
+    start = source.index('extern "C" __global__')
+    body = re.sub(
+        r"extern __shared__ (?:__align__\(\d+\) )?(\w+) (\w+)\[\];", r"\1* \2 = dynamic_shared<\1>();", source[start:]
+    )
+    body = re.sub(r"__shared__ (alignas\(\d+\))", r"\1 __shared__", body)
+    entries = "\n".join(
+        f'extern "C" void emulated_{name}(void** p, const unsigned* g, const unsigned* b, size_t shared) {{\n'
+        f"  emulation::run([p] {{ emulation::call({name}, p); }},\n"
+        "                 {g[0], g[1], g[2]}, {b[0], b[1], b[2]}, shared);\n}"
+        for _, name, _ in kernels
+    )
+    types = "#define uint unsigned\n#define uchar unsigned char\n#define ushort unsigned short\n"
+    return f'#include "emulation.h"\n{types}{body}\n{entries}\n'
+
+
+def compile_cc(folder: Path, source: Path, output: str, *flags: str) -> None:
+    """Compile one shared library in `folder`. Raises CalledProcessError with g++'s words on stderr."""
+    command = ["g++", "-std=c++17", "-shared", "-fPIC", f"-I{HERE}", "-o", output, str(source), *flags]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"g++ failed for {output}:\n{done.stderr[:4000]}")
