@@ -11,9 +11,9 @@ from __future__ import annotations
 from tvm.s_tir import Schedule
 from tvm.s_tir.dlight.gpu.matmul import auto_inline_producers
 from tvm.s_tir.schedule import LoopRV, SBlockRV
-from tvm.s_tir.tensor_intrin.cuda import get_wmma_intrin_group
 
 from ovenbird.gpu.chip import WARP
+from ovenbird.gpu.schedules.intrinsics import wmma_group
 from ovenbird.gpu.schedules.simt import bind_blocks, inline_epilogue, lanes_of
 from ovenbird.gpu.tiling import Tile
 
@@ -97,9 +97,7 @@ def cut_fragments(sch: Schedule, block: SBlockRV) -> LoopRV:
 
 def tensorize(sch: Schedule, fragments: list[SBlockRV], store: SBlockRV, init: SBlockRV, inner: SBlockRV) -> None:
     """Puts the tensor core instructions in place of the loops over one fragment."""
-    group = get_wmma_intrin_group(
-        load_scope="shared", store_scope="shared", in_dtype="float16", out_dtype="float32", trans_b=True
-    )
+    group = wmma_group()
     for fragment, name in zip(fragments, ("load_a", "load_b"), strict=True):
         i1 = cut_fragments(sch, fragment)
         for loop in sch.get_loops(fragment)[-4:-2]:
