@@ -60,7 +60,7 @@ class ArtifactWriter:
         path = f"targets/{spec.name}"
         (self.folder / path).mkdir(parents=True)
         library = self.folder / path / "model.so"
-        run_isolated(lambda: built.export(library, spec.linker), f"{path}/model.so")
+        run_isolated(lambda: built.export(library), f"{path}/model.so")
         tensors = self._write_weights(built.tensors)
         target = Target(
             schema_version=SCHEMA_VERSION,

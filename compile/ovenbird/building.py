@@ -50,9 +50,9 @@ class BuiltModule:
     tensors: list[np.ndarray[Any, Any]]
     layers: list[LayerRecord] = field(default_factory=list)
 
-    def export(self, path: Path, linker: tuple[str, ...] | None = None) -> None:
+    def export(self, path: Path) -> None:
         """Links the library into `path`; the same code gives the same bytes. Raises BuildFailed, OutputError."""
-        link_library(self.executable, path, linker or self.target.linker)
+        link_library(self.executable, path, self.target)
 
 
 def machine_of(target: TargetSpec) -> Machine:

@@ -96,6 +96,10 @@ class NoCudaCompiler(CompilerError):
     """There is no nvcc here, or it is too old; the message says what to install."""
 
 
+class LinkerMissing(BuildFailed):
+    """No linker for the target is on this machine; the message names what was tried and what to install."""
+
+
 # -- tuning ------------------------------------------------------------------------------------------------------
 
 

@@ -32,7 +32,10 @@ TARGET_FILE = "target.toml"
 
 @dataclass(frozen=True)
 class TargetSpec:
-    """One target. Sizes in bytes; `features` are the names of /proc/cpuinfo that the machine must have."""
+    """One target. Sizes in bytes; `features` are the names of /proc/cpuinfo that the machine must have.
+
+    `linker`: commands, the first that is there is taken (`toolchain.find_linker`); none: the machine's own compiler.
+    """
 
     name: str
     summary: str
@@ -49,7 +52,7 @@ class TargetSpec:
     l2_bytes: int = 256 * 1024
     l3_bytes: int = 0
     glibc: str = "2.28"
-    linker: tuple[str, ...] | None = None
+    linker: tuple[str, ...] = ()
     linker_hint: str = ""
     cuda_arch: str = ""
     min_driver: str = ""

@@ -39,7 +39,7 @@ class Bench:
         """Compile a scheduled module into a library."""
         spec = read_target(target)
         library = tvm.compile(tvm.ir.load_json(module), spec.tvm_target(), tir_pipeline=PIPELINE)
-        link_library(library, Path(path), spec.linker)
+        link_library(library, Path(path), spec)
         return {}
 
     def prepare(

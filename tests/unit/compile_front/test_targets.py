@@ -16,7 +16,7 @@ triple = "x86_64-linux-gnu"
 mcpu = "x86-64-v3"
 features = ["avx2", "fma"]
 vector_bits = 256
-linker = ["g++", "-m64"]
+linker = ["g++ -m64", "c++"]
 
 [container]
 base = "somebody else's table"
@@ -31,7 +31,7 @@ def written(folder: Path, text: str) -> Path:
 
 def test_a_target_file_becomes_a_spec(tmp_path: Path) -> None:
     spec = parse_target("plain", written(tmp_path, PLAIN))
-    assert (spec.name, spec.kind, spec.features, spec.linker) == ("plain", "llvm", ("avx2", "fma"), ("g++", "-m64"))
+    assert (spec.name, spec.kind, spec.features, spec.linker) == ("plain", "llvm", ("avx2", "fma"), ("g++ -m64", "c++"))
     assert spec.registers == 16
     target = spec.tvm_target()
     assert target.kind.name == "llvm"
