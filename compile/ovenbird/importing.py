@@ -26,11 +26,13 @@ def import_exported(program: ExportedProgram) -> tvm.IRModule:
     from tvm.relax.frontend.torch import from_exported_program
 
     from ovenbird.safe_indexing import bound_indices
+    from ovenbird.torch_operators import torch_operators
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return bound_indices(from_exported_program(program, keep_params_as_input=False))
+            imported = from_exported_program(program, keep_params_as_input=False, custom_convert_map=torch_operators())
+            return bound_indices(imported)
     except Exception as error:
         raise import_error(error) from error
 

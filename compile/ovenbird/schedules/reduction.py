@@ -57,7 +57,9 @@ def schedule_reduction(sch: Schedule, block: SBlockRV, machine: Machine) -> None
     sch.reorder(*spatial, *reduction)
     elements = math.prod(extent(sch, loop) for loop in (*spatial, *reduction))
     if reduces_contiguous_axis(sch, block):
-        if extent(sch, reduction[-1]) % machine.lanes == 0 and len(sch.get(block).writes) == 1:
+        vectors = math.prod(extent(sch, loop) for loop in reduction) // machine.lanes
+        whole = extent(sch, reduction[-1]) % machine.lanes == 0
+        if whole and vectors > 1 and len(sch.get(block).writes) == 1:  # a single vector has nothing to add up
             schedule_contiguous_reduction(sch, block, machine, elements)
             return
     elif extent(sch, spatial[-1]) % machine.lanes == 0:

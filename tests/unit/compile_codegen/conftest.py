@@ -12,9 +12,9 @@ import pytest
 import torch
 import tvm
 from tvm import relax
-from tvm.relax.frontend.torch import from_exported_program
 
 from ovenbird.building import build_module
+from ovenbird.importing import import_exported
 from ovenbird.targets import TargetSpec
 
 #: Vector widths that x86-64 has, narrowest first.
@@ -65,7 +65,7 @@ def run_compiled(network: torch.nn.Module, inputs: tuple[torch.Tensor, ...], tar
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.export's own deprecations
         program = torch.export.export(network, inputs)
-        module = from_exported_program(program, keep_params_as_input=False)
+    module = import_exported(program)
     batch = inputs[0].shape[0]
     built = build_module({batch: module}, target)
     machine = relax.VirtualMachine(built.executable, tvm.cpu())

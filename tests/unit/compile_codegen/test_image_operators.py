@@ -201,3 +201,26 @@ def test_split(check, sections):
             return tuple(torch.relu(part) for part in parts)
 
     check(Network(), torch.randn(2, 3, 9, 8))
+
+
+@pytest.mark.parametrize("size", [(28, 26), (21, 20), (9, 5), (14, 40)])
+def test_nearest_neighbours_are_torch_s(check, size):
+    """Also by factors that are not whole, where the pixel with the nearest centre is another one."""
+    check(after_convolution(24, nn.Upsample(size, mode="nearest")), torch.randn(1, 3, 14, 13))
+
+
+def test_nearest_neighbours_by_a_factor(check):
+    check(after_convolution(24, nn.Upsample(scale_factor=1.6, mode="nearest")), torch.randn(1, 3, 14, 13))
+
+
+@pytest.mark.parametrize("function", [torch.amax, torch.amin])
+@pytest.mark.parametrize(("dims", "keep"), [((2, 3), False), ((1,), True), ((-1,), False)])
+@pytest.mark.parametrize("width", [8, 16, 32])
+def test_extremes_over_dimensions(check, function, dims, keep, width):
+    """The last dimension is one vector, or some: a vector alone has nothing to be added to."""
+    check(Wrapped(lambda a, b: function(a + b, dims, keep)), torch.randn(2, 3, 9, width))
+
+
+@pytest.mark.parametrize("affine", [False, True])
+def test_group_norm(check, affine):
+    check(after_convolution(24, nn.GroupNorm(4, 24, affine=affine)), torch.randn(2, 3, 9, 8))
