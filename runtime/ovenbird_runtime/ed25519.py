@@ -2,7 +2,7 @@
 
     verify(public_key, message, signature)        # bytes of 32, any and 64; True or False
 
-Only public values pass through here, so constant time is not needed; one check takes a few milliseconds. Signing is the
+Only public values pass through here, so constant time is not needed; one check takes some milliseconds. Signing is the
 compiler's (`cryptography`). The check is the strict one: S below the group's order, canonical points, and the encoding
 of R compared byte for byte, as OpenSSL does it.
 """

@@ -213,7 +213,8 @@ def test_what_cannot_start_says_why_in_one_line(tmp_path: Path, tiny: Path, what
             server._reader.join()
             text = [line["text"] for line in server.events("text")]
     assert len(text) == 1, text
-    assert text[0].split(":")[0] in {"ArtifactNotFound", "FileChanged", "StartFailed"}
+    assert text[0].split(":")[0] == "error"
+    assert text[0].split(":")[1].strip() in {"ArtifactNotFound", "FileChanged", "StartFailed"}
 
 
 def test_two_models_under_names(tmp_path: Path, tiny: Path, jpeg: bytes) -> None:
