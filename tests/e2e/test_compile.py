@@ -14,10 +14,6 @@ from ovenbird_runtime.golden import GOLDEN, read_golden
 Compiled = Callable[..., Path]
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 def test_the_artifact_is_complete(compiled: Compiled) -> None:
     artifact = open_artifact(compiled("networks:detector"))
     manifest = artifact.manifest
@@ -40,16 +36,6 @@ def test_the_artifact_is_complete(compiled: Compiled) -> None:
     inputs, outputs = read_golden((artifact.root / GOLDEN).read_bytes())
     assert inputs["image"].shape == (1, 3, 32, 32)
     assert set(outputs) == {"classes", "features"}
-
-
-def test_compiling_twice_gives_the_same_bytes(compiled: Compiled, ovenbird: Any, tmp_path: Path) -> None:
-    first = contents(compiled("networks:detector"))
-    again = tmp_path / "another name"
-    assert ovenbird("compile", "networks:detector", "-o", again, "--quiet").code == 0
-    second = contents(again)
-    assert first.keys() == second.keys()
-    assert [name for name in first if first[name] != second[name]] == []
-    assert [path.name for path in tmp_path.iterdir()] == ["another name"]
 
 
 def test_the_report_can_be_read_by_a_script(ovenbird: Any, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from ovenbird_runtime.artifact import open_artifact
@@ -12,7 +13,7 @@ from ovenbird_runtime.artifact import open_artifact
 HERE = Path(__file__).parent
 
 
-def compiled(root: Path, seed: str) -> Path:
+def compile_elsewhere(root: Path, seed: str) -> Path:
     work, temporary = root / "some" / "where", root / "temporary"
     for folder in (work, temporary):
         folder.mkdir(parents=True)
@@ -29,11 +30,12 @@ def compiled(root: Path, seed: str) -> Path:
     return work / "artifact"
 
 
-def test_the_same_bytes_from_everywhere(tmp_path: Path) -> None:
-    one, other = compiled(tmp_path / "one", "1"), compiled(tmp_path / "deeper" / "other", "2")
+def test_the_same_bytes_from_everywhere(compiled: Callable[..., Path], tmp_path: Path) -> None:
+    one, other = compiled("networks:detector"), compile_elsewhere(tmp_path / "deeper" / "other", "2")
     files = {str(path.relative_to(one)) for path in one.rglob("*") if path.is_file()}
     assert {"SHA256SUMS", "sbom.cdx.json", "provenance.json", "manifest.json"} <= files
     assert files == {str(path.relative_to(other)) for path in other.rglob("*") if path.is_file()}
     different = [name for name in sorted(files) if (one / name).read_bytes() != (other / name).read_bytes()]
     assert different == []
     assert open_artifact(one).manifest.digest == open_artifact(other).manifest.digest
+    assert [path.name for path in other.parent.iterdir()] == ["artifact"]

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ovenbird.git import ask_git
 from ovenbird_runtime import __version__
 from ovenbird_runtime.artifact import Artifact
 from ovenbird_runtime.errors import one_line
@@ -32,17 +32,9 @@ class Source:
 
 def describe_source(root: Path) -> Source:
     """Ask git for the commit; `-dirty` is added where files differ from it. SOURCE_DATE_EPOCH decides the time."""
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    try:
-        revision = git("rev-parse", "HEAD")
-        committed = git("log", "-1", "--format=%ct")
-        dirty = bool(git("status", "--porcelain", "--untracked-files=no"))
-    except OSError:  # no git here
-        revision, committed, dirty = "", "", False
+    revision = ask_git(root, "rev-parse", "HEAD") or ""
+    committed = ask_git(root, "log", "-1", "--format=%ct") or ""
+    dirty = bool(ask_git(root, "status", "--porcelain", "--untracked-files=no"))
     epoch = os.environ.get("SOURCE_DATE_EPOCH") or committed
     created = int(epoch) if epoch.isdigit() else int(time.time())
     return Source(f"{revision}-dirty" if revision and dirty else revision, created)

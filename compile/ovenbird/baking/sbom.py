@@ -12,17 +12,16 @@ from typing import Any
 
 from ovenbird.baking.image_sbom import document
 from ovenbird_runtime.artifact import Artifact
+from ovenbird_runtime.origin import SBOM
 
-# An artifact's own SBOM lies beside its manifest under one of the names that CycloneDX recognizes.
-ARTIFACT_SBOMS = ("sbom.cdx.json", "bom.json")
+MAX_SBOM_BYTES = 16 * 1024 * 1024
 
 
 def merge_sbom(image: str, packages: bytes, dpkg_status: bytes, artifact: Artifact) -> str:
     """Give the CycloneDX document, as JSON; the same image gives the same bytes."""
-    components = [model_component(artifact)]
-    components += _artifact_components(artifact)
-    if packages:
-        components += json.loads(packages)["components"]
+    installed = json.loads(packages)["components"] if packages else []
+    components = [model_component(artifact), *_artifact_components(artifact, {one["name"] for one in installed})]
+    components += installed
     components += debian_components(dpkg_status.decode("utf-8", errors="replace"))
     unique = {str(component.get("bom-ref", component["name"])): component for component in components}
     subject = {"type": "container", "bom-ref": f"image:{image}", "name": image}
@@ -44,13 +43,12 @@ def model_component(artifact: Artifact) -> dict[str, Any]:
     }
 
 
-def _artifact_components(artifact: Artifact) -> list[dict[str, Any]]:
-    for name in ARTIFACT_SBOMS:
-        path = artifact.root / name
-        if path.is_file():
-            found = json.loads(path.read_text(encoding="utf-8")).get("components", [])
-            return [component for component in found if isinstance(component, dict)]
-    return []
+def _artifact_components(artifact: Artifact, installed: set[str]) -> list[dict[str, Any]]:
+    """Give what the artifact's own SBOM names, but for its requirements that pip met and names with their versions."""
+    if SBOM not in artifact.manifest.files:
+        return []
+    found = json.loads(artifact.read(SBOM, MAX_SBOM_BYTES)).get("components", [])
+    return [one for one in found if one.get("type") != "library" or one.get("name") not in installed]
 
 
 def debian_components(status: str) -> list[dict[str, Any]]:

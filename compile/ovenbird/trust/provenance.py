@@ -1,6 +1,6 @@
 """Provenance: what an artifact was made from, by what, and how; `provenance.json`, in-toto v1 with SLSA v1.
 
-    provenance_bytes(model, options, specs, files)
+    provenance_bytes(model, options, tuning, files, Making(commit))
     record_origin(writer, specs, options)             # both files of origin, just before the manifest
 
 The subjects are the files (the manifest lists this file, so this file cannot hold the manifest's digest). Left out, so
@@ -10,12 +10,17 @@ What a machine does decide (the processor that `host` is) stands in `targets/hos
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ovenbird.packaging import sha256_file
 from ovenbird.trust.sbom import sbom_bytes
-from ovenbird.trust.versions import Commit, find_commit, tool_versions
+from ovenbird.trust.versions import Commit, find_commit, maker_versions, tool_versions
+from ovenbird.tuning_records import records_folder
 from ovenbird_runtime.manifest import FileRecord, ModelInfo, file_record
 from ovenbird_runtime.origin import PROVENANCE, SBOM
 
@@ -29,6 +34,15 @@ STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:ovenbird:compile:v1"
 BUILDER = "urn:ovenbird:compiler"
+
+
+@dataclass(frozen=True)
+class Making:
+    """What made an artifact: the compiler's commit, versions of linkers, digests of each target's tuning records."""
+
+    commit: Commit | None = None
+    makers: Mapping[str, str] = field(default_factory=dict)
+    records: Mapping[str, str] = field(default_factory=dict)
 
 
 def record_origin(
@@ -49,7 +63,22 @@ def record_origin(
         "tuning_records": options.tuning_records if options.tuning_records in (None, "none") else "given",
         "inputs": _shapes(writer.network),
     }
-    writer.add_evidence(PROVENANCE, provenance_bytes(model, told, dict(tuning), files, find_commit()))
+    made = Making(
+        commit=find_commit([spec.name for spec in specs]),
+        makers={name: version for spec in specs for name, version in maker_versions(spec).items()},
+        records={
+            spec.name: folder_digest(folder)
+            for spec in specs
+            if (folder := records_folder(options.tuning_records, writer.network.name, spec)) is not None
+        },
+    )
+    writer.add_evidence(PROVENANCE, provenance_bytes(model, told, dict(tuning), files, made))
+
+
+def folder_digest(folder: Path) -> str:
+    """Give the sha256 over names and digests of a tuning log's files, as `sha256sum *.json` prints them."""
+    files = sorted(path for path in folder.glob("*.json") if path.is_file())
+    return hashlib.sha256("".join(f"{sha256_file(path)}  {path.name}\n" for path in files).encode()).hexdigest()
 
 
 def provenance_bytes(
@@ -57,16 +86,19 @@ def provenance_bytes(
     options: Mapping[str, Any],
     tuning: Mapping[str, Any],
     files: Mapping[str, FileRecord],
-    commit: Commit | None,
+    made: Making,
 ) -> bytes:
     """Give the statement about `files`, its subjects."""
     versions = tool_versions()
     materials: list[dict[str, Any]] = [{"name": "network", "digest": {"sha256": model.source_digest}}]
-    if commit is not None:
-        compiler: dict[str, Any] = {"name": "ovenbird", "digest": {"gitCommit": commit.sha}}
-        if commit.modified:
+    if made.commit is not None:
+        compiler: dict[str, Any] = {"name": "ovenbird", "digest": {"gitCommit": made.commit.sha}}
+        if made.commit.modified:
             compiler["annotations"] = {"modified": True}
         materials.append(compiler)
+    materials += [
+        {"name": f"tuning-records/{target}", "digest": {"sha256": digest}} for target, digest in made.records.items()
+    ]
     materials += [
         {"uri": f"pkg:pypi/{name}@{version.replace('+', '%2B')}"}
         for name, version in versions.items()
@@ -83,7 +115,7 @@ def provenance_bytes(
                 "internalParameters": {"tuning": dict(tuning)},
                 "resolvedDependencies": materials,
             },
-            "runDetails": {"builder": {"id": BUILDER, "version": versions}},
+            "runDetails": {"builder": {"id": BUILDER, "version": versions | dict(made.makers)}},
         },
     }
     return (json.dumps(statement, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode("utf-8")

@@ -1,21 +1,25 @@
 """The versions of what an artifact is made by and what it needs, and the commit of the compiler's checkout.
 
-tool_versions("torch")        # {"ovenbird": "0.1.0", "apache-tvm": "0.27.0.post1", "torch": "2.13.0", ...}
+tool_versions()        # {"ovenbird": "0.1.0", "apache-tvm": "0.27.0.post1", "torch": "2.13.0", ...}
 find_commit()                 # Commit("5f0c...", modified=False), or None outside a checkout
 """
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ovenbird import __version__
+from ovenbird.git import ask_git
 from ovenbird.resources import PACKAGE
+from ovenbird.toolchain import find_linker
 from ovenbird_runtime.versions import TVM_FFI_VERSION, TVM_VERSION
 
 if sys.version_info >= (3, 11):
@@ -23,12 +27,17 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+if TYPE_CHECKING:
+    from ovenbird.targets import TargetSpec
+
+#: What decides an artifact's bytes, beside its target's own folders: what ci/steps/pipeline.sh makes its key of.
+SOURCES = ("compile", "runtime", "pyproject.toml", "ci/constraints.txt")
 _FRAMEWORKS = ("torch", "torchvision", "onnx", "numpy")
 
 
 @dataclass(frozen=True)
 class Commit:
-    """A git commit, and whether tracked files differed from it."""
+    """A git commit, and whether files that matter differed from it."""
 
     sha: str
     modified: bool
@@ -61,25 +70,39 @@ def runtime_requirements() -> dict[str, str]:
     return dict(sorted((match.group(1).lower(), match.group(2).strip()) for match in found if match))
 
 
-def find_commit() -> Commit | None:
+def find_commit(targets: Sequence[str] = ()) -> Commit | None:
     """Ask git for the commit of the checkout that this compiler runs from; None where it is installed elsewhere.
 
-    The working directory plays no part: the same compiler gives the same answer from everywhere.
+    It is the last one that changed what decides an artifact's bytes for `targets`: a change of a page makes no other
+    artifact, and one that a pipeline kept is the one that it would make again (a shallow clone may not reach back to
+    it, and then names the oldest commit it has). The working directory plays no part.
     """
     root = PACKAGE.parents[1]
     if not (root / ".git").exists():
         return None
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-
-    def git(*arguments: str) -> str | None:
-        command = ["git", "-C", str(root), *arguments]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, env=clean, timeout=60, check=False)
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    sha, changes = git("rev-parse", "HEAD"), git("status", "--porcelain", "--untracked-files=no")
+    paths = [*SOURCES, *(path for name in targets for path in (f"targets/{name}/target.toml", f"tuning_logs/{name}"))]
+    sha = ask_git(root, "log", "-1", "--format=%H", "--", *paths) or ask_git(root, "rev-parse", "HEAD")
     if sha is None or not re.fullmatch(r"[0-9a-f]{40,64}", sha):
         return None
+    changes = ask_git(root, "status", "--porcelain", "--", *paths)
     return Commit(sha, modified=changes is None or bool(changes))
+
+
+def maker_versions(spec: TargetSpec) -> dict[str, str]:
+    """Give what links for a target, and for a GPU what assembles for it, as they name themselves."""
+    command = find_linker(spec)
+    found = {f"linker of {spec.name}": _says(command)}
+    if spec.kind == "cuda":
+        from ovenbird.gpu.toolchain import find_nvcc
+
+        found[f"nvcc of {spec.name}"] = ".".join(map(str, find_nvcc().version))
+    return found
+
+
+def _says(command: Sequence[str]) -> str:
+    try:
+        done = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    first = (done.stdout.strip().splitlines() or ["unknown"])[0]
+    return first.replace(command[0], Path(command[0]).name)  # where it lies is a machine's own business

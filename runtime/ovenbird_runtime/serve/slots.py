@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ..errors import OvenbirdError, shown
+from ..signatures import signature_name, signers
 from .deployment import Deployment
 from .errors import NotReady, StartFailed, UnknownModel
 from .metric_names import ADMITTED_IMAGES, QUEUE_IMAGES, READY, RELOADS, Name
@@ -124,9 +125,12 @@ class Slots:
 
 
 def _stamp(source: Source) -> tuple[int, ...] | None:
-    """Tell one state of an artifact from another: its manifest's inode, time and size; None while it is not there."""
+    """Tell one state of an artifact from another: its manifest's inode, time and size, and when it was signed (which a
+    version may be after it was put here, and refused, without); None while it is not there.
+    """
     try:
         state = (source.path / "manifest.json").stat()
+        signed = [(source.path / signature_name(key)).lstat().st_mtime_ns for key in signers(source.path)]
     except OSError:
         return None
-    return (state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size)
+    return (state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size, *signed)

@@ -1,11 +1,14 @@
 """What an image says of itself: labels, SBOM; and what goes into its build."""
 
+import dataclasses
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from ovenbird.baking import context as context_module
 from ovenbird.baking.bake import check_variant, default_tag
@@ -19,6 +22,7 @@ from ovenbird.errors import UsageError
 from ovenbird_runtime import manifest as m
 from ovenbird_runtime.artifact import Artifact, open_artifact
 from ovenbird_runtime.errors import FileChanged
+from ovenbird_runtime.origin import SBOM
 
 DPKG = """Package: libc6
 Status: install ok installed
@@ -136,12 +140,22 @@ def test_sbom_of_what_pip_installed(tmp_path: Path) -> None:
 
 
 def test_sbom_of_the_image(artifact: Artifact) -> None:
-    (artifact.root / "sbom.cdx.json").write_text(json.dumps({"components": [{"bom-ref": "tvm", "name": "apache-tvm"}]}))
-    packages = json.dumps({"components": [{"bom-ref": "pkg:pypi/numpy@2", "name": "numpy"}]}).encode()
+    own = [
+        {"bom-ref": "runtime:apache-tvm", "name": "apache-tvm", "type": "library", "version": "1"},
+        {"bom-ref": "runtime:numpy", "name": "numpy", "type": "library"},
+        {"bom-ref": "file:weights/w.bin", "name": "weights/w.bin", "type": "data"},
+    ]
+    (artifact.root / SBOM).write_text(json.dumps({"components": own}))
+    files = dict(artifact.manifest.files) | {SBOM: m.file_record(artifact.root / SBOM)}
+    (artifact.root / "manifest.json").write_bytes(m.seal(dataclasses.replace(artifact.manifest, files=files)))
+    artifact = open_artifact(artifact.root)
+    numpy = {"bom-ref": "pkg:pypi/numpy@2", "name": "numpy", "type": "library", "version": "2"}
+    packages = json.dumps({"components": [numpy]}).encode()
     text = merge_sbom("net:t", packages, DPKG.encode(), artifact)
     assert text == merge_sbom("net:t", packages, DPKG.encode(), artifact)
-    names = {component["name"] for component in json.loads(text)["components"]}
-    assert names == {"net", "apache-tvm", "numpy", "libc6", "python3"}
+    names = sorted(component["name"] for component in json.loads(text)["components"])
+    assert names == ["apache-tvm", "libc6", "net", "numpy", "python3", "weights/w.bin"]  # numpy once, as pip has it
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     assert debian_components(DPKG)[0]["purl"] == "pkg:deb/debian/libc6@2.36-9?arch=amd64"
     assert debian_components("") == []
 

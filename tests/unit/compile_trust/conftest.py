@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,10 +11,14 @@ from ovenbird.artifact_writer import ArtifactWriter
 from ovenbird.compiling import CompileOptions
 from ovenbird.network import Network
 from ovenbird.packaging import write_file
+from ovenbird.targets import TargetSpec
 from ovenbird.trust.provenance import record_origin
 from ovenbird.trust.sums import write_sums
+from ovenbird_runtime.cpu import this_machine
 from ovenbird_runtime.manifest import Entry, Target, TensorSpec, VariantRef, WeightsInfo, target_bytes
 from ovenbird_runtime.versions import TVM_FFI_VERSION, TVM_VERSION
+
+HOST = TargetSpec("t", "a test's", "llvm", this_machine().arch, "", "")  # type: ignore[arg-type]
 
 
 class Source:
@@ -43,7 +46,7 @@ def written(folder: Path, licence: str = "Apache-2.0", **options: Any) -> Path:
     write_file(folder / "targets/t/model.so", b"code")
     write_file(folder / f"weights/{'0' * 63}1.bin", b"weights")
     writer.variants.append(VariantRef("t", "targets/t"))
-    record_origin(writer, [SimpleNamespace(name="t")], CompileOptions(targets=("t",), **options), {})  # type: ignore[list-item]
+    record_origin(writer, [HOST], CompileOptions(targets=("t",), **options), {})
     writer.write_manifest(None, {})
     write_sums(folder)
     return folder

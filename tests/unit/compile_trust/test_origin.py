@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.json_format import ParseDict
+from in_toto_attestation.predicates.provenance.v1.provenance_pb2 import Provenance
+from in_toto_attestation.v1.statement_pb2 import Statement
 
 from ovenbird.trust import versions
 from ovenbird_runtime.artifact import open_artifact
@@ -87,16 +90,33 @@ def test_provenance_is_a_slsa_statement(artifact: Path) -> None:
         name: record.sha256 for name, record in files.items() if name != PROVENANCE
     }
     build = statement["predicate"]["buildDefinition"]
-    assert {"buildType", "externalParameters"} <= build.keys()  # the required fields of SLSA v1
+    # others' definitions, which refuse fields that they do not know
+    assert ParseDict(statement, Statement()).predicate_type == statement["predicateType"]
+    predicate = ParseDict(statement["predicate"], Provenance())
+    assert predicate.build_definition.external_parameters["model"] == "net"
+    assert not predicate.run_details.HasField("metadata")  # it would hold times
     assert build["resolvedDependencies"][0] == {"name": "network", "digest": {"sha256": "ab" * 32}}
     assert statement["predicate"]["runDetails"]["builder"]["id"] == "urn:ovenbird:compiler"
 
 
-def test_a_folder_of_records_is_not_named(tmp_path: Path) -> None:
-    artifact = written(tmp_path / "a", tuning_records=str(tmp_path))
-    assert (
-        load(artifact / PROVENANCE)["predicate"]["buildDefinition"]["externalParameters"]["tuning_records"] == "given"
-    )
+def test_a_folder_of_records_is_told_by_its_digest_not_its_name(tmp_path: Path) -> None:
+    records = tmp_path / "records"
+    records.mkdir()
+    found = []
+    for text in ("[1]", "[2]"):
+        (records / "database_tuning_record.json").write_text(text)
+        artifact = written(tmp_path / text, tuning_records=str(records))
+        build = load(artifact / PROVENANCE)["predicate"]["buildDefinition"]
+        assert build["externalParameters"]["tuning_records"] == "given"
+        found += [one["digest"] for one in build["resolvedDependencies"] if one.get("name") == "tuning-records/t"]
+    assert len(found) == 2
+    assert found[0] != found[1]
+
+
+def test_the_linker_is_named_and_not_where_it_lies(artifact: Path) -> None:
+    linker = load(artifact / PROVENANCE)["predicate"]["runDetails"]["builder"]["version"]["linker of t"]
+    assert re.search(r"\d+\.\d+", linker)
+    assert "/" not in linker.split()[0]
 
 
 def test_inspection_reads_it(artifact: Path) -> None:
@@ -106,15 +126,20 @@ def test_inspection_reads_it(artifact: Path) -> None:
     assert origin["versions"]["apache-tvm"] == TVM_VERSION
 
 
+def commit(root: Path) -> None:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
+    for command in (["add", "."], [*identity, "commit", "-qm", "change"]):
+        subprocess.run(["git", "-C", str(root), *command], check=True)
+
+
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout with one commit, from which the compiler seems to run."""
     root = tmp_path / "checkout"
     (root / "compile" / "ovenbird").mkdir(parents=True)
-    (root / "file").write_text("as committed")
-    identity = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
-    for command in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "first"]):
-        subprocess.run(["git", "-C", str(root), *command], check=True)
+    (root / "compile" / "file").write_text("as committed")
+    subprocess.run(["git", "init", "-q", str(root)], check=True)
+    commit(root)
     monkeypatch.setattr(versions, "PACKAGE", root / "compile" / "ovenbird")
     return root
 
@@ -126,10 +151,26 @@ def test_the_commit_of_a_checkout(checkout: Path, tmp_path: Path, monkeypatch: p
     assert not found.modified
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
     assert versions.find_commit() == found
-    (checkout / "beside").write_text("not tracked")
+    (checkout / "page.md").write_text("decides nothing")
     assert versions.find_commit() == found
-    (checkout / "file").write_text("changed")
+    (checkout / "compile" / "file").write_text("changed")
     assert versions.find_commit() == versions.Commit(found.sha, modified=True)
+    (checkout / "compile" / "file").write_text("as committed")
+    (checkout / "compile" / "another").write_text("not tracked, and imported all the same")
+    assert versions.find_commit() == versions.Commit(found.sha, modified=True)
+
+
+def test_a_commit_that_decides_nothing_is_not_named(checkout: Path) -> None:
+    """Else an artifact from a pipeline's cache were another than the one that this commit makes."""
+    found = versions.find_commit(["t"])
+    (checkout / "page.md").write_text("new")
+    commit(checkout)
+    assert versions.find_commit(["t"]) == found
+    (checkout / "targets" / "t").mkdir(parents=True)
+    (checkout / "targets" / "t" / "target.toml").write_text("new")
+    commit(checkout)
+    assert versions.find_commit(["another"]) == found
+    assert versions.find_commit(["t"]) != found
 
 
 def test_no_commit_outside_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
