@@ -26,6 +26,7 @@ run_group() { # run_group NAME PATHS...
 
 run_group "runtime, unit" tests/unit/runtime*
 run_group "compiler, unit" tests/unit/compile*
+ci/steps/kubectl.sh || say "no kubectl: the tests that render ci/k8s are skipped"
 run_group contract tests/contract
 # Folders here differ in what they load, so each is a group of its own.
 for kind in security bench e2e; do
