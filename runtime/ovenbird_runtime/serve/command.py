@@ -63,6 +63,13 @@ def _sources(values: tuple[str, ...]) -> tuple[Source, ...]:
 @click.option("--port", type=_PORT, default=_DEFAULT.port, show_default=True, help="HTTP port; 0 for a free one.")
 @click.option("--grpc-port", type=_PORT, help="Serve gRPC too, on this port (extra [grpc]).")
 @click.option(
+    "--device",
+    default=_DEFAULT.device,
+    show_default=True,
+    metavar="cpu|cuda[:N]",
+    help="Where to run; cuda,cpu is a GPU if it can be used.",
+)
+@click.option(
     "--workers", type=click.IntRange(1, MAX_WORKERS), default=1, show_default=True, help="Batches at one time."
 )
 @click.option(

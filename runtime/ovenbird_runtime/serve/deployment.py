@@ -64,7 +64,9 @@ class Deployment:
 
         Raises OvenbirdError of whatever is wrong with the artifact, the machine or the results.
         """
-        model = load(source.path, "cpu", settings.threads, workers=settings.workers, public_key=settings.public_key)
+        model = load(
+            source.path, settings.device, settings.threads, workers=settings.workers, public_key=settings.public_key
+        )
         try:
             measured = _measured(model, settings.max_batch)
             costs = Costs(measured, settings.max_batch, _lanes(model, settings))

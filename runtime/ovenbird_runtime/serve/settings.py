@@ -48,6 +48,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     grpc_port: int | None = None
+    device: str = "cpu"
     workers: int = 1
     threads: int | None = None
     decoders: int | None = None

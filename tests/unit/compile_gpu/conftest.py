@@ -1,0 +1,48 @@
+"""GPU code of small networks, compiled once for each pair of target and precision."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from ovenbird.compiling import CompileOptions, compile_network
+from ovenbird.errors import NoCudaCompiler
+from ovenbird.gpu.options import GpuOptions, Precision
+from ovenbird.gpu.toolchain import find_nvcc
+from ovenbird.loading import load_network
+
+
+class Compiled(NamedTuple):
+    """An artifact for one target, and the CUDA source its code was made from."""
+
+    artifact: Path
+    target: str
+    source: str
+
+    @property
+    def library(self) -> bytes:
+        return (self.artifact / "targets" / self.target / "model.so").read_bytes()
+
+
+Compile = Callable[[str, str, Precision], Compiled]
+
+
+@pytest.fixture(scope="session")
+def compile_gpu(tmp_path_factory: pytest.TempPathFactory) -> Compile:
+    """Compile a network of `support.gpu_networks` for a target, batches 1 and 3."""
+    try:
+        find_nvcc()
+    except NoCudaCompiler as error:
+        pytest.skip(str(error))
+
+    @functools.cache
+    def work(name: str, target: str, precision: Precision) -> Compiled:
+        output = tmp_path_factory.mktemp("gpu") / f"{name}-{target}-{precision}"
+        options = CompileOptions((target,), (1, 3), "none", dump=("cu",), gpu=GpuOptions(precision))
+        report = compile_network(load_network(f"support.gpu_networks:{name}"), output, options)
+        assert report.dumped is not None
+        return Compiled(output, target, (report.dumped / target / "model.cu").read_text())
+
+    return work

@@ -1,0 +1,48 @@
+"""What the GPU code computes, on an emulated GPU: the artifact, its launches and TVM's CUDA runtime are real."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ovenbird.gpu.options import Precision
+from ovenbird.loading import load_network
+from support.cuda_emulation import build_emulation
+
+from .conftest import Compile
+
+RUN = """
+import sys, numpy as np, ovenbird_runtime
+with ovenbird_runtime.load(sys.argv[1], device="cuda") as model:
+    assert model.device == "cuda" and model.target.kind == "cuda"
+    name = model.inputs[0].name
+    out = model.run({name: np.load(sys.argv[2])})
+    again = model.run({name: np.load(sys.argv[2])})
+assert all(np.array_equal(out[key], again[key]) for key in out)
+np.save(sys.argv[3], next(iter(out.values())))
+"""
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("name", ["convolutions", "deep", "transformer"])
+def test_agrees_with_torch(compile_gpu: Compile, tmp_path: Path, name: str, precision: Precision) -> None:
+    compiled = compile_gpu(name, "cuda-sm90", precision)
+    network = load_network(f"support.gpu_networks:{name}")
+    shape = network.inputs[0].with_batch(5)  # of 3, and of 1 twice or 3 once more
+    image = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
+    (expected,) = network.reference({network.inputs[0].name: image}).values()
+    np.save(tmp_path / "in.npy", image)
+    emulation = build_emulation(tmp_path / "emulation", compiled.source)
+    environment = {**emulation.environment(), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    arguments = [str(compiled.artifact), str(tmp_path / "in.npy"), str(tmp_path / "out.npy")]
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    got = np.load(tmp_path / "out.npy")
+    scale = max(1.0, float(np.abs(expected).max()))
+    tolerance = 2e-5 if precision == "float32" else 1e-2
+    assert np.abs(got - expected).max() <= tolerance * scale

@@ -1,0 +1,135 @@
+"""What is in a GPU artifact, without a GPU: machine code and PTX, no source, kernels within the chip's limits."""
+
+import hashlib
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ovenbird.compiling import CompileOptions, compile_network
+from ovenbird.errors import BuildFailed, NoCudaCompiler, TargetInvalid
+from ovenbird.gpu import toolchain
+from ovenbird.gpu.chip import chip_of
+from ovenbird.gpu.tiling import ProductShape, choose_tiling
+from ovenbird.gpu.toolchain import find_nvcc
+from ovenbird.loading import load_network
+from ovenbird.targets import load_target, target_folders
+from support.fatbin import Image, fatbins
+
+from .conftest import Compile
+
+CHIPS = {name: load_target(name) for name in target_folders() if name.startswith("cuda-")}
+KERNEL = re.compile(r'extern "C" __global__ void __launch_bounds__\((\d+)\) (\w+)\(')
+
+
+def test_there_are_four_chips() -> None:
+    assert {name: spec.cuda_arch for name, spec in CHIPS.items()} == {
+        "cuda-sm75": "sm_75",
+        "cuda-sm80": "sm_80",
+        "cuda-sm89": "sm_89",
+        "cuda-sm90": "sm_90",
+    }
+    for spec in CHIPS.values():
+        assert chip_of(spec).max_threads == 1024
+        assert spec.min_driver == "13.0"
+
+
+@pytest.mark.parametrize(("target", "arch"), [("cuda-sm75", 75), ("cuda-sm90", 90)])
+def test_machine_code_and_ptx_and_no_source(compile_gpu: Compile, target: str, arch: int) -> None:
+    compiled = compile_gpu("convolutions", target, "float16")
+    assert fatbins(compiled.library) == [[Image("sass", arch), Image("ptx", arch)]] or fatbins(compiled.library) == [
+        [Image("ptx", arch), Image("sass", arch)]
+    ]
+    for text in (b"__global__", b"(int)threadIdx", b"__launch_bounds__", b"#include"):
+        assert text not in compiled.library
+    told = json.loads((compiled.artifact / "targets" / target / "target.json").read_text())
+    assert told["kind"] == "cuda"
+    assert told["compute"] == [f"sm_{arch}"]
+    assert told["driver"] == "13.0"
+
+
+@pytest.mark.parametrize("name", ["convolutions", "deep", "transformer"])
+def test_every_function_is_a_kernel(compile_gpu: Compile, name: str) -> None:
+    """No function of the library computes on the processor: each of the lowered ones has a kernel of its name."""
+    compiled = compile_gpu(name, "cuda-sm90", "float32")
+    kernels = [kernel for _, kernel in KERNEL.findall(compiled.source)]
+    assert kernels
+    assert all(re.search(r"_kernel(_\d+)?$", kernel) for kernel in kernels)
+    assert all(kernel.encode() in compiled.library for kernel in kernels)
+
+
+@pytest.mark.parametrize("target", ["cuda-sm75", "cuda-sm90"])
+def test_kernels_fit_the_chip(compile_gpu: Compile, tmp_path: Path, target: str) -> None:
+    """Threads, registers and shared memory of each kernel, as ptxas counts them, and no spilled registers."""
+    compiled = compile_gpu("convolutions", target, "float16")
+    chip = chip_of(CHIPS[target])
+    (tmp_path / "kernels.cu").write_text(compiled.source)
+    command = [str(find_nvcc().path), "--cubin", f"-arch={chip.arch}", "--std=c++17", "--resource-usage"]
+    done = subprocess.run(
+        [*command, "-o", "kernels.cubin", "kernels.cu"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    threads = {kernel: int(count) for count, kernel in set(KERNEL.findall(compiled.source))}
+    report = done.stdout + done.stderr
+    seen = 0
+    for block in report.split("Compiling entry function '")[1:]:
+        kernel = block.split("'")[0]
+        registers = int(re.search(r"Used (\d+) registers", block)[1])  # type: ignore[index]
+        shared = re.search(r"(\d+) bytes smem", block)
+        assert threads[kernel] <= chip.max_threads
+        assert registers * threads[kernel] <= chip.registers
+        assert int(shared[1] if shared else 0) <= chip.shared_bytes
+        assert re.search(r"\b0 bytes spill stores", block), block
+        seen += 1
+    assert seen == len(threads)
+
+
+def test_same_bytes_twice(compile_gpu: Compile, tmp_path: Path) -> None:
+    first = compile_gpu("deep", "cuda-sm90", "float32")
+    options = CompileOptions(("cuda-sm90",), (1, 3), "none")
+    compile_network(load_network("support.gpu_networks:deep"), tmp_path / "again", options)
+    digests = [
+        hashlib.sha256((folder / "targets" / "cuda-sm90" / "model.so").read_bytes()).hexdigest()
+        for folder in (first.artifact, tmp_path / "again")
+    ]
+    assert digests[0] == digests[1]
+
+
+def test_tensor_cores_for_float16_alone(compile_gpu: Compile) -> None:
+    assert "wmma::mma_sync" in compile_gpu("deep", "cuda-sm90", "float16").source
+    assert "wmma" not in compile_gpu("deep", "cuda-sm90", "float32").source.split('extern "C"', 1)[1]
+
+
+def test_no_nvcc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(toolchain, "candidates", lambda: [tmp_path / "nvcc"])
+    with pytest.raises(NoCudaCompiler, match="found no nvcc: install the CUDA toolkit 13"):
+        find_nvcc()
+
+
+def test_old_nvcc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    old = tmp_path / "nvcc"
+    old.write_text("#!/bin/sh\necho 'Cuda compilation tools, release 11.8, V11.8.89'\n")
+    old.chmod(0o755)
+    monkeypatch.setattr(toolchain, "candidates", lambda: [old])
+    with pytest.raises(NoCudaCompiler, match=r"is 11\.8, need nvcc 13\.0 or later"):
+        find_nvcc()
+
+
+def test_source_that_nvcc_refuses(compile_gpu: Compile) -> None:
+    with pytest.raises(BuildFailed, match=r"nvcc failed for sm_90: .*error"):
+        find_nvcc().compile("this is not CUDA;", "sm_90")
+
+
+def test_chip_with_a_letter() -> None:
+    import dataclasses
+
+    with pytest.raises(TargetInvalid, match="expected sm_75 or later, without a letter"):
+        chip_of(dataclasses.replace(CHIPS["cuda-sm90"], cuda_arch="sm_90a"))
+
+
+def test_few_pixels_are_summed_in_parts() -> None:
+    chip = chip_of(CHIPS["cuda-sm90"])
+    assert choose_tiling(ProductShape(1, 49, 512, 4608), chip, "float32").splits > 1
+    large = choose_tiling(ProductShape(1, 64 * 56 * 56, 256, 576), chip, "float32")
+    assert (large.splits, large.tile.rows, large.tile.columns) == (1, 128, 128)
