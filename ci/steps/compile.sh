@@ -18,6 +18,12 @@ if [ "$TRIALS" -gt 0 ]; then
         --output "$(tuning_of "$target")"
     records=(--tuning-records "$(tuning_of "$target")")
 fi
+case $(arch_of "$target")-$(uname -m) in
+    arm64-x86_64 | amd64-aarch64) ci/steps/cross_toolchain.sh ;;
+esac
+if [ "$(field_of "$target" kind)" = cuda ] && ! command -v nvcc >/dev/null 2>&1 && [ -z "${CUDA_HOME:-}" ]; then
+    "$python" -m pip install --disable-pip-version-check -qq --constraint ci/constraints.txt --editable '.[cuda]'
+fi
 key=$(artifact_key "$target")
 cached=$work/cache/$target/artifacts/$key
 rm -rf "$output"

@@ -43,6 +43,7 @@ def bases(isolation: None) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The network with real weights that travels in a package, for the targets that the images are for."""
+    step("ci/steps/cross_toolchain.sh")
     output = tmp_path_factory.mktemp("compiled") / "net"
     targets = [word for target in TARGETS.values() for word in ("--target", target)]
     ovenbird("compile", MODEL, *targets, "--batch-sizes", "1", "--output", str(output), "--quiet")

@@ -54,11 +54,12 @@ def test_both_have_the_same_settings() -> None:
 
 def test_both_have_the_same_targets() -> None:
     (cell,) = GITLAB[".target"]["parallel"]["matrix"]
-    values = re.search(r"name 'TARGET'\s+values ([^\n]+(?:,\n[^\n]+)*)", JENKINS)
+    values = re.search(r"name 'TARGET'\s+values ((?:'[^']+',?\s*)+)", JENKINS)
     assert values
     assert re.findall(r"'([^']+)'", values[1]) == cell["TARGET"]
     there = {folder.parent.name for folder in (ROOT / "targets").glob("*/target.toml")}
-    assert set(cell["TARGET"]) <= there
+    # `host` is another processor on every agent: what is compiled for it is nothing to publish
+    assert set(cell["TARGET"]) == there - {"host"}
 
 
 def test_a_person_stands_before_the_deployment() -> None:

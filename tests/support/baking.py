@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = "efficientnet-lite0"
-TARGETS = {"amd64": "host"}
+TARGETS = {"amd64": "x86-64-v2", "arm64": "aarch64-generic"}
 
 
 def step(*command: str) -> str:
