@@ -75,6 +75,7 @@ def read_container(folder: Path) -> Container:
     fields.setdefault("platform", PLATFORMS.get(arch, ""))
     fields.setdefault("compile_packages", LINKERS.get(arch, ()))
     kind = str(table.get("kind", "llvm"))
+    fields.setdefault("serve", ("--device", "cuda") if kind == "cuda" else ())
     return Container(folder.name, str(table.get("summary", "")), arch, kind, **fields)
 
 

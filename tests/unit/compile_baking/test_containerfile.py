@@ -58,7 +58,7 @@ def test_promises(folder: Path) -> None:
 def test_a_target_chooses_its_base(tmp_path: Path) -> None:
     folder = write(
         tmp_path,
-        'kind = "cuda"\narch = "aarch64"\n[container]\nbase = "cuda-base:13"\nserve = ["--device", "cuda"]\n',
+        'kind = "cuda"\narch = "aarch64"\n[container]\nbase = "cuda-base:13"\n',
     )
     text = render(folder)
     assert "ARG BASE=cuda-base:13" in text
@@ -67,6 +67,10 @@ def test_a_target_chooses_its_base(tmp_path: Path) -> None:
     assert "./runtime \".[cuda]\" 'ziglang'" in text
     assert "NVIDIA_VISIBLE_DEVICES=all" in text
     assert '"--device", "cuda"]' in text
+
+
+def test_a_target_may_say_how_it_serves(tmp_path: Path) -> None:
+    assert '"--port", "8000", "--workers", "2"]' in render(write(tmp_path, '[container]\nserve = ["--workers", "2"]\n'))
 
 
 def test_a_target_that_detects_its_machine_has_one_file(tmp_path: Path) -> None:
