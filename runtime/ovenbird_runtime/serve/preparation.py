@@ -7,7 +7,6 @@ result = await preparation.run(prepare, data)
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -34,11 +33,3 @@ class Preparation:
     def close(self) -> None:
         """Stop; what has begun ends by itself."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-
-
-def default_threads() -> int:
-    """Give the CPUs this process may use."""
-    try:
-        return max(1, len(os.sched_getaffinity(0)))
-    except (AttributeError, OSError):
-        return os.cpu_count() or 1

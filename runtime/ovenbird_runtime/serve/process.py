@@ -14,6 +14,7 @@ import signal
 import sys
 from dataclasses import replace
 
+from ..cpu import available_threads
 from ..errors import OvenbirdError
 from ..limits import SERVE_RESERVED_FILES
 from .app import App
@@ -26,7 +27,7 @@ from .logs import Log
 from .memory import keep_memory
 from .metrics import Metrics, open_files
 from .pages import server_gauges
-from .preparation import Preparation, default_threads
+from .preparation import Preparation
 from .settings import Settings
 from .slots import Slots
 
@@ -71,7 +72,7 @@ class Process:
             loop.add_signal_handler(number, self._stop)
         metrics, lifecycle = Metrics(), Lifecycle(self.log)
         slots = Slots(self.settings, metrics, self.log)
-        preparation = Preparation(self.settings.decoders or default_threads())
+        preparation = Preparation(self.settings.decoders or available_threads())
         context = Context(self.settings, metrics, self.log, slots, preparation, lifecycle)
         metrics.watch(lambda: server_gauges(context))
         app = App(context)

@@ -209,8 +209,18 @@ def test_nearest_neighbours_are_torch_s(check, size):
     check(after_convolution(24, nn.Upsample(size, mode="nearest")), torch.randn(1, 3, 14, 13))
 
 
-def test_nearest_neighbours_by_a_factor(check):
-    check(after_convolution(24, nn.Upsample(scale_factor=1.6, mode="nearest")), torch.randn(1, 3, 14, 13))
+@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
+@pytest.mark.parametrize("factor", [2, 1.6, 0.7, (1.5, 2)])
+def test_resizing_by_a_factor(check, mode, factor):
+    """A factor that is not whole steps by itself, not by the ratio of the sizes, which are rounded down."""
+    check(after_convolution(24, nn.Upsample(scale_factor=factor, mode=mode)), torch.randn(1, 3, 14, 13))
+
+
+@pytest.mark.parametrize("aligned", [False, True])
+def test_bilinear_corners(check, aligned):
+    check(
+        after_convolution(24, nn.Upsample((23, 20), mode="bilinear", align_corners=aligned)), torch.randn(1, 3, 14, 13)
+    )
 
 
 @pytest.mark.parametrize("function", [torch.amax, torch.amin])
