@@ -63,6 +63,17 @@ class Transformer(nn.Module):
         return torch.softmax(self.head(self.norm(self.block(x))[:, 0]), -1)
 
 
+class Wide(nn.Module):
+    """Products large enough for every kind of tile, in parts and whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.narrow, self.broad = nn.Linear(768, 256), nn.Linear(256, 3072)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return self.broad(F.relu(self.narrow(rows)))
+
+
 def made(network: type[nn.Module], *shape: int) -> Made:
     """A network with weights that are the same each time, its norms with statistics of their own."""
     torch.manual_seed(3)
@@ -84,3 +95,7 @@ def deep() -> Made:
 
 def transformer() -> Made:
     return made(Transformer, 1, 3, 32, 32)
+
+
+def wide() -> Made:
+    return made(Wide, 1, 197, 768)

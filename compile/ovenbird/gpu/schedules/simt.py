@@ -30,10 +30,12 @@ def schedule_simt(sch: Schedule, product: SBlockRV, tile: Tile) -> None:
     down, across = thread_grid(tile)
     sch.pad_einsum(product, [1, tile.rows, tile.columns, tile.inner])
     batch, i, j, k = sch.get_loops(product)
-    i0, i1, ty, i3 = sch.split(i, [None, tile.rows // (down * VECTOR), down, VECTOR])
-    j0, j1, tx, j3 = sch.split(j, [None, tile.columns // (across * VECTOR), across, VECTOR])
+    # A thread's rows and columns lie side by side: the block that writes them out covers whole ranges, and would
+    # overwrite what other threads hold in between.
+    i0, ty, i1 = sch.split(i, [None, down, tile.rows // down])
+    j0, tx, j1 = sch.split(j, [None, across, tile.columns // across])
     k0, k1 = sch.split(k, [None, tile.inner])
-    sch.reorder(batch, i0, j0, ty, tx, k0, k1, i1, i3, j1, j3)
+    sch.reorder(batch, i0, j0, ty, tx, k0, k1, i1, j1)
     bind_blocks(sch, batch, i0, j0)
     sch.bind(ty, "threadIdx.y")
     sch.bind(tx, "threadIdx.x")
