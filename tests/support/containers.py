@@ -149,6 +149,11 @@ def _program(root: Path, name: str) -> str:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
+    # unshare's --kill-child is not enough: the kernel forgets that wish when `chroot` gives root's rights away
+    children = subprocess.run(["pgrep", "--parent", str(process.pid)], capture_output=True, text=True, check=False)
+    for child in children.stdout.split():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(child), signal.SIGKILL)
     process.kill()
     process.wait()
 
