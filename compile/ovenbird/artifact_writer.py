@@ -51,6 +51,8 @@ class ArtifactWriter:
         self.folder = folder
         self.network = network
         self.variants: list[VariantRef] = []
+        #: What lies in weights files: a tensor's digest -> (file, offset in bytes).
+        self._places: dict[bytes, tuple[str, int]] = {}
         self.source_digest = network.source.digest()
         if network.labels:
             write_file(folder / LABELS_FILE, ("\n".join(network.labels) + "\n").encode("utf-8"))
@@ -86,17 +88,35 @@ class ArtifactWriter:
         self.variants.append(VariantRef(target=spec.name, path=path))
 
     def _write_weights(self, arrays: list[Array]) -> tuple[WeightTensor, ...]:
-        """Write all tensors into one file named by its digest, each at a multiple of 64 bytes."""
-        if not arrays:
-            return ()
-        weights = self.folder / "weights"
-        partial = weights / "partial"
+        """Give every tensor's place; those that no variant before had go into a new file, named by its digest.
+
+        Each begins at a multiple of 64 bytes. What has the same bytes has one place.
+        """
+        digests = [
+            hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data).digest() for array in arrays
+        ]
+        new = {digest: array for digest, array in zip(digests, arrays, strict=True) if digest not in self._places}
+        if new:
+            self._write_file(new)
+        return tuple(
+            WeightTensor(
+                file=self._places[digest][0],
+                offset=self._places[digest][1],
+                dtype=cast(Dtype, str(array.dtype)),
+                shape=tuple(int(dim) for dim in array.shape),
+            )
+            for digest, array in zip(digests, arrays, strict=True)
+        )
+
+    def _write_file(self, arrays: dict[bytes, Array]) -> None:
+        """Write one file of tensors and keep their places."""
+        partial = self.folder / "weights" / "partial"
         taken = hashlib.sha256()
-        places: list[int] = []
+        offsets: dict[bytes, int] = {}
         offset = 0
         with writing(partial) as file:
-            for array in arrays:
-                places.append(offset)
+            for digest, array in arrays.items():
+                offsets[digest] = offset
                 data = np.ascontiguousarray(array)
                 padding = bytes(-data.nbytes % ALIGNMENT_BYTES)
                 for piece in (data.reshape(-1).view(np.uint8).data, padding):
@@ -105,15 +125,7 @@ class ArtifactWriter:
                 offset += data.nbytes + len(padding)
         name = f"weights/{taken.hexdigest()}.bin"
         partial.replace(self.folder / name)
-        return tuple(
-            WeightTensor(
-                file=name,
-                offset=place,
-                dtype=cast(Dtype, str(array.dtype)),
-                shape=tuple(int(dim) for dim in array.shape),
-            )
-            for place, array in zip(places, arrays, strict=True)
-        )
+        self._places |= {digest: (name, place) for digest, place in offsets.items()}
 
     def add_evidence(self, name: str, data: bytes) -> None:
         """Write one file of evidence. Raises DiskFull."""

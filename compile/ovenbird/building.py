@@ -55,10 +55,12 @@ class BuiltModule:
         link_library(self.executable, path, self.target)
 
 
-def machine_of(target: TargetSpec) -> Machine:
-    """What the schedules need to know of a CPU target."""
+def machine_of(target: TargetSpec, block: int = 0) -> Machine:
+    """What the schedules need to know of a CPU target whose blocks hold `block` channels (0: one vector)."""
+    lanes = max(target.vector_bits // 32, 1)
     return Machine(
-        lanes=max(target.vector_bits // 32, 1),
+        block_lanes=block if block % lanes == 0 else 0,
+        lanes=lanes,
         registers=target.registers,
         l1_bytes=target.l1d_bytes,
         l2_bytes=target.l2_bytes,
@@ -73,29 +75,31 @@ def build_module(
     progress: Progress | None = None,
     dump: Path | None = None,
     gpu: GpuOptions = DEFAULT,
+    packing: Packing | None = None,
 ) -> BuiltModule:
     """Compiles one Relax module a batch size into one library.
 
     `modules`: batch size -> module whose function `main` takes the network's inputs and holds its weights as constants.
     `records`: a tuning log (`ovenbird.tuning_log.TuningLog`) or None for the default schedules.
     `dump`: a folder that receives what the compiler saw (`lowered.relax`, `scheduled.tir`, `model.ll`, `model.asm`).
-    `gpu`: what only code for a GPU heeds.
+    `gpu`: what only code for a GPU heeds. `packing`: how weights are packed, where variants share them.
     """
     if target.kind == "cuda":
         from ovenbird.gpu.building import build_gpu_module
 
         return build_gpu_module(modules, target, gpu, records, progress, dump)
     report = progress or (lambda step, done, total: None)
-    machine = machine_of(target)
     report("lower", 0, 3)
+    packing = packing or packing_of(target, records)
+    machine = machine_of(target, packing.block)
     if records is not None:
         records = records.for_target(target)
-    lowered = lower_networks(modules, machine, known_algorithms(records))
+    lowered = lower_networks(modules, machine, packing.measured, packing.machine)
     layers = describe_layers(lowered)
     table = ConstantTable()
     lowered, order = externalize_constants(lowered, table)
     report("schedule", 1, 3)
-    scheduled = schedule_module(lowered, target, records, layers)
+    scheduled = schedule_module(lowered, machine, records, layers)
     report("generate code", 2, 3)
     tvm_target = target.tvm_target()
     executable = relax.build(scheduled, tvm_target, tir_pipeline=PIPELINE)
@@ -106,6 +110,26 @@ def build_module(
     return BuiltModule(executable, target, entries, table.arrays, list(layers.values()))
 
 
+@dataclass(frozen=True)
+class Packing:
+    """What decides the bytes of packed weights. Variants built with one packing have the same, and share a file.
+
+    `block`: channels side by side. `machine`, `measured`: whose estimate, and before it whose measurements, choose
+    the algorithm of a convolution.
+    """
+
+    block: int
+    machine: Machine
+    measured: dict[str, Algorithm]
+
+
+def packing_of(widest: TargetSpec, records: TuningLog | None) -> Packing:
+    """The packing that suits one target best; for several, of the one with the widest vectors."""
+    machine = machine_of(widest)
+    chosen = records.for_target(widest) if records is not None else None
+    return Packing(machine.lanes, machine, known_algorithms(chosen))
+
+
 def known_algorithms(records: TuningLog | None) -> dict[str, Algorithm]:
     """The algorithms that were chosen by measurement, by the convolution's shape."""
     choices = records.choices if records is not None else {}
@@ -113,10 +137,9 @@ def known_algorithms(records: TuningLog | None) -> dict[str, Algorithm]:
 
 
 def schedule_module(
-    lowered: tvm.IRModule, target: TargetSpec, records: TuningLog | None, layers: dict[str, LayerRecord]
+    lowered: tvm.IRModule, machine: Machine, records: TuningLog | None, layers: dict[str, LayerRecord]
 ) -> tvm.IRModule:
     """Schedules every function: by its tuning record where one matches, by the default otherwise."""
-    machine = machine_of(target)
     functions: dict[Any, Any] = {}
     for name, function in lowered.functions_items():
         if isinstance(function, tirx.PrimFunc):

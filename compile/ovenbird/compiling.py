@@ -32,7 +32,7 @@ from ovenbird_runtime.golden import GOLDEN, write_golden
 from ovenbird_runtime.manifest import Manifest, Parity
 
 if TYPE_CHECKING:
-    from ovenbird.building import BuiltModule
+    from ovenbird.building import BuiltModule, Packing
     from ovenbird.layers import LayerRecord
 
 DEFAULT_BATCHES = (1, 8)
@@ -86,9 +86,11 @@ def compile_network(
     with stop as tell, Staging(output) as staging:
         writer = ArtifactWriter(staging.folder, network)
         tuning: dict[str, Any] = {}
+        modules = _import(network, batches, tell)
+        packing = _shared_packing(network, specs, options)
         for spec in specs:
             folder = dump / spec.name if dump else None
-            built, records = _build(network, spec, batches, options, tell, folder)
+            built, records = _build(network, modules, spec, packing, options, tell, folder)
             layers[spec.name] = list(built.layers)
             tuning[spec.name] = provenance(records, built.layers)
             if folder is not None:
@@ -113,29 +115,49 @@ def _made(path: Path) -> Path:
     return path
 
 
-def _build(
-    network: Network,
-    spec: TargetSpec,
-    batches: Sequence[int],
-    options: CompileOptions,
-    tell: Progress,
-    dump: Path | None,
-) -> tuple[BuiltModule, Any]:
-    """Import the network at every batch size and build it for one target."""
-    from ovenbird.building import build_module
-
+def _import(network: Network, batches: Sequence[int], tell: Progress) -> dict[int, Any]:
+    """Import the network at every batch size, once for all targets."""
     modules = {}
     for done, batch in enumerate(batches):
         tell("tracing and importing", done, len(batches))
         modules[batch] = network.relax(batch)
     tell("tracing and importing", len(batches), len(batches))
+    return modules
+
+
+def _shared_packing(network: Network, specs: Sequence[TargetSpec], options: CompileOptions) -> Packing | None:
+    """Give the one way to pack the weights of all processors: that of the widest vectors, the first of equals."""
+    from ovenbird.building import packing_of
+
+    processors = [spec for spec in specs if spec.kind == "llvm"]
+    if not processors:
+        return None
+    widest = max(processors, key=lambda spec: spec.vector_bits)
+    return packing_of(widest, find_records(options.tuning_records, network.name, widest))
+
+
+def _build(
+    network: Network,
+    modules: dict[int, Any],
+    spec: TargetSpec,
+    packing: Packing | None,
+    options: CompileOptions,
+    tell: Progress,
+    dump: Path | None,
+) -> tuple[BuiltModule, Any]:
+    """Build the imported network for one target."""
+    from ovenbird.building import build_module
+
     records = find_records(options.tuning_records, network.name, spec)
 
     def follow(text: str, done: int, total: int) -> None:
         tell(f"{spec.name}: {text}", done, total)
 
     try:
-        return build_module(modules, spec, records=records, progress=follow, dump=dump, gpu=options.gpu), records
+        built = build_module(
+            modules, spec, records=records, progress=follow, dump=dump, gpu=options.gpu, packing=packing
+        )
+        return built, records
     except OvenbirdError:
         raise
     except Exception as error:
@@ -153,17 +175,14 @@ def _verify_variants(
     """Verify each target's code that this machine can run; give the worst case of all, and why others were not run."""
     unverified: dict[str, str] = {}
     found: list[Verification] = []
-    everything = list(writer.variants)
-    for spec, variant in zip(specs, everything, strict=True):
+    writer.write_manifest(None, {})
+    for spec, variant in zip(specs, writer.variants, strict=True):
         why_not = runs_here(writer.folder / variant.path / "target.json")
         if why_not:
             unverified[spec.name] = why_not
             continue
         tell(f"verifying {spec.name} against {network.source.framework}")
-        writer.variants = [variant]  # the runtime would otherwise choose among them
-        writer.write_manifest(None, {})
-        found.append(verify(writer.folder, network, batches, tolerance, own_photographs()))
-    writer.variants = everything
+        found.append(verify(writer.folder, network, batches, tolerance, own_photographs(), spec.name))
     return (worst_of(found) if found else None), unverified
 
 

@@ -26,14 +26,20 @@ TIME_LIMIT_S = 900.0
 """How long an artifact may take for all cases of one verification."""
 
 
-def run_artifact(artifact: Path, cases: Mapping[str, Arrays], threads: int | None = None) -> dict[str, Arrays]:
-    """Run an artifact on named cases of named inputs. Raises RuntimeFailed with the runtime's own reason."""
+def run_artifact(
+    artifact: Path, cases: Mapping[str, Arrays], threads: int | None = None, target: str | None = None
+) -> dict[str, Arrays]:
+    """Run an artifact (its variant for `target`, or its best) on named cases of named inputs.
+
+    Raises RuntimeFailed with the runtime's own reason.
+    """
     with tempfile.TemporaryDirectory(prefix="ovenbird-") as work:
         given, got = Path(work) / "cases.npz", Path(work) / "answers.npz"
         flat: dict[str, Any] = {f"{case}/{name}": a for case, inputs in cases.items() for name, a in inputs.items()}
         np.savez(given, **flat)
         command = ["-m", "ovenbird.runtime_worker", str(artifact), str(given), str(got)]
-        done = python_process(command + (["--threads", str(threads)] if threads else []))
+        command += ["--threads", str(threads)] if threads else []
+        done = python_process(command + (["--target", target] if target else []))
         if done.returncode != 0:
             raise RuntimeFailed(f"the runtime could not run the artifact: {_reason(done)}")
         answers: dict[str, Arrays] = {}

@@ -1,6 +1,6 @@
 """The process in which the compiler tries an artifact: it holds the runtime, and never TVM's compiler.
 
-    python -m ovenbird.runtime_worker ARTIFACT CASES.npz ANSWERS.npz [--threads N]
+    python -m ovenbird.runtime_worker ARTIFACT CASES.npz ANSWERS.npz [--threads N] [--target NAME]
 
 CASES.npz holds arrays named `CASE/INPUT`; ANSWERS.npz gets `CASE/OUTPUT`. A refusal by the runtime is one line of JSON
 on standard output, `{"error": TYPE, "message": TEXT}`, and exit code 1. `runtime_process.py` is the other end.
@@ -23,11 +23,12 @@ from ovenbird_runtime.errors import OvenbirdError
 def main(arguments: list[str]) -> int:
     """Run every case and write the answers."""
     artifact, cases_path, answers_path, *rest = arguments
-    threads = int(rest[1]) if rest[:1] == ["--threads"] else None
+    options = dict(zip(rest[::2], rest[1::2], strict=True))
+    threads = int(options["--threads"]) if "--threads" in options else None
     # by name: the rule that the compiler never loads the engine holds for every process but this one
     runtime: Any = importlib.import_module("ovenbird_runtime")
     try:
-        model = runtime.load(artifact, threads=threads)
+        model = runtime.load(artifact, threads=threads, target=options.get("--target"))
         answers: dict[str, Any] = {}
         for case, inputs in grouped(Path(cases_path)):
             for name, array in model.run(inputs).items():

@@ -63,11 +63,19 @@ class Verification:
 
 
 def verify(
-    artifact: Path, network: Network, batch_sizes: Sequence[int], tolerance: float, photographs: Sequence[Path] = ()
+    artifact: Path,
+    network: Network,
+    batch_sizes: Sequence[int],
+    tolerance: float,
+    photographs: Sequence[Path] = (),
+    target: str | None = None,
 ) -> Verification:
-    """Compare an artifact with its network. Raises VerificationFailed naming the output, RuntimeFailed."""
+    """Compare an artifact, or its variant for `target`, with its network.
+
+    Raises VerificationFailed naming the output, RuntimeFailed.
+    """
     cases = make_cases(network, batch_sizes, photographs)
-    answers = run_artifact(artifact, {case.name: case.inputs for case in cases})
+    answers = run_artifact(artifact, {case.name: case.inputs for case in cases}, target=target)
     references = {case.name: network.reference(case.inputs) for case in cases}
     outputs: dict[str, dict[str, float]] = {}
     for spec in network.outputs:

@@ -30,6 +30,7 @@ _debug = click.option("--debug", is_flag=True, help="Show the traceback of an er
 _threads = click.option("--threads", type=click.IntRange(1, MAX_THREADS), help="Threads a call [all that are ours].")
 _device = click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda[:N]",
                        help="Where to run; cuda,cpu is a GPU if it can be used.")  # fmt: skip
+_target = click.option("--target", metavar="NAME", help="The variant to use [the best that runs here].")
 _signed = click.option(
     "--require-signature",
     "public_key",
@@ -103,6 +104,7 @@ def main() -> None:
 @click.option("--outputs", "-o", type=click.Path(), help="Write the network's own outputs to this .npz.")
 @click.option("--max-megapixels", type=float, default=MAX_IMAGE_MEGAPIXELS, show_default=True, help="Largest image.")
 @_device
+@_target
 @_threads
 @_signed
 @_json
@@ -119,6 +121,7 @@ def run(
     outputs: str | None,
     max_megapixels: float,
     device: str,
+    target: str | None,
     threads: int | None,
     public_key: str | None,
     as_json: bool,
@@ -130,7 +133,7 @@ def run(
 
     if bool(images) == bool(inputs) or (inputs and not outputs) or (outputs and not inputs):
         raise click.UsageError("give images, or both --inputs and --outputs")
-    with load(directory, device, threads, public_key=public_key) as model:
+    with load(directory, device, threads, public_key=public_key, target=target) as model:
         if model.manifest.model.weights.random:
             click.echo(weights_line(model.manifest), err=True)
         if inputs and outputs:
@@ -140,8 +143,9 @@ def run(
             return
         options: dict[str, Any] = {"embedding": embedding, "max_megapixels": max_megapixels}
         predictions = model.predict(list(images), preprocess, top, seed, **options)
+        used = model.target.target
     if as_json:
-        rows = [{"image": name} | p.to_json() for name, p in zip(images, predictions, strict=True)]
+        rows = [{"image": name, "target": used} | p.to_json() for name, p in zip(images, predictions, strict=True)]
         click.echo(json.dumps(rows, indent=2))
         return
     for name, prediction in zip(images, predictions, strict=True):
@@ -168,17 +172,20 @@ def inspect(directory: str, public_key: str | None, as_json: bool) -> None:
 @main.command()
 @_directory
 @_device
+@_target
 @_threads
 @_signed
 @_json
 @_debug
 @_guarded
-def selftest(directory: str, device: str, threads: int | None, public_key: str | None, as_json: bool) -> None:
+def selftest(
+    directory: str, device: str, target: str | None, threads: int | None, public_key: str | None, as_json: bool
+) -> None:
     """Check every file of DIR and reproduce its golden outputs on this machine."""
     from . import selftest as work
     from .schema import encode
 
-    result = work.selftest(directory, device, threads, public_key)
+    result = work.selftest(directory, device, threads, public_key, target)
     if as_json:
         click.echo(json.dumps(encode(result), indent=2))
         return
@@ -202,6 +209,7 @@ def selftest(directory: str, device: str, threads: int | None, public_key: str |
 @click.option("--seconds", type=click.FloatRange(0.1, 600), default=3.0, show_default=True, help="Time for each size.")
 @click.option("--workers", type=click.IntRange(1, MAX_WORKERS), default=1, show_default=True, help="Calls at one time.")
 @_device
+@_target
 @_threads
 @_signed
 @_json
@@ -213,6 +221,7 @@ def bench(
     seconds: float,
     workers: int,
     device: str,
+    target: str | None,
     threads: int | None,
     public_key: str | None,
     as_json: bool,
@@ -223,14 +232,14 @@ def bench(
     from .schema import encode
     from .text import timing_line
 
-    with load(directory, device, threads, workers=workers, public_key=public_key) as model:
+    with load(directory, device, threads, workers=workers, public_key=public_key, target=target) as model:
         timings = [measure(model, batch, seconds) for batch in batches]
-        used = model.threads
+        used, variant = model.threads, model.target.target
     if as_json:
         rows = [encode(timing) | {"images_per_second": timing.images_per_second} for timing in timings]
-        click.echo(json.dumps({"threads": used, "timings": rows}, indent=2))
+        click.echo(json.dumps({"target": variant, "threads": used, "timings": rows}, indent=2))
         return
-    click.echo(f"{used} threads, times of one call in ms")
+    click.echo(f"{variant}, {used} threads, times of one call in ms")
     for timing in timings:
         click.echo(timing_line(timing))
 

@@ -15,7 +15,7 @@ from .manifest import Manifest, VariantRef
 from .origin import read_origin
 from .schema import encode
 from .signatures import signers
-from .variant import check_runs_here
+from .variant import check_runs_here, choose_variant
 
 
 def inspect_artifact(path: str | os.PathLike[str], public_key: str | os.PathLike[str] | None = None) -> dict[str, Any]:
@@ -38,6 +38,7 @@ def inspect_artifact(path: str | os.PathLike[str], public_key: str | os.PathLike
         "postprocess": encode(manifest.postprocess),
         "parity": encode(manifest.parity) if manifest.parity is not None else None,
         "tuning": manifest.tuning,
+        "chosen": _chosen(artifact, machine),
         "variants": [_variant(artifact, variant, machine) for variant in manifest.variants],
         "files": len(manifest.files),
         "bytes": sum(record.size for record in manifest.files.values()),
@@ -47,6 +48,14 @@ def inspect_artifact(path: str | os.PathLike[str], public_key: str | os.PathLike
             "threads": available_threads(),
         },
     }
+
+
+def _chosen(artifact: Artifact, machine: Machine) -> str | None:
+    """Give the variant that `load` takes on this machine's processor; None where none runs."""
+    try:
+        return choose_variant(artifact, "cpu", machine)[0].target
+    except (ArtifactError, MachineError):
+        return None
 
 
 def _variant(artifact: Artifact, variant: VariantRef, machine: Machine) -> dict[str, Any]:

@@ -158,6 +158,7 @@ def load(
     *,
     workers: int = 1,
     public_key: str | os.PathLike[str] | None = None,
+    target: str | None = None,
 ) -> Model:
     """Load the artifact in folder `path`, choosing the variant that fits this machine and `device`.
 
@@ -167,17 +168,18 @@ def load(
     quota, shared among the workers); `workers` calls run at the same time, others wait. Every file that is
     used is checked against the manifest first, and the manifest against a signature by one of the Ed25519 keys in the
     PEM file `public_key` (default: the file that $OVENBIRD_REQUIRE_SIGNATURE names; without it none is needed).
+    `target` names the variant to use instead of the best one; `model.target.target` says which it is.
     Raises ArtifactError, MachineError, EngineError, WrongOption, KeyUnreadable.
     """
     _check_option("threads", threads, MAX_THREADS)
     _check_option("workers", workers, MAX_WORKERS)
     devices = parse_devices(device)
     artifact = open_artifact(path, public_key)
-    chosen, variant, target = _choose(artifact, devices)
+    chosen, variant, needs = _choose(artifact, devices, target)
     weights: dict[str, MappedFile] = {}
     # The digests of 100 MB take about as long as the imports do: side by side, and both before the code is
     # loaded.
-    check = Background(lambda: _check_files(artifact, variant, target, weights))
+    check = Background(lambda: _check_files(artifact, variant, needs, weights))
     try:
         from .engine import Engine, Program
         from .ffi import import_ffi
@@ -188,22 +190,22 @@ def load(
     labels = _read_labels(artifact)
     program = Program(
         artifact.root / variant.path / "model.so",
-        target,
+        needs,
         artifact.manifest.inputs,
         artifact.manifest.outputs,
         weights,
         chosen,
     )
     share = max(1, available_threads() // workers) if threads is None else threads
-    return Model(artifact, target, Engine(program, share, workers), share, labels, chosen)
+    return Model(artifact, needs, Engine(program, share, workers), share, labels, chosen)
 
 
-def _choose(artifact: Artifact, devices: tuple[Device, ...]) -> tuple[Device, VariantRef, Target]:
+def _choose(artifact: Artifact, devices: tuple[Device, ...], name: str | None) -> tuple[Device, VariantRef, Target]:
     """Choose the first device that has a variant and what it needs. Raises MachineError, LibraryMissing."""
     reasons: list[MachineError | LibraryMissing] = []
     for device in devices:
         try:
-            variant, target = choose_variant(artifact, device, this_machine())
+            variant, target = choose_variant(artifact, device, this_machine(), name)
             if device.kind == "cuda":
                 from .ffi import import_cuda
 

@@ -31,6 +31,7 @@ def selftest(
     device: str = "cpu",
     threads: int | None = None,
     public_key: str | os.PathLike[str] | None = None,
+    target: str | None = None,
 ) -> Selftest:
     """Check all files of the artifact, other variants' too, and reproduce its golden outputs.
 
@@ -39,7 +40,7 @@ def selftest(
     """
     import numpy as np
 
-    with load(path, device, threads, public_key=public_key) as model:
+    with load(path, device, threads, public_key=public_key, target=target) as model:
         manifest, artifact = model.manifest, model.artifact
         artifact.verify(sorted(manifest.files))
         if GOLDEN not in manifest.files or manifest.parity is None:

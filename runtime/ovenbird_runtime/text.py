@@ -59,7 +59,7 @@ def inspection_lines(found: dict[str, Any]) -> list[str]:
             + ("" if agreement is None else f", top-1 agreement {100 * agreement:.1f} %")
         )
     for variant in found["variants"]:
-        lines += _variant_lines(variant)
+        lines += _variant_lines(variant, variant["target"] == found["chosen"])
     return lines
 
 
@@ -82,8 +82,9 @@ def trust_lines(
     return lines
 
 
-def _variant_lines(variant: dict[str, Any]) -> list[str]:
-    lines = [f"target   {variant['target']}: " + ("runs here" if variant["runs_here"] else variant["reason"])]
+def _variant_lines(variant: dict[str, Any], chosen: bool) -> list[str]:
+    state = "runs here, chosen" if chosen else "runs here" if variant["runs_here"] else variant["reason"]
+    lines = [f"target   {variant['target']}: " + state]
     if "batches" in variant:
         costs = ", ".join(
             f"batch {batch}" + (f" {cost:.2f} ms" if cost is not None else "")

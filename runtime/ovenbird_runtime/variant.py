@@ -17,6 +17,7 @@ from .errors import (
     NoVariant,
     VersionMismatch,
     WrongArchitecture,
+    WrongOption,
     shown,
 )
 from .manifest import Target, VariantRef
@@ -49,16 +50,22 @@ def check_runs_here(target: Target, machine: Machine) -> None:
         )
 
 
-def choose_variant(artifact: Artifact, device: Device | str, machine: Machine) -> tuple[VariantRef, Target]:
-    """Give the variant to run on `device`, and its target.
+def choose_variant(
+    artifact: Artifact, device: Device | str, machine: Machine, name: str | None = None
+) -> tuple[VariantRef, Target]:
+    """Give the variant to run on `device`, and its target: the best that runs here, or the one of this `name`.
 
     Of those that run here: on a GPU the one for the latest chip up to this one, then the one with the widest vectors,
-    then with the lowest cost an image. Raises DriverMissing, DriverTooOld, GpuMissing; DeviceUnavailable where no
-    variant is for the device; where one variant is refused, its own MachineError; where several are, NoVariant with
-    all reasons.
+    then the one that asks for the most features, then with the lowest cost an image. Raises WrongOption for a name
+    that the artifact lacks; DriverMissing, DriverTooOld, GpuMissing; DeviceUnavailable where no variant is for the
+    device; where one variant is refused, its own MachineError; where several are, NoVariant with all reasons.
     """
     device = parse_devices(device)[0] if isinstance(device, str) else device
-    candidates = [(variant, artifact.read_target(variant)) for variant in artifact.manifest.variants]
+    variants = [variant for variant in artifact.manifest.variants if name in (None, variant.target)]
+    if not variants:
+        held = ", ".join(variant.target for variant in artifact.manifest.variants)
+        raise WrongOption(f"target is {shown(name)}, the artifact holds {held}")
+    candidates = [(variant, artifact.read_target(variant)) for variant in variants]
     of_kind = [(variant, target) for variant, target in candidates if target.kind == device.kind]
     if not of_kind:
         others = ", ".join(sorted(f"{target.target} ({target.kind})" for _, target in candidates))
@@ -76,10 +83,23 @@ def choose_variant(artifact: Artifact, device: Device | str, machine: Machine) -
         except MachineError as error:
             reasons.append(error)
     if fitting:
-        return max(fitting, key=lambda pair: (newest(pair[1], gpu), pair[1].vector_bits, -cost_per_image(pair[1])))
+        return max(fitting, key=lambda pair: rank(pair[1], gpu))
     if len(reasons) == 1:
         raise reasons[0]
-    raise NoVariant("no variant runs here: " + "; ".join(map(str, reasons)))
+    asked = {feature for _, target in of_kind for feature in target.cpu_features}
+    raise NoVariant(f"no variant runs on this machine ({describe(machine, asked)}): " + "; ".join(map(str, reasons)))
+
+
+def rank(target: Target, gpu: Gpu | None) -> tuple[tuple[int, int], int, int, float]:
+    """Give what orders the variants that run here, the best highest."""
+    return newest(target, gpu), target.vector_bits, len(target.cpu_features), -cost_per_image(target)
+
+
+def describe(machine: Machine, asked: set[str]) -> str:
+    """Say what a machine is, and which of the features that are asked for it has."""
+    glibc = ".".join(map(str, machine.glibc)) if machine.glibc != (0, 0) else "none"
+    had = sorted(asked & machine.features)
+    return f"{machine.arch}, glibc {glibc}, of the features asked for it has {' '.join(had) or 'none'}"
 
 
 def newest(target: Target, gpu: Gpu | None) -> tuple[int, int]:

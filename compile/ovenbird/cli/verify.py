@@ -19,11 +19,12 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.option("--model", help="The network, as given to compile. [default: the built-in one of the artifact's name]")
 @click.option("--images", type=click.Path(exists=True, path_type=Path), help="An image, or a folder of images.")
+@click.option("--target", metavar="NAME", help="The variant to run. [default: the best that runs here]")
 @click.option("--tolerance", type=click.FloatRange(min=0, min_open=True), help="[default: the artifact's own]")
 @_options.network_options
 @_options.quiet
 @_options.as_json
-def command(artifact: Path, model: str | None, images: Path | None, **options: Any) -> None:
+def command(artifact: Path, model: str | None, images: Path | None, target: str | None, **options: Any) -> None:
     """Run the artifact in the runtime, in a process of its own, beside the network it was compiled from.
 
     The network is built again: a built-in one by its name, with the package's, torchvision's or random weights it had;
@@ -44,7 +45,7 @@ def command(artifact: Path, model: str | None, images: Path | None, **options: A
         progress(f"building {model or manifest.model.name} again")
         network = rebuild(manifest, model, _options.read_network_options(options))
         progress(f"comparing with {network.source.framework}")
-        found = verify(opened.root, network, entry_sizes(opened), tolerance, photographs)
+        found = verify(opened.root, network, entry_sizes(opened), tolerance, photographs, target)
     if options["as_json"]:
         click.echo(found.parity_bytes(network.source.framework).decode(), nl=False)
         return

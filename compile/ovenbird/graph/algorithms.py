@@ -48,20 +48,20 @@ def allows_winograd(window: Window, groups: int) -> bool:
 
 def estimate_cycles(shape: ConvolutionShape, algorithm: Algorithm, machine: Machine) -> float:
     """Estimated cycles: arithmetic on all cores, plus the weights' way from memory where that is not hidden."""
-    lanes = machine.lanes
-    in_blocks, out_blocks = blocks(shape.inputs, lanes), blocks(shape.outputs, lanes)
-    steps = in_blocks * lanes * out_blocks  # vector multiply-adds for one output position and tap
-    rate = 2 * machine.cores
+    block = machine.block
+    in_blocks, out_blocks = blocks(shape.inputs, block), blocks(shape.outputs, block)
+    steps = in_blocks * block * out_blocks  # multiply-adds of a block for one output position and tap
+    rate = 2 * machine.cores / machine.parts
     if algorithm == "direct":
         work = shape.batch * shape.height * shape.width * 9 * steps
-        return work / (rate * DIRECT_EFFICIENCY) + 9 * steps * lanes * 4 / MEMORY_BYTES_PER_CYCLE / 2
+        return work / (rate * DIRECT_EFFICIENCY) + 9 * steps * block * 4 / MEMORY_BYTES_PER_CYCLE / 2
     m = int(algorithm[-1])
     tiles = shape.batch * -(-shape.height // m) * -(-shape.width // m)
     points = (m + 2) ** 2
     product = tiles * points * steps / (rate * PRODUCT_EFFICIENCY)
     forward, back = TRANSFORM_OPERATIONS[m]
-    transforms = tiles * (in_blocks * forward + out_blocks * back) / machine.cores
-    streamed = points * steps * lanes * 4 / MEMORY_BYTES_PER_CYCLE  # prefetched while the product runs
+    transforms = tiles * (in_blocks * forward + out_blocks * back) * machine.parts / machine.cores
+    streamed = points * steps * block * 4 / MEMORY_BYTES_PER_CYCLE  # prefetched while the product runs
     return max(product, streamed) + transforms
 
 
@@ -71,6 +71,6 @@ def choose_algorithm(
     """The measured choice for this shape if there is one, else the one with the least estimated cycles."""
     if measured and shape.key in measured:
         return measured[shape.key]
-    if min(shape.inputs, shape.outputs) < machine.lanes:
+    if min(shape.inputs, shape.outputs) < machine.block:
         return "direct"
     return min(ALGORITHMS, key=lambda algorithm: estimate_cycles(shape, algorithm, machine))

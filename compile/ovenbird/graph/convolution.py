@@ -64,7 +64,7 @@ def emit_convolution(lowering: Lowering, data: Value, kernel: np.ndarray, window
         # One choice for all batch sizes, that of the smallest: they then share one set of packed weights.
         images = batch * lowering.smallest_batch // lowering.batch
         convolution = ConvolutionShape(max(images, 1), channels, outputs, shape[2], shape[3])
-        algorithm = choose_algorithm(convolution, lowering.machine, lowering.algorithms)
+        algorithm = choose_algorithm(convolution, lowering.deciding, lowering.algorithms)
         if algorithm != "direct":
             transform = winograd.TRANSFORMS[int(algorithm[-1])]
             weight = winograd.pack_winograd_weight(kernel, block, transform)

@@ -54,16 +54,19 @@ class Lowering:
         algorithms: dict[str, Algorithm] | None = None,
         batch: int = 1,
         smallest_batch: int = 1,
+        deciding: Machine | None = None,
     ) -> None:
         self.builder = builder
         #: Measured choices of convolution algorithms, by `ConvolutionShape.key`.
         self.algorithms = algorithms or {}
+        #: The machine whose estimate chooses among algorithms: variants that share their weights ask one for all.
+        self.deciding = deciding or machine
         #: This function's batch size, and the smallest one that the library is compiled for.
         self.batch, self.smallest_batch = batch, smallest_batch
         self.function = function
         self.machine = machine
-        self.block = machine.lanes
-        self.values = Values(builder, machine.lanes)
+        self.block = machine.block
+        self.values = Values(builder, machine.block)
         self.known: dict[relax.Var, Lowered] = {}
         #: The variable whose binding is being lowered.
         self.current: relax.Var | None = None

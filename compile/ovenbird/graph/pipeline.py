@@ -30,16 +30,20 @@ def entry_name(batch: int) -> str:
 
 
 def lower_networks(
-    networks: dict[int, IRModule], machine: Machine, algorithms: dict[str, Algorithm] | None = None
+    networks: dict[int, IRModule],
+    machine: Machine,
+    algorithms: dict[str, Algorithm] | None = None,
+    deciding: Machine | None = None,
 ) -> IRModule:
     """One module of fused, unscheduled functions; equal functions of several batch sizes are shared.
 
     `algorithms`: measured choices by `ConvolutionShape.key`, which come before the estimate.
+    `deciding`: the machine that the estimate is for, `machine` unless its code shares weights with another's.
     """
     builder = relax.BlockBuilder()
     for batch, network in networks.items():
         function = prepare(network)["main"]
-        Lowering(builder, function, machine, algorithms, batch, min(networks)).run(entry_name(batch))
+        Lowering(builder, function, machine, algorithms, batch, min(networks), deciding).run(entry_name(batch))
     return fuse(builder.get())
 
 

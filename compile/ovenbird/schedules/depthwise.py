@@ -24,9 +24,10 @@ def schedule_depthwise(sch: Schedule, machine: Machine, choices: Choices) -> Non
         output = sch.cache_write(anchor, 0, "local")
     n, c, h, w, lane = sch.get_loops(output)
     width, height = extent(sch, w), extent(sch, h)
-    strip = max(divisors(width, 8))
-    if strip < 4 and width > 8:
-        strip = 8
+    most = max(min(8, machine.registers // (2 * machine.parts)), 1)
+    strip = max(divisors(width, most))
+    if strip < most / 2 and width > most:
+        strip = most
     band = max(divisors(height, 16))
     if band < 4 and height > 8:
         band = 8  # a band's padding holds the rows above and below it as well: few rows a band would copy them often

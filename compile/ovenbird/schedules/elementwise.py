@@ -28,7 +28,7 @@ def schedule_map(sch: Schedule, block: SBlockRV, machine: Machine) -> None:
     loops = sch.get_loops(block)
     if not loops:
         return
-    if len(loops) == 5 and extent(sch, loops[-1]) == machine.lanes:
+    if len(loops) == 5 and extent(sch, loops[-1]) == machine.block:
         schedule_image_map(sch, loops, machine)
     else:
         schedule_flat_map(sch, loops, machine)

@@ -157,5 +157,5 @@ def schedule_copy(sch: Schedule, block: SBlockRV, machine: Machine) -> None:
     keep = 1 if len(loops) > 3 else 0
     sch.parallel(fuse_all(sch, outer[: len(outer) - keep]))
     width = extent(sch, inner)
-    if width == machine.lanes:
+    if width == machine.block:
         sch.vectorize(inner)

@@ -40,7 +40,7 @@ class Tile(NamedTuple):
 
 def fits(tile: Tile, machine: Machine) -> bool:
     """True if accumulators, one vector of weights each and one broadcast fit in the registers."""
-    return tile.vectors * tile.positions + tile.vectors + 1 <= machine.registers
+    return machine.parts * tile.vectors * (tile.positions + 1) + 1 <= machine.registers
 
 
 def estimate(tile: Tile, extents: Extents, machine: Machine, streamed: bool) -> float:
@@ -50,10 +50,10 @@ def estimate(tile: Tile, extents: Extents, machine: Machine, streamed: bool) -> 
     not divide the extents computes outputs that nobody wants. Streamed weights come from memory for the first tile of
     positions, which can go no faster than they come; a large tile hides that.
     """
-    multiply = tile.vectors * tile.positions / 2
-    loads = (tile.vectors + tile.positions) / 2
+    multiply = machine.parts * tile.vectors * tile.positions / 2
+    loads = (machine.parts * tile.vectors + tile.positions) / 2
     step = max(multiply, loads * 1.05, CHAINS / 2) + 0.5
-    first = max(step, tile.vectors * machine.lanes * 4 / MEMORY_BYTES_PER_CYCLE) if streamed else step
+    first = max(step, tile.vectors * machine.block * 4 / MEMORY_BYTES_PER_CYCLE) if streamed else step
     position_tiles = -(-extents.rows // tile.rows) * -(-extents.columns // tile.columns)
     ragged = extents.rows % tile.rows or extents.columns % tile.columns
     cycles = (first + (position_tiles - 1) * step) * -(-extents.out_blocks // tile.vectors)

@@ -68,6 +68,26 @@ def test_widest_vectors_win(spoilt: Path) -> None:
     assert choose_variant(open_artifact(spoilt), "cpu", HERE)[0].target == "wide"
 
 
+def test_of_equal_vectors_the_one_that_asks_for_more_wins(spoilt: Path) -> None:
+    feature = sorted(HERE.features)[0]
+    add_variant(spoilt, "newer", lambda t: replace(t, cpu_features=(feature,)))
+    assert choose_variant(open_artifact(spoilt), "cpu", HERE)[0].target == "newer"
+
+
+def test_one_may_be_named(spoilt: Path) -> None:
+    add_variant(spoilt, "wide", lambda t: replace(t, vector_bits=512))
+    with ovenbird_runtime.load(spoilt, target="tiny") as model:
+        assert model.target.target == "tiny"
+    with pytest.raises(errors.WrongOption, match="target is 'other', the artifact holds tiny, wide"):
+        ovenbird_runtime.load(spoilt, target="other")
+
+
+def test_a_named_one_that_does_not_run_is_refused_alone(spoilt: Path) -> None:
+    add_variant(spoilt, "wide", lambda t: replace(t, cpu_features=("avx1024",)))
+    with pytest.raises(errors.MissingCpuFeatures, match="wide needs .* avx1024"):
+        ovenbird_runtime.load(spoilt, target="wide")
+
+
 def test_what_does_not_run_is_passed_over(spoilt: Path) -> None:
     add_variant(spoilt, "wide", lambda t: replace(t, vector_bits=512, cpu_features=("avx1024",)))
     assert choose_variant(open_artifact(spoilt), "cpu", HERE)[0].target == "tiny"
@@ -81,6 +101,7 @@ def test_all_reasons_are_given(spoilt: Path) -> None:
         choose_variant(open_artifact(spoilt), "cpu", Machine("riscv64", frozenset(), (2, 40)))
     assert "tiny is code for" in str(caught.value)
     assert "wide is code for" in str(caught.value)
+    assert "this machine (riscv64, glibc 2.40, of the features asked for it has none)" in str(caught.value)
 
 
 def test_musl_has_no_glibc(spoilt: Path) -> None:
