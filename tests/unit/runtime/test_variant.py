@@ -84,7 +84,7 @@ def test_one_may_be_named(spoilt: Path) -> None:
 
 def test_a_named_one_that_does_not_run_is_refused_alone(spoilt: Path) -> None:
     add_variant(spoilt, "wide", lambda t: replace(t, cpu_features=("avx1024",)))
-    with pytest.raises(errors.MissingCpuFeatures, match="wide needs .* avx1024"):
+    with pytest.raises(errors.MissingCpuFeatures, match=r"wide needs .* avx1024"):
         ovenbird_runtime.load(spoilt, target="wide")
 
 
