@@ -59,7 +59,9 @@ def build_gpu_module(
         functions[name] = function
     scheduled = tvm.IRModule(functions, attrs=lowered.attrs)
     report("generate code", 2, 3)
-    with compiling_with(nvcc, chip.arch, options.fast_math) as sources:
+    # TVM would put float32 sums where float16 operands of the same size were, and then refuse the pointer to them.
+    apart = tvm.transform.PassContext(config={"tirx.disable_storage_rewrite": True})
+    with apart, compiling_with(nvcc, chip.arch, options.fast_math) as sources:
         executable = relax.build(
             scheduled, target.tvm_target(), relax_pipeline=executable_passes(), tir_pipeline="s_tir"
         )

@@ -47,8 +47,7 @@ FLOAT32_TILES = (
 )
 #: Of tensor cores: each warp holds (rows x columns) / warps outputs, in pieces of 16 x 16.
 FLOAT16_TILES = (
-    Tile(128, 128, 32, 256, 1.0),
-    Tile(128, 64, 32, 256, 0.8),
+    Tile(128, 64, 16, 256, 0.75),
     Tile(64, 64, 32, 128, 0.65),
     Tile(32, 64, 32, 128, 0.45),
     Tile(32, 32, 32, 128, 0.35),
@@ -57,6 +56,8 @@ FLOAT16_TILES = (
 #: Products of at most this many rows are limited by reading the other operand once: no tiles.
 FEW_ROWS = 4
 SPLITS = (1, 2, 3, 4, 6, 8, 9, 12, 16, 18, 24, 32)
+#: The least length of the summed axis that is worth a part of its own.
+MIN_PART = 64
 #: Warps a multiprocessor needs to hide the latency of its memory and arithmetic.
 BUSY_WARPS = 16
 #: Multiply-adds of a multiprocessor in the time that one more kernel or one byte more from memory takes.
@@ -73,25 +74,39 @@ class Tiling:
     splits: int
 
 
-def tiles_for(dtype: str) -> tuple[Tile, ...]:
-    """The tiles for operands of a dtype."""
-    return FLOAT16_TILES if dtype == "float16" else FLOAT32_TILES
+#: What the schedules add to each row of a shared tile, in elements: of operands on tensor cores, and of their sums.
+OPERAND_MARGIN, SUM_MARGIN = 8, 4
+
+
+def shared_bytes(tile: Tile, dtype: str) -> int:
+    """The shared memory that a block of threads takes; tensor cores give their sums to it too."""
+    if dtype != "float16":
+        return 4 * (tile.rows + tile.columns) * tile.inner
+    operands = 2 * (tile.rows + tile.columns) * (tile.inner + OPERAND_MARGIN)
+    return operands + 4 * tile.rows * (tile.columns + SUM_MARGIN)
+
+
+def tiles_for(chip: Chip, dtype: str) -> tuple[Tile, ...]:
+    """The tiles for operands of a dtype that fit the chip's shared memory."""
+    tiles = FLOAT16_TILES if dtype == "float16" else FLOAT32_TILES
+    return tuple(tile for tile in tiles if shared_bytes(tile, dtype) <= chip.shared_bytes)
 
 
 def choose_tiling(shape: ProductShape, chip: Chip, dtype: str) -> Tiling:
     """The tiling with the lowest estimate; of equal ones the one with fewer splits and the larger tile."""
+    tiles = tiles_for(chip, dtype)
     options = [
         Tiling(tile, splits)
         for splits in SPLITS
-        if shape.inner % splits == 0 and (splits == 1 or shape.inner // splits >= 2 * tiles_for(dtype)[0].inner)
-        for tile in tiles_for(dtype)
+        if shape.inner % splits == 0 and (splits == 1 or shape.inner // splits >= MIN_PART)
+        for tile in tiles
     ]
     return min(options, key=lambda option: estimate(shape, option, chip, dtype))
 
 
 def choose_tile(shape: ProductShape, chip: Chip, dtype: str) -> Tile:
     """The tile with the lowest estimate for a product whose parts are already cut."""
-    return min(tiles_for(dtype), key=lambda tile: estimate(shape, Tiling(tile, 1), chip, dtype))
+    return min(tiles_for(chip, dtype), key=lambda tile: estimate(shape, Tiling(tile, 1), chip, dtype))
 
 
 def estimate(shape: ProductShape, tiling: Tiling, chip: Chip, dtype: str) -> float:

@@ -12,7 +12,7 @@ from ovenbird.compiling import CompileOptions, compile_network
 from ovenbird.errors import BuildFailed, NoCudaCompiler, TargetInvalid
 from ovenbird.gpu import toolchain
 from ovenbird.gpu.chip import chip_of
-from ovenbird.gpu.tiling import ProductShape, choose_tiling
+from ovenbird.gpu.tiling import FLOAT16_TILES, FLOAT32_TILES, ProductShape, choose_tiling, shared_bytes, tiles_for
 from ovenbird.gpu.toolchain import find_nvcc
 from ovenbird.loading import load_network
 from ovenbird.targets import load_target, target_folders
@@ -126,6 +126,14 @@ def test_chip_with_a_letter() -> None:
 
     with pytest.raises(TargetInvalid, match="expected sm_75 or later, without a letter"):
         chip_of(dataclasses.replace(CHIPS["cuda-sm90"], cuda_arch="sm_90a"))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_every_tile_fits_the_shared_memory(dtype: str) -> None:
+    for spec in CHIPS.values():
+        chip = chip_of(spec)
+        assert tiles_for(chip, dtype) == (FLOAT16_TILES if dtype == "float16" else FLOAT32_TILES)
+        assert all(shared_bytes(tile, dtype) <= chip.shared_bytes for tile in tiles_for(chip, dtype))
 
 
 def test_few_pixels_are_summed_in_parts() -> None:
