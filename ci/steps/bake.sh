@@ -11,6 +11,8 @@ artifact=$(artifact_of "$target")
 archive=$(archive_of "$target")
 [ -f "$artifact/manifest.json" ] || fail "NoArtifact: $artifact is not there; run ci/steps/compile.sh $target"
 mkdir -p "$(dirname "$archive")"
+# an image holds the signatures that lie in its artifact; the same key signs the same bytes the same way
+[ -z "$SIGNING_KEY" ] || ovenbird sign "$artifact" --key "$SIGNING_KEY"
 made=("$archive" "${archive%.tar}.json" "${archive%.tar}.cdx.json")
 
 key=$(image_key "$target")

@@ -7,6 +7,7 @@
 # BATCH_SIZES=1               batch sizes                          TRIALS=0   tune so many trials first (kept in the cache)
 # BASES=registry              or `debian`: bases of Debian packages, where no image registry is reached
 # REGISTRY=                   where images are pushed, as host:port/group; nothing is pushed without
+# SIGNING_KEY=                a file with the private key that signs each artifact before it is baked (ovenbird keygen)
 #
 # A step makes nothing twice: what it made lies in build/ci/cache under the digest of everything that it depends on, so a
 # change of the compiler makes new artifacts and images, and a change of a page makes none.
@@ -14,7 +15,7 @@
 . ci/steps/common.sh
 . ci/steps/buildah.sh
 export MODEL=${MODEL:-efficientnet-lite0} WEIGHTS=${WEIGHTS:-} BATCH_SIZES=${BATCH_SIZES:-1}
-export TRIALS=${TRIALS:-0} BASES=${BASES:-registry} REGISTRY=${REGISTRY:-}
+export TRIALS=${TRIALS:-0} BASES=${BASES:-registry} REGISTRY=${REGISTRY:-} SIGNING_KEY=${SIGNING_KEY:-}
 work=build/ci
 name=$(echo "$MODEL" | tr -c 'a-zA-Z0-9\n' '-' | tr 'A-Z' 'a-z')
 ovenbird() { "$python" -m ovenbird "$@"; }
@@ -50,6 +51,7 @@ image_key() {
         artifact_key "$1"
         echo "$BASES ${BASE:-} ${TOOLS_BASE:-}"
         digest_of "targets/$1/Containerfile" ci/steps/base_image.sh ci/steps/bake.sh
+        [ -z "$SIGNING_KEY" ] || sha256sum <"$SIGNING_KEY"
     } | sha256sum | cut -d' ' -f1
 }
 
