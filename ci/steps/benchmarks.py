@@ -80,8 +80,9 @@ def readme_lines(found: dict[str, Benchmark]) -> list[str]:
     if headline:
         cases = [case for benchmark in headline for case in benchmark.cases]
         lines += [*summary_lines(dataclasses.replace(headline[0], cases=cases)), ""]
+    rounds = sorted({benchmark.options["rounds"] for benchmark in headline or [first]})
     lines += [
-        f"Milliseconds, median of {first.options['rounds']} alternating rounds, float32, on "
+        f"Milliseconds, median of {' or '.join(map(str, rounds))} alternating rounds, float32, on "
         f"{first.machine['processor']}; the ratio is Ovenbird's time over the fastest peer's, paired by round "
         "(least–most). Made by `make bench`.",
         "",
