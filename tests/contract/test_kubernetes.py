@@ -110,6 +110,7 @@ def test_the_arguments_are_the_servers(name: str) -> None:
     context = command.make_context("serve", list(container["args"][1:]))  # raises UsageError for what it does not know
     assert context.params["host"] == "0.0.0.0"
     assert context.params["port"] == container["ports"][0]["containerPort"]
+    assert context.params["device"] == ("cuda" if name.endswith("gpu") else "cpu")
 
 
 @pytest.mark.parametrize("name", EVERYTHING)
