@@ -15,6 +15,8 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+from .cpuid import hidden_features
+
 _ARCH = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
 
 # Bits of AT_HWCAP and AT_HWCAP2 on aarch64, in order; names as /proc/cpuinfo has them
@@ -60,7 +62,8 @@ def _features(arch: str) -> frozenset[str]:
         return frozenset()
     flags = [line.partition(":")[2].split() for line in text.splitlines() if line.startswith("flags")]
     # Cores may differ: only what all of them have is safe, a thread may move from one to the other.
-    return frozenset.intersection(*map(frozenset, flags)) if flags else frozenset()
+    shared = frozenset.intersection(*map(frozenset, flags)) if flags else frozenset()
+    return shared - hidden_features()
 
 
 def _bits(word: int, names: str) -> list[str]:

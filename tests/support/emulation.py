@@ -1,0 +1,28 @@
+"""Programs under user-mode emulation: another processor, or an older one of the same kind.
+
+done = emulate("x86_64", "Haswell", [sys.executable, "-c", "print(1)"])
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+
+def emulate(
+    machine: str, cpu: str, command: Sequence[str | Path], environment: Mapping[str, str], root: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run `command` on an emulated `cpu`, its libraries from `root`; skip where the emulator is not installed."""
+    emulator = shutil.which(f"qemu-{machine}-static")
+    if emulator is None:
+        pytest.skip(f"no qemu-{machine}-static (Debian: qemu-user-static; ci/steps/arm64_root.sh installs it)")
+    libraries = ["-L", str(root)] if root else []
+    return subprocess.run(
+        [emulator, "-cpu", cpu, *libraries, *map(str, command)],
+        env={**os.environ, **environment}, capture_output=True, text=True, timeout=900, check=False,
+    )  # fmt: skip
