@@ -1,4 +1,4 @@
-"""The target's commands: run, inspect, selftest, bench; serve and load with their extras.
+"""The target's commands: run, inspect, copy, selftest, bench; serve and load with their extras.
 
     ovenbird-rt run artifacts/resnet50 photo.jpg
     ovenbird-rt inspect artifacts/resnet50 --json
@@ -167,6 +167,25 @@ def inspect(directory: str, public_key: str | None, as_json: bool) -> None:
 
     found = inspect_artifact(directory, public_key)
     click.echo(json.dumps(found, indent=2) if as_json else "\n".join(inspection_lines(found)))
+
+
+@main.command()
+@_directory
+@click.argument("output", metavar="OUTPUT", type=click.Path())
+@_signed
+@_json
+@_debug
+@_guarded
+def copy(directory: str, output: str, public_key: str | None, as_json: bool) -> None:
+    """Copy DIR to OUTPUT, checking every file on the way: from a noexec volume, say, to where code may run."""
+    from .copying import copy_artifact
+    from .schema import encode
+
+    copied = copy_artifact(directory, output, public_key)
+    if as_json:
+        click.echo(json.dumps(encode(copied), indent=2))
+        return
+    click.echo(f"{copied.model}: {copied.files} files, {copied.bytes / 1e6:.1f} MB, as the manifest says")
 
 
 @main.command()
