@@ -26,8 +26,11 @@ fi
 case $(arch_of "$target")-$(uname -m) in
     arm64-x86_64 | amd64-aarch64) ci/steps/cross_toolchain.sh ;;
 esac
-if [ "$(field_of "$target" kind)" = cuda ] && ! command -v nvcc >/dev/null 2>&1 && [ -z "${CUDA_HOME:-}" ]; then
-    "$python" -m pip install --disable-pip-version-check -qq --constraint ci/constraints.txt --editable '.[cuda]'
+find_nvcc='import ovenbird.gpu.toolchain as toolchain; toolchain.find_nvcc()'
+if [ "$(field_of "$target" kind)" = cuda ] && ! "$python" -c "$find_nvcc" 2>/dev/null; then
+    say "$target: installing nvcc"
+    "$python" -m pip install --disable-pip-version-check -qq --constraint ci/constraints.txt --editable '.[cuda]' \
+        || fail "InstallFailed: pip could not install nvcc (its message is above); check the package index, or install CUDA 13"
 fi
 key=$(artifact_key "$target")
 cached=$work/cache/$target/artifacts/$key

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from ovenbird.errors import NoCudaCompiler
+from ovenbird.gpu.toolchain import find_nvcc
 from support.baking import MODEL, TARGETS, bake, expected_classes, ovenbird, predicted_classes
 from support.containers import RunningImage
 from support.cuda_emulation import build_driver
@@ -20,6 +22,10 @@ MAX_OWN_BYTES = 150e6
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An artifact for the GPU and, beside it, for processors."""
+    try:
+        find_nvcc()
+    except NoCudaCompiler as error:
+        pytest.skip(str(error))
     output = tmp_path_factory.mktemp("compiled") / "net"
     targets = [word for target in (TARGET, TARGETS["amd64"]) for word in ("--target", target)]
     ovenbird("compile", MODEL, *targets, "--batch-sizes", "1", "--output", str(output), "--quiet")
