@@ -227,6 +227,7 @@ def selftest(
 )
 @click.option("--seconds", type=click.FloatRange(0.1, 600), default=3.0, show_default=True, help="Time for each size.")
 @click.option("--workers", type=click.IntRange(1, MAX_WORKERS), default=1, show_default=True, help="Calls at one time.")
+@click.option("--image", metavar="FILE", help="Time predictions from this picture, decoded before. [random inputs]")
 @_device
 @_target
 @_threads
@@ -239,20 +240,23 @@ def bench(
     batches: tuple[int, ...],
     seconds: float,
     workers: int,
+    image: str | None,
     device: str,
     target: str | None,
     threads: int | None,
     public_key: str | None,
     as_json: bool,
 ) -> None:
-    """Time the network in DIR on random inputs."""
+    """Time the network in DIR on random inputs, or its predictions from a picture."""
     from .bench import bench as measure
+    from .images import open_image
     from .model import load
     from .schema import encode
     from .text import timing_line
 
     with load(directory, device, threads, workers=workers, public_key=public_key, target=target) as model:
-        timings = [measure(model, batch, seconds) for batch in batches]
+        picture = None if image is None else open_image(image)
+        timings = [measure(model, batch, seconds, picture) for batch in batches]
         used, variant = model.threads, model.target.target
     if as_json:
         rows = [encode(timing) | {"images_per_second": timing.images_per_second} for timing in timings]
