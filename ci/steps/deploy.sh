@@ -45,6 +45,7 @@ images:
 YAML
     [ -z "${NAMESPACE:-}" ] || echo "namespace: $NAMESPACE" >>"$folder/kustomization.yaml"
     if [ -n "${DRY_RUN:-}" ]; then
+        echo "---"
         kubectl kustomize "$folder"
         return
     fi

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import stat
@@ -76,10 +77,9 @@ def test_jenkins_has_a_cell_for_every_target() -> None:
 def test_gitlab_has_a_job_for_every_target() -> None:
     done = step("gitlab", "--list-json")
     assert done.returncode == 0, done.stderr
-    jobs = {job["name"]: job for job in json.loads(done.stdout[done.stdout.index("[") :])}
-    cells = {name: job for name, job in jobs.items() if job["stage"] in TARGET_STAGES}
-    assert sorted(name.replace(":", "").replace("[", "").replace("]", "") for name in cells) == every_cell()
-    assert jobs["deploy"]["when"] == "manual"
+    jobs = json.loads(done.stdout[done.stdout.index("[") :])
+    cells = [job["name"] for job in jobs if job["stage"] in TARGET_STAGES]
+    assert sorted(re.sub(r"[:\[\]]", "", name) for name in cells) == every_cell()
 
 
 def test_groovy_lints_the_file() -> None:

@@ -75,6 +75,11 @@ def test_a_person_stands_before_the_deployment() -> None:
 
 def test_results_go_from_job_to_job() -> None:
     """What a job writes for the next is among its artifacts, and what is kept between pipelines is in a cache."""
+    read = {name: job["dependencies"] for name, job in gitlab_jobs().items() if "dependencies" in job}
+    assert read == {
+        "verify": ["compile"], "bake": ["compile"], "scan": ["bake"], "publish": ["bake"], "deploy": ["publish"],
+    }  # fmt: skip
+    assert all("artifacts" in GITLAB[name] for names in read.values() for name in names)
     for name, path in (("compile", "build/ci/artifacts/$TARGET"), ("bake", "build/ci/images/$TARGET.*")):
         assert path in GITLAB[name]["artifacts"]["paths"]
     paths = [path for cache in GITLAB[".target"]["cache"] for path in cache["paths"]]
