@@ -75,6 +75,16 @@ def test_the_container_is_kubernetes_own(runtime: dict[str, Any], version: str) 
     kubernetes_validate.validate(pod, version, strict=True)
 
 
+def test_kserves_admission_rules(runtime: dict[str, Any], service: dict[str, Any]) -> None:
+    """What no schema says: scaling by CPU and a pause before the end need Kubernetes' own Deployment and autoscaler."""
+    assert service["spec"]["predictor"]["scaleMetric"] == "cpu"
+    assert "lifecycle" in runtime["spec"]["containers"][0]
+    assert service["metadata"]["annotations"] == {
+        "serving.kserve.io/deploymentMode": "Standard",
+        "serving.kserve.io/autoscalerClass": "hpa",
+    }
+
+
 def test_service_and_runtime_fit(runtime: dict[str, Any], service: dict[str, Any]) -> None:
     (container,) = runtime["spec"]["containers"]
     assert container["name"] == "kserve-container"
