@@ -8,9 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . ci/steps/pipeline.sh
-cell_target "$@"
-alone
-need_compiler
+need_target "$@"
 artifact=$(artifact_of "$target")
 [ -f "$artifact/manifest.json" ] || fail "NoArtifact: $artifact is not there; run ci/steps/compile.sh $target"
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from ovenbird.artifact_writer import ArtifactWriter
 from ovenbird.dumping import DumpKind, keep_kinds
 from ovenbird.errors import BuildFailed, UsageError
-from ovenbird.gpu.options import DEFAULT, GpuOptions
+from ovenbird.gpu.local_gpu import why_not_on_gpu
+from ovenbird.gpu.options import DEFAULT, HALF_TOLERANCE, GpuOptions
 from ovenbird.importing import reason
 from ovenbird.interruption import Interruption
 from ovenbird.network import Network
@@ -97,11 +98,11 @@ def compile_network(
                 keep_kinds(folder, options.dump)
             tell(f"writing {spec.name}")
             writer.add_variant(built, spec)
-        found, unverified = _verify_variants(writer, network, specs, batches, options.tolerance, tell)
+        found, unverified = _verify_variants(writer, network, specs, batches, options, tell)
         verified = tuple(spec.name for spec in specs if spec.name not in unverified)
         if found is not None:
             write_golden(_made(staging.folder / GOLDEN), found.golden_inputs, found.golden_outputs)
-            writer.add_evidence(PARITY, found.parity_bytes(network.source.framework))
+            writer.add_evidence(PARITY, found.parity_bytes(network.source.framework, verified, sorted(unverified)))
         record_origin(writer, specs, options, tuning)
         manifest = writer.write_manifest(found.parity if found else None, tuning)
         write_sums(staging.folder)
@@ -148,7 +149,7 @@ def _build(
     """Build the imported network for one target."""
     from ovenbird.building import build_module
 
-    records = find_records(options.tuning_records, network.name, spec)
+    records = find_records(options.tuning_records, network.name, spec, options.gpu.precision)
 
     def follow(text: str, done: int, total: int) -> None:
         tell(f"{spec.name}: {text}", done, total)
@@ -169,7 +170,7 @@ def _verify_variants(
     network: Network,
     specs: Sequence[TargetSpec],
     batches: Sequence[int],
-    tolerance: float,
+    options: CompileOptions,
     tell: Progress,
 ) -> tuple[Verification | None, dict[str, str]]:
     """Verify each target's code that this machine can run; give the worst case of all, and why others were not run."""
@@ -182,7 +183,9 @@ def _verify_variants(
             unverified[spec.name] = why_not
             continue
         tell(f"verifying {spec.name} against {network.source.framework}")
-        found.append(verify(writer.folder, network, batches, tolerance, own_photographs(), spec.name))
+        device = "cuda" if spec.kind == "cuda" else "cpu"
+        tolerance = tolerance_for(spec, options)
+        found.append(verify(writer.folder, network, batches, tolerance, own_photographs(), spec.name, device))
     return (worst_of(found) if found else None), unverified
 
 
@@ -194,22 +197,29 @@ def runs_here(target_json: Path) -> str:
     from ovenbird_runtime.variant import check_runs_here
 
     target = decode_target(target_json.read_bytes())
-    if target.kind != "llvm":
-        return f"code for {target.kind} is not run while compiling"
     try:
         check_runs_here(target, this_machine())
     except MachineError as error:
         return str(error)
-    return ""
+    return why_not_on_gpu(target) if target.kind == "cuda" else ""
+
+
+def tolerance_for(spec: TargetSpec, options: CompileOptions) -> float:
+    """Give the tolerance of one target: in float16 at least `HALF_TOLERANCE`, as each value is rounded to 1/2048."""
+    half = spec.kind == "cuda" and options.gpu.precision == "float16"
+    return max(options.tolerance, HALF_TOLERANCE) if half else options.tolerance
 
 
 def worst_of(found: Sequence[Verification]) -> Verification:
-    """Give one verification that holds for all variants: the largest error of each output, the lowest agreement."""
+    """Give one verification that holds for all variants: largest errors and tolerance, the lowest agreement."""
     first = found[0]
     errors = {name: max(one.parity.max_abs_error[name] for one in found) for name in first.parity.max_abs_error}
     agreements = [one.parity.top1_agreement for one in found if one.parity.top1_agreement is not None]
     parity = dataclasses.replace(
-        first.parity, max_abs_error=errors, top1_agreement=min(agreements) if agreements else None
+        first.parity,
+        max_abs_error=errors,
+        tolerance=max(one.parity.tolerance for one in found),
+        top1_agreement=min(agreements) if agreements else None,
     )
     outputs = {name: {**figures, "max_abs_error": errors[name]} for name, figures in first.outputs.items()}
     return dataclasses.replace(first, parity=parity, outputs=outputs)

@@ -27,9 +27,13 @@ TIME_LIMIT_S = 900.0
 
 
 def run_artifact(
-    artifact: Path, cases: Mapping[str, Arrays], threads: int | None = None, target: str | None = None
+    artifact: Path,
+    cases: Mapping[str, Arrays],
+    threads: int | None = None,
+    target: str | None = None,
+    device: str = "cpu",
 ) -> dict[str, Arrays]:
-    """Run an artifact (its variant for `target`, or its best) on named cases of named inputs.
+    """Run an artifact (its variant for `target`, or its best) on named cases of named inputs, on a device.
 
     Raises RuntimeFailed with the runtime's own reason.
     """
@@ -38,7 +42,7 @@ def run_artifact(
         flat: dict[str, Any] = {f"{case}/{name}": a for case, inputs in cases.items() for name, a in inputs.items()}
         np.savez(given, **flat)
         command = ["-m", "ovenbird.runtime_worker", str(artifact), str(given), str(got)]
-        command += ["--threads", str(threads)] if threads else []
+        command += ["--device", device, *(["--threads", str(threads)] if threads else [])]
         done = python_process(command + (["--target", target] if target else []))
         if done.returncode != 0:
             raise RuntimeFailed(f"the runtime could not run the artifact: {_reason(done)}")

@@ -1,6 +1,6 @@
 """The process in which the compiler tries an artifact: it holds the runtime, and never TVM's compiler.
 
-    python -m ovenbird.runtime_worker ARTIFACT CASES.npz ANSWERS.npz [--threads N] [--target NAME]
+    python -m ovenbird.runtime_worker ARTIFACT CASES.npz ANSWERS.npz [--threads N] [--target NAME] [--device cuda]
 
 CASES.npz holds arrays named `CASE/INPUT`; ANSWERS.npz gets `CASE/OUTPUT`. A refusal by the runtime is one line of JSON
 on standard output, `{"error": TYPE, "message": TEXT}`, and exit code 1. `runtime_process.py` is the other end.
@@ -28,7 +28,8 @@ def main(arguments: list[str]) -> int:
     # by name: the rule that the compiler never loads the engine holds for every process but this one
     runtime: Any = importlib.import_module("ovenbird_runtime")
     try:
-        model = runtime.load(artifact, threads=threads, target=options.get("--target"))
+        device = options.get("--device", "cpu")
+        model = runtime.load(artifact, device, threads=threads, target=options.get("--target"))
         answers: dict[str, Any] = {}
         for case, inputs in grouped(Path(cases_path)):
             for name, array in model.run(inputs).items():

@@ -164,6 +164,33 @@ def trace_key(record: Any) -> str:
     return json.dumps(record[0], separators=(",", ":")).replace("true", "1").replace("false", "0")
 
 
+def record_json(record: Any) -> Any:
+    """MetaSchedule's record as the JSON that its database writes.
+
+    Its own `as_json` refuses traces that change a layout, which every GPU product does; the database does not.
+    """
+    from tvm.s_tir.meta_schedule import _ffi_api
+
+    return plain_json(_ffi_api.TuningRecordAsJSON(record))
+
+
+def plain_json(value: Any) -> Any:
+    """TVM's containers as Python's, index maps as the text that the database holds."""
+    import tvm
+    import tvm_ffi
+    from tvm import tirx
+
+    if isinstance(value, tirx.IndexMap):
+        return json.dumps(json.loads(tvm.ir.save_json(value)), indent=2)
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, (tvm_ffi.Array, list, tuple)):
+        return [plain_json(item) for item in value]
+    if isinstance(value, (tvm_ffi.Map, dict)):
+        return {str(key): plain_json(item) for key, item in value.items()}
+    return getattr(value, "value", value)  # TVM's own numbers have theirs inside
+
+
 def mean_seconds(record: Any) -> float:
     """A record's time."""
     times = [float(value) for value in record[1] or ()]

@@ -44,10 +44,16 @@ class Provenance:
     latency_ms: dict[str, dict[str, float]] = field(default_factory=dict)
     tasks: list[dict[str, Any]] = field(default_factory=list)
     schema_version: int = SCHEMA_VERSION
+    gpu: dict[str, str] = field(default_factory=dict)
 
     @staticmethod
-    def of(target: TargetSpec, model: str, options: dict[str, Any], cpu: str = "") -> Provenance:
-        """The provenance of a log that is begun now, on this machine unless `cpu` says otherwise."""
+    def of(
+        target: TargetSpec, model: str, options: dict[str, Any], cpu: str = "", gpu: dict[str, str] | None = None
+    ) -> Provenance:
+        """The provenance of a log that is begun now, on this machine unless `cpu` says otherwise.
+
+        `gpu`: what measured, where that is a GPU: its name, compute capability and driver.
+        """
         now = timestamp()
         return Provenance(
             model=model,
@@ -58,7 +64,14 @@ class Provenance:
             created=now,
             updated=now,
             options=options,
+            gpu=gpu or {},
         )
+
+    @property
+    def machine(self) -> str:
+        """What measured, in a word for the names of folders: the GPU, or the processor's `mcpu`."""
+        name = self.gpu.get("name") or str(self.target.get("mcpu", "unknown"))
+        return "-".join(name.split()).replace("/", "-")
 
     def mismatch(self, target: TargetSpec) -> str:
         """Why these records do not hold for `target` and this compiler; nothing where they do."""
@@ -85,6 +98,7 @@ class Provenance:
             "versions": self.versions,
             "updated": self.updated,
             "trials": self.trials,
+            **({"gpu": self.gpu} if self.gpu else {}),
         }
 
     def write(self, folder: Path) -> None:
@@ -115,7 +129,8 @@ def read_provenance(folder: Path) -> Provenance | None:
 
 def decisive_fields(target: TargetSpec) -> dict[str, Any]:
     """The target's fields that decide whether records hold, as JSON gives them back."""
-    fields: dict[str, Any] = json.loads(json.dumps({name: getattr(target, name) for name in DECISIVE}))
+    names = (*DECISIVE, "cuda_arch") if target.kind == "cuda" else DECISIVE
+    fields: dict[str, Any] = json.loads(json.dumps({name: getattr(target, name) for name in names}))
     return fields
 
 

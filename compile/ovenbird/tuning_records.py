@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.errors import UsageError
+from ovenbird.gpu.options import Precision
 from ovenbird.resources import resource_folder
 from ovenbird.targets import TargetSpec
 from ovenbird.tuning_provenance import read_provenance
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 NONE = "none"
 
 
-def records_folder(choice: str | None, model: str, spec: TargetSpec) -> Path | None:
+def records_folder(choice: str | None, model: str, spec: TargetSpec, precision: Precision = "float32") -> Path | None:
     """Give the folder of records to use: the one asked for, else the one in `tuning_logs/` if there is one."""
     if choice == NONE:
         return None
@@ -31,16 +32,20 @@ def records_folder(choice: str | None, model: str, spec: TargetSpec) -> Path | N
         if not folder.is_dir():
             raise UsageError(f"--tuning-records {choice}: no such folder; give one that `ovenbird tune` wrote, or none")
         return folder
-    folder = own_folder(model, spec)
+    folder = own_folder(model, spec, precision)
     beside = [found for found in sorted(folder.parent.glob(f"{folder.name}@*")) if matches(found, spec)]
     if folder.is_dir() and (matches(folder, spec) or not beside):
         return folder
     return beside[-1] if beside else None
 
 
-def own_folder(model: str, spec: TargetSpec) -> Path:
-    """The folder `ovenbird tune` writes; those of other processors lie beside it, as `<model>@<mcpu>-<date>`."""
-    return resource_folder("tuning_logs") / spec.name / model.replace(":", ".")
+def own_folder(model: str, spec: TargetSpec, precision: Precision = "float32") -> Path:
+    """The folder `ovenbird tune` writes; those of other processors lie beside it, as `<model>@<mcpu>-<date>`.
+
+    In float16 a network has other functions, and a log of its own: `<model>+fp16`.
+    """
+    suffix = "+fp16" if spec.kind == "cuda" and precision == "float16" else ""
+    return resource_folder("tuning_logs") / spec.name / (model.replace(":", ".") + suffix)
 
 
 def matches(folder: Path, spec: TargetSpec) -> bool:
@@ -49,9 +54,9 @@ def matches(folder: Path, spec: TargetSpec) -> bool:
     return made_by is not None and not made_by.mismatch(spec)
 
 
-def find_records(choice: str | None, model: str, spec: TargetSpec) -> Any:
+def find_records(choice: str | None, model: str, spec: TargetSpec, precision: Precision = "float32") -> Any:
     """Open the records to use, or give None where the defaults are to be taken."""
-    folder = records_folder(choice, model, spec)
+    folder = records_folder(choice, model, spec, precision)
     if folder is None:
         return None
     return importlib.import_module("ovenbird.tuning_log").TuningLog.open(folder)

@@ -48,10 +48,15 @@ class Verification:
     golden_inputs: Arrays
     golden_outputs: Arrays
 
-    def parity_bytes(self, framework: str) -> bytes:
-        """Give `evidence/parity.json`: the figures behind the manifest's."""
+    def parity_bytes(self, framework: str, verified: Sequence[str] = (), unverified: Sequence[str] = ()) -> bytes:
+        """Give `evidence/parity.json`: the figures behind the manifest's, and the targets whose code gave them.
+
+        `unverified`: targets whose code could not be run where the artifact was made.
+        """
         told = {
             "framework": framework,
+            "verified": list(verified),
+            "not_verified": list(unverified),
             "rule": "max |compiled - framework| <= tolerance * max(1, max |framework|)",
             "tolerance": self.parity.tolerance,
             "images": self.parity.images,
@@ -69,13 +74,14 @@ def verify(
     tolerance: float,
     photographs: Sequence[Path] = (),
     target: str | None = None,
+    device: str = "cpu",
 ) -> Verification:
-    """Compare an artifact, or its variant for `target`, with its network.
+    """Compare an artifact, or its variant for `target`, run on `device`, with its network.
 
     Raises VerificationFailed naming the output, RuntimeFailed.
     """
     cases = make_cases(network, batch_sizes, photographs)
-    answers = run_artifact(artifact, {case.name: case.inputs for case in cases}, target=target)
+    answers = run_artifact(artifact, {case.name: case.inputs for case in cases}, target=target, device=device)
     references = {case.name: network.reference(case.inputs) for case in cases}
     outputs: dict[str, dict[str, float]] = {}
     for spec in network.outputs:

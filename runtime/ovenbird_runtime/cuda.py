@@ -21,25 +21,30 @@ DRIVER_LIBRARY = "libcuda.so.1"
 OLDEST_DRIVER = (13, 0)
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
 _NO_DEVICE = 100  # CUDA_ERROR_NO_DEVICE
+_NAME_BYTES = 100
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU: its index, the CUDA version its driver knows, and its compute capability."""
+    """One GPU: its index, the CUDA version its driver knows, its compute capability, and what it calls itself."""
 
     index: int
     driver: tuple[int, int]
     compute: tuple[int, int]
+    name: str = ""
 
 
-def probe_gpu(index: int) -> Gpu:
-    """Ask the driver about the GPU `index`. Raises DriverMissing, DriverTooOld, GpuMissing."""
+def probe_gpu(index: int, otherwise: str = "or use device='cpu'") -> Gpu:
+    """Ask the driver about the GPU `index`. Raises DriverMissing, DriverTooOld, GpuMissing.
+
+    `otherwise` ends the messages: what the caller may do without a GPU.
+    """
     try:
         driver = ctypes.CDLL(DRIVER_LIBRARY)
     except OSError:
         raise DriverMissing(
             f"no NVIDIA driver on this machine ({DRIVER_LIBRARY} is not there): "
-            f"install one for CUDA {_dotted(OLDEST_DRIVER)} or later, or use device='cpu'"
+            f"install one for CUDA {_dotted(OLDEST_DRIVER)} or later, {otherwise}"
         ) from None
     number = ctypes.c_int(0)
     _ask(driver, "cuDriverGetVersion", ctypes.byref(number))
@@ -47,22 +52,26 @@ def probe_gpu(index: int) -> Gpu:
     if version < OLDEST_DRIVER:
         raise DriverTooOld(
             f"the NVIDIA driver is for CUDA {_dotted(version)}, this runtime needs {_dotted(OLDEST_DRIVER)} or later: "
-            "upgrade the driver, or use device='cpu'"
+            f"upgrade the driver, {otherwise}"
         )
     code = _call(driver, "cuInit", 0)
     count = ctypes.c_int(0)
     if code not in (0, _NO_DEVICE):
-        raise GpuMissing(f"the NVIDIA driver cannot start (cuInit gave error {code}): see `nvidia-smi`")
+        raise GpuMissing(f"the NVIDIA driver cannot start (cuInit gave error {code}): see `nvidia-smi`, {otherwise}")
     if code == 0:
         _ask(driver, "cuDeviceGetCount", ctypes.byref(count))
     if index >= count.value:
         seen = "no GPU" if count.value == 0 else f"{count.value} GPU(s), cuda:0 to cuda:{count.value - 1}"
-        raise GpuMissing(f"cuda:{index} is not on this machine: the driver sees {seen} (see CUDA_VISIBLE_DEVICES)")
+        raise GpuMissing(
+            f"cuda:{index} is not on this machine: the driver sees {seen} (see CUDA_VISIBLE_DEVICES), {otherwise}"
+        )
     device, major, minor = ctypes.c_int(0), ctypes.c_int(0), ctypes.c_int(0)
     _ask(driver, "cuDeviceGet", ctypes.byref(device), index)
     _ask(driver, "cuDeviceGetAttribute", ctypes.byref(major), _MAJOR, device)
     _ask(driver, "cuDeviceGetAttribute", ctypes.byref(minor), _MINOR, device)
-    return Gpu(index, version, (major.value, minor.value))
+    name = ctypes.create_string_buffer(_NAME_BYTES)
+    _ask(driver, "cuDeviceGetName", name, len(name), device)
+    return Gpu(index, version, (major.value, minor.value), name.value.decode(errors="replace"))
 
 
 def check_gpu(target: Target, gpu: Gpu) -> None:

@@ -74,6 +74,46 @@ class Wide(nn.Module):
         return self.broad(F.relu(self.narrow(rows)))
 
 
+class Tiny(nn.Module):
+    """Little arithmetic, of every kind that tuning has plans for: a product, a mean, a product of few rows, a map."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.head = nn.Conv2d(8, 16, 3, padding=1), nn.Linear(16, 10)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.head(F.relu(self.first(image)).mean([2, 3]))
+
+
+class Thin(nn.Module):
+    """Products with an extent of one: one channel in, one channel out, one feature."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(1, 24, 1), nn.Conv2d(24, 1, 3, padding=1)
+        self.last = nn.Linear(12, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.last(self.second(F.relu(self.first(image))))
+
+
+class Plans(nn.Module):
+    """Products that every kind of plan fits: in parts, of few rows, in batches, of weights either way round."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.grouped = nn.Conv2d(32, 24, 3, padding=1), nn.Conv2d(24, 16, 3, 2, 1, groups=2)
+        self.depthwise, self.head = nn.Conv2d(24, 24, 3, padding=1, groups=24), nn.Linear(144, 40)
+        self.last = nn.Linear(40, 20)
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = F.relu(self.first(image))
+        x = x * torch.sigmoid(self.depthwise(x))
+        mixed = x.flatten(2) @ x.flatten(2).transpose(1, 2)
+        rows = self.head(self.grouped(x).reshape(image.shape[0], 2, 144))
+        return self.last(rows.mean(1)) + mixed.mean([1, 2]).unsqueeze(1)
+
+
 def made(network: type[nn.Module], *shape: int) -> Made:
     """A network with weights that are the same each time, its norms with statistics of their own."""
     torch.manual_seed(3)
@@ -99,3 +139,15 @@ def transformer() -> Made:
 
 def wide() -> Made:
     return made(Wide, 1, 197, 768)
+
+
+def tiny() -> Made:
+    return made(Tiny, 1, 8, 10, 10)
+
+
+def thin() -> Made:
+    return made(Thin, 1, 1, 12, 12)
+
+
+def plans() -> Made:
+    return made(Plans, 2, 32, 12, 6)

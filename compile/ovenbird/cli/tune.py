@@ -3,6 +3,7 @@
 ovenbird tune resnet50 --target host --trials 500
 ovenbird tune resnet50 --target host --tasks list
 ovenbird tune resnet50 --target cortex-a72 --rpc-tracker 10.0.0.5:9190 --rpc-key pi4
+ovenbird tune resnet50 --target cuda-sm90 --precision fp16          # on the machine that has the GPU
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 @click.option("--batch-sizes", default="1,8", show_default=True, help="Batch sizes to tune for.")
 @click.option("--choices/--no-choices", default=True, show_default=True,
               help="Measure which algorithm computes each 3x3 convolution first.")  # fmt: skip
+@click.option("--precision", type=click.Choice(["fp32", "fp16"]), default="fp32", show_default=True,
+              help="Of values on a GPU, as `compile` is told it; each has a log of its own.")  # fmt: skip
 @click.option("--rpc-tracker", metavar="HOST:PORT", help="Measure on the devices of this TVM RPC tracker.")
 @click.option("--rpc-key", default="", metavar="KEY", help="The key the devices were started with.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the search.")
@@ -48,6 +51,7 @@ def command(model: str, **options: Any) -> None:
     Every schedule is measured alone, in a process of its own, and recorded at once: Ctrl-C or a crash loses nothing,
     and the same command goes on. MODEL is what `ovenbird compile` takes.
     """
+    from ovenbird.gpu.options import PRECISIONS
     from ovenbird.loading import load_network
     from ovenbird.targets import load_target
     from ovenbird.tuning.run import TuneOptions, check_target, list_tasks, tune_network
@@ -65,6 +69,7 @@ def command(model: str, **options: Any) -> None:
         output=options["output"],
         choices=options["choices"],
         seed=options["seed"],
+        precision=PRECISIONS[options["precision"]],
     )
     spec = load_target(tune_options.target)
     listing = tune_options.tasks == "list"
@@ -115,7 +120,8 @@ def _print_report(report: TuneReport, options: TuneOptions) -> None:
         cells = [cell.ljust(w) if i < 2 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
         click.echo("  ".join(cells).rstrip())
     failed = f", {report.failed} failed" if report.failed else ""
-    click.echo(f"{report.folder}: {report.trials} trials{failed}, limit {report.arithmetic_limit_gflops:.0f} GFLOP/s")
+    limit = f", limit {report.arithmetic_limit_gflops:.0f} GFLOP/s" if report.arithmetic_limit_gflops else ""
+    click.echo(f"{report.folder}: {report.trials} trials{failed}{limit}")
     for entry, times in report.latency_ms.items():
         gain = f", {times['default'] / times['tuned']:.2f}x" if times["tuned"] else ""
         click.echo(f"{entry}: {times['tuned']:.3f} ms tuned, {times['default']:.3f} ms by default schedules{gain}")

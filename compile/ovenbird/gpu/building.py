@@ -18,6 +18,7 @@ from ovenbird.gpu.device_module import compiling_with, load_device_module
 from ovenbird.gpu.options import DEFAULT, GpuOptions
 from ovenbird.gpu.pipeline import executable_passes, lower_networks
 from ovenbird.gpu.schedules import schedule_function
+from ovenbird.gpu.schedules.intrinsics import wmma_group
 from ovenbird.gpu.toolchain import find_nvcc
 from ovenbird.graph.constants import ConstantTable, externalize_constants
 from ovenbird.graph.pipeline import entry_name
@@ -44,7 +45,9 @@ def build_gpu_module(
     report("lower", 0, 3)
     if records is not None:
         records = records.for_target(target)
-    lowered = lower_networks(modules, chip, options.precision)
+        if options.precision == "float16":
+            wmma_group()  # the instructions that traces of float16 products name
+    lowered = lower_networks(modules, options.precision)
     layers = describe_layers(lowered)
     table = ConstantTable()
     lowered, order = externalize_constants(lowered, table)

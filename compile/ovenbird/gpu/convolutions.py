@@ -47,8 +47,6 @@ def lower_conv2d(lowering: GpuLowering, call: relax.Call) -> Lowered | None:
     weight = depthwise_weight(kernel) if depthwise else product_weight(kernel, groups)
     options: dict[str, object] = {"window": window, "out_dtype": lowering.precision}
     shape = static_shape(call) or ()
-    if not depthwise:
-        options["splits"] = lowering.splits(groups, shape[0] * shape[2] * shape[3], weight.shape[1], weight.shape[2])
     result = lowering.emit_te(
         "depthwise_conv2d" if depthwise else "conv2d",
         operators.depthwise_conv2d if depthwise else operators.conv2d,

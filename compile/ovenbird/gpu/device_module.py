@@ -1,7 +1,7 @@
 """Gives TVM what it needs to write machine code for CUDA where there is neither a driver nor a GPU.
 
 TVM puts a fat binary into a library by its own CUDA runtime, which wants libcuda and libcudart beside it, though it
-calls neither while compiling; without them it would write CUDA source instead. Where they are absent, empty
+needs neither while compiling; without them it would write CUDA source instead. Where they are absent, next to empty
 libraries of their names stand in for them in this process.
 
     load_device_module()
@@ -23,10 +23,17 @@ import tvm
 import tvm_ffi
 
 from ovenbird.errors import BuildFailed
+from ovenbird.gpu.cuda_libraries import CUDART, DRIVER, cudart_wheels, load_first, require_cudart
 from ovenbird.gpu.toolchain import Nvcc
 
 CALLBACK = "tvm_callback_cuda_compile"
 SIDECAR = "libtvm_runtime_cuda.so"
+#: What TVM calls when code for a GPU that was never loaded there is let go of.
+STAND_IN = """
+int cudaGetDevice(int* device) { *device = 0; return 0; }
+int cudaSetDevice(int device) { return 0; }
+int cuModuleUnload(void* module) { return 0; }
+"""
 #: What TVM's CUDA runtime registers when it is loaded.
 MARK = "ffi.Module.load_from_bytes.cuda"
 
@@ -36,23 +43,29 @@ def load_device_module() -> None:
     if tvm_ffi.get_global_func(MARK, allow_missing=True) is not None:
         return
     folder = Path(tvm.base._LOADED_LIBS["tvm_runtime"]._name).resolve().parent
-    for library in ("libcuda.so.1", "libcudart.so.13"):
-        try:
-            ctypes.CDLL(library, ctypes.RTLD_GLOBAL)
-        except OSError:
-            load_stand_in(library)
-    # Not by ctypes.CDLL, which resolves every function at once: the stand-ins have none.
+    if not load_first(DRIVER):
+        load_stand_in(DRIVER)
+        load_stand_in(CUDART)
+    elif not load_first(CUDART, *cudart_wheels()):
+        load_stand_in(CUDART)
+    # Not by ctypes.CDLL, which resolves every function at once: stand-ins have three.
     libc = ctypes.CDLL(None)
     libc.dlopen.restype, libc.dlerror.restype = ctypes.c_void_p, ctypes.c_char_p
     if not libc.dlopen(str(folder / SIDECAR).encode(), os.RTLD_LAZY | os.RTLD_LOCAL):
         raise BuildFailed(f"{SIDECAR} of the installed apache-tvm cannot be loaded: {libc.dlerror().decode()}")
 
 
+def load_cuda_runtime() -> None:
+    """Loads TVM's CUDA runtime to run code on a GPU, for which stand-ins will not do. Raises LibraryMissing."""
+    require_cudart()
+    load_device_module()
+
+
 def load_stand_in(soname: str) -> None:
-    """Loads an empty library that calls itself `soname`, with the version mark that libcudart's users ask for."""
+    """Loads a library of next to nothing called `soname`, with the version mark that libcudart's users ask for."""
     with tempfile.TemporaryDirectory(prefix="ovenbird-stand-in-") as name:
         folder = Path(name)
-        (folder / "empty.c").write_text("int ovenbird_stand_in;\n")
+        (folder / "empty.c").write_text(STAND_IN)
         (folder / "versions").write_text(f"{soname} {{ *; }};\n")
         command = ["cc", "-shared", "-fPIC", f"-Wl,-soname,{soname}", "-Wl,--version-script=versions"]
         try:
@@ -63,20 +76,25 @@ def load_stand_in(soname: str) -> None:
 
 
 class Sources:
-    """The CUDA source that TVM handed over while compiling, for dumps and tests."""
+    """The CUDA source that TVM handed over while compiling, and ptxas's reports where they were asked for."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
+        self.reports: list[str] = []
 
 
 @contextlib.contextmanager
-def compiling_with(nvcc: Nvcc, arch: str, fast_math: bool = False) -> Iterator[Sources]:
-    """Within: TVM's CUDA code is compiled by `nvcc` for `arch`."""
+def compiling_with(nvcc: Nvcc, arch: str, fast_math: bool = False, report: bool = False) -> Iterator[Sources]:
+    """Within: TVM's CUDA code is compiled by `nvcc` for `arch`. `report`: keep what ptxas says of it."""
     sources = Sources()
 
     def compile_source(source: str, *_: object) -> bytes:
         sources.texts.append(source)
-        return nvcc.compile(source, arch, fast_math)
+        if not report:
+            return nvcc.compile(source, arch, fast_math)
+        code, said = nvcc.compile_and_report(source, arch)
+        sources.reports.append(said)
+        return code
 
     before = tvm_ffi.get_global_func(CALLBACK, allow_missing=True)
     tvm_ffi.register_global_func(CALLBACK, compile_source, override=True)

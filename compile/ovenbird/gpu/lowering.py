@@ -3,7 +3,7 @@
 One walk over the bindings. Operators with a handler here take and give images as [N, H, W, C]; all others see the
 tensors as the network wrote them, in float32.
 
-Example: `GpuLowering(builder, function, chip, "float16").run("main_b1")`.
+Example: `GpuLowering(builder, function, "float16").run("main_b1")`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from ovenbird.gpu.chip import Chip
-from ovenbird.gpu.tiling import FEW_ROWS, ProductShape, choose_tiling
 from ovenbird.gpu.values import FLOATS, Value, Values
 from ovenbird.graph.lowering import OUT_ELEMENTWISE_FUSABLE, sole_readers, static_shape
 
@@ -43,10 +41,9 @@ def handles(*names: str) -> Callable[[Handler], Handler]:
 class GpuLowering:
     """Lowers one function into a block builder. `precision`: "float32" or "float16", that of values in memory."""
 
-    def __init__(self, builder: relax.BlockBuilder, function: relax.Function, chip: Chip, precision: str) -> None:
+    def __init__(self, builder: relax.BlockBuilder, function: relax.Function, precision: str) -> None:
         self.builder = builder
         self.function = function
-        self.chip = chip
         self.precision = precision
         self.values = Values(builder, precision)
         self.known: dict[relax.Var, Lowered] = {}
@@ -141,12 +138,6 @@ class GpuLowering:
     def constant(self, array: np.ndarray[Any, Any]) -> Value:
         """A constant value."""
         return Value(array.shape, str(array.dtype), plain=relax.const(array), constant=array)
-
-    def splits(self, batch: int, rows: int, columns: int, inner: int) -> int:
-        """Into how many parts the summed axis of a product is best cut."""
-        if rows <= FEW_ROWS:
-            return 1
-        return choose_tiling(ProductShape(batch, rows, columns, inner), self.chip, self.precision).splits
 
     def emit_te(self, name: str, function: Callable[..., object], *tensors: relax.Expr, **options: object) -> relax.Var:
         """Emits a tensor expression as a function of its own, into which elementwise operators behind it may fuse."""

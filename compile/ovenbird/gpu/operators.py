@@ -23,36 +23,28 @@ ACCUMULATOR = "float32"
 RUNS = "ovenbird.runs"
 
 
-def product(left: te.Tensor, right: te.Tensor, runs: tuple[int, int], splits: int = 1) -> te.Tensor:
+def product(left: te.Tensor, right: te.Tensor, runs: tuple[int, int]) -> te.Tensor:
     """[S, I, K] times [S, J, K] gives float32 [S, I, J]; an operand whose S is 1 is shared by all of the other's.
 
-    `splits` parts of K are summed apart, at the same time, and then joined: a GPU has more multiprocessors than a
-    product of few rows and columns has tiles. It divides K. `runs`: what the annotation `RUNS` says.
+    `runs`: what the annotation `RUNS` says.
     """
     left_batch, rows, inner = extents(left)
     right_batch, columns, _ = extents(right)
-    batch, part = max(left_batch, right_batch), inner // splits
+    batch = max(left_batch, right_batch)
 
-    def parted(operand: te.Tensor, own_batch: int, length: int, name: str) -> te.Tensor:
-        if own_batch == batch and splits == 1:
+    def spread(operand: te.Tensor, own_batch: int, length: int, name: str) -> te.Tensor:
+        if own_batch == batch:
             return operand
-        shape = (splits * batch, length, part)
-        return te.compute(
-            shape, lambda s, i, k: operand[s % batch % own_batch, i, s // batch * part + k], name=f"{name}_parts"
-        )
+        return te.compute((batch, length, inner), lambda s, i, k: operand[s % own_batch, i, k], name=f"{name}_spread")
 
-    first, second = parted(left, left_batch, rows, "left"), parted(right, right_batch, columns, "right")
-    k = te.reduce_axis((0, part), name="k")
-    sums = te.compute(
-        (splits * batch, rows, columns),
+    first, second = spread(left, left_batch, rows, "left"), spread(right, right_batch, columns, "right")
+    k = te.reduce_axis((0, inner), name="k")
+    return te.compute(
+        (batch, rows, columns),
         lambda s, i, j: te.sum(first[s, i, k].astype(ACCUMULATOR) * second[s, j, k].astype(ACCUMULATOR), axis=k),
         name="product",
-        attrs={ANCHOR: "product", RUNS: [math.gcd(run, part) for run in runs]},
+        attrs={ANCHOR: "product", RUNS: [math.gcd(run, inner) for run in runs]},
     )
-    if splits == 1:
-        return sums
-    p = te.reduce_axis((0, splits), name="p")
-    return te.compute((batch, rows, columns), lambda s, i, j: te.sum(sums[p * batch + s, i, j], axis=p), name="joined")
 
 
 def patches(data: te.Tensor, window: Window, groups: int) -> te.Tensor:
@@ -76,15 +68,13 @@ def patches(data: te.Tensor, window: Window, groups: int) -> te.Tensor:
     return te.compute(shape, element, name="patches")
 
 
-def conv2d(
-    data: te.Tensor, weight: te.Tensor, bias: te.Tensor, window: Window, out_dtype: str, splits: int = 1
-) -> te.Tensor:
+def conv2d(data: te.Tensor, weight: te.Tensor, bias: te.Tensor, window: Window, out_dtype: str) -> te.Tensor:
     """Convolution of [N, H, W, C] with weights [groups, O / groups, KH * KW * C / groups] and a float32 bias [O]."""
     batch, height, width, channels = extents(data)
     groups, columns, inner = extents(weight)
     out_height, out_width = window.output(height, width)
     runs = (math.gcd(channels, channels // groups), inner)
-    sums = product(patches(data, window, groups), weight, runs, splits)
+    sums = product(patches(data, window, groups), weight, runs)
 
     def element(n: Any, y: Any, x: Any, c: Any) -> Any:
         total = sums[c // columns, (n * out_height + y) * out_width + x, c % columns] + bias[c]
@@ -117,9 +107,7 @@ def depthwise_conv2d(data: te.Tensor, weight: te.Tensor, bias: te.Tensor, window
     return te.compute(shape, lambda *at: (sums(*at) + bias[at[-1]]).astype(out_dtype), name="convolved")
 
 
-def matmul(
-    left: te.Tensor, right: te.Tensor, shape: tuple[int, ...], out_dtype: str, transposed: bool, splits: int = 1
-) -> te.Tensor:
+def matmul(left: te.Tensor, right: te.Tensor, shape: tuple[int, ...], out_dtype: str, transposed: bool) -> te.Tensor:
     """The product of [S, I, K] with [S or 1, J, K] (`transposed`) or [S, K, J], as a tensor of `shape`."""
     inner = extents(left)[-1]
     runs = (inner, inner if transposed else 1)
@@ -127,7 +115,7 @@ def matmul(
         batch, _, columns = extents(right)
         right_plain = right
         right = te.compute((batch, columns, inner), lambda s, j, k: right_plain[s, k, j], name="turned")
-    sums = product(left, right, runs, splits)
+    sums = product(left, right, runs)
     _, rows, columns = extents(sums)
 
     def element(*at: Any) -> Any:

@@ -13,6 +13,9 @@ Precision = Literal["float32", "float16"]
 #: The names of `--precision`.
 PRECISIONS: dict[str, Precision] = {"fp32": "float32", "fp16": "float16"}
 
+#: The least tolerance that `compile` verifies float16 code with: each value is rounded to 1/2048, layer after layer.
+HALF_TOLERANCE = 2e-2
+
 
 @dataclass(frozen=True)
 class GpuOptions:

@@ -1,6 +1,6 @@
 """The passes around the lowering for a GPU, and those behind it.
 
-Example: `lower_networks({1: module, 8: module8}, chip, "float16")` gives one module with `main_b1` and `main_b8`.
+Example: `lower_networks({1: module, 8: module8}, "float16")` gives one module with `main_b1` and `main_b8`.
 """
 
 from __future__ import annotations
@@ -9,17 +9,16 @@ import tvm
 from tvm import IRModule, relax
 
 from ovenbird.gpu import convolutions, elementwise, image_ops, products  # noqa: F401 - they register their handlers
-from ovenbird.gpu.chip import Chip
 from ovenbird.gpu.lowering import GpuLowering
 from ovenbird.gpu.options import Precision
 from ovenbird.graph.pipeline import entry_name, fuse, prepare
 
 
-def lower_networks(networks: dict[int, IRModule], chip: Chip, precision: Precision) -> IRModule:
+def lower_networks(networks: dict[int, IRModule], precision: Precision) -> IRModule:
     """One module of fused, unscheduled functions; equal functions of several batch sizes are shared."""
     builder = relax.BlockBuilder()
     for batch, network in networks.items():
-        GpuLowering(builder, prepare(network)["main"], chip, precision).run(entry_name(batch))
+        GpuLowering(builder, prepare(network)["main"], precision).run(entry_name(batch))
     return fuse(builder.get())
 
 

@@ -45,7 +45,6 @@ def emit(
 ) -> Value:
     """Emits the product of `left`, seen as [batch, rows, K], and `right`."""
     matrix = reshaped(lowering, lowering.values.plain(left), (*rows, left.shape[-1]))
-    batch = max(rows[0], static_shape(right)[0])  # type: ignore[index]
     result = lowering.emit_te(
         "matmul",
         operators.matmul,
@@ -54,7 +53,6 @@ def emit(
         shape=shape,
         out_dtype=lowering.precision,
         transposed=transposed,
-        splits=lowering.splits(batch, rows[1], shape[-1], left.shape[-1]),
     )
     return Value(shape, lowering.precision, plain=result)
 

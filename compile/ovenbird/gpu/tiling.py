@@ -73,6 +73,11 @@ class Tiling:
     tile: Tile
     splits: int
 
+    def __str__(self) -> str:
+        """Give the plan as logs show it."""
+        tile = self.tile
+        return f"tiles of {tile.rows}x{tile.columns}x{tile.inner} by {tile.threads} threads, {self.splits} parts"
+
 
 #: What the schedules add to each row of a shared tile, in elements: of operands on tensor cores, and of their sums.
 OPERAND_MARGIN, SUM_MARGIN = 8, 4
@@ -92,21 +97,17 @@ def tiles_for(chip: Chip, dtype: str) -> tuple[Tile, ...]:
     return tuple(tile for tile in tiles if shared_bytes(tile, dtype) <= chip.shared_bytes)
 
 
+def splits_for(shape: ProductShape) -> tuple[int, ...]:
+    """Into how many parts the summed axis may be cut."""
+    return tuple(
+        splits for splits in SPLITS if shape.inner % splits == 0 and (splits == 1 or shape.inner // splits >= MIN_PART)
+    )
+
+
 def choose_tiling(shape: ProductShape, chip: Chip, dtype: str) -> Tiling:
     """The tiling with the lowest estimate; of equal ones the one with fewer splits and the larger tile."""
-    tiles = tiles_for(chip, dtype)
-    options = [
-        Tiling(tile, splits)
-        for splits in SPLITS
-        if shape.inner % splits == 0 and (splits == 1 or shape.inner // splits >= MIN_PART)
-        for tile in tiles
-    ]
+    options = [Tiling(tile, splits) for splits in splits_for(shape) for tile in tiles_for(chip, dtype)]
     return min(options, key=lambda option: estimate(shape, option, chip, dtype))
-
-
-def choose_tile(shape: ProductShape, chip: Chip, dtype: str) -> Tile:
-    """The tile with the lowest estimate for a product whose parts are already cut."""
-    return min(tiles_for(chip, dtype), key=lambda tile: estimate(shape, Tiling(tile, 1), chip, dtype))
 
 
 def estimate(shape: ProductShape, tiling: Tiling, chip: Chip, dtype: str) -> float:

@@ -36,20 +36,26 @@ class Nvcc:
 
         Exact arithmetic unless `fast_math`. Raises BuildFailed with the compiler's first error.
         """
+        return self._run(source, arch, ["--use_fast_math"] if fast_math else [])[0]
+
+    def compile_and_report(self, source: str, arch: str) -> tuple[bytes, str]:
+        """The same, and what ptxas says that each kernel takes (`ovenbird.gpu.usage` reads it)."""
+        return self._run(source, arch, ["--resource-usage"])
+
+    def _run(self, source: str, arch: str, flags: list[str]) -> tuple[bytes, str]:
         level = arch.removeprefix("sm_")
-        command = [str(self.path), "--fatbin", "-O3", "--std=c++17"]
+        command = [str(self.path), "--fatbin", "-O3", "--std=c++17", *flags]
         command += ["-gencode", f"arch=compute_{level},code=[sm_{level},compute_{level}]"]
-        if fast_math:
-            command.append("--use_fast_math")
         with tempfile.TemporaryDirectory(prefix="ovenbird-nvcc-") as folder:
             (Path(folder) / "kernels.cu").write_text(source, encoding="utf-8")
             # Relative names: the folder's own would reach the fat binary.
             command += ["-o", "kernels.fatbin", "kernels.cu"]
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+            said = done.stdout + done.stderr
             if done.returncode != 0:
-                lines = [line for line in (done.stdout + done.stderr).splitlines() if "error" in line.lower()]
+                lines = [line for line in said.splitlines() if "error" in line.lower()]
                 raise BuildFailed(f"nvcc failed for {arch}: {(lines or ['no message'])[0].strip()}")
-            return (Path(folder) / "kernels.fatbin").read_bytes()
+            return (Path(folder) / "kernels.fatbin").read_bytes(), said
 
 
 def candidates() -> list[Path]:

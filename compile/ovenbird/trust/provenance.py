@@ -53,7 +53,7 @@ def record_origin(
     files = {name: record for name, record in writer.file_table().items() if name not in (SBOM, PROVENANCE)}
     writer.add_evidence(SBOM, sbom_bytes(model, files))
     files[SBOM] = file_record(writer.folder / SBOM)
-    told = {
+    told: dict[str, Any] = {
         "model": model.name,
         "weights": {"origin": model.weights.origin, "detail": model.weights.detail, "seed": model.weights.seed},
         "targets": [spec.name for spec in specs],
@@ -63,13 +63,16 @@ def record_origin(
         "tuning_records": options.tuning_records if options.tuning_records in (None, "none") else "given",
         "inputs": _shapes(writer.network),
     }
+    if any(spec.kind == "cuda" for spec in specs):
+        told["gpu"] = {"precision": options.gpu.precision, "fast_math": options.gpu.fast_math}
+    name = writer.network.name
     made = Making(
         commit=find_commit([spec.name for spec in specs]),
         makers={name: version for spec in specs for name, version in maker_versions(spec).items()},
         records={
             spec.name: folder_digest(folder)
             for spec in specs
-            if (folder := records_folder(options.tuning_records, writer.network.name, spec)) is not None
+            if (folder := records_folder(options.tuning_records, name, spec, options.gpu.precision)) is not None
         },
     )
     writer.add_evidence(PROVENANCE, provenance_bytes(model, told, dict(tuning), files, made))

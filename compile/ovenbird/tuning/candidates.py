@@ -44,7 +44,8 @@ class Builder:
         self._count = 0
         self._threads = ThreadPoolExecutor(processes)
         self._idle: SimpleQueue[Worker] = SimpleQueue()
-        self._workers = [Worker({"OMP_NUM_THREADS": "1"}) for _ in range(processes)]
+        bench = "gpu_jobs:GpuBench" if target.kind == "cuda" else "jobs:Bench"
+        self._workers = [Worker({"OMP_NUM_THREADS": "1"}, bench) for _ in range(processes)]
         for worker in self._workers:
             self._idle.put(worker)
 

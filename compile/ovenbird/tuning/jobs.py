@@ -18,6 +18,7 @@ from ovenbird.linking import link_library
 from ovenbird.targets import TargetSpec
 from ovenbird.tuning.arithmetic import CHAINS, multiply_add_operations
 from ovenbird.tuning.limits import (
+    HALF_TOLERANCE,
     RELATIVE_TOLERANCE,
     ROTATION_COPIES_MAX,
     ROUND_CALLS_MAX,
@@ -50,15 +51,15 @@ class Bench:
         arrays = make_arrays(arguments, seed)
         constants = sum(array.nbytes for array, (_, _, constant) in zip(arrays, arguments, strict=True) if constant)
         count = min(-(-rotation_bytes // constants), ROTATION_COPIES_MAX) if constants else 1
-        shared = [tvm.runtime.tensor(array) for array in arrays]
+        shared = [self._tensor(array) for array in arrays]
         self.copies = [
             [
-                tvm.runtime.tensor(array) if constant and copy else first
+                self._tensor(array) if constant and copy else first
                 for array, first, (_, _, constant) in zip(arrays, shared, arguments, strict=True)
             ]
             for copy in range(count)
         ]
-        self.outputs = [tvm.runtime.empty(shape, dtype) for shape, dtype, _ in outputs]
+        self.outputs = [self._tensor(np.zeros(shape, dtype)) for shape, dtype, _ in outputs]
         self.references = []
         self._run_clean(reference)
         self.references = [output.numpy() for output in self.outputs]
@@ -114,7 +115,15 @@ class Bench:
         function = self._load(library)
         start = time.perf_counter()
         function(*self.copies[0], *self.outputs)
+        self._wait()
         return time.perf_counter() - start
+
+    def _tensor(self, array: np.ndarray[Any, Any]) -> Any:
+        """A tensor of the array's contents where the code runs."""
+        return tvm.runtime.tensor(array)
+
+    def _wait(self) -> None:
+        """Wait until what was begun is done: on a processor it is."""
 
 
 def read_target(fields: dict[str, Any]) -> TargetSpec:
@@ -151,6 +160,7 @@ def difference(found: np.ndarray[Any, Any], reference: np.ndarray[Any, Any]) -> 
         return ""
     scale = float(np.max(np.abs(expected), where=np.isfinite(expected), initial=0.0))
     error = float(np.max(np.abs(expected - got), where=~same, initial=0.0))
-    if np.isfinite(error) and error <= RELATIVE_TOLERANCE * max(scale, 1e-30):
+    tolerance = HALF_TOLERANCE if reference.dtype == np.float16 else RELATIVE_TOLERANCE
+    if np.isfinite(error) and error <= tolerance * max(scale, 1e-30):
         return ""
     return f"wrong numbers: error {error:.2g} where the largest output is {scale:.2g}"

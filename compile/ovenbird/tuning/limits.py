@@ -42,6 +42,14 @@ ROTATION_COPIES_MAX = 64
 RELATIVE_TOLERANCE = 1e-4
 """Largest error of a candidate against the default schedule, relative to the largest output: sums in another order."""
 
+HALF_TOLERANCE = 2e-3
+"""The same for float16 outputs, which are rounded to 1/2048: sums that differ little may be rounded apart."""
+
+GPU_ROUND_SECONDS = 0.02
+GPU_ROUND_CALLS_MIN = 3
+GPU_ROUND_CALLS_MAX = 2000
+"""Calls of a round on a GPU, begun one behind the other and waited for once: as many as fit in this time."""
+
 SPACES_MAX = 16
 """Combinations of structures that are searched for one task."""
 

@@ -33,6 +33,7 @@ from ovenbird.tuning_log import (
     json_lines,
     mean_seconds,
     read_choices,
+    record_json,
     trace_key,
 )
 from ovenbird.tuning_provenance import PROVENANCE, Provenance, read_provenance, timestamp, write_json
@@ -120,12 +121,17 @@ class LogWriter:
                 found_records.times[trace_key(written)] = mean_seconds(written)
                 found_records.written[trace_key(written)] = written
 
-    def add(self, task: Task, trace: Any, outcome: Outcome) -> str:
-        """Record one measurement, also of a candidate that failed; gives the trace's key."""
+    def key(self, task: Task, trace: Any) -> str:
+        """The name of a trace in the log."""
+        known = self.tasks[task.index]
+        return trace_key(record_json(ms.database.TuningRecord(trace, known.workload, [0.0], None, known.arguments)))
+
+    def add(self, task: Task, trace: Any, outcome: Outcome, name: str = "") -> str:
+        """Record one measurement, also of a candidate that failed, by its name if it has one; gives the trace's key."""
         known = self.tasks[task.index]
         seconds = FAILED_S if outcome.seconds is None else outcome.seconds
         record = ms.database.TuningRecord(trace, known.workload, [seconds], self.target, known.arguments)
-        written = record.as_json()
+        written = record_json(record)
         key = trace_key(written)
         known.times[key] = seconds
         known.written[key] = written
@@ -135,7 +141,7 @@ class LogWriter:
                 "task": task.title,
                 "workload": task.workload_hash,
                 "error": outcome.error,
-                "decisions": decisions(trace),
+                "decisions": name or decisions(trace),
             }
             with (self.folder / FAILURES).open("a", encoding="utf-8") as failures:
                 failures.write(json.dumps(line) + "\n")
@@ -188,9 +194,9 @@ def cut_torn_line(path: Path) -> None:
 def move_aside(folder: Path) -> None:
     """Rename a log that is begun anew: `resnet50` to `resnet50@<mcpu>-<date>`, where `compile` still finds it."""
     old = read_provenance(folder)
-    mcpu = old.target.get("mcpu", "unknown") if old else "unknown"
+    made_on = old.machine if old else "unknown"
     stamp = (old.updated if old else timestamp()).replace(":", "").replace("-", "")
-    name = f"{folder.name}@{mcpu}-{stamp}"
+    name = f"{folder.name}@{made_on}-{stamp}"
     target, count = folder.with_name(name), 1
     while target.exists():
         count += 1

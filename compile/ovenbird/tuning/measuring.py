@@ -46,13 +46,16 @@ class Measurer(Protocol):
 
 
 class LocalMeasurer:
-    """Measures in one worker process on this machine, with as many threads as the target has cores."""
+    """Measures in one worker process on this machine, with as many threads as the target has cores.
 
-    def __init__(self, target: TargetSpec) -> None:
+    `cache_bytes`: the last cache of what computes, which the weights of one call leave before the next.
+    """
+
+    def __init__(self, target: TargetSpec, worker: Worker | None = None, cache_bytes: int = 0) -> None:
         threads = str(min(target.cores, available_threads()))
-        self._worker = Worker({"TVM_NUM_THREADS": threads, "TVM_BIND_THREADS": "0"})
+        self._worker = worker or Worker({"TVM_NUM_THREADS": threads, "TVM_BIND_THREADS": "0"})
         self._prepared: tuple[int, Path, int] | None = None
-        self._rotation = max(2 * target.l3_bytes, ROTATION_BYTES_MIN)
+        self._rotation = max(2 * (cache_bytes or target.l3_bytes), ROTATION_BYTES_MIN)
 
     def __enter__(self) -> LocalMeasurer:
         return self

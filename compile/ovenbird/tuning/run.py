@@ -18,26 +18,35 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.errors import TuningInterrupted, UsageError
+from ovenbird.gpu.local_gpu import describe_gpu, require_gpu
+from ovenbird.gpu.options import Precision
+from ovenbird.gpu.toolchain import find_nvcc
 from ovenbird.network import Network
 from ovenbird.targets import TargetSpec, load_target
 from ovenbird.tuning.table import Display, Stoppable
 from ovenbird.tuning_provenance import Provenance, read_provenance
 from ovenbird.tuning_records import own_folder
-from ovenbird_runtime.cpu import this_machine
+from ovenbird_runtime.cpu import available_threads, this_machine
 
 if TYPE_CHECKING:
     import tvm
 
+    from ovenbird.tuning.backends import Backend
+    from ovenbird.tuning.candidates import Builder
     from ovenbird.tuning.log_writer import LogWriter
     from ovenbird.tuning.measuring import Measurer
     from ovenbird.tuning.tasks import Task
+    from ovenbird_runtime.cuda import Gpu
 
 ALL_TASKS = "all"
 
 
 @dataclass(frozen=True)
 class TuneOptions:
-    """What `ovenbird tune` may be told. `trials`: in all, those of earlier runs included; times in seconds."""
+    """What `ovenbird tune` may be told. `trials`: in all, those of earlier runs included; times in seconds.
+
+    `precision`: of values on a GPU; other targets do not heed it.
+    """
 
     target: str = "host"
     trials: int = 1000
@@ -50,6 +59,7 @@ class TuneOptions:
     output: Path | None = None
     choices: bool = True
     seed: int = 0
+    precision: Precision = "float32"
 
 
 @dataclass(frozen=True)
@@ -66,12 +76,11 @@ class TuneReport:
 
 def list_tasks(network: Network, options: TuneOptions) -> list[Task]:
     """The tasks of a network, nothing tuned."""
-    from ovenbird.building import machine_of
-    from ovenbird.graph.pipeline import lower_networks
+    from ovenbird.tuning.backends import backend_of
     from ovenbird.tuning.tasks import extract_tasks
 
-    machine = machine_of(load_target(options.target))
-    return extract_tasks(lower_networks(import_network(network, options), machine))
+    backend = backend_of(load_target(options.target), options.precision)
+    return extract_tasks(backend.lower(import_network(network, options), {}))
 
 
 def import_network(network: Network, options: TuneOptions) -> dict[int, tvm.IRModule]:
@@ -84,28 +93,30 @@ def tune_network(network: Network, options: TuneOptions, display: Display | None
     """Tune `network` until the trials or the time are used up. Raises any TuningError; records are never lost."""
     deadline = None if options.time_budget_s is None else time.monotonic() + options.time_budget_s
     spec = load_target(options.target)
-    check_target(spec, options)
+    gpu = check_target(spec, options)
+    from ovenbird.tuning.backends import backend_of
     from ovenbird.tuning.candidates import Builder
     from ovenbird.tuning.log_writer import LogWriter
     from ovenbird.tuning.session import Budget, Session
 
-    folder = options.output or own_folder(network.name, spec)
+    folder = options.output or own_folder(network.name, spec, options.precision)
+    backend = backend_of(spec, options.precision)
     with ExitStack() as stack:
         shown = Stoppable(stack.enter_context(display or Display()))
         stack.enter_context(stopping(shown))
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ovenbird-tune-")))
-        measurer = stack.enter_context(open_measurer(spec, options))
-        builder = stack.enter_context(Builder(spec, work, processes=max(spec.cores if spec.name == "host" else 1, 1)))
+        measurer = stack.enter_context(open_measurer(spec, options, gpu))
+        builder = stack.enter_context(Builder(spec, work, processes=builders(spec)))
         modules = import_network(network, options)
-        provenance = Provenance.of(spec, network.name, told_options(options))
-        old = read_provenance(folder)
-        mismatch = old.mismatch(spec) if old is not None else ""
+        provenance = Provenance.of(
+            spec, network.name, told_options(options), gpu=describe_gpu(gpu) if gpu is not None else None
+        )
+        mismatch = why_begin_anew(read_provenance(folder), spec, gpu, options.precision)
         log = stack.enter_context(LogWriter.open(folder, provenance, spec.tvm_target(), options.resume, mismatch))
         try:
-            tasks, chosen = choose_and_lower(modules, spec, options, log, builder, measurer, shown)
-            session = Session(
-                tasks, chosen, spec, log, builder, measurer, shown, Budget(options.trials, deadline), options.seed
-            )
+            tasks, chosen = choose_and_lower(modules, backend, options, log, builder, measurer, shown)
+            budget = Budget(options.trials, deadline)
+            session = Session(tasks, chosen, spec, log, builder, measurer, shown, budget, options.seed, backend=backend)
             try:
                 session.run()
             finally:
@@ -119,44 +130,64 @@ def tune_network(network: Network, options: TuneOptions, display: Display | None
 
 def choose_and_lower(
     modules: dict[int, tvm.IRModule],
-    spec: TargetSpec,
+    backend: Backend,
     options: TuneOptions,
     log: LogWriter,
-    builder: Any,
+    builder: Builder,
     measurer: Measurer,
     display: Display,
 ) -> tuple[list[Task], list[Task]]:
-    """Measure the algorithms that nobody measured, lower by all choices; gives the tasks, and those to be tuned."""
-    from ovenbird.building import machine_of
-    from ovenbird.graph.pipeline import lower_networks
-    from ovenbird.tuning.algorithms import Recorder, measure_algorithms
+    """Measure the choices that nobody measured, lower by all of them; gives the tasks, and those to be tuned."""
     from ovenbird.tuning.table import Progress
     from ovenbird.tuning.tasks import extract_tasks, select_tasks
-
-    machine = machine_of(spec)
-    known = Recorder(log.choices)
 
     def show(doing: str) -> None:
         display.update(Progress(doing, [], [], 0.0, 0, options.trials, None))
 
     show("lowering the network")
-    lowered = lower_networks(modules, machine, known)
-    if known.missing and options.choices:
-        log.choose(measure_algorithms(known.missing, machine, builder, measurer, show))
+    if options.choices:
+        backend.measure_choices(modules, log, builder, measurer, show)
         show("lowering the network by what was measured")
-        lowered = lower_networks(modules, machine, Recorder(log.choices))
-    tasks = extract_tasks(lowered)
+    tasks = extract_tasks(backend.lower(modules, log.choices))
     return tasks, select_tasks(tasks, options.tasks)
 
 
-def check_target(spec: TargetSpec, options: TuneOptions) -> None:
-    """Refuse what cannot be measured: another processor's code without a device. Raises UsageError."""
-    if spec.kind != "llvm":
-        raise UsageError(f"--target {spec.name}: tuning is for CPU targets, this one is {spec.kind}")
+def builders(spec: TargetSpec) -> int:
+    """How many candidates are built side by side: a processor each, where the target says how many there are here."""
+    if spec.kind == "cuda":
+        return available_threads()
+    return max(spec.cores if spec.name == "host" else 1, 1)
+
+
+def why_begin_anew(old: Provenance | None, spec: TargetSpec, gpu: Gpu | None, precision: Precision) -> str:
+    """Why an earlier log does not go on: made for another target, on a GPU of another name, in another precision."""
+    if old is None:
+        return ""
+    if gpu is not None and old.options.get("precision") != precision:
+        return f"made in {old.options.get('precision')}, this is {precision}"
+    if gpu is not None and old.gpu.get("name") != gpu.name:
+        return f"made on {old.gpu.get('name')}, this is {gpu.name}"
+    return old.mismatch(spec)
+
+
+def check_target(spec: TargetSpec, options: TuneOptions) -> Gpu | None:
+    """Refuse what cannot be measured: another processor's code without a device. Gives the GPU of a GPU's target.
+
+    Raises UsageError, NoCudaCompiler; DriverMissing, DriverTooOld, GpuMissing, WrongChip, LibraryMissing.
+    """
+    if spec.kind == "cuda":
+        if options.rpc_tracker is not None:
+            raise UsageError(
+                f"--rpc-tracker: its devices measure code for processors; run `ovenbird tune --target {spec.name}` on "
+                "the machine that has the GPU"
+            )
+        gpu = require_gpu(spec)
+        find_nvcc()
+        return gpu
     if options.rpc_tracker is not None:
         if not options.rpc_key:
             raise UsageError("--rpc-tracker needs --rpc-key, the key its devices were started with")
-        return
+        return None
     machine = this_machine()
     if spec.arch != machine.arch:
         raise UsageError(
@@ -167,10 +198,15 @@ def check_target(spec: TargetSpec, options: TuneOptions) -> None:
         raise UsageError(
             f"--target {spec.name} needs {', '.join(missing)}, which this processor lacks; use --rpc-tracker"
         )
+    return None
 
 
-def open_measurer(spec: TargetSpec, options: TuneOptions) -> Any:
-    """The measurer that the options ask for."""
+def open_measurer(spec: TargetSpec, options: TuneOptions, gpu: Gpu | None) -> Any:
+    """The measurer that the options and the target ask for."""
+    if gpu is not None:
+        from ovenbird.tuning.gpu_measuring import GpuMeasurer
+
+        return GpuMeasurer(spec, gpu)
     if options.rpc_tracker is not None:
         from ovenbird.tuning.remote import RemoteMeasurer, Tracker
 
@@ -189,6 +225,7 @@ def told_options(options: TuneOptions) -> dict[str, Any]:
         "batch_sizes": list(options.batch_sizes),
         "seed": options.seed,
         "rpc": options.rpc_tracker is not None,
+        "precision": options.precision,
     }
 
 

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ovenbird.tuning.limits import IMPROVEMENT, PATIENCE_DECAY, UNKNOWN_HEADROOM
-from ovenbird.tuning.search import TaskSearch
 from ovenbird.tuning.tasks import Task
+
+if TYPE_CHECKING:
+    from ovenbird.tuning.backends import Search
 
 #: Even at the limit a measurement may be off by this much, so no task's headroom is nothing.
 LEAST_HEADROOM = 0.02
@@ -24,7 +27,7 @@ class TaskState:
     """One task while it is tuned. Times in seconds."""
 
     task: Task
-    search: TaskSearch
+    search: Search
     default_seconds: float | None = None
     best_seconds: float | None = None
     barren_batches: int = 0

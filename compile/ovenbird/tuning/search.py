@@ -24,7 +24,6 @@ from ovenbird.tuning.limits import BATCH_TRIALS, FAILED_S, POPULATION, WARMUP_RE
 from ovenbird.tuning.log_writer import LogWriter
 from ovenbird.tuning.measuring import Outcome
 from ovenbird.tuning.tasks import Task
-from ovenbird.tuning_log import trace_key
 
 #: Batches without a new schedule after which a space counts as exhausted.
 EMPTY_BATCHES = 2
@@ -38,10 +37,11 @@ LOGGER.propagate = False
 
 @dataclass(frozen=True)
 class Candidate:
-    """One point of a design space: its schedule, and what MetaSchedule knows it by."""
+    """One point of a design space: its schedule, what MetaSchedule knows it by, and a name where it has one."""
 
     schedule: Schedule
     handle: Any = None
+    name: str = ""
 
 
 def new_cost_model(cores: int) -> Any:
@@ -74,6 +74,11 @@ class TaskSearch:
         strategy = ms.search_strategy.EvolutionarySearch(population_size=POPULATION)
         self._context = Context(task.module, target, spaces.generator, strategy, task.title, threads, seed + 1)
         self._begun = False
+
+    @property
+    def default(self) -> Candidate:
+        """The default schedule."""
+        return Candidate(self.spaces.starts[0])
 
     def starts(self) -> list[Candidate]:
         """The first point of every space, the default schedule first, without those that were measured before."""
@@ -127,9 +132,7 @@ class TaskSearch:
 
     def key(self, candidate: Candidate) -> str:
         """The name of a candidate's trace in the log."""
-        known = self.log.tasks[self.task.index]
-        record = ms.database.TuningRecord(candidate.schedule.trace, known.workload, [0.0], None, known.arguments)
-        return trace_key(record.as_json())
+        return self.log.key(self.task, candidate.schedule.trace)
 
     def _measured(self, candidate: Candidate) -> bool:
         return self.key(candidate) in self.log.tasks[self.task.index].times

@@ -17,14 +17,13 @@ from typing import Any
 
 from ovenbird.errors import MeasurementFailed
 from ovenbird.targets import TargetSpec
-from ovenbird.tuning.arithmetic import multiply_add_module
+from ovenbird.tuning.backends import Backend, backend_of
 from ovenbird.tuning.candidates import Builder
-from ovenbird.tuning.design_space import DesignSpaces
 from ovenbird.tuning.limits import BATCH_TRIALS, CONFIRM_ROUNDS, ROUNDS
 from ovenbird.tuning.log_writer import LogWriter
 from ovenbird.tuning.measuring import Measurer, Outcome
 from ovenbird.tuning.scheduler import TaskState, choose_task, latency_seconds
-from ovenbird.tuning.search import Candidate, TaskSearch, new_cost_model
+from ovenbird.tuning.search import Candidate
 from ovenbird.tuning.table import Display, Progress
 from ovenbird.tuning.tasks import Task
 
@@ -56,9 +55,8 @@ class Session:
         display: Display,
         budget: Budget,
         seed: int = 0,
+        backend: Backend | None = None,
     ) -> None:
-        from ovenbird.building import machine_of
-
         self.log, self.builder, self.measurer, self.display, self.budget = log, builder, measurer, display, budget
         self.entries = sorted(
             {entry for task in tasks for entry in task.calls}, key=lambda name: int(name.split("_b")[1])
@@ -70,17 +68,10 @@ class Session:
         self._libraries: dict[tuple[int, str], Path] = {}
         self._defaults: dict[int, Path] = {}
         log.register(tasks)
-        model, target = new_cost_model(spec.cores), spec.tvm_target()
-        self.machine = machine = machine_of(spec)
+        self.backend = backend or backend_of(spec)
         chosen = {task.index for task in selected}
         self.states = [
-            TaskState(
-                task,
-                TaskSearch(
-                    task, DesignSpaces.of(task.module, machine), target, log, model, spec.cores, seed + task.index
-                ),
-                selected=task.index in chosen,
-            )
+            TaskState(task, self.backend.search(task, log, seed + task.index), selected=task.index in chosen)
             for task in tasks
         ]
         for state in self.states:
@@ -140,7 +131,7 @@ class Session:
         """Take over what earlier runs measured."""
         known = self.log.tasks[state.task.index]
         state.best_seconds = self.log.best_seconds(state.task)
-        default = known.times.get(state.search.key(Candidate(state.search.spaces.starts[0])))
+        default = known.times.get(state.search.key(state.search.default))
         state.default_seconds = default
         if default is None:
             state.best_seconds = None  # the default is measured before anything else is believed
@@ -149,18 +140,15 @@ class Session:
 
     def _measure_limit(self) -> None:
         """Find out what the machine could do at most; without an answer shares of it are not shown."""
-        lanes, cores = self.machine.lanes, self.machine.cores
-        built = self.builder.build([multiply_add_module(lanes, cores)])[0]
-        if built.library is not None:
-            self.limit_flops = self.measurer.limit(built.library, lanes, cores)
+        self.limit_flops = self.backend.limit_flops(self.builder, self.measurer)
         self.log.provenance.arithmetic_limit_gflops = round(self.limit_flops / 1e9, 1)
 
     def _measure_defaults(self) -> None:
         """Trial 0 of every task that has none yet: all are built, then all are measured."""
         missing = [state for state in self.states if state.default_seconds is None]
         self._show(f"building {len(missing)} default schedules")
-        starts = [state.search.spaces.starts[0] for state in missing]
-        builds = self.builder.build([start.mod for start in starts])
+        starts = [state.search.default for state in missing]
+        builds = self.builder.build([start.schedule.mod for start in starts])
         for state, start, built in zip(missing, starts, builds, strict=True):
             if built.library is None:
                 raise MeasurementFailed(f"the default schedule of {state.task.title} failed: {built.error}")
@@ -169,7 +157,7 @@ class Session:
             outcome = self.measurer.measure(state.task, built.library, [built.library], ROUNDS)[0]
             if outcome.seconds is None:
                 raise MeasurementFailed(f"the default schedule of {state.task.title} failed: {outcome.error}")
-            self._record(state, [Candidate(start)], [outcome])
+            self._record(state, [start], [outcome])
             state.default_seconds = outcome.seconds
             self.save()
             if self.budget.over:
@@ -201,8 +189,8 @@ class Session:
     ) -> None:
         """Time the three fastest of a batch, the best before it and the default once more, in alternation."""
         known = self.log.tasks[state.task.index]
-        start = state.search.spaces.starts[0]
-        contenders: dict[str, Any] = {state.search.key(Candidate(start)): start.trace}
+        start = state.search.default
+        contenders: dict[str, Any] = {state.search.key(start): start.schedule.trace}
         fastest = sorted(
             (outcome.seconds, index) for index, outcome in enumerate(outcomes) if outcome.seconds is not None
         )
@@ -217,7 +205,7 @@ class Session:
         times = self.measurer.measure(state.task, default, libraries, CONFIRM_ROUNDS)
         for trace, outcome in zip(contenders.values(), times, strict=True):
             self.log.add(state.task, trace, outcome)
-            if trace is start.trace and outcome.seconds is not None:
+            if trace is start.schedule.trace and outcome.seconds is not None:
                 state.default_seconds = outcome.seconds
         self.log.flush()
         state.best_seconds = self.log.best_seconds(state.task)
@@ -226,7 +214,7 @@ class Session:
         """Write a batch to the disk, then teach the cost model."""
         keys = []
         for candidate, outcome in zip(batch, outcomes, strict=True):
-            keys.append(self.log.add(state.task, candidate.schedule.trace, outcome))
+            keys.append(self.log.add(state.task, candidate.schedule.trace, outcome, candidate.name))
             devices = self.log.provenance.devices
             devices[outcome.device] = devices.get(outcome.device, 0) + 1
         self.log.flush()
@@ -238,7 +226,7 @@ class Session:
     def _default(self, state: TaskState) -> Path:
         """The library of a task's default schedule, built again after a resume."""
         if state.task.index not in self._defaults:
-            built = self.builder.build([state.search.spaces.starts[0].mod])[0]
+            built = self.builder.build([state.search.default.schedule.mod])[0]
             if built.library is None:
                 raise MeasurementFailed(f"the default schedule of {state.task.title} failed: {built.error}")
             self._defaults[state.task.index] = built.library

@@ -117,7 +117,7 @@ def build_table(progress: Progress) -> Any:
     left = "" if progress.seconds_left is None else f" · {clock(progress.seconds_left)} left"
     table = Table(
         title=f"{progress.doing} · {progress.trials}/{progress.trials_wanted} trials{left}",
-        caption=" · ".join([*latencies(progress), f"limit {progress.limit_flops / 1e9:.0f} GFLOP/s"]),
+        caption=" · ".join([*latencies(progress), *known_limit(progress.limit_flops)]),
     )
     for name in HEADINGS:
         table.add_column(name, justify="left" if name in ("task", "shape") else "right")
@@ -127,6 +127,11 @@ def build_table(progress: Progress) -> Any:
     if len(rows) > ROWS:
         table.add_row("", f"and {len(rows) - ROWS} smaller ones", *[""] * (len(HEADINGS) - 2))
     return table
+
+
+def known_limit(limit_flops: float) -> list[str]:
+    """The arithmetic limit in words; nothing where it is not known."""
+    return [f"limit {limit_flops / 1e9:.0f} GFLOP/s"] if limit_flops else []
 
 
 HEADINGS = ("task", "shape", "calls", "best ms", "GFLOP/s", "of limit", "gain", "trials", "failed", "of time")

@@ -38,8 +38,10 @@ class JobFailed(Exception):
 class Worker:
     """One process, started at the first request and again after each loss."""
 
-    def __init__(self, variables: Mapping[str, str] | None = None) -> None:
+    def __init__(self, variables: Mapping[str, str] | None = None, bench: str = "jobs:Bench") -> None:
+        """Take the process's own environment variables, and the class whose methods are the jobs."""
         self._variables = dict(variables or {})
+        self._bench = bench
         self._process: subprocess.Popen[bytes] | None = None
         self._errors: Any = None
         self._unread = b""
@@ -83,7 +85,7 @@ class Worker:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._unread = b""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", MODULE, str(os.getpid())],
+            [sys.executable, "-m", MODULE, str(os.getpid()), self._bench],
             env={**environment(), **self._variables},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

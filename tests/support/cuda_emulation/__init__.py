@@ -3,6 +3,9 @@
     emulation = build_emulation(folder, cuda_source)          # libcuda.so.1, libcudart.so.13, kernels.so
     environment = emulation.environment(compute=90)           # for a process that calls load(..., device="cuda")
 
+    emulation = build_toolkit(folder)                         # a driver, and an nvcc whose kernels the driver finds
+    environment = emulation.environment()                     # for `ovenbird tune` and `ovenbird compile`
+
 The artifact, its host code, the launches and TVM's CUDA runtime are the real ones; the kernels are the CUDA source that
 nvcc was given, compiled by g++ with `emulation.h`, where threads are fibers and barriers are real.
 """
@@ -11,7 +14,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import struct
 import subprocess
+import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,15 +29,19 @@ LIBRARIES = ("libcuda.so.1", "libcudart.so.13")
 
 @dataclass(frozen=True)
 class Emulation:
-    """A folder with the emulated driver and, where there are some, kernels."""
+    """A folder with the emulated driver, and kernels: one library, or a folder of one for each fat binary."""
 
     folder: Path
+    kernels: str = "kernels.so"
 
     def environment(self, **settings: int) -> dict[str, str]:
         """The environment of a process that runs on it; `driver`, `compute` and `gpus` are what it claims to be."""
         claims = {f"EMULATED_{name.upper()}": str(value) for name, value in settings.items()}
         path = os.pathsep.join(filter(None, [str(self.folder), os.environ.get("LD_LIBRARY_PATH", "")]))
-        return {**os.environ, "LD_LIBRARY_PATH": path, "EMULATED_KERNELS": str(self.folder / "kernels.so"), **claims}
+        own = {"LD_LIBRARY_PATH": path, "EMULATED_KERNELS": str(self.folder / self.kernels)}
+        if (self.folder / "cuda").is_dir():
+            own["CUDA_HOME"] = str(self.folder / "cuda")
+        return {**os.environ, **own, **claims}
 
 
 def build_driver(folder: Path) -> Emulation:
@@ -48,6 +59,42 @@ def build_emulation(folder: Path, source: str) -> Emulation:
     (folder / "kernels.cc").write_text(host_source(source))
     compile_cc(folder, folder / "kernels.cc", "kernels.so", "-O2", "-march=native", "-fno-strict-aliasing", "-w")
     return emulation
+
+
+def build_toolkit(folder: Path) -> Emulation:
+    """The emulated driver, and an nvcc: the real one, which also leaves what the driver needs to run its kernels.
+
+    Raises NoCudaCompiler where there is no real one.
+    """
+    from ovenbird.gpu.toolchain import find_nvcc
+
+    build_driver(folder)
+    (folder / "kernels").mkdir(exist_ok=True)
+    nvcc = folder / "cuda" / "bin" / "nvcc"
+    nvcc.parent.mkdir(parents=True, exist_ok=True)
+    script = f"import sys\nsys.path.insert(0, {str(HERE.parents[1])!r})\n"
+    script += f"from support.cuda_emulation.nvcc import main\nsys.exit(main({str(find_nvcc().path)!r}, sys.argv[1:]))\n"
+    nvcc.write_text(f"#!{sys.executable}\n{script}")
+    nvcc.chmod(0o755)
+    return Emulation(folder, "kernels")
+
+
+def add_kernels(folder: Path, fatbin: bytes, source: str, *flags: str) -> None:
+    """Compile the kernels of a fat binary into `folder`, under the name by which the driver looks for them."""
+    with tempfile.TemporaryDirectory() as work:
+        (Path(work) / "kernels.cc").write_text(host_source(source))
+        options = ("-march=native", "-fno-strict-aliasing", "-w", *(flags or ("-O2",)))
+        compile_cc(Path(work), Path(work) / "kernels.cc", "kernels.so", *options)
+        _, _, header, payload = struct.unpack_from("<IHHQ", fatbin)
+        shutil.move(Path(work) / "kernels.so", folder / f"{fnv1a(fatbin[: header + payload]):016x}.so")
+
+
+def fnv1a(data: bytes) -> int:
+    """The 64-bit FNV-1a hash, as `driver.cc` computes it."""
+    found = 0xCBF29CE484222325
+    for byte in data:
+        found = (found ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+    return found
 
 
 def host_source(source: str) -> str:

@@ -1,5 +1,6 @@
 // A libcuda.so.1 and libcudart.so.13 in one, whose device is this processor: memory is the host's, launching a kernel runs
-// it by emulation (`emulation.h`) from the library that $EMULATED_KERNELS names. Linked twice, under both names.
+// it by emulation (`emulation.h`) from the library that $EMULATED_KERNELS names. Linked twice, under both names. Where that
+// is a folder, each fat binary's library is the one named by its FNV-1a hash (`nvcc.py` puts it there).
 //
 // $EMULATED_DRIVER (13000), $EMULATED_COMPUTE (90) and $EMULATED_GPUS (1) say what it claims to be. Launches beyond the
 // limits of real chips fail as they would there.
@@ -10,6 +11,7 @@
 #include <dlfcn.h>
 #include <mutex>
 #include <string>
+#include <sys/stat.h>
 
 namespace {
 int setting(const char* name, int otherwise) { const char* text = getenv(name); return text ? atoi(text) : otherwise; }
@@ -17,6 +19,19 @@ thread_local int device_ = 0;
 std::mutex launching;
 struct Launch { unsigned gx, gy, gz, bx, by, bz, shared; void* stream; void* attrs; unsigned count; };
 using Entry = void (*)(void**, const unsigned*, const unsigned*, size_t);
+std::string kernels_of(const void* image) {
+  std::string path = getenv("EMULATED_KERNELS") ? getenv("EMULATED_KERNELS") : "";
+  struct stat found;
+  if (path.empty() || stat(path.c_str(), &found) || !S_ISDIR(found.st_mode)) return path;
+  struct Header { uint32_t magic; uint16_t version, size; uint64_t payload; };
+  const Header& header = *static_cast<const Header*>(image);
+  const unsigned char* bytes = static_cast<const unsigned char*>(image);
+  uint64_t hash = 0xcbf29ce484222325u;
+  for (uint64_t i = 0; i < header.size + header.payload; ++i) hash = (hash ^ bytes[i]) * 0x100000001b3u;
+  char name[24];
+  snprintf(name, sizeof name, "%016llx.so", static_cast<unsigned long long>(hash));
+  return path + "/" + name;
+}
 constexpr int INVALID = 1, NO_DEVICE = 100, NOT_FOUND = 500;
 }  // namespace
 
@@ -37,9 +52,9 @@ int cuGetErrorString(int, const char** s) { *s = "emulated"; return 0; }
 int cuModuleLoadData(void** m, const void* image) {
   // A fat binary, never source: 0xba55ed50 begins one.
   if (*static_cast<const uint32_t*>(image) != 0xba55ed50u) return 200;
-  const char* path = getenv("EMULATED_KERNELS");
-  *m = path ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : nullptr;
-  if (!*m) fprintf(stderr, "emulation: %s\n", path ? dlerror() : "EMULATED_KERNELS is not set");
+  std::string path = kernels_of(image);
+  *m = path.empty() ? nullptr : dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!*m) fprintf(stderr, "emulation: %s\n", path.empty() ? "EMULATED_KERNELS is not set" : dlerror());
   return *m ? 0 : 200;
 }
 int cuModuleUnload(void*) { return 0; }

@@ -1,4 +1,4 @@
-"""GPU schedules: one function a shape of work, chosen by what the fused function holds.
+"""GPU schedules: one function a shape of work, told by a plan how it is cut into blocks and threads.
 
 Example: `schedule_function(function, chip)` gives the scheduled PrimFunc, every loop nest bound to blocks and threads.
 """
@@ -10,25 +10,34 @@ from tvm.s_tir import Schedule
 
 from ovenbird.errors import BuildFailed
 from ovenbird.gpu.chip import Chip
+from ovenbird.gpu.inspection import kind_of
+from ovenbird.gpu.plans import ChainPlan, GroupPlan, Plan, ThreadPlan, VectorPlan
 from ovenbird.gpu.schedules.matrix import schedule_product
-from ovenbird.gpu.schedules.rows import schedule_rows
+from ovenbird.gpu.schedules.rows import schedule_chain, schedule_rows
 from ovenbird.gpu.schedules.threads import schedule_threads
-from ovenbird.operators.conv2d import ANCHOR
-from ovenbird.schedules.blocks import is_reduction, leaf_blocks
+from ovenbird.gpu.space import default_plan
+from ovenbird.gpu.tiling import Tiling
+from ovenbird.schedules.blocks import leaf_blocks
 
 
-def apply_schedule(sch: Schedule, chip: Chip) -> tirx.PrimFunc:
-    """Schedules the function in `sch` by the first rule that fits; gives the scheduled function."""
+def apply_schedule(sch: Schedule, chip: Chip, plan: Plan | None = None) -> Schedule:
+    """Schedules the function in `sch` by a plan of its space (the default one); gives the schedule with its trace.
+
+    Raises BuildFailed for a function that no rule can schedule; TVM's own errors where the plan is not of its space.
+    """
     blocks = leaf_blocks(sch)
     if not blocks:
         refuse(sch)
-    if any(ANCHOR in sch.get(block).annotations for block in blocks):
-        schedule_product(sch, chip)
-    elif any(is_reduction(sch, block) for block in blocks):
-        return schedule_rows(sch, chip)
-    else:
-        schedule_threads(sch, blocks[-1], chip)
-    return sch.mod["main"]
+    plan = default_plan(sch, chip) if plan is None else plan
+    if isinstance(plan, ChainPlan):
+        return schedule_chain(sch, chip)
+    if isinstance(plan, Tiling | VectorPlan):
+        schedule_product(sch, plan)
+    elif isinstance(plan, GroupPlan) or kind_of(sch) == "reduction":
+        schedule_rows(sch, plan)
+    elif isinstance(plan, ThreadPlan):
+        schedule_threads(sch, blocks[-1], plan.threads)
+    return sch
 
 
 def refuse(sch: Schedule) -> None:
@@ -38,7 +47,7 @@ def refuse(sch: Schedule) -> None:
     raise BuildFailed(f"{name} is written as serial loops, which no GPU schedule can spread: compile for a CPU target")
 
 
-def schedule_function(function: tirx.PrimFunc, chip: Chip) -> tirx.PrimFunc:
+def schedule_function(function: tirx.PrimFunc, chip: Chip, plan: Plan | None = None) -> tirx.PrimFunc:
     """The scheduled function, its attributes kept. Raises BuildFailed for one that no rule can schedule."""
-    scheduled = apply_schedule(Schedule(function, debug_mask="none"), chip)
+    scheduled = apply_schedule(Schedule(function, debug_mask="none"), chip, plan).mod["main"]
     return scheduled.with_attrs(function.attrs) if function.attrs else scheduled

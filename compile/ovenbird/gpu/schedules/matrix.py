@@ -12,51 +12,49 @@ from __future__ import annotations
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import SBlockRV
 
-from ovenbird.gpu.chip import Chip
+from ovenbird.gpu.inspection import find_product, operand_dtype
+from ovenbird.gpu.plans import VectorPlan
 from ovenbird.gpu.schedules.simt import schedule_simt
 from ovenbird.gpu.schedules.tensor_core import schedule_tensor_core
 from ovenbird.gpu.schedules.threads import bind_threads
 from ovenbird.gpu.schedules.vectors import schedule_vectors
-from ovenbird.gpu.tiling import FEW_ROWS, ProductShape, choose_tile
-from ovenbird.operators.conv2d import ANCHOR
+from ovenbird.gpu.tiling import Tiling
 from ovenbird.schedules.blocks import is_reduction, leaf_blocks
 
 
-def find_product(sch: Schedule) -> SBlockRV:
-    """The block that multiplies."""
-    return next(block for block in leaf_blocks(sch) if ANCHOR in sch.get(block).annotations)
-
-
-def shape_of(sch: Schedule, product: SBlockRV) -> ProductShape:
-    """The product's extents."""
-    batch, rows, columns, inner = (int(variable.dom.extent) for variable in sch.get(product).iter_vars)
-    return ProductShape(batch, rows, columns, inner)
-
-
-def operand_dtype(sch: Schedule, product: SBlockRV) -> str:
-    """The dtype of the operands, which decides whether tensor cores are used."""
-    return str(sch.get(product).reads[-1].source.dtype)
-
-
-def schedule_product(sch: Schedule, chip: Chip) -> None:
+def schedule_product(sch: Schedule, plan: Tiling | VectorPlan) -> None:
     """Schedules a product and all that is fused with it; its parts are joined by a kernel of their own."""
     product = find_product(sch)
-    shape, dtype = shape_of(sch, product), operand_dtype(sch, product)
-    blocks = leaf_blocks(sch)
-    joined = [b for b in blocks if is_reduction(sch, b) and sch.get(b).name_hint != sch.get(product).name_hint]
-    if shape.rows <= FEW_ROWS and not joined:
-        schedule_vectors(sch, product)
+    if isinstance(plan, VectorPlan):
+        schedule_vectors(sch, product, plan)
         return
-    rule = schedule_tensor_core if dtype == "float16" else schedule_simt
-    if joined:
+    rule = schedule_tensor_core if operand_dtype(sch, product) == "float16" else schedule_simt
+    parts = product
+    if plan.splits > 1:
+        parts = cut_sum(sch, product, plan.splits)
+        blocks = leaf_blocks(sch)
         names = [sch.get(block).name_hint for block in blocks]
-        behind = blocks[names.index("product") + 1 :]
+        behind = blocks[names.index(sch.get(product).name_hint) :]
         for block in behind[:-1]:
             if not is_reduction(sch, block):
                 sch.compute_inline(block)
-        output = behind[-1]
-        schedule_joining(sch, joined[0], output)
-    rule(sch, product, choose_tile(shape, chip, dtype))
+        schedule_joining(sch, product, behind[-1])
+    rule(sch, parts, plan.tile)
+
+
+def cut_sum(sch: Schedule, product: SBlockRV, splits: int) -> SBlockRV:
+    """Cuts the summed axis into parts that are summed apart, at the same time; gives the block that sums them.
+
+    A GPU has more multiprocessors than a product of few rows and columns has tiles. `product` then joins the parts.
+    """
+    part, _ = sch.split(sch.get_loops(product)[-1], [splits, None])
+    parts = sch.rfactor(part, 0)
+    # Each operand by the block's own axes: `pad_einsum` takes nothing else.
+    for index in (0, 1):
+        sch.reindex(parts, ("read", index))
+    *outer, part, _ = sch.get_loops(parts)
+    sch.reorder(part, *outer)
+    return parts
 
 
 def schedule_joining(sch: Schedule, joined: SBlockRV, output: SBlockRV) -> None:

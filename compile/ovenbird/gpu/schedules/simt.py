@@ -13,7 +13,7 @@ from tvm.s_tir.schedule import LoopRV, SBlockRV
 
 from ovenbird.gpu.operators import RUNS
 from ovenbird.gpu.tiling import Tile
-from ovenbird.schedules.blocks import is_reduction, leaf_blocks
+from ovenbird.schedules.blocks import fuse_all, is_reduction, leaf_blocks
 
 #: float32 values in one load or store of 16 bytes.
 VECTOR = 4
@@ -28,8 +28,8 @@ def thread_grid(tile: Tile) -> tuple[int, int]:
 def schedule_simt(sch: Schedule, product: SBlockRV, tile: Tile) -> None:
     """Schedules the product and what is fused around it."""
     down, across = thread_grid(tile)
-    sch.pad_einsum(product, [1, tile.rows, tile.columns, tile.inner])
-    batch, i, j, k = sch.get_loops(product)
+    widths = lanes_of(sch, product, VECTOR)
+    batch, i, j, k = padded_loops(sch, product, tile)
     # A thread's rows and columns lie side by side: the block that writes them out covers whole ranges, and would
     # overwrite what other threads hold in between.
     i0, ty, i1 = sch.split(i, [None, down, tile.rows // down])
@@ -43,7 +43,6 @@ def schedule_simt(sch: Schedule, product: SBlockRV, tile: Tile) -> None:
     sch.annotate(tx, "pragma_unroll_explicit", 0)
     store = sch.cache_write(product, 0, "local")
     sch.reverse_compute_at(store, tx, preserve_unit_loops=True)
-    widths = lanes_of(sch, product, VECTOR)
     copies = [copy_tile(sch, product, index, k0, (down, across), widths[index]) for index in (0, 1)]
     for index in (0, 1):
         piece = sch.cache_read(product, index, "local")
@@ -59,9 +58,23 @@ def schedule_simt(sch: Schedule, product: SBlockRV, tile: Tile) -> None:
 
 def lanes_of(sch: Schedule, product: SBlockRV, most: int) -> tuple[int, int]:
     """How many elements of each operand may be read at once: a power of two that divides their runs in memory."""
-    runs = sch.get(product).annotations[RUNS]
-    first, second = (math.gcd(int(run), most) for run in runs)
+    body = sch.get(product)
+    part = int(body.iter_vars[-1].dom.extent)  # of a sum that is cut, each part begins at a multiple of its length
+    first, second = (math.gcd(int(run), part, most) for run in body.annotations[RUNS])
     return first, second
+
+
+def padded_loops(sch: Schedule, product: SBlockRV, tile: Tile) -> tuple[LoopRV, LoopRV, LoopRV, LoopRV]:
+    """The loops over batch (and parts of the sum), rows, columns and the summed axis, padded to whole tiles."""
+    outer = len(sch.get(product).iter_vars) - 3
+    sch.pad_einsum(product, [1] * outer + [tile.rows, tile.columns, tile.inner])
+    return loops_of(sch, product)
+
+
+def loops_of(sch: Schedule, product: SBlockRV) -> tuple[LoopRV, LoopRV, LoopRV, LoopRV]:
+    """The product's loops, those over batch and parts fused."""
+    *batches, i, j, k = sch.get_loops(product)
+    return (fuse_all(sch, batches), i, j, k)
 
 
 def bind_blocks(sch: Schedule, batch: LoopRV, rows: LoopRV, columns: LoopRV) -> None:
@@ -83,7 +96,7 @@ def copy_tile(
     sch.bind(ty, "threadIdx.y")
     sch.bind(tx, "threadIdx.x")
     sch.vectorize(vector)
-    sch.transform_layout(copy, ("write", 0), lambda s, row, k: (s, k, row))
+    sch.transform_layout(copy, ("write", 0), lambda *at: (*at[:-2], at[-1], at[-2]))
     return copy
 
 

@@ -14,7 +14,7 @@ from tvm.s_tir.schedule import LoopRV, SBlockRV
 
 from ovenbird.gpu.chip import WARP
 from ovenbird.gpu.schedules.intrinsics import wmma_group
-from ovenbird.gpu.schedules.simt import bind_blocks, inline_epilogue, lanes_of
+from ovenbird.gpu.schedules.simt import bind_blocks, inline_epilogue, lanes_of, padded_loops
 from ovenbird.gpu.tiling import Tile
 
 #: The side of a fragment, along rows, columns and the summed axis alike.
@@ -36,8 +36,7 @@ def schedule_tensor_core(sch: Schedule, product: SBlockRV, tile: Tile) -> None:
     """Schedules the product and what is fused around it."""
     down, across = warp_grid(tile)
     lanes = lanes_of(sch, product, LANES)
-    sch.pad_einsum(product, [1, tile.rows, tile.columns, tile.inner])
-    batch, i, j, k = sch.get_loops(product)
+    batch, i, j, k = padded_loops(sch, product, tile)
     i, i_inner = sch.split(i, [None, SIDE])
     j, j_inner = sch.split(j, [None, SIDE])
     k, k_inner = sch.split(k, [None, SIDE])

@@ -8,7 +8,6 @@ from __future__ import annotations
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
-from ovenbird.gpu.chip import Chip
 from ovenbird.schedules.blocks import extent, fuse_all, is_reduction
 
 THREADS = 256
@@ -36,15 +35,14 @@ def bind_threads(sch: Schedule, block: SBlockRV, threads: int = THREADS) -> Loop
     return inner
 
 
-def schedule_threads(sch: Schedule, output: SBlockRV, chip: Chip) -> None:
+def schedule_threads(sch: Schedule, output: SBlockRV, threads: int = THREADS) -> None:
     """Schedules a function whose blocks but `output` are inlined, or are reductions that one thread does for it."""
-    del chip  # the same on every chip
     root = sch.get_sblock("root")
     blocks = sch.get_child_blocks(root)
     name = sch.get(output).name_hint
     reductions = [b for b in blocks if is_reduction(sch, b) and sch.get(b).name_hint != name]
     inline_around(sch, [*reductions, output], blocks)
-    inner = bind_threads(sch, output)
+    inner = bind_threads(sch, output, threads)
     for reduction in reversed(reductions):
         sch.compute_at(reduction, inner, preserve_unit_loops=True)
         sch.set_scope(reduction, 0, "local")

@@ -1,0 +1,198 @@
+"""`ovenbird tune` for a GPU, as a user meets it: a whole session on the emulated GPU, its log, the compile after it.
+
+The driver and the kernels are emulated; the tuner, nvcc, the worker processes and TVM's CUDA runtime are the real ones.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tvm.s_tir import Schedule
+
+from ovenbird.building import build_module
+from ovenbird.errors import NoCudaCompiler
+from ovenbird.gpu.chip import chip_of
+from ovenbird.gpu.options import GpuOptions, Precision
+from ovenbird.gpu.pipeline import lower_networks
+from ovenbird.gpu.schedules import apply_schedule
+from ovenbird.gpu.space import plan_space
+from ovenbird.loading import load_network
+from ovenbird.targets import load_target
+from ovenbird.tuning.log_writer import LogWriter
+from ovenbird.tuning.measuring import Outcome
+from ovenbird.tuning.tasks import Task, extract_tasks
+from ovenbird.tuning_log import TuningLog
+from ovenbird.tuning_provenance import Provenance
+from ovenbird.tuning_records import own_folder
+from support.cuda_emulation import Emulation, build_driver, build_toolkit
+
+SPEC = load_target("cuda-sm90")
+NETWORK = "support.gpu_networks:tiny"
+TUNE = ("tune", NETWORK, "--target", "cuda-sm90", "--batch-sizes", "1")
+
+
+@pytest.fixture(scope="module")
+def toolkit(tmp_path_factory: pytest.TempPathFactory) -> Emulation:
+    try:
+        return build_toolkit(tmp_path_factory.mktemp("toolkit"))
+    except NoCudaCompiler as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Emulation:
+    return build_driver(tmp_path_factory.mktemp("driver"))
+
+
+def ovenbird(environment: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ovenbird", *map(str, arguments)],
+        env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_a_session_and_the_compile_after_it(toolkit: Emulation, tmp_path: Path, precision: str) -> None:
+    environment, log = toolkit.environment(), tmp_path / "log"
+    options = ("--precision", precision, "-o", log)
+    begun = ovenbird(environment, *TUNE, *options, "--trials", 7)
+    assert begun.returncode == 0, begun.stderr
+    assert f"{log}: 7 trials" in begun.stdout
+    assert "GFLOP/s" not in begun.stdout.splitlines()[-2]  # no limit was measured, none is told
+    kept = (log / "database_tuning_record.json").read_bytes()
+
+    done = ovenbird(environment, *TUNE, *options, "--trials", 9, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["trials"] == 9
+    assert (log / "database_tuning_record.json").read_bytes().startswith(kept)
+    made_by = json.loads((log / "provenance.json").read_text())
+    assert made_by["gpu"] == {"name": "emulated", "compute": "sm_90", "cuda": "13.0"} | (
+        {"driver": made_by["gpu"]["driver"]} if "driver" in made_by["gpu"] else {}
+    )
+    assert made_by["devices"] == {"emulated": 9}
+    assert sum(task["failed"] for task in made_by["tasks"]) == 0, (log / "failures.jsonl").read_text()
+    times = made_by["latency_ms"]["main_b1"]
+    assert 0 < times["tuned"] <= times["default"]
+
+    artifact = tmp_path / "artifact"
+    use = ("--precision", precision, "--batch-sizes", "1", "--tuning-records", log, "-o", artifact)
+    compiled = ovenbird(environment, "compile", NETWORK, "--target", "cuda-sm90", *use)
+    assert compiled.returncode == 0, compiled.stderr
+    assert "verified for cuda-sm90 against torch" in compiled.stdout
+    assert "0 by default schedules, 0 stale records" in compiled.stdout
+    parity = json.loads((artifact / "evidence" / "parity.json").read_text())
+    assert (parity["verified"], parity["not_verified"]) == (["cuda-sm90"], [])
+    assert parity["tolerance"] == (2e-2 if precision == "fp16" else 1e-3)
+    told = json.loads((artifact / "manifest.json").read_text())["tuning"]["cuda-sm90"]
+    assert told["tuned"] >= 4
+    assert told["records"]["gpu"]["name"] == "emulated"
+
+
+def test_an_artifact_is_compiled_without_a_gpu_and_says_so(tmp_path: Path, toolkit: Emulation) -> None:
+    environment = toolkit.environment(gpus=0)
+    done = ovenbird(
+        environment, "compile", NETWORK, "--target", "cuda-sm90", "--target", "x86-64-v2", "--batch-sizes", "1",
+        "-o", tmp_path / "artifact",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "verified for x86-64-v2 against torch" in done.stdout
+    assert "not verified for cuda-sm90: cuda:0 is not on this machine: the driver sees no GPU" in done.stdout
+    parity = json.loads((tmp_path / "artifact" / "evidence" / "parity.json").read_text())
+    assert (parity["verified"], parity["not_verified"]) == (["x86-64-v2"], ["cuda-sm90"])
+
+
+OTHER = "error: WrongChip: --target cuda-sm90 is tuned on its own chip, sm_90; cuda:0 is emulated, "
+REFUSED = [
+    ({"gpus": 0}, (), "error: GpuMissing: cuda:0 is not on this machine", "compile --target cuda-sm90` needs none"),
+    ({"driver": 12040}, (), "error: DriverTooOld: the NVIDIA driver is for CUDA 12.4", "needs none"),
+    ({"compute": 89}, (), f"{OTHER}sm_89", "choose the target for it"),
+    ({"compute": 100}, (), f"{OTHER}sm_100", "CUDA_VISIBLE_DEVICES"),
+    ({}, ("--rpc-tracker", "h:9190"), "error: UsageError: --rpc-tracker: its devices measure code for processors", ""),
+]
+
+
+@pytest.mark.parametrize(("claims", "options", "begins", "holds"), REFUSED)
+def test_refused_before_anything_is_built(
+    driver: Emulation, tmp_path: Path, claims: dict[str, int], options: tuple[str, ...], begins: str, holds: str
+) -> None:
+    done = ovenbird(driver.environment(**claims), *TUNE, *options, "-o", tmp_path / "log")
+    assert done.returncode == (2 if options else 1)
+    assert done.stderr.startswith(begins)
+    assert holds in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "log").exists()
+
+
+def test_without_a_driver(tmp_path: Path) -> None:
+    done = ovenbird({**os.environ, "LD_LIBRARY_PATH": ""}, *TUNE, "-o", tmp_path / "log")
+    if "DriverMissing" not in done.stderr:
+        pytest.skip("this machine has a driver")
+    assert done.stderr.startswith("error: DriverMissing: no NVIDIA driver on this machine")
+    assert "tuning measures on the GPU (`ovenbird compile --target cuda-sm90` needs none)" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+# -- records ---------------------------------------------------------------------------------------------------
+
+
+def forced(folder: Path, precision: Precision, index: int) -> tuple[Task, str]:
+    """A log that says of the convolution: the plan of this index is the fastest. Gives the task and the plan."""
+    network = load_network(NETWORK)
+    tasks = extract_tasks(lower_networks({1: network.relax(1)}, precision))
+    task = max(tasks, key=lambda one: one.layer.flops)
+    chip = chip_of(SPEC)
+    provenance = Provenance.of(SPEC, network.name, {}, gpu={"name": "emulated"})
+    with LogWriter.open(folder, provenance, SPEC.tvm_target(), resume=True) as log:
+        log.register(tasks)
+        plans = plan_space(Schedule(task.module), chip)
+        for seconds, plan in ((2e-3, plans[0]), (1e-3, plans[index])):
+            sch = apply_schedule(Schedule(task.module), chip, plan)
+            log.add(task, sch.trace, Outcome(seconds), str(plan))
+        log.save()
+    return task, str(plans[index])
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_a_record_changes_the_kernel(toolkit: Emulation, tmp_path: Path, precision: Precision) -> None:
+    forced(tmp_path / "log", precision, index=9)
+    network = {1: load_network(NETWORK).relax(1)}
+    options = GpuOptions(precision)
+    plain = build_module(network, SPEC, gpu=options, dump=tmp_path / "plain")
+    log = TuningLog.open(tmp_path / "log")
+    tuned = build_module(network, SPEC, records=log, gpu=options, dump=tmp_path / "tuned")
+    sources = {layer.name: layer.source for layer in tuned.layers if layer.kind == "product"}
+    assert set(sources.values()) == {"tuned", "default"}  # the classifier has no record
+    assert {layer.source for layer in plain.layers} == {"default"}
+    before, after = ((tmp_path / name / "model.cu").read_text() for name in ("plain", "tuned"))
+    (changed,) = (name for name, source in sources.items() if source == "tuned")
+    assert kernels(before, changed) != kernels(after, changed)
+    others = {layer.name for layer in tuned.layers} - {changed}
+    assert all(kernels(before, name) == kernels(after, name) for name in others)
+
+
+def kernels(source: str, name: str) -> list[str]:
+    """The bodies of a function's kernels."""
+    parts = source.split('extern "C" __global__')
+    return [part for part in parts if f" {name}_kernel" in part and part.rstrip().endswith("}")]
+
+
+def test_records_of_another_chip_are_stale(tmp_path: Path, toolkit: Emulation) -> None:
+    task, _ = forced(tmp_path / "log", "float32", index=3)
+    other = load_target("cuda-sm89")
+    found = TuningLog.open(tmp_path / "log").for_target(other).lookup(task.module["main"])
+    assert (found.source, found.function) == ("stale", None)
+    assert found.reason.startswith("made for ")
+    assert TuningLog.open(tmp_path / "log").for_target(SPEC).lookup(task.module["main"]).source == "tuned"
+
+
+def test_each_precision_has_a_log_of_its_own() -> None:
+    assert own_folder("resnet50", SPEC).parts[-2:] == ("cuda-sm90", "resnet50")
+    assert own_folder("resnet50", SPEC, "float16").name == "resnet50+fp16"
+    assert own_folder("resnet50", load_target("host"), "float16").name == "resnet50"
