@@ -9,12 +9,13 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint format clean
+.PHONY: help setup demo test bench load lint format clean
 export PYTHON
 
 WEIGHTS ?=
 TESTS ?=
 BENCH ?=
+PHOTO ?=
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -34,6 +35,10 @@ test: ## every check and every test  [TESTS=tests/unit/...]
 bench: ## time artifacts against ONNX Runtime, OpenVINO and torch  [BENCH="resnet50 zoo ..." or options]
 	@ci/steps/setup.sh all
 	@ci/steps/bench.sh $(BENCH)
+
+load: ## load our server and others with Apache's ab, as ci/load/run.sh says  [PHOTO=file.jpg]
+	@ci/steps/setup.sh all
+	@ci/load/run.sh $(PHOTO)
 
 lint: ## format, lint, types, import rules
 	@ci/steps/setup.sh test

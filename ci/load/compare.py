@@ -1,10 +1,11 @@
-"""The classic load test, by one command: Apache's `ab` against our server, batched and unbatched, and against others.
+"""The classic load test: Apache's `ab` against our server, batched and unbatched, and against others.
 
     python ci/load/compare.py artifacts/resnet50 --image photo.jpg -o build/load
     python ci/load/compare.py artifacts/resnet50 --image photo.jpg --onnx build/load/resnet50.onnx -o build/load
 
-Needs `ab` (Debian: apache2-utils) and matplotlib; the others need onnxruntime, fastapi, litserve. `ab` shares the
-machine's processors with the server: compare within one run only. Writes results.json, throughput.png, latency.png.
+ci/load/run.sh does all of it. Needs `ab` (Debian: apache2-utils) and matplotlib; the others need onnxruntime, fastapi,
+litserve. `ab` shares the machine's processors with the server: compare within one run only. The network alone, in
+process, is timed before the servers and after them. Writes results.json, throughput.png, latency.png.
 """
 
 from __future__ import annotations
@@ -86,6 +87,21 @@ def memory_mib(process: subprocess.Popen[bytes]) -> float:
     return sum(rss for pid, _, rss in rows if pid in family) / 1024
 
 
+def in_process(artifact: str, image: Path) -> dict[str, Any]:
+    """Time predictions from the decoded picture without a server, one call after the other; give the images a second of
+    the best batch size.
+    """
+    sizes = [str(size) for size in (1, 2, 4, 8)]
+    command = [sys.executable, "-m", "ovenbird_runtime.cli", "bench", artifact, "--image", str(image)]
+    command += ["--seconds", "2", "--json"]
+    command += [word for size in sizes for word in ("--batch", size)]
+    told = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    best = max(told["timings"], key=lambda timing: timing["images_per_second"])
+    row = {"server": "in process", "batch": best["batch"], "per_second": best["images_per_second"]}
+    print(f"{row['server']:26} {'':7} {row['per_second']:8.1f}  (ovenbird-rt bench, batch {row['batch']})", flush=True)
+    return row
+
+
 def run_ab(server: Server, body: Path, concurrency: int, seconds: float, folder: Path) -> dict[str, Any]:
     """Run `ab` for some seconds; give requests/s, the times in ms and what went wrong."""
     table = folder / "ab.csv"
@@ -142,6 +158,7 @@ def main() -> None:
     print(
         f"{'server':26} {'at once':>7} {'req/s':>8} {'p50 ms':>8} {'p99 ms':>8} {'failed':>7} {'MiB':>7} {'loaded':>7}"
     )
+    alone = [in_process(options.artifact, options.image)]
     for server in servers_of(options.artifact, options.onnx):
         log = (options.output / "server.log").open("wb")
         environment = os.environ | server.environment
@@ -167,7 +184,9 @@ def main() -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             log.close()
-    (options.output / "results.json").write_text(json.dumps(rows, indent=2) + "\n")
+    alone.append(in_process(options.artifact, options.image))
+    result = {"seconds": options.seconds, "in_process": alone, "servers": rows}
+    (options.output / "results.json").write_text(json.dumps(result, indent=2) + "\n")
     plot(rows, options.output)
 
 

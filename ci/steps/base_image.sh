@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
 # Makes a base image of Debian packages alone, for machines that reach no image registry, and imports it into buildah.
 #
-#     ci/steps/base_image.sh amd64            localhost/ovenbird-base:amd64: Python, what a target needs
+#     ci/steps/base_image.sh amd64            localhost/ovenbird-base:bookworm-amd64: Python, what a target needs
 #     ci/steps/base_image.sh arm64            the same for arm64; no command of it runs here
-#     ci/steps/base_image.sh amd64 tools      localhost/ovenbird-tools:amd64: the same with pip and a compiler
+#     ci/steps/base_image.sh amd64 tools      localhost/ovenbird-tools:bookworm-amd64: the same with pip and a compiler
 #
-# RELEASE=bookworm chooses Debian's release. FORCE=1 makes it again. Prints the image's name. The compiling stages and
-# the runtime must have one Python version: both come from the same release.
+# RELEASE=bookworm chooses Debian's release. FORCE=1 makes it again, with the packages of today. Prints the image's name.
+# The compiling stages and the runtime must have one Python version: both come from the same release.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . ci/steps/common.sh
 . ci/steps/buildah.sh
 arch=${1:?usage: base_image.sh amd64|arm64 [tools]}
 kind=${2:-base}
-image=localhost/ovenbird-$kind:$arch
 release=${RELEASE:-bookworm}
+image=localhost/ovenbird-$kind:$release-$arch
 
 # libstdc++ stands in every base that has apt (python:3-slim too); numpy and TVM need it.
 packages=python3,ca-certificates,libstdc++6

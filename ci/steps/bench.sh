@@ -3,7 +3,7 @@
 # docs/benchmarks/<name>.{json,md,png} and README.md's figures.
 #
 #     ci/steps/bench.sh                        every table (most of an hour on two cores)
-#     ci/steps/bench.sh NAME...                only these: resnet50 one-thread batch-8 zoo growth
+#     ci/steps/bench.sh NAME...                only these: resnet50 one-thread batch-8 zoo growth avx2
 #     ci/steps/bench.sh MODEL... [OPTIONS]     one benchmark of your own: what `ovenbird bench` takes; writes nothing here
 #
 # WEIGHTS=FILE|random:SEED (default random:0: times do not depend on them). ROUNDS=5. PEERS=ort,openvino,torch. $VENV (default .venv) must have the
@@ -41,11 +41,15 @@ run() { # run NAME: false where NAME is no table of ours
             peers=ort,openvino rounds=3 table growth resnet50 --batch-sizes 1,2,4,8,16 --threads 2,1 \
                 --image-sizes 128,192,224,256,320,384,448 --no-footprint
             ;;
+        avx2) # oneDNN, by which OpenVINO and torch compute, and torch's own code obey these; ONNX Runtime has no such switch
+            ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 peers=openvino,torch-eager,torch-jit \
+                table avx2 resnet50 --target x86-64-v3 --threads 2,1 --no-footprint
+            ;;
         *) return 1 ;;
     esac
 }
 
-tables='resnet50 one-thread batch-8 zoo growth'
+tables='resnet50 one-thread batch-8 zoo growth avx2'
 [ $# -gt 0 ] || set -- $tables
 case " $tables " in
     *" $1 "*) ;;

@@ -3,21 +3,24 @@
     .venv/bin/python ci/steps/benchmarks.py         # `make bench` calls this after each table
 
 The tables lie in docs/benchmarks/<name>.json, with their full report (.md) and picture (.png) beside them; a table that
-was not measured is left out.
+was not measured is left out. server.json is what ci/load/run.sh measured.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from ovenbird.benchmarking.report import mean_lines, profile_lines, provenance_lines, summary_lines
 from ovenbird.benchmarking.results import Benchmark, read_benchmark
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE, RESULTS, README = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks", ROOT / "README.md"
+SERVER = RESULTS / "server.json"
 WRITTEN = "<!-- Written by ci/steps/benchmarks.py from docs/benchmarks/*.json; do not edit. -->"
 SECTION = re.compile(r"(<!-- bench:begin[^>]*-->\n).*?(<!-- bench:end -->)", re.S)
 TITLES = {
@@ -26,6 +29,11 @@ TITLES = {
     "batch-8": "ResNet50, batch 8",
     "zoo": "Other networks",
     "growth": "How the cost grows: batch, threads, image size",
+    "avx2": "ResNet50 as AVX2 code (x86-64-v3), beside peers held to AVX2",
+}
+NOTES = {
+    "avx2": "With `ONEDNN_MAX_CPU_ISA=AVX2` and `ATEN_CPU_CAPABILITY=avx2`, which OpenVINO and torch obey; ONNX "
+    "Runtime has no switch that restricts its instructions, so it is left out.",
 }
 HEADLINE = ("resnet50", "one-thread", "batch-8")
 GOOD_SHARE = 0.8
@@ -52,7 +60,9 @@ def page(found: dict[str, Benchmark]) -> str:
     """Give docs/benchmarks.md: each table with the command that made it, its picture and its full report."""
     lines = [WRITTEN, "# Benchmarks", "", "`make bench` measures all of this again and writes this page.", ""]
     for name, benchmark in found.items():
-        lines += [f"## {TITLES[name]}", "", f"`{benchmark.command}`", "", *provenance_lines(benchmark), ""]
+        lines += [f"## {TITLES[name]}", "", f"`{benchmark.command}`", ""]
+        lines += [NOTES[name], ""] if name in NOTES else []
+        lines += [*provenance_lines(benchmark), ""]
         lines += [*summary_lines(benchmark), "", *mean_lines(benchmark), ""]
         if (RESULTS / f"{name}.png").is_file():
             lines += [f"![{TITLES[name]}](benchmarks/{name}.png)", ""]
@@ -69,7 +79,33 @@ def page(found: dict[str, Benchmark]) -> str:
                 *profile_lines(below),
                 "",
             ]
+    if SERVER.is_file():
+        lines += server_lines(json.loads(SERVER.read_text(encoding="utf-8")))
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
+
+
+def server_lines(result: dict[str, Any]) -> list[str]:
+    """Give the servers' section: requests a second, times and memory by concurrency."""
+    alone = max(row["per_second"] for row in result["in_process"])
+    lines = [
+        "## Servers",
+        "",
+        "`make load`",
+        "",
+        f"ResNet50 behind our server and behind others, the same photograph, {result['seconds']:g} s of Apache's `ab` "
+        "for each row, one server after the other; `ab` takes its share of the two processors. In process, from the "
+        f"decoded photograph, `ovenbird-rt bench --image` reaches {alone:.1f} images/s in this run. Memory in MiB is "
+        "resident, idle and loaded, with mapped weights.",
+        "",
+        "| server | at once | requests/s | p50, ms | p99, ms | failed | idle | loaded |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in result["servers"]:
+        times = f"{row['per_second']:.1f} | {row['p50_ms']:.1f} | {row['p99_ms']:.1f} | {row['failed']:.0f}"
+        memory = f"{row['idle_mib']:.0f} | {row['loaded_mib']:.0f}"
+        lines.append(f"| {row['server']} | {row['concurrency']} | {times} | {memory} |")
+    pictures = [f"![{kind}](benchmarks/server-{kind}.png)" for kind in ("throughput", "latency")]
+    return [*lines, "", *pictures, ""]
 
 
 def readme_lines(found: dict[str, Benchmark]) -> list[str]:
@@ -89,6 +125,10 @@ def readme_lines(found: dict[str, Benchmark]) -> list[str]:
     ]
     if "zoo" in found:
         lines += [f"{len(found['zoo'].cases)} other networks:", "", *mean_lines(found["zoo"]), ""]
+    if SERVER.is_file():
+        rows = json.loads(SERVER.read_text(encoding="utf-8"))["servers"]
+        served = ", ".join(f"{row['server']} {row['per_second']:.1f}" for row in rows if row["concurrency"] == 8)
+        lines += [f"Served over HTTP, 8 requests at once, requests/s (`make load`): {served}.", ""]
     return [*lines, "More, with every network, memory, start-up and each layer: [benchmarks](docs/benchmarks.md)."]
 
 

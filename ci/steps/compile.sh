@@ -3,16 +3,21 @@
 #
 #     ci/steps/compile.sh TARGET          settings: ci/steps/pipeline.sh
 #
-# TRIALS=N tunes first where this machine can measure; the log stays in the cache and the next run goes on with it.
+# TRIALS=N tunes first where this machine runs the target; the log stays in the cache and the next run goes on with it.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . ci/steps/pipeline.sh
-need_target "$@"
+cell_target "$@"
+alone
+need_compiler
 output=$(artifact_of "$target")
 weights=(${WEIGHTS:+--weights "$WEIGHTS"})
 records=()
 
-if [ "$TRIALS" -gt 0 ]; then
+runs_here='import json, sys; sys.exit(not json.load(sys.stdin)["here"]["runs"])'
+if [ "$TRIALS" -gt 0 ] && ! ovenbird targets "$target" --json | "$python" -c "$runs_here"; then
+    say "$target: not tuned, this machine does not run it"
+elif [ "$TRIALS" -gt 0 ]; then
     say "tuning $MODEL for $target"
     ovenbird tune "$MODEL" --target "$target" --trials "$TRIALS" --batch-sizes "$BATCH_SIZES" "${weights[@]}" \
         --output "$(tuning_of "$target")"
@@ -21,8 +26,11 @@ fi
 case $(arch_of "$target")-$(uname -m) in
     arm64-x86_64 | amd64-aarch64) ci/steps/cross_toolchain.sh ;;
 esac
-if [ "$(field_of "$target" kind)" = cuda ] && ! command -v nvcc >/dev/null 2>&1 && [ -z "${CUDA_HOME:-}" ]; then
-    "$python" -m pip install --disable-pip-version-check -qq --constraint ci/constraints.txt --editable '.[cuda]'
+find_nvcc='import ovenbird.gpu.toolchain as toolchain; toolchain.find_nvcc()'
+if [ "$(field_of "$target" kind)" = cuda ] && ! "$python" -c "$find_nvcc" 2>/dev/null; then
+    say "$target: installing nvcc"
+    "$python" -m pip install --disable-pip-version-check -qq --constraint ci/constraints.txt --editable '.[cuda]' \
+        || fail "InstallFailed: pip could not install nvcc (its message is above); check the package index, or install CUDA 13"
 fi
 key=$(artifact_key "$target")
 cached=$work/cache/$target/artifacts/$key

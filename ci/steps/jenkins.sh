@@ -7,6 +7,8 @@
 # JENKINSFILE=file reads another one. Groovy comes with ci/steps/pipeline_tools.sh.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+. ci/steps/common.sh
+command -v java >/dev/null 2>&1 || fail "NoTool: java is not installed (Debian: apt-get install default-jre-headless)"
 ci/steps/pipeline_tools.sh
 exec java -cp 'build/ci/node/node_modules/npm-groovy-lint/lib/java/groovy/lib/*' groovy.ui.GroovyMain \
     ci/steps/jenkins.groovy "${JENKINSFILE:-ci/Jenkinsfile}" "$@"

@@ -5,6 +5,7 @@
 #
 # MODEL=efficientnet-lite0    what `ovenbird compile` takes        WEIGHTS=   its --weights
 # BATCH_SIZES=1               batch sizes                          TRIALS=0   tune so many trials first (kept in the cache)
+# TARGETS=                    only these targets of the matrix, separated by spaces; empty is all of them
 # BASES=registry              or `debian`: bases of Debian packages, where no image registry is reached
 # REGISTRY=                   where images are pushed, as host:port/group; nothing is pushed without
 # SIGNING_KEY=                a file with the private key that signs each artifact before it is baked (ovenbird keygen)
@@ -14,10 +15,12 @@
 
 . ci/steps/common.sh
 . ci/steps/buildah.sh
+export TARGETS=${TARGETS:-}
 export MODEL=${MODEL:-efficientnet-lite0} WEIGHTS=${WEIGHTS:-} BATCH_SIZES=${BATCH_SIZES:-1}
 export TRIALS=${TRIALS:-0} BASES=${BASES:-registry} REGISTRY=${REGISTRY:-} SIGNING_KEY=${SIGNING_KEY:-}
 work=build/ci
-name=$(echo "$MODEL" | tr -c 'a-zA-Z0-9\n' '-' | tr 'A-Z' 'a-z')
+# The model's name in images and Kubernetes: lower case, dashes, none at an end.
+name=$(echo "$MODEL" | tr -c 'a-zA-Z0-9\n' '-' | tr 'A-Z' 'a-z' | sed 's/^-*//; s/-*$//')
 ovenbird() { "$python" -m ovenbird "$@"; }
 python=${VENV:-.venv}/bin/python
 
@@ -49,7 +52,7 @@ artifact_key() {
 image_key() {
     {
         artifact_key "$1"
-        echo "$BASES ${BASE:-} ${TOOLS_BASE:-}"
+        echo "$BASES ${RELEASE:-} ${BASE:-} ${TOOLS_BASE:-}"
         digest_of "targets/$1/Containerfile" ci/steps/base_image.sh ci/steps/bake.sh
         [ -z "$SIGNING_KEY" ] || sha256sum <"$SIGNING_KEY"
     } | sha256sum | cut -d' ' -f1
@@ -82,6 +85,35 @@ keep() {
 
 need_target() { # need_target ARGUMENTS...: sets $target, or says what is expected
     target=${1:-${TARGET:-}}
-    [ -n "$target" ] && [ -f "targets/$target/target.toml" ] \
-        || fail "UnknownTarget: '$target' is no folder of targets/; one of $(ls targets | tr '\n' ' ')"
+    known_target "$target"
 }
+
+known_target() {
+    [ -n "$1" ] && [ -f "targets/$1/target.toml" ] \
+        || fail "UnknownTarget: '$1' is no folder of targets/; one of $(ls targets | tr '\n' ' ')"
+}
+
+# cell_target ARGUMENTS...: as need_target, for a cell of the matrix; ends the step where $TARGETS leaves the target out.
+cell_target() {
+    local one
+    need_target "$@"
+    [ -n "$TARGETS" ] || return 0
+    for one in $TARGETS; do known_target "$one"; done
+    case " $TARGETS " in
+        *" $target "*) ;;
+        *)
+            say "$target: left out, TARGETS is $TARGETS"
+            exit 0
+            ;;
+    esac
+}
+
+# alone: waits for other cells in this folder, which share its environment, its processors and Debian's packages.
+alone() {
+    mkdir -p "$work"
+    exec 9>"$work/.lock"
+    flock --nonblock 9 || { say "$target: waiting for another step in this folder"; flock 9; }
+}
+
+# need_compiler: .venv with the compiler, unless $VENV names another one.
+need_compiler() { [ -n "${VENV:-}" ] || ci/steps/setup.sh compiler; }

@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . ci/steps/pipeline.sh
-need_target "$@"
+cell_target "$@"
 archive=$(archive_of "$target")
 [ -f "$archive" ] || fail "NoImage: $archive is not there; run ci/steps/bake.sh $target"
 if [ -z "$REGISTRY" ]; then

@@ -7,7 +7,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . ci/steps/pipeline.sh
-need_target "$@"
+cell_target "$@"
+python=$(find_python)
 archive=$(archive_of "$target")
 [ -f "$archive" ] || fail "NoImage: $archive is not there; run ci/steps/bake.sh $target"
 

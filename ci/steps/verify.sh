@@ -8,7 +8,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . ci/steps/pipeline.sh
-need_target "$@"
+cell_target "$@"
+alone
+need_compiler
 artifact=$(artifact_of "$target")
 [ -f "$artifact/manifest.json" ] || fail "NoArtifact: $artifact is not there; run ci/steps/compile.sh $target"
 

@@ -1,11 +1,14 @@
-"""Time a loaded network on random inputs.
+"""Time a loaded network: on random inputs, or on pictures, with all that is done to them.
 
 bench(model, batch=8, seconds=3.0).median_ms
+bench(model, batch=8, picture=open_image("photo.jpg")).images_per_second
 """
 
 from __future__ import annotations
 
+import functools
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +16,14 @@ from .errors import WrongOption, shown
 from .limits import MAX_BENCH_BATCH, MAX_BENCH_SECONDS
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from .model import Model
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Times of `Model.run` in milliseconds a call; percentiles over `calls` calls."""
+    """Times of `Model.run` or `Model.predict` in milliseconds a call; percentiles over `calls` calls."""
 
     batch: int
     calls: int
@@ -47,9 +52,11 @@ def random_inputs(model: Model, batch: int, seed: int = 0) -> dict[str, Any]:
     return inputs
 
 
-def bench(model: Model, batch: int = 1, seconds: float = 3.0) -> Timing:
-    """Call the network for about `seconds`, after a warm-up of a fifth of that. Raises WrongOption,
-    EngineError.
+def bench(model: Model, batch: int = 1, seconds: float = 3.0, picture: Image | None = None) -> Timing:
+    """Call the network for about `seconds`, after a warm-up of a fifth of that.
+
+    With `picture`, decoded as `images.open_image` does, pre-processing and post-processing are part of a call; decoding
+    is not. Raises WrongOption, EngineError, PipelineError.
     """
     import numpy as np
 
@@ -57,9 +64,13 @@ def bench(model: Model, batch: int = 1, seconds: float = 3.0) -> Timing:
         raise WrongOption(f"batch is {shown(batch)}, expected 1 to {MAX_BENCH_BATCH}")
     if not 0 < seconds <= MAX_BENCH_SECONDS:
         raise WrongOption(f"seconds is {shown(seconds)}, expected up to {MAX_BENCH_SECONDS:.0f}")
-    inputs = random_inputs(model, batch)
-    _times(model, inputs, seconds / 5)
-    times = np.array(_times(model, inputs, seconds)) * 1e3
+    call: Callable[[], Any]
+    if picture is None:
+        call = functools.partial(model.run, random_inputs(model, batch))
+    else:
+        call = functools.partial(model.predict, [picture] * batch)
+    _times(call, seconds / 5)
+    times = np.array(_times(call, seconds)) * 1e3
     return Timing(
         batch,
         len(times),
@@ -70,11 +81,11 @@ def bench(model: Model, batch: int = 1, seconds: float = 3.0) -> Timing:
     )
 
 
-def _times(model: Model, inputs: dict[str, Any], seconds: float) -> list[float]:
+def _times(call: Callable[[], Any], seconds: float) -> list[float]:
     times: list[float] = []
     end = time.perf_counter() + seconds
     while len(times) < 3 or time.perf_counter() < end:
         start = time.perf_counter()
-        model.run(inputs)
+        call()
         times.append(time.perf_counter() - start)
     return times

@@ -1,4 +1,4 @@
-"""The target's commands: run, inspect, selftest, bench; serve and load with their extras.
+"""The target's commands: run, inspect, copy, selftest, bench; serve and load with their extras.
 
     ovenbird-rt run artifacts/resnet50 photo.jpg
     ovenbird-rt inspect artifacts/resnet50 --json
@@ -171,6 +171,25 @@ def inspect(directory: str, public_key: str | None, as_json: bool) -> None:
 
 @main.command()
 @_directory
+@click.argument("output", metavar="OUTPUT", type=click.Path())
+@_signed
+@_json
+@_debug
+@_guarded
+def copy(directory: str, output: str, public_key: str | None, as_json: bool) -> None:
+    """Copy DIR to OUTPUT, checking every file on the way: from a noexec volume, say, to where code may run."""
+    from .copying import copy_artifact
+    from .schema import encode
+
+    copied = copy_artifact(directory, output, public_key)
+    if as_json:
+        click.echo(json.dumps(encode(copied), indent=2))
+        return
+    click.echo(f"{copied.model}: {copied.files} files, {copied.bytes / 1e6:.1f} MB, as the manifest says")
+
+
+@main.command()
+@_directory
 @_device
 @_target
 @_threads
@@ -208,6 +227,7 @@ def selftest(
 )
 @click.option("--seconds", type=click.FloatRange(0.1, 600), default=3.0, show_default=True, help="Time for each size.")
 @click.option("--workers", type=click.IntRange(1, MAX_WORKERS), default=1, show_default=True, help="Calls at one time.")
+@click.option("--image", metavar="FILE", help="Time predictions from this picture, decoded before. [random inputs]")
 @_device
 @_target
 @_threads
@@ -220,20 +240,23 @@ def bench(
     batches: tuple[int, ...],
     seconds: float,
     workers: int,
+    image: str | None,
     device: str,
     target: str | None,
     threads: int | None,
     public_key: str | None,
     as_json: bool,
 ) -> None:
-    """Time the network in DIR on random inputs."""
+    """Time the network in DIR on random inputs, or its predictions from a picture."""
     from .bench import bench as measure
+    from .images import open_image
     from .model import load
     from .schema import encode
     from .text import timing_line
 
     with load(directory, device, threads, workers=workers, public_key=public_key, target=target) as model:
-        timings = [measure(model, batch, seconds) for batch in batches]
+        picture = None if image is None else open_image(image)
+        timings = [measure(model, batch, seconds, picture) for batch in batches]
         used, variant = model.threads, model.target.target
     if as_json:
         rows = [encode(timing) | {"images_per_second": timing.images_per_second} for timing in timings]

@@ -26,6 +26,7 @@ from .device_tensors import DeviceMemory
 from .devices import CPU, Device
 from .errors import EngineCallFailed, EngineForked, EngineLoadFailed, OvenbirdError, shown
 from .ffi import import_cuda, import_ffi
+from .files import may_run
 from .hosts import Job
 from .lanes import TaskQueue, lanes_for
 from .learning import Lanes, LearnedCosts
@@ -67,6 +68,11 @@ class Program:
         except OvenbirdError:
             raise
         except Exception as error:  # noqa: BLE001 - tvm_ffi raises whatever the C++ side names
+            if not may_run(library):
+                raise EngineLoadFailed(
+                    f"{library} lies on a file system that is mounted noexec: mount it without, or take the artifact "
+                    "elsewhere (ovenbird-rt copy DIR OUTPUT)"
+                ) from None
             raise EngineLoadFailed(f"{library.name} of {target.target} cannot be loaded: {_reason(error)}") from None
 
 

@@ -1,6 +1,7 @@
 """Opening files of an artifact that may be hostile: plain files only, below one folder, through no link.
 
 descriptor = open_plain(Path("artifacts/resnet50"), "targets/host/model.so")      # the caller closes it
+may_run(Path("artifacts/resnet50/targets/host/model.so"))                         # False on a noexec mount
 """
 
 from __future__ import annotations
@@ -43,6 +44,11 @@ def open_plain(root: Path, name: str) -> int:
         os.close(descriptor)
         raise UnsafePath(f"{shown(name)} is not a plain file")
     return descriptor
+
+
+def may_run(file: Path) -> bool:
+    """Tell whether the file system of `file` lets code be mapped; False where it is mounted noexec."""
+    return not os.statvfs(file).f_flag & os.ST_NOEXEC
 
 
 def _refuse_link(folder: int, part: str, name: str) -> None:

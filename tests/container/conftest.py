@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from support.baking import MODEL, TARGETS, ovenbird, step
+from support.real_data import photographs, real_resnet50, test_data
+
+__all__ = ["photographs", "real_resnet50", "test_data"]
 
 NEEDED = ("buildah", "mmdebstrap", "qemu-aarch64-static", "ip", "unshare")
 

@@ -1,7 +1,6 @@
 """An image is built, started on a read-only root as nobody, and asked over the network for a prediction."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,20 +8,11 @@ from typing import Any
 
 import pytest
 
-from support.baking import TARGETS, ovenbird
+from support.baking import TARGETS, bake, expected_classes, predicted_classes
 from support.containers import RunningImage
 
-ROOT = Path(__file__).resolve().parents[2]
-PHOTOGRAPH = ROOT / "compile" / "ovenbird" / "data" / "chelsea.jpg"
 MAX_OWN_BYTES = 150e6
 READY_SECONDS = {"amd64": 60, "arm64": 600}  # emulated
-
-
-def bake(artifact: Path, arch: str, bases: dict[str, str], *options: str) -> dict[str, Any]:
-    arguments = ["bake", str(artifact), "--target", TARGETS[arch], "--builder", "buildah", "--json", "--quiet"]
-    arguments += ["--build-arg", f"BASE={bases[arch]}", "--build-arg", f"TOOLS_BASE={bases['tools']}"]
-    report: dict[str, Any] = json.loads(ovenbird(*arguments, *options))
-    return report
 
 
 @pytest.fixture(scope="module", params=list(TARGETS))
@@ -33,20 +23,7 @@ def arch(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def baked(arch: str, compiled: Path, bases: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     sbom = tmp_path_factory.mktemp("sbom") / "image.cdx.json"
-    return bake(compiled, arch, bases, "--sbom", str(sbom), "--label", "stage=test") | {"sbom": sbom}
-
-
-def expected_classes(artifact: Path) -> list[str]:
-    """What the runtime says on this machine, without a container, where it can run the artifact."""
-    told = ovenbird("run", str(artifact), str(PHOTOGRAPH), "--top", "3", "--json")
-    return [one["label"] for one in json.loads(told)[0]["classes"]["logits"]]
-
-
-def predicted_classes(running: RunningImage) -> list[str]:
-    photograph = PHOTOGRAPH.read_bytes()
-    status, answer = running.request("POST", "/v1/models/efficientnet_lite0:predict?top=3", photograph, "image/jpeg")
-    assert status == 200, answer
-    return [one["label"] for one in answer["predictions"][0]["classes"]["logits"]]
+    return bake(compiled, TARGETS[arch], bases, "--sbom", str(sbom), "--label", "stage=test") | {"sbom": sbom}
 
 
 def test_answers_a_prediction(baked: dict[str, Any], arch: str, compiled: Path) -> None:
@@ -121,33 +98,12 @@ def test_holds_neither_secrets_nor_tools(baked: dict[str, Any], arch: str) -> No
             assert not (running.root / absent).exists(), absent
 
 
-def test_model_may_be_mounted(compiled: Path, bases: dict[str, str]) -> None:
-    """The runtime's image with the model from a volume: the files of the model's image."""
-    report = bake(compiled, "amd64", bases, "--mount", "--tag", "ovenbird/mounted:test")
-    assert report["model_image"] == "ovenbird/mounted:test-model"
-    with RunningImage.start(report["image"]) as running:
-        assert running.process.wait(60) == 1  # no artifact: an error of one line
-        assert "ArtifactNotFound" in running.text()
-    container = subprocess.run(
-        ["buildah", "from", "--pull-never", report["model_image"]], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    try:
-        volume = subprocess.run(["buildah", "mount", container], capture_output=True, text=True, check=True).stdout
-        artifact = Path(volume.strip()) / "artifact"
-        assert os.listdir(artifact.parent) == ["artifact"]  # noqa: PTH208 - everything in the image, hidden or not
-        with RunningImage.start(report["image"], volumes={artifact: "/artifact"}) as running:
-            running.wait_ready(60)
-            assert predicted_classes(running) == expected_classes(compiled)
-    finally:
-        subprocess.run(["buildah", "rm", container], capture_output=True, check=True)
-
-
 def test_two_builds_are_alike(compiled: Path, bases: dict[str, str]) -> None:
     """One commit, one artifact: one image. Times come from the commit, byte code is checked by content."""
-    first, second = (bake(compiled, "amd64", bases, "--tag", f"ovenbird/alike:{name}") for name in "ab")
+    first, second = (bake(compiled, TARGETS["amd64"], bases, "--tag", f"ovenbird/alike:{name}") for name in "ab")
     assert first["image_id"] == second["image_id"]
 
 
 def test_a_base_that_is_nowhere(compiled: Path, bases: dict[str, str]) -> None:
     with pytest.raises(AssertionError, match=r"error: BaseUnavailable: .*--build-arg BASE="):
-        bake(compiled, "amd64", bases | {"amd64": "localhost/no-such-base:1"})
+        bake(compiled, TARGETS["amd64"], bases | {"amd64": "localhost/no-such-base:1"})

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import stat
@@ -56,6 +57,29 @@ def test_the_second_pipeline_makes_nothing(pipeline: str) -> None:
     assert f"{TARGET}: unchanged, artifact" in done.stdout, done.stdout + done.stderr
     assert f"{TARGET}: unchanged, image" in done.stdout
     assert made.read_bytes() == before
+
+
+TARGET_STAGES = ["compile", "verify", "bake", "scan", "publish"]
+
+
+def every_cell() -> list[str]:
+    names = sorted(path.parent.name for path in (ROOT / "targets").glob("*/target.toml"))
+    return sorted(f"{stage} {name}" for stage in TARGET_STAGES for name in names if name != "host")
+
+
+def test_jenkins_has_a_cell_for_every_target() -> None:
+    lines = jenkins("--list").stdout.splitlines()
+    cells = [line.split() for line in lines if " TARGET=" in line]
+    assert sorted(f"{words[0]} {words[1].removeprefix('TARGET=').rstrip(':')}" for words in cells) == every_cell()
+    assert all(words[2:] == [f"ci/steps/{words[0]}.sh", "$TARGET"] for words in cells)
+
+
+def test_gitlab_has_a_job_for_every_target() -> None:
+    done = step("gitlab", "--list-json")
+    assert done.returncode == 0, done.stderr
+    jobs = json.loads(done.stdout[done.stdout.index("[") :])
+    cells = [job["name"] for job in jobs if job["stage"] in TARGET_STAGES]
+    assert sorted(re.sub(r"[:\[\]]", "", name) for name in cells) == every_cell()
 
 
 def test_groovy_lints_the_file() -> None:

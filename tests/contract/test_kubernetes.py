@@ -1,8 +1,4 @@
-"""ci/k8s: rendered by kustomize, valid by the API's own schemas, and in agreement with the server that it runs.
-
-KServe's two kinds have no schema in `kubernetes-validate`: their fields are held to the names of KServe's Go types
-(v1alpha1 ServingRuntimeSpec, v1beta1 PredictorSpec), and their containers and pods to Kubernetes' schema of a Pod.
-"""
+"""ci/k8s: rendered by kustomize, valid by the API's own schemas, and in agreement with the server that it runs."""
 
 from __future__ import annotations
 
@@ -25,15 +21,6 @@ from support.kubernetes import K8S, OVERLAYS, find, options_of, render, render_f
 
 EVERYTHING = [*(f"overlays/{name}" for name in OVERLAYS), "kserve"]
 VERSIONS = ["1.33", "1.35"]
-KSERVE = {
-    "ServingRuntime": {
-        "supportedModelFormats", "multiModel", "disabled", "protocolVersions", "containers", "volumes", "nodeSelector",
-        "affinity", "tolerations", "labels", "annotations", "imagePullSecrets", "hostIPC",
-    },
-    "InferenceService": {
-        "model", "minReplicas", "maxReplicas", "scaleTarget", "scaleMetric", "containerConcurrency", "timeout",
-    },
-}  # fmt: skip
 
 
 def combined(folder: Path, overlay: str, *components: str, **more: Any) -> list[dict[str, Any]]:
@@ -76,30 +63,6 @@ def test_the_schemas_bite() -> None:
     broken["spec"]["template"]["spec"]["containers"][0]["readynessProbe"] = {}
     with pytest.raises(kubernetes_validate.ValidationError):
         check_schema(broken, VERSIONS[0])
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_kserve(version: str) -> None:
-    objects = render("kserve")
-    runtime, service = find(objects, "ServingRuntime"), find(objects, "InferenceService")
-    assert (runtime["apiVersion"], service["apiVersion"]) == ("serving.kserve.io/v1alpha1", "serving.kserve.io/v1beta1")
-    assert runtime["spec"].keys() <= KSERVE["ServingRuntime"]
-    assert runtime["spec"]["containers"][0]["name"] == "kserve-container"
-    predictor = dict(service["spec"]["predictor"])
-    model = predictor["model"]
-    # what is not KServe's own is inlined from Kubernetes' PodSpec and Container
-    pod = {name: value for name, value in predictor.items() if name not in KSERVE["InferenceService"]}
-    container = runtime["spec"]["containers"][0]
-    check_schema(
-        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": {**pod, "containers": [container]}},
-        version,
-    )
-    assert model.keys() <= {"modelFormat", "runtime", "protocolVersion", "storageUri", "resources", "env"}
-    formats = {(one["name"], one["version"]) for one in runtime["spec"]["supportedModelFormats"]}
-    assert (model["modelFormat"]["name"], model["modelFormat"]["version"]) in formats
-    assert model["runtime"] == runtime["metadata"]["name"]
-    assert model["protocolVersion"] in runtime["spec"]["protocolVersions"]
-    assert any("=/mnt/models" in argument for argument in container["args"])  # where KServe puts what it fetched
 
 
 @pytest.mark.parametrize("name", EVERYTHING)
@@ -195,6 +158,69 @@ def test_selectors_meet_the_pods_and_no_others(overlay: str) -> None:
     assert policy["egress"] == []
 
 
+def selectors_of(one: dict[str, Any]) -> list[dict[str, str]]:
+    """Give every selector of pods in an object."""
+    found = {
+        "Service": lambda spec: [spec["selector"]],
+        "Deployment": lambda spec: [
+            spec["selector"]["matchLabels"],
+            *(rule["labelSelector"]["matchLabels"] for rule in spec["template"]["spec"]["topologySpreadConstraints"]),
+        ],
+        "PodDisruptionBudget": lambda spec: [spec["selector"]["matchLabels"]],
+        "NetworkPolicy": lambda spec: [spec["podSelector"]["matchLabels"]],
+        "HorizontalPodAutoscaler": lambda spec: [],
+    }
+    return found[one["kind"]](one["spec"])
+
+
+def test_overlays_stand_side_by_side() -> None:
+    """All overlays in one namespace: no object replaces another, and none acts on another's pods."""
+    rendered = {overlay: render(f"overlays/{overlay}") for overlay in OVERLAYS}
+    names = [(one["kind"], one["metadata"]["name"]) for objects in rendered.values() for one in objects]
+    assert len(names) == len(set(names))
+    for overlay, objects in rendered.items():
+        for one in objects:
+            assert one["metadata"]["name"] == f"ovenbird-{overlay}"
+            for selector in selectors_of(one):
+                met = [
+                    other
+                    for other, theirs in rendered.items()
+                    if selector.items() <= find(theirs, "Deployment")["spec"]["template"]["metadata"]["labels"].items()
+                ]
+                assert met == [overlay], one["kind"]
+        for scaler in (one for one in objects if one["kind"] == "HorizontalPodAutoscaler"):
+            assert scaler["spec"]["scaleTargetRef"]["name"] == find(objects, "Deployment")["metadata"]["name"]
+
+
+def test_one_address_before_all_overlays() -> None:
+    (service,) = render("shared")
+    check_schema(service, VERSIONS[0])
+    for overlay in OVERLAYS:
+        objects = render(f"overlays/{overlay}")
+        own = find(objects, "Service")
+        labels = find(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
+        assert service["spec"]["selector"].items() <= labels.items()
+        assert service["spec"]["ports"] == own["spec"]["ports"]
+        assert service["metadata"]["name"] != own["metadata"]["name"]
+
+
+def test_models_stand_side_by_side(tmp_path: Path) -> None:
+    """A prefix and an instance of its own keep a model apart from another in the same overlay."""
+    found = []
+    for model in ("cats", "dogs"):
+        label = {"includeSelectors": True, "pairs": {"app.kubernetes.io/instance": model}}
+        folder = tmp_path / model
+        folder.mkdir()
+        more = {"namePrefix": f"{model}-", "labels": [label], "replicas": [{"name": "ovenbird", "count": 3}]}
+        objects = combined(folder, "amd64-gpu", **more)
+        deployment = find(objects, "Deployment")
+        assert deployment["metadata"]["name"] == f"{model}-ovenbird-amd64-gpu"
+        assert deployment["spec"]["replicas"] == 3
+        assert all(selector["app.kubernetes.io/instance"] == model for one in objects for selector in selectors_of(one))
+        found += [(one["kind"], one["metadata"]["name"]) for one in objects]
+    assert len(found) == len(set(found))
+
+
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_nodes(overlay: str) -> None:
     pod, container = server_of(render(f"overlays/{overlay}"))
@@ -244,14 +270,38 @@ def test_the_model_in_a_volume(tmp_path: Path) -> None:
     assert pod["volumes"][0]["persistentVolumeClaim"]["readOnly"] is True
 
 
-def test_the_model_in_an_image_of_its_own(tmp_path: Path) -> None:
-    images = [{"name": "ovenbird-model", "newName": "registry.example.org/model", "newTag": "7"}]
-    objects = combined(tmp_path, "amd64-cpu", "model-image", images=images)
-    check_schema(find(objects, "Deployment"), VERSIONS[0])
-    pod, container = server_of(objects)
-    assert pod["volumes"][0]["image"]["reference"] == "registry.example.org/model:7"
-    assert container["args"][:2] == ["serve", "/model/artifact"]
-    assert container["volumeMounts"][0]["mountPath"] == "/model"
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_model_in_an_image_of_its_own(overlay: str, tmp_path: Path) -> None:
+    """The volume is mounted noexec by Kubernetes' own rule: the server runs a copy, which its own image makes."""
+    images = [
+        {"name": "ovenbird-model", "newName": "registry.example.org/model", "newTag": "7"},
+        {"name": "ovenbird", "newName": "registry.example.org/net", "newTag": "8"},
+    ]
+    objects = combined(tmp_path, overlay, "model-image", images=images)
+    for version in VERSIONS:
+        check_schema(find(objects, "Deployment"), version)
+    pod, server = server_of(objects)
+    (copier,) = pod["initContainers"]
+    volumes = {volume.pop("name"): volume for volume in copy.deepcopy(pod["volumes"])}
+    assert volumes["model"]["image"]["reference"] == "registry.example.org/model:7"
+    assert volumes["artifact"].keys() == {"emptyDir"}
+    assert volumes["artifact"]["emptyDir"]["sizeLimit"]
+    assert copier["image"] == server["image"] == "registry.example.org/net:8"
+    # the copier reads the image and writes the folder, from which the server only reads
+    mounts = {mount["name"]: mount for mount in copier["volumeMounts"]}
+    assert mounts["model"]["readOnly"] is True
+    assert "readOnly" not in mounts["artifact"]
+    assert server["volumeMounts"] == [{"name": "artifact", "mountPath": "/artifact", "readOnly": True}]
+    # the image that `bake --mount` makes holds /artifact
+    source, output = copier["args"][1:]
+    assert (source, output) == (f"{mounts['model']['mountPath']}/artifact", mounts["artifact"]["mountPath"])
+    assert server["args"][:2] == ["serve", output]
+    command = main.get_command(click.Context(main), copier["args"][0])
+    assert command is not None
+    command.make_context("copy", [source, output])
+    assert copier["securityContext"] == server["securityContext"]
+    assert copier["resources"]["requests"] == copier["resources"]["limits"]  # the pod stays guaranteed
+    assert int(copier["resources"]["limits"]["cpu"]) <= int(server["resources"]["limits"]["cpu"])
 
 
 def test_signatures_can_be_required(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from support.kubernetes import kubectl
+
 ROOT = Path(__file__).resolve().parents[2]
 GITLAB = yaml.safe_load((ROOT / "ci" / "gitlab-ci.yml").read_text(encoding="utf-8"))
 JENKINS = re.sub(r"^\s*//.*$", "", (ROOT / "ci" / "Jenkinsfile").read_text(encoding="utf-8"), flags=re.M)
@@ -73,6 +75,11 @@ def test_a_person_stands_before_the_deployment() -> None:
 
 def test_results_go_from_job_to_job() -> None:
     """What a job writes for the next is among its artifacts, and what is kept between pipelines is in a cache."""
+    read = {name: job["dependencies"] for name, job in gitlab_jobs().items() if "dependencies" in job}
+    assert read == {
+        "verify": ["compile"], "bake": ["compile"], "scan": ["bake"], "publish": ["bake"], "deploy": ["publish"],
+    }  # fmt: skip
+    assert all("artifacts" in GITLAB[name] for names in read.values() for name in names)
     for name, path in (("compile", "build/ci/artifacts/$TARGET"), ("bake", "build/ci/images/$TARGET.*")):
         assert path in GITLAB[name]["artifacts"]["paths"]
     paths = [path for cache in GITLAB[".target"]["cache"] for path in cache["paths"]]
@@ -151,6 +158,79 @@ def test_keys_do_not_depend_on_the_place(copy: Path, tmp_path_factory: pytest.Te
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "clone"
     shutil.copytree(copy, elsewhere)
     assert keys(elsewhere) == keys(copy)
+
+
+# ---- targets: those of the matrix that are asked for, and their deployments
+
+CELLS = ["compile", "verify", "bake", "scan", "publish"]
+
+
+def run_step(root: Path, step: str, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [f"ci/steps/{step}.sh", *arguments], cwd=root, env={"PATH": os.environ["PATH"], **settings},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("step", CELLS)
+def test_a_cell_may_be_left_out(copy: Path, step: str) -> None:
+    done = run_step(copy, step, "cuda-sm90", TARGETS="x86-64-v3 aarch64-generic")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "== cuda-sm90: left out, TARGETS is x86-64-v3 aarch64-generic\n"
+    assert not (copy / "build").exists()
+    assert not (copy / ".venv").exists()
+
+
+@pytest.mark.parametrize("step", CELLS)
+def test_a_wrong_name_in_targets_is_no_empty_pipeline(copy: Path, step: str) -> None:
+    done = run_step(copy, step, "cuda-sm90", TARGETS="x86-64-v3 x86-64-v33")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: UnknownTarget: 'x86-64-v33' is no folder of targets/")
+
+
+@pytest.mark.parametrize("step", ["scan", "publish"])
+def test_what_needs_no_compiler_installs_none(copy: Path, step: str) -> None:
+    done = run_step(copy, step, "cuda-sm90", TARGETS="cuda-sm90")
+    assert done.stderr.startswith("error: NoImage: build/ci/images/cuda-sm90.tar is not there")
+    assert not (copy / ".venv").exists()
+
+
+def test_every_target_can_be_deployed_beside_the_others(copy: Path) -> None:
+    """What is applied for one model on all targets, and for another: overlays by kind, images by digest."""
+    images = copy / "build/ci/images"
+    images.mkdir(parents=True)
+    (cell,) = GITLAB[".target"]["parallel"]["matrix"]
+    for number, target in enumerate(cell["TARGET"]):
+        (images / f"{target}.digest").write_text(f"r.example/ovenbird/net@sha256:{number:064}\n")
+    path = f"{Path(kubectl()).parent}:{os.environ['PATH']}"
+    found = []
+    for model, namespace in (("nets/My_Net.onnx", "vision"), ("resnet50", "")):
+        for number, target in enumerate(cell["TARGET"]):
+            if target not in ("x86-64-v3", "aarch64-generic", "cuda-sm90"):
+                continue  # one target of each overlay: those of one overlay take turns, by design
+            done = run_step(copy, "deploy", target, DRY_RUN="1", MODEL=model, NAMESPACE=namespace, PATH=path)
+            assert done.returncode == 0, done.stderr
+            objects = list(yaml.safe_load_all(done.stdout))
+            deployment = next(one for one in objects if one["kind"] == "Deployment")
+            (container,) = deployment["spec"]["template"]["spec"]["containers"]
+            assert container["image"] == f"r.example/ovenbird/net@sha256:{number:064}"
+            assert ("nvidia.com/gpu" in container["resources"]["limits"]) is target.startswith("cuda")
+            assert {one["metadata"].get("namespace", "") for one in objects} == {namespace}
+            name = "nets-my-net-onnx" if namespace else "resnet50"
+            overlay = {"x": "amd64-cpu", "a": "arm64-cpu", "c": "amd64-gpu"}[target[0]]
+            assert deployment["metadata"]["name"] == f"{name}-ovenbird-{overlay}"
+            assert deployment["spec"]["selector"]["matchLabels"]["app.kubernetes.io/instance"] == f"{name}-{overlay}"
+            found += [(one["kind"], one["metadata"]["name"]) for one in objects]
+    assert len(found) == len(set(found))
+
+
+def test_several_targets_are_deployed_in_one_step(copy: Path) -> None:
+    done = run_step(copy, "deploy", "x86-64-v3", "aarch64-generic")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "== x86-64-v3: not deployed: no image was published",
+        "== aarch64-generic: not deployed: no image was published",
+    ]
 
 
 @pytest.mark.parametrize("step", ["key", "compile", "verify", "bake", "scan", "publish", "deploy"])

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from support.real_data import photographs, real_resnet50, test_data
+
+__all__ = ["photographs", "real_resnet50", "test_data"]
+
 HERE = Path(__file__).parent
-TEST_DATA = Path(os.environ.get("OVENBIRD_TEST_DATA", HERE.parents[1].parent / "shared" / "data"))
 
 
 @dataclass(frozen=True)
@@ -76,11 +79,3 @@ def network_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-W", "ignore", "networks.py", str(folder)]
     subprocess.run(command, cwd=HERE, env=environment(), check=True, capture_output=True, timeout=300)
     return folder
-
-
-@pytest.fixture(scope="session")
-def test_data() -> Path:
-    """Give the folder of real weights and photographs; skip where there is none."""
-    if not (TEST_DATA / "README.md").is_file():
-        pytest.skip(f"no real weights and photographs at {TEST_DATA} (set OVENBIRD_TEST_DATA)")
-    return TEST_DATA

@@ -1,8 +1,5 @@
 """Real weights and real photographs, compiled against torch: the promise that nothing is lost on the way."""
 
-import csv
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,15 +11,6 @@ import torch
 from ovenbird.loading import NetworkOptions, load_network
 from ovenbird.photographs import read_photographs
 from ovenbird.runtime_process import run_artifact
-
-
-@pytest.fixture(scope="session")
-def real_resnet50(test_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give ResNet-50's real weights as a state_dict."""
-    path = tmp_path_factory.mktemp("weights") / "resnet50.pth"
-    expand = test_data / "resnet50" / "expand.py"
-    subprocess.run([sys.executable, expand, path], check=True, capture_output=True, timeout=300)
-    return path
 
 
 def compare(artifact: Path, network: Any, photographs: list[Path], truth: list[int]) -> None:
@@ -40,16 +28,6 @@ def compare(artifact: Path, network: Any, photographs: list[Path], truth: list[i
     assert np.abs(found["embedding"] - embedding).max() <= 1e-3
     # the network's published accuracy is 72 to 75 % on unseen photographs; these were probably seen
     assert (found["logits"].argmax(1) == np.array(truth)).mean() >= 0.7
-
-
-@pytest.fixture(scope="session")
-def photographs(test_data: Path) -> tuple[list[Path], list[int]]:
-    """Give the hundred photographs and their classes."""
-    folder = test_data / "photos" / "imagenet"
-    with (folder / "labels.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 100
-    return [folder / row["file"] for row in rows], [int(row["class_index"]) for row in rows]
 
 
 @pytest.mark.slow

@@ -33,8 +33,8 @@ root=$1 user=$2; shift 2
 mount --make-rprivate /
 mount --bind "$root" "$root"
 while [ "$1" != -- ]; do
-    case $1 in /usr/*) touch "$root$2" ;; *) mkdir -p "$root$2" ;; esac
-    mount --bind "$1" "$root$2"; mount -o remount,bind,ro "$root$2"; shift 2
+    if [ -d "$1" ]; then mkdir -p "$root$2"; else touch "$root$2"; fi
+    mount --bind "$1" "$root$2"; mount -o "remount,bind,nosuid,nodev,$3" "$root$2"; shift 3
 done
 shift
 mkdir -p "$root/proc" "$root/dev"
@@ -66,8 +66,13 @@ class RunningImage:
 
     @classmethod
     @contextlib.contextmanager
-    def start(cls, image: str, *arguments: str, volumes: dict[Path, str] | None = None) -> Iterator[RunningImage]:
-        """Start an image (`arguments` in place of its CMD); kill and clean up at the end, whatever happened."""
+    def start(
+        cls, image: str, *arguments: str, volumes: dict[Path, str] | None = None, entrypoint: list[str] | None = None
+    ) -> Iterator[RunningImage]:
+        """Start an image (`arguments` in place of its CMD); kill and clean up at the end, whatever happened.
+
+        `volumes` maps folders and files of this machine to "PLACE" or "PLACE:OPTIONS" in the image (default: ro).
+        """
         with contextlib.ExitStack() as stack:
             docker = json.loads(run("buildah", "inspect", "--type", "image", image))["Docker"]
             config = docker["config"]
@@ -75,13 +80,16 @@ class RunningImage:
             stack.callback(run, "buildah", "rm", container)
             root = Path(run("buildah", "mount", container))
             namespace, address = stack.enter_context(network())
-            mounts = [str(part) for pair in (volumes or {}).items() for part in pair]
-            command = [*config["Entrypoint"], *(arguments or config["Cmd"])]
+            mounts = []
+            for path, place in (volumes or {}).items():
+                where, _, mount_options = place.partition(":")
+                mounts += [str(path), where, mount_options or "ro"]
+            command = [*(entrypoint or config["Entrypoint"]), *(arguments or config["Cmd"])]
             machine = MACHINES[docker["architecture"]]
             if machine != platform.machine():
                 emulator = shutil.which(f"qemu-{machine}-static")
                 assert emulator, f"no qemu-{machine}-static: ci/steps/containers.sh installs it"
-                mounts += [emulator, "/.qemu"]
+                mounts += [emulator, "/.qemu", "ro"]
                 command = ["/.qemu", _program(root, command[0]), *command[1:]]
             log = stack.enter_context(tempfile.TemporaryFile())
             spaces = ["ip", "netns", "exec", namespace, "unshare", "--mount", "--pid", "--fork", "--kill-child"]

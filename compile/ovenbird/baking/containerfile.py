@@ -3,7 +3,7 @@
 text = render(find_target("aarch64-generic"))       # what targets/aarch64-generic/Containerfile holds
 
 `ci/steps/reference.py` writes the files, and a test holds them to this. A target's `[container]` table may name
-`base`, `compile_base` (images), `platform`, `compile_packages` (for pip), `serve` (more arguments of the server).
+`base`, `compile_base` (images), `platform`, `serve` (more arguments of the server).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ BASE = "python:3.12-slim"
 COMPILE_BASE = "python:3.12"
 TEMPLATE = Path(__file__).with_name("Containerfile.template")
 PLATFORMS = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
-# A cross linker from the package index, for the compiling stage: the building machine's own cannot link for Arm.
-LINKERS = {"aarch64": ("ziglang",)}
+# A linker from the package index, for a building machine of another architecture than the target's.
+LINKER = "ziglang"
 # What NVIDIA's container runtime looks at when it lends a container the driver.
 NVIDIA = " \\\n    NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility"
 PORT = 8000
@@ -36,7 +36,7 @@ PORT = 8000
 
 @dataclass(frozen=True)
 class Container:
-    """A target's image: its base, its platform ("" is the building machine's), what pip installs, how it serves."""
+    """A target's image: its base, its platform ("" is the building machine's), how it serves."""
 
     name: str
     summary: str
@@ -45,7 +45,6 @@ class Container:
     base: str = BASE
     compile_base: str = COMPILE_BASE
     platform: str = ""
-    compile_packages: tuple[str, ...] = ()
     serve: tuple[str, ...] = ()
 
 
@@ -60,11 +59,11 @@ def read_container(folder: Path) -> Container:
     except (OSError, ValueError) as error:
         raise TargetInvalid(f"{path}: {error}") from None
     own = table.get("container", {})
-    known = ("base", "compile_base", "platform", "compile_packages", "serve")
+    known = ("base", "compile_base", "platform", "serve")
     for key, value in own.items():
         if key not in known:
             raise TargetInvalid(f"{path}: [container] has an unknown field {key!r}{suggest(key, known)}")
-        several = key in ("compile_packages", "serve")
+        several = key == "serve"
         strings = value if isinstance(value, list) else [value]
         if several != isinstance(value, list) or not all(isinstance(item, str) for item in strings):
             raise TargetInvalid(
@@ -73,7 +72,6 @@ def read_container(folder: Path) -> Container:
     arch = str(table.get("arch", ""))
     fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in own.items()}
     fields.setdefault("platform", PLATFORMS.get(arch, ""))
-    fields.setdefault("compile_packages", LINKERS.get(arch, ()))
     kind = str(table.get("kind", "llvm"))
     fields.setdefault("serve", ("--device", "cuda") if kind == "cuda" else ())
     return Container(folder.name, str(table.get("summary", "")), arch, kind, **fields)
@@ -89,7 +87,7 @@ def render(folder: Path) -> str:
         "BASE": container.base,
         "COMPILE_BASE": container.compile_base,
         "COMPILE_EXTRA": "[cuda]" if container.kind == "cuda" else "",
-        "COMPILE_PACKAGES": "".join(f" '{package}'" for package in container.compile_packages),
+        "LINKER": f' $(test "$(uname -m)" = {container.arch} || echo {LINKER})' if container.arch else "",
         "ARCH": container.arch or "$(uname -m)",
         "PLATFORM": container.platform or "$BUILDPLATFORM",
         "EXTRAS": "serve,cuda" if container.kind == "cuda" else "serve",

@@ -5,6 +5,7 @@ MODEL = classifier("resnet18", head="fc", weights="ResNet18_Weights.IMAGENET1K_V
 
 from __future__ import annotations
 
+import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +21,19 @@ NMS = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 def import_torchvision() -> ModuleType:
     """Import torchvision, also beside a torch whose build its C++ operators do not match.
 
-    Its Python part asks for the schemas of two of those operators at import; no classifier calls them.
+    Its Python part asks for the schemas of two of those operators at import; no classifier calls them. They are made up
+    only where they are missing: to define one that torchvision brings would end the process.
     """
-    import torch
+    try:
+        import torchvision
+    except RuntimeError:  # "operator torchvision::nms does not exist": its library could not be loaded
+        import torch
 
-    for operator in ("torchvision::nms", "torchvision::qnms"):
-        try:
-            torch._C._dispatch_find_schema_or_throw(operator, "")
-        except RuntimeError:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        for operator in ("torchvision::nms", "torchvision::qnms"):
             torch.library.define(operator, NMS)
-    import torchvision
+        import torchvision
 
     module: ModuleType = torchvision
     return module

@@ -1,5 +1,10 @@
 """The built-in networks: every recipe builds, its weights enum exists, its two outputs are what they say."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -64,3 +69,39 @@ def test_another_image_size_keeps_the_normalisation() -> None:
     small = load_network("resnet18", NetworkOptions(weights="random:1", input_shapes={"image": (1, 3, 128, 128)}))
     assert small.inputs[0].shape == ("N", 3, 128, 128)
     assert not problem(small.pipelines["imagenet"])
+
+
+IMPORT = """
+import sys, torch
+from ovenbird.models._torchvision import import_torchvision
+import_torchvision()
+import_torchvision()
+try:
+    torch._C._dispatch_find_schema_or_throw("torchvision::nms", "")
+    print("defined", len([name for name in sys.modules if name.startswith("torchvision")]) > 0)
+except RuntimeError:
+    print("left alone")
+"""
+
+
+@pytest.mark.parametrize(
+    ("init", "told"),
+    [
+        ("", "left alone"),  # it can be imported: whatever it brings, nothing is added
+        ("import torch\ntorch.library.register_fake('torchvision::nms')(print)", "defined True"),  # without its library
+    ],
+)
+def test_torchvision_is_helped_only_where_its_operators_are_missing(tmp_path: Path, init: str, told: str) -> None:
+    package = tmp_path / "torchvision"
+    package.mkdir()
+    (package / "__init__.py").write_text(init)
+    path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == told

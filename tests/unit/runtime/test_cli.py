@@ -88,6 +88,12 @@ def test_bench(tiny: Path) -> None:
     assert "images/s" in session("bench", tiny, "--seconds", "0.1").stdout
 
 
+def test_bench_from_a_picture(tiny: Path, photo: Path) -> None:
+    result = session("bench", tiny, "--batch", "2", "--seconds", "0.1", "--image", photo, "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["timings"][0]["batch"] == 2
+
+
 FAILURES = [
     (["run", "nowhere", "x.jpg"], "ArtifactNotFound: 'nowhere' is no artifact"),
     (["run", "TINY", "nowhere.jpg"], "ImageNotFound: 'nowhere.jpg' cannot be read: No such file or directory"),
@@ -99,6 +105,7 @@ FAILURES = [
     (["inspect", "nowhere"], "ArtifactNotFound: "),
     (["selftest", "nowhere"], "ArtifactNotFound: "),
     (["bench", "nowhere"], "ArtifactNotFound: "),
+    (["bench", "TINY", "--image", "nowhere.jpg"], "ImageNotFound: 'nowhere.jpg'"),
 ]
 
 

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# The classic load test, whole: ResNet50 compiled for this machine, served by us and by others, asked by Apache's `ab`.
+#
+#     ci/load/run.sh [PHOTO.jpg]        default: the photograph that the compiler verifies with; about five minutes
+#
+# Writes docs/benchmarks/server.json, server-throughput.png and server-latency.png, and docs/benchmarks.md.
+# WEIGHTS=FILE|random:SEED (default random:0: times do not depend on them). SECONDS_EACH=8. Uses $VENV (default .venv);
+# installs the other servers (requirements.txt) there, and `ab` (apache2-utils) as root where it is missing. Nothing else
+# should run on the machine meanwhile.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. ci/steps/common.sh
+python=${VENV:-.venv}/bin/python
+photo=${1:-compile/ovenbird/data/chelsea.jpg}
+weights=${WEIGHTS:-random:0}
+work=build/load
+
+if ! command -v ab >/dev/null; then
+    [ "$(id -u)" = 0 ] || fail "NoAb: Apache's ab is not here; run as root: apt-get install apache2-utils"
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq apache2-utils >/dev/null
+fi
+"$python" -m pip install -qq --disable-pip-version-check --constraint ci/constraints.txt --requirement ci/load/requirements.txt \
+    || fail "InstallFailed: the other servers could not be installed (pip's message is above); check the package index"
+mkdir -p "$work"
+say "compiling resnet50"
+"$python" -m ovenbird compile resnet50 --weights "$weights" --batch-sizes 1,2,4,8 -o "$work/resnet50" -q
+"$python" ci/load/export_onnx.py resnet50 "$weights" "$work/resnet50.onnx"
+say "asking the servers for $photo"
+"$python" ci/load/compare.py "$work/resnet50" --image "$photo" --onnx "$work/resnet50.onnx" \
+    --seconds "${SECONDS_EACH:-8}" -o "$work"
+cp "$work/results.json" docs/benchmarks/server.json
+for picture in throughput latency; do cp "$work/$picture.png" "docs/benchmarks/server-$picture.png"; done
+"$python" ci/steps/benchmarks.py

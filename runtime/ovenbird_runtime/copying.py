@@ -1,0 +1,116 @@
+"""Copy an artifact to where its code may run, checking every byte on the way.
+
+    copy_artifact("/model/artifact", "/artifact").bytes     # from an image volume, which Kubernetes mounts noexec
+
+What is written is what was checked: each file is hashed while it is copied, and the manifest comes last, so a copy that
+was cut off is no artifact. Files that the manifest does not list stay behind, but for its sums and signatures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from .artifact import Artifact, open_artifact
+from .errors import FileChanged, FileMissing, OutputNotWritten, shown
+from .files import open_plain
+from .limits import MAX_MANIFEST_BYTES
+from .signatures import signature_name, signers
+
+MANIFEST = "manifest.json"
+SUMS = "SHA256SUMS"
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What was copied: the model's name, how many files and bytes the manifest lists, the key that was asked for."""
+
+    model: str
+    files: int
+    bytes: int
+    signed_by: str | None
+
+
+def copy_artifact(
+    source: str | os.PathLike[str], output: str | os.PathLike[str], public_key: str | os.PathLike[str] | None = None
+) -> Copied:
+    """Copy the artifact in folder `source` into the folder `output`, which is made where it is not there.
+
+    `output` may hold an earlier copy of the same artifact, whole or cut off; it is replaced. Signatures are required as
+    in `open_artifact`. Raises ArtifactError, KeyUnreadable, and OutputNotWritten where `output` holds other files, lies
+    in the artifact itself, or cannot be written.
+    """
+    artifact, root = open_artifact(source, public_key), Path(output)
+    records = artifact.manifest.files
+    seals = [SUMS, *(signature_name(key) for key in signers(artifact.root))]
+    try:
+        _prepare(root, artifact, {*records, *seals, MANIFEST})
+        for name in sorted(records):
+            descriptor = artifact.open(name)
+            try:
+                found = _copy(descriptor, root / name)
+            finally:
+                os.close(descriptor)
+            if found != records[name].sha256:
+                raise FileChanged(
+                    f"{name} does not have the sha256 of the manifest: copy or compile the artifact again"
+                )
+        for name in (*seals, MANIFEST):
+            _copy_seal(artifact, name, root)
+    except (OSError, ValueError) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or "not a path"
+        raise OutputNotWritten(f"{shown(str(root))} cannot be written: {why}") from None
+    if open_artifact(root, public_key).manifest.digest != artifact.manifest.digest:
+        raise FileChanged(f"{MANIFEST} was changed while it was copied: copy the artifact again")
+    size = sum(record.size for record in records.values())
+    return Copied(artifact.manifest.model.name, len(records), size, artifact.signed_by)
+
+
+def _prepare(root: Path, artifact: Artifact, ours: set[str]) -> None:
+    """Make the folder, or refuse one with files that are not of this artifact; an earlier manifest goes first."""
+    real = root.resolve()
+    if real == artifact.root or artifact.root in real.parents:
+        raise OutputNotWritten(f"{shown(str(root))} lies in the artifact itself: give another folder")
+    root.mkdir(parents=True, exist_ok=True)
+    for folder, inner, names in os.walk(root):
+        links = [name for name in inner if Path(folder, name).is_symlink()]
+        for name in (*names, *links):
+            relative = Path(folder, name).relative_to(root).as_posix()
+            if relative not in ours or name in links:
+                raise OutputNotWritten(
+                    f"{shown(str(root))} holds {shown(relative)}, which is not this artifact's: give an empty folder"
+                )
+    (root / MANIFEST).unlink(missing_ok=True)
+
+
+def _copy(descriptor: int, output: Path) -> str:
+    """Copy an open file; give its sha256. An older file is unlinked, not overwritten: a server may have it mapped."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.unlink(missing_ok=True)
+    digest = hashlib.sha256()
+    with output.open("xb", buffering=0) as file:
+        while data := os.read(descriptor, _CHUNK_BYTES):
+            digest.update(data)
+            rest = memoryview(data)
+            while rest:
+                rest = rest[file.write(rest) :]
+    return digest.hexdigest()
+
+
+def _copy_seal(artifact: Artifact, name: str, root: Path) -> None:
+    """Copy a small file that the manifest cannot list: its own, the sums (where there are some), a signature."""
+    try:
+        descriptor = open_plain(artifact.root, name)
+    except FileMissing:
+        if name != SUMS:
+            raise
+        return
+    try:
+        if os.fstat(descriptor).st_size > MAX_MANIFEST_BYTES:
+            raise FileChanged(f"{name} has more than {MAX_MANIFEST_BYTES} bytes: it is not the artifact's")
+        _copy(descriptor, root / name)
+    finally:
+        os.close(descriptor)
