@@ -201,7 +201,7 @@ def runs_here(target_json: Path) -> str:
         check_runs_here(target, this_machine())
     except MachineError as error:
         return str(error)
-    return why_not_on_gpu(target) if target.kind == "cuda" else ""
+    return why_not_on_gpu(target_json) if target.kind == "cuda" else ""
 
 
 def tolerance_for(spec: TargetSpec, options: CompileOptions) -> float:

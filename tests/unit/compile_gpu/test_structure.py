@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ovenbird.compiling import CompileOptions, compile_network
+from ovenbird.compiling import CompileOptions, compile_network, runs_here
 from ovenbird.errors import BuildFailed, NoCudaCompiler, TargetInvalid
 from ovenbird.gpu import toolchain
 from ovenbird.gpu.chip import chip_of
@@ -83,6 +83,16 @@ def test_kernels_fit_the_chip(compile_gpu: Compile, tmp_path: Path, target: str)
         assert re.search(r"\b0 bytes spill stores", block), block
         seen += 1
     assert seen == len(threads)
+
+
+def test_the_driver_is_asked_and_not_its_stand_in(compile_gpu: Compile) -> None:
+    """This process may hold a stand-in for the driver by now; what is said must be true of the machine."""
+    compiled = compile_gpu("deep", "cuda-sm90", "float32")
+    why = runs_here(compiled.artifact / "targets" / "cuda-sm90" / "target.json")
+    assert why == "" or not why.startswith("libcuda.so.1 is no NVIDIA driver"), why
+    if not Path("/proc/driver/nvidia").exists():
+        assert why.startswith("no NVIDIA driver on this machine")
+        assert why.endswith("compiling needs none")
 
 
 def test_same_bytes_twice(compile_gpu: Compile, tmp_path: Path) -> None:
