@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sysconfig
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,17 @@ class Nvcc:
     path: Path
     version: tuple[int, int]
 
+    def command(self, arch: str, flags: Sequence[str] = ()) -> list[str]:
+        """Give the command that makes kernels.fatbin of kernels.cu in the current folder, the same bytes every time.
+
+        Names are relative: the folder's own would reach the fat binary. --keep has intermediate files lie beside them,
+        named after the source: elsewhere they are named after the process, and the PTX's registers depend on that.
+        """
+        level = arch.removeprefix("sm_")
+        command = [str(self.path), "--fatbin", "--keep", "-O3", "--std=c++17", *flags]
+        command += ["-gencode", f"arch=compute_{level},code=[sm_{level},compute_{level}]"]
+        return [*command, "-o", "kernels.fatbin", "kernels.cu"]
+
     def compile(self, source: str, arch: str, fast_math: bool = False) -> bytes:
         """One fat binary of `source` for `arch` ("sm_90"): machine code, and PTX of the same level.
 
@@ -42,14 +54,10 @@ class Nvcc:
         """The same, and what ptxas says that each kernel takes (`ovenbird.gpu.usage` reads it)."""
         return self._run(source, arch, ["--resource-usage"])
 
-    def _run(self, source: str, arch: str, flags: list[str]) -> tuple[bytes, str]:
-        level = arch.removeprefix("sm_")
-        command = [str(self.path), "--fatbin", "-O3", "--std=c++17", *flags]
-        command += ["-gencode", f"arch=compute_{level},code=[sm_{level},compute_{level}]"]
+    def _run(self, source: str, arch: str, flags: Sequence[str]) -> tuple[bytes, str]:
         with tempfile.TemporaryDirectory(prefix="ovenbird-nvcc-") as folder:
             (Path(folder) / "kernels.cu").write_text(source, encoding="utf-8")
-            # Relative names: the folder's own would reach the fat binary.
-            command += ["-o", "kernels.fatbin", "kernels.cu"]
+            command = self.command(arch, flags)
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
             said = done.stdout + done.stderr
             if done.returncode != 0:

@@ -106,6 +106,16 @@ def test_same_bytes_twice(compile_gpu: Compile, tmp_path: Path) -> None:
     assert digests[0] == digests[1]
 
 
+def test_nothing_is_named_after_the_process(compile_gpu: Compile, tmp_path: Path) -> None:
+    """Names of intermediate files decide how the compiler numbers registers in the PTX of some kernels."""
+    (tmp_path / "kernels.cu").write_text(compile_gpu("deep", "cuda-sm90", "float32").source)
+    command = [*find_nvcc().command("sm_90"), "--dryrun"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    stages = [line for line in done.stderr.splitlines() if re.search(r"(cicc|ptxas|fatbinary)\"? ", line)]
+    assert len(stages) >= 3, done.stderr
+    assert not [line for line in stages if "tmpxft" in line]
+
+
 def test_tensor_cores_for_float16_alone(compile_gpu: Compile) -> None:
     assert "wmma::mma_sync" in compile_gpu("deep", "cuda-sm90", "float16").source
     assert "wmma" not in compile_gpu("deep", "cuda-sm90", "float32").source.split('extern "C"', 1)[1]
