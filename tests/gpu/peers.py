@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from ovenbird.models._torchvision import import_torchvision
+
 WARM, TIMED = 5, 30
 
 
@@ -37,7 +39,6 @@ def median_ms(run: Callable[[], object]) -> float:
 def torch_times(image: np.ndarray, precision: str, batches: list[int]) -> dict[str, dict[int, float]]:
     """torch, eager and compiled; nothing where it has no CUDA."""
     import torch
-    import torchvision
 
     if not torch.cuda.is_available():
         return {}
@@ -46,7 +47,7 @@ def torch_times(image: np.ndarray, precision: str, batches: list[int]) -> dict[s
     half = precision == "float16"
     layout = torch.channels_last if half else torch.contiguous_format  # what tensor cores are fastest with
     dtype = torch.float16 if half else torch.float32
-    module = torchvision.models.resnet50().eval().to(device="cuda", dtype=dtype, memory_format=layout)
+    module = import_torchvision().models.resnet50().eval().to(device="cuda", dtype=dtype, memory_format=layout)
     found: dict[str, dict[int, float]] = {}
     for name in ("torch eager", "torch.compile"):
         run = module if name == "torch eager" else torch.compile(module, dynamic=False)
@@ -66,7 +67,6 @@ def torch_times(image: np.ndarray, precision: str, batches: list[int]) -> dict[s
 def onnx_times(image: np.ndarray, batches: list[int]) -> dict[str, dict[int, float]]:
     """ONNX Runtime's CUDA provider in float32; nothing where it has none."""
     import torch
-    import torchvision
 
     try:
         onnxruntime = importlib.import_module("onnxruntime")
@@ -74,7 +74,7 @@ def onnx_times(image: np.ndarray, batches: list[int]) -> dict[str, dict[int, flo
         return {}
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         return {}
-    data, module = io.BytesIO(), torchvision.models.resnet50().eval()
+    data, module = io.BytesIO(), import_torchvision().models.resnet50().eval()
     torch.onnx.export(
         module,
         (torch.from_numpy(image[:1]),),
