@@ -127,7 +127,7 @@ def readme_lines(found: dict[str, Benchmark]) -> list[str]:
         lines += [f"{len(found['zoo'].cases)} other networks:", "", *mean_lines(found["zoo"]), ""]
     if SERVER.is_file():
         rows = json.loads(SERVER.read_text(encoding="utf-8"))["servers"]
-        served = ", ".join(f"{row['server']} {row['per_second']:.1f}" for row in rows if row["concurrency"] == 8)
+        served = "; ".join(f"{row['server']}: {row['per_second']:.1f}" for row in rows if row["concurrency"] == 8)
         lines += [f"Served over HTTP, 8 requests at once, requests/s (`make load`): {served}.", ""]
     return [*lines, "More, with every network, memory, start-up and each layer: [benchmarks](docs/benchmarks.md)."]
 
