@@ -94,8 +94,8 @@ def server_lines(result: dict[str, Any]) -> list[str]:
         "",
         f"ResNet50 behind our server and behind others, the same photograph, {result['seconds']:g} s of Apache's `ab` "
         "for each row, one server after the other; `ab` takes its share of the two processors. In process, "
-        f"`ovenbird-rt bench` reaches {alone:.1f} images/s in this run. Memory in MiB is resident, idle and loaded, with "
-        "mapped weights.",
+        f"`ovenbird-rt bench` reaches {alone:.1f} images/s in this run. Memory in MiB is resident, idle and loaded, "
+        "with mapped weights.",
         "",
         "| server | at once | requests/s | p50, ms | p99, ms | failed | idle | loaded |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
