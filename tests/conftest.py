@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from support.reporting import pytest_runtest_makereport, report
+
+__all__ = ["pytest_runtest_makereport", "report"]
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -3,7 +3,8 @@
     .venv/bin/python ci/steps/benchmarks.py         # `make bench` calls this after each table
 
 The tables lie in docs/benchmarks/<name>.json, with their full report (.md) and picture (.png) beside them; a table that
-was not measured is left out. server.json is what ci/load/run.sh measured.
+was not measured is left out. server.json is what ci/load/run.sh measured, reliability.json what ci/load/reliability.py
+found.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
+
+from reliability_table import reliability_lines
+from server_tables import served_line, server_lines
 
 from ovenbird.benchmarking.report import mean_lines, profile_lines, provenance_lines, summary_lines
 from ovenbird.benchmarking.results import Benchmark, read_benchmark
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE, RESULTS, README = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks", ROOT / "README.md"
-SERVER = RESULTS / "server.json"
+SERVER, RELIABILITY = RESULTS / "server.json", RESULTS / "reliability.json"
 WRITTEN = "<!-- Written by ci/steps/benchmarks.py from docs/benchmarks/*.json; do not edit. -->"
 SECTION = re.compile(r"(<!-- bench:begin[^>]*-->\n).*?(<!-- bench:end -->)", re.S)
 TITLES = {
@@ -81,31 +84,9 @@ def page(found: dict[str, Benchmark]) -> str:
             ]
     if SERVER.is_file():
         lines += server_lines(json.loads(SERVER.read_text(encoding="utf-8")))
+    if RELIABILITY.is_file():
+        lines += reliability_lines(json.loads(RELIABILITY.read_text(encoding="utf-8")))
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
-
-
-def server_lines(result: dict[str, Any]) -> list[str]:
-    """Give the servers' section: requests a second, times and memory by concurrency."""
-    alone = max(row["per_second"] for row in result["in_process"])
-    lines = [
-        "## Servers",
-        "",
-        "`make load`",
-        "",
-        f"ResNet50 behind our server and behind others, the same photograph, {result['seconds']:g} s of Apache's `ab` "
-        "for each row, one server after the other; `ab` takes its share of the two processors. In process, "
-        f"`ovenbird-rt bench` reaches {alone:.1f} images/s in this run. Memory in MiB is resident, idle and loaded, "
-        "with mapped weights.",
-        "",
-        "| server | at once | requests/s | p50, ms | p99, ms | failed | idle | loaded |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
-    ]
-    for row in result["servers"]:
-        times = f"{row['per_second']:.1f} | {row['p50_ms']:.1f} | {row['p99_ms']:.1f} | {row['failed']:.0f}"
-        memory = f"{row['idle_mib']:.0f} | {row['loaded_mib']:.0f}"
-        lines.append(f"| {row['server']} | {row['concurrency']} | {times} | {memory} |")
-    pictures = [f"![{kind}](benchmarks/server-{kind}.png)" for kind in ("throughput", "latency")]
-    return [*lines, "", *pictures, ""]
 
 
 def readme_lines(found: dict[str, Benchmark]) -> list[str]:
@@ -126,9 +107,7 @@ def readme_lines(found: dict[str, Benchmark]) -> list[str]:
     if "zoo" in found:
         lines += [f"{len(found['zoo'].cases)} other networks:", "", *mean_lines(found["zoo"]), ""]
     if SERVER.is_file():
-        rows = json.loads(SERVER.read_text(encoding="utf-8"))["servers"]
-        served = "; ".join(f"{row['server']}: {row['per_second']:.1f}" for row in rows if row["concurrency"] == 8)
-        lines += [f"Served over HTTP, 8 requests at once, requests/s (`make load`): {served}.", ""]
+        lines += [served_line(json.loads(SERVER.read_text(encoding="utf-8"))), ""]
     return [*lines, "More, with every network, memory, start-up and each layer: [benchmarks](docs/benchmarks.md)."]
 
 

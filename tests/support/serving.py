@@ -131,6 +131,14 @@ class Serving:
     def memory_kib(self) -> int:
         return self._status("VmRSS")
 
+    def peak_kib(self) -> int:
+        """Give the most memory since `forget_peak`, or since the start."""
+        return self._status("VmHWM")
+
+    def forget_peak(self) -> None:
+        """Begin to look for a new peak (proc(5), clear_refs)."""
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
     def threads(self) -> int:
         return self._status("Threads")
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
+from collections.abc import Iterator
 
 import pytest
 
+from ovenbird_runtime.limits import SERVE_BODY_BYTES
+from support.pictures import encoded
+from support.reporting import Report
 from support.serving import Serving
+from support.tiny_artifact import tiny_artifact
 
 POST = b"POST /v1/models/tiny:predict HTTP/1.1\r\nHost: a\r\n"
 GOOD = b"GET /v2/health/live HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -47,11 +52,12 @@ def still_well(server: Serving) -> None:
         b": nameless\r\n",
     ],
 )
-def test_smuggling_is_refused_and_the_connection_closed(strict: Serving, head: bytes) -> None:
+def test_smuggling_is_refused_and_the_connection_closed(strict: Serving, head: bytes, report: Report) -> None:
     hidden = b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
     answer = strict.raw(POST + head + b"\r\n" + hidden)
-    assert status_of(answer) == 400
-    assert answer.count(b"HTTP/1.1 ") == 1
+    refused = status_of(answer) == 400 and answer.count(b"HTTP/1.1 ") == 1
+    report("smuggling", refused=int(refused), of=1)
+    assert refused
     assert b"Connection: close" in answer
     assert b"smuggled" not in answer.partition(b"\r\n\r\n")[2]
 
@@ -78,8 +84,10 @@ def test_odd_request_lines(strict: Serving, request_line: bytes) -> None:
         b'5;a="x\r\ny"\r\nhello\r\n0\r\n\r\n',
     ],
 )
-def test_damaged_chunks(strict: Serving, chunks: bytes) -> None:
-    assert status_of(strict.raw(POST + b"Transfer-Encoding: chunked\r\n\r\n" + chunks)) == 400
+def test_damaged_chunks(strict: Serving, chunks: bytes, report: Report) -> None:
+    status = status_of(strict.raw(POST + b"Transfer-Encoding: chunked\r\n\r\n" + chunks))
+    report("smuggling", refused=int(status == 400), of=1)
+    assert status == 400
 
 
 def test_trailers_change_no_header(strict: Serving) -> None:
@@ -128,22 +136,40 @@ def test_long_target(strict: Serving) -> None:
     assert status_of(strict.raw(b"GET /" + b"a" * 40_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n")) == 431
 
 
+def framed(body: bytes, chunked: bool) -> bytes:
+    """Give headers and body, whole or in chunks of 50,000 bytes."""
+    if not chunked:
+        return b"Content-Length: %d\r\n\r\n" % len(body) + body
+    pieces = [body[i : i + 50_000] for i in range(0, len(body), 50_000)]
+    return (
+        b"Transfer-Encoding: chunked\r\n\r\n" + b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in pieces) + b"0\r\n\r\n"
+    )
+
+
 @pytest.mark.parametrize("extra", [0, 1])
 @pytest.mark.parametrize("chunked", [False, True])
-def test_body_of_exactly_the_limit(strict: Serving, extra: int, chunked: bool) -> None:
-    body = b"x" * (200_000 + extra)
-    if chunked:
-        pieces = [body[i : i + 50_000] for i in range(0, len(body), 50_000)]
-        data = (
-            b"Transfer-Encoding: chunked\r\n\r\n"
-            + b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in pieces)
-            + b"0\r\n\r\n"
-        )
-    else:
-        data = b"Content-Length: %d\r\n\r\n" % len(body) + body
-    answer = strict.raw(POST + data, seconds=1)
-    assert status_of(answer) == (413 if extra else 400)
-    assert (b"ImageUnreadable" in answer) is not bool(extra)
+def test_body_of_exactly_the_limit(strict: Serving, extra: int, chunked: bool, report: Report) -> None:
+    answer = strict.raw(POST + framed(b"x" * (200_000 + extra), chunked), seconds=1)
+    right = status_of(answer) == (413 if extra else 400) and (b"ImageUnreadable" in answer) is not bool(extra)
+    report("exact-limit", right=int(right), of=1, mib=0.2)
+    assert right
+
+
+@pytest.fixture(scope="module")
+def default() -> Iterator[Serving]:
+    with Serving.start(tiny_artifact()) as server:
+        yield server
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_picture_of_exactly_the_default_limit(default: Serving, extra: int, chunked: bool, report: Report) -> None:
+    jpeg = encoded()
+    body = jpeg + bytes(SERVE_BODY_BYTES + extra - len(jpeg))  # what lies behind a picture's end does not count
+    answer = default.raw(POST + framed(body, chunked), seconds=2)
+    right = status_of(answer) == (413 if extra else 200)
+    report("exact-limit", right=int(right), of=1, mib=len(body) / 2**20)
+    assert right
 
 
 def test_too_large_body_is_refused_before_it_is_sent(strict: Serving) -> None:

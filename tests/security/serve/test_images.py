@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from support.pictures import encoded
+from support.reporting import Report
 from support.serving import Serving
 from support.tiny_artifact import tiny_artifact
 
@@ -25,19 +26,33 @@ def png_of(width: int, height: int, data: bytes) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
-def test_huge_picture_is_refused_at_once_in_little_memory(strict: Serving) -> None:
-    bomb = png_of(20_000, 20_000, zlib.compress(bytes(100_000_000), 9))
-    assert len(bomb) < 1_000_000
+def whole_png(side: int) -> bytes:
+    """Give a square black PNG, one bit a pixel: nothing about it is wrong but its size."""
+    file = io.BytesIO()
+    Image.new("1", (side, side)).save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["cut", "whole"])
+def test_huge_picture_is_refused_at_once_in_little_memory(strict: Serving, kind: str, report: Report) -> None:
+    bomb = whole_png(20_000) if kind == "whole" else png_of(20_000, 20_000, zlib.compress(bytes(100_000_000), 9))
+    assert len(bomb) < 200_000
     strict.request("POST", URL, encoded("PNG"))
-    memory, times = strict.memory_kib(), []
-    for _ in range(5):
+    refused, times = 0, []
+    memory = strict.memory_kib()
+    strict.forget_peak()
+    for _ in range(20):
         start = time.perf_counter()
         status, _, body = strict.request("POST", URL, bomb)
         times.append(time.perf_counter() - start)
-        assert status == 413
-        assert b"ImageTooLarge" in body
-    assert min(times) < 0.05
-    assert strict.memory_kib() - memory < 10 * 1024
+        refused += status == 413 and b"ImageTooLarge" in body
+    more = (strict.peak_kib() - memory) * 1024 / 1e6
+    times.sort()
+    holds = refused == len(times) and times[-1] < 0.05 and more < 10
+    report("huge-image", holds, refused=refused, of=len(times), slowest_ms=times[-1] * 1000, more_mb=more)
+    assert refused == len(times)
+    assert times[-2] < 0.05  # one hiccup of the machine is no failure of a test
+    assert more < 10
 
 
 ODD = {
@@ -66,9 +81,14 @@ ODD = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_odd_bytes(strict: Serving, name: str) -> None:
-    status, _, _ = strict.request("POST", URL, ODD[name])
-    assert status == 200 or 400 <= status < 500
+def test_odd_bytes(strict: Serving, name: str, report: Report) -> None:
+    judge(strict.request("POST", URL, ODD[name])[0], report)
+
+
+def judge(status: int, report: Report) -> None:
+    good, refused = status == 200, 400 <= status < 500
+    report("odd-images", kinds=1, good=int(good), refused=int(refused), failed=int(not good and not refused))
+    assert good or refused, status
 
 
 def drawn(mode: str, kind: str) -> bytes | None:
@@ -87,9 +107,8 @@ DRAWN = {f"{mode} {kind}": data for mode in MODES for kind in KINDS if (data := 
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_every_mode_of_every_kind(strict: Serving, name: str) -> None:
-    status, _, _ = strict.request("POST", URL, DRAWN[name])
-    assert status == 200 or 400 <= status < 500
+def test_every_mode_of_every_kind(strict: Serving, name: str, report: Report) -> None:
+    judge(strict.request("POST", URL, DRAWN[name])[0], report)
 
 
 def test_animation_is_its_first_frame(strict: Serving) -> None:
