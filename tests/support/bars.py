@@ -104,7 +104,7 @@ BARS: dict[str, Bar] = {
     ),
     "deadlines": Bar(
         "under that load, no accepted request is answered past its deadline (2 s, and 100 ms for its way)",
-        "{network}, {seconds:.0f} s: slowest of {answers} answers {slowest_ms:.0f} ms; {expired} expired unanswered",
+        "{network}, {seconds:.0f} s: slowest of {answers} answers {slowest_ms:.0f} ms; {expired} were told 504 instead",
         (f"{OVER}test_four_times_the_capacity",),
         seconds=60,
     ),
