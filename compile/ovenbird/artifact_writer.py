@@ -83,6 +83,7 @@ class ArtifactWriter:
             tensors=tensors,
             compute=(spec.cuda_arch,) if spec.cuda_arch else (),
             driver=spec.min_driver,
+            resample=built.resample,
         )
         write_file(self.folder / path / "target.json", target_bytes(target))
         self.variants.append(VariantRef(target=spec.name, path=path))

@@ -23,6 +23,7 @@ from ovenbird.graph.constants import ConstantTable, externalize_constants
 from ovenbird.graph.pipeline import entry_name, lower_networks
 from ovenbird.layers import LayerRecord, describe_layers
 from ovenbird.linking import link_library
+from ovenbird.operators.resampling import RESAMPLE, resampling_kernel
 from ovenbird.schedules import schedule_function
 from ovenbird.schedules.machine import Machine
 from ovenbird.targets import TargetSpec
@@ -49,6 +50,8 @@ class BuiltModule:
     entries: list[Entry]
     tensors: list[np.ndarray[Any, Any]]
     layers: list[LayerRecord] = field(default_factory=list)
+    resample: str = ""
+    """The function that pre-processes images; empty where there is none."""
 
     def export(self, path: Path) -> None:
         """Links the library into `path`; the same code gives the same bytes. Raises BuildFailed, OutputError."""
@@ -100,6 +103,7 @@ def build_module(
     lowered, order = externalize_constants(lowered, table)
     report("schedule", 1, 3)
     scheduled = schedule_module(lowered, machine, records, layers)
+    scheduled[RESAMPLE] = resampling_kernel()
     report("generate code", 2, 3)
     tvm_target = target.tvm_target()
     executable = relax.build(scheduled, tvm_target, tir_pipeline=PIPELINE)
@@ -107,7 +111,7 @@ def build_module(
     if dump is not None:
         dump_code(dump, lowered, scheduled, executable)
     entries = [Entry(batch, entry_name(batch), order[entry_name(batch)]) for batch in modules]
-    return BuiltModule(executable, target, entries, table.arrays, list(layers.values()))
+    return BuiltModule(executable, target, entries, table.arrays, list(layers.values()), RESAMPLE)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import queue
 import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +74,27 @@ class Program:
                     "elsewhere (ovenbird-rt copy DIR OUTPUT)"
                 ) from None
             raise EngineLoadFailed(f"{library.name} of {target.target} cannot be loaded: {_reason(error)}") from None
+
+    def resample_kernel(self) -> Callable[..., None] | None:
+        """Give the compiled pre-processing (see `preprocessor.ResampleKernel`); None where the code has none.
+
+        Raises EngineLoadFailed where it lacks what its description names.
+        """
+        name = self.target.resample
+        if not name:
+            return None
+        try:
+            function, as_tensor = self.module.get_function(name, query_imports=True), self.ffi.from_dlpack
+        except Exception as error:  # noqa: BLE001 - as above
+            raise EngineLoadFailed(f"the code of {self.target.target} has no {name}: {_reason(error)}") from None
+
+        def call(*arguments: Any) -> None:
+            try:
+                function(*[value if isinstance(value, int) else as_tensor(value) for value in arguments])
+            except Exception as error:  # noqa: BLE001 - as above
+                raise EngineCallFailed(f"{name} failed: {_reason(error)}") from None
+
+        return call
 
 
 class _Task:

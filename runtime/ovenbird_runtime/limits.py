@@ -27,6 +27,7 @@ MAX_PROVENANCE_BYTES = 4 * 1024 * 1024
 
 # Tensors
 ALIGNMENT_BYTES = 64
+VECTOR_BYTES = 64  # scratch rows of compiled pre-processing are whole vectors
 MAX_TENSORS = 65536
 MAX_IO_TENSORS = 256
 MAX_RANK = 8

@@ -23,6 +23,7 @@ from .limits import MAX_IMAGE_MEGAPIXELS, MAX_THREADS, MAX_WORKERS
 from .manifest import Manifest, Target, TensorSpec, VariantRef
 from .postprocess.prediction import Prediction
 from .predict import predict
+from .preprocessor import Preprocessor
 from .variant import choose_variant
 from .weights import MappedFile
 
@@ -42,8 +43,10 @@ class Model:
         threads: int,
         labels: dict[str, tuple[str, ...]],
         device: Device = CPU,
+        preprocessor: Preprocessor | None = None,
     ) -> None:
         """Made by `load`."""
+        self.preprocessor = preprocessor or Preprocessor(None)
         self.device = str(device)
         self.artifact, self.target, self.threads, self.labels = artifact, target, threads, labels
         self._engine = engine
@@ -104,6 +107,7 @@ class Model:
             self.labels,
             self.run,
             images,
+            preprocessor=self.preprocessor,
             preprocess=preprocess,
             top=top,
             seed=seed,
@@ -197,7 +201,8 @@ def load(
         chosen,
     )
     share = max(1, available_threads() // workers) if threads is None else threads
-    return Model(artifact, needs, Engine(program, share, workers), share, labels, chosen)
+    preprocessor = Preprocessor(program.resample_kernel())
+    return Model(artifact, needs, Engine(program, share, workers), share, labels, chosen, preprocessor)
 
 
 def _choose(artifact: Artifact, devices: tuple[Device, ...], name: str | None) -> tuple[Device, VariantRef, Target]:

@@ -16,7 +16,7 @@ from .images import as_list, open_image
 from .limits import MAX_IMAGE_MEGAPIXELS, MAX_IMAGES_PER_CALL, MAX_TOP
 from .manifest import Manifest, TensorSpec
 from .postprocess.prediction import Prediction, explain
-from .preprocess import apply
+from .preprocessor import Preprocessor
 from .steps import Pipeline
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def predict(
     run: Callable[[Mapping[str, Array]], Mapping[str, Array]],
     images: Any,
     *,
+    preprocessor: Preprocessor,
     preprocess: str | None,
     top: int,
     seed: int | None,
@@ -50,14 +51,20 @@ def predict(
     results: list[Prediction] = []
     for start in range(0, len(sources), _PORTION):
         portion = sources[start : start + _PORTION]
-        batch = tensor_of(spec, pipeline, portion, seed, start, max_megapixels)
+        batch = tensor_of(spec, preprocessor, pipeline, portion, seed, start, max_megapixels)
         outputs = run({spec.name: batch})
         results += explain(manifest, outputs, labels, preprocess=name, seed=seed, top=top, embedding=embedding)
     return results
 
 
 def tensor_of(
-    spec: TensorSpec, pipeline: Pipeline, sources: list[Any], seed: int, first: int, max_megapixels: float
+    spec: TensorSpec,
+    preprocessor: Preprocessor,
+    pipeline: Pipeline,
+    sources: list[Any],
+    seed: int,
+    first: int,
+    max_megapixels: float,
 ) -> Array:
     """Open and pre-process images into one tensor for the input `spec`; the first has index `first` in its
     call.
@@ -68,7 +75,7 @@ def tensor_of(
 
     batch = np.empty((len(sources), *spec.with_batch(1)[1:]), np.float32)
     for place, source in enumerate(sources):
-        tensor = apply(pipeline, open_image(source, max_megapixels), seed, first + place)
+        tensor = preprocessor.apply(pipeline, open_image(source, max_megapixels), seed, first + place)
         if spec.with_batch(1)[1:] != tensor.shape:
             raise PipelineError(f"the pipeline gives {tensor.shape}, {spec.name} takes {spec.shape[1:]} an image")
         batch[place] = tensor

@@ -38,12 +38,8 @@ def apply(pipeline: Pipeline, image: Image, seed: int = 0, index: int = 0) -> np
     for step in pipeline:
         if isinstance(step, Normalise):
             return normalise(image, step)
-        if isinstance(step, Resize):
+        if isinstance(step, (Resize, Zoom)):
             image = resize(image, step)
-        elif isinstance(step, Zoom):
-            width, height = image.size
-            target = (max(1, round_half_even(width * step.factor)), max(1, round_half_even(height * step.factor)))
-            image = _resized(image, target, step.interpolation)
         elif isinstance(step, CentreCrop):
             image = centre_crop(image, step.size)
         elif isinstance(step, RandomCrop):
@@ -76,32 +72,36 @@ def round_half_even(value: float) -> int:
     return round(value)
 
 
-def resize(image: Image, step: Resize) -> Image:
-    """Resize by the one of `shorter`, `fit` and `exact` that is given. Raises ImageTooLarge."""
-    width, height = image.size
-    if step.shorter is not None:  # as torchvision: the longer side is rounded down
+def resized_size(step: Resize | Zoom, size: tuple[int, int]) -> tuple[int, int]:
+    """Give the size (width, height) that `step` makes of `size`: by its factor, or by the one of `shorter`, `fit` and
+    `exact` that is given. Raises ImageTooLarge: a 1x20000 image at 256 wide would be 1.3 gigapixels, which is refused
+    as a file of that size is.
+    """
+    width, height = size
+    if isinstance(step, Zoom):
+        result = (max(1, round_half_even(width * step.factor)), max(1, round_half_even(height * step.factor)))
+    elif step.shorter is not None:  # as torchvision: the longer side is rounded down
         short, long = min(width, height), max(width, height)
         longer = max(1, int(step.shorter * long / short))
-        size = (step.shorter, longer) if width <= height else (longer, step.shorter)
+        result = (step.shorter, longer) if width <= height else (longer, step.shorter)
     elif step.fit is not None:
         scale = min(step.fit[0] / height, step.fit[1] / width)
-        size = (max(1, round_half_even(width * scale)), max(1, round_half_even(height * scale)))
-        size = (min(size[0], step.fit[1]), min(size[1], step.fit[0]))
+        result = (max(1, round_half_even(width * scale)), max(1, round_half_even(height * scale)))
+        result = (min(result[0], step.fit[1]), min(result[1], step.fit[0]))
     elif step.exact is not None:
-        size = (step.exact[1], step.exact[0])
+        result = (step.exact[1], step.exact[0])
     else:
-        size = image.size
-    return _resized(image, size, step.interpolation)
+        result = size
+    check_pixels(*result, f"the image ({width}x{height}) after resizing", MAX_IMAGE_MEGAPIXELS)
+    return result
 
 
-def _resized(image: Image, size: tuple[int, int], interpolation: str) -> Image:
-    """Resize to (width, height). A 1x20000 image at 256 wide would be 1.3 gigapixels: refused as a file of
-    that size is.
-    """
+def resize(image: Image, step: Resize | Zoom) -> Image:
+    """Resize as `resized_size` says. Raises ImageTooLarge."""
     from PIL import Image as pil
 
-    check_pixels(*size, f"the image ({image.size[0]}x{image.size[1]}) after resizing", MAX_IMAGE_MEGAPIXELS)
-    return image if image.size == size else image.resize(size, pil.Resampling(_FILTERS[interpolation]))
+    size = resized_size(step, image.size)
+    return image if image.size == size else image.resize(size, pil.Resampling(_FILTERS[step.interpolation]))
 
 
 def centre_crop(image: Image, size: tuple[int, ...]) -> Image:

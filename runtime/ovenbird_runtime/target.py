@@ -72,6 +72,8 @@ class Target:
     """GPU architectures that the code was built for; empty for a CPU."""
     driver: Annotated[str, Text(r"([0-9]{1,3}\.[0-9]{1,3})?", 8)] = ""
     """The oldest CUDA version that the GPU's driver must know, as "13.0"; empty for a CPU."""
+    resample: Annotated[str, Text(r"([A-Za-z_][A-Za-z0-9_]*)?", MAX_NAME_CHARS)] = ""
+    """The function that pre-processes images (`preprocessor.ResampleKernel`); empty where the code has none."""
 
 
 def decode_target(data: bytes, where: str = "target.json") -> Target:

@@ -20,7 +20,7 @@ from ..errors import OvenbirdError
 from ..images import open_image
 from ..postprocess.prediction import explain
 from ..predict import check_options, choose_pipeline, image_input
-from ..preprocess import apply
+from ..preprocessor import Preprocessor
 from .context import Call, Context
 from .deployment import Deployment
 from .errors import status_of
@@ -128,7 +128,8 @@ async def _run_one(
     submitted = False
     try:
         limit = context.settings.limits.megapixels
-        ready = await context.preparation.run(_prepare, image, index, spec, pipeline, seed, limit, call)
+        way = (deployment.model.preprocessor, spec, pipeline, seed, limit, call)
+        ready = await context.preparation.run(_prepare, image, index, *way)
         call.spent("decode", ready.decode)
         call.spent("preprocess", ready.preprocess)
         call.stage, submitted = "queue", True
@@ -141,7 +142,14 @@ async def _run_one(
 
 
 def _prepare(
-    image: bytes | memoryview, index: int, spec: Any, pipeline: Pipeline, seed: int, megapixels: float, call: Call
+    image: bytes | memoryview,
+    index: int,
+    preprocessor: Preprocessor,
+    spec: Any,
+    pipeline: Pipeline,
+    seed: int,
+    megapixels: float,
+    call: Call,
 ) -> _Ready:
     """Decode and pre-process one image, unless its time is over. On a thread of the preparation's."""
     from .errors import DeadlineExceeded
@@ -151,7 +159,7 @@ def _prepare(
         raise DeadlineExceeded("the request's time was over before its image could be decoded")
     decoded = open_image(image, megapixels)
     middle = time.monotonic()
-    tensor = apply(pipeline, decoded, seed, index)
+    tensor = preprocessor.apply(pipeline, decoded, seed, index)
     _, arrays = check_inputs((spec,), {spec.name: tensor[None]}, "allow")
     return _Ready(arrays, middle - start, time.monotonic() - middle)
 

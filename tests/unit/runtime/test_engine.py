@@ -56,6 +56,12 @@ def test_lanes_give_what_one_image_after_the_other_gives(spoilt: Path) -> None:
         assert plain.lanes.count == 0
 
 
+def test_compiled_preprocessing_that_is_not_there(spoilt: Path) -> None:
+    retarget(spoilt, lambda t: dataclasses.replace(t, resample="no_such_function"))
+    with pytest.raises(errors.EngineLoadFailed, match="has no no_such_function"):
+        ovenbird_runtime.load(spoilt)
+
+
 def test_padding_leaves_no_trace(spoilt: Path) -> None:
     retarget(spoilt, lambda t: replace(t, entries=t.entries[1:]))  # only batch 4: all others are padded
     with ovenbird_runtime.load(spoilt, threads=1) as model:

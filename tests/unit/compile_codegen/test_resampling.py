@@ -1,0 +1,153 @@
+"""Compiled pre-processing gives what Pillow and numpy give, bit for bit, or leaves the image to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+import tvm
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from tvm.runtime import tensor  # noqa: F401 - loads the FFI that from_dlpack needs
+from tvm_ffi import from_dlpack
+
+from ovenbird.codegen_pipeline import PIPELINE
+from ovenbird.operators.resampling import RESAMPLE, resampling_kernel
+from ovenbird.targets import load_target
+from ovenbird_runtime.errors import ImageTooLarge, PipelineError
+from ovenbird_runtime.preprocess import apply
+from ovenbird_runtime.preprocessor import Preprocessor
+from ovenbird_runtime.steps import (
+    CentreCrop,
+    Normalise,
+    Pad,
+    Pipeline,
+    RandomCrop,
+    Resize,
+    Zoom,
+    imagenet,
+    zoom_crop_pad,
+)
+
+
+class Counted:
+    """A kernel, and how often it was called."""
+
+    def __init__(self, function: Callable[..., None]) -> None:
+        self._function, self.calls = function, 0
+
+    def __call__(self, *arguments: Any) -> None:
+        self.calls += 1
+        self._function(*[value if isinstance(value, int) else from_dlpack(value) for value in arguments])
+
+
+def compiled(target: str) -> Counted:
+    module = tvm.IRModule({RESAMPLE: resampling_kernel()})
+    return Counted(tvm.compile(module, target=load_target(target).tvm_target(), tir_pipeline=PIPELINE)[RESAMPLE])
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Counted:
+    return compiled("host")
+
+
+def noise(width: int, height: int) -> Image.Image:
+    rng = np.random.default_rng(width * 1000 + height)
+    return Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8))
+
+
+def check(
+    kernel: Counted, pipeline: Pipeline, image: Image.Image, seed: int = 0, by_kernel: bool | None = True
+) -> None:
+    before = kernel.calls
+    given = Preprocessor(kernel).apply(pipeline, image, seed, index=3)
+    assert by_kernel is None or kernel.calls - before == by_kernel
+    expected = apply(pipeline, image, seed, index=3)
+    assert given.dtype == expected.dtype
+    np.testing.assert_array_equal(given, expected)
+
+
+SIZES = [(500, 375), (375, 500), (1000, 301), (256, 256), (257, 255), (63, 100), (1500, 1100)]
+ZOOMED_BGR = (Zoom(factor=2.5), Normalise(mean=(1.0, 2.0, 3.0), std=(1.0, 2.0, 4.0), scale=1.0, order="bgr"))
+LETTERBOX = (Resize(fit=(416, 320)), Pad(size=(416, 320), value=128), Normalise())
+PIPELINES: dict[str, Pipeline] = {
+    "imagenet": imagenet(),
+    "bicubic": imagenet(299, 342, "bicubic"),
+    "letterbox": LETTERBOX,
+    "exact": (Resize(exact=(97, 33)),),
+    "one axis": (Resize(exact=(375, 200)), Normalise(mean=(0.5,), std=(0.25,))),
+    "bgr": ZOOMED_BGR,
+    "nothing": (Normalise(),),
+}
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("name", PIPELINES)
+def test_pixels_are_pillow_s(kernel: Counted, name: str, size: tuple[int, int]) -> None:
+    check(kernel, PIPELINES[name], noise(*size))
+
+
+@pytest.mark.parametrize("target", ["x86-64-v2", "x86-64-v3"])
+def test_narrow_vectors(target: str) -> None:
+    check(compiled(target), imagenet(299, 342, "bicubic"), noise(401, 307))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_random_crops_are_drawn_alike(kernel: Counted, seed: int) -> None:
+    check(kernel, zoom_crop_pad(), noise(400, 300), seed)
+    check(kernel, (Resize(shorter=64), RandomCrop(size=(60, 50)), CentreCrop(size=(31, 17))), noise(123, 77), seed)
+
+
+SIDE = st.integers(1, 600)
+
+
+@settings(max_examples=400, deadline=None)
+@given(SIDE, SIDE, SIDE, SIDE, st.sampled_from(["bilinear", "bicubic"]), st.data())
+def test_any_size(
+    kernel: Counted, width: int, height: int, new_width: int, new_height: int, name: Any, data: Any
+) -> None:
+    crop = (data.draw(st.integers(1, new_height)), data.draw(st.integers(1, new_width)))
+    pipeline = (Resize(exact=(new_height, new_width), interpolation=name), CentreCrop(size=crop))
+    check(kernel, pipeline, noise(width, height), by_kernel=None)
+
+
+LEFT_TO_PILLOW: list[tuple[Pipeline, tuple[int, int]]] = [
+    ((Resize(shorter=64, interpolation="nearest"),), (100, 80)),
+    ((Resize(shorter=64, interpolation="lanczos"),), (100, 80)),
+    ((Resize(shorter=64), Normalise(layout="HWC")), (100, 80)),
+    ((CentreCrop(size=(50, 50)), Resize(shorter=20)), (100, 80)),
+    ((CentreCrop(size=(50, 50)),), (40, 80)),
+    ((Pad(size=(90, 120)), CentreCrop(size=(50, 50))), (100, 80)),
+    (imagenet(), (300, 900)),  # along the columns first
+    (imagenet(), (2, 500)),
+    (imagenet(), (2500, 2000)),  # more than Pillow keeps in one piece
+]
+
+
+@pytest.mark.parametrize(("pipeline", "size"), LEFT_TO_PILLOW, ids=str)
+def test_what_is_left_to_pillow(kernel: Counted, pipeline: Pipeline, size: tuple[int, int]) -> None:
+    check(kernel, pipeline, noise(*size), by_kernel=False)
+
+
+def test_refusals_are_the_same(kernel: Counted) -> None:
+    preprocessor = Preprocessor(kernel)
+    with pytest.raises(PipelineError, match="cannot hold an image of 10x10"):
+        preprocessor.apply((Pad(size=(2, 2)),), noise(10, 10))
+    with pytest.raises(PipelineError, match="exactly one"):
+        preprocessor.apply((Resize(),), noise(10, 10))
+    with pytest.raises(ImageTooLarge, match="after resizing is 256x5120000"):
+        preprocessor.apply(imagenet(), noise(1, 20000))
+
+
+def test_threads_do_not_meet(kernel: Counted) -> None:
+    preprocessor, images = Preprocessor(kernel), [noise(300 + i, 200) for i in range(24)]
+    expected = [apply(imagenet(), image) for image in images]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            found = pool.map(lambda image: preprocessor.apply(imagenet(), image), images)
+            for ours, theirs in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(ours, theirs)
