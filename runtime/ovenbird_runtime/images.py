@@ -116,14 +116,14 @@ def _from_bytes(data: bytes, name: str, max_megapixels: float) -> Image:
             raise ImageUnreadable(f"{name} is no image in a known format ({kinds})") from None
         with image:
             check_pixels(*image.size, name, max_megapixels)
-            return _upright_rgb(image, name)
+            return _upright_rgb(image, name, owned=True)
 
     return _guarded(decode, name)
 
 
 def _from_pil(image: Image, name: str, max_megapixels: float) -> Image:
     check_pixels(*image.size, name, max_megapixels)
-    return _guarded(lambda: _upright_rgb(image, name), name)
+    return _guarded(lambda: _upright_rgb(image, name, owned=False), name)
 
 
 def _from_array(source: Any, max_megapixels: float) -> Image:
@@ -143,15 +143,15 @@ def _from_array(source: Any, max_megapixels: float) -> Image:
         array = _to_8_bits(array)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
-    return _flat_rgb(Image.fromarray(np.ascontiguousarray(array)), name)
+    return _flat_rgb(Image.fromarray(np.ascontiguousarray(array)), name, owned=False)
 
 
-def _upright_rgb(image: Image, name: str) -> Image:
+def _upright_rgb(image: Image, name: str, owned: bool) -> Image:
     from PIL import Image as pil
 
     image.load()
     orientation = _orientation(image)
-    image = _flat_rgb(image, name)
+    image = _flat_rgb(image, name, owned)
     return image.transpose(pil.Transpose(_UPRIGHT[orientation])) if orientation in _UPRIGHT else image
 
 
@@ -164,8 +164,10 @@ def _orientation(image: Image) -> int:
     return value if isinstance(value, int) else 1
 
 
-def _flat_rgb(image: Image, name: str) -> Image:
-    """Convert any mode to RGB as the rules above say; gives a new image."""
+def _flat_rgb(image: Image, name: str, owned: bool) -> Image:
+    """Convert any mode to RGB as the rules above say; gives a new image, or the very one where it is `owned`: nobody
+    else has it.
+    """
     from PIL import Image as pil
 
     if image.mode.startswith("I"):  # "I;16" and its byte orders; "I" is how older Pillow opens a 16-bit PNG
@@ -179,7 +181,9 @@ def _flat_rgb(image: Image, name: str) -> Image:
         flat = pil.new("RGB", layer.size, _BACKGROUND)
         flat.paste(layer, mask=layer.getchannel("A"))
         return flat
-    return image.copy() if image.mode == "RGB" else image.convert("RGB")
+    if image.mode != "RGB":
+        return image.convert("RGB")
+    return image if owned else image.copy()
 
 
 def _to_8_bits(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -29,10 +29,10 @@ def summarise(embedding: Array, vector: bool) -> list[Embedding]:
     """Give the statistics of each row of [N, D]; the rows themselves too where `vector` is true."""
     import numpy as np
 
-    rows = embedding.reshape(embedding.shape[0], -1)
+    found = []
     with np.errstate(invalid="ignore"):
-        means, variances = rows.mean(axis=1, dtype=np.float64), rows.var(axis=1, dtype=np.float64)
-    return [
-        Embedding(float(mean), float(variance), row.copy() if vector else None)
-        for mean, variance, row in zip(means, variances, rows, strict=True)
-    ]
+        for row in embedding.reshape(embedding.shape[0], -1):
+            mean = row.sum(dtype=np.float64) / len(row)
+            apart = row - mean  # float64, as the mean is
+            found.append(Embedding(float(mean), float(apart @ apart / len(row)), row.copy() if vector else None))
+    return found

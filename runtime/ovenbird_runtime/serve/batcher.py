@@ -92,7 +92,7 @@ class Batcher:
         for thread in self._threads:
             thread.start()
 
-    # ---- the event loop's side
+    # ---- those who bring work: the event loop, and the threads that prepare images
 
     def expect(self, rows: int) -> None:
         """Announce rows that are being prepared, or with a negative number that they will not come."""
@@ -111,6 +111,10 @@ class Batcher:
             self._queue.append(entry)
             self._rows += entry.rows
             self._condition.notify()
+
+    def fail(self, entry: Entry, error: BaseException) -> None:
+        """Answer an entry that was never queued with an error. From any thread."""
+        self._tell([entry], error)
 
     @property
     def waiting(self) -> int:

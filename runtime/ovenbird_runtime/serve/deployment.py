@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import io
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SelftestFailed
@@ -23,7 +23,7 @@ from ..model import Model, load
 from .admission import Admission
 from .batcher import Batcher, Entry
 from .batching import Costs
-from .errors import DeadlineExceeded
+from .errors import DeadlineExceeded, NotReady
 from .metric_names import (
     BATCH_IMAGES,
     COMPUTE,
@@ -34,6 +34,7 @@ from .metric_names import (
     QUEUE,
 )
 from .metrics import Metrics
+from .preparation import Preparation
 from .settings import Settings, Source
 
 if TYPE_CHECKING:
@@ -136,10 +137,41 @@ class Deployment:
 
         Raises DeadlineExceeded, EngineError, NotReady.
         """
-        loop = asyncio.get_running_loop()
-        entry = Entry(rows, arrays, deadline, loop.create_future())
+        entry = Entry(rows, arrays, deadline, asyncio.get_running_loop().create_future())
         self.batcher.submit(entry)
-        timer = loop.call_later(max(0.0, deadline - time.monotonic()), _give_up, entry.future)
+        return await self._answer(entry)
+
+    async def infer_prepared(
+        self, preparation: Preparation, prepare: Callable[[], Mapping[str, Array]], deadline: float
+    ) -> tuple[dict[str, Array], Entry]:
+        """Announce one row to the batcher, and queue what `prepare()` gives straight from the thread of `preparation`
+        that it ran on; give what `infer` gives. Raises what `prepare` and `infer` raise.
+        """
+        self.batcher.expect(1)
+        entry = Entry(1, {}, deadline, asyncio.get_running_loop().create_future())
+        preparation.start(self._fill, entry, prepare)
+        return await self._answer(entry)
+
+    def _fill(self, entry: Entry, prepare: Callable[[], Mapping[str, Array]]) -> None:
+        """Prepare and queue an entry whose client still waits. On a thread of the preparation's."""
+        if entry.future.done():
+            self.batcher.expect(-entry.rows)
+            return
+        try:
+            entry.arrays = prepare()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the client's answer
+            self.batcher.expect(-entry.rows)
+            self.batcher.fail(entry, error)
+            return
+        try:
+            self.batcher.submit(entry)
+        except NotReady as error:
+            self.batcher.fail(entry, error)
+
+    async def _answer(self, entry: Entry) -> tuple[dict[str, Array], Entry]:
+        """Wait for an entry's outputs, until its deadline."""
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(max(0.0, entry.deadline - time.monotonic()), _give_up, entry.future)
         try:
             return await entry.future, entry
         finally:

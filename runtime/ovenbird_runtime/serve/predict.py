@@ -10,9 +10,8 @@ An image that cannot be read fails alone; where all fail, so does the request.
 from __future__ import annotations
 
 import asyncio
-import os
+import functools
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..arrays import check_inputs
@@ -23,7 +22,7 @@ from ..predict import check_options, choose_pipeline, image_input
 from ..preprocessor import Preprocessor
 from .context import Call, Context
 from .deployment import Deployment
-from .errors import status_of
+from .errors import DeadlineExceeded, status_of
 from .forms import Form, read_form
 from .http.messages import Request, Response, error_body
 
@@ -32,15 +31,6 @@ if TYPE_CHECKING:
 
 # A body that takes longer to read than to hand to another thread is read on another thread.
 _PARSE_ELSEWHERE_BYTES = 65536
-
-
-@dataclass(frozen=True)
-class _Ready:
-    """One image as the network's input, and the seconds that took."""
-
-    arrays: dict[str, Any]
-    decode: float
-    preprocess: float
 
 
 async def predict(context: Context, request: Request, call: Call) -> Response:
@@ -98,7 +88,6 @@ async def _run_all(
     context: Context, deployment: Deployment, call: Call, form: Form, how: tuple[Any, Pipeline, int]
 ) -> list[Any]:
     """Prepare and run each image by itself; the batcher puts them together with whatever else there is."""
-    deployment.batcher.expect(len(form.images))
     if len(form.images) == 1:
         return [await _run_one(context, deployment, call, form.images[0], 0, how)]
     ways = [_run_one(context, deployment, call, image, i, how) for i, image in enumerate(form.images)]
@@ -124,49 +113,37 @@ async def _run_one(
     index: int,
     how: tuple[Any, Pipeline, int],
 ) -> dict[str, Any]:
-    spec, pipeline, seed = how
-    submitted = False
-    try:
-        limit = context.settings.limits.megapixels
-        way = (deployment.model.preprocessor, spec, pipeline, seed, limit, call)
-        ready = await context.preparation.run(_prepare, image, index, *way)
-        call.spent("decode", ready.decode)
-        call.spent("preprocess", ready.preprocess)
-        call.stage, submitted = "queue", True
-        outputs, entry = await deployment.infer(1, ready.arrays, call.deadline)
-    finally:
-        if not submitted:
-            deployment.batcher.expect(-1)
+    spent: dict[str, float] = {}
+    prepare = functools.partial(_prepare, deployment.model.preprocessor, image, index, *how, context, call, spent)
+    outputs, entry = await deployment.infer_prepared(context.preparation, prepare, call.deadline)
+    for stage, seconds in spent.items():
+        call.spent(stage, seconds)
     call.took(entry)
     return outputs
 
 
 def _prepare(
+    preprocessor: Preprocessor,
     image: bytes | memoryview,
     index: int,
-    preprocessor: Preprocessor,
     spec: Any,
     pipeline: Pipeline,
     seed: int,
-    megapixels: float,
+    context: Context,
     call: Call,
-) -> _Ready:
-    """Decode and pre-process one image, unless its time is over. On a thread of the preparation's."""
-    from .errors import DeadlineExceeded
+    spent: dict[str, float],
+) -> dict[str, Any]:
+    """Decode and pre-process one image into the network's input, unless its time is over; the seconds go to `spent`.
 
+    On a thread of the preparation's.
+    """
     start = time.monotonic()
     if start > call.deadline:
         raise DeadlineExceeded("the request's time was over before its image could be decoded")
-    decoded = open_image(image, megapixels)
+    decoded = open_image(image, context.settings.limits.megapixels)
     middle = time.monotonic()
     tensor = preprocessor.apply(pipeline, decoded, seed, index)
     _, arrays = check_inputs((spec,), {spec.name: tensor[None]}, "allow")
-    return _Ready(arrays, middle - start, time.monotonic() - middle)
-
-
-def lower_priority() -> None:
-    """Let a thread of the preparation give way to the model's threads."""
-    try:
-        os.setpriority(os.PRIO_PROCESS, 0, 5)
-    except OSError:
-        return
+    call.stage = "queue"
+    spent["decode"], spent["preprocess"] = middle - start, time.monotonic() - middle
+    return arrays

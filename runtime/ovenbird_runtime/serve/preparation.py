@@ -22,6 +22,10 @@ class Preparation:
         self.threads = threads
         self._pool = ThreadPoolExecutor(threads, "ovenbird-prepare")
 
+    def start(self, work: Callable[..., None], *arguments: Any) -> None:
+        """Run `work(*arguments)`, which raises nothing, on a thread of the pool."""
+        self._pool.submit(work, *arguments)
+
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
         """Run `work(*arguments)` on a thread of the pool."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
