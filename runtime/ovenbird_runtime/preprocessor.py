@@ -9,6 +9,7 @@ a quarter of the time.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,8 +18,8 @@ from .errors import PipelineError
 from .limits import VECTOR_BYTES
 from .pixels import shared_pixels
 from .preprocess import Draws, apply, normalise
-from .resampling import taps_of
-from .steps import Normalise, Pipeline, problem
+from .resampling import Taps, taps_of
+from .steps import Normalise, Pipeline, RandomCrop, problem
 from .windows import Window, window_of
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     Array = np.ndarray[Any, Any]
+
+
+#: Plans that are kept: clients send pictures of a few sizes, mostly.
+_PLANS = 256
 
 
 class ResampleKernel(Protocol):
@@ -52,52 +57,79 @@ class ResampleKernel(Protocol):
         """Fill `out`."""
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """What the kernel needs to know for one pipeline and one size of image."""
+
+    pipeline: Pipeline
+    window: Window
+    across: Taps
+    down: Taps
+    table: Array
+    flip: int
+
+    def run(self, kernel: ResampleKernel, pixels: Array) -> Array:
+        """Give the network's input, float32 [3, height, width]."""
+        window, across, down = self.window, self.across, self.down
+        row_bytes = -(-window.width * 4 // VECTOR_BYTES) * VECTOR_BYTES
+        rows = aligned_empty((down.extent + 1, row_bytes), "uint8")
+        out = aligned_empty((3, window.height, window.width), "float32")
+        kernel(pixels, across.starts, across.weights, down.starts, down.weights, self.table, self.flip, rows, out)
+        return out if window.canvas is None else self._on_canvas(window.canvas, out)
+
+    def _on_canvas(self, canvas: tuple[int, int], inner: Array) -> Array:
+        import numpy as np
+
+        width, height = canvas
+        out = np.empty((3, height, width), np.float32)
+        for channel in range(3):
+            out[abs(self.flip - channel)] = self.table[channel, self.window.value]
+        left, top = (width - inner.shape[2]) // 2, (height - inner.shape[1]) // 2
+        out[:, top : top + inner.shape[1], left : left + inner.shape[2]] = inner
+        return out
+
+
 class Preprocessor:
     """Applies pipelines; safe from several threads."""
 
     def __init__(self, kernel: ResampleKernel | None) -> None:
         """Use `kernel` where the steps allow it."""
         self._kernel = kernel
+        self._plans: dict[tuple[int, tuple[int, int]], _Plan] = {}
 
     def apply(self, pipeline: Pipeline, image: Image, seed: int = 0, index: int = 0) -> Array:
         """Do what `preprocess.apply` does, with the same result bit for bit. Raises what it raises."""
-        if self._kernel is not None:
-            wrong = problem(pipeline)
-            if wrong:
-                raise PipelineError(wrong)
-            window = window_of(pipeline, image.size, Draws(seed, index))
-            pixels = shared_pixels(image) if window is not None else None
-            if window is not None and pixels is not None:
-                return _on_canvas(window, self._resample(self._kernel, pixels, image.size, window))
+        kernel = self._kernel
+        if kernel is not None and (pixels := shared_pixels(image)) is not None:
+            plan = self._plan(pipeline, image.size, seed, index)
+            if plan is not None:
+                return plan.run(kernel, pixels)
         return apply(pipeline, image, seed, index)
 
-    @staticmethod
-    def _resample(kernel: ResampleKernel, pixels: Array, size: tuple[int, int], window: Window) -> Array:
-        across = taps_of(window.interpolation, size[0], window.resized[0], window.left, window.width)
-        down = taps_of(window.interpolation, size[1], window.resized[1], window.top, window.height)
-        row_bytes = -(-window.width * 4 // VECTOR_BYTES) * VECTOR_BYTES
-        rows = aligned_empty((down.extent + 1, row_bytes), "uint8")
-        out = aligned_empty((3, window.height, window.width), "float32")
-        flip = 0 if window.normalise.order == "rgb" else 2
-        table = _table(window.normalise)
-        kernel(pixels, across.starts, across.weights, down.starts, down.weights, table, flip, rows, out)
-        return out
-
-
-def _on_canvas(window: Window, inner: Array) -> Array:
-    import numpy as np
-
-    if window.canvas is None:
-        return inner
-    width, height = window.canvas
-    out = np.empty((3, height, width), np.float32)
-    table = _table(window.normalise)
-    flip = 0 if window.normalise.order == "rgb" else 2
-    for channel in range(3):
-        out[abs(flip - channel)] = table[channel, window.value]
-    left, top = (width - window.width) // 2, (height - window.height) // 2
-    out[:, top : top + window.height, left : left + window.width] = inner
-    return out
+    def _plan(self, pipeline: Pipeline, size: tuple[int, int], seed: int, index: int) -> _Plan | None:
+        key = (id(pipeline), size)
+        plan = self._plans.get(key)
+        if plan is not None and plan.pipeline is pipeline:  # not another one that was put in its place
+            return plan
+        wrong = problem(pipeline)
+        if wrong:
+            raise PipelineError(wrong)
+        window = window_of(pipeline, size, Draws(seed, index))
+        if window is None:
+            return None
+        plan = _Plan(
+            pipeline,
+            window,
+            taps_of(window.interpolation, size[0], window.resized[0], window.left, window.width),
+            taps_of(window.interpolation, size[1], window.resized[1], window.top, window.height),
+            _table(window.normalise),
+            flip=0 if window.normalise.order == "rgb" else 2,
+        )
+        if not any(isinstance(step, RandomCrop) for step in pipeline):
+            if len(self._plans) >= _PLANS:
+                self._plans.clear()
+            self._plans[key] = plan
+        return plan
 
 
 @lru_cache(maxsize=64)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 
-# So many are found faster one by one than by sorting all. A server that has just run a network has cold caches, and code
+# So many are found faster one by one than by sorting all: after a network the caches are cold, and code
 # that is not run costs nothing.
 _FEW = 8
 
@@ -31,42 +31,39 @@ class ClassScore:
     confidence: float
 
 
-def softmax(logits: Array) -> Array:
-    """Give the softmax over the last axis in float64, of the logits less their maximum so that nothing
-    overflows.
-
-    A row that holds NaN (only with `nan="allow"`) gives NaN.
-    """
-    import numpy as np
-
-    wide = logits.astype(np.float64)
-    with np.errstate(invalid="ignore", over="ignore"):
-        shifted = np.exp(wide - wide.max(axis=-1, keepdims=True))
-        result: Array = shifted / shifted.sum(axis=-1, keepdims=True)
-    return result
-
-
 def top_classes(logits: Array, labels: Sequence[str] | None, count: int) -> list[tuple[ClassScore, ...]]:
     """Give the `count` most probable classes of each row of [N, classes], most probable first; equal ones by
     index.
+
+    Confidences are the softmax in float64, of the logits less their maximum so that nothing overflows. A row that
+    holds NaN (only with `nan="allow"`) gives NaN.
     """
+    import numpy as np
+
     results = []
-    for row in softmax(logits.reshape(logits.shape[0], -1)):
-        results.append(tuple(ClassScore(i, _label(labels, i), float(row[i])) for i in _largest(row, count)))
+    with np.errstate(invalid="ignore"):
+        for row in logits.reshape(logits.shape[0], -1).astype(np.float64):
+            places = _largest(row, count)
+            shifted = np.exp(row - row[places[0]])
+            total = shifted.sum()
+            results.append(tuple(ClassScore(i, _label(labels, i), float(shifted[i] / total)) for i in places))
     return results
 
 
 def _largest(row: Array, count: int) -> list[int]:
-    """Give the places of the `count` largest probabilities, equal ones by place."""
+    """Give the places of the `count` largest values, equal ones by place, NaN last."""
     import numpy as np
 
-    if count > _FEW:
-        ordered: list[int] = np.argsort(-row, kind="stable")[:count].tolist()
-        return ordered
-    rest, places = row.copy(), []
-    for _ in range(min(count, len(row))):
-        places.append(int(rest.argmax()))
-        rest[places[-1]] = -1.0  # below any probability
+    places: list[int] = []
+    rest = row.copy()
+    while len(places) < min(count, _FEW, len(row)):
+        place = int(rest.argmax())
+        if not rest[place] > -np.inf:
+            break
+        places.append(place)
+        rest[place] = -np.inf
+    if len(places) < min(count, len(row)):
+        places = np.argsort(-row, kind="stable")[:count].tolist()
     return places
 
 

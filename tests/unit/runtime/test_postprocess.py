@@ -8,18 +8,31 @@ import numpy as np
 import pytest
 
 from ovenbird_runtime.manifest import WeightsInfo
-from ovenbird_runtime.postprocess.classes import softmax, top_classes
+from ovenbird_runtime.postprocess.classes import top_classes
 from ovenbird_runtime.postprocess.embedding import Embedding, summarise
 from ovenbird_runtime.postprocess.prediction import Prediction
 
 
-def test_softmax() -> None:
-    logits = np.float32([[1, 2, 3], [0, 0, 0], [1e4, -1e4, 0], [-3e38, 0, 3e38]])
-    result = softmax(logits)
-    np.testing.assert_allclose(result.sum(axis=1), 1)
-    np.testing.assert_allclose(result[0], np.exp([1, 2, 3]) / np.exp([1, 2, 3]).sum())
-    np.testing.assert_allclose(result[1], 1 / 3)
-    np.testing.assert_allclose(result[2:], [[1, 0, 0], [0, 0, 1]], atol=1e-30)
+def confidences(row: list[float], count: int = 9) -> dict[int, float]:
+    return {score.index: score.confidence for score in top_classes(np.float32([row]), None, count)[0]}
+
+
+def test_confidences_are_the_softmax() -> None:
+    expected = np.exp([1, 2, 3]) / np.exp([1, 2, 3]).sum()
+    assert confidences([1, 2, 3]) == pytest.approx(dict(enumerate(expected)))
+    assert confidences([0, 0, 0]) == pytest.approx({0: 1 / 3, 1: 1 / 3, 2: 1 / 3})
+    assert confidences([1e4, -1e4, 0]) == pytest.approx({0: 1, 1: 0, 2: 0})
+    assert confidences([-3e38, 0, 3e38]) == pytest.approx({2: 1, 1: 0, 0: 0})
+    infinite = confidences([-np.inf, -np.inf, 1, -np.inf])
+    assert list(infinite) == [2, 0, 1, 3]
+    assert infinite[2] == 1
+
+
+@pytest.mark.parametrize("count", [1, 2, 8, 9, 100, 1000])
+def test_few_and_many_are_found_alike(count: int) -> None:
+    rows = np.random.default_rng(count).integers(0, 300, (5, 500)).astype(np.float32)  # many are equal
+    for row, found in zip(rows, top_classes(rows, None, count), strict=True):
+        assert [score.index for score in found] == np.argsort(-row, kind="stable")[:count].tolist()
 
 
 def test_top() -> None:
