@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import SelftestFailed
 from ..golden import GOLDEN, read_golden
-from ..learning import Lanes
 from ..limits import MAX_GOLDEN_BYTES, SERVE_ENGINE_FAILURES
 from ..model import Model, load
 from .admission import Admission
 from .batcher import Batcher, Entry
 from .batching import Costs
+from .calibration import calibrate
 from .errors import DeadlineExceeded, NotReady
 from .metric_names import (
     BATCH_IMAGES,
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
-
-_WARM_RUNS = 2
-_LANE_IMAGES, _LANE_CALLS = 8, 4
 
 
 class Deployment:
@@ -69,9 +66,7 @@ class Deployment:
             source.path, settings.device, settings.threads, workers=settings.workers, public_key=settings.public_key
         )
         try:
-            measured = _measured(model, settings.max_batch)
-            costs = Costs(measured, settings.max_batch, _lanes(model, settings))
-            deployment = cls(source.name or model.name, model, settings, costs)
+            deployment = cls(source.name or model.name, model, settings, calibrate(model, settings))
             deployment.selftest()
             deployment.warm_up()
         except BaseException:
@@ -234,54 +229,6 @@ class Deployment:
 def _give_up(future: asyncio.Future[Any]) -> None:
     if not future.done():
         future.set_exception(DeadlineExceeded("the request's time is over (X-Request-Timeout-Ms)"))
-
-
-def _measured(model: Model, largest: int) -> dict[int, float]:
-    """Run each batch size with zeros, which also pages its code in; give the ms of those that were not measured
-    when they were compiled.
-    """
-    import numpy as np
-
-    known = dict(model.costs)
-    result: dict[int, float] = {}
-    all_known = all(cost is not None for cost in known.values())
-    for size, cost in sorted(known.items()):
-        if size > largest and result:
-            continue
-        model.costs.clear()
-        model.costs[size] = 1.0  # this size and no other
-        arrays = {spec.name: np.zeros(spec.with_batch(size), spec.dtype) for spec in model.inputs}
-        times = []
-        for _ in range(1 if all_known else 1 + _WARM_RUNS):
-            start = time.perf_counter()
-            model.run_checked(size, arrays)
-            times.append((time.perf_counter() - start) * 1000)
-        result[size] = cost if all_known and cost else min(times)
-    model.costs.clear()
-    model.costs.update(result)
-    return result
-
-
-def _lanes(model: Model, settings: Settings) -> Lanes:
-    """Run images beside each other until it is known what that takes; none where batching is off or told apart."""
-    import numpy as np
-
-    if settings.workers > 1 or not all(spec.batched for spec in (*model.inputs, *model.outputs)):
-        return Lanes()
-    size = min(model.costs)
-    known = dict(model.costs)
-    try:
-        for _ in range(_LANE_CALLS):
-            if not model.lanes.count or model.lanes.cost is not None:
-                break
-            model.costs.clear()
-            model.costs[size] = known[size]  # this size and no other
-            count = size * _LANE_IMAGES
-            model.run_checked(count, {s.name: np.zeros(s.with_batch(count), s.dtype) for s in model.inputs})
-    finally:
-        model.costs.clear()
-        model.costs.update(known)
-    return model.lanes
 
 
 def _golden_of(model: Model) -> tuple[dict[str, Array], dict[str, Array], float] | None:

@@ -139,6 +139,7 @@ class Process:
                 random_weights=deployment.model.manifest.model.weights.random,
                 batch_cost_ms=costs,
                 lanes=deployment.costs.lanes.count,
+                lane_cost_ms=round(deployment.costs.lanes.cost or 0.0, 2),
             )
         self.log.write("ready", url=f"http://{self.settings.host}:{server.port}/", pid=os.getpid())
 

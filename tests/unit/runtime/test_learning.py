@@ -53,13 +53,13 @@ def test_lanes_are_tried_then_used_where_they_pay() -> None:
     for lane, pays in ((28.0, True), (31.0, False)):
         costs = LearnedCosts({1: 15.0, 8: 125.0}, lanes=2)
         assert costs.plan(8) == (1,) * 8
-        for _ in range(6):
+        for _ in range(18):
             costs.observe_lane(lane)
         assert costs.lanes_pay(crowded=False) is pays
         assert costs.lanes_pay(crowded=True)
         assert costs.plan(8) == ((1,) * 8 if pays else plan_batches(8, {1: 15.0, 8: 125.0}))
     cheap = LearnedCosts({1: 15.0, 8: 90.0}, lanes=2)
-    for _ in range(6):
+    for _ in range(18):
         cheap.observe_lane(28.0)
     assert cheap.plan(8) == (8,)  # 90 ms, where lanes take 112
     assert cheap.plan(1) == (1,)
@@ -67,6 +67,6 @@ def test_lanes_are_tried_then_used_where_they_pay() -> None:
 
 def test_a_lane_costs_what_it_does_in_a_crowd() -> None:
     costs = LearnedCosts({1: 15.0}, lanes=2)
-    for milliseconds in (90.0, 80.0, 15.0, 29.0, 30.0, 31.0):
+    for milliseconds in (90.0, 80.0, 15.0, 29.0, *[30.0] * 12, 31.0, 45.0):
         costs.observe_lane(milliseconds)
     assert costs.lane == 30.0
