@@ -19,7 +19,6 @@ from ovenbird_runtime.load_test.client import Target
 from ovenbird_runtime.load_test.figures import Figures, figures_of, percentile
 from ovenbird_runtime.load_test.workers import Plan, run_load
 from support.observer import observing
-from support.pictures import encoded
 from support.reporting import Report
 from support.serving import Serving
 
@@ -28,7 +27,7 @@ SECONDS = float(os.environ.get("OVENBIRD_LOAD_SECONDS", "10"))
 SOAK = float(os.environ.get("OVENBIRD_SOAK_SECONDS", "30"))
 REJECTED_MS = 50
 ON_THE_WAY_MS = 100  # from the server's deadline to the client: a full machine runs the client late
-BODY = encoded(size=(500, 375))
+BODY = (Path(__file__).resolve().parents[2] / "compile" / "ovenbird" / "data" / "chelsea.jpg").read_bytes()
 
 
 def offered(server: Serving, name: str, plan: Plan) -> Figures:
@@ -46,18 +45,21 @@ def test_four_times_the_capacity(artifact: Path, report: Report) -> None:
     with Serving.start(artifact, "--no-access-log") as server:
         name = name_of(server)
         offered(server, name, Plan(1, 4, seconds=2))
-        peak = offered(server, name, Plan(1, 16, seconds=max(5, SECONDS / 3)))
+        # The peak is what it reaches before and after: a machine's speed drifts.
+        at_peak = Plan(1, 16, seconds=max(5, SECONDS / 4))
+        first = offered(server, name, at_peak).per_second
         with observing(server.port, f"/v1/models/{name}:predict", BODY, per_second=30) as seen:
-            over = offered(server, name, Plan(2, 128, seconds=SECONDS, rate=4 * peak.per_second))
+            over = offered(server, name, Plan(2, 128, seconds=SECONDS, rate=4 * first))
+        peak = (first + offered(server, name, at_peak).per_second) / 2
         run = {"network": name, "seconds": SECONDS}
         good, refused = seen.times({200}), seen.times({429, 503})
         per_second = over.per_second + len(good) / over.seconds
-        ratio = per_second / peak.per_second
+        ratio = per_second / peak
         p50, p99 = percentile(refused, 0.5), percentile(refused, 0.99)
         slowest = max([*good, 0.0])
         allowed = SERVE_TIMEOUT_MS + ON_THE_WAY_MS
         report(
-            "goodput", holds=ratio >= 0.9, **run, offered=4 * peak.per_second, good=per_second, peak=peak.per_second,
+            "goodput", holds=ratio >= 0.9, **run, offered=4 * first, good=per_second, peak=peak, first_peak=first,
             ratio=ratio, statuses=str(over.statuses),
         )  # fmt: skip
         report(
