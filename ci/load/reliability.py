@@ -76,7 +76,7 @@ def main() -> int:
     run_tests(bars, file, environment)
     kept = json.loads(TABLE.read_text(encoding="utf-8"))["bars"] if options.only and TABLE.is_file() else {}
     rows = kept | rows_of(bars, file)
-    whole = {"command": " ".join(["python", *sys.argv]), "bars": {name: rows[name] for name in BARS if name in rows}}
+    whole = {"bars": {name: rows[name] for name in BARS if name in rows}}
     TABLE.write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     for name in bars:
         row = rows[name]

@@ -122,7 +122,9 @@ def test_long_run_does_not_grow(artifact: Path, report: Report) -> None:
             "soak", network=name, seconds=SOAK, rate=0.7 * peak.per_second, good=run.good, requests=run.requests,
             p99_ms=run.p99_ms, more_mib=memory, threads=threads, descriptors=files,
         )  # fmt: skip
-        assert run.good == run.requests
+        # A machine that slows down by a third is overloaded by what was 70 %: refusals are right then, losses never.
+        assert set(run.statuses) <= {"200", "429", "504"}
+        assert run.good >= 0.9 * run.requests
         assert memory <= 4
         assert threads <= 0
         assert files <= 2
