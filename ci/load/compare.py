@@ -36,7 +36,8 @@ class Comparison:
         self.options, self.servers = options, {running.server.name: running for running in servers}
         self.image: Path = options.image
         self.form = form_of(options.image, options.output)
-        self.photos = sorted(path for path in options.photos.iterdir() if path.is_file()) if options.photos else []
+        found = options.photos.iterdir() if options.photos else []
+        self.photos = sorted(path for path in found if path.suffix.lower() in (".jpg", ".jpeg"))
         self.timings: list[dict[str, float]] = []
 
     def run_round(self, number: int) -> Rows:
