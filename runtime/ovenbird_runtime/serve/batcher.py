@@ -56,9 +56,6 @@ class Events(Protocol):
     def failed(self, error: BaseException) -> None:
         """Tell of a batch that the engine did not do."""
 
-    def expired(self, entries: int) -> None:
-        """Tell of entries dropped at their deadline."""
-
 
 @dataclass
 class _Work:
@@ -184,7 +181,6 @@ class Batcher:
             self._queue = deque(e for e in self._queue if id(e) not in gone)
             self._rows = sum(e.rows for e in self._queue)
             if late:
-                self._events.expired(len(late))
                 error = DeadlineExceeded("the request's time was over before a batch could take it")
                 self._tell(late, error)
         batch: list[Entry] = []

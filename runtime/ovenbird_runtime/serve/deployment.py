@@ -169,6 +169,9 @@ class Deployment:
         timer = loop.call_later(max(0.0, entry.deadline - time.monotonic()), _give_up, entry.future)
         try:
             return await entry.future, entry
+        except DeadlineExceeded:
+            self._metrics.add(EXPIRED, 1, self.name)
+            raise
         finally:
             timer.cancel()
             entry.future.cancel()
@@ -191,10 +194,6 @@ class Deployment:
         """Count a failure; some in a row make the model unwell."""
         self.failures += 1
         self._metrics.add(ENGINE_FAILURES, 1, self.name)
-
-    def expired(self, entries: int) -> None:
-        """Count entries that were dropped at their deadline."""
-        self._metrics.add(EXPIRED, entries, self.name)
 
     # ---- health
 

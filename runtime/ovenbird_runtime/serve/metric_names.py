@@ -52,7 +52,9 @@ CANCELLED = Name(
     "Requests whose client left before the answer, by how far they were.",
     ("stage",),
 )
-EXPIRED = Name("ovenbird_expired_total", "counter", "Requests dropped at their deadline before the model.", ("model",))
+EXPIRED = Name(
+    "ovenbird_expired_total", "counter", "Inputs that were accepted, and not answered by their deadline.", ("model",)
+)
 ENGINE_FAILURES = Name("ovenbird_engine_failures_total", "counter", "Batches that the engine failed.", ("model",))
 RELOADS = Name("ovenbird_reloads_total", "counter", "Artifacts swapped in, by result.", ("model", "result"))
 READY = Name("ovenbird_model_ready", "gauge", "1 where the model answers requests.", ("model",))

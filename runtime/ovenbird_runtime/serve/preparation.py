@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Preparation:
-    """A pool of threads, one a CPU, a little less important than the model's own."""
+    """A pool of threads, one a CPU."""
 
     def __init__(self, threads: int) -> None:
         """Start no thread before there is work."""

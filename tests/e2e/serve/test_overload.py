@@ -56,6 +56,16 @@ def test_wrong_timeout_is_refused(server: Serving, jpeg: bytes, value: str) -> N
     assert b"X-Request-Timeout-Ms" in body
 
 
+def test_requests_that_expire_on_their_way_are_counted(server: Serving) -> None:
+    before = server.metric("ovenbird_expired_total")
+    status, _, body = server.request(
+        "POST", URL, slow_request(), {"Content-Type": "application/json", "X-Request-Timeout-Ms": "200"}
+    )
+    assert status == 504
+    assert json.loads(body)["type"] == "DeadlineExceeded"
+    assert server.metric("ovenbird_expired_total") >= before + 1
+
+
 def test_expired_requests_are_told(server: Serving) -> None:
     large = encoded("PNG", size=(1500, 1200))
     status, _, body = server.request("POST", URL, large, {"X-Request-Timeout-Ms": "1"})
