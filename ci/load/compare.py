@@ -3,11 +3,12 @@
     python ci/load/compare.py artifacts/resnet50 --image photo.jpg -o build/load
     python ci/load/compare.py artifacts/resnet50 --image photo.jpg --onnx build/load/resnet50.onnx -o build/load
 
-All servers are started once; those that are not asked are stopped. In each round, for each number of requests at once,
-each server is asked for some seconds, in an order that rotates from round to round; the network alone, in process,
-takes its turn beside 16 at once. `ab` shares the machine's processors with the server: compare within one run only.
-ci/load/run.sh does all of it. Needs `ab` (Debian: apache2-utils) and matplotlib; the others need onnxruntime, fastapi,
-litserve. Writes results.json, throughput.png, latency.png.
+Each round starts all servers anew (where a process's memory happens to lie is worth some percent); those that are not
+asked are stopped. For each number of requests at once each server is asked for some seconds, in an order that rotates
+from round to round; the network alone, in process, takes its turn beside 16 at once. `ab` shares the machine's
+processors with the server: compare within one run only. ci/load/run.sh does all of it. Needs `ab` (Debian:
+apache2-utils) and matplotlib; the others need onnxruntime, fastapi, litserve. Writes results.json, throughput.png,
+latency.png.
 """
 
 from __future__ import annotations
@@ -29,11 +30,13 @@ OWN_COST_REQUESTS = 60  # a round
 
 
 class Comparison:
-    """The running servers and what they are asked with."""
+    """Rounds, what the servers are asked with, and what is told by them beside the turns."""
 
-    def __init__(self, options: argparse.Namespace, servers: list[Running]) -> None:
-        """All of `servers` are stopped."""
-        self.options, self.servers = options, {running.server.name: running for running in servers}
+    def __init__(self, options: argparse.Namespace) -> None:
+        """Begin without servers: each round has its own."""
+        self.options = options
+        self.servers: dict[str, Running] = {}
+        self.memory_mib: dict[str, dict[str, float]] = {}
         self.image: Path = options.image
         self.form = form_of(options.image, options.output)
         found = options.photos.iterdir() if options.photos else []
@@ -41,7 +44,17 @@ class Comparison:
         self.timings: list[dict[str, float]] = []
 
     def run_round(self, number: int) -> Rows:
-        """Give every participant its turns, the first of them another one in each round."""
+        """Start the servers, and give every participant its turns, the first of them another one in each round."""
+        with contextlib.ExitStack() as stack:
+            for server in servers_of(self.options.artifact, self.options.onnx):
+                running = self.servers[server.name] = stack.enter_context(Running.start(server, self.options.output))
+                running.stop()
+            rows = self._take_turns(number)
+            for name, running in self.servers.items():
+                self.memory_mib[name] = {"idle": round(running.idle_mib, 1), "loaded": round(running.loaded_mib, 1)}
+        return rows
+
+    def _take_turns(self, number: int) -> Rows:
         rows: Rows = {}
         for concurrency in self.options.concurrency:
             turns = list(self.servers) + ([IN_PROCESS] if concurrency == IN_PROCESS_CONCURRENCY else [])
@@ -89,19 +102,11 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as stack:
-        servers = []
-        for server in servers_of(options.artifact, options.onnx):
-            servers.append(stack.enter_context(Running.start(server, options.output)))
-            servers[-1].stop()
-        comparison = Comparison(options, servers)
-        print(f"{'round':>5} {'server':24} {'at once':>7} {'req/s':>8} {'p50 ms':>8} {'p99 ms':>8} {'failed':>6}")
-        rounds = [comparison.run_round(number) for number in range(options.rounds)]
+    comparison = Comparison(options)
+    print(f"{'round':>5} {'server':24} {'at once':>7} {'req/s':>8} {'p50 ms':>8} {'p99 ms':>8} {'failed':>6}")
+    rounds = [comparison.run_round(number) for number in range(options.rounds)]
     result: dict[str, Any] = {"rounds": options.rounds, "seconds": options.seconds} | summarise(rounds)
-    result["memory_mib"] = {
-        running.server.name: {"idle": round(running.idle_mib, 1), "loaded": round(running.loaded_mib, 1)}
-        for running in servers
-    }
+    result["memory_mib"] = comparison.memory_mib
     result["own_cost"] = {"photos": len(comparison.photos) or 1} | own_cost(comparison.timings)
     (options.output / "results.json").write_text(json.dumps(result, indent=2) + "\n")
     plot(result["servers"], options.output)

@@ -1,4 +1,4 @@
-"""The servers of a comparison as processes: started once, asleep while another is asked.
+"""The servers of a comparison as processes, asleep while another is asked.
 
     with Running.start(server, log) as running:     # ready to answer, idle memory taken
         running.settle(); running.stop()            # SIGSTOP for its whole process group
