@@ -5,7 +5,7 @@
 
 Each round starts all servers anew (where a process's memory happens to lie is worth some percent); those that are not
 asked are stopped. For each number of requests at once each server is asked for some seconds, in an order that rotates
-from round to round; the network alone, in process, takes its turn beside 16 at once. `ab` shares the machine's
+and turns round; the network alone, in process, takes its turn beside 16 at once. `ab` shares the machine's
 processors with the server: compare within one run only. ci/load/run.sh does all of it. Needs `ab` (Debian:
 apache2-utils) and matplotlib; the others need onnxruntime, fastapi, litserve. Writes results.json, throughput.png,
 latency.png.
@@ -58,8 +58,9 @@ class Comparison:
         rows: Rows = {}
         for concurrency in self.options.concurrency:
             turns = list(self.servers) + ([IN_PROCESS] if concurrency == IN_PROCESS_CONCURRENCY else [])
-            first = number % len(turns)
-            for name in turns[first:] + turns[:first]:
+            first = number // 2 % len(turns)
+            order = turns[first:] + turns[:first]
+            for name in reversed(order) if number % 2 else order:  # nobody always comes after the same one
                 row = self._in_process() if name == IN_PROCESS else self._ask(self.servers[name], concurrency)
                 rows[name, concurrency] = row
                 times = f"{row['p50_ms']:8.1f} {row['p99_ms']:8.1f} {row['failed']:6}" if "failed" in row else ""

@@ -20,7 +20,8 @@ def server_lines(result: dict[str, Any]) -> list[str]:
         "",
         "ResNet50 behind our server and behind others, the same photograph, asked by Apache's `ab` in "
         f"{result['rounds']} rounds: in each, started anew, for each number of requests at once, each server for about "
-        f"{result['seconds']:g} s, one moments after the other, in an order that rotates; the others are stopped "
+        f"{result['seconds']:g} s, one moments after the other, in an order that rotates and turns "
+        "round; the others are stopped "
         "meanwhile. `ab` takes its share of the two processors. In process, `ovenbird-rt bench` reaches "
         f"{result['in_process']['per_second']:.1f} images/s in this run. Medians of the rounds:",
         "",
