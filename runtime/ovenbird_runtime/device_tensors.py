@@ -32,6 +32,7 @@ class DeviceMemory:
         self._make = ffi.get_global_func("runtime.TVMTensorAllocWithScope")
         self._write = ffi.get_global_func("runtime.TVMTensorCopyFromBytes")
         self._read = ffi.get_global_func("runtime.TVMTensorCopyToBytes")
+        self._clear = ffi.get_global_func("vm.builtin.memory_manager.clear")
         self._sync = ffi.get_global_func("runtime.Device_StreamSync")
         #: What `vm_initialization` takes: device, index and allocator; for a GPU the processor's behind its own.
         pooled = 2
@@ -54,6 +55,10 @@ class DeviceMemory:
         """Wait until everything that was begun on the device is done."""
         if not self.on_cpu:
             self._sync(self.device, 0)
+
+    def release_unused(self) -> None:
+        """Let go of the blocks that the VMs of this process keep for later calls, and that no call holds now."""
+        self._clear()
 
     def download(self, tensor: Any) -> Array:
         """Give a tensor as an array: over its memory on the processor, a copy from a GPU."""

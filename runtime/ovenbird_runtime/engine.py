@@ -287,6 +287,10 @@ class Engine:
                 raise failure
         return results
 
+    def release_unused(self) -> None:
+        """Let go of memory that is kept for later calls; the next ones take what they need again."""
+        self._program.memory.release_unused()
+
     def close(self) -> None:
         """Stop the workers after the calls that have begun, and let go of code and weights."""
         with self._gate:

@@ -138,6 +138,10 @@ class Model:
         result: dict[str, Array] = self._engine.run(batch, arrays, crowded)
         return result
 
+    def release_unused(self) -> None:
+        """Let go of memory that is kept for later calls: what a batch size took that will not be run again."""
+        self._engine.release_unused()
+
     def close(self) -> None:
         """Stop the model's threads; later calls raise EngineCallFailed."""
         self._engine.close()

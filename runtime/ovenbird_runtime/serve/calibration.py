@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ..learning import Lanes
 from .batching import Costs
+from .memory import return_memory
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -48,7 +49,11 @@ def calibrate(model: Model, settings: Settings) -> Costs:
     model.costs.clear()
     found = measured if complete else {size: min(times[size]) for size in sizes}
     model.costs.update(found)
-    return Costs(found, settings.max_batch, model.lanes if lanes else Lanes())
+    costs = Costs(found, settings.max_batch, model.lanes if lanes else Lanes())
+    if costs.lanes.count:  # the larger sizes will not be run: 160 MB of ResNet50's 8
+        model.release_unused()
+        return_memory()
+    return costs
 
 
 @contextlib.contextmanager

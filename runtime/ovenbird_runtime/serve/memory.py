@@ -2,6 +2,7 @@
 a third of a picture's decoding (1.1 ms instead of 1.6 for 500x375 pixels, as much again in pre-processing).
 
     keep_memory()       # once, when the server starts
+    return_memory()     # after work that will not be done again
 """
 
 from __future__ import annotations
@@ -23,3 +24,11 @@ def keep_memory() -> bool:
         return False
     wanted = ((_MMAP_THRESHOLD, _BLOCK_BYTES), (_TRIM_THRESHOLD, _KEPT_BYTES), (_ARENA_MAX, _ARENAS))
     return all(mallopt(parameter, value) == 1 for parameter, value in wanted)
+
+
+def return_memory() -> bool:
+    """Give free memory back to the system, whatever `keep_memory` said; give whether there was some."""
+    try:
+        return bool(ctypes.CDLL(None).malloc_trim(0))
+    except (OSError, AttributeError):
+        return False
