@@ -40,10 +40,8 @@ def apply(pipeline: Pipeline, image: Image, seed: int = 0, index: int = 0) -> np
             return normalise(image, step)
         if isinstance(step, (Resize, Zoom)):
             image = resize(image, step)
-        elif isinstance(step, CentreCrop):
-            image = centre_crop(image, step.size)
-        elif isinstance(step, RandomCrop):
-            image = random_crop(image, step.size, draws)
+        elif isinstance(step, (CentreCrop, RandomCrop)):
+            image = crop(image, step, draws)
         else:
             image = pad(image, step)
     return normalise(image, Normalise())
@@ -104,21 +102,24 @@ def resize(image: Image, step: Resize | Zoom) -> Image:
     return image if image.size == size else image.resize(size, pil.Resampling(_FILTERS[step.interpolation]))
 
 
-def centre_crop(image: Image, size: tuple[int, ...]) -> Image:
-    """Cut (height, width) out of the middle, padding with zeros first where the image is smaller, as
+def crop_corner(step: CentreCrop | RandomCrop, size: tuple[int, int], draws: Draws) -> tuple[int, int]:
+    """Give left and top of what a crop keeps of an image of `size` (width, height), which is as large at least: in the
+    middle, or at a drawn place, the top drawn first.
+    """
+    right, down = size[0] - step.size[1], size[1] - step.size[0]
+    if isinstance(step, CentreCrop):
+        return round_half_even(right / 2), round_half_even(down / 2)
+    top = draws.below(down + 1)
+    return draws.below(right + 1), top
+
+
+def crop(image: Image, step: CentreCrop | RandomCrop, draws: Draws) -> Image:
+    """Cut the step's size out where `crop_corner` says, padding with zeros first where the image is smaller, as
     torchvision does.
     """
-    image = _at_least(image, size)
-    width, height = image.size
-    top, left = round_half_even((height - size[0]) / 2), round_half_even((width - size[1]) / 2)
-    return image.crop((left, top, left + size[1], top + size[0]))
-
-
-def random_crop(image: Image, size: tuple[int, ...], draws: Draws) -> Image:
-    """Cut (height, width) out at a drawn place: the top is drawn first, then the left side."""
-    image = _at_least(image, size)
-    top, left = draws.below(image.size[1] - size[0] + 1), draws.below(image.size[0] - size[1] + 1)
-    return image.crop((left, top, left + size[1], top + size[0]))
+    image = _at_least(image, step.size)
+    left, top = crop_corner(step, image.size, draws)
+    return image.crop((left, top, left + step.size[1], top + step.size[0]))
 
 
 def _at_least(image: Image, size: tuple[int, ...]) -> Image:

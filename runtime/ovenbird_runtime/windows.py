@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from .preprocess import Draws, resized_size, round_half_even
+from .preprocess import Draws, crop_corner, resized_size
 from .resampling import Filter
 from .steps import CentreCrop, Normalise, Pad, Pipeline, RandomCrop, Resize, Zoom
 
@@ -74,14 +74,10 @@ def _rows_come_first(size: tuple[int, int], resized: tuple[int, int]) -> bool:
 
 
 def _crop(window: Window, step: CentreCrop | RandomCrop, draws: Draws) -> Window | None:
-    down, right = window.height - step.size[0], window.width - step.size[1]
-    if down < 0 or right < 0 or window.canvas is not None:  # it would be padded first
-        return None
-    if isinstance(step, RandomCrop):
-        top, left = draws.below(down + 1), draws.below(right + 1)
-    else:
-        top, left = round_half_even(down / 2), round_half_even(right / 2)
     height, width = step.size
+    if height > window.height or width > window.width or window.canvas is not None:  # it would be padded first
+        return None
+    left, top = crop_corner(step, (window.width, window.height), draws)
     return replace(window, left=window.left + left, top=window.top + top, width=width, height=height)
 
 

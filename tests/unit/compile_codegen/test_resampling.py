@@ -32,6 +32,7 @@ from ovenbird_runtime.steps import (
     imagenet,
     zoom_crop_pad,
 )
+from support.pictures import noise
 
 
 class Counted:
@@ -53,11 +54,6 @@ def compiled(target: str) -> Counted:
 @pytest.fixture(scope="module")
 def kernel() -> Counted:
     return compiled("host")
-
-
-def noise(width: int, height: int) -> Image.Image:
-    rng = np.random.default_rng(width * 1000 + height)
-    return Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8))
 
 
 def check(

@@ -10,15 +10,11 @@ from PIL import Image
 
 from ovenbird_runtime.pixels import shared_pixels
 from ovenbird_runtime.resampling import PRECISION_BITS, Filter, taps_of
+from support.pictures import noise
 
 needs_arrow = pytest.mark.skipif(
     not hasattr(Image.Image, "__arrow_c_array__"), reason="Pillow hands its memory out from 11.3 on"
 )
-
-
-def noise(width: int, height: int) -> Image.Image:
-    rng = np.random.default_rng(width * 1000 + height)
-    return Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8))
 
 
 @needs_arrow

@@ -23,13 +23,9 @@ from ovenbird_runtime.steps import (
     imagenet,
     zoom_crop_pad,
 )
+from support.pictures import noise
 
 SIZES = [(640, 480), (480, 640), (224, 224), (100, 37), (37, 100), (256, 256), (1000, 301), (1, 1), (3, 500)]
-
-
-def noise(width: int, height: int) -> Image.Image:
-    rng = np.random.default_rng(width * 1000 + height)
-    return Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8))
 
 
 def torchvision() -> Any:
