@@ -2,6 +2,7 @@
 
     image = open_image("photo.jpg")               # a path, bytes, a PIL image or an array
     image.mode, image.size                        # "RGB", (width, height), turned as its EXIF says
+    open_pixels(body, max_megapixels=25)          # the same pixels, decoded by the shortest way there is
 
 Rules: EXIF orientation is applied; transparent pixels are laid over white; 16 bits a channel become 8 by
 rounding value / 257; CMYK is converted as Pillow does, without colour profiles; of an animation the first
@@ -18,7 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import ImageError, ImageNotFound, ImageTooLarge, ImageUnreadable, shown
+from .jpeg import decode_jpeg, has_metadata, is_jpeg
 from .limits import IMAGE_FORMATS, MAX_IMAGE_FILE_BYTES, MAX_IMAGE_MEGAPIXELS
+from .pixels import Picture
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,6 +53,37 @@ def open_image(source: Any, max_megapixels: float = MAX_IMAGE_MEGAPIXELS) -> Ima
     if hasattr(source, "__array__") or hasattr(source, "__array_interface__"):
         return _from_array(source, max_megapixels)
     raise ImageUnreadable(f"an image cannot be a {type(source).__name__}: give a path, bytes, a PIL image or an array")
+
+
+def open_pixels(source: Any, max_megapixels: float = MAX_IMAGE_MEGAPIXELS) -> Image | Picture:
+    """Give what `open_image` gives, or the same pixels as a Picture where a file can be decoded without Pillow.
+
+    Raises what `open_image` raises.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        name = os.fspath(source)
+        data, shown_name = _read(name), one_name(name)
+    elif isinstance(source, (bytes, bytearray, memoryview)):
+        data, shown_name = bytes(source), "the image"
+    else:
+        return open_image(source, max_megapixels)
+    _check_bytes(len(data), shown_name)
+    if is_jpeg(data) and not (has_metadata(data) and _must_be_turned(data)):
+        picture = decode_jpeg(data, lambda width, height: check_pixels(width, height, shown_name, max_megapixels))
+        if picture is not None:
+            return picture
+    return _from_bytes(data, shown_name, max_megapixels)
+
+
+def _must_be_turned(data: bytes) -> bool:
+    """Whether a JPEG's metadata say so; its pixels are not decoded."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+            return _orientation(image) in _UPRIGHT
+    except Exception:  # noqa: BLE001 - a damaged file: whoever decodes it says how
+        return True
 
 
 def one_name(name: Any) -> str:

@@ -1,6 +1,7 @@
-"""The memory of a Pillow image as an array, without a copy.
+"""Pixels as compiled code takes them: rows of red, green, blue and a byte of nothing; from Pillow without a copy.
 
-    view = shared_pixels(image)           # uint8 [height, width * 4]: red, green, blue and a byte of nothing; or None
+    view = shared_pixels(image)           # uint8 [height, width * 4], or None
+    picture = Picture(array)              # decoded without Pillow; picture.to_image() where Pillow is needed after all
 
 Pillow (11.3 and later) hands its memory out through Arrow's C data interface
 (https://arrow.apache.org/docs/format/CDataInterface.html): a struct in a capsule, which `ctypes` reads here. An image
@@ -10,6 +11,7 @@ that does not lie in one piece (beyond 16 MiB), or that another version describe
 from __future__ import annotations
 
 import ctypes
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +19,30 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _CHANNELS = 4  # a pixel takes as many bytes in Pillow's memory, whether three or four mean something
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An upright RGB image that was decoded without Pillow."""
+
+    array: np.ndarray[Any, Any]
+    """uint8 [height, width, 4]; the fourth byte means nothing."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, as Pillow gives them."""
+        return self.array.shape[1], self.array.shape[0]
+
+    @property
+    def rows(self) -> np.ndarray[Any, Any]:
+        """The bytes by rows, uint8 [height, width * 4]."""
+        return self.array.reshape(self.array.shape[0], -1)
+
+    def to_image(self) -> Image:
+        """Give the image to Pillow; a copy."""
+        from PIL import Image as pil
+
+        return pil.fromarray(self.array[:, :, :3])
 
 
 class _ArrowArray(ctypes.Structure):

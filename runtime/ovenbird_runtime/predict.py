@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .errors import PipelineError, WrongOption, shown
-from .images import as_list, open_image
+from .images import as_list, open_pixels
 from .limits import MAX_IMAGE_MEGAPIXELS, MAX_IMAGES_PER_CALL, MAX_TOP
 from .manifest import Manifest, TensorSpec
 from .postprocess.prediction import Prediction, explain
@@ -75,7 +75,7 @@ def tensor_of(
 
     batch = np.empty((len(sources), *spec.with_batch(1)[1:]), np.float32)
     for place, source in enumerate(sources):
-        tensor = preprocessor.apply(pipeline, open_image(source, max_megapixels), seed, first + place)
+        tensor = preprocessor.apply(pipeline, open_pixels(source, max_megapixels), seed, first + place)
         if spec.with_batch(1)[1:] != tensor.shape:
             raise PipelineError(f"the pipeline gives {tensor.shape}, {spec.name} takes {spec.shape[1:]} an image")
         batch[place] = tensor

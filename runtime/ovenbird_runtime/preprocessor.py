@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .arrays import aligned_empty
 from .errors import PipelineError
 from .limits import VECTOR_BYTES
-from .pixels import shared_pixels
+from .pixels import Picture, shared_pixels
 from .preprocess import Draws, apply, normalise
 from .resampling import Taps, taps_of
 from .steps import Normalise, Pipeline, RandomCrop, problem
@@ -97,14 +97,13 @@ class Preprocessor:
         self._kernel = kernel
         self._plans: dict[tuple[int, tuple[int, int]], _Plan] = {}
 
-    def apply(self, pipeline: Pipeline, image: Image, seed: int = 0, index: int = 0) -> Array:
+    def apply(self, pipeline: Pipeline, image: Image | Picture, seed: int = 0, index: int = 0) -> Array:
         """Do what `preprocess.apply` does, with the same result bit for bit. Raises what it raises."""
-        kernel = self._kernel
-        if kernel is not None and (pixels := shared_pixels(image)) is not None:
-            plan = self._plan(pipeline, image.size, seed, index)
-            if plan is not None:
-                return plan.run(kernel, pixels)
-        return apply(pipeline, image, seed, index)
+        if self._kernel is not None:
+            pixels = image.rows if isinstance(image, Picture) else shared_pixels(image)
+            if pixels is not None and (plan := self._plan(pipeline, image.size, seed, index)) is not None:
+                return plan.run(self._kernel, pixels)
+        return apply(pipeline, image.to_image() if isinstance(image, Picture) else image, seed, index)
 
     def _plan(self, pipeline: Pipeline, size: tuple[int, int], seed: int, index: int) -> _Plan | None:
         key = (id(pipeline), size)

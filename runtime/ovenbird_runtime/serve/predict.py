@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..arrays import check_inputs
 from ..errors import OvenbirdError
-from ..images import open_image
+from ..images import open_pixels
 from ..postprocess.prediction import explain
 from ..predict import check_options, choose_pipeline, image_input
 from ..preprocessor import Preprocessor
@@ -140,7 +140,7 @@ def _prepare(
     start = time.monotonic()
     if start > call.deadline:
         raise DeadlineExceeded("the request's time was over before its image could be decoded")
-    decoded = open_image(image, context.settings.limits.megapixels)
+    decoded = open_pixels(image, context.settings.limits.megapixels)
     middle = time.monotonic()
     tensor = preprocessor.apply(pipeline, decoded, seed, index)
     _, arrays = check_inputs((spec,), {spec.name: tensor[None]}, "allow")

@@ -19,6 +19,7 @@ from ovenbird.codegen_pipeline import PIPELINE
 from ovenbird.operators.resampling import RESAMPLE, resampling_kernel
 from ovenbird.targets import load_target
 from ovenbird_runtime.errors import ImageTooLarge, PipelineError
+from ovenbird_runtime.pixels import Picture
 from ovenbird_runtime.preprocess import apply
 from ovenbird_runtime.preprocessor import Preprocessor
 from ovenbird_runtime.steps import (
@@ -109,6 +110,19 @@ def test_any_size(
     crop = (data.draw(st.integers(1, new_height)), data.draw(st.integers(1, new_width)))
     pipeline = (Resize(exact=(new_height, new_width), interpolation=name), CentreCrop(size=crop))
     check(kernel, pipeline, noise(width, height), by_kernel=None)
+
+
+def test_what_was_decoded_without_pillow(kernel: Counted) -> None:
+    """Such a picture lies in one piece, however large it is."""
+    image = noise(2500, 2000)
+    array = np.dstack([np.asarray(image), np.zeros((2000, 2500), np.uint8)])
+    before = kernel.calls
+    np.testing.assert_array_equal(Preprocessor(kernel).apply(imagenet(), Picture(array)), apply(imagenet(), image))
+    assert kernel.calls == before + 1
+    steps = (Resize(shorter=64, interpolation="lanczos"), Normalise())
+    np.testing.assert_array_equal(Preprocessor(kernel).apply(steps, Picture(array)), apply(steps, image))
+    np.testing.assert_array_equal(Preprocessor(None).apply(imagenet(), Picture(array)), apply(imagenet(), image))
+    assert kernel.calls == before + 1
 
 
 LEFT_TO_PILLOW: list[tuple[Pipeline, tuple[int, int]]] = [

@@ -1,0 +1,5 @@
+"""`python -m ovenbird_runtime` is `ovenbird-rt`."""
+
+from ovenbird_runtime.cli import main
+
+main()

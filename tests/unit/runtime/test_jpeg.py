@@ -1,0 +1,138 @@
+"""JPEG files decoded without Pillow have Pillow's pixels; what that decoder does not know goes to Pillow."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from ovenbird_runtime import jpeg
+from ovenbird_runtime.errors import ImageTooLarge, OvenbirdError
+from ovenbird_runtime.images import open_image, open_pixels
+from ovenbird_runtime.pixels import Picture
+from support.pictures import noise
+
+pytest.importorskip("simplejpeg", reason="simplejpeg is not installed (extra jpeg)")
+
+
+def jpeg_of(image: Image.Image, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+def pixels_of(image: Image.Image | Picture) -> np.ndarray[Any, Any]:
+    return np.asarray(image.to_image() if isinstance(image, Picture) else image)
+
+
+def check(source: Any, without_pillow: bool) -> None:
+    given = open_pixels(source)
+    assert isinstance(given, Picture) is without_pillow
+    expected = open_image(source)
+    assert given.size == expected.size
+    np.testing.assert_array_equal(pixels_of(given), np.asarray(expected))
+
+
+PLAIN: list[dict[str, Any]] = [
+    {"subsampling": "4:4:4"},
+    {"subsampling": "4:2:2"},
+    {"subsampling": "4:2:0"},
+    {"progressive": True},
+    {"quality": 5, "optimize": True},
+    {"restart_marker_blocks": 3},
+    {"keep_rgb": True},
+    {"comment": b"\xff\xe1 no segment"},
+    {"dpi": (300, 300)},
+]
+
+
+@pytest.mark.parametrize("size", [(97, 61), (1, 1), (8, 500)], ids=str)
+@pytest.mark.parametrize("options", PLAIN, ids=str)
+def test_pixels_are_pillow_s(options: dict[str, Any], size: tuple[int, int]) -> None:
+    check(jpeg_of(noise(*size), **options), without_pillow=True)
+
+
+def test_grey_becomes_rgb() -> None:
+    check(jpeg_of(noise(97, 61).convert("L")), without_pillow=True)
+
+
+@pytest.mark.parametrize("orientation", range(10))
+def test_only_what_lies_on_a_side_is_left_to_pillow(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    check(jpeg_of(noise(40, 24), exif=exif), without_pillow=not 2 <= orientation <= 8)
+
+
+def test_an_orientation_in_xmp() -> None:
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    check(jpeg_of(noise(40, 24), xmp=xmp), without_pillow=False)
+    assert open_pixels(jpeg_of(noise(40, 24), xmp=xmp)).size == (24, 40)
+
+
+def test_inks_are_left_to_pillow() -> None:
+    check(jpeg_of(noise(40, 24).convert("CMYK")), without_pillow=False)
+
+
+def test_other_sources(tmp_path: Path) -> None:
+    data = jpeg_of(noise(40, 24))
+    (tmp_path / "a.jpg").write_bytes(data)
+    check(tmp_path / "a.jpg", without_pillow=True)
+    check(memoryview(data), without_pillow=True)
+    check(bytearray(data), without_pillow=True)
+    check(noise(40, 24), without_pillow=False)
+    check(np.asarray(noise(40, 24)), without_pillow=False)
+
+
+def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jpeg, "_decoder", lambda: None)
+    check(jpeg_of(noise(40, 24)), without_pillow=False)
+
+
+def test_the_size_is_checked_before_anything_is_decoded() -> None:
+    data = bytearray(jpeg_of(noise(16, 16)))
+    start = data.index(b"\xff\xc0")
+    data[start + 5 : start + 9] = (20000).to_bytes(2, "big") * 2
+    with pytest.raises(ImageTooLarge, match=r"20000x20000, 400\.0 MP, limit 25\.0 MP"):
+        open_pixels(bytes(data), 25)
+
+
+def outcome(open_it: Any, data: bytes) -> Any:
+    """What comes of a file: its pixels, or the error's words."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's words on metadata
+        try:
+            return pixels_of(open_it(data, 1.0))
+        except OvenbirdError as error:
+            return f"{type(error).__name__}: {error}"
+
+
+FILES = [
+    jpeg_of(noise(33, 21), quality=60, **options)
+    for options in ({}, {"progressive": True}, {"restart_marker_blocks": 1})
+]
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    st.sampled_from(FILES),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=4),
+    st.one_of(st.none(), st.floats(0, 1)),
+)
+def test_damage_is_what_pillow_says_it_is(file: bytes, damage: list[tuple[float, int]], end: float | None) -> None:
+    data = bytearray(file)
+    for place, value in damage:
+        data[int(place * (len(data) - 1))] = value
+    if end is not None:
+        del data[int(end * len(data)) :]
+    given, expected = outcome(open_pixels, bytes(data)), outcome(open_image, bytes(data))
+    if isinstance(expected, str):
+        assert given == expected
+    else:
+        np.testing.assert_array_equal(given, expected)
