@@ -1,7 +1,8 @@
 """TVM's lowering of kernels, with two steps more: prefetches before it, local buffers on the stack behind it.
 
 TVM asks its workspace allocator for every local buffer, each time a tile begins, and LLVM must then assume that the
-accumulators in it may be seen by others. On the stack they become registers.
+accumulators in it may be seen by others. On the stack they become registers. Kernels of a GPU have registers anyway; in
+a library for one, this concerns what `for_host` keeps on the processor.
 
 Example: `relax.build(module, target, tir_pipeline=PIPELINE)`.
 """
@@ -33,7 +34,10 @@ def prefetch_weights(function: tirx.PrimFunc, _module: Any, _context: Any) -> ti
 
 @tirx.transform.prim_func_pass(opt_level=0, name="KeepLocalsOnStack")  # type: ignore[untyped-decorator]
 def keep_locals_on_stack(function: tirx.PrimFunc, _module: Any, _context: Any) -> tirx.PrimFunc:
-    """Marks every buffer of scope "local"."""
+    """Marks every buffer of scope "local" that a processor's code has."""
+    target = function.attrs.get("target")
+    if target is not None and target.kind.name != "llvm":
+        return function
 
     def visit(allocation: tirx.AllocBuffer) -> tirx.AllocBuffer:
         if allocation.buffer.scope() != "local":
@@ -43,6 +47,11 @@ def keep_locals_on_stack(function: tirx.PrimFunc, _module: Any, _context: Any) -
         )
 
     return tvm_ffi.structural_map(function, (tirx.AllocBuffer, visit))
+
+
+def for_host(function: tirx.PrimFunc, target: tvm.target.Target) -> tirx.PrimFunc:
+    """The function as one that the processor runs, in a library whose other kernels are for the GPU of `target`."""
+    return function.with_attr("target", target.host)
 
 
 def ovenbird_pipeline() -> tuple[Any, Any, Any]:

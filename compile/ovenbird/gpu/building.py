@@ -12,7 +12,8 @@ from typing import Any
 import tvm
 from tvm import relax, tirx
 
-from ovenbird.building import BuiltModule, Entry, Progress
+from ovenbird.building import BuiltModule, Entry, Progress, dump_code
+from ovenbird.codegen_pipeline import PIPELINE, for_host
 from ovenbird.gpu.chip import Chip, chip_of
 from ovenbird.gpu.device_module import compiling_with, load_device_module
 from ovenbird.gpu.options import DEFAULT, GpuOptions
@@ -23,6 +24,7 @@ from ovenbird.gpu.toolchain import find_nvcc
 from ovenbird.graph.constants import ConstantTable, externalize_constants
 from ovenbird.graph.pipeline import entry_name
 from ovenbird.layers import describe_layers
+from ovenbird.operators.resampling import RESAMPLE, resampling_kernel
 from ovenbird.targets import TargetSpec
 from ovenbird.tuning_log import Found, TuningLog
 
@@ -61,31 +63,23 @@ def build_gpu_module(
             function = schedule_named(name.name_hint, found.function, function, chip)
         functions[name] = function
     scheduled = tvm.IRModule(functions, attrs=lowered.attrs)
+    tvm_target = target.tvm_target()
+    # Images are decoded in the host's memory: what the network reads of them is made there, and only that is copied.
+    scheduled[RESAMPLE] = for_host(resampling_kernel(), tvm_target)
     report("generate code", 2, 3)
     # TVM would put float32 sums where float16 operands of the same size were, and then refuse the pointer to them.
     apart = tvm.transform.PassContext(config={"tirx.disable_storage_rewrite": True})
     with apart, compiling_with(nvcc, chip.arch, options.fast_math) as sources:
-        executable = relax.build(
-            scheduled, target.tvm_target(), relax_pipeline=executable_passes(), tir_pipeline="s_tir"
-        )
+        executable = relax.build(scheduled, tvm_target, relax_pipeline=executable_passes(), tir_pipeline=PIPELINE)
     report("generate code", 3, 3)
     if dump is not None:
-        dump_code(dump, lowered, scheduled, sources.texts)
+        dump_code(dump, lowered, scheduled, executable)  # of the processor's code too: launches, pre-processing
+        (dump / "model.cu").write_text("\n".join(sources.texts))
     entries = [Entry(batch, entry_name(batch), order[entry_name(batch)]) for batch in modules]
-    return BuiltModule(executable, target, entries, table.arrays, list(layers.values()))
+    return BuiltModule(executable, target, entries, table.arrays, list(layers.values()), RESAMPLE)
 
 
 def schedule_named(name: str, tuned: tirx.PrimFunc | None, function: tirx.PrimFunc, chip: Chip) -> tirx.PrimFunc:
     """The function by its tuning record where there is one, by the default rules otherwise, under its own name."""
     named = function.with_attr("global_symbol", name)
     return (tuned or schedule_function(named, chip)).with_attr("global_symbol", name)
-
-
-def dump_code(folder: Path, lowered: tvm.IRModule, scheduled: tvm.IRModule, sources: list[str]) -> None:
-    """Writes the code at each level as text."""
-    folder.mkdir(parents=True, exist_ok=True)
-    relax_functions = {n: f for n, f in lowered.functions_items() if isinstance(f, relax.Function)}
-    kernels = {n: f for n, f in scheduled.functions_items() if isinstance(f, tirx.PrimFunc)}
-    (folder / "lowered.relax").write_text(tvm.IRModule(relax_functions).script(show_meta=False))
-    (folder / "scheduled.tir").write_text(tvm.IRModule(kernels).script(show_meta=False))
-    (folder / "model.cu").write_text("\n".join(sources))

@@ -15,11 +15,12 @@ from ovenbird.loading import load_network
 
 
 class Compiled(NamedTuple):
-    """An artifact for one target, and the CUDA source its code was made from."""
+    """An artifact for one target, the CUDA source its code was made from, and the assembly of the processor's part."""
 
     artifact: Path
     target: str
     source: str
+    host_code: str
 
     @property
     def library(self) -> bytes:
@@ -40,9 +41,10 @@ def compile_gpu(tmp_path_factory: pytest.TempPathFactory) -> Compile:
     @functools.cache
     def work(name: str, target: str, precision: Precision) -> Compiled:
         output = tmp_path_factory.mktemp("gpu") / f"{name}-{target}-{precision}"
-        options = CompileOptions((target,), (1, 3), "none", dump=("cu",), gpu=GpuOptions(precision))
+        options = CompileOptions((target,), (1, 3), "none", dump=("cu", "asm"), gpu=GpuOptions(precision))
         report = compile_network(load_network(f"support.gpu_networks:{name}"), output, options)
         assert report.dumped is not None
-        return Compiled(output, target, (report.dumped / target / "model.cu").read_text())
+        dumped = report.dumped / target
+        return Compiled(output, target, (dumped / "model.cu").read_text(), (dumped / "model.asm").read_text())
 
     return work

@@ -52,7 +52,7 @@ def test_machine_code_and_ptx_and_no_source(compile_gpu: Compile, target: str, a
 
 @pytest.mark.parametrize("name", ["convolutions", "deep", "transformer"])
 def test_every_function_is_a_kernel(compile_gpu: Compile, name: str) -> None:
-    """No function of the library computes on the processor: each of the lowered ones has a kernel of its name."""
+    """No layer computes on the processor: each of the lowered functions has a kernel of its name."""
     compiled = compile_gpu(name, "cuda-sm90", "float32")
     kernels = [kernel for _, kernel in KERNEL.findall(compiled.source)]
     assert kernels
