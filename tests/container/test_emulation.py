@@ -22,15 +22,20 @@ from support.emulation import emulate
 
 PHOTOGRAPH = ROOT / "compile" / "ovenbird" / "data" / "chelsea.jpg"
 HOURS = 3600
-# Decodes and pre-processes there as well: all that a target does.
+# Decodes and pre-processes there as well, in compiled code: all that a target does. Its pixels must be Pillow's.
 RUN = """
 import sys, numpy, ovenbird_runtime
 from ovenbird_runtime.images import open_image
 from ovenbird_runtime.preprocess import apply
 artifact, output, *photographs = sys.argv[1:]
 with ovenbird_runtime.load(artifact, threads=1) as model:
+    assert model.target.resample
+    for pipeline in model.manifest.preprocess.pipelines.values():
+        for path in photographs:
+            given = model.preprocessor.apply(pipeline, open_image(path), seed=7)
+            numpy.testing.assert_array_equal(given, apply(pipeline, open_image(path), seed=7))
     pipeline = model.manifest.preprocess.pipelines["imagenet"]
-    rows = [model.run({"image": apply(pipeline, open_image(path))[None]}) for path in photographs]
+    rows = [model.run({"image": model.preprocessor.apply(pipeline, open_image(path))[None]}) for path in photographs]
 numpy.savez(output, **{name: numpy.concatenate([row[name] for row in rows]) for name in rows[0]})
 """
 
