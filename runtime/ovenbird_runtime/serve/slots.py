@@ -13,6 +13,7 @@ from ..errors import OvenbirdError, shown
 from ..signatures import signature_name, signers
 from .deployment import Deployment
 from .errors import NotReady, StartFailed, UnknownModel
+from .memory import set_objects_aside
 from .metric_names import ADMITTED_IMAGES, QUEUE_IMAGES, READY, RELOADS, Name
 from .settings import Settings, Source
 
@@ -100,7 +101,9 @@ class Slots:
         await asyncio.gather(*(asyncio.to_thread(d.close, seconds) for d in self.deployments))
 
     async def _prepare(self, source: Source) -> Deployment:
-        return await asyncio.to_thread(Deployment.prepare, source, self._settings)
+        deployment = await asyncio.to_thread(Deployment.prepare, source, self._settings)
+        set_objects_aside()
+        return deployment
 
     def _install(self, deployment: Deployment, source: Source, stamp: tuple[int, ...] | None) -> None:
         deployment.start(self._metrics)
@@ -113,6 +116,8 @@ class Slots:
         while old.uses:
             await asyncio.sleep(0.05)
         await asyncio.to_thread(old.close, self._settings.drain_seconds)
+        del old
+        set_objects_aside()
 
     def _gauges(self) -> list[tuple[Name, tuple[str, ...], float]]:
         found: list[tuple[Name, tuple[str, ...], float]] = []
