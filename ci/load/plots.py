@@ -10,7 +10,7 @@ from typing import Any
 
 
 def plot(servers: dict[str, list[dict[str, Any]]], folder: Path) -> None:
-    """Draw each server's medians, with the rounds' range as a band."""
+    """Draw each server's figures over all rounds, with the rounds' range as a band."""
     import matplotlib
 
     matplotlib.use("Agg")

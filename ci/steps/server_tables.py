@@ -9,39 +9,54 @@ from __future__ import annotations
 from typing import Any
 
 SERVED_AT = 8
+POOLED = [
+    "requests/s: median of the rounds, each its turns' answers over their seconds. p50 and p99: of all requests of all "
+    "rounds together (their number beside them), the first of a turn, who find no queue, among them; `ab` tells whole "
+    "milliseconds. What failed counts neither as an answer nor as a time."
+]
 
 
 def server_lines(result: dict[str, Any]) -> list[str]:
-    """Give the section: medians by concurrency, ratios by round, the server's own cost, memory."""
+    """Give the section: figures by concurrency, ratios with their intervals, the server's own cost, memory."""
     lines = [
         "## Servers",
         "",
         "`make load`",
         "",
         "ResNet50 behind our server and behind others, the same photograph, asked by Apache's `ab` in "
-        f"{result['rounds']} rounds: in each, started anew, for each number of requests at once, each server for about "
-        f"{result['seconds']:g} s, one moments after the other, in an order that rotates and turns "
-        "round; the others are stopped "
-        "meanwhile. `ab` takes its share of the two processors. In process, `ovenbird-rt bench` reaches "
-        f"{result['in_process']['per_second']:.1f} images/s in this run. Medians of the rounds:",
+        f"{result['rounds']} rounds. In each, all servers are started anew, and for each number of requests at once "
+        f"each has {result.get('turns', 1)} turns of about {result['seconds']:g} s, one moments after the other, in "
+        "an order that rotates and turns round; the others are stopped meanwhile. `ab` takes its share of the two "
+        "processors. In process, `ovenbird-rt bench` reaches "
+        f"{result['in_process']['per_second']:.1f} images/s in this run.",
         "",
-        "| server | at once | requests/s | p50, ms | p99, ms | failed |",
-        "|---|---:|---:|---:|---:|---:|",
+        *(POOLED if "turns" in result else ["Medians of the rounds:"]),
+        "",
+        "| server | at once | requests/s | p50, ms | p99, ms | requests | failed |",
+        "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for name, rows in result["servers"].items():
         for row in rows:
-            times = f"{row['per_second']:.1f} | {row['p50_ms']:.1f} | {row['p99_ms']:.1f} | {row['failed']}"
-            lines.append(f"| {name} | {row['concurrency']} | {times} |")
+            times = f"{row['per_second']:.1f} | {row['p50_ms']:.1f} | {row['p99_ms']:.1f} | {row['requests']}"
+            failed = f"**{row['failed']}** ✗" if row["failed"] else "0"
+            lines.append(f"| {name} | {row['concurrency']} | {times} | {failed} |")
     pictures = [f"![{kind}](benchmarks/server-{kind}.png)" for kind in ("throughput", "latency")]
     return [*lines, "", *pictures, "", *_ratio_lines(result), *_own_cost_lines(result), *_memory_lines(result)]
 
 
 def _ratio_lines(result: dict[str, Any]) -> list[str]:
     at_once = sorted({row["concurrency"] for row in result["ratios"]})
+    counts = {row["by_turn"]["turns"] for row in result["ratios"] if "by_turn" in row}
+    told = [
+        "Each pair of turns was asked moments apart. requests/s: median of the ratios of all pairs "
+        f"(n = {max(counts, default=0)} turns), its exact 95 % confidence interval (CI), and the least and most of the "
+        "rounds. An interval with 1 inside shows no difference; it takes turns as independent, which those of one "
+        "round are not quite. p99: of all requests together, and the least and most of the rounds. ✗: requests failed.",
+    ]
     lines = [
         "### Ratios within the rounds",
         "",
-        "Each round's ratio pairs what was asked moments apart: median (least–most).",
+        *(told if counts else ["Each round's ratio pairs what was asked moments apart: median (least–most)."]),
         "",
         f"| | bar | {' | '.join(f'{count} at once' for count in at_once)} |",
         f"|---|---|{'---:|' * len(at_once)}",
@@ -63,7 +78,11 @@ def _bar(what: str) -> str:
 
 
 def _ratio(row: dict[str, Any]) -> str:
-    return f"**{row['median']:.2f}** ({row['least']:.2f}–{row['most']:.2f})"
+    turns = row.get("by_turn", {"median": row.get("pooled", row["median"])})
+    interval = f"95 % CI {turns['ci'][0]:.2f}–{turns['ci'][1]:.2f}; " if "ci" in turns else ""
+    rounds = "rounds " if "by_turn" in row or "pooled" in row else ""
+    mark = " ✗" if row.get("failed") else ""
+    return f"**{turns['median']:.2f}** ({interval}{rounds}{row['least']:.2f}–{row['most']:.2f}){mark}"
 
 
 def _own_cost_lines(result: dict[str, Any]) -> list[str]:
