@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import ImageError, ImageNotFound, ImageTooLarge, ImageUnreadable, shown
-from .jpeg import decode_jpeg, has_metadata, is_jpeg
+from .jpeg import check_scans, decode_jpeg, has_metadata, is_jpeg
 from .limits import IMAGE_FORMATS, MAX_IMAGE_FILE_BYTES, MAX_IMAGE_MEGAPIXELS
 from .pixels import Picture
 
@@ -67,7 +67,7 @@ def open_pixels(source: Any, max_megapixels: float = MAX_IMAGE_MEGAPIXELS) -> Im
         data, shown_name = bytes(source), "the image"
     else:
         return open_image(source, max_megapixels)
-    _check_bytes(len(data), shown_name)
+    _check_file(data, shown_name)
     if is_jpeg(data) and not (has_metadata(data) and _must_be_turned(data)):
         picture = decode_jpeg(data, lambda width, height: check_pixels(width, height, shown_name, max_megapixels))
         if picture is not None:
@@ -112,6 +112,12 @@ def _check_bytes(size: int, name: str) -> None:
         raise ImageTooLarge(f"{name} has {size / 1e6:.1f} MB, limit {MAX_IMAGE_FILE_BYTES / 1e6:.1f} MB")
 
 
+def _check_file(data: bytes, name: str) -> None:
+    _check_bytes(len(data), name)
+    if is_jpeg(data):
+        check_scans(data, name)
+
+
 def check_pixels(width: int, height: int, name: str, max_megapixels: float) -> None:
     """Refuse a size beyond the limit, or an empty one. Raises ImageTooLarge, ImageUnreadable."""
     if width < 1 or height < 1:
@@ -140,7 +146,7 @@ def _guarded(work: Callable[[], T], name: str) -> T:
 def _from_bytes(data: bytes, name: str, max_megapixels: float) -> Image:
     from PIL import Image, UnidentifiedImageError
 
-    _check_bytes(len(data), name)
+    _check_file(data, name)
 
     def decode() -> Image.Image:
         try:

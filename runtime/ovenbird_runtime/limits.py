@@ -45,6 +45,8 @@ MAX_ZOOM_FACTOR = 64.0
 MAX_IMAGE_MEGAPIXELS = 50.0
 MAX_IMAGE_FILE_BYTES = 128 * 1024 * 1024
 MAX_IMAGES_PER_CALL = 4096
+MAX_JPEG_SCANS = 100  # encoders write about ten
+MAX_JPEG_SEGMENTS = 4096  # the largest colour profile takes 255
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 
 # Running

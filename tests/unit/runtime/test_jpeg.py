@@ -103,6 +103,30 @@ def test_the_size_is_checked_before_anything_is_decoded() -> None:
         open_pixels(bytes(data), 25)
 
 
+@pytest.mark.timeout(60)
+def test_scans_without_end_are_refused() -> None:
+    data = jpeg_of(Image.new("RGB", (5000, 5000), (90, 120, 10)), progressive=True)
+    last, end = data.rindex(b"\xff\xda"), data.rindex(b"\xff\xd9")
+    bomb = data[:end] + data[last:end] * 200_000 + data[end:]  # 8 MB: half an hour
+    for open_it in (open_image, open_pixels):
+        with pytest.raises(ImageTooLarge, match=r"more than 100 scans .* save it as a plain \(baseline\) JPEG"):
+            open_it(bomb)
+
+
+def test_segments_without_end_are_refused() -> None:
+    data = jpeg_of(noise(16, 16))
+    with pytest.raises(ImageTooLarge, match="4096 other segments"):
+        open_image(data[:2] + b"\xff\xfe\x00\x02" * 5000 + data[2:])
+
+
+def test_what_only_looks_like_scans() -> None:
+    """Bytes within a segment, and a film behind the picture, as telephones write it."""
+    data = jpeg_of(noise(300, 200), restart_marker_blocks=1)
+    assert data.count(b"\xff\xd0") > 20
+    inside = b"\xff\xe2\x10\x00" + b"\xff\xda\x00\x02" * 1023 + b"\x00\x00"
+    check(data[:2] + inside + data[2:] + b"\xff\xda" * 1000, without_pillow=True)
+
+
 def outcome(open_it: Any, data: bytes) -> Any:
     """What comes of a file: its pixels, or the error's words."""
     with warnings.catch_warnings():
