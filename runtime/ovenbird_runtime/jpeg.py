@@ -92,7 +92,7 @@ def decode_jpeg(data: bytes, check: Callable[[int, int], None]) -> Picture | Non
         return None
     try:
         return Picture(decoder.decode_jpeg(data, "RGBA"))
-    except ValueError:  # any warning of the library's: a file that ends early, bytes that mean nothing
+    except (ValueError, MemoryError):  # any warning of the library's: a file that ends early, bytes that mean nothing
         return None
 
 
