@@ -45,11 +45,9 @@ def open_image(source: Any, max_megapixels: float = MAX_IMAGE_MEGAPIXELS) -> Ima
 
     if isinstance(source, PilImage):
         return _from_pil(source, "the image", max_megapixels)
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        return _from_bytes(bytes(source), "the image", max_megapixels)
-    if isinstance(source, (str, os.PathLike)):
-        name = os.fspath(source)
-        return _from_bytes(_read(name), one_name(name), max_megapixels)
+    file = _file_of(source)
+    if file is not None:
+        return _from_bytes(*file, max_megapixels)
     if hasattr(source, "__array__") or hasattr(source, "__array_interface__"):
         return _from_array(source, max_megapixels)
     raise ImageUnreadable(f"an image cannot be a {type(source).__name__}: give a path, bytes, a PIL image or an array")
@@ -60,19 +58,32 @@ def open_pixels(source: Any, max_megapixels: float = MAX_IMAGE_MEGAPIXELS) -> Im
 
     Raises what `open_image` raises.
     """
-    if isinstance(source, (str, os.PathLike)):
-        name = os.fspath(source)
-        data, shown_name = _read(name), one_name(name)
-    elif isinstance(source, (bytes, bytearray, memoryview)):
-        data, shown_name = bytes(source), "the image"
-    else:
+    file = _file_of(source)
+    if file is None:
         return open_image(source, max_megapixels)
-    _check_file(data, shown_name)
+    data, name = file
     if is_jpeg(data) and not (has_metadata(data) and _must_be_turned(data)):
-        picture = decode_jpeg(data, lambda width, height: check_pixels(width, height, shown_name, max_megapixels))
+        picture = decode_jpeg(data, lambda width, height: check_pixels(width, height, name, max_megapixels))
         if picture is not None:
             return picture
-    return _from_bytes(data, shown_name, max_megapixels)
+    return _from_bytes(data, name, max_megapixels)
+
+
+def _file_of(source: Any) -> tuple[bytes, str] | None:
+    """Give a file's bytes, checked as far as they can be before decoding, and its name for messages; None where the
+    source is no file.
+    """
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        data, name = bytes(source), "the image"
+    elif isinstance(source, (str, os.PathLike)):
+        path = os.fspath(source)
+        data, name = _read(path), one_name(path)
+    else:
+        return None
+    _check_bytes(len(data), name)
+    if is_jpeg(data):
+        check_scans(data, name)
+    return data, name
 
 
 def _must_be_turned(data: bytes) -> bool:
@@ -112,12 +123,6 @@ def _check_bytes(size: int, name: str) -> None:
         raise ImageTooLarge(f"{name} has {size / 1e6:.1f} MB, limit {MAX_IMAGE_FILE_BYTES / 1e6:.1f} MB")
 
 
-def _check_file(data: bytes, name: str) -> None:
-    _check_bytes(len(data), name)
-    if is_jpeg(data):
-        check_scans(data, name)
-
-
 def check_pixels(width: int, height: int, name: str, max_megapixels: float) -> None:
     """Refuse a size beyond the limit, or an empty one. Raises ImageTooLarge, ImageUnreadable."""
     if width < 1 or height < 1:
@@ -145,8 +150,6 @@ def _guarded(work: Callable[[], T], name: str) -> T:
 
 def _from_bytes(data: bytes, name: str, max_megapixels: float) -> Image:
     from PIL import Image, UnidentifiedImageError
-
-    _check_file(data, name)
 
     def decode() -> Image.Image:
         try:
