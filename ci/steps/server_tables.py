@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 SERVED_AT = 8
-POOLED = [
+POOLED = (
     "requests/s: median of the rounds, each its turns' answers over their seconds. p50 and p99: of all requests of all "
     "rounds together (their number beside them), the first of a turn, who find no queue, among them; `ab` tells whole "
     "milliseconds. What failed counts neither as an answer nor as a time. `ab` speaks HTTP/1.0: ours "
     "keeps such connections, the others (uvicorn) take a new one for each request. Where the two processors are "
     "virtual, both may stand on one core for a while: the network on both then takes 29 ms instead of 16, and how "
     "often that came decides the p99 of one request at a time."
-]
+)
 
 
 def server_lines(result: dict[str, Any]) -> list[str]:
@@ -28,12 +28,12 @@ def server_lines(result: dict[str, Any]) -> list[str]:
         "",
         "ResNet50 behind our server and behind others, the same photograph, asked by Apache's `ab` in "
         f"{result['rounds']} rounds. In each, all servers are started anew, and for each number of requests at once "
-        f"each has {result.get('turns', 1)} turns of about {result['seconds']:g} s, one moments after the other, in "
+        f"each has {result['turns']} turns of about {result['seconds']:g} s, one moments after the other, in "
         "an order that rotates and turns round; the others are stopped meanwhile. `ab` takes its share of the two "
         "processors. In process, `ovenbird-rt bench` reaches "
         f"{result['in_process']['per_second']:.1f} images/s in this run.",
         "",
-        *(POOLED if "turns" in result else ["Medians of the rounds:"]),
+        POOLED,
         "",
         "| server | at once | requests/s | p50, ms | p99, ms | requests | failed |",
         "|---|---:|---:|---:|---:|---:|---:|",
@@ -49,17 +49,17 @@ def server_lines(result: dict[str, Any]) -> list[str]:
 
 def _ratio_lines(result: dict[str, Any]) -> list[str]:
     at_once = sorted({row["concurrency"] for row in result["ratios"]})
-    counts = {row["by_turn"]["turns"] for row in result["ratios"] if "by_turn" in row}
-    told = [
+    turns = max(row["by_turn"]["turns"] for row in result["ratios"] if "by_turn" in row)
+    told = (
         "Each pair of turns was asked moments apart. requests/s: median of the ratios of all pairs "
-        f"(n = {max(counts, default=0)} turns), its exact 95 % confidence interval (CI), and the least and most of the "
+        f"(n = {turns} turns), its exact 95 % confidence interval (CI), and the least and most of the "
         "rounds. An interval with 1 inside shows no difference; it takes turns as independent, which those of one "
-        "round are not quite. p99: of all requests together, and the least and most of the rounds. ✗: requests failed.",
-    ]
+        "round are not quite. p99: of all requests together, and the least and most of the rounds. ✗: requests failed."
+    )
     lines = [
         "### Ratios within the rounds",
         "",
-        *(told if counts else ["Each round's ratio pairs what was asked moments apart: median (least–most)."]),
+        told,
         "",
         f"| | bar | {' | '.join(f'{count} at once' for count in at_once)} |",
         f"|---|---|{'---:|' * len(at_once)}",
@@ -81,11 +81,12 @@ def _bar(what: str) -> str:
 
 
 def _ratio(row: dict[str, Any]) -> str:
-    turns = row.get("by_turn", {"median": row.get("pooled", row["median"])})
-    interval = f"95 % CI {turns['ci'][0]:.2f}–{turns['ci'][1]:.2f}; " if "ci" in turns else ""
-    rounds = "rounds " if "by_turn" in row or "pooled" in row else ""
-    mark = " ✗" if row.get("failed") else ""
-    return f"**{turns['median']:.2f}** ({interval}{rounds}{row['least']:.2f}–{row['most']:.2f}){mark}"
+    """Write requests/s by turn with their interval, or a p99 of all requests."""
+    by_turn = row.get("by_turn", {})
+    middle = by_turn["median"] if by_turn else row["pooled"]
+    interval = f"95 % CI {by_turn['ci'][0]:.2f}–{by_turn['ci'][1]:.2f}; " if "ci" in by_turn else ""
+    mark = " ✗" if row["failed"] else ""
+    return f"**{middle:.2f}** ({interval}rounds {row['least']:.2f}–{row['most']:.2f}){mark}"
 
 
 def _own_cost_lines(result: dict[str, Any]) -> list[str]:
