@@ -19,6 +19,10 @@ check() { # check NAME COMMAND...
     say "$name"
     "$@" || failed="$failed, $name"
 }
+no_conflict_is_left() { # a merge's markers in any file, text too
+    ! git grep -nE '^(<{7}|>{7}) '
+}
+check merges no_conflict_is_left
 check format "$bin/ruff" format --check --quiet .
 check lint "$bin/ruff" check --output-format concise .
 check types "$bin/mypy"

@@ -180,10 +180,7 @@ def test_publish_and_deploy_by_digest(pipeline: str, registry: str, tmp_path: Pa
 
 def check_deploy(image: str, tmp_path: Path) -> None:
     """The step asks kubectl to apply an overlay with this image; kubectl here only copies what it is given."""
-    overlays = ROOT / "ci" / "k8s" / "overlays"
-    if not overlays.is_dir():
-        pytest.skip("no overlays")
-    overlay = next(path for path in sorted(overlays.iterdir()) if (path / "kustomization.yaml").is_file())
+    overlay = min((ROOT / "ci" / "k8s" / "overlays").glob("*/kustomization.yaml")).parent
     kubectl = tmp_path / "kubectl"
     kubectl.write_text(
         f'#!/bin/sh\necho "$@" >>{tmp_path}/calls\n[ "$1" != apply ] || cp "$3"/kustomization.yaml {tmp_path}\n'

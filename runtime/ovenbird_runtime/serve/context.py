@@ -5,7 +5,6 @@ def handler(context: Context, request: Request, call: Call) -> Response: ...
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -76,8 +75,3 @@ def deadline_of(header: str, started: float, settings: Settings) -> float:
     if not (header.isascii() and header.isdigit() and len(header) < 10) or int(header) < 1:
         raise BadRequest(f"X-Request-Timeout-Ms is {header[:20]!r}, expected 1 to {limits.max_timeout_ms}")
     return started + min(int(header), limits.max_timeout_ms) / 1000
-
-
-def now() -> float:
-    """Give `time.monotonic()`."""
-    return time.monotonic()

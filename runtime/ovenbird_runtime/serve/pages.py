@@ -15,7 +15,7 @@ from .. import __version__
 from ..versions import TVM_VERSION
 from .context import Call, Context
 from .http.messages import Request, Response
-from .metric_names import BUFFERED, CONNECTIONS, INFO
+from .metric_names import BUFFERED, CONNECTIONS, INFO, LOG_DROPPED
 from .triton_metrics import triton_lines
 
 # The page holds its own style and script and may load nothing else; nobody may frame it.
@@ -108,6 +108,7 @@ def server_gauges(context: Context) -> list[tuple[Any, tuple[str, ...], float]]:
     return [
         (CONNECTIONS, (), float(lifecycle.connections())),
         (BUFFERED, (), float(lifecycle.buffered())),
+        (LOG_DROPPED, (), float(context.log.dropped)),
         (INFO, (__version__, TVM_VERSION), 1.0),
     ]
 

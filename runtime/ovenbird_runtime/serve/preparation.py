@@ -1,4 +1,4 @@
-"""Decode and pre-process beside the model's threads; one job an image, results in order.
+"""Decode and pre-process beside the model's threads; one job an image.
 
 preparation = Preparation(threads=2)
 result = await preparation.run(prepare, data)
@@ -29,10 +29,6 @@ class Preparation:
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
         """Run `work(*arguments)` on a thread of the pool."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
-
-    async def run_all(self, work: Callable[..., T], items: list[tuple[Any, ...]]) -> list[T | BaseException]:
-        """Run `work` on each item side by side; an error takes its item's place."""
-        return await asyncio.gather(*(self.run(work, *item) for item in items), return_exceptions=True)
 
     def close(self) -> None:
         """Stop; what has begun ends by itself."""

@@ -70,6 +70,8 @@ class Process:
         self._stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
+        self._hangup = asyncio.Event()
+        loop.add_signal_handler(signal.SIGHUP, self._hangup.set)  # from now on: by default it ends the process
         metrics, lifecycle = Metrics(), Lifecycle(self.log)
         slots = Slots(self.settings, metrics, self.log)
         preparation = Preparation(self.settings.decoders or available_threads())
@@ -87,7 +89,7 @@ class Process:
         tasks = [loop.create_task(lifecycle.watch_engines())]
         try:
             if await self._load(slots):
-                loop.add_signal_handler(signal.SIGHUP, lambda: tasks.append(loop.create_task(slots.reload())))
+                tasks.append(loop.create_task(self._reload_on_hangup(slots)))
                 if self.settings.watch:
                     tasks.append(loop.create_task(self._watch(slots)))
                 lifecycle.enter(State.READY)
@@ -151,6 +153,12 @@ class Process:
             sys.stderr.flush()
             os._exit(128 + signal.SIGTERM)
         self._stopping.set()
+
+    async def _reload_on_hangup(self, slots: Slots) -> None:
+        while True:
+            await self._hangup.wait()
+            self._hangup.clear()
+            await slots.reload()
 
     async def _watch(self, slots: Slots) -> None:
         while True:

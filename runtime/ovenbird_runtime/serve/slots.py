@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ..errors import OvenbirdError, shown
+from ..errors import one_line, shown
 from ..signatures import signature_name, signers
 from .deployment import Deployment
 from .errors import NotReady, StartFailed, UnknownModel
@@ -77,14 +77,16 @@ class Slots:
         async with self._busy:
             for name, source in list(self._source_of.items()):
                 stamp = _stamp(source)
-                if stamp is None or (changed_only and stamp == self._stamps[name]):
+                if changed_only and (stamp is None or stamp == self._stamps[name]):  # None: it is being replaced
                     continue
                 self._stamps[name] = stamp  # a broken artifact is tried once
                 try:
                     deployment = await self._prepare(Source(name, source.path))
-                except OvenbirdError as error:
+                except Exception as error:  # noqa: BLE001 - whatever is wrong with the new one, the old one stays
                     self._metrics.add(RELOADS, 1, name, "failed")
-                    self._log.write("reload_failed", "error", model=name, error=str(error), type=type(error).__name__)
+                    self._log.write(
+                        "reload_failed", "error", model=name, error=one_line(str(error)), type=type(error).__name__
+                    )
                     continue
                 old = self._by_name[name]
                 self._install(deployment, source, stamp)

@@ -181,6 +181,24 @@ def test_broken_new_version_leaves_the_old_one(tmp_path: Path, jpeg: bytes) -> N
         assert server.json("GET", "/v2/health/ready")[0] == 200
 
 
+def test_version_that_is_not_there_leaves_the_old_one_and_is_told(tmp_path: Path, jpeg: bytes) -> None:
+    artifact = copy_tiny(tmp_path)
+    with Serving.start(artifact) as server:
+        artifact.rename(tmp_path / "elsewhere")
+        server.process.send_signal(signal.SIGHUP)
+        assert server.wait_for("reload_failed")["model"] == "tiny"
+        assert server.metric("ovenbird_reloads_total") == 1
+        assert server.request("POST", URL, jpeg)[0] == 200
+
+
+def test_hangup_while_loading_is_kept_for_later(tiny: Path) -> None:
+    with Serving.start(tiny, ready=False) as server:
+        server.wait_for("listening")
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for("ready")
+        assert server.wait_for("reloaded")["model"] == "tiny"
+
+
 def test_reloads_leak_no_threads_and_no_descriptors(tmp_path: Path, jpeg: bytes) -> None:
     artifact = copy_tiny(tmp_path)
     with Serving.start(artifact) as server:

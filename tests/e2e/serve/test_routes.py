@@ -6,6 +6,15 @@ import json
 
 import pytest
 
+from ovenbird_runtime.serve.metric_names import (
+    ALL,
+    CANCELLED,
+    ENGINE_FAILURES,
+    EXPIRED,
+    PADDED_IMAGES,
+    REJECTED,
+    RELOADS,
+)
 from support.serving import Serving
 
 
@@ -90,6 +99,14 @@ def test_metrics_are_well_formed(server: Serving, jpeg: bytes) -> None:
     assert families["nv_inference_count"].samples
     assert families["process_resident_memory_bytes"].samples[0].value > 10e6
     assert headers["content-type"].startswith("text/plain; version=0.0.4")
+
+
+def test_every_metric_of_the_reference_is_told(server: Serving, jpeg: bytes) -> None:
+    server.request("POST", "/v1/models/tiny:predict", jpeg)
+    text = server.request("GET", "/metrics")[2].decode()
+    told = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
+    on_occasion = {PADDED_IMAGES, REJECTED, CANCELLED, EXPIRED, ENGINE_FAILURES, RELOADS}
+    assert {name.name for name in ALL} - told <= {name.name for name in on_occasion}
 
 
 def test_request_leaves_a_line_in_the_log(server: Serving, jpeg: bytes) -> None:

@@ -39,11 +39,13 @@ def test_full_disk_under_the_log_is_survived(tiny: Path, jpeg: bytes, report: Re
                 assert time.monotonic() < end
                 time.sleep(0.1)
             answered = sum(server.request("POST", URL, jpeg)[0] == 200 for _ in range(100))
+            dropped = server.metric("ovenbird_log_lines_dropped_total")
         finally:
             process.terminate()
         code = process.wait(20)
     report("full-disk", answered=answered, of=100, code=str(code))
     assert answered == 100
+    assert dropped > 0
     assert code == 0
 
 

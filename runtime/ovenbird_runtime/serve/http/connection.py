@@ -98,7 +98,6 @@ class Connection(asyncio.Protocol):
             self._server.buffered -= request.wire_bytes
         self._waiting.clear()
         if self._task is not None and self._answering is not None:
-            self._answering.disconnected = True
             self._task.cancel()
         self._server.forget(self)
 

@@ -22,7 +22,7 @@ class Request:
     """One request, complete with its body. Times are of `time.monotonic`."""
 
     __slots__ = (
-        "_query", "body", "disconnected", "headers", "id", "keep_alive", "method", "path", "raw_query",
+        "_query", "body", "headers", "id", "keep_alive", "method", "path", "raw_query",
         "received", "started", "target", "version", "wire_bytes",
     )  # fmt: skip
 
@@ -32,7 +32,6 @@ class Request:
         self.headers: dict[str, str] = {}
         self.body = b""
         self.wire_bytes = 0
-        self.disconnected = False
         self.keep_alive = True
         self.started = self.received = time.monotonic()
         self.id = ""

@@ -1,0 +1,43 @@
+"""New versions of a real artifact, and what goes wrong with them."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+
+import pytest
+
+from ovenbird_runtime.serve.deployment import Deployment
+from ovenbird_runtime.serve.logs import Log
+from ovenbird_runtime.serve.metrics import Metrics
+from ovenbird_runtime.serve.settings import Settings, Source
+from ovenbird_runtime.serve.slots import Slots
+from support.tiny_artifact import tiny_artifact
+
+
+def test_reload_outlives_an_error_that_nobody_foresaw(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else `--watch` would end without a word, and every later version would be ignored."""
+    lines = io.StringIO()
+    log = Log(lines)
+
+    def out_of_memory(source: Source, settings: Settings) -> Deployment:
+        raise MemoryError("no room\nfor weights")
+
+    async def work() -> None:
+        slots = Slots(Settings(artifacts=(Source(None, tiny_artifact()),)), Metrics(), log)
+        await slots.load_all()
+        first = slots.find("tiny")
+        with monkeypatch.context() as patch:
+            patch.setattr(Deployment, "prepare", out_of_memory)
+            await slots.reload()
+        assert slots.find("tiny") is first
+        await slots.reload()
+        assert slots.find("tiny") is not first
+        await slots.close(5)
+
+    asyncio.run(work())
+    log.close()
+    told = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [line["event"] for line in told] == ["reload_failed", "reloaded"]
+    assert told[0]["type"] == "MemoryError"
