@@ -1,7 +1,7 @@
 """Rules for every test session; fixtures live beside the tests that use them.
 
 make test                     # every group, each in a process of its own
-make test TESTS=tests/unit/runtime_images
+make test TESTS=tests/unit/runtime
 """
 
 from pathlib import Path

@@ -53,6 +53,13 @@ def test_command_and_options_exist(line: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_of_the_repository_exist(page: Path) -> None:
+    code = "\n".join([*typed_lines(page), *re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8"))])
+    for path in re.findall(r"(?<![\w./-])((?:\.ci|ci|compile|docs|runtime|tests)/[\w./-]+)", code):
+        assert (ROOT / path.rstrip(".")).exists(), f"{page.name} names {path}, which is not there"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
     for link in re.findall(r"\]\(([^)#\s]+)", text):
