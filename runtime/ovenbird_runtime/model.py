@@ -1,8 +1,8 @@
 """Load an artifact and use it: `load`, then `predict` (images in) or `run` (tensors in).
 
 model = load("artifacts/resnet50")
-model.inputs                            # (TensorSpec(name="image", dtype="float32", shape=("N", 3, 224,
-224)),) model.predict("photo.jpg")[0].top       # (ClassScore(index=281, label="tabby", confidence=0.61), ...)
+model.inputs                            # (TensorSpec(name="image", dtype="float32", shape=("N", 3, 224, 224)),)
+model.predict("photo.jpg")[0].top       # (ClassScore(index=281, label="tabby", confidence=0.61), ...)
 model.run({"image": batch})["logits"]   # float32 [N, 1000], any N >= 1
 """
 

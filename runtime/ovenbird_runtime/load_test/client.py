@@ -62,8 +62,9 @@ class Client:
     def _request(self, body: bytes, kind: str) -> bytes:
         target = self._target
         timeout = f"X-Request-Timeout-Ms: {target.timeout_ms}\r\n" if target.timeout_ms else ""
+        host = f"[{target.host}]" if ":" in target.host else target.host
         head = (
-            f"POST {target.path} HTTP/1.1\r\nHost: {target.host}:{target.port}\r\nContent-Type: {kind}\r\n"
+            f"POST {target.path} HTTP/1.1\r\nHost: {host}:{target.port}\r\nContent-Type: {kind}\r\n"
             f"{timeout}Content-Length: {len(body)}\r\n\r\n"
         )
         return head.encode("latin-1") + body

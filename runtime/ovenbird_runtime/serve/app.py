@@ -27,6 +27,7 @@ from .metric_names import (
     REQUEST_SECONDS,
     REQUESTS,
 )
+from .preparation import WORTH_A_THREAD_BYTES
 from .routes import ROUTES, find_route
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class App:
                     raise NotReady(f"the server is {context.lifecycle.state.value}", retry_after=1)
             answer = route.handler(context, request, call)
             response = await answer if isinstance(answer, Awaitable) else answer
+            response = await self._compressed(response, request.header("accept-encoding"))
         except asyncio.CancelledError:
             context.metrics.add(CANCELLED, 1, call.stage)
             self._record(request, route, call, 499, None)
@@ -75,9 +77,13 @@ class App:
         response.headers.append(("X-Request-Id", request.id))
         if call.seconds:
             response.headers.append(("Server-Timing", call.server_timing(total)))
-        response = compress(response, request.header("accept-encoding"))
         self._record(request, route, call, response.status, error)
         return response
+
+    async def _compressed(self, response: Response, accept: str) -> Response:
+        if not accept or len(response.body) < WORTH_A_THREAD_BYTES:
+            return compress(response, accept)
+        return await self._context.preparation.run(compress, response, accept)
 
     def refuse(self, request: Request, error: ServeError) -> Response:
         """Answer what never became a request."""

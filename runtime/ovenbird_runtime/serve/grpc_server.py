@@ -147,7 +147,9 @@ async def _model_infer(context: Context, request: Any, call: Call) -> Any:
     with context.slots.find(request.model_name, request.model_version or None) as deployment:
         call.model = deployment.name
         start = time.monotonic()
-        inputs = _inputs(request)
+        # Numbers one by one take their time; raw bytes are only looked at.
+        raw = request.raw_input_contents
+        inputs = _inputs(request) if raw else await context.preparation.run(_inputs, request)
         wanted = choose_outputs(deployment, tuple(map(_wanted, request.outputs)), True)
         call.spent("decode", time.monotonic() - start)
         arrays = await infer(context, deployment, call, inputs, wanted)

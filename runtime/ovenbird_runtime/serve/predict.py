@@ -25,12 +25,10 @@ from .deployment import Deployment
 from .errors import DeadlineExceeded, status_of
 from .forms import Form, read_form
 from .http.messages import Request, Response, error_body
+from .preparation import WORTH_A_THREAD_BYTES
 
 if TYPE_CHECKING:
     from ..steps import Pipeline
-
-# A body that takes longer to read than to hand to another thread is read on another thread.
-_PARSE_ELSEWHERE_BYTES = 65536
 
 
 async def predict(context: Context, request: Request, call: Call) -> Response:
@@ -79,7 +77,7 @@ def _answer(deployment: Deployment, results: list[Any], call: Call) -> dict[str,
 async def _form(context: Context, request: Request) -> Form:
     limits = context.settings.limits
     plain = request.header("content-encoding") == "" and "json" not in request.header("content-type")
-    if plain or len(request.body) < _PARSE_ELSEWHERE_BYTES:
+    if plain or len(request.body) < WORTH_A_THREAD_BYTES:
         return read_form(request, limits)
     return await context.preparation.run(read_form, request, limits)
 

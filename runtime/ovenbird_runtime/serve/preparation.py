@@ -1,4 +1,4 @@
-"""Decode and pre-process beside the model's threads; one job an image.
+"""Decode and pre-process beside the model's threads, and whatever else would keep the event loop; one job an image.
 
 preparation = Preparation(threads=2)
 result = await preparation.run(prepare, data)
@@ -12,6 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+# What takes longer to read or to write than to hand to another thread: JSON, compressed bodies, base64.
+WORTH_A_THREAD_BYTES = 65536
 
 
 class Preparation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,37 @@ def test_plain_json(server: Serving, image: np.ndarray[Any, Any], expected: dict
     np.testing.assert_allclose(
         np.array(answer["outputs"][0]["data"]).reshape(3, 5), expected["logits"], rtol=1e-5, atol=1e-5
     )
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_large_answer_is_whole(tiny: Path, binary: bool) -> None:
+    """It is written and compressed beside the event loop."""
+    image = np.random.default_rng(6).standard_normal((2000, 3, 32, 32)).astype(np.float32)
+    with ovenbird_runtime.load(tiny) as model:
+        expected = model.run({"image": image})
+    tensor = {"name": "image", "datatype": "FP32", "shape": list(image.shape)}
+    head = json.dumps(
+        {
+            "inputs": [tensor | {"parameters": {"binary_data_size": image.nbytes}}],
+            "parameters": {"binary_data_output": binary},
+        }
+    ).encode()
+    headers = {"Inference-Header-Content-Length": str(len(head)), "Accept-Encoding": "gzip"}
+    with Serving.start(tiny, "--max-body-bytes", 32 << 20, "--queue", 2000, "--timeout-ms", 20000) as server:
+        status, answered, body = server.request("POST", INFER, head + image.tobytes(), headers)
+    assert status == 200
+    assert answered["content-encoding"] == "gzip"
+    body = gzip.decompress(body)
+    length = int(answered.get("inference-header-content-length", len(body)))
+    found, tail = json.loads(body[:length])["outputs"], body[length:]
+    for output in found:
+        name = output["name"]
+        size = output.get("parameters", {}).get("binary_data_size", 0)
+        values = np.frombuffer(tail[:size], np.float32) if binary else np.array(output["data"], np.float32)
+        tail = tail[size:]
+        np.testing.assert_allclose(values.reshape(expected[name].shape), expected[name], rtol=1e-5, atol=1e-5)
+    assert {output["name"] for output in found} == set(expected)
+    assert tail == b""
 
 
 def test_nested_json(server: Serving, image: np.ndarray[Any, Any]) -> None:

@@ -19,6 +19,7 @@ from ..deployment import Deployment
 from ..errors import BadRequest, UnsupportedContent
 from ..http.encoding import decompress
 from ..http.messages import Request, Response
+from ..preparation import WORTH_A_THREAD_BYTES
 from .inference import InferRequest, Wanted, choose_outputs, infer, packed
 from .tensors import NAMES, from_bytes, from_json, to_json
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 _LENGTH = "inference-header-content-length"
-_PARSE_ELSEWHERE_BYTES = 65536
 
 
 async def infer_http(context: Context, request: Request, call: Call) -> Response:
@@ -37,7 +37,7 @@ async def infer_http(context: Context, request: Request, call: Call) -> Response
     with context.slots.find(name, version[0] if version else None) as deployment:
         call.model = deployment.name
         start = time.monotonic()
-        large_json = len(request.body) > _PARSE_ELSEWHERE_BYTES and _LENGTH not in request.headers
+        large_json = len(request.body) > WORTH_A_THREAD_BYTES and _LENGTH not in request.headers
         limit = context.settings.limits.body_bytes
         if large_json or request.header("content-encoding"):
             wanted, binary = await context.preparation.run(read_request, request, limit)
@@ -46,7 +46,11 @@ async def infer_http(context: Context, request: Request, call: Call) -> Response
         call.spent("decode", time.monotonic() - start)
         outputs = choose_outputs(deployment, wanted.outputs, binary)
         arrays = await infer(context, deployment, call, wanted.inputs, outputs)
-        return write_response(deployment, wanted.id, outputs, arrays)
+        call.stage = "postprocess"
+        answer = (deployment, wanted.id, outputs, arrays)
+        if sum(array.nbytes for array in arrays.values()) < WORTH_A_THREAD_BYTES:
+            return write_response(*answer)
+        return await context.preparation.run(write_response, *answer)
 
 
 def read_request(request: Request, limit: int) -> tuple[InferRequest, bool]:
