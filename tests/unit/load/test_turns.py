@@ -121,7 +121,7 @@ def test_pooled_turns_are_one() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "rate", "concurrency", "count"),
-    [(1, 55, 1, 55), (1, 55, 16, 64), (1, 55, 64, 192), (1, 3, 1, 20), (1, 900, 64, 960)],
+    [(1, 55, 1, 100), (3, 55, 1, 165), (1, 55, 16, 112), (1, 55, 64, 192), (1, 900, 64, 960)],
 )
 def test_a_turn_holds_whole_waves(seconds: float, rate: float, concurrency: int, count: int) -> None:
     assert requests_for(seconds, rate, concurrency) == count
