@@ -5,7 +5,8 @@
 #
 # Writes docs/benchmarks/server.json, server-throughput.png and server-latency.png, and docs/benchmarks.md.
 # WEIGHTS=FILE|random:SEED (default random:0: times do not depend on them). ROUNDS=3; in each of them,
-# TURNS=4 of every server for every number of requests at once, of SECONDS_EACH=1 (100 requests and three waves of them at least).
+# TURNS=4 of every server for every number of requests at once, of SECONDS_EACH=1 (at least 100 requests
+# and three waves of them).
 # PHOTOS=FOLDER of JPEGs for the server's own cost (default: the one photograph). Uses $VENV (default .venv); installs
 # the other servers (requirements.txt) there, and `ab` (apache2-utils) as root where it is missing. Nothing else should
 # run on the machine meanwhile.

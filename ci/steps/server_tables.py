@@ -28,9 +28,9 @@ def server_lines(result: dict[str, Any]) -> list[str]:
         "",
         "ResNet50 behind our server and behind others, the same photograph, asked by Apache's `ab` in "
         f"{result['rounds']} rounds. In each, all servers are started anew, and for each number of requests at once "
-        f"each has {result['turns']} turns of about {result['seconds']:g} s or 100 requests, one moments after the other, in "
-        "an order that rotates and turns round; the others are stopped meanwhile. `ab` takes its share of the two "
-        "processors. In process, `ovenbird-rt bench` reaches "
+        f"each has {result['turns']} turns of about {result['seconds']:g} s or 100 requests, one moments after the "
+        "other, in an order that rotates and turns round; the others are stopped meanwhile. `ab` takes its share of "
+        "the two processors. In process, `ovenbird-rt bench` reaches "
         f"{result['in_process']['per_second']:.1f} images/s in this run.",
         "",
         POOLED,
