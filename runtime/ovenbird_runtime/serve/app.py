@@ -27,7 +27,6 @@ from .metric_names import (
     REQUEST_SECONDS,
     REQUESTS,
 )
-from .preparation import WORTH_A_THREAD_BYTES
 from .routes import ROUTES, find_route
 
 if TYPE_CHECKING:
@@ -60,7 +59,9 @@ class App:
                     raise NotReady(f"the server is {context.lifecycle.state.value}", retry_after=1)
             answer = route.handler(context, request, call)
             response = await answer if isinstance(answer, Awaitable) else answer
-            response = await self._compressed(response, request.header("accept-encoding"))
+            accept = request.header("accept-encoding")
+            size = len(response.body) if accept else 0
+            response = await context.preparation.run_by_size(size, compress, response, accept)
         except asyncio.CancelledError:
             context.metrics.add(CANCELLED, 1, call.stage)
             self._record(request, route, call, 499, None)
@@ -79,11 +80,6 @@ class App:
             response.headers.append(("Server-Timing", call.server_timing(total)))
         self._record(request, route, call, response.status, error)
         return response
-
-    async def _compressed(self, response: Response, accept: str) -> Response:
-        if not accept or len(response.body) < WORTH_A_THREAD_BYTES:
-            return compress(response, accept)
-        return await self._context.preparation.run(compress, response, accept)
 
     def refuse(self, request: Request, error: ServeError) -> Response:
         """Answer what never became a request."""

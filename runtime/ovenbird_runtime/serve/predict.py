@@ -25,7 +25,6 @@ from .deployment import Deployment
 from .errors import DeadlineExceeded, status_of
 from .forms import Form, read_form
 from .http.messages import Request, Response, error_body
-from .preparation import WORTH_A_THREAD_BYTES
 
 if TYPE_CHECKING:
     from ..steps import Pipeline
@@ -77,9 +76,7 @@ def _answer(deployment: Deployment, results: list[Any], call: Call) -> dict[str,
 async def _form(context: Context, request: Request) -> Form:
     limits = context.settings.limits
     plain = request.header("content-encoding") == "" and "json" not in request.header("content-type")
-    if plain or len(request.body) < WORTH_A_THREAD_BYTES:
-        return read_form(request, limits)
-    return await context.preparation.run(read_form, request, limits)
+    return await context.preparation.run_by_size(0 if plain else len(request.body), read_form, request, limits)
 
 
 async def _run_all(

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 # What takes longer to read or to write than to hand to another thread: JSON, compressed bodies, base64.
-WORTH_A_THREAD_BYTES = 65536
+_WORTH_A_THREAD_BYTES = 65536
 
 
 class Preparation:
@@ -32,6 +32,10 @@ class Preparation:
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
         """Run `work(*arguments)` on a thread of the pool."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
+
+    async def run_by_size(self, size: int, work: Callable[..., T], *arguments: Any) -> T:
+        """Run `work(*arguments)` right here where it goes through few bytes, else on a thread of the pool."""
+        return work(*arguments) if size < _WORTH_A_THREAD_BYTES else await self.run(work, *arguments)
 
     def close(self) -> None:
         """Stop; what has begun ends by itself."""

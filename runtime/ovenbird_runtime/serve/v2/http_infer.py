@@ -19,7 +19,6 @@ from ..deployment import Deployment
 from ..errors import BadRequest, UnsupportedContent
 from ..http.encoding import decompress
 from ..http.messages import Request, Response
-from ..preparation import WORTH_A_THREAD_BYTES
 from .inference import InferRequest, Wanted, choose_outputs, infer, packed
 from .tensors import NAMES, from_bytes, from_json, to_json
 
@@ -37,20 +36,18 @@ async def infer_http(context: Context, request: Request, call: Call) -> Response
     with context.slots.find(name, version[0] if version else None) as deployment:
         call.model = deployment.name
         start = time.monotonic()
-        large_json = len(request.body) > WORTH_A_THREAD_BYTES and _LENGTH not in request.headers
         limit = context.settings.limits.body_bytes
-        if large_json or request.header("content-encoding"):
+        if request.header("content-encoding"):  # who knows how large it is
             wanted, binary = await context.preparation.run(read_request, request, limit)
         else:
-            wanted, binary = read_request(request, limit)
+            size = 0 if _LENGTH in request.headers else len(request.body)  # raw tensors are only looked at
+            wanted, binary = await context.preparation.run_by_size(size, read_request, request, limit)
         call.spent("decode", time.monotonic() - start)
         outputs = choose_outputs(deployment, wanted.outputs, binary)
         arrays = await infer(context, deployment, call, wanted.inputs, outputs)
         call.stage = "postprocess"
-        answer = (deployment, wanted.id, outputs, arrays)
-        if sum(array.nbytes for array in arrays.values()) < WORTH_A_THREAD_BYTES:
-            return write_response(*answer)
-        return await context.preparation.run(write_response, *answer)
+        size = sum(array.nbytes for array in arrays.values())
+        return await context.preparation.run_by_size(size, write_response, deployment, wanted.id, outputs, arrays)
 
 
 def read_request(request: Request, limit: int) -> tuple[InferRequest, bool]:
