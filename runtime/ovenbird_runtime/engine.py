@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import queue
-import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -144,7 +143,7 @@ class _Worker:
                     failure = error
                 except Exception as error:  # noqa: BLE001 - as above; the worker must live on
                     failure = EngineCallFailed(f"{task.entry.function} failed: {_reason(error)}")
-            self._tasks.done(self._wide)
+            self._tasks.done(task, self._wide)
             call.done.put(failure)
             del task, call  # hold no caller's arrays while idle
 
@@ -214,34 +213,49 @@ class Engine:
     """A program with workers that run it."""
 
     def __init__(self, program: Program, threads: int, workers: int) -> None:
-        """Start the workers. Raises EngineLoadFailed where the code and the manifest do not fit."""
+        """Start the workers. Raises EngineLoadFailed where the code and the manifest do not fit, or threads run out."""
         self._program, self._pid, self._closed = program, os.getpid(), False
-        self._gate = threading.Lock()  # no task may be queued behind the workers' last one; lanes are started once
         self._entries = {entry.batch: entry for entry in program.target.entries}
         lanes = lanes_for(threads, workers) if program.memory.on_cpu else 0
         self._learned = LearnedCosts({size: entry.cost_ms for size, entry in self._entries.items()}, lanes)
         self.costs = self._learned.table
         self._tasks: TaskQueue[_Task] = TaskQueue(lanes, self._learned)
-        wide = [_Worker(program, self._tasks, threads, self._learned) for _ in range(workers)]
-        self._jobs = [Job(worker.run, threads) for worker in wide]
-        self._stop = weakref.finalize(self, _stop, self._tasks, self._jobs)  # also at the interpreter's exit
-        self._lane_threads = threads // lanes if lanes else 0  # of lanes that are not started yet
-        failure = _first_failure(wide)
+        self._jobs: list[Job] = []
+        # Also at the interpreter's exit.
+        self._finalizer = weakref.finalize(self, _stop, self._pid, self._tasks, self._jobs)
+        self._lane_threads = threads // lanes if lanes else 0
+        failure = self._start(workers, threads, wide=True)
         if failure is not None:
             self.close()
             raise failure
 
+    def _start(self, count: int, threads: int, wide: bool) -> OvenbirdError | None:
+        """Start `count` workers, and wait until each is ready or has failed; return the first failure."""
+        workers: list[_Worker] = []
+        failures: list[OvenbirdError | None] = []
+        try:
+            for _ in range(count):
+                worker = _Worker(self._program, self._tasks, threads, self._learned, wide)
+                self._jobs.append(Job(worker.run, threads))
+                workers.append(worker)
+        except RuntimeError as error:  # what Python raises where the system has no thread left
+            failures.append(
+                EngineLoadFailed(f"a thread cannot be started: {error}; end some, or raise the limit of them")
+            )
+        failures += [worker.ready.get() for worker in workers]
+        return next((failure for failure in failures if failure is not None), None)
+
     def _start_lanes(self) -> None:
-        """Start the narrow workers, when a crowd first comes: who runs one image at a time needs none."""
-        with self._gate:
-            if self._closed or not self._lane_threads:
-                return
-            threads, self._lane_threads = self._lane_threads, 0
-            costs, lanes = self._learned, self._learned.lanes
-            narrow = [_Worker(self._program, self._tasks, threads, costs, wide=False) for _ in range(lanes)]
-            self._jobs += [Job(worker.run, threads) for worker in narrow]
-        if _first_failure(narrow) is not None:  # no memory for them: the wide worker does it all, as before
-            costs.lanes = 0
+        """Start the lanes, when a crowd first comes: who runs one image at a time needs none."""
+        started = False
+        try:
+            started = self._start(self._learned.lanes, self._lane_threads, wide=False) is None
+        finally:  # also of Ctrl-C
+            if started:
+                self._tasks.admit_lanes()
+            else:  # no memory for them: the wide worker does it all, as before
+                self._tasks.give_up_lanes()
+                self._learned.lanes = 0
 
     @property
     def lanes(self) -> Lanes:
@@ -250,7 +264,7 @@ class Engine:
         return Lanes(learned.lanes, learned.lane) if learned.lanes_pay(True) else Lanes()
 
     def run(self, batch: int, arrays: Mapping[str, Array], crowded: bool = False) -> dict[str, Array]:
-        """Run the network on `batch` rows of checked arrays (see `arrays.check_inputs`); give its outputs,
+        """Run the network on `batch` rows of checked arrays (see `arrays.check_inputs`); return its outputs,
         new arrays.
 
         `crowded` tells that other calls are there or about to come: threads are better shared out then.
@@ -265,20 +279,18 @@ class Engine:
         results = {spec.name: np.empty(spec.with_batch(batch), spec.dtype) for spec in self._program.outputs}
         call = _Call(arrays, results)
         start = 0
-        plan = self._learned.plan(batch)
         tasks = []
-        for size in plan:
+        for size in self._learned.plan(batch):
             narrow = size == self._learned.smallest
             tasks.append(_Task(call, self._entries[size], start, min(size, batch - start), narrow, crowded))
             start += size
-        if self._lane_threads and (crowded or len(plan) > 1):
-            self._start_lanes()
-        with self._gate:
-            if self._closed:
-                raise EngineCallFailed("the model is closed: load it again")
-            self._tasks.put(tasks)  # dropped at the interpreter's exit: who still calls waits for it quietly
+        # A queue that nobody closed here is closed by the interpreter's exit: a daemon thread then waits, quietly.
+        if not self._tasks.put(tasks) and self._closed:
+            raise EngineCallFailed("the model is closed: load it again")
         try:
-            failures = [call.done.get() for _ in plan]
+            if self._tasks.claim_lanes():
+                self._start_lanes()
+            failures = [call.done.get() for _ in tasks]
         except BaseException:  # Ctrl-C: the workers drop what has not begun
             call.abandoned = True
             raise
@@ -293,18 +305,18 @@ class Engine:
 
     def close(self) -> None:
         """Stop the workers after the calls that have begun, and let go of code and weights."""
-        with self._gate:
-            self._closed = True
-            self._stop()
+        self._closed = True
+        self._finalizer.detach()
+        _stop(self._pid, self._tasks, self._jobs)
 
 
-def _first_failure(workers: list[_Worker]) -> OvenbirdError | None:
-    """Wait until all workers are ready or failed."""
-    return next((failure for failure in [worker.ready.get() for worker in workers] if failure is not None), None)
+def _stop(pid: int, tasks: TaskQueue[_Task], jobs: list[Job]) -> None:
+    """Let the workers finish what is queued, then end; an interpreter that exits does not wait for ever.
 
-
-def _stop(tasks: TaskQueue[_Task], jobs: list[Job]) -> None:
-    """Let the workers finish what is queued, then end; an interpreter that exits does not wait for ever."""
+    A forked child has no workers to wait for, and the queue's lock may have been held when it was forked.
+    """
+    if os.getpid() != pid:
+        return
     tasks.close()
     for job in jobs:
         if job.running:

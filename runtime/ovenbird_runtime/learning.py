@@ -65,6 +65,14 @@ class LearnedCosts:
             return True
         return self.lane / self.lanes < self.single * (CROWD_FACTOR if crowded else 1.0)
 
+    def wide_ends_sooner(self, busy_ms: float) -> bool:
+        """Return whether an image ends sooner on all threads, once a lane that has been busy for `busy_ms` is free,
+        than on another lane from now on; false until both costs are known.
+        """
+        if self.single is None or self.lane is None:
+            return False
+        return max(self.lane - busy_ms, 0.0) + self.single < self.lane
+
     def plan(self, count: int) -> tuple[int, ...]:
         """Give the batch sizes for `count` images: the cheapest, or sizes not yet known where they would fit."""
         table = dict(self.table)

@@ -28,6 +28,7 @@ class Crew:
         self.costs = LearnedCosts({1: wide_ms, 8: 8 * wide_ms}, lanes=2)
         self.costs.lane = lane_ms
         self.queue: TaskQueue[Task] = TaskQueue(2, self.costs)
+        self.queue.admit_lanes()
         self.log: list[tuple[str, str]] = []
         self.busy: set[str] = set()
         self.mixed = False
@@ -44,7 +45,7 @@ class Crew:
             cost = self.costs.single if wide else self.costs.lane
             time.sleep((cost or 0.0) / 1e3)
             self.busy.remove(name)
-            self.queue.done(wide)
+            self.queue.done(task, wide)
 
     def close(self) -> None:
         self.queue.close()
