@@ -1,28 +1,57 @@
-"""Sockets that listen: bound to one address each, and closed to new clients before they are closed.
+"""Sockets that listen, for HTTP and for gRPC, and are closed to new clients before they are closed.
 
-sock = bound_socket(socket.AF_INET, socket.SOCK_STREAM, 0, ("127.0.0.1", 8000))
-stop_handshakes(sock)           # who has connected stays in the queue; who connects now gets no answer yet
+sockets, servers = await listen("127.0.0.1", 8000, make_protocol, connections=1024)
+stop_handshakes(sockets[0])     # who has connected stays in the queue; who connects now gets no answer yet
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import errno
 import socket
 import struct
+from collections.abc import Callable
+
+from ..errors import StartFailed
 
 _SO_ATTACH_FILTER = 26  # asm-generic/socket.h; Python has no name for it
 _DROP_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)  # struct sock_filter: BPF_RET | BPF_K, 0 bytes of the packet pass
 
 
-def bound_socket(family: int, kind: int, protocol: int, address: tuple[object, ...]) -> socket.socket:
-    """Make a socket bound to `address`, of its own family alone. Raises OSError."""
+async def listen(
+    host: str, port: int, make_protocol: Callable[[], asyncio.BaseProtocol], connections: int
+) -> tuple[list[socket.socket], list[asyncio.Server]]:
+    """Listen on every address of `host`, all on one port (0: any that is free). Raises StartFailed.
+
+    "::" is every address of this machine, those of IPv4 too.
+    """
+    loop = asyncio.get_running_loop()
+    sockets: list[socket.socket] = []
+    try:
+        found = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            chosen = sockets[0].getsockname()[1] if sockets else port
+            place = (address[0], chosen, *address[2:])
+            sockets.append(bound_socket(family, kind, protocol, place, both=host == "::"))
+        backlog = min(connections, 1024)
+        return sockets, [await loop.create_server(make_protocol, sock=sock, backlog=backlog) for sock in sockets]
+    except OSError as error:
+        for sock in sockets:
+            sock.close()
+        raise StartFailed(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
+
+
+def bound_socket(
+    family: int, kind: int, protocol: int, address: tuple[object, ...], both: bool = False
+) -> socket.socket:
+    """Make a socket bound to `address`, of its own family alone or of both. Raises OSError."""
     sock = socket.socket(family, kind, protocol)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not both))
         sock.setblocking(False)
         sock.bind(address)
     except OSError as error:

@@ -13,10 +13,10 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 
-from ..errors import ServeError, StartFailed
+from ..errors import ServeError
 from ..settings import Limits
 from .connection import Connection
-from .listening import bound_socket, stop_handshakes
+from .listening import listen, stop_handshakes
 from .messages import Request, Response
 
 _SWEEP_SECONDS = 0.1
@@ -45,20 +45,8 @@ class HttpServer:
 
     async def start(self, host: str, port: int) -> None:
         """Listen on every address of `host`. Raises StartFailed."""
-        try:
-            found = await self.loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-            for family, kind, protocol, _, address in dict.fromkeys(found):
-                self._sockets.append(
-                    bound_socket(family, kind, protocol, (address[0], self.port or port, *address[2:]))
-                )
-                self.port = self._sockets[0].getsockname()[1]
-            for sock in self._sockets:
-                backlog = min(self.limits.connections, 1024)
-                self._servers.append(
-                    await self.loop.create_server(lambda: Connection(self), sock=sock, backlog=backlog)
-                )
-        except OSError as error:
-            raise StartFailed(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
+        self._sockets, self._servers = await listen(host, port, lambda: Connection(self), self.limits.connections)
+        self.port = self._sockets[0].getsockname()[1]
         self._sweeper = self.loop.create_task(self._sweep())
 
     def admit(self, connection: Connection) -> bool:

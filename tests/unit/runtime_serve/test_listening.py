@@ -1,0 +1,70 @@
+"""Where servers listen."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+
+from ovenbird_runtime.serve.errors import StartFailed
+from ovenbird_runtime.serve.http.listening import listen
+
+
+@contextlib.asynccontextmanager
+async def listening(host: str, port: int = 0) -> AsyncIterator[list[socket.socket]]:
+    sockets, servers = await listen(host, port, asyncio.Protocol, 16)
+    try:
+        yield sockets
+    finally:
+        for server in servers:
+            server.close()
+            await server.wait_closed()
+
+
+async def answers(host: str, port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as sock:
+            sock.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+
+
+@needs_ipv6
+@pytest.mark.parametrize(
+    ("host", "four", "six"),
+    [("::", True, True), ("0.0.0.0", True, False), ("::1", False, True), ("127.0.0.1", True, False)],
+)
+def test_hosts(host: str, four: bool, six: bool) -> None:
+    async def run() -> None:
+        async with listening(host) as sockets:
+            port = sockets[0].getsockname()[1]
+            assert (await answers("127.0.0.1", port), await answers("::1", port)) == (four, six)
+
+    asyncio.run(run())
+
+
+def test_a_port_in_use_is_named() -> None:
+    async def run() -> None:
+        async with listening("127.0.0.1") as sockets:
+            port = sockets[0].getsockname()[1]
+            with pytest.raises(StartFailed, match=f"port {port}: the address is in use"):
+                async with listening("127.0.0.1", port):
+                    pass
+
+    asyncio.run(run())
