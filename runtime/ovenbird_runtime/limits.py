@@ -74,6 +74,7 @@ SERVE_PIPELINED_REQUESTS = 16
 SERVE_PARTS = 64  # of a multipart body: files and fields together
 SERVE_PART_HEADER_BYTES = 4096
 SERVE_FIELD_BYTES = 4096
+SERVE_GZIP_MEMBERS = 4096  # of one body; each costs a decoder's start, whatever little it holds
 SERVE_IMAGES_PER_REQUEST = 64
 SERVE_REQUEST_ID_CHARS = 128
 SERVE_QUEUE_IMAGES = 256

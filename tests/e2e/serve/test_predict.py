@@ -56,12 +56,17 @@ def test_data_url_is_an_image(server: Serving, jpeg: bytes) -> None:
     assert len(answer["predictions"][0]["classes"]["logits"]) == 2
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-def test_compressed_body(server: Serving, jpeg: bytes, encoding: str) -> None:
+@pytest.mark.parametrize("form", ["gzip", "gzip of members", "deflate", "deflate without a wrapper"])
+def test_compressed_body(server: Serving, jpeg: bytes, form: str) -> None:
     import zlib
 
-    body = gzip.compress(jpeg) if encoding == "gzip" else zlib.compress(jpeg)
-    status, _, _ = server.request("POST", URL, body, {"Content-Encoding": encoding})
+    body = {
+        "gzip": gzip.compress(jpeg),
+        "gzip of members": gzip.compress(jpeg[:100]) + gzip.compress(b"") + gzip.compress(jpeg[100:]),
+        "deflate": zlib.compress(jpeg),
+        "deflate without a wrapper": zlib.compress(jpeg)[2:-4],
+    }[form]
+    status, _, _ = server.request("POST", URL, body, {"Content-Encoding": form.split()[0]})
     assert status == 200
 
 

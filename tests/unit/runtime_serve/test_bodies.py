@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import random
 import time
 import zlib
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -90,19 +92,87 @@ def test_no_form_crashes(data: bytes) -> None:
             parse_multipart(body, KIND, Limits())
 
 
-@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress), ("", bytes)])
-def test_decompress(encoding: str, pack: object) -> None:
-    assert decompress(pack(b"abc" * 100), encoding, 300) == b"abc" * 100  # type: ignore[operator]
+def bare(data: bytes) -> bytes:
+    """Deflate without zlib's wrapper, as some clients send it."""
+    machine = zlib.compressobj(wbits=-15)
+    return machine.compress(data) + machine.flush()
+
+
+PLAIN = b"abc" * 100
+EMPTY = gzip.compress(b"")
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        (gzip.compress(PLAIN), "gzip"),
+        (gzip.compress(PLAIN), " X-GZIP "),
+        (zlib.compress(PLAIN), "deflate"),
+        (zlib.compress(PLAIN, 0), "deflate"),
+        (bare(PLAIN), "deflate"),
+        (PLAIN, ""),
+        (PLAIN, "identity"),
+        (gzip.compress(PLAIN[:7]) + gzip.compress(PLAIN[7:200]) + gzip.compress(PLAIN[200:]), "gzip"),
+        (EMPTY + gzip.compress(PLAIN) + EMPTY + EMPTY, "gzip"),
+        (b"".join(gzip.compress(PLAIN[i : i + 1]) for i in range(300)), "gzip"),
+    ],
+)
+def test_decompress(body: bytes, encoding: str) -> None:
+    assert decompress(body, encoding, 300) == PLAIN
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress, bare])
+def test_a_body_larger_than_a_piece(pack: Callable[[bytes], bytes]) -> None:
+    noise = random.Random(0).randbytes(200_000)
+    encoding = "gzip" if pack is gzip.compress else "deflate"
+    assert decompress(pack(noise), encoding, 200_000) == noise
+    with pytest.raises(BodyTooLarge):
+        decompress(pack(noise), encoding, 199_999)
+
+
+def test_nothing_in_a_member() -> None:
+    assert decompress(EMPTY, "gzip", 300) == b""
+    assert decompress(EMPTY + EMPTY, "gzip", 0) == b""
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.binary(max_size=40_000), min_size=1, max_size=6))
+def test_members_are_read_as_gzip_does(parts: list[bytes]) -> None:
+    body = b"".join(map(gzip.compress, parts))
+    assert decompress(body, "gzip", 1 << 20) == gzip.decompress(body) == b"".join(parts)
+
+
+BOMB = gzip.compress(b"\0" * 50_000_000)
 
 
 @pytest.mark.parametrize(
     ("body", "encoding", "error"),
     [
         (gzip.compress(b"a" * 301), "gzip", BodyTooLarge),
-        (gzip.compress(b"\0" * 50_000_000), "gzip", BodyTooLarge),
+        (BOMB, "gzip", BodyTooLarge),
+        (gzip.compress(b"abc") + BOMB, "gzip", BodyTooLarge),
+        (gzip.compress(b"a" * 300) + gzip.compress(b"a"), "gzip", BodyTooLarge),
+        (zlib.compress(b"a" * 301), "deflate", BodyTooLarge),
+        (bare(b"\0" * 50_000_000), "deflate", BodyTooLarge),
         (gzip.compress(b"abc")[:-3], "gzip", BadRequest),
         (gzip.compress(b"abc") + b"x", "gzip", BadRequest),
+        (gzip.compress(b"abc") + bytes(8), "gzip", BadRequest),
+        (gzip.compress(b"abc") + zlib.compress(b"abc"), "gzip", BadRequest),
+        (gzip.compress(b"abc") + EMPTY[:1], "gzip", BadRequest),
+        (gzip.compress(b"abc") + EMPTY[:9], "gzip", BadRequest),
+        (gzip.compress(b"abc") + EMPTY[:-1], "gzip", BadRequest),
+        (gzip.compress(b"abc")[:-8] + bytes(8), "gzip", BadRequest),
+        (EMPTY * 5000, "gzip", BadRequest),
+        (EMPTY * 500_000, "gzip", BadRequest),
         (b"abc", "gzip", BadRequest),
+        (b"", "gzip", BadRequest),
+        (zlib.compress(b"abc"), "gzip", BadRequest),
+        (gzip.compress(b"abc"), "deflate", BadRequest),
+        (zlib.compress(b"abc")[:-1], "deflate", BadRequest),
+        (zlib.compress(b"abc") * 2, "deflate", BadRequest),
+        (bare(b"abc") + b"x", "deflate", BadRequest),
+        (bare(b"abc")[:-1], "deflate", BadRequest),
+        (b"", "deflate", BadRequest),
         (b"abc", "br", UnsupportedContent),
         (b"abc", "gzip, gzip", UnsupportedContent),
     ],
@@ -117,8 +187,14 @@ def test_damaged_encodings(body: bytes, encoding: str, error: type[ServeError]) 
     [
         ("gzip", "gzip"),
         ("deflate, gzip;q=0.5", "gzip"),
+        ("GZIP ; Q=0.001", "gzip"),
         ("deflate", "deflate"),
         ("gzip;q=0", None),
+        ("gzip;q=0.0", None),
+        ("gzip; q=0.000", None),
+        ("gzip;q=0., deflate;q=1.0", "deflate"),
+        ("gzip;q=00, deflate;q=0.0", None),
+        ("gzip;q=none", None),
         ("br", None),
         ("", None),
     ],
