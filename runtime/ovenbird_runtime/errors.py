@@ -164,6 +164,10 @@ class WrongOption(InputError):
     """An option (`threads`, `top`, `preprocess` ...) has a value out of its range."""
 
 
+class WrongModelName(InputError):
+    """A model's name has characters that a file, a route or a label cannot hold."""
+
+
 class KeyUnreadable(InputError):
     """The file of public keys is not there, or holds no PEM public key."""
 
