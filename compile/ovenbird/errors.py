@@ -76,6 +76,10 @@ class NetworkUnreadable(NetworkError):
     """A `module:callable`, `.pt2` or `.onnx` that cannot be loaded."""
 
 
+class NetworkUnsafe(NetworkError):
+    """A file that would run code of its own when read; `--trust` reads it all the same."""
+
+
 class NetworkUntraceable(NetworkError):
     """`torch.export` cannot trace the network."""
 

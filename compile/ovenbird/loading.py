@@ -39,6 +39,8 @@ class NetworkOptions:
     input_shapes: dict[str, tuple[int, ...]] | None = None
     input_names: tuple[str, ...] = ()
     output_names: tuple[str, ...] = ()
+    trust: bool = False
+    """Whether a `.pt2` may run code of its own."""
 
 
 def load_network(model: str, options: NetworkOptions = NetworkOptions()) -> Network:
@@ -109,7 +111,7 @@ def _load_own(model: str, suffix: str, options: NetworkOptions) -> Network:
     else:
         from ovenbird.user_networks import call_user, read_pt2
 
-        net, examples = read_pt2(Path(model)) if suffix == ".pt2" else call_user(model)
+        net, examples = read_pt2(Path(model), options.trust) if suffix == ".pt2" else call_user(model)
         network = _from_torch(net, _reshaped(net, examples, options), name, options)
     image = network.image_input
     if image is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,8 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ovenbird.errors import ExtraMissing, NetworkUnreadable, UsageError
+from ovenbird.errors import ExtraMissing, NetworkError, NetworkUnreadable, UsageError
 from ovenbird.importing import as_tuple, import_error, reason
+from ovenbird.limits import MAX_NETWORK_ELEMENTS
+from ovenbird.onnx_data import read_external_data
 
 if TYPE_CHECKING:
     import tvm
@@ -52,13 +55,19 @@ class OnnxSource:
 
     @staticmethod
     def read(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> OnnxSource:
-        """Read a file; `shapes` settles what it leaves open. Raises NetworkUnreadable, UsageError, ExtraMissing."""
+        """Read a file; `shapes` settles what it leaves open.
+
+        Raises NetworkUnreadable, NetworkUnsafe, UsageError, ExtraMissing.
+        """
         onnx = import_onnx()
         if not path.is_file():
             raise NetworkUnreadable(f"{path}: no file there")
         try:
-            model = onnx.load(str(path))
+            model = onnx.load(str(path), load_external_data=False)
+            read_external_data(model, path.parent)
             onnx.checker.check_model(model)
+        except NetworkError as error:
+            raise type(error)(f"{path}: {error}") from None
         except Exception as error:  # noqa: BLE001 - protobuf's, onnx's and the operating system's
             raise NetworkUnreadable(f"{path}: not an ONNX model: {reason(error)}") from None
         weights = {tensor.name for tensor in model.graph.initializer}
@@ -121,6 +130,10 @@ class OnnxSource:
         found: list[Array] = []
         for index, dtype in enumerate(self.dtypes):
             shape = self._shape(index, batch)
+            if math.prod(shape) > MAX_NETWORK_ELEMENTS:
+                raise NetworkUnreadable(
+                    f"input {self.input_names[index]} has {math.prod(shape)} elements, limit {MAX_NETWORK_ELEMENTS}"
+                )
             drawn = random.standard_normal(shape) if dtype.kind == "f" else random.integers(0, 2, shape)
             found.append(drawn.astype(dtype))
         return found

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+from torch.export._tree_utils import reorder_kwargs
+from torch.utils import _pytree as pytree
 
 from ovenbird.errors import NetworkUnreadable, UsageError
+from ovenbird.pt2.reading import read_program
 from ovenbird.tracing import bind, first_line
 from ovenbird_runtime.errors import OvenbirdError
 
@@ -50,38 +53,48 @@ def _where(error: BaseException) -> str:
     return f" ({Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno})"
 
 
-def read_pt2(path: Path) -> tuple[nn.Module, Any]:
-    """Read a file that `torch.export.save` wrote; its example inputs come with it. Raises NetworkUnreadable."""
-    if not path.is_file():
-        raise NetworkUnreadable(f"{path}: no file there; torch.export.save(program, path) writes one")
-    try:
-        program = torch.export.load(path)
-    except Exception as error:
-        raise NetworkUnreadable(f"{path}: not a program that torch.export.load reads: {first_line(error)}") from error
+def read_pt2(path: Path, trust: bool = False) -> tuple[nn.Module, Any]:
+    """Read a file that `torch.export.save` wrote; its example inputs come with it.
+
+    Nothing in the file is run, unless `trust` says that it may. Raises NetworkUnreadable, NetworkUnsafe.
+    """
+    program = read_program(path, trust)
     if program.example_inputs is None:
         raise NetworkUnreadable(f"{path}: holds no example inputs; save the program as torch.export.export gave it")
     args, kwargs = program.example_inputs
+    net = _Named(program.module(check_guards=False), tuple(args), reorder_kwargs(kwargs, program.call_spec.in_spec))
     names = [spec.arg.name for spec in program.graph_signature.input_specs if spec.kind.name == "USER_INPUT"]
-    net = _Named(program.module(), len(args), tuple(kwargs))
-    return net, dict(zip(names, [*args, *kwargs.values()], strict=True))
+    if len(names) != len(net.leaves):
+        raise NetworkUnreadable(f"{path}: {len(names)} inputs, {len(net.leaves)} example inputs")
+    return net, net.name(names)
 
 
 class _Named(nn.Module):
-    """A loaded program that takes its inputs by the names its signature has."""
+    """A loaded program that takes the tensors among its inputs by the names its signature has.
 
-    def __init__(self, program: nn.Module, positional: int, keywords: tuple[str, ...]) -> None:
+    Inputs may be nested (a dict of tensors, say); what is no tensor stays as it was when the program was exported.
+    """
+
+    def __init__(self, program: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         super().__init__()
         self.program = program
-        self.positional = positional
-        self.keywords = keywords
+        self.leaves, self.tree = pytree.tree_flatten((args, kwargs))
+        self.places: dict[str, int] = {}
+
+    def name(self, names: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Give the example tensors by name."""
+        self.places = {n: i for i, n in enumerate(names) if isinstance(self.leaves[i], torch.Tensor)}
+        return {name: self.leaves[place].detach() for name, place in self.places.items()}
 
     def train(self, mode: bool = True) -> _Named:
         return self  # an exported program has no modes, and says so by raising
 
     def forward(self, **inputs: torch.Tensor) -> Any:
-        values = list(inputs.values())
-        keywords = dict(zip(self.keywords, values[self.positional :], strict=True))
-        return self.program(*values[: self.positional], **keywords)
+        leaves = list(self.leaves)
+        for name, tensor in inputs.items():
+            leaves[self.places[name]] = tensor
+        args, kwargs = pytree.tree_unflatten(leaves, self.tree)
+        return self.program(*args, **kwargs)
 
 
 def reshape_examples(net: nn.Module, examples: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:

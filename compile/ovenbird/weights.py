@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.errors import UsageError, WeightsMismatch, WeightsUnavailable, WeightsUnreadable
+from ovenbird.pt2.archive import Archive
 from ovenbird_runtime.manifest import WeightsInfo
 
 if TYPE_CHECKING:
@@ -79,12 +81,15 @@ def read_state_dict(path: Path) -> Mapping[str, torch.Tensor]:
 
     check_file(path)
     try:
+        if zipfile.is_zipfile(path):
+            with Archive.open(path, "it"):
+                pass  # looked at: torch would inflate a member to any size
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's remarks on old file formats
             found: Any = torch.load(path, map_location="cpu", weights_only=True)
     except PermissionError as error:
         raise WeightsUnreadable(f"weights {path}: {error.strerror}") from None
-    except Exception as error:  # noqa: BLE001 - torch raises a dozen types for a damaged file
+    except Exception as error:  # noqa: BLE001 - torch raises a dozen types for a damaged file, and the archive two
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise WeightsUnreadable(f"weights {path}: not a state_dict that torch reads safely: {reason}") from None
     for key in ("state_dict", "model"):

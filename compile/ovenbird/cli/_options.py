@@ -24,6 +24,9 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print the result
 def network_options(command: F) -> F:
     """Add what may be said about a network: weights, shapes, names, pre-processing."""
     for option in (
+        click.option(
+            "--trust", is_flag=True, help="Let a .pt2 file run code of its own. Only for files that you made."
+        ),
         click.option("--output-names", help="The outputs' names, comma-separated, in order."),
         click.option("--input-names", help="The inputs' names, comma-separated, in order."),
         click.option("--input-shapes", help='The inputs\' shapes, as in "image:[1,3,320,320] ids:[1,16]".'),
@@ -49,6 +52,7 @@ def read_network_options(options: dict[str, Any]) -> NetworkOptions:
         input_shapes=parse_shapes(shapes) if shapes else None,
         input_names=_names(options.get("input_names")),
         output_names=_names(options.get("output_names")),
+        trust=bool(options.get("trust")),
     )
 
 

@@ -1,0 +1,18 @@
+"""The compiler's limits on what it reads from files that anybody may have written."""
+
+from __future__ import annotations
+
+MAX_PROGRAM_MEMBERS = 100_000
+"""Members of a `.pt2` file's archive."""
+
+MAX_PROGRAM_JSON_MB = 64
+"""The graph in a `.pt2` file, and each of its tables. ViT-B/16's graph takes 2 MB."""
+
+MAX_EXPRESSION_CHARACTERS = 1_000
+"""One symbolic dimension of a program, as text."""
+
+MAX_EXPRESSION_POWER = 8
+"""The largest exponent in a symbolic dimension."""
+
+MAX_NETWORK_ELEMENTS = 4_000_000_000
+"""Numbers in all tensors that a file describes: 16 GB of float32."""
