@@ -2,7 +2,7 @@
 #
 #     make demo                        compile ResNet50 for this machine and run it on a photograph
 #     make demo WEIGHTS=resnet50.pth   the same, with a local file
-#     make test                        format, lint, types, import rules, tests
+#     make test                        format, lint, types, import rules, tests; says what it leaves out
 #     make test TESTS=tests/unit       only these tests, without the checks before them
 #
 # PYTHON=/path/to/python3.12 chooses the interpreter (3.10 to 3.13).
@@ -27,7 +27,7 @@ demo: ## compile ResNet50 here, run it through the runtime alone  [WEIGHTS=file.
 	@ci/steps/setup.sh compiler runtime
 	@.venv/bin/python ci/steps/demo.py $(if $(WEIGHTS),--weights "$(WEIGHTS)")
 
-test: ## every check and every test  [TESTS=tests/unit/...]
+test: ## every check and every test that needs no special hardware  [TESTS=tests/unit/...]
 	@ci/steps/setup.sh all
 	@$(if $(TESTS),,ci/steps/lint.sh)
 	@ci/steps/test.sh $(TESTS)
