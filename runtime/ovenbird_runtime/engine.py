@@ -217,7 +217,7 @@ class Engine:
         self._program, self._pid, self._closed = program, os.getpid(), False
         self._entries = {entry.batch: entry for entry in program.target.entries}
         lanes = lanes_for(threads, workers) if program.memory.on_cpu else 0
-        self._learned = LearnedCosts({size: entry.cost_ms for size, entry in self._entries.items()}, lanes)
+        self._learned = LearnedCosts(dict.fromkeys(self._entries), lanes)
         self.costs = self._learned.table
         self._tasks: TaskQueue[_Task] = TaskQueue(lanes, self._learned)
         self._jobs: list[Job] = []

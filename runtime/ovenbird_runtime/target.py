@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """One compiled batch size: its function, what it costs, and which tensors follow the inputs in the call."""
+    """One compiled batch size: its function, and which tensors follow the inputs in the call."""
 
     batch: Batch
     function: Annotated[str, Text(r"[A-Za-z_][A-Za-z0-9_]*", MAX_NAME_CHARS)]
     cost_ms: Annotated[float, Range(0, 1e9)] | None
+    """Always None: the compiling machine's times say nothing about another. A field of schema 1, so files have it."""
     weights: Annotated[tuple[Annotated[int, Range(0, MAX_TENSORS)], ...], Count(0, MAX_TENSORS)]
 
 

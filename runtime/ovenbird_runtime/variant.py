@@ -56,9 +56,9 @@ def choose_variant(
     """Give the variant to run on `device`, and its target: the best that runs here, or the one of this `name`.
 
     Of those that run here: on a GPU the one for the latest chip up to this one, then the one with the widest vectors,
-    then the one that asks for the most features, then with the lowest cost an image. Raises WrongOption for a name
-    that the artifact lacks; DriverMissing, DriverTooOld, GpuMissing; DeviceUnavailable where no variant is for the
-    device; where one variant is refused, its own MachineError; where several are, NoVariant with all reasons.
+    then the one that asks for the most features. Raises WrongOption for a name that the artifact lacks; DriverMissing,
+    DriverTooOld, GpuMissing; DeviceUnavailable where no variant is for the device; where one variant is refused, its
+    own MachineError; where several are, NoVariant with all reasons.
     """
     device = parse_devices(device)[0] if isinstance(device, str) else device
     variants = [variant for variant in artifact.manifest.variants if name in (None, variant.target)]
@@ -90,9 +90,9 @@ def choose_variant(
     raise NoVariant(f"no variant runs on this machine ({describe(machine, asked)}): " + "; ".join(map(str, reasons)))
 
 
-def rank(target: Target, gpu: Gpu | None) -> tuple[tuple[int, int], int, int, float]:
+def rank(target: Target, gpu: Gpu | None) -> tuple[tuple[int, int], int, int]:
     """Give what orders the variants that run here, the best highest."""
-    return newest(target, gpu), target.vector_bits, len(target.cpu_features), -cost_per_image(target)
+    return newest(target, gpu), target.vector_bits, len(target.cpu_features)
 
 
 def describe(machine: Machine, asked: set[str]) -> str:
@@ -105,10 +105,3 @@ def describe(machine: Machine, asked: set[str]) -> str:
 def newest(target: Target, gpu: Gpu | None) -> tuple[int, int]:
     """Give the latest compute capability of a target's code that a GPU has; (0, 0) on the processor."""
     return max((level for level in compute_levels(target) if gpu and level <= gpu.compute), default=(0, 0))
-
-
-def cost_per_image(target: Target) -> float:
-    """Give the lowest measured cost an image in ms; infinite where nothing was measured."""
-    return min(
-        (entry.cost_ms / entry.batch for entry in target.entries if entry.cost_ms is not None), default=float("inf")
-    )

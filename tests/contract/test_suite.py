@@ -21,9 +21,7 @@ def run_suite(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = ["ci/steps/test.sh", *arguments]
     environment = os.environ | {"VENV": str(VENV)}
     environment.pop("PYTEST_ADDOPTS", None)
-    return subprocess.run(
-        command, cwd=root, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
+    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
 def groups() -> dict[str, list[str]]:

@@ -1,6 +1,7 @@
-"""Long tests of the server; their figures go to build/serve-report.jsonl (support/reporting.py) and to the terminal.
+"""Tests of the server under load; their figures go to build/serve-report.jsonl (support/reporting.py).
 
-make test TESTS="tests/load -m load"
+make test                                     what takes seconds
+make test TESTS="tests/load -m load"          what is marked load: slow clients, overload, the long run; three minutes
 OVENBIRD_LOAD_ARTIFACT=artifacts/resnet50     what to serve where the network's cost matters [the tiny network]
 OVENBIRD_LOAD_SECONDS=60 OVENBIRD_SOAK_SECONDS=1800     the lengths that a release is judged by [10 and 30]
 

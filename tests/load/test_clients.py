@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import http.client
 import random
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from support.reporting import Report
 from support.serving import Serving
-from support.tiny_artifact import tiny_artifact
+from support.tiny_artifact import copy_tiny, retarget, tiny_artifact
 
-pytestmark = [pytest.mark.load, pytest.mark.slow]
 URL = "/v1/models/tiny:predict"
 
 
@@ -54,9 +55,11 @@ def test_thousand_disconnects(server: Serving, jpeg: bytes, report: Report) -> N
 
 
 @pytest.fixture
-def batching() -> Iterator[Serving]:
-    """A server that batches: on two threads the tiny network's images run beside each other instead."""
-    with Serving.start(tiny_artifact(), "--threads", "1", "--no-access-log") as running:
+def batching(tmp_path: Path) -> Iterator[Serving]:
+    """A server that must batch: its network was compiled for four images alone."""
+    artifact = copy_tiny(tmp_path)
+    retarget(artifact, lambda target: dataclasses.replace(target, entries=target.entries[1:]))
+    with Serving.start(artifact, "--threads", "1", "--no-access-log") as running:
         yield running
 
 
@@ -99,4 +102,4 @@ def test_ten_thousand_inputs_get_their_own_answers(batching: Serving, report: Re
     batches = int(batching.metric("ovenbird_batch_images_count"))
     report("own-answers", wrong=len(wrong), of=len(images), batches=batches)
     assert wrong == []
-    assert batches <= len(images) / 2  # or nothing could have been mixed up
+    assert batches <= 0.9 * len(images)  # or nothing could have been mixed up

@@ -14,7 +14,6 @@ import pytest
 from support.reporting import Report
 from support.serving import Serving
 
-pytestmark = [pytest.mark.load, pytest.mark.slow]
 URL = "/v1/models/tiny:predict"
 SOCKETS = 5000
 

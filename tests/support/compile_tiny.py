@@ -1,11 +1,12 @@
 """Compile a tiny convolutional network for real, with TVM, and write it as an artifact: run as a program of
 its own.
 
-    python tests/support/compile_tiny.py OUTPUT_DIR [SEED]
+    python tests/support/compile_tiny.py OUTPUT_DIR [SEED] [coupled]
 
 The network: image float32 [N, 3, 32, 32] -> 3x3 convolution, ReLU -> `embedding` [N, 8], the mean over all
-places -> matrix product -> `logits` [N, 5]. Batches 1 and 4. Weights are random by SEED. `expected.npz`
-beside the artifact (not in it) holds an input and what numpy makes of it.
+places -> matrix product -> `logits` [N, 5]. Batches 1 and 4. Weights are random by SEED; the
+golden outputs are what numpy makes of it. `coupled` adds to each row the mean over the batch, so that an answer tells
+what else was in the batch, padding included.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ SIDE, CLASSES, FEATURES = 32, 5, 8
 SHAPES = {"kernel": (FEATURES, 3, 3, 3), "matrix": (FEATURES, CLASSES)}
 
 
-def build(batch: int) -> tuple[str, relax.Function]:
+def build(batch: int, coupled: bool = False) -> tuple[str, relax.Function]:
     """Give the network as a Relax function `main_b<batch>` of (image, kernel, matrix)."""
     builder, name = relax.BlockBuilder(), f"main_b{batch}"
     image = relax.Var("image", relax.TensorType((batch, 3, SIDE, SIDE), "float32"))
@@ -37,28 +38,34 @@ def build(batch: int) -> tuple[str, relax.Function]:
         with builder.dataflow():
             hidden = builder.emit(relax.op.nn.relu(relax.op.nn.conv2d(image, kernel, padding=1)))
             embedding = builder.emit(relax.op.mean(hidden, axis=[2, 3]))
+            if coupled:
+                embedding = builder.emit(relax.op.add(embedding, relax.op.mean(embedding, axis=0, keepdims=True)))
             logits = builder.emit(relax.op.matmul(embedding, matrix))
             result = builder.emit_output(relax.Tuple([logits, embedding]))
         builder.emit_func_output(result)
     return name, builder.get()
 
 
-def reference(image: np.ndarray, kernel: np.ndarray, matrix: np.ndarray) -> dict[str, np.ndarray]:
+def reference(
+    image: np.ndarray, kernel: np.ndarray, matrix: np.ndarray, coupled: bool = False
+) -> dict[str, np.ndarray]:
     """Do in numpy, in float64, what the network does."""
     padded = np.pad(image.astype(np.float64), ((0, 0), (0, 0), (1, 1), (1, 1)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3))
     hidden = np.maximum(np.einsum("nchwij,fcij->nfhw", windows, kernel.astype(np.float64)), 0)
     embedding = hidden.mean(axis=(2, 3))
+    if coupled:
+        embedding = embedding + embedding.mean(axis=0, keepdims=True)
     return {"logits": embedding @ matrix, "embedding": embedding}
 
 
-def write_artifact(folder: Path, seed: int) -> None:
+def write_artifact(folder: Path, seed: int, coupled: bool = False) -> None:
     """Compile, and write the artifact into `folder`."""
     rng = np.random.default_rng(seed)
     weights = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in SHAPES.items()}
     module = tvm.IRModule()
     for batch in (1, 4):
-        name, built = build(batch)
+        name, built = build(batch, coupled)
         for variable, function in built.functions.items():
             if variable.name_hint == name:
                 module[variable.name_hint] = function
@@ -87,13 +94,13 @@ def write_artifact(folder: Path, seed: int) -> None:
         tvm_ffi=TVM_FFI_VERSION,
         alignment=64,
         vector_bits=128,
-        entries=(m.Entry(1, "main_b1", 1.0, (0, 1)), m.Entry(4, "main_b4", 2.0, (0, 1))),
+        entries=(m.Entry(1, "main_b1", None, (0, 1)), m.Entry(4, "main_b4", None, (0, 1))),
         tensors=tuple(m.WeightTensor(weights_name, offset, "float32", shape) for offset, shape in tensors),
     )
     (variant / "target.json").write_bytes(m.target_bytes(target))
     (folder / "labels.txt").write_text("".join(f"class {i}\n" for i in range(CLASSES)))
-    image = rng.standard_normal((2, 3, SIDE, SIDE)).astype(np.float32)
-    answer = {name: a.astype(np.float32) for name, a in reference(image, **weights).items()}
+    image = rng.standard_normal((4 if coupled else 2, 3, SIDE, SIDE)).astype(np.float32)
+    answer = {name: a.astype(np.float32) for name, a in reference(image, **weights, coupled=coupled).items()}
     (folder / "evidence").mkdir()
     write_golden(folder / "evidence" / "golden.npz", {"image": image}, answer)
     write_manifest(folder, seed)
@@ -131,4 +138,4 @@ def write_manifest(folder: Path, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    write_artifact(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    write_artifact(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0, "coupled" in sys.argv[3:])

@@ -17,7 +17,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
+
+import pytest
 
 from ovenbird_runtime.manifest import (
     Manifest,
@@ -37,10 +40,24 @@ def tiny_artifact() -> Path:
     """Compile the tiny network once; give its folder, which nobody may change."""
     if given := os.environ.get("OVENBIRD_TINY"):
         return Path(given)
+    return _compile()
+
+
+@functools.cache
+def coupled_artifact() -> Path:
+    """Compile the tiny network that adds the mean over the batch to each row, once; give its folder, which nobody may
+    change.
+    """
+    if find_spec("tvm") is None:
+        pytest.skip("no compiler here")
+    return _compile("0", "coupled")
+
+
+def _compile(*arguments: str) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="ovenbird-tiny-")) / "tiny"
     packages = os.pathsep.join(path for path in sys.path if path)
     result = subprocess.run(
-        [sys.executable, str(_SCRIPT), str(folder)],
+        [sys.executable, str(_SCRIPT), str(folder), *arguments],
         capture_output=True,
         text=True,
         env=os.environ | {"PYTHONPATH": packages},

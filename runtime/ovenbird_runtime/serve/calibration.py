@@ -30,24 +30,21 @@ _LANE_IMAGES = 8
 def calibrate(model: Model, settings: Settings) -> Costs:
     """Run each size up to the largest batch allowed, and lanes, with zeros; leave the figures in `model.costs`.
 
-    What the artifact was compiled with on this machine is taken as it is, after one run. Raises EngineError.
+    Raises EngineError.
     """
-    known = dict(model.costs)
-    smallest = min(known)
-    sizes = [size for size in sorted(known) if size <= settings.max_batch or size == smallest]
-    measured = {size: cost for size in sizes if (cost := known[size]) is not None}
-    complete = len(measured) == len(sizes)
+    smallest = min(model.costs)
+    sizes = [size for size in sorted(model.costs) if size <= settings.max_batch or size == smallest]
     times: dict[int, list[float]] = {size: [] for size in sizes}
     lanes = settings.workers == 1 and all(spec.batched for spec in (*model.inputs, *model.outputs))
-    for turn in range(_ROUNDS):
-        for size in sizes if turn == 0 or not complete else ():
+    for _ in range(_ROUNDS):
+        for size in sizes:
             with only(model, size):
                 times[size].append(_milliseconds(model, size))
         if lanes and model.lanes.count and model.lanes.cost is None:
             with only(model, smallest):
                 _milliseconds(model, smallest * _LANE_IMAGES)
     model.costs.clear()
-    found = measured if complete else {size: min(times[size]) for size in sizes}
+    found = {size: min(times[size]) for size in sizes}
     model.costs.update(found)
     costs = Costs(found, settings.max_batch, model.lanes if lanes else Lanes())
     if costs.lanes.count:  # the larger sizes will not be run: 160 MB of ResNet50's 8

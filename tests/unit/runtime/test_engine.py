@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import shutil
 import subprocess
 import sys
 import threading
@@ -20,7 +21,7 @@ from ovenbird_runtime import errors
 from ovenbird_runtime.golden import read_golden
 from ovenbird_runtime.manifest import Entry, Manifest, Target, TensorSpec
 from ovenbird_runtime.model import Model
-from support.tiny_artifact import reseal, retarget
+from support.tiny_artifact import coupled_artifact, reseal, retarget
 
 replace = dataclasses.replace
 
@@ -62,12 +63,16 @@ def test_compiled_preprocessing_that_is_not_there(spoilt: Path) -> None:
         ovenbird_runtime.load(spoilt)
 
 
-def test_padding_leaves_no_trace(spoilt: Path) -> None:
-    retarget(spoilt, lambda t: replace(t, entries=t.entries[1:]))  # only batch 4: all others are padded
-    with ovenbird_runtime.load(spoilt, threads=1) as model:
-        good = model.run({"image": batch_of(3)})["logits"]
-        model.run({"image": np.full((4, 3, 32, 32), np.nan)}, nan="allow")
-        np.testing.assert_array_equal(model.run({"image": batch_of(3)})["logits"], good)
+def test_padding_is_zeros_whatever_was_there_before(tmp_path: Path) -> None:
+    artifact = Path(shutil.copytree(coupled_artifact(), tmp_path / "coupled"))
+    retarget(artifact, lambda t: replace(t, entries=t.entries[1:]))  # only batch 4: all others are padded
+    with ovenbird_runtime.load(artifact, threads=1) as model:
+        image = batch_of(3)
+        padded = np.concatenate([image, np.zeros_like(image[:1])])
+        expected = model.run({"image": padded})["logits"][:3]
+        assert not np.allclose(model.run({"image": padded[[0, 1, 2, 2]]})["logits"][:3], expected)  # a row is felt
+        model.run({"image": np.full_like(padded, 100)})
+        np.testing.assert_array_equal(model.run({"image": image})["logits"], expected)
 
 
 def test_many_threads(model: Model) -> None:
