@@ -30,8 +30,8 @@ case $BASES in
     debian)
         ci/steps/containers.sh
         BASE=$(ci/steps/base_image.sh "$(arch_of "$target")")
-        case $(uname -m) in x86_64) own=amd64 ;; *) own=arm64 ;; esac
-        TOOLS_BASE=$(ci/steps/base_image.sh "$own" tools)
+        case $(uname -m) in x86_64) builder_arch=amd64 ;; *) builder_arch=arm64 ;; esac
+        TOOLS_BASE=$(ci/steps/base_image.sh "$builder_arch" tools)
         ;;
     *) fail "UnknownBases: BASES=$BASES; one of registry, debian" ;;
 esac

@@ -49,9 +49,9 @@ run() { # run NAME: false where NAME is no table of ours
     esac
 }
 
-tables='resnet50 one-thread batch-8 zoo growth avx2'
-[ $# -gt 0 ] || set -- $tables
-case " $tables " in
+tables=(resnet50 one-thread batch-8 zoo growth avx2)
+[ $# -gt 0 ] || set -- "${tables[@]}"
+case " ${tables[*]} " in
     *" $1 "*) ;;
     *)
         bench "$@"
@@ -59,6 +59,6 @@ case " $tables " in
         ;;
 esac
 for name in "$@"; do
-    run "$name" || fail "UnknownTable: '$name'; one of $tables"
+    run "$name" || fail "UnknownTable: '$name'; one of ${tables[*]}"
     "$python" ci/steps/benchmarks.py
 done

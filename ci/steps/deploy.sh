@@ -9,7 +9,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . ci/steps/pipeline.sh
-[ $# -gt 0 ] || set -- ${TARGET:-''}
+[ $# -gt 0 ] || set -- "${TARGET:-}"
+[[ ${NAMESPACE:-default} =~ ^[a-z0-9]([a-z0-9-]*[a-z0-9])?$ ]] \
+    || fail "WrongNamespace: NAMESPACE='$NAMESPACE'; lower-case letters, digits and dashes (RFC 1123)"
 
 deploy() {
     local published overlay kind=cpu image folder instance

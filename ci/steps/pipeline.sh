@@ -20,7 +20,7 @@ export MODEL=${MODEL:-efficientnet-lite0} WEIGHTS=${WEIGHTS:-} BATCH_SIZES=${BAT
 export TRIALS=${TRIALS:-0} BASES=${BASES:-registry} REGISTRY=${REGISTRY:-} SIGNING_KEY=${SIGNING_KEY:-}
 work=build/ci
 # The model's name in images and Kubernetes: lower case, dashes, none at an end.
-name=$(echo "$MODEL" | tr -c 'a-zA-Z0-9\n' '-' | tr 'A-Z' 'a-z' | sed 's/^-*//; s/-*$//')
+name=$(printf '%s\n' "$MODEL" | tr -c 'a-zA-Z0-9\n' '-' | tr 'A-Z' 'a-z' | sed 's/^-*//; s/-*$//')
 ovenbird() { "$python" -m ovenbird "$@"; }
 python=${VENV:-.venv}/bin/python
 
@@ -89,17 +89,18 @@ need_target() { # need_target ARGUMENTS...: sets $target, or says what is expect
 }
 
 known_target() {
-    [ -n "$1" ] && [ -f "targets/$1/target.toml" ] \
+    [[ $1 =~ ^[a-z0-9][a-z0-9._-]*$ ]] && [ -f "targets/$1/target.toml" ] \
         || fail "UnknownTarget: '$1' is no folder of targets/; one of $(ls targets | tr '\n' ' ')"
 }
 
 # cell_target ARGUMENTS...: as need_target, for a cell of the matrix; ends the step where $TARGETS leaves the target out.
 cell_target() {
-    local one
+    local one wanted
     need_target "$@"
-    [ -n "$TARGETS" ] || return 0
-    for one in $TARGETS; do known_target "$one"; done
-    case " $TARGETS " in
+    read -r -d '' -a wanted <<<"$TARGETS" || true # words, of which none is a pattern
+    [ ${#wanted[@]} -gt 0 ] || return 0
+    for one in "${wanted[@]}"; do known_target "$one"; done
+    case " ${wanted[*]} " in
         *" $target "*) ;;
         *)
             say "$target: left out, TARGETS is $TARGETS"

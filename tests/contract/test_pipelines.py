@@ -40,11 +40,50 @@ def test_both_run_the_same_commands_in_the_same_order() -> None:
 
 def test_steps_are_scripts_that_can_run() -> None:
     commands = [command for script in gitlab_commands().values() for command in script]
-    assert {command.split()[0] for command in commands} >= {f"ci/steps/{name}.sh" for name in GITLAB["stages"]}
-    for command in commands:
-        program = ROOT / command.split()[0]
+    programs = {word for command in commands for word in command.split() if word.startswith("ci/")}
+    assert programs >= {f"ci/steps/{name}.sh" for name in GITLAB["stages"]}
+    assert all(command.split()[0] in programs for command in commands)
+    for name in programs:
+        program = ROOT / name
         assert program.is_relative_to(ROOT / "ci" / "steps")
         assert os.access(program, os.X_OK), f"{program} cannot be run"
+
+
+def test_what_a_person_sets_is_quoted() -> None:
+    """A setting in a command is one word, whatever it holds; several go through with_words.sh."""
+    commands = [command for script in gitlab_commands().values() for command in script]
+    assert '"$TARGET"' in " ".join(commands)
+    assert not [command for command in commands if "$" in re.sub(r'"\$[A-Z_]+"', "", command)]
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("", []),
+        ("  ", []),
+        ("tests/unit tests/e2e", ["tests/unit", "tests/e2e"]),
+        ('tests/unit -k "not slow"', ["tests/unit", "-k", "not slow"]),
+        ("* ? [a-z]*", ["*", "?", "[a-z]*"]),
+        ("$(touch ran) `touch ran` ; touch ran", ["$(touch", "ran)", "`touch", "ran`", ";", "touch", "ran"]),
+        ("--version -n %s", ["--version", "-n", "%s"]),
+        ("two\nlines", ["two", "lines"]),
+    ],
+)
+def test_words_of_a_setting_are_not_expanded(tmp_path: Path, setting: str, words: list[str]) -> None:
+    (tmp_path / "file").touch()
+    command = [ROOT / "ci/steps/with_words.sh", "WORDS", "printf", "%s\\n", "begin"]
+    environment = {"PATH": os.environ["PATH"], "WORDS": setting}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["begin", *words]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_quote_that_does_not_end_is_one_line() -> None:
+    command = [ROOT / "ci/steps/with_words.sh", "TESTS", "echo"]
+    environment = {"PATH": os.environ["PATH"], "TESTS": 'tests/unit -k "not'}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: WrongSetting: TESTS='tests/unit -k \"not' has a quote that does not end\n"
 
 
 def test_both_have_the_same_settings() -> None:
@@ -69,7 +108,7 @@ def test_a_person_stands_before_the_deployment() -> None:
     assert rule["when"] == "manual"
     assert rule["allow_failure"] is False
     deploy = JENKINS[JENKINS.index("stage('deploy')") :]
-    assert deploy.index("input {") < deploy.index("sh 'ci/steps/deploy.sh")
+    assert deploy.index("input {") < deploy.index("ci/steps/deploy.sh")
     assert "beforeInput true" in deploy
 
 
@@ -186,6 +225,20 @@ def test_a_wrong_name_in_targets_is_no_empty_pipeline(copy: Path, step: str) -> 
     done = run_step(copy, step, "cuda-sm90", TARGETS="x86-64-v3 x86-64-v33")
     assert done.returncode == 1
     assert done.stderr.startswith("error: UnknownTarget: 'x86-64-v33' is no folder of targets/")
+
+
+@pytest.mark.parametrize("targets", ["*", "host ../targets/host", "host;id", "$(id)", "-n"])
+def test_targets_are_words_not_patterns(copy: Path, targets: str) -> None:
+    done = run_step(copy, "compile", "host", TARGETS=targets)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error: UnknownTarget: '{targets.split()[-1]}' is no folder of targets/")
+
+
+@pytest.mark.parametrize("namespace", ["a b", "a\nname: evil", "A", "-a", "$(id)"])
+def test_a_namespace_is_one_name(copy: Path, namespace: str) -> None:
+    done = run_step(copy, "deploy", "host", NAMESPACE=namespace)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: WrongNamespace: NAMESPACE='")
 
 
 @pytest.mark.parametrize("step", ["scan", "publish"])
