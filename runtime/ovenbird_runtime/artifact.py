@@ -1,27 +1,31 @@
 """An artifact on disk, and every check that comes before its code is loaded.
 
     artifact = open_artifact("artifacts/resnet50")      # manifest read and checked, plain paths only
-    artifact.verify(["targets/host/model.so"])          # sizes and sha256 of these files
+    artifact.verify(["evidence/parity.json"])           # sizes and sha256 of these files
+    artifact.seal("targets/host/model.so").descriptor   # a copy that was checked and that nobody can change
+    artifact.map("weights/5f0c.bin").view(0, "float32", (8, 3))
 
-Nothing here executes or maps what it checks; errors are typed and name the file. Files that the manifest does
-not list are never opened.
+What is used later is checked as it is used: read into memory, sealed or mapped first, its digest taken then; a name is
+not opened twice. Nothing here executes anything; errors are typed and name the file. Files that the manifest does not
+list are never opened.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import ArtifactNotFound, FileChanged, FileMissing, shown
-from .files import open_plain
+from .errors import ArtifactNotFound, FileChanged, FileMissing, LabelsMismatch, shown
+from .files import open_plain, read_up_to
 from .limits import MAX_LABELS_BYTES, MAX_MANIFEST_BYTES
 from .manifest import Manifest, Target, VariantRef, check_target, decode_manifest, decode_target
+from .sealed import SealedFile, sha256_of
 from .signatures import check_signature, required_keys
-
-_CHUNK_BYTES = 1 << 20
+from .weights import MappedFile
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Artifact:
     manifest: Manifest
     signed_by: str | None = None
     """The id of the required key whose signature was checked; None where none was required."""
+    manifest_bytes: bytes = b""
+    """The file that the manifest was decoded from, whose signature was checked."""
 
     def open(self, name: str) -> int:
         """Open a file that the manifest lists, for reading, following no link; the caller closes the
@@ -59,29 +65,50 @@ class Artifact:
         does.
         """
         for name in names:
-            descriptor = self.open(name)
-            try:
-                found = sha256_of(descriptor)
-            finally:
-                os.close(descriptor)
-            expected = self.manifest.files[name].sha256
-            if found != expected:
-                raise FileChanged(
-                    f"{name} has sha256 {found[:12]}…, the manifest says {expected[:12]}…: "
-                    "copy or compile the artifact again"
-                )
+            with self._opened(name) as descriptor:
+                self._check(name, sha256_of(descriptor))
 
     def read(self, name: str, limit: int) -> bytes:
         """Read a listed file of at most `limit` bytes and check its sha256. Raises as `verify` does."""
-        descriptor = self.open(name)
-        with os.fdopen(descriptor, "rb") as file:
+        with self._opened(name) as descriptor:
             size = self.manifest.files[name].size
             if size > limit:
                 raise FileChanged(f"{name} has {size} bytes, limit {limit}")
-            data = file.read(limit + 1)
-        if hashlib.sha256(data).hexdigest() != self.manifest.files[name].sha256:
-            raise FileChanged(f"{name} does not have the sha256 of the manifest: copy or compile the artifact again")
+            data = read_up_to(descriptor, limit)
+        self._check(name, hashlib.sha256(data).hexdigest())
         return data
+
+    def seal(self, name: str) -> SealedFile:
+        """Give a sealed copy of a listed file, its sha256 checked. Raises as `verify` does."""
+        with self._opened(name) as descriptor:
+            copy = SealedFile(descriptor, name)
+        self._check(name, copy.sha256)
+        return copy
+
+    def map(self, name: str) -> MappedFile:
+        """Give a listed file mapped for good, the sha256 of what is mapped checked. Raises as `verify` does."""
+        with self._opened(name) as descriptor:
+            mapped = MappedFile(descriptor, name)
+        self._check(name, hashlib.sha256(mapped.bytes).hexdigest())
+        return mapped
+
+    @contextlib.contextmanager
+    def _opened(self, name: str) -> Iterator[int]:
+        descriptor = self.open(name)
+        try:
+            yield descriptor
+        except OSError as error:  # a damaged disk, a network file system that lost its server
+            raise FileMissing(f"{name} cannot be read: {error.strerror}") from None
+        finally:
+            os.close(descriptor)
+
+    def _check(self, name: str, found: str) -> None:
+        expected = self.manifest.files[name].sha256
+        if found != expected:
+            raise FileChanged(
+                f"{name} has sha256 {found[:12]}…, the manifest says {expected[:12]}…: "
+                "copy or compile the artifact again"
+            )
 
     def read_target(self, variant: VariantRef) -> Target:
         """Read a variant's target.json. Raises ManifestInvalid, ManifestTooNew, and as `read` does."""
@@ -90,13 +117,18 @@ class Artifact:
         check_target(target, self.manifest, where)
         return target
 
-    def read_labels(self, name: str) -> tuple[str, ...]:
-        """Read a file of labels, one a line. Raises as `read` does, and FileChanged where it is not UTF-8."""
+    def read_labels(self, name: str, count: int) -> tuple[str, ...]:
+        """Read a file of `count` labels, one a line. Raises as `read` does, FileChanged where it is not UTF-8, and
+        LabelsMismatch.
+        """
         try:
-            text = self.read(name, MAX_LABELS_BYTES).decode("utf-8")
+            text = self.read(name, MAX_LABELS_BYTES).decode("utf-8").removesuffix("\n")
         except UnicodeDecodeError as error:
             raise FileChanged(f"{name} is not UTF-8 text: {error.reason} at byte {error.start}") from None
-        return tuple(text.removesuffix("\n").split("\n"))
+        found = text.count("\n") + 1
+        if found != count:  # before there are millions of strings
+            raise LabelsMismatch(f"{name} has {found} labels, the network has {count} classes")
+        return tuple(text.split("\n"))
 
 
 def open_artifact(
@@ -119,21 +151,13 @@ def open_artifact(
         raise ArtifactNotFound(f"{shown(str(path))} is no artifact: it has no readable manifest.json") from None
     except (OSError, ValueError, RuntimeError) as error:  # too long, a null byte, a loop of links
         raise ArtifactNotFound(f"{shown(str(path))} is no artifact: {error}") from None
-    with os.fdopen(descriptor, "rb") as file:
-        data = file.read(MAX_MANIFEST_BYTES + 1)
+    try:
+        data = read_up_to(descriptor, MAX_MANIFEST_BYTES)
+    except OSError as error:
+        raise ArtifactNotFound(f"{shown(str(path))} is no artifact: its manifest.json: {error.strerror}") from None
+    finally:
+        os.close(descriptor)
     if len(data) > MAX_MANIFEST_BYTES:
         raise FileChanged(f"manifest.json has more than {MAX_MANIFEST_BYTES} bytes: it is no manifest")
     signed_by = check_signature(root, data, keys).id if keys else None
-    return Artifact(root, decode_manifest(data), signed_by)
-
-
-def sha256_of(descriptor: int) -> str:
-    """Give the sha256 of an open file, from its beginning, as 64 hexadecimal characters."""
-    digest = hashlib.sha256()
-    buffer = bytearray(_CHUNK_BYTES)
-    view = memoryview(buffer)
-    offset = 0
-    while count := os.preadv(descriptor, [buffer], offset):
-        digest.update(view[:count])
-        offset += count
-    return digest.hexdigest()
+    return Artifact(root, decode_manifest(data), signed_by, data)

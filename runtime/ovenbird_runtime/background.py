@@ -2,19 +2,22 @@
 
 check = Background(lambda: artifact.verify(names))
 import numpy
-check.join()                 # raises what the check raised
+checked = check.join()       # gives what the check gave, or raises what it raised
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 
-class Background:
+class Background(Generic[T]):
     """One function in a thread of its own."""
 
-    def __init__(self, work: Callable[[], None]) -> None:
+    def __init__(self, work: Callable[[], T]) -> None:
         """Start `work()`."""
         self._error: BaseException | None = None
         self._work = work
@@ -23,12 +26,13 @@ class Background:
 
     def _run(self) -> None:
         try:
-            self._work()
+            self._result = self._work()
         except BaseException as error:  # noqa: BLE001 - handed to the caller of `join`
             self._error = error
 
-    def join(self) -> None:
-        """Wait for the end; raise what the work raised."""
+    def join(self) -> T:
+        """Wait for the end; give what the work gave, or raise what it raised."""
         self._thread.join()
         if self._error is not None:
             raise self._error
+        return self._result

@@ -177,7 +177,7 @@ def inspect(directory: str, public_key: str | None, as_json: bool) -> None:
 @_debug
 @_guarded
 def copy(directory: str, output: str, public_key: str | None, as_json: bool) -> None:
-    """Copy DIR to OUTPUT, checking every file on the way: from a noexec volume, say, to where code may run."""
+    """Copy DIR to OUTPUT, checking every file on the way."""
     from .copying import copy_artifact
     from .schema import encode
 

@@ -1,6 +1,6 @@
-"""Copy an artifact to where its code may run, checking every byte on the way.
+"""Copy an artifact, checking every byte on the way.
 
-    copy_artifact("/model/artifact", "/artifact").bytes     # from an image volume, which Kubernetes mounts noexec
+    copy_artifact("/model/artifact", "/artifact").bytes     # from an image volume to a folder of the server's own
 
 What is written is what was checked: each file is hashed while it is copied, and the manifest comes last, so a copy that
 was cut off is no artifact. Files that the manifest does not list stay behind, but for its sums and signatures.

@@ -1,6 +1,7 @@
 """Run compiled code: the one file that knows `tvm_ffi`.
 
-    engine = Engine(Path("model.so"), target, inputs, outputs, weights, threads=2, workers=1)
+    program = Program(library, target, inputs, outputs, weights)      # checked bytes, which nobody can change
+    engine = Engine(program, threads=2, workers=1)
     engine.run(3, {"image": array})        # {"logits": ..., "embedding": ...}; safe from any number of threads
     engine.close()
 
@@ -17,7 +18,6 @@ import queue
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .arrays import aligned_empty
@@ -25,11 +25,12 @@ from .device_tensors import DeviceMemory
 from .devices import CPU, Device
 from .errors import EngineCallFailed, EngineForked, EngineLoadFailed, OvenbirdError, shown
 from .ffi import import_cuda, import_ffi
-from .files import may_run
 from .hosts import Job
 from .lanes import TaskQueue, lanes_for
 from .learning import Lanes, LearnedCosts
+from .libraries import load_library
 from .manifest import Entry, Target, TensorSpec
+from .sealed import SealedFile
 from .weights import MappedFile
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Program:
 
     def __init__(
         self,
-        library: Path,
+        library: SealedFile,
         target: Target,
         inputs: Sequence[TensorSpec],
         outputs: Sequence[TensorSpec],
@@ -58,7 +59,7 @@ class Program:
         self.target, self.inputs, self.outputs = target, tuple(inputs), tuple(outputs)
         self._mapped = dict(weights)  # keeps the mappings alive as long as the tensors
         try:
-            self.module = self.ffi.load_module(str(library.resolve()))
+            self.module = load_library(self.ffi, library)
             self.memory = DeviceMemory(self.ffi, device, target.alignment)
             views = [self._mapped[t.file].view(t.offset, t.dtype, t.shape) for t in target.tensors]
             self.tensors = [self.memory.upload(view) for view in views]
@@ -67,12 +68,7 @@ class Program:
         except OvenbirdError:
             raise
         except Exception as error:  # noqa: BLE001 - tvm_ffi raises whatever the C++ side names
-            if not may_run(library):
-                raise EngineLoadFailed(
-                    f"{library} lies on a file system that is mounted noexec: mount it without, or take the artifact "
-                    "elsewhere (ovenbird-rt copy DIR OUTPUT)"
-                ) from None
-            raise EngineLoadFailed(f"{library.name} of {target.target} cannot be loaded: {_reason(error)}") from None
+            raise EngineLoadFailed(f"{library.name} cannot be loaded: {_reason(error)}") from None
 
     def resample_kernel(self) -> Callable[..., None] | None:
         """Give the compiled pre-processing (see `preprocessor.ResampleKernel`); None where the code has none.

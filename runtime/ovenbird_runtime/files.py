@@ -1,7 +1,7 @@
 """Opening files of an artifact that may be hostile: plain files only, below one folder, through no link.
 
-descriptor = open_plain(Path("artifacts/resnet50"), "targets/host/model.so")      # the caller closes it
-may_run(Path("artifacts/resnet50/targets/host/model.so"))                         # False on a noexec mount
+descriptor = open_plain(Path("artifacts/resnet50"), "manifest.json")      # the caller closes it
+data = read_up_to(descriptor, 4 << 20)                                    # one byte more tells that there is more
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import stat
 from pathlib import Path
 
 from .errors import FileMissing, UnsafePath, shown
+
+_CHUNK_BYTES = 1 << 20
 
 
 def open_plain(root: Path, name: str) -> int:
@@ -46,9 +48,16 @@ def open_plain(root: Path, name: str) -> int:
     return descriptor
 
 
-def may_run(file: Path) -> bool:
-    """Tell whether the file system of `file` lets code be mapped; False where it is mounted noexec."""
-    return not os.statvfs(file).f_flag & os.ST_NOEXEC
+def read_up_to(descriptor: int, limit: int) -> bytes:
+    """Read an open file from where it stands, at most one byte beyond `limit`: then it is too long.
+
+    In pieces, as it comes: `file.read(limit + 1)` takes the limit's memory for a file of ten bytes. Raises OSError.
+    """
+    pieces, size = [], 0
+    while size <= limit and (piece := os.read(descriptor, min(_CHUNK_BYTES, limit + 1 - size))):
+        pieces.append(piece)
+        size += len(piece)
+    return b"".join(pieces)
 
 
 def _refuse_link(folder: int, part: str, name: str) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import ImageError, ImageNotFound, ImageTooLarge, ImageUnreadable, shown
+from .files import read_up_to
 from .jpeg import check_scans, decode_jpeg, has_metadata, is_jpeg
 from .limits import IMAGE_FORMATS, MAX_IMAGE_FILE_BYTES, MAX_IMAGE_MEGAPIXELS
 from .pixels import Picture
@@ -113,9 +114,15 @@ def _read(name: Any) -> bytes:
     if not stat.S_ISREG(state.st_mode):
         os.close(descriptor)
         raise ImageNotFound(f"{one_name(name)} is not a plain file")
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         _check_bytes(state.st_size, one_name(name))
-        return file.read(MAX_IMAGE_FILE_BYTES + 1)
+        data = read_up_to(descriptor, MAX_IMAGE_FILE_BYTES)
+    except OSError as error:
+        raise ImageNotFound(f"{one_name(name)} cannot be read: {error.strerror}") from None
+    finally:
+        os.close(descriptor)
+    _check_bytes(len(data), one_name(name))  # it may have grown
+    return data
 
 
 def _check_bytes(size: int, name: str) -> None:

@@ -8,7 +8,6 @@ model.run({"image": batch})["logits"]   # float32 [N, 1000], any N >= 1
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -18,12 +17,13 @@ from .artifact import Artifact, open_artifact
 from .background import Background
 from .cpu import available_threads, this_machine
 from .devices import CPU, Device, parse_devices
-from .errors import FileChanged, LabelsMismatch, LibraryMissing, MachineError, NoVariant, WrongOption, shown
+from .errors import LibraryMissing, MachineError, NoVariant, WrongOption, shown
 from .limits import MAX_IMAGE_MEGAPIXELS, MAX_THREADS, MAX_WORKERS
 from .manifest import Manifest, Target, TensorSpec, VariantRef
 from .postprocess.prediction import Prediction
 from .predict import predict
 from .preprocessor import Preprocessor
+from .sealed import SealedFile
 from .variant import choose_variant
 from .weights import MappedFile
 
@@ -184,20 +184,19 @@ def load(
     devices = parse_devices(device)
     artifact = open_artifact(path, public_key)
     chosen, variant, needs = _choose(artifact, devices, target)
-    weights: dict[str, MappedFile] = {}
     # The digests of 100 MB take about as long as the imports do: side by side, and both before the code is
     # loaded.
-    check = Background(lambda: _check_files(artifact, variant, needs, weights))
+    check = Background(lambda: _check_files(artifact, variant, needs))
     try:
         from .engine import Engine, Program
         from .ffi import import_ffi
 
         import_ffi()
     finally:
-        check.join()
+        library, weights = check.join()
     labels = _read_labels(artifact)
     program = Program(
-        artifact.root / variant.path / "model.so",
+        library,
         needs,
         artifact.manifest.inputs,
         artifact.manifest.outputs,
@@ -236,29 +235,17 @@ def _check_option(name: str, value: int | None, limit: int) -> None:
 def _read_labels(artifact: Artifact) -> dict[str, tuple[str, ...]]:
     """Read the labels of each output that has some. Raises LabelsMismatch, FileChanged."""
     shapes = {spec.name: spec.shape for spec in artifact.manifest.outputs}
-    labels = {}
-    for post in artifact.manifest.postprocess:
-        if post.labels is not None:
-            labels[post.output] = artifact.read_labels(post.labels)
-            count = len(labels[post.output])
-            if count != shapes[post.output][-1]:
-                classes = shapes[post.output][-1]
-                raise LabelsMismatch(f"{post.labels} has {count} labels, {post.output} has {classes} classes")
-    return labels
+    return {
+        post.output: artifact.read_labels(post.labels, int(shapes[post.output][-1]))
+        for post in artifact.manifest.postprocess
+        if post.labels is not None
+    }
 
 
-def _check_files(artifact: Artifact, variant: VariantRef, target: Target, weights: dict[str, MappedFile]) -> None:
-    """Check the digests of all files but other variants' own; leave this one's weights mapped in `weights`."""
-    used = {tensor.file for tensor in target.tensors}
+def _check_files(artifact: Artifact, variant: VariantRef, target: Target) -> tuple[SealedFile, dict[str, MappedFile]]:
+    """Check the digests of all files but other variants' own; give this one's code and weights, as they were then."""
+    code, weights = f"{variant.path}/model.so", {tensor.file for tensor in target.tensors}
     others = tuple(f"{ref.path}/" for ref in artifact.manifest.variants if ref != variant)
-    files = artifact.manifest.files
-    artifact.verify(name for name in files if not name.startswith((*others, "weights/")) and name not in used)
-    for name in sorted(used):
-        descriptor = artifact.open(name)
-        try:
-            weights[name] = MappedFile(descriptor, name)
-        finally:
-            os.close(descriptor)
-        found = hashlib.sha256(weights[name].bytes).hexdigest()  # of the very bytes that the code will read
-        if found != files[name].sha256:
-            raise FileChanged(f"{name} does not have the sha256 of the manifest: copy or compile the artifact again")
+    skipped = (*others, "weights/")
+    artifact.verify(name for name in artifact.manifest.files if not name.startswith(skipped) and name != code)
+    return artifact.seal(code), {name: artifact.map(name) for name in sorted(weights)}

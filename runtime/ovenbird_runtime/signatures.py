@@ -21,7 +21,7 @@ from pathlib import Path
 
 from . import ed25519
 from .errors import FileMissing, KeyUnreadable, SignatureForeign, SignatureMissing, SignatureWrong, WrongKeyType, shown
-from .files import open_plain
+from .files import open_plain, read_up_to
 from .limits import MAX_KEY_FILE_BYTES, MAX_SIGNATURES
 
 REQUIRE_SIGNATURE = "OVENBIRD_REQUIRE_SIGNATURE"
@@ -65,7 +65,7 @@ def read_public_keys(path: str | os.PathLike[str]) -> tuple[PublicKey, ...]:
     where = shown(os.fspath(path))
     try:
         with Path(path).open("rb") as file:
-            data = file.read(MAX_KEY_FILE_BYTES + 1)
+            data = read_up_to(file.fileno(), MAX_KEY_FILE_BYTES)
     except (OSError, ValueError) as error:
         raise KeyUnreadable(f"the public key {where} cannot be read: {_why(error)}") from None
     if len(data) > MAX_KEY_FILE_BYTES:
@@ -136,8 +136,12 @@ def _read_signature(root: Path, key: PublicKey) -> bytes | None:
         descriptor = open_plain(root, signature_name(key.id))
     except FileMissing:
         return None
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read(ed25519.SIGNATURE_BYTES + 1)
+    try:
+        return read_up_to(descriptor, ed25519.SIGNATURE_BYTES)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
 
 
 def _why(error: Exception) -> str:

@@ -272,7 +272,7 @@ def test_the_model_in_a_volume(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_model_in_an_image_of_its_own(overlay: str, tmp_path: Path) -> None:
-    """The volume is mounted noexec by Kubernetes' own rule: the server runs a copy, which its own image makes."""
+    """The volume is root's: the server runs a copy of its own, which its own image makes."""
     images = [
         {"name": "ovenbird-model", "newName": "registry.example.org/model", "newTag": "7"},
         {"name": "ovenbird", "newName": "registry.example.org/net", "newTag": "8"},

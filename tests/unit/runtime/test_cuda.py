@@ -91,7 +91,7 @@ def test_the_processor_where_allowed(artifact: Path, driver: Emulation, claims: 
 def test_a_fit_chip_is_not_left_for_the_processor(artifact: Path, driver: Emulation) -> None:
     """Later chips take the PTX: what fails then is the library, which is none here, and that is said."""
     told = load(artifact, "cuda,cpu", driver.environment(compute=120))
-    assert told.startswith("EngineLoadFailed: model.so of gpu cannot be loaded")
+    assert told.startswith("EngineLoadFailed: targets/gpu/model.so cannot be loaded")
 
 
 def test_both_reasons(artifact: Path, driver: Emulation) -> None:

@@ -185,7 +185,7 @@ def test_options(tiny: Path, option: str, value: Any) -> None:
 def test_no_library(spoilt: Path) -> None:
     (spoilt / "targets/tiny/model.so").write_bytes(b"no library at all")
     reseal(spoilt)
-    with pytest.raises(errors.EngineLoadFailed, match=r"model\.so of tiny cannot be loaded"):
+    with pytest.raises(errors.EngineLoadFailed, match=r"model\.so cannot be loaded: 'file too short'"):
         ovenbird_runtime.load(spoilt)
 
 

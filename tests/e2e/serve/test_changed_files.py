@@ -1,0 +1,86 @@
+"""The files of served models change in place, under requests: the same answers, and a server that stays ready."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ovenbird_runtime.golden import GOLDEN
+from ovenbird_runtime.manifest import FileRecord, Manifest
+from support.serving import Serving
+from support.tiny_artifact import copy_tiny, reseal
+
+URL = "/v1/models/tiny:predict"
+
+
+def another_network(folder: Path) -> Path:
+    """Give an artifact of the same name, sealed, whose weights have another sign; it has no golden outputs."""
+    artifact = copy_tiny(folder)
+    path = next((artifact / "weights").iterdir())
+    path.write_bytes(bytes(byte ^ 0x80 if place % 4 == 3 else byte for place, byte in enumerate(path.read_bytes())))
+    (artifact / GOLDEN).unlink()
+    reseal(artifact, lambda manifest: dataclasses.replace(manifest, files=without_golden(manifest)))
+    return artifact
+
+
+def without_golden(manifest: Manifest) -> dict[str, FileRecord]:
+    return {name: record for name, record in manifest.files.items() if name != GOLDEN}
+
+
+def spoil(path: Path) -> None:
+    """Overwrite a file's first half, then cut it there."""
+    half = path.stat().st_size // 2
+    with path.open("r+b") as file:
+        file.write(bytes(half))
+        file.truncate(half)
+
+
+def answer_of(server: Serving, jpeg: bytes) -> Any:
+    """Give the classes that a server answers with, which tell one network from another."""
+    status, _, body = server.request("POST", URL, jpeg)
+    assert status == 200, body
+    scores = json.loads(body)["predictions"][0]["classes"]["logits"]
+    return [(score["label"], round(score["confidence"], 3)) for score in scores]
+
+
+@pytest.mark.parametrize("change", ["cp over it", "spoil every file", "remove"])
+def test_under_requests(tmp_path: Path, jpeg: bytes, change: str) -> None:
+    spoilt, other = copy_tiny(tmp_path), another_network(tmp_path / "other")
+    with Serving.start(spoilt) as server, Serving.start(other) as served_other:
+        first, unlike = answer_of(server, jpeg), answer_of(served_other, jpeg)
+        assert first != unlike
+        answers: list[Any] = []
+        stop = threading.Event()
+
+        def client() -> None:
+            while not stop.is_set():
+                answers.append(answer_of(server, jpeg))
+
+        threads = [threading.Thread(target=client) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        if change == "cp over it":
+            subprocess.run(["cp", "-r", f"{other}/.", str(spoilt)], check=True, timeout=30)
+        elif change == "remove":
+            shutil.rmtree(spoilt)
+        else:
+            for path in sorted(path for path in spoilt.rglob("*") if path.is_file()):
+                spoil(path)
+        count = len(answers)
+        while len(answers) < count + 20 and any(thread.is_alive() for thread in threads):
+            time.sleep(0.01)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert len(answers) >= count + 20
+        assert [answer for answer in answers if answer != first] == []
+        assert server.request("GET", "/v2/health/ready")[0] == 200
+        assert server.process.poll() is None
