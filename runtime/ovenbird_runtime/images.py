@@ -5,8 +5,8 @@
     open_pixels(body, max_megapixels=25)          # the same pixels, decoded by the shortest way there is
 
 Rules: EXIF orientation is applied; transparent pixels are laid over white; 16 bits a channel become 8 by
-rounding value / 257; CMYK is converted as Pillow does, without colour profiles; of an animation the first
-frame is taken.
+rounding value / 257; CMYK is converted as Pillow does; colour profiles are not applied, gamma neither; of an
+animation the first frame is taken.
 """
 
 from __future__ import annotations
@@ -20,20 +20,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import ImageError, ImageNotFound, ImageTooLarge, ImageUnreadable, shown
 from .files import read_up_to
-from .jpeg import check_scans, decode_jpeg, has_metadata, is_jpeg
+from .gif import check_blocks, is_gif
+from .jpeg import check_scans, decode_jpeg, is_jpeg, metadata_of, without_metadata
 from .limits import IMAGE_FORMATS, MAX_IMAGE_FILE_BYTES, MAX_IMAGE_MEGAPIXELS
+from .orientation import ORIENTATION_TAG, UPRIGHT, orientation_in, orientation_of, turn
 from .pixels import Picture
+from .png import check_chunks, is_png, is_wide, transparent_colour, wide_rgb
+from .transparency import flat_rgb, to_8_bits
 
 if TYPE_CHECKING:
-    import numpy as np
     from PIL.Image import Image
 
 T = TypeVar("T")
-_ORIENTATION_TAG = 0x0112
-# EXIF orientation -> the PIL.Image.Transpose that undoes it: 2 mirrored, 3 upside down, 6 and 8 lying on a
-# side, ...
-_UPRIGHT = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
-_BACKGROUND = (255, 255, 255)
 
 
 def open_image(source: Any, max_megapixels: float = MAX_IMAGE_MEGAPIXELS) -> Image:
@@ -63,7 +61,7 @@ def open_pixels(source: Any, max_megapixels: float = MAX_IMAGE_MEGAPIXELS) -> Im
     if file is None:
         return open_image(source, max_megapixels)
     data, name = file
-    if is_jpeg(data) and not (has_metadata(data) and _must_be_turned(data)):
+    if is_jpeg(data) and orientation_in(*metadata_of(data)) == UPRIGHT:
         picture = decode_jpeg(data, lambda width, height: check_pixels(width, height, name, max_megapixels))
         if picture is not None:
             return picture
@@ -84,18 +82,11 @@ def _file_of(source: Any) -> tuple[bytes, str] | None:
     _check_bytes(len(data), name)
     if is_jpeg(data):
         check_scans(data, name)
+    elif is_png(data):
+        check_chunks(data, name)
+    elif is_gif(data):
+        check_blocks(data, name)
     return data, name
-
-
-def _must_be_turned(data: bytes) -> bool:
-    """Whether a JPEG's metadata say so; its pixels are not decoded."""
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
-            return _orientation(image) in _UPRIGHT
-    except Exception:  # noqa: BLE001 - a damaged file: whoever decodes it says how
-        return True
 
 
 def one_name(name: Any) -> str:
@@ -158,22 +149,53 @@ def _guarded(work: Callable[[], T], name: str) -> T:
 def _from_bytes(data: bytes, name: str, max_megapixels: float) -> Image:
     from PIL import Image, UnidentifiedImageError
 
-    def decode() -> Image.Image:
+    of_jpeg = metadata_of(data) if is_jpeg(data) else None
+    plain = data if of_jpeg is None else without_metadata(data)
+
+    def opened() -> Image.Image:
         try:
-            image = Image.open(io.BytesIO(data), formats=IMAGE_FORMATS)
+            return Image.open(io.BytesIO(plain), formats=IMAGE_FORMATS)
         except UnidentifiedImageError:
             kinds = ", ".join(IMAGE_FORMATS)
             raise ImageUnreadable(f"{name} is no image in a known format ({kinds})") from None
-        with image:
-            check_pixels(*image.size, name, max_megapixels)
-            return _upright_rgb(image, name, owned=True)
+
+    def decode() -> Image.Image:
+        with opened() as image:
+            check_pixels(image.width, image.height, name, max_megapixels)
+            if is_wide(image):
+                with opened() as again:
+                    flat = wide_rgb(image, again)
+            else:
+                flat = _flat(image, name, owned=True)
+            return turn(flat, orientation_of(image.info) if of_jpeg is None else orientation_in(*of_jpeg))
 
     return _guarded(decode, name)
 
 
 def _from_pil(image: Image, name: str, max_megapixels: float) -> Image:
     check_pixels(*image.size, name, max_megapixels)
-    return _guarded(lambda: _upright_rgb(image, name, owned=False), name)
+    return _guarded(lambda: turn(_flat(image, name, owned=False), _noted_orientation(image)), name)
+
+
+def _flat(image: Image, name: str, owned: bool) -> Image:
+    """Load an image and give it as RGB."""
+    nothing = transparent_colour(image)
+    image.load()
+    if nothing != image.info.get("transparency"):
+        image, owned = image if owned else image.copy(), True
+        image.info.pop("transparency")
+        if nothing is not None:  # else the file names it behind the pixels, where it does not count
+            image.info["transparency"] = nothing
+    return flat_rgb(image, name, owned)
+
+
+def _noted_orientation(image: Image) -> int:
+    """Read the orientation of a caller's image, who may have changed it; a damaged EXIF block counts as none."""
+    try:
+        value = image.getexif().get(ORIENTATION_TAG, UPRIGHT)
+    except Exception:  # noqa: BLE001 - as in _guarded
+        return UPRIGHT
+    return value if isinstance(value, int) else UPRIGHT
 
 
 def _from_array(source: Any, max_megapixels: float) -> Image:
@@ -190,59 +212,10 @@ def _from_array(source: Any, max_megapixels: float) -> Image:
         raise ImageUnreadable(f"{name} has shape {array.shape}, expected (height, width) or (height, width, 1, 3 or 4)")
     check_pixels(array.shape[1], array.shape[0], name, max_megapixels)
     if array.dtype.itemsize == 2:
-        array = _to_8_bits(array)
+        array = to_8_bits(array)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
-    return _flat_rgb(Image.fromarray(np.ascontiguousarray(array)), name, owned=False)
-
-
-def _upright_rgb(image: Image, name: str, owned: bool) -> Image:
-    from PIL import Image as pil
-
-    image.load()
-    orientation = _orientation(image)
-    image = _flat_rgb(image, name, owned)
-    return image.transpose(pil.Transpose(_UPRIGHT[orientation])) if orientation in _UPRIGHT else image
-
-
-def _orientation(image: Image) -> int:
-    """Read the EXIF orientation; a damaged EXIF block spoils no pixels, so it counts as none."""
-    try:
-        value = image.getexif().get(_ORIENTATION_TAG, 1)
-    except Exception:  # noqa: BLE001 - as in _guarded
-        return 1
-    return value if isinstance(value, int) else 1
-
-
-def _flat_rgb(image: Image, name: str, owned: bool) -> Image:
-    """Convert any mode to RGB as the rules above say; gives a new image, or the very one where it is `owned`: nobody
-    else has it.
-    """
-    from PIL import Image as pil
-
-    if image.mode.startswith("I"):  # "I;16" and its byte orders; "I" is how older Pillow opens a 16-bit PNG
-        import numpy as np
-
-        return pil.fromarray(_to_8_bits(np.asarray(image))).convert("RGB")
-    if image.mode == "F":
-        raise ImageUnreadable(f"{name} has floating-point pixels, whose range is unknown: convert it to 8 bits first")
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        flat = pil.new("RGB", layer.size, _BACKGROUND)
-        flat.paste(layer, mask=layer.getchannel("A"))
-        return flat
-    if image.mode != "RGB":
-        return image.convert("RGB")
-    return image if owned else image.copy()
-
-
-def _to_8_bits(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Give 16-bit values as uint8, rounded: 0 -> 0, 65535 -> 255."""
-    import numpy as np
-
-    wide = np.clip(array, 0, 65535).astype(np.uint32)
-    result: np.ndarray[Any, Any] = ((wide + 128) // 257).astype(np.uint8)
-    return result
+    return flat_rgb(Image.fromarray(np.ascontiguousarray(array)), name, owned=False)
 
 
 def as_list(images: Any) -> list[Any]:

@@ -27,7 +27,10 @@ from .pixels import Picture
 
 _COLOURS = ("YCbCr", "Gray", "RGB")  # not CMYK: how its inks become colours is Pillow's to say
 _START, _MARKER = b"\xff\xd8\xff", re.compile(rb"\xff[\x01-\xfe]")
+_MARKER_IN_A_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # not its restarts, of which there may be millions
 _TEMPORARY, _RESTARTS, _END, _SCAN, _APP1 = 0x01, range(0xD0, 0xD8), 0xD9, 0xDA, 0xE1
+_DESCRIBING = (_APP1, 0xE2, 0xED, 0xFE)  # EXIF and XMP; profiles and more pictures; Photoshop's; comments
+_EXIF_HEAD, _XMP_HEAD = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 
 
 def is_jpeg(data: bytes) -> bool:
@@ -37,11 +40,14 @@ def is_jpeg(data: bytes) -> bool:
 
 def check_scans(data: bytes, name: str) -> None:
     """Refuse a file of more scans, or of more other segments, than any honest one has. Raises ImageTooLarge."""
-    scans = segments = 0
-    for code in _markers(data):
+    scans = segments = place = 0
+    for code, start, end in _segments(data):
+        if not scans:
+            segments += start - place  # bytes between segments, which Pillow looks at one by one
+        place = end
         if code == _SCAN:
             scans += 1
-        elif code not in _RESTARTS:
+        else:
             segments += 1
         if scans > MAX_JPEG_SCANS or segments > MAX_JPEG_SEGMENTS:
             raise ImageTooLarge(
@@ -50,29 +56,47 @@ def check_scans(data: bytes, name: str) -> None:
             )
 
 
-def has_metadata(data: bytes) -> bool:
-    """Whether there may be EXIF or XMP in a JPEG, which may say that it must be turned: a segment APP1 before the
-    picture.
-    """
-    for code in _markers(data):
+def metadata_of(data: bytes) -> tuple[bytes, bytes]:
+    """Give what a JPEG holds of EXIF and XMP before the picture, each empty where there is none: the first segment."""
+    exif = xmp = b""
+    for code, start, end in _segments(data):
         if code == _SCAN:
-            return False
-        if code == _APP1:
-            return True
-    return True
+            break
+        if code == _APP1 and not exif and data.startswith(_EXIF_HEAD, start + 4):
+            exif = data[start + 4 : end]
+        elif code == _APP1 and not xmp and data.startswith(_XMP_HEAD, start + 4):
+            xmp = data[start + 4 : end]
+    return exif, xmp
 
 
-def _markers(data: bytes) -> Iterator[int]:
-    """Give the code of each marker, up to the picture's end (ITU-T T.81, B.1.1); decoders skip as much."""
-    place = len(_START) - 1
-    while (found := _MARKER.search(data, place)) is not None:
-        code = data[found.start() + 1]
-        yield code
+def without_metadata(data: bytes) -> bytes:
+    """Give a JPEG without the segments that tell of the picture, and change none of its pixels: EXIF, XMP, colour
+    profiles, more pictures, Photoshop's notes, comments. Pillow reads them all, and joins them.
+    """
+    kept, place = [], 0
+    for code, start, end in _segments(data):
+        if code == _SCAN:
+            break
+        if code in _DESCRIBING and end <= len(data):
+            kept.append(data[place:start])
+            place = end
+    return b"".join((*kept, data[place:])) if kept else data
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Give each marker's code, its place and where its segment ends, up to the picture's end (ITU-T T.81, B.1.1);
+    decoders skip as much.
+    """
+    place, marker = len(_START) - 1, _MARKER
+    while (found := marker.search(data, place)) is not None:
+        code, place = data[found.start() + 1], found.end()
+        if code not in _RESTARTS and code not in (_TEMPORARY, _END):
+            place += max(2, int.from_bytes(data[place : place + 2], "big"))
+        yield code, found.start(), place
         if code == _END:
             return
-        place = found.end()
-        if code not in _RESTARTS and code != _TEMPORARY:
-            place += max(2, int.from_bytes(data[place : place + 2], "big"))
+        if code == _SCAN:
+            marker = _MARKER_IN_A_SCAN
 
 
 def decode_jpeg(data: bytes, check: Callable[[int, int], None]) -> Picture | None:

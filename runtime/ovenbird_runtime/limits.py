@@ -46,7 +46,11 @@ MAX_IMAGE_MEGAPIXELS = 50.0
 MAX_IMAGE_FILE_BYTES = 128 * 1024 * 1024
 MAX_IMAGES_PER_CALL = 4096
 MAX_JPEG_SCANS = 100  # encoders write about ten
-MAX_JPEG_SEGMENTS = 4096  # the largest colour profile takes 255
+MAX_JPEG_SEGMENTS = 1024  # the largest colour profile takes 255; bytes that belong to none count too
+MAX_PNG_DATA_CHUNKS = 65536  # encoders write 8 KiB or more into each
+MAX_PNG_CHUNKS = 1024  # of any other kind
+MAX_GIF_BLOCKS = 16384  # before the picture: 4 MB of comments and profiles
+MAX_EXIF_TEXT_CHARS = 256 * 1024  # of EXIF in hexadecimal, which is at most 64 KiB; longer ones count as none
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 
 # Running

@@ -111,6 +111,20 @@ def test_every_mode_of_every_kind(strict: Serving, name: str, report: Report) ->
     judge(strict.request("POST", URL, DRAWN[name])[0], report)
 
 
+@pytest.mark.parametrize("kind", ["png", "gif"])
+def test_flood_of_blocks_is_refused(strict: Serving, kind: str) -> None:
+    if kind == "png":
+        picture = encoded("PNG")
+        flood = picture[:33] + struct.pack(">I4sI", 0, b"aaAa", zlib.crc32(b"aaAa")) * 14_000 + picture[33:]
+    else:
+        picture = encoded("GIF", size=(8, 8))
+        place = 13 + (3 << ((picture[10] & 7) + 1))
+        flood = picture[:place] + b"\x21\xfe" + b"\x01a" * 80_000 + b"\0" + picture[place:]
+    status, _, body = strict.request("POST", URL, flood)
+    assert status == 413, body
+    assert b"ImageTooLarge" in body
+
+
 def test_animation_is_its_first_frame(strict: Serving) -> None:
     file = io.BytesIO()
     frames = [Image.new("RGB", (40, 30), colour) for colour in ("red", "blue", "green")]
