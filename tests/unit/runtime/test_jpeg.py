@@ -80,6 +80,35 @@ def test_inks_are_left_to_pillow() -> None:
     check(jpeg_of(noise(40, 24).convert("CMYK")), without_pillow=False)
 
 
+def adobe_transform(data: bytes, value: int) -> bytes:
+    """Say in Adobe's marker how the four planes are meant: 0 as they are, 2 as luminance, colours and black."""
+    place = data.index(b"Adobe") + 11
+    return data[:place] + bytes((value,)) + data[place + 1 :]
+
+
+@pytest.mark.parametrize("transform", [0, 2])
+def test_inks_are_laid_as_adobe_means_them(transform: int) -> None:
+    """Adobe's files hold inks inverted (Adobe Technical Note 5116); YCCK turns into RGB as JFIF says."""
+    planes = np.zeros((16, 16, 4), np.uint8)
+    planes[:8, :8], planes[:8, 8:] = (200, 100, 150, 220), (90, 128, 128, 255)
+    planes[8:, :8], planes[8:, 8:] = (120, 140, 60, 200), (250, 130, 120, 90)
+    inks = Image.frombytes("CMYK", (16, 16), (255 - planes).tobytes())  # Pillow inverts what it writes
+    data = adobe_transform(jpeg_of(inks, quality=100, subsampling=0), transform)
+    stored = planes.astype(float)
+    if transform == 2:
+        y, blue, red = stored[:, :, 0], stored[:, :, 1] - 128, stored[:, :, 2] - 128
+        rgb = np.dstack([y + 1.402 * red, y - 0.344136 * blue - 0.714136 * red, y + 1.772 * blue])
+        stored = np.dstack([255 - np.clip(rgb, 0, 255), stored[:, :, 3]])
+    expected = stored[:, :, :3] * stored[:, :, 3:] / 255
+    np.testing.assert_allclose(pixels_of(open_pixels(data)).astype(float), expected, atol=4)
+
+
+def test_a_colour_profile_is_not_applied() -> None:
+    plain = pixels_of(open_pixels(jpeg_of(noise(40, 24))))
+    for profile in (bytes(300), b"\0" * 70_000):
+        np.testing.assert_array_equal(pixels_of(open_image(jpeg_of(noise(40, 24), icc_profile=profile))), plain)
+
+
 def test_other_sources(tmp_path: Path) -> None:
     data = jpeg_of(noise(40, 24))
     (tmp_path / "a.jpg").write_bytes(data)
