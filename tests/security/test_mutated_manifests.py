@@ -23,6 +23,7 @@ from ovenbird_runtime.manifest import UNSEALED, check_target, decode_manifest, d
 from ovenbird_runtime.schema import dump
 
 MUTANTS = 10_000
+TARGETS = 3_000
 LOADED = 400
 SCALARS: list[Any] = [
     None, True, False, 0, 1, -1, 2, 63, 64, 2**31, 2**63, 2**64, -(2**63), 10**40, 0.0, -0.0, 1e-300, 1e300, 0.5,
@@ -123,12 +124,25 @@ def test_targets(tiny: Path) -> None:
     rng = random.Random(7)
     data = (tiny / "targets/tiny/target.json").read_bytes()
     manifest, value = decode_manifest((tiny / "manifest.json").read_bytes()), json.loads(data)
-    for _ in range(3000):
-        mutant = mutate_bytes(data, rng) if rng.random() < 0.3 else seal_anything(mutate_json(value, rng))
-        try:
-            check_target(decode_target(mutant or b""), manifest)
-        except ArtifactError:
+    outcomes, decoded = Counter[str](), 0
+    while sum(outcomes.values()) < TARGETS:
+        as_text = rng.random() < 0.3
+        mutant = mutate_bytes(data, rng) if as_text else seal_anything(mutate_json(value, rng))
+        if mutant in (None, data):
             continue
+        try:
+            target = decode_target(mutant or b"")
+            decoded += 1
+            check_target(target, manifest)
+            assert all(index < len(target.tensors) for entry in target.entries for index in entry.weights)
+            sizes = {tensor.file: manifest.files[tensor.file].size for tensor in target.tensors}
+            assert all(tensor.offset + tensor.nbytes <= sizes[tensor.file] for tensor in target.tensors)
+            outcomes["sound"] += 1
+        except ArtifactError as error:
+            outcomes[type(error).__name__] += 1
+    assert outcomes["ManifestInvalid"] > TARGETS // 2
+    assert decoded - outcomes["sound"] > TARGETS // 100, "mutants never got to what is checked of the whole"
+    assert outcomes["sound"] > TARGETS // 30
 
 
 @pytest.mark.slow

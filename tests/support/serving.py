@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ovenbird_runtime.serve.metric_names import ALL
+
 Answer = tuple[int, dict[str, str], bytes]
 
 
@@ -118,7 +120,9 @@ class Serving:
             return found
 
     def metric(self, name: str) -> float:
-        """Give the sum of a metric over its labels."""
+        """Give the sum of a metric over its labels; 0 where nothing was counted yet. A name that is none is refused."""
+        known = {known.name for known in ALL}
+        assert name in known or name.rpartition("_")[0] in known, f"there is no metric {name}"
         _, _, body = self.request("GET", "/metrics")
         found = [line for line in body.decode().splitlines() if line.split("{")[0].split(" ")[0] == name]
         return sum(float(line.rsplit(" ", 1)[1]) for line in found)

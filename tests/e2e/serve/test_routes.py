@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,7 @@ from ovenbird_runtime.serve.metric_names import (
     RELOADS,
 )
 from support.serving import Serving
+from support.tiny_artifact import copy_tiny, retarget
 
 
 def test_health(server: Serving) -> None:
@@ -107,6 +110,16 @@ def test_every_metric_of_the_reference_is_told(server: Serving, jpeg: bytes) -> 
     told = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
     on_occasion = {PADDED_IMAGES, REJECTED, CANCELLED, EXPIRED, ENGINE_FAILURES, RELOADS}
     assert {name.name for name in ALL} - told <= {name.name for name in on_occasion}
+
+
+def test_padding_is_counted(tmp_path: Path, jpeg: bytes) -> None:
+    artifact = copy_tiny(tmp_path)
+    retarget(artifact, lambda target: dataclasses.replace(target, entries=target.entries[1:]))  # batch 4 alone
+    with Serving.start(artifact) as server:
+        for count in (1, 2):
+            assert server.request("POST", "/v1/models/tiny:predict", jpeg)[0] == 200
+            assert server.metric("ovenbird_padded_images_total") == 3 * count
+            assert server.metric("ovenbird_batch_images_sum") == count
 
 
 def test_request_leaves_a_line_in_the_log(server: Serving, jpeg: bytes) -> None:

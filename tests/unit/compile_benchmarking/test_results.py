@@ -11,6 +11,7 @@ from ovenbird.benchmarking.report import markdown, mean_lines, summary_lines
 from ovenbird.benchmarking.results import Benchmark, CaseResult, case_result, read_benchmark
 from ovenbird.benchmarking.rounds import Case, Measured
 from ovenbird.benchmarking.running import Plan, batches_at
+from ovenbird.benchmarking.statistics import Spread
 
 
 def answer(*times: float) -> Answer:
@@ -49,6 +50,14 @@ def test_case_is_measured_by_rounds() -> None:
     assert result.ratios["ort"].median == pytest.approx(0.9)
     assert result.ratios["ort"].high == pytest.approx(0.9)
     assert result.fastest_peer == "ort"
+
+
+def test_ratios_are_of_the_same_round() -> None:
+    times = {"ovenbird": (9.0, 40.0, 12.0), "ovenbird-untuned": (20.0, 10.0, 30.0), "ort": (10.0, 20.0, 30.0)}
+    answers = {name: [answer(one) for one in rounds] for name, rounds in times.items()}
+    result = case_result(Measured(Case("resnet50", 1, 2), answers, dict.fromkeys(answers, 0.0)))
+    assert result.ratios["ort"] == Spread(0.9, 0.4, 2.0)
+    assert result.untuned_ratios["ort"] == Spread(1.0, 0.5, 2.0)
 
 
 def test_json_is_read_back_as_it_was(benchmark: Benchmark, tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ def test_spread_is_median_with_extremes() -> None:
 
 
 def test_ratio_is_taken_within_each_round() -> None:
-    # The machine halves its speed in the second round: every paired ratio is 0.9, that of the medians is not.
-    ours, theirs = [9.0, 18.0, 9.0], [10.0, 20.0, 10.0]
-    assert paired_ratio(ours, theirs) == Spread(0.9, 0.9, 0.9)
+    # The ratio of the medians, of the least and of the sorted rounds are all others.
+    ours, theirs = [9.0, 20.0, 12.0], [10.0, 40.0, 10.0]
+    assert paired_ratio(ours, theirs) == Spread(0.9, 0.5, 1.2)
 
 
 def test_ratio_needs_the_same_rounds() -> None:

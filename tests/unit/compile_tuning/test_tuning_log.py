@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from ovenbird.tuning.table import Display
 from ovenbird.tuning.tasks import Task, select_tasks
 from ovenbird.tuning_log import RECORDS, WORKLOADS, TuningLog, fastest_records, json_lines
 from ovenbird.tuning_provenance import PROVENANCE, Provenance, read_provenance
-from ovenbird.tuning_records import provenance
+from ovenbird.tuning_records import matches, provenance
 
 from .conftest import SHAPE
 
@@ -102,6 +103,32 @@ def test_records_of_another_processor_are_stale(folder: Path, spec: TargetSpec) 
     assert "tuned" not in sources
     assert "l2_bytes" in log.provenance()["stale_because"]
     assert log.choices == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"features": ("sse2",)}, "other features"),
+        ({"mcpu": "core2"}, "mcpu"),
+        ({"mattr": ("+sse2",)}, "mattr"),
+        ({"vector_bits": 64}, "vector_bits"),
+        ({"registers": 3}, "registers"),
+        ({"cores": 99}, "cores"),
+        ({"l1d_bytes": 1}, "l1d_bytes"),
+        ({"l2_bytes": 1}, "l2_bytes"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_records_of_another_processor_are_never_taken(
+    folder: Path, task: Task, spec: TargetSpec, change: dict[str, Any], why: str
+) -> None:
+    other = dataclasses.replace(spec, **change)
+    log = TuningLog.open(folder).for_target(other)
+    found = log.lookup(task.module["main"])
+    assert (found.source, found.function) == ("stale", None)
+    assert why in found.reason
+    assert log.choices == {}
+    assert not matches(folder, other)
 
 
 def test_records_of_another_tvm_are_stale(copied: Path, task: Task, spec: TargetSpec) -> None:

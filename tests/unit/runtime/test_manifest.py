@@ -117,6 +117,8 @@ def test_file_names_are_plain(manifest: Manifest, name: str) -> None:
 
 TARGETS: list[tuple[dict[str, Any], str]] = [
     ({"entries": (Entry(1, "f", None, (9,)),)}, "f wants tensor 9, there are 2"),
+    ({"entries": (Entry(1, "f", None, (0, 2)),)}, "f wants tensor 2, there are 2"),
+    ({"entries": (Entry(1, "f", None, (0,)),), "tensors": ()}, "f wants tensor 0, there are 0"),
     ({"entries": (Entry(1, "f", None, ()), Entry(1, "g", None, ()))}, "two entries for batch"),
     ({"entries": (Entry(1, "f", None, ()), Entry(2, "f", None, ()))}, "two functions"),
     ({"tensors": (WeightTensor("weights/no.bin", 0, "float32", (1,)),)}, "not in the file table"),

@@ -40,6 +40,17 @@ def test_what_cannot_be_in_time_is_refused_now() -> None:
     admission.take(1, soon(60.0))  # who allows more time is let in
 
 
+@pytest.mark.parametrize(("share", "taken"), [(0.70, True), (0.80, False)])
+def test_three_quarters_of_the_time_may_be_filled(share: float, taken: bool) -> None:
+    admission = Admission(1000, lambda rows: share * 100 * (rows - 1))
+    admission.take(1, soon(100))
+    if taken:
+        admission.take(1, soon(100))
+    else:
+        with pytest.raises(QueueFull, match="would take"):
+            admission.take(1, soon(100))
+
+
 def test_wrong_estimate_locks_nobody_out() -> None:
     admission = Admission(1000, lambda rows: 1e9)
     permit = admission.take(1, soon())

@@ -26,10 +26,12 @@ class Seen:
 
     def __init__(self) -> None:
         self.batches: list[int] = []
+        self.sizes: list[int] = []
         self.failures = 0
 
     def ran(self, images: int, size: int, seconds: float, waits: list[float]) -> None:
         self.batches.append(images)
+        self.sizes.append(size)
 
     def failed(self, error: BaseException) -> None:
         self.failures += 1
@@ -73,6 +75,19 @@ def test_each_gets_its_own_answer() -> None:
         batcher.close(5)
         assert sum(seen.batches) == sum(one.rows for one in entries)
         assert batcher.waiting == 0
+
+    run(work())
+
+
+def test_images_and_what_was_computed_are_told() -> None:
+    async def work() -> None:
+        seen = Seen()
+        batcher = Batcher(doubled, Costs({4: 1.0}, 64), 1, 0.0, seen, merge=True)
+        for rows in (1, 3, 4, 6):
+            await gathered(batcher, [entry(0, rows=rows)])
+        batcher.close(5)
+        assert seen.batches == [1, 3, 4, 6]
+        assert seen.sizes == [4, 4, 4, 8]
 
     run(work())
 

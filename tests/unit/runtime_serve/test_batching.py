@@ -42,6 +42,22 @@ def test_waiting_is_worth_what_it_saves() -> None:
     assert Costs(DEARER, 64).gain(1, 7) == 0
 
 
+@pytest.mark.parametrize(
+    ("table", "images", "padded"),
+    [
+        ({4: 10.0}, 1, 3),
+        ({4: 10.0}, 4, 0),
+        ({4: 10.0}, 6, 2),
+        ({1: 20.0, 4: 30.0}, 3, 1),  # four at once are cheaper than three times one
+        ({1: 20.0, 4: 70.0}, 3, 0),
+        (CHEAPER, 7, 1),
+        (CHEAPER, 16, 0),
+    ],
+)
+def test_padding_is_what_is_computed_for_nobody(table: dict[int, float], images: int, padded: int) -> None:
+    assert Costs(table, 64).padding(images) == padded
+
+
 def test_total_grows_with_the_images() -> None:
     for table in (CHEAPER, LINEAR, DEARER):
         costs = Costs(table, 64)
