@@ -26,7 +26,7 @@ fi
 case $(arch_of "$target")-$(uname -m) in
     arm64-x86_64 | amd64-aarch64) ci/steps/cross_toolchain.sh ;;
 esac
-find_nvcc='import ovenbird.gpu.toolchain as toolchain; toolchain.find_nvcc()'
+find_nvcc='import ovenbird.backends.cuda.toolchain as toolchain; toolchain.find_nvcc()'
 if [ "$(field_of "$target" kind)" = cuda ] && ! "$python" -c "$find_nvcc" 2>/dev/null; then
     say "$target: installing nvcc"
     "$python" -m pip install --disable-pip-version-check -qq --constraint ci/constraints.txt --editable '.[cuda]' \

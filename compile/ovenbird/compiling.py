@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.artifact_writer import ArtifactWriter
-from ovenbird.dumping import DumpKind, keep_kinds
+from ovenbird.backends.cuda.local_gpu import why_not_on_gpu
+from ovenbird.backends.cuda.options import DEFAULT, HALF_TOLERANCE, GpuOptions
 from ovenbird.errors import BuildFailed, UsageError
-from ovenbird.gpu.local_gpu import why_not_on_gpu
-from ovenbird.gpu.options import DEFAULT, HALF_TOLERANCE, GpuOptions
 from ovenbird.importing import reason
 from ovenbird.interruption import Interruption
+from ovenbird.lowering.dumping import DumpKind, keep_kinds
 from ovenbird.network import Network
 from ovenbird.packaging import Staging
 from ovenbird.photographs import own_photographs
@@ -33,8 +33,8 @@ from ovenbird_runtime.golden import GOLDEN, write_golden
 from ovenbird_runtime.manifest import Manifest, Parity
 
 if TYPE_CHECKING:
-    from ovenbird.building import BuiltModule, Packing
-    from ovenbird.layers import LayerRecord
+    from ovenbird.backends.building import BuiltModule, Packing
+    from ovenbird.backends.layers import LayerRecord
 
 DEFAULT_BATCHES = (1, 8)
 
@@ -128,7 +128,7 @@ def _import(network: Network, batches: Sequence[int], tell: Progress) -> dict[in
 
 def _shared_packing(network: Network, specs: Sequence[TargetSpec], options: CompileOptions) -> Packing | None:
     """Give the one way to pack the weights of all processors: that of the widest vectors, the first of equals."""
-    from ovenbird.building import packing_of
+    from ovenbird.backends.building import packing_of
 
     processors = [spec for spec in specs if spec.kind == "llvm"]
     if not processors:
@@ -147,7 +147,7 @@ def _build(
     dump: Path | None,
 ) -> tuple[BuiltModule, Any]:
     """Build the imported network for one target."""
-    from ovenbird.building import build_module
+    from ovenbird.backends.building import build_module
 
     records = find_records(options.tuning_records, network.name, spec, options.gpu.precision)
 

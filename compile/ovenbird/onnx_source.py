@@ -90,7 +90,7 @@ class OnnxSource:
         """Import the model with `batch` rows. Raises UnsupportedOperator, ImportFailed."""
         from tvm.relax.frontend.onnx import from_onnx
 
-        from ovenbird.safe_indexing import bound_indices
+        from ovenbird.passes.bound_indices import bound_indices
 
         shapes = {name: list(self._shape(index, batch or 1)) for index, name in enumerate(self.input_names)}
         try:

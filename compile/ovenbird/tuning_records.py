@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ovenbird.backends.cuda.options import Precision
 from ovenbird.errors import UsageError
-from ovenbird.gpu.options import Precision
 from ovenbird.resources import resource_folder
 from ovenbird.targets import TargetSpec
 from ovenbird.tuning_provenance import read_provenance
 
 if TYPE_CHECKING:
-    from ovenbird.layers import LayerRecord
+    from ovenbird.backends.layers import LayerRecord
 
 NONE = "none"
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from ovenbird.backends.cuda.toolchain import find_nvcc
 from ovenbird.errors import NoCudaCompiler
-from ovenbird.gpu.toolchain import find_nvcc
 from support.baking import MODEL, TARGETS, bake, expected_classes, ovenbird, predicted_classes
 from support.containers import RunningImage
 from support.cuda_emulation import build_driver

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ovenbird.backends.cuda.options import GpuOptions, Precision
 from ovenbird.compiling import CompileOptions, compile_network
-from ovenbird.gpu.options import GpuOptions, Precision
 from ovenbird.loading import NetworkOptions, load_network
 from ovenbird.targets import TargetSpec
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ovenbird.gpu.options import Precision
-from ovenbird.gpu.toolchain import find_nvcc
+from ovenbird.backends.cuda.options import Precision
+from ovenbird.backends.cuda.toolchain import find_nvcc
 from ovenbird.targets import TargetSpec
 from ovenbird_runtime.cuda import Gpu
 from support.gpu_plans import build_plans, run_plans

@@ -17,14 +17,14 @@ from typing import Any
 import tvm
 from tvm.s_tir import Schedule
 
-from ovenbird.gpu.chip import chip_of
-from ovenbird.gpu.device_module import compiling_with, load_device_module
-from ovenbird.gpu.options import Precision
-from ovenbird.gpu.pipeline import lower_networks
-from ovenbird.gpu.plans import Plan
-from ovenbird.gpu.schedules import apply_schedule
-from ovenbird.gpu.space import plan_space
-from ovenbird.linking import link_library
+from ovenbird.backends.cuda.chip import chip_of
+from ovenbird.backends.cuda.device_module import compiling_with, load_device_module
+from ovenbird.backends.cuda.options import Precision
+from ovenbird.backends.cuda.pipeline import lower_networks
+from ovenbird.backends.cuda.plans.plan import Plan
+from ovenbird.backends.cuda.plans.space import plan_space
+from ovenbird.backends.cuda.schedules import apply_schedule
+from ovenbird.backends.linking import link_library
 from ovenbird.loading import load_network
 from ovenbird.targets import TargetSpec
 from ovenbird.tuning.tasks import Task, extract_tasks
@@ -32,7 +32,7 @@ from support.cuda_emulation import add_kernels
 
 RUN = """
 import json, sys, numpy as np, tvm
-from ovenbird.gpu.device_module import load_cuda_runtime
+from ovenbird.backends.cuda.device_module import load_cuda_runtime
 from ovenbird.tuning.jobs import difference, make_arrays, no_answer
 load_cuda_runtime()
 library, device, wrong = tvm.runtime.load_module(sys.argv[1]), tvm.runtime.device("cuda", 0), {}

@@ -39,10 +39,10 @@ def command(model: str, output: Path, **options: Any) -> None:
     MODEL is a built-in name (`ovenbird models`), module:callable, a .pt2 file or an .onnx file. Where anything fails,
     DIR is left as it was.
     """
+    from ovenbird.backends.cuda.options import PRECISIONS, GpuOptions
     from ovenbird.compiling import CompileOptions, compile_network
-    from ovenbird.dumping import parse_kinds
-    from ovenbird.gpu.options import PRECISIONS, GpuOptions
     from ovenbird.loading import check_request, load_network
+    from ovenbird.lowering.dumping import parse_kinds
     from ovenbird.packaging import check_output
     from ovenbird.progress import Progress
     from ovenbird.targets import find_target

@@ -48,11 +48,11 @@ def explain(spec: TargetSpec) -> dict[str, Any]:
     """Give all that is known of a target: its fields, its container, and how it stands with this machine."""
     import dataclasses
 
+    from ovenbird.backends.toolchain import find_linker
     from ovenbird.baking.containerfile import read_container
     from ovenbird.errors import LinkerMissing
     from ovenbird.host import why_not_here
     from ovenbird.targets import find_target
-    from ovenbird.toolchain import find_linker
 
     container = read_container(find_target(spec.name))
     try:

@@ -51,7 +51,7 @@ def command(model: str, **options: Any) -> None:
     Every schedule is measured alone, in a process of its own, and recorded at once: Ctrl-C or a crash loses nothing,
     and the same command goes on. MODEL is what `ovenbird compile` takes.
     """
-    from ovenbird.gpu.options import PRECISIONS
+    from ovenbird.backends.cuda.options import PRECISIONS
     from ovenbird.loading import load_network
     from ovenbird.targets import load_target
     from ovenbird.tuning.run import TuneOptions, check_target, list_tasks, tune_network

@@ -1,1 +1,1 @@
-"""Tensor expressions of the operators that Ovenbird lowers itself; `ovenbird.schedules` makes them fast."""
+"""Tensor expressions of the operators that Ovenbird lowers itself; the backends' schedules make them fast."""

@@ -18,8 +18,8 @@ from typing import Any
 from tvm import te, tirx
 
 from ovenbird.operators.conv2d import ANCHOR
+from ovenbird.operators.dense import unravel
 from ovenbird.operators.layout import blocks, extents
-from ovenbird.operators.matmul import unravel
 
 #: Takes the element expression of a tensor apart no further: a tensor from a tensor.
 View = Callable[[te.Tensor], te.Tensor]

@@ -1,7 +1,7 @@
 """Direct convolution in the blocked layout: dense (grouped or not), depthwise, and from a plain input of few channels.
 
 Each function gives the unscheduled tensor expression; the block that accumulates carries the annotation
-`ovenbird.anchor`, by which `ovenbird.schedules` recognises it after fusion.
+`ovenbird.anchor`, by which `ovenbird.backends.cpu.schedules` recognises it after fusion.
 """
 
 from __future__ import annotations

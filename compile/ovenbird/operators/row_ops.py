@@ -14,8 +14,8 @@ from typing import Any
 from tvm import te, tirx
 
 from ovenbird.operators.conv2d import ANCHOR
+from ovenbird.operators.dense import ravel, unravel
 from ovenbird.operators.layout import extents
-from ovenbird.operators.matmul import ravel, unravel
 
 Element = Callable[[Any, Any], Any]
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ovenbird import __version__
+from ovenbird.backends.toolchain import find_linker
 from ovenbird.git import ask_git
 from ovenbird.resources import PACKAGE
-from ovenbird.toolchain import find_linker
 from ovenbird_runtime.versions import TVM_FFI_VERSION, TVM_VERSION
 
 if sys.version_info >= (3, 11):
@@ -93,7 +93,7 @@ def maker_versions(spec: TargetSpec) -> dict[str, str]:
     command = find_linker(spec)
     found = {f"linker of {spec.name}": _says(command)}
     if spec.kind == "cuda":
-        from ovenbird.gpu.toolchain import find_nvcc
+        from ovenbird.backends.cuda.toolchain import find_nvcc
 
         found[f"nvcc of {spec.name}"] = ".".join(map(str, find_nvcc().version))
     return found

@@ -15,9 +15,9 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from ovenbird.graph.algorithms import ALGORITHMS, Algorithm, ConvolutionShape
-from ovenbird.graph.pipeline import lower_networks
-from ovenbird.schedules.machine import Machine
+from ovenbird.backends.cpu.algorithms import ALGORITHMS, Algorithm, ConvolutionShape
+from ovenbird.backends.cpu.machine import Machine
+from ovenbird.lowering.pipeline import lower_networks
 from ovenbird.tuning.candidates import Builder
 from ovenbird.tuning.design_space import DesignSpaces
 from ovenbird.tuning.limits import CONFIRM_ROUNDS

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 import tvm
 
-from ovenbird.building import machine_of
-from ovenbird.gpu.options import Precision
+from ovenbird.backends.building import machine_of
+from ovenbird.backends.cuda.options import Precision
 from ovenbird.targets import TargetSpec
 from ovenbird.tuning.candidates import Builder
 from ovenbird.tuning.log_writer import LogWriter
@@ -86,7 +86,7 @@ class ProcessorBackend:
 
     def lower(self, modules: dict[int, tvm.IRModule], choices: dict[str, str]) -> tvm.IRModule:
         """The network's functions by the algorithms that were chosen."""
-        from ovenbird.graph.pipeline import lower_networks
+        from ovenbird.lowering.pipeline import lower_networks
         from ovenbird.tuning.algorithms import Recorder
 
         return lower_networks(modules, self.machine, Recorder(choices))
@@ -100,7 +100,7 @@ class ProcessorBackend:
         show: Callable[[str], None],
     ) -> None:
         """Time every algorithm on the 3x3 convolutions that were not measured yet."""
-        from ovenbird.graph.pipeline import lower_networks
+        from ovenbird.lowering.pipeline import lower_networks
         from ovenbird.tuning.algorithms import Recorder, measure_algorithms
 
         known = Recorder(log.choices)
@@ -128,8 +128,8 @@ class GpuBackend:
     """All plans of the GPU schedules, in the order of their estimate. Nothing is chosen before lowering."""
 
     def __init__(self, spec: TargetSpec, precision: Precision) -> None:
-        from ovenbird.gpu.chip import chip_of
-        from ovenbird.gpu.schedules.intrinsics import wmma_group
+        from ovenbird.backends.cuda.chip import chip_of
+        from ovenbird.backends.cuda.schedules.intrinsics import wmma_group
 
         if precision == "float16":
             wmma_group()  # the instructions that the traces of an earlier run name
@@ -138,7 +138,7 @@ class GpuBackend:
 
     def lower(self, modules: dict[int, tvm.IRModule], choices: dict[str, str]) -> tvm.IRModule:
         """The network's functions in the precision asked for."""
-        from ovenbird.gpu.pipeline import lower_networks
+        from ovenbird.backends.cuda.pipeline import lower_networks
 
         return lower_networks(modules, self.precision)
 

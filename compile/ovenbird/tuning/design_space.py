@@ -19,10 +19,10 @@ from tvm.ir.utils import derived_object
 from tvm.s_tir import Schedule
 from tvm.s_tir import meta_schedule as ms
 
-from ovenbird.schedules import apply_schedule
-from ovenbird.schedules.blocks import extent
-from ovenbird.schedules.choices import Samples
-from ovenbird.schedules.machine import Machine
+from ovenbird.backends.blocks import extent
+from ovenbird.backends.cpu.machine import Machine
+from ovenbird.backends.cpu.schedules import apply_schedule
+from ovenbird.backends.cpu.schedules.choices import Samples
 from ovenbird.tuning.limits import SPACES_MAX
 
 #: tirx.ForKind of unrolled and vectorized loops.

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import tvm
 
+from ovenbird.backends.cuda.chip import chip_of
+from ovenbird.backends.cuda.device_module import compiling_with, load_cuda_runtime, load_device_module
+from ovenbird.backends.cuda.toolchain import find_nvcc
+from ovenbird.backends.cuda.usage import launch_bounds, over_limits, read_usage
+from ovenbird.backends.linking import link_library
 from ovenbird.errors import BuildFailed
-from ovenbird.gpu.chip import chip_of
-from ovenbird.gpu.device_module import compiling_with, load_cuda_runtime, load_device_module
-from ovenbird.gpu.toolchain import find_nvcc
-from ovenbird.gpu.usage import launch_bounds, over_limits, read_usage
-from ovenbird.linking import link_library
 from ovenbird.tuning.jobs import Bench, read_target
 from ovenbird.tuning.limits import GPU_ROUND_CALLS_MAX, GPU_ROUND_CALLS_MIN, GPU_ROUND_SECONDS
 
@@ -36,7 +36,7 @@ class GpuBench(Bench):
         spec = read_target(target)
         chip, nvcc = chip_of(spec), find_nvcc()
         load_device_module()
-        # as `ovenbird.gpu.building` does it: float32 sums must not be put where float16 operands were
+        # as `ovenbird.backends.cuda.building` does it: float32 sums must not be put where float16 operands were
         apart = tvm.transform.PassContext(config={"tirx.disable_storage_rewrite": True})
         with apart, compiling_with(nvcc, chip.arch, report=True) as sources:
             library = tvm.compile(tvm.ir.load_json(module), spec.tvm_target(), tir_pipeline="s_tir")

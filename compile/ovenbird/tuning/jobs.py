@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import tvm
 
-from ovenbird.codegen_pipeline import PIPELINE
-from ovenbird.linking import link_library
+from ovenbird.backends.codegen_pipeline import PIPELINE
+from ovenbird.backends.linking import link_library
 from ovenbird.targets import TargetSpec
 from ovenbird.tuning.arithmetic import CHAINS, multiply_add_operations
 from ovenbird.tuning.limits import (

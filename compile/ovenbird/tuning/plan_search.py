@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 
 from tvm.s_tir import Schedule
 
-from ovenbird.gpu.chip import Chip
-from ovenbird.gpu.plans import Plan
-from ovenbird.gpu.schedules import apply_schedule
-from ovenbird.gpu.space import plan_space
+from ovenbird.backends.cuda.chip import Chip
+from ovenbird.backends.cuda.plans.plan import Plan
+from ovenbird.backends.cuda.plans.space import plan_space
+from ovenbird.backends.cuda.schedules import apply_schedule
 from ovenbird.tuning.limits import BATCH_TRIALS
 from ovenbird.tuning.log_writer import LogWriter
 from ovenbird.tuning.measuring import Outcome

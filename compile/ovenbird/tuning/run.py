@@ -17,10 +17,10 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from ovenbird.backends.cuda.local_gpu import describe_gpu, require_gpu
+from ovenbird.backends.cuda.options import Precision
+from ovenbird.backends.cuda.toolchain import find_nvcc
 from ovenbird.errors import TuningInterrupted, UsageError
-from ovenbird.gpu.local_gpu import describe_gpu, require_gpu
-from ovenbird.gpu.options import Precision
-from ovenbird.gpu.toolchain import find_nvcc
 from ovenbird.network import Network
 from ovenbird.targets import TargetSpec, load_target
 from ovenbird.tuning.table import Display, Stoppable

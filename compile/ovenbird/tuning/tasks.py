@@ -14,8 +14,8 @@ import tvm
 from tvm import relax, tirx
 from tvm.s_tir import meta_schedule
 
+from ovenbird.backends.layers import LayerRecord, describe_layers
 from ovenbird.errors import UsageError
-from ovenbird.layers import LayerRecord, describe_layers
 from ovenbird.workload import same_workload, workload, workload_hash
 
 

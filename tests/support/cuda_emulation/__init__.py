@@ -66,7 +66,7 @@ def build_toolkit(folder: Path) -> Emulation:
 
     Raises NoCudaCompiler where there is no real one.
     """
-    from ovenbird.gpu.toolchain import find_nvcc
+    from ovenbird.backends.cuda.toolchain import find_nvcc
 
     build_driver(folder)
     (folder / "kernels").mkdir(exist_ok=True)

@@ -13,7 +13,7 @@ import torch
 import tvm
 from tvm import relax
 
-from ovenbird.building import build_module
+from ovenbird.backends.building import build_module
 from ovenbird.importing import import_exported
 from ovenbird.targets import TargetSpec
 

@@ -4,11 +4,11 @@ import pytest
 import tvm
 from tvm import te
 
-from ovenbird.codegen_pipeline import PIPELINE
+from ovenbird.backends.codegen_pipeline import PIPELINE
+from ovenbird.backends.cpu.machine import Machine
+from ovenbird.backends.cpu.schedules import schedule_function
+from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, choose_tile, fits
 from ovenbird.operators.conv2d import Window, conv2d
-from ovenbird.schedules import schedule_function
-from ovenbird.schedules.machine import Machine
-from ovenbird.schedules.tile_choice import Extents, Tile, choose_tile, fits
 
 AVX512 = Machine(lanes=16, registers=32, l1_bytes=48 << 10, l2_bytes=1 << 20, cores=2)
 AVX2 = Machine(lanes=8, registers=16, l1_bytes=32 << 10, l2_bytes=1 << 19, cores=2)

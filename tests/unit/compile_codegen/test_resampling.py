@@ -15,7 +15,7 @@ from PIL import Image
 from tvm.runtime import tensor  # noqa: F401 - loads the FFI that from_dlpack needs
 from tvm_ffi import from_dlpack
 
-from ovenbird.codegen_pipeline import PIPELINE, for_host
+from ovenbird.backends.codegen_pipeline import PIPELINE, for_host
 from ovenbird.operators.resampling import RESAMPLE, resampling_kernel
 from ovenbird.targets import load_target
 from ovenbird_runtime.errors import ImageTooLarge, PipelineError

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from ovenbird.graph.algorithms import ConvolutionShape, allows_winograd, choose_algorithm, estimate_cycles
+from ovenbird.backends.cpu.algorithms import ConvolutionShape, allows_winograd, choose_algorithm, estimate_cycles
+from ovenbird.backends.cpu.machine import Machine
 from ovenbird.operators.conv2d import Window
 from ovenbird.operators.winograd import TRANSFORMS
-from ovenbird.schedules.machine import Machine
 
 AVX512 = Machine(lanes=16, registers=32, l1_bytes=48 << 10, l2_bytes=1 << 20, cores=2)
 
@@ -27,15 +27,15 @@ def test_the_matrices_compute_a_correlation(m):
 @pytest.mark.parametrize(("channels", "size", "padding"), [(32, (14, 14), 1), (48, (9, 23), 1), (64, (7, 5), 0)])
 @pytest.mark.parametrize("batch", [1, 3])
 def test_agrees_with_torch(check, monkeypatch, algorithm, channels, size, padding, batch):
-    monkeypatch.setattr("ovenbird.graph.convolution.choose_algorithm", lambda *_: algorithm)
+    monkeypatch.setattr("ovenbird.backends.cpu.lowering.conv2d.choose_algorithm", lambda *_: algorithm)
     network = nn.Sequential(nn.Conv2d(channels, 32, 3, padding=padding), nn.ReLU())
     check(network, torch.randn(batch, channels, *size))
 
 
 @pytest.mark.parametrize("structure", ["chunked", "staged"])
 def test_both_structures_agree_with_torch(check, monkeypatch, structure):
-    monkeypatch.setattr("ovenbird.graph.convolution.choose_algorithm", lambda *_: "winograd4")
-    monkeypatch.setattr("ovenbird.schedules.winograd.default_structure", lambda *_: structure)
+    monkeypatch.setattr("ovenbird.backends.cpu.lowering.conv2d.choose_algorithm", lambda *_: "winograd4")
+    monkeypatch.setattr("ovenbird.backends.cpu.schedules.winograd.default_structure", lambda *_: structure)
 
     class Residual(nn.Module):
         def __init__(self) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from ovenbird.cli import main
 from ovenbird.cli._options import parse_batches, parse_shapes
-from ovenbird.dumping import keep_kinds, parse_kinds
 from ovenbird.errors import UsageError
+from ovenbird.lowering.dumping import keep_kinds, parse_kinds
 from ovenbird.progress import PlainProgress, Progress, TerminalProgress
 from ovenbird.tuning_records import records_folder
 

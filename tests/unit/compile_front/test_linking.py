@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from ovenbird.backends.linking import check_library, examine_library
+from ovenbird.backends.toolchain import find_linker, try_linker
 from ovenbird.errors import BuildFailed, LinkerMissing
-from ovenbird.linking import check_library, examine_library
 from ovenbird.targets import load_target
-from ovenbird.toolchain import find_linker, try_linker
 
 HERE = load_target("x86-64-v2" if platform.machine() == "x86_64" else "aarch64-generic")
 OTHER = load_target("aarch64-generic" if platform.machine() == "x86_64" else "x86-64-v2")

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import pytest
 
+from ovenbird.backends.cuda.options import GpuOptions, Precision
+from ovenbird.backends.cuda.toolchain import find_nvcc
 from ovenbird.compiling import CompileOptions, compile_network
 from ovenbird.errors import NoCudaCompiler
-from ovenbird.gpu.options import GpuOptions, Precision
-from ovenbird.gpu.toolchain import find_nvcc
 from ovenbird.loading import load_network
 
 

@@ -10,11 +10,11 @@ from tvm import te
 from tvm.s_tir import Schedule
 from tvm.script import tirx as T
 
+from ovenbird.backends.cuda.chip import chip_of
+from ovenbird.backends.cuda.plans.plan import ThreadPlan
+from ovenbird.backends.cuda.schedules import apply_schedule
+from ovenbird.backends.layers import LayerRecord
 from ovenbird.errors import NoCudaCompiler
-from ovenbird.gpu.chip import chip_of
-from ovenbird.gpu.plans import ThreadPlan
-from ovenbird.gpu.schedules import apply_schedule
-from ovenbird.layers import LayerRecord
 from ovenbird.targets import load_target
 from ovenbird.tuning.candidates import Builder
 from ovenbird.tuning.gpu_measuring import GpuMeasurer

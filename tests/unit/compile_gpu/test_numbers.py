@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ovenbird.gpu.options import Precision
+from ovenbird.backends.cuda.options import Precision
 from ovenbird.loading import load_network
 from support.cuda_emulation import build_emulation
 

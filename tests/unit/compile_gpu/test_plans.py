@@ -6,7 +6,7 @@ import pytest
 from tvm.s_tir import Schedule
 from tvm.s_tir import meta_schedule as ms
 
-from ovenbird.gpu.options import Precision
+from ovenbird.backends.cuda.options import Precision
 from ovenbird.targets import load_target
 from ovenbird.tuning.tasks import Task
 from ovenbird.tuning_log import RECORDS, json_lines, record_json, trace_key

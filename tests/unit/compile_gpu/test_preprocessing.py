@@ -11,9 +11,9 @@ import pytest
 import tvm
 from elftools.elf.elffile import ELFFile
 
-from ovenbird.codegen_pipeline import PIPELINE
+from ovenbird.backends.codegen_pipeline import PIPELINE
+from ovenbird.backends.cuda.options import GpuOptions
 from ovenbird.compiling import CompileOptions, compile_network
-from ovenbird.gpu.options import GpuOptions
 from ovenbird.loading import load_network
 from ovenbird.operators.resampling import RESAMPLE, resampling_kernel
 from ovenbird.targets import load_target

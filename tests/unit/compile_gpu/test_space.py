@@ -7,17 +7,17 @@ import tvm
 from tvm import te
 from tvm.s_tir import Schedule
 
+from ovenbird.backends.cuda.chip import Chip, chip_of
+from ovenbird.backends.cuda.device_module import compiling_with, load_device_module
+from ovenbird.backends.cuda.plans.plan import ChainPlan, GroupPlan, ThreadPlan, VectorPlan
+from ovenbird.backends.cuda.plans.space import default_plan, plan_space, product_plans
+from ovenbird.backends.cuda.plans.tiling import ProductShape, Tile, Tiling, shared_bytes
+from ovenbird.backends.cuda.plans.wide_tiles import wide_tiles
+from ovenbird.backends.cuda.schedules import apply_schedule
+from ovenbird.backends.cuda.toolchain import find_nvcc
+from ovenbird.backends.cuda.usage import Usage, launch_bounds, over_limits, read_usage
 from ovenbird.errors import NoCudaCompiler
-from ovenbird.gpu import operators
-from ovenbird.gpu.chip import Chip, chip_of
-from ovenbird.gpu.device_module import compiling_with, load_device_module
-from ovenbird.gpu.plans import ChainPlan, GroupPlan, ThreadPlan, VectorPlan
-from ovenbird.gpu.schedules import apply_schedule
-from ovenbird.gpu.space import default_plan, plan_space, product_plans
-from ovenbird.gpu.tiling import ProductShape, Tile, Tiling, shared_bytes
-from ovenbird.gpu.toolchain import find_nvcc
-from ovenbird.gpu.usage import Usage, launch_bounds, over_limits, read_usage
-from ovenbird.gpu.wide_tiles import wide_tiles
+from ovenbird.operators import channels_last
 from ovenbird.operators.conv2d import Window
 from ovenbird.targets import load_target, target_folders
 
@@ -38,7 +38,7 @@ def convolution(channels: int, filters: int, pixels: int, dtype: str) -> tvm.IRM
     data = te.placeholder((1, pixels, pixels, channels), dtype, name="data")
     weight = te.placeholder((1, filters, 9 * channels), dtype, name="weight")
     bias = te.placeholder((filters,), "float32", name="bias")
-    result = operators.conv2d(data, weight, bias, Window((3, 3), padding=(1, 1, 1, 1)), dtype)
+    result = channels_last.conv2d(data, weight, bias, Window((3, 3), padding=(1, 1, 1, 1)), dtype)
     return tvm.IRModule({"main": te.create_prim_func([data, weight, bias, result])})
 
 

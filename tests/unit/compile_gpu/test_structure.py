@@ -8,12 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from ovenbird.backends.cuda import toolchain
+from ovenbird.backends.cuda.chip import chip_of
+from ovenbird.backends.cuda.plans.tiling import (
+    FLOAT16_TILES,
+    FLOAT32_TILES,
+    ProductShape,
+    choose_tiling,
+    shared_bytes,
+    tiles_for,
+)
+from ovenbird.backends.cuda.toolchain import find_nvcc
 from ovenbird.compiling import CompileOptions, compile_network, runs_here
 from ovenbird.errors import BuildFailed, NoCudaCompiler, TargetInvalid
-from ovenbird.gpu import toolchain
-from ovenbird.gpu.chip import chip_of
-from ovenbird.gpu.tiling import FLOAT16_TILES, FLOAT32_TILES, ProductShape, choose_tiling, shared_bytes, tiles_for
-from ovenbird.gpu.toolchain import find_nvcc
 from ovenbird.loading import load_network
 from ovenbird.targets import load_target, target_folders
 from support.fatbin import Image, fatbins

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from tvm.s_tir import Schedule
 
-from ovenbird.building import build_module
+from ovenbird.backends.building import build_module
+from ovenbird.backends.cuda.chip import chip_of
+from ovenbird.backends.cuda.options import GpuOptions, Precision
+from ovenbird.backends.cuda.pipeline import lower_networks
+from ovenbird.backends.cuda.plans.space import plan_space
+from ovenbird.backends.cuda.schedules import apply_schedule
 from ovenbird.errors import NoCudaCompiler
-from ovenbird.gpu.chip import chip_of
-from ovenbird.gpu.options import GpuOptions, Precision
-from ovenbird.gpu.pipeline import lower_networks
-from ovenbird.gpu.schedules import apply_schedule
-from ovenbird.gpu.space import plan_space
 from ovenbird.loading import load_network
 from ovenbird.targets import load_target
 from ovenbird.tuning.log_writer import LogWriter

@@ -11,8 +11,8 @@ from torch import nn
 from tvm import relax
 from tvm.relax.frontend.torch import from_exported_program
 
-from ovenbird.building import build_module, machine_of, packing_of
-from ovenbird.schedules.tile_choice import Extents, Tile, choose_tile, fits
+from ovenbird.backends.building import build_module, machine_of, packing_of
+from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, choose_tile, fits
 from ovenbird.targets import load_target
 from ovenbird_runtime.cpu import this_machine
 

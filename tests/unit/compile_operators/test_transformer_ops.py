@@ -16,9 +16,9 @@ from torch import nn
 from torch.nn.functional import scaled_dot_product_attention, softmax
 from tvm import relax
 
-from ovenbird.graph.pipeline import lower_networks
-from ovenbird.schedules import schedule_function
-from ovenbird.schedules.machine import Machine
+from ovenbird.backends.cpu.machine import Machine
+from ovenbird.backends.cpu.schedules import schedule_function
+from ovenbird.lowering.pipeline import lower_networks
 
 MACHINES = [
     Machine(lanes=lanes, registers=registers, l1_bytes=32 << 10, l2_bytes=1 << 20, cores=2)

@@ -7,10 +7,10 @@ import pytest
 import tvm
 from tvm.script import tirx as T
 
-from ovenbird.building import machine_of
-from ovenbird.graph.algorithms import ConvolutionShape
-from ovenbird.graph.pipeline import lower_networks
-from ovenbird.schedules import schedule_function
+from ovenbird.backends.building import machine_of
+from ovenbird.backends.cpu.algorithms import ConvolutionShape
+from ovenbird.backends.cpu.schedules import schedule_function
+from ovenbird.lowering.pipeline import lower_networks
 from ovenbird.targets import TargetSpec, load_target
 from ovenbird.tuning.algorithms import convolution
 from ovenbird.tuning.candidates import Builder

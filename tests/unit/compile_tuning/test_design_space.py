@@ -2,9 +2,9 @@
 
 import tvm_ffi
 
-from ovenbird.building import machine_of
-from ovenbird.schedules import schedule_function
-from ovenbird.schedules.choices import tile_sizes
+from ovenbird.backends.building import machine_of
+from ovenbird.backends.cpu.schedules import schedule_function
+from ovenbird.backends.cpu.schedules.choices import tile_sizes
 from ovenbird.targets import TargetSpec
 from ovenbird.tuning.design_space import DesignSpaces, FitsRegisters, MutateCategorical, accumulators, sampled
 from ovenbird.tuning.tasks import Task

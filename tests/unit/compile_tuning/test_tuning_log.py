@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ovenbird.building import build_module
+from ovenbird.backends.building import build_module
 from ovenbird.errors import TuningLogBusy, TuningLogInvalid
 from ovenbird.targets import TargetSpec
 from ovenbird.tuning.algorithms import convolution

@@ -1,0 +1,1 @@
+"""How a kind of processor is compiled for: lowering, schedules, the build; one folder a kind."""

@@ -1,0 +1,1 @@
+"""Code for processors: images in blocks of channels, register tiles, LLVM."""

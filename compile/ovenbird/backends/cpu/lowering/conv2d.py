@@ -1,0 +1,127 @@
+"""Lowering of convolutions: batch norm folded, weights packed, the algorithm chosen by shape."""
+
+from __future__ import annotations
+
+import numpy as np
+from tvm import relax
+
+from ovenbird.backends.cpu.algorithms import ConvolutionShape, allows_winograd, choose_algorithm
+from ovenbird.backends.cpu.lowering.values import Value
+from ovenbird.lowering.walk import Lowered, Lowering, handles, static_shape
+from ovenbird.operators import conv2d, layout, winograd
+from ovenbird.operators.conv2d import Window
+from ovenbird.passes.fold_batch_norm import scale_and_shift, scaled_weight
+
+
+@handles("relax.nn.conv2d")
+def lower_conv2d(lowering: Lowering, call: relax.Call) -> Lowered | None:
+    """A 2-d convolution with constant weights, and the batch norm behind it."""
+    data, weight = (lowering.value(arg) for arg in call.args)
+    attrs = call.attrs
+    supported = attrs.data_layout == "NCHW" and attrs.kernel_layout == "OIHW" and data.is_image
+    if not supported or weight.constant is None:
+        return None
+    kernel = weight.constant
+    shift = None
+    reader = lowering.sole_reader.get(lowering.current)
+    if reader is not None and getattr(reader.op, "name", "") == "relax.nn.batch_norm":
+        folded = scale_and_shift(reader)
+        if folded is not None:
+            scale, shift = folded
+            kernel = scaled_weight(kernel, scale)
+    top, left, bottom, right = (int(p) + border for p, border in zip(attrs.padding, data.padding, strict=True))
+    window = Window(
+        kernel=(kernel.shape[2], kernel.shape[3]),
+        stride=(int(attrs.strides[0]), int(attrs.strides[1])),
+        padding=(top, left, bottom, right),
+        dilation=(int(attrs.dilation[0]), int(attrs.dilation[1])),
+    )
+    result = emit_convolution(lowering, data.unpadded or data, kernel, window, int(attrs.groups))
+    if shift is not None:
+        bias = Value((1, shift.size, 1, 1), data.dtype, constant=shift.astype(data.dtype).reshape(1, -1, 1, 1))
+        added = relax.op.add(result.blocked, lowering.values.blocked(bias))
+        result.blocked = lowering.builder.emit(added)
+        lowering.folded_norms.add(reader)
+    return result
+
+
+def emit_convolution(lowering: Lowering, data: Value, kernel: np.ndarray, window: Window, groups: int) -> Value:
+    """Emits the convolution of `data` with an OIHW kernel in the form that suits its shape."""
+    batch, channels, height, width = data.shape
+    outputs, block = kernel.shape[0], lowering.block
+    shape = (batch, outputs, *window.output(height, width))
+    if groups == channels == outputs and groups > 1:
+        weight = layout.pack_depthwise_weight(kernel, block)
+        tensors = (lowering.values.blocked(data), relax.const(weight))
+        blocked = lowering.emit_te("depthwise_conv2d", conv2d.depthwise_conv2d, *tensors, window=window)
+        return Value(shape, data.dtype, blocked=blocked)
+    if groups == 1 and channels <= 4 and data.blocked is None:
+        weight = layout.pack_conv_weight_output_only(kernel, block)
+        tensors = (lowering.values.plain(data), relax.const(weight))
+        blocked = lowering.emit_te("conv2d", conv2d.conv2d_from_plain, *tensors, window=window)
+        return Value(shape, data.dtype, blocked=blocked)
+    if allows_winograd(window, groups):
+        # One choice for all batch sizes, that of the smallest: they then share one set of packed weights.
+        images = batch * lowering.smallest_batch // lowering.batch
+        convolution = ConvolutionShape(max(images, 1), channels, outputs, shape[2], shape[3])
+        algorithm = choose_algorithm(convolution, lowering.deciding, lowering.algorithms)
+        if algorithm != "direct":
+            transform = winograd.TRANSFORMS[int(algorithm[-1])]
+            weight = winograd.pack_winograd_weight(kernel, block, transform)
+            tensors = (lowering.values.blocked(data), relax.const(weight))
+            blocked = lowering.emit_te(algorithm, winograd.winograd_conv2d, *tensors, window=window)
+            return Value(shape, data.dtype, blocked=blocked)
+    kernel, groups = merge_groups(kernel, groups, block)
+    weight = layout.pack_conv_weight(kernel, block)
+    tensors = (lowering.values.blocked(data), relax.const(weight))
+    blocked = lowering.emit_te("conv2d", conv2d.conv2d, *tensors, window=window, groups=groups)
+    return Value(shape, data.dtype, blocked=blocked)
+
+
+def merge_groups(kernel: np.ndarray, groups: int, block: int) -> tuple[np.ndarray, int]:
+    """Joins neighbouring groups, with zeros between them, until each fills whole blocks of channels.
+
+    The last one may hold fewer groups than the others, if what is missing is less than a block on either side.
+    """
+    if groups == 1:
+        return kernel, 1
+    outputs, group_in = kernel.shape[:2]
+    group_out = outputs // groups
+    merged = next(
+        merge for merge in range(1, groups + 1) if merge == groups or fits(merge, groups, group_in, group_out, block)
+    )
+    count = -(-groups // merged)
+    wide = np.zeros(
+        (count * merged * group_out if count > 1 else outputs, merged * group_in, *kernel.shape[2:]), kernel.dtype
+    )
+    for group in range(groups):
+        start = group % merged * group_in
+        rows = slice(group * group_out, (group + 1) * group_out)
+        wide[rows, start : start + group_in] = kernel[rows]
+    return wide, count
+
+
+def fits(merged: int, groups: int, group_in: int, group_out: int, block: int) -> bool:
+    """True if `merged` groups fill whole blocks, and all of them take no more blocks than their channels do."""
+    missing = -groups % merged
+    whole = merged * group_in % block == 0 and merged * group_out % block == 0
+    return whole and missing * group_in < block and missing * group_out < block
+
+
+@handles("relax.nn.batch_norm")
+def lower_batch_norm(lowering: Lowering, call: relax.Call) -> Lowered | None:
+    """A batch norm: gone if it was folded into the convolution before it, else one multiply and one add."""
+    data = lowering.value(call.args[0])
+    if call in lowering.folded_norms:
+        return (data,)
+    folded = scale_and_shift(call)
+    if folded is None or int(call.attrs.axis) != 1 or not data.is_image:
+        return None
+    scale, shift = (
+        Value((1, term.size, 1, 1), data.dtype, constant=term.astype(data.dtype).reshape(1, -1, 1, 1))
+        for term in folded
+    )
+    values, emit = lowering.values, lowering.builder.emit
+    scaled = emit(relax.op.multiply(values.blocked(data), values.blocked(scale)))
+    shifted = emit(relax.op.add(scaled, values.blocked(shift)))
+    return (Value(static_shape(call.args[0]) or data.shape, data.dtype, blocked=shifted),)

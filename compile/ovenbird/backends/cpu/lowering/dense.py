@@ -1,0 +1,70 @@
+"""Lowering of matrix products: packed weights, attention in one function, or any two activations.
+
+Example: `x @ weight + bias` with x [1, 197, 768] becomes one function of 197 rows and packed weights.
+"""
+
+from __future__ import annotations
+
+import math
+
+from tvm import relax
+
+from ovenbird.backends.cpu.lowering.attention import emit_attention, find_attention
+from ovenbird.backends.cpu.lowering.reshape import reshaped
+from ovenbird.backends.cpu.lowering.values import Value
+from ovenbird.backends.cpu.schedules.tile_choice import choose_rows
+from ovenbird.lowering.walk import Lowered, Lowering, handles, static_shape
+from ovenbird.operators import dense, layout
+
+
+@handles("relax.matmul")
+def lower_matmul(lowering: Lowering, call: relax.Call) -> Lowered | None:
+    """A product of float32 matrices; of vectors, or with batches that broadcast partly, it stays as it is."""
+    left, right = (lowering.value(arg) for arg in call.args)
+    shape = static_shape(call)
+    if shape is None or left.dtype != "float32" or min(len(left.shape), len(right.shape)) < 2:
+        return None
+    if right.constant is not None and right.constant.ndim == 2:
+        return lower_packed(lowering, left, right, shape)
+    found = find_attention(lowering, call)
+    if found is not None:
+        return Value(shape, left.dtype, plain=emit_attention(lowering, found, shape))
+    return lower_batch(lowering, left, right, shape)
+
+
+def lower_packed(lowering: Lowering, data: Value, weight: Value, shape: tuple[int, ...]) -> Value:
+    """[..., M, K] x constant [K, N], with the weights packed by column blocks."""
+    assert weight.constant is not None
+    packed = layout.pack_matmul_weight(weight.constant, lowering.block)
+    result = lowering.emit_te(
+        "matmul",
+        dense.matmul_packed,
+        lowering.values.plain(data),
+        relax.const(packed),
+        columns=shape[-1],
+        tile_rows=choose_rows(packed.shape[0], math.prod(shape[:-1]), lowering.machine),
+    )
+    return Value(shape, data.dtype, plain=result)
+
+
+def lower_batch(lowering: Lowering, left: Value, right: Value, shape: tuple[int, ...]) -> Value | None:
+    """[..., M, K] x [..., K, N]: the leading axes of both agree, or one has none (or only of one element)."""
+    batches = [math.prod(value.shape[:-2]) for value in (left, right)]
+    if left.shape[:-2] != right.shape[:-2] and 1 not in batches:
+        return None
+    plain = lowering.values.plain
+    matrices = [
+        reshaped(lowering, plain(value), (batch, *value.shape[-2:]))
+        for value, batch in zip((left, right), batches, strict=True)
+    ]
+    packed = lowering.builder.emit_te(dense.pack_right, matrices[1], lowering.block, primfunc_name_hint="pack_right")
+    count = layout.blocks(shape[-1], lowering.block)
+    result = lowering.emit_te(
+        "batch_matmul",
+        dense.batch_matmul,
+        matrices[0],
+        packed,
+        columns=shape[-1],
+        tile_rows=choose_rows(count, shape[-2], lowering.machine),
+    )
+    return Value(shape, left.dtype, plain=reshaped(lowering, result, shape))

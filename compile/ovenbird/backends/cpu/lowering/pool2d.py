@@ -1,0 +1,128 @@
+"""Lowering of pooling and of means over height and width, in the blocked layout.
+
+Example: an average pooling of 3x3 with a border that does not count becomes a sum and a multiply by a constant map.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from tvm import relax
+
+from ovenbird.backends.cpu.lowering.values import Value
+from ovenbird.lowering.walk import Lowered, Lowering, handles, static_shape
+from ovenbird.operators import pool2d
+from ovenbird.operators.conv2d import Window
+
+
+@handles("relax.nn.max_pool2d")
+def lower_max_pool2d(lowering: Lowering, call: relax.Call) -> Lowered | None:
+    """Max pooling, also with a ceiled output size."""
+    return emit_pool(lowering, call, "max_pool2d")
+
+
+@handles("relax.nn.avg_pool2d")
+def lower_avg_pool2d(lowering: Lowering, call: relax.Call) -> Lowered | None:
+    """Average pooling: a sum over each window, times one over the pixels that count in it."""
+    total = emit_pool(lowering, call, "sum_pool2d")
+    if total is None:
+        return None
+    data, attrs = lowering.value(call.args[0]), call.attrs
+    borders = [int(p) for p in attrs.padding]
+    counts = [
+        counted(
+            data.shape[2 + axis],
+            (borders[axis], borders[axis + 2]),
+            total.shape[2 + axis],
+            (int(attrs.pool_size[axis]), int(attrs.strides[axis]), int(attrs.dilation[axis])),
+            bool(attrs.count_include_pad),
+        )
+        for axis in (0, 1)
+    ]
+    share = (1.0 / np.outer(*counts)).astype(np.float32)
+    if np.all(share == share[0, 0]):
+        factor = relax.const(share[0, 0])
+    else:
+        factor = relax.const(share.reshape(1, 1, *share.shape, 1))
+    total.blocked = lowering.builder.emit(relax.op.multiply(total.blocked, factor))
+    return total
+
+
+def counted(
+    size: int, border: tuple[int, int], outputs: int, window: tuple[int, int, int], count_border: bool
+) -> np.ndarray[Any, Any]:
+    """How many pixels of each window (kernel, stride, dilation) along one axis count: int [outputs].
+
+    What lies past the border, where a ceiled output reaches, never does.
+    """
+    kernel, stride, dilation = window
+    taps = np.arange(outputs)[:, None] * stride + np.arange(kernel)[None, :] * dilation - border[0]
+    first, end = (-border[0], size + border[1]) if count_border else (0, size)
+    inside: np.ndarray[Any, Any] = (taps >= first) & (taps < end)
+    counts: np.ndarray[Any, Any] = np.maximum(inside.sum(axis=1), 1)
+    return counts
+
+
+def emit_pool(lowering: Lowering, call: relax.Call, name: str) -> Value | None:
+    """Emits the operator `name` of `operators.pool2d` over the windows of a Relax pooling."""
+    data, attrs = lowering.value(call.args[0]), call.attrs
+    shape = static_shape(call)
+    if not data.is_image or attrs.layout != "NCHW" or shape is None:
+        return None
+    size, stride, dilation = ([int(v) for v in vs] for vs in (attrs.pool_size, attrs.strides, attrs.dilation))
+    padding = [int(p) for p in attrs.padding]
+    for axis in (0, 1):  # a ceiled output reads past the padding
+        reach = (shape[2 + axis] - 1) * stride[axis] + (size[axis] - 1) * dilation[axis] + 1
+        padding[2 + axis] += max(0, reach - (data.shape[2 + axis] + padding[axis] + padding[2 + axis]))
+    window = Window(
+        (size[0], size[1]),
+        (stride[0], stride[1]),
+        (padding[0], padding[1], padding[2], padding[3]),
+        (dilation[0], dilation[1]),
+    )
+    operator = getattr(pool2d, name)
+    values = lowering.values.blocked(data)
+    blocked = lowering.emit_te(name, operator, values, window=window, output=(shape[2], shape[3]))
+    return Value(shape, data.dtype, blocked=blocked)
+
+
+@handles("relax.nn.adaptive_avg_pool2d")
+def lower_adaptive_avg_pool2d(lowering: Lowering, call: relax.Call) -> Lowered | None:
+    """Pooling to a given size; to the size that is there already it is nothing at all."""
+    data = lowering.value(call.args[0])
+    shape = static_shape(call)
+    if not data.is_image or shape is None or call.attrs.layout != "NCHW":
+        return None
+    if shape == data.shape:
+        return data
+    if shape[2:] == (1, 1):
+        return emit_spatial_mean(lowering, data)
+    output = (shape[2], shape[3])
+    total = lowering.emit_te(
+        "adaptive_sum_pool2d", pool2d.adaptive_sum_pool2d, lowering.values.blocked(data), output=output
+    )
+    sizes = [np.array(pool2d.adaptive_sizes(data.shape[2 + axis], output[axis])) for axis in (0, 1)]
+    share = (1.0 / np.outer(*sizes)).astype(np.float32).reshape(1, 1, *output, 1)
+    return Value(shape, data.dtype, blocked=lowering.builder.emit(relax.op.multiply(total, relax.const(share))))
+
+
+@handles("relax.mean")
+def lower_mean(lowering: Lowering, call: relax.Call) -> Lowered | None:
+    """The mean over height and width, with or without the two axes kept."""
+    data = lowering.value(call.args[0])
+    if not data.is_image or not data.has_blocked_form or call.attrs.axis is None:
+        return None
+    if sorted(int(axis) % 4 for axis in call.attrs.axis) != [2, 3]:
+        return None
+    mean = emit_spatial_mean(lowering, data)
+    if call.attrs.keepdims:
+        return mean
+    flat = lowering.builder.emit(relax.op.reshape(lowering.values.plain(mean), data.shape[:2]))
+    return Value(data.shape[:2], data.dtype, plain=flat)
+
+
+def emit_spatial_mean(lowering: Lowering, data: Value) -> Value:
+    """[N, C, H, W] -> [N, C, 1, 1]."""
+    blocked = lowering.emit_te("spatial_mean", pool2d.spatial_mean, lowering.values.blocked(data))
+    return Value((*data.shape[:2], 1, 1), data.dtype, blocked=blocked)

@@ -1,0 +1,48 @@
+"""CPU schedules: one function a shape of work, chosen by the anchor block's annotation.
+
+Example: `schedule_function(func, machine)` gives the scheduled PrimFunc.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tvm import tirx
+from tvm.s_tir import Schedule
+
+import ovenbird.operators.fast_math  # noqa: F401 - it registers how exp, tanh and erf are compiled
+from ovenbird.backends.blocks import anchor_kind
+from ovenbird.backends.cpu.machine import Machine
+from ovenbird.backends.cpu.schedules.attention import schedule_attention
+from ovenbird.backends.cpu.schedules.choices import Choices, Defaults
+from ovenbird.backends.cpu.schedules.depthwise import schedule_depthwise
+from ovenbird.backends.cpu.schedules.elementwise import schedule_concatenation, schedule_generic
+from ovenbird.backends.cpu.schedules.reduction import schedule_lanes
+from ovenbird.backends.cpu.schedules.register_tile import schedule_register_tile
+from ovenbird.backends.cpu.schedules.row_ops import schedule_rows
+from ovenbird.backends.cpu.schedules.winograd import schedule_winograd
+
+Rule = Callable[[Schedule, Machine, Choices], None]
+
+RULES: dict[str | None, Rule] = {
+    "tile": schedule_register_tile,
+    "depthwise": schedule_depthwise,
+    "winograd": schedule_winograd,
+    "lanes": schedule_lanes,
+    "rows": schedule_rows,
+    "attention": schedule_attention,
+    "concatenation": schedule_concatenation,
+    None: schedule_generic,
+}
+
+
+def apply_schedule(sch: Schedule, machine: Machine, choices: Choices) -> None:
+    """Schedules the function in `sch` by the rule of its anchor."""
+    RULES[anchor_kind(sch)](sch, machine, choices)
+
+
+def schedule_function(function: tirx.PrimFunc, machine: Machine, choices: Choices | None = None) -> tirx.PrimFunc:
+    """The scheduled function, its attributes kept."""
+    sch = Schedule(function)
+    apply_schedule(sch, machine, choices or Defaults())
+    return sch.mod["main"].with_attrs(function.attrs) if function.attrs else sch.mod["main"]

@@ -1,0 +1,53 @@
+"""Schedule for windows over each channel by itself: depthwise convolution and pooling in the blocked layout.
+
+Example: 3x3 depthwise on [1, 9, 56, 56, 16]: bands of rows in parallel, strips of a row as accumulators in registers.
+"""
+
+from __future__ import annotations
+
+from tvm.s_tir import Schedule
+
+from ovenbird.backends.blocks import divisors, extent, find_stages
+from ovenbird.backends.cpu.machine import Machine
+from ovenbird.backends.cpu.schedules.choices import Choices
+from ovenbird.backends.cpu.schedules.register_tile import unroll_vectorized
+
+
+def schedule_depthwise(sch: Schedule, machine: Machine, choices: Choices) -> None:
+    """A window over each channel by itself: accumulators for a strip of a row stay in registers.
+
+    Padding is copied a band of rows at a time, into a buffer that stays in the first-level cache.
+    """
+    stages = find_stages(sch)
+    anchor, output = stages.anchor, stages.output
+    if sch.get(anchor).name_hint == sch.get(output).name_hint:
+        output = sch.cache_write(anchor, 0, "local")
+    n, c, h, w, lane = sch.get_loops(output)
+    width, height = extent(sch, w), extent(sch, h)
+    most = max(min(8, machine.registers // (2 * machine.parts)), 1)
+    strip = max(divisors(width, most))
+    if strip < most / 2 and width > most:
+        strip = most
+    band = max(divisors(height, 16))
+    if band < 4 and height > 8:
+        band = 8  # a band's padding holds the rows above and below it as well: few rows a band would copy them often
+    band_factors = choices.tiles(sch, h, [band], innermost=height)
+    strip_factors = choices.tiles(sch, w, [strip], innermost=machine.registers - 4)
+    bands, row = sch.split(h, band_factors)
+    strips, position = sch.split(w, strip_factors)
+    sch.reorder(n, c, bands, row, strips, position, lane)
+    parallel = sch.fuse(n, c, bands)
+    sch.parallel(parallel)
+    sch.compute_at(anchor, strips, preserve_unit_loops=True)
+    for block in reversed(stages.before):
+        sch.compute_at(block, parallel, preserve_unit_loops=True)
+        sch.vectorize(sch.get_loops(block)[-1])
+    sch.set_scope(anchor, 0, "local")
+    loops = sch.get_loops(anchor)[-7:]
+    tile, reduction = loops[:5], loops[5:]
+    sch.reorder(*reduction, *tile)
+    unroll_vectorized(sch, *reduction[1:], *tile)
+    init = sch.decompose_reduction(anchor, reduction[0])
+    unroll_vectorized(sch, *sch.get_loops(init)[-5:])
+    sch.unroll(position)
+    sch.vectorize(lane)

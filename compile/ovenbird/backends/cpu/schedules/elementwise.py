@@ -1,0 +1,127 @@
+"""Schedules for maps: every output element is computed from a few inputs, and memory bounds the speed.
+
+Example: `schedule_map(sch, block, machine)` on a blocked image gives parallel(n, c, strips of pixels), pixels, lanes.
+"""
+
+from __future__ import annotations
+
+import math
+
+from tvm.s_tir import Schedule
+from tvm.s_tir.schedule import LoopRV, SBlockRV
+
+from ovenbird.backends.blocks import divisors, extent, fuse_all, is_reduction, leaf_blocks
+from ovenbird.backends.cpu.machine import Machine
+from ovenbird.backends.cpu.schedules.choices import Choices
+from ovenbird.backends.cpu.schedules.reduction import schedule_reduction
+from ovenbird.operators.layout import PARTS
+
+#: Fewer output elements than this are not worth waking the other threads: a launch costs 0.7 microseconds.
+PARALLEL_ELEMENTS = 16384
+
+#: Vectors that one iteration of an inner loop handles.
+UNROLLED_VECTORS = 4
+
+
+def schedule_map(sch: Schedule, block: SBlockRV, machine: Machine) -> None:
+    """One elementwise or copying block: vectors inside, the outer axes parallel."""
+    loops = sch.get_loops(block)
+    if not loops:
+        return
+    if len(loops) == 5 and extent(sch, loops[-1]) == machine.block:
+        schedule_image_map(sch, loops, machine)
+    else:
+        schedule_flat_map(sch, loops, machine)
+
+
+def schedule_image_map(sch: Schedule, loops: list[LoopRV], machine: Machine) -> None:
+    """A map onto a blocked image: what differs between channel blocks is computed once for a strip of pixels."""
+    batch, channels, height, width, lane = loops
+    elements = math.prod(extent(sch, loop) for loop in loops)
+    outer, pixels = sch.fuse(batch, channels), sch.fuse(height, width)
+    strips, pixel = sch.split(pixels, [None, strip_length(extent(sch, outer), extent(sch, pixels), machine)])
+    if elements >= PARALLEL_ELEMENTS:
+        sch.parallel(sch.fuse(outer, strips))
+    unroll_strip(sch, pixel)
+    sch.vectorize(lane)
+
+
+def strip_length(outer: int, pixels: int, machine: Machine) -> int:
+    """The longest divisor of `pixels` that shares `outer` x pixels evenly, or almost so, between the cores."""
+
+    def busiest(length: int) -> int:
+        return -(-outer * (pixels // length) // machine.cores) * length
+
+    lengths = divisors(pixels, pixels)
+    least = min(busiest(length) for length in lengths)
+    return max(length for length in lengths if busiest(length) <= 1.05 * least)
+
+
+def unroll_strip(sch: Schedule, loop: LoopRV) -> None:
+    """Unrolls a few iterations of an inner loop whose extent allows it."""
+    count = max(divisors(extent(sch, loop), UNROLLED_VECTORS))
+    if count > 1:
+        _, unrolled = sch.split(loop, [None, count])
+        sch.unroll(unrolled)
+
+
+def schedule_flat_map(sch: Schedule, loops: list[LoopRV], machine: Machine) -> None:
+    """A map onto any other shape: all axes fused; an odd number of elements leaves a part of the last vector out."""
+    fused = fuse_all(sch, loops)
+    elements = extent(sch, fused)
+    width = math.gcd(elements, machine.lanes)
+    if elements < PARALLEL_ELEMENTS:
+        _, inner = sch.split(fused, [None, width])
+        sch.vectorize(inner)
+        return
+    strip = width * max(divisors(elements // width, 8))
+    outer, inner = sch.split(fused, [None, strip])
+    sch.parallel(outer)
+    if strip > width:
+        unrolled, inner = sch.split(inner, [None, width])
+        sch.unroll(unrolled)
+    sch.vectorize(inner)
+
+
+def schedule_generic(sch: Schedule, machine: Machine, choices: Choices) -> None:
+    """Any function without an anchor: elementwise blocks inlined, each remaining block parallel over its outer axes."""
+    blocks = leaf_blocks(sch)
+    for block in blocks[:-1]:
+        if not is_reduction(sch, block):
+            try:
+                sch.compute_inline(block)
+            except Exception:  # noqa: BLE001 - not inlinable (several writers, a reduction's consumer): stays a stage
+                continue
+    for block in leaf_blocks(sch):
+        if is_reduction(sch, block):
+            schedule_reduction(sch, block, machine)
+        else:
+            schedule_map(sch, block, machine)
+
+
+def schedule_concatenation(sch: Schedule, machine: Machine, choices: Choices) -> None:
+    """A concatenation of channel blocks and the maps behind it, with a loop for each part.
+
+    With anything else fused behind it (a change of layout, a reduction) it is scheduled like any other function.
+    """
+    blocks = leaf_blocks(sch)
+    anchor = next(block for block in blocks if PARTS in sch.get(block).annotations)
+    parts = [int(part) for part in sch.get(anchor).annotations[PARTS]]
+    output = blocks[-1]
+    shapes = [[extent(sch, loop) for loop in sch.get_loops(block)] for block in (anchor, output)]
+    if shapes[0] != shapes[1] or any(is_reduction(sch, block) for block in blocks):
+        schedule_generic(sch, machine, choices)
+        return
+    for block in blocks[:-1]:
+        sch.compute_inline(block)
+    batch, channels, height, width, lane = sch.get_loops(output)
+    band = strip_length(extent(sch, batch), extent(sch, height), machine)
+    bands, row = sch.split(height, [None, band])
+    sch.reorder(batch, bands, channels, row, width, lane)
+    outer = sch.fuse(batch, bands)
+    unroll_strip(sch, sch.fuse(row, width))
+    sch.vectorize(lane)
+    if math.prod(shapes[0]) >= PARALLEL_ELEMENTS:
+        sch.parallel(outer)
+    if len(parts) > 1:
+        sch.loop_partition(channels, [*parts[:-1], None], preserve_unit_iters=True)

@@ -1,0 +1,68 @@
+"""Schedule of softmax and layer norm: parallel over rows, all stages of one row while it is in the cache."""
+
+from __future__ import annotations
+
+import math
+
+from tvm.s_tir import Schedule
+from tvm.s_tir.schedule import SBlockRV
+
+from ovenbird.backends.blocks import divisors, extent, fuse_all, is_reduction, leaf_blocks
+from ovenbird.backends.cpu.machine import Machine
+from ovenbird.backends.cpu.schedules.choices import Choices
+
+#: Fewer elements than this are not worth waking the other threads.
+PARALLEL_ELEMENTS = 4096
+
+
+def schedule_rows(sch: Schedule, machine: Machine, choices: Choices) -> None:
+    """Schedules a function of `operators.row_ops` and the elementwise maps behind it."""
+    blocks = leaf_blocks(sch)
+    output = blocks[-1]
+    for block in blocks[:-1]:
+        if not is_reduction(sch, block) and str(sch.get(block).name_hint) not in ("powers", "row_factor"):
+            sch.compute_inline(block)
+    loops = sch.get_loops(output)
+    columns = loops[-1]
+    if len(loops) == 1:
+        rows = sch.add_unit_loop(output)
+        columns = sch.get_loops(output)[-1]
+    else:
+        rows = fuse_all(sch, loops[:-1])
+    elements = extent(sch, rows) * extent(sch, columns)
+    stages = leaf_blocks(sch)[:-1]
+    for block in reversed(stages):
+        sch.compute_at(block, rows, preserve_unit_loops=True)
+    if elements >= PARALLEL_ELEMENTS:
+        sch.parallel(rows)
+    vectorize_row(sch, output, machine)
+    # Reductions last: once their start is a block of its own, no loop around it changes any more.
+    for block in stages:
+        name = str(sch.get(block).name_hint)
+        if name.endswith("_lanes"):
+            reduce_lanes(sch, block)
+        elif name == "powers":
+            vectorize_row(sch, block, machine)
+        else:
+            sch.set_scope(block, 0, "local")
+
+
+def reduce_lanes(sch: Schedule, block: SBlockRV) -> None:
+    """Several vectors of sums side by side: each addition waits for the one before it in its own vector."""
+    sch.set_scope(block, 0, "local")
+    *_, lane, reduction = sch.get_loops(block)
+    sch.reorder(reduction, lane)
+    sch.vectorize(lane)
+    init = sch.decompose_reduction(block, reduction)
+    sch.vectorize(sch.get_loops(init)[-1])
+
+
+def vectorize_row(sch: Schedule, block: SBlockRV, machine: Machine) -> None:
+    """The last loop in vectors of the widest kind that divides it, a few at a time."""
+    column = sch.get_loops(block)[-1]
+    width = math.gcd(extent(sch, column), machine.lanes)
+    count = extent(sch, column) // width
+    strips, unrolled, lane = sch.split(column, [None, max(divisors(count, 4)), width])
+    del strips
+    sch.unroll(unrolled)
+    sch.vectorize(lane)

@@ -1,0 +1,114 @@
+"""Winograd convolution: transforms in registers, the matrix products in register tiles.
+
+Two structures. "chunked": a thread takes a row of tiles through all stages while it stays in its second-level cache;
+good while the transformed weights fit there too. "staged": all threads transform the data; then each takes some blocks
+of outputs through product and inverse, so that it reads its share of the weights once, in one stream.
+"""
+
+from __future__ import annotations
+
+from tvm.s_tir import Schedule
+from tvm.s_tir.schedule import LoopRV, SBlockRV
+
+from ovenbird.backends.blocks import extent, leaf_blocks
+from ovenbird.backends.cpu.machine import Machine
+from ovenbird.backends.cpu.schedules.choices import Choices
+from ovenbird.backends.cpu.schedules.register_tile import unroll_vectorized
+from ovenbird.backends.cpu.schedules.tile_choice import Extents, choose_tile
+from ovenbird.passes.insert_prefetches import PREFETCH, PREFETCH_STEPS
+
+#: Loops of each stage: two over the points of a tile, blocks of channels, tiles, lanes.
+AXES = 5
+CHUNKED, STAGED = "chunked", "staged"
+
+
+def schedule_winograd(sch: Schedule, machine: Machine, choices: Choices) -> None:
+    """Schedules a function whose anchor is annotated "winograd" and whose epilogue is elementwise."""
+    blocks = {str(sch.get(block).name_hint): block for block in leaf_blocks(sch)}
+    names = list(blocks)
+    after = names[names.index("scatter") :]
+    for name in after[:-1]:
+        sch.compute_inline(blocks[name])
+    product = blocks["winograd"]
+    points, _, out_blocks, tiles, lanes, in_blocks, depth = (extent(sch, loop) for loop in sch.get_loops(product))
+    weight_bytes = 4 * points * points * out_blocks * in_blocks * depth * lanes
+    structure = choices.structure("winograd", default_structure(weight_bytes, machine))
+    vectors = choose_tile(Extents(out_blocks, 1, tiles), machine, structure == STAGED).vectors
+    part = schedule_output(sch, blocks[after[-1]], blocks, points - 2, vectors, structure)
+    schedule_product(sch, product, part, machine, choices, structure)
+    schedule_transform(sch, blocks, part if structure == CHUNKED else None)
+
+
+def default_structure(weight_bytes: int, machine: Machine) -> str:
+    """ "chunked" if the transformed weights leave room in the second-level cache for a row of tiles."""
+    return CHUNKED if weight_bytes <= machine.l2_bytes * 3 // 4 else STAGED
+
+
+def schedule_output(
+    sch: Schedule, output: SBlockRV, blocks: dict[str, SBlockRV], tile: int, vectors: int, structure: str
+) -> LoopRV:
+    """The inverse transform and the epilogue, a tile of `tile` x `tile` outputs at a time.
+
+    Gives the parallel loop under which the product belongs.
+    """
+    batch, channels, height, width, lane = sch.get_loops(output)
+    rows, row = sch.split(height, [None, tile])
+    columns, column = sch.split(width, [None, tile])
+    if structure == CHUNKED:
+        sch.reorder(batch, rows, channels, columns, row, column, lane)
+        part = sch.fuse(batch, rows)
+    else:
+        part, channels = sch.split(channels, [None, vectors])
+        sch.reorder(part, batch, rows, channels, columns, row, column, lane)
+    sch.parallel(part)
+    for name in ("inverse", "columns"):
+        compute_in_registers(sch, blocks[name], columns)
+    unroll_vectorized(sch, row, column, lane)
+    return part
+
+
+def schedule_product(
+    sch: Schedule, product: SBlockRV, part: LoopRV, machine: Machine, choices: Choices, structure: str
+) -> None:
+    """The matrix products, one for each point of a tile."""
+    streamed = structure == STAGED
+    copy = sch.cache_write(product, 0, "local")
+    sch.compute_at(copy, part, preserve_unit_loops=True)
+    x, y, channels, tiles, lane = sch.get_loops(copy)[-AXES:]
+    tile = choose_tile(Extents(extent(sch, channels), 1, extent(sch, tiles)), machine, streamed)
+    channel_factors = choices.tiles(sch, channels, [tile.vectors], innermost=8)
+    tile_factors = choices.tiles(sch, tiles, [tile.columns], innermost=machine.registers - 3)
+    channel_outer, vectors = sch.split(channels, channel_factors)
+    tile_outer, positions = sch.split(tiles, tile_factors)
+    sch.reorder(channel_outer, x, y, tile_outer, positions, vectors, lane)
+    sch.compute_at(product, tile_outer, preserve_unit_loops=True)
+    x, y, vector, position, inner_lane, in_block, depth = sch.get_loops(product)[-AXES - 2 :]
+    sch.reorder(in_block, depth, x, y, position, vector, inner_lane)
+    unroll_vectorized(sch, x, y, position, vector, inner_lane)
+    if streamed:
+        sch.annotate(depth, PREFETCH, 2 * PREFETCH_STEPS)
+    init = sch.decompose_reduction(product, in_block)
+    unroll_vectorized(sch, *sch.get_loops(init)[-AXES:])
+    unroll_vectorized(sch, positions, vectors, lane)
+
+
+def schedule_transform(sch: Schedule, blocks: dict[str, SBlockRV], part: LoopRV | None) -> None:
+    """The data transform, a tile of all points at a time; in a parallel loop of its own where `part` is None."""
+    transform = blocks["transform"]
+    if part is not None:
+        sch.compute_at(transform, part, preserve_unit_loops=True)
+    x, y, channels, tiles, lane = sch.get_loops(transform)[-AXES:]
+    sch.reorder(channels, tiles, x, y, lane)
+    if part is None:
+        tiles = sch.fuse(channels, tiles)
+        sch.parallel(tiles)
+    for name in ("rows", "gather"):
+        compute_in_registers(sch, blocks[name], tiles)
+    unroll_vectorized(sch, x, y, lane)
+
+
+def compute_in_registers(sch: Schedule, block: SBlockRV, loop: LoopRV) -> None:
+    """Computes a small stage at `loop`, unrolled, its result in registers."""
+    sch.compute_at(block, loop, preserve_unit_loops=True)
+    sch.set_scope(block, 0, "local")
+    unroll_vectorized(sch, *sch.get_loops(block)[-AXES:])

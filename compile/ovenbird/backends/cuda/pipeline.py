@@ -1,0 +1,50 @@
+"""The passes around the lowering for a GPU, and those behind it.
+
+Example: `lower_networks({1: module, 8: module8}, "float16")` gives one module with `main_b1` and `main_b8`.
+"""
+
+from __future__ import annotations
+
+import tvm
+from tvm import IRModule, relax
+
+from ovenbird.backends.cuda.lowering import (  # noqa: F401 - they register their handlers
+    conv2d,
+    dense,
+    elementwise,
+    image_ops,
+)
+from ovenbird.backends.cuda.lowering.walk import GpuLowering
+from ovenbird.backends.cuda.options import Precision
+from ovenbird.lowering.pipeline import entry_name, fuse, prepare
+
+
+def lower_networks(networks: dict[int, IRModule], precision: Precision) -> IRModule:
+    """One module of fused, unscheduled functions; equal functions of several batch sizes are shared."""
+    builder = relax.BlockBuilder()
+    for batch, network in networks.items():
+        GpuLowering(builder, prepare(network)["main"], precision).run(entry_name(batch))
+    return fuse(builder.get())
+
+
+def executable_passes() -> tvm.transform.Pass:
+    """From scheduled functions to the virtual machine's code: TVM's passes for CUDA without its own schedules.
+
+    No CUDA graphs: they are captured per shape and would hold memory for every batch size that was ever run.
+    """
+    return tvm.transform.Sequential(
+        [
+            relax.transform.LegalizeOps(skip_ops=["relax.reshape"]),
+            relax.transform.RewriteDataflowReshape(),
+            relax.transform.ToNonDataflow(),
+            relax.transform.RemovePurityChecking(),
+            relax.transform.CallTIRRewrite(),
+            relax.transform.StaticPlanBlockMemory(),
+            relax.transform.LowerAllocTensor(),
+            relax.transform.KillAfterLastUse(),
+            relax.transform.LowerRuntimeBuiltin(),
+            relax.transform.ComputePrimValue(),
+            relax.transform.VMShapeLower(),
+            relax.transform.AttachGlobalSymbol(),
+        ]
+    )

@@ -1,0 +1,1 @@
+"""Plans of GPU kernels, and which of them fit a function and a chip."""

@@ -1,0 +1,72 @@
+"""What each compiled function does: kind, shape and arithmetic, for reports, tuning and profiles.
+
+Example: `describe_layers(lowered)["fused_conv2d3_add_relu"].flops` is 231_211_008.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tvm import IRModule, relax, tirx
+from tvm.s_tir import Schedule
+
+from ovenbird.backends.blocks import leaf_blocks
+from ovenbird.operators.conv2d import ANCHOR
+
+
+@dataclass
+class LayerRecord:
+    """One function of the library. `flops`: float operations of its reductions (a multiply-add counts two)."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    flops: int
+    calls: dict[str, int]
+    source: Literal["tuned", "default", "stale"] = "default"
+
+
+def describe_layers(module: IRModule) -> dict[str, LayerRecord]:
+    """One record for each function, with how often each entry calls it."""
+    records = {
+        name.name_hint: describe_function(name.name_hint, function)
+        for name, function in module.functions_items()
+        if isinstance(function, tirx.PrimFunc)
+    }
+    for name, function in module.functions_items():
+        if isinstance(function, relax.Function):
+            count_calls(name.name_hint, function, records)
+    return records
+
+
+def describe_function(name: str, function: tirx.PrimFunc) -> LayerRecord:
+    """The record of one function, not yet called by anybody."""
+    sch = Schedule(function)
+    kind, flops = "elementwise", 0
+    shape: tuple[int, ...] = ()
+    for block in leaf_blocks(sch):
+        body = sch.get(block)
+        if body.init is not None:
+            loops = 1
+            for loop in sch.get_loops(block):
+                loops *= int(sch.get(loop).extent)
+            flops += 2 * loops
+        buffer = body.writes[0].source
+        if ANCHOR in body.annotations:
+            kind = body.name_hint
+            shape = tuple(int(extent) for extent in buffer.shape)
+        elif kind == "elementwise":
+            shape = tuple(int(extent) for extent in buffer.shape)
+    return LayerRecord(name, kind, shape, flops, {})
+
+
+def count_calls(entry: str, function: relax.Function, records: dict[str, LayerRecord]) -> None:
+    """Adds the calls of one entry to the records."""
+
+    for block in function.body.blocks:
+        for binding in block.bindings:
+            call = binding.value
+            if isinstance(call, relax.Call) and getattr(call.op, "name", "") == "relax.call_tir":
+                record = records[call.args[0].name_hint]
+                record.calls[entry] = record.calls.get(entry, 0) + 1
