@@ -43,7 +43,7 @@ def check_inputs(
     Gives the batch size (1 where no input has a batch dimension) and the arrays in the network's dtypes,
     still anywhere in memory. Raises WrongInputNames, WrongShape, WrongDtype, NotFinite, WrongOption.
     """
-    if nan not in ("refuse", "allow"):
+    if not isinstance(nan, str) or nan not in ("refuse", "allow"):
         raise WrongOption(f'nan is {shown(nan)}, expected "refuse" or "allow"')
     if not isinstance(inputs, Mapping):
         raise WrongInputNames(

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from .arguments import path_text
 from .errors import ArtifactNotFound, FileChanged, FileMissing, LabelsMismatch, shown
 from .files import open_plain, read_up_to
 from .limits import MAX_LABELS_BYTES, MAX_MANIFEST_BYTES
@@ -141,7 +142,7 @@ def open_artifact(
     needed, nor with `unsigned=True`, for who is about to sign it. Raises ArtifactNotFound, ManifestInvalid,
     ManifestTooNew, UnsafePath, SignatureError, KeyUnreadable.
     """
-    keys = () if unsigned else required_keys(public_key)
+    keys, path = () if unsigned else required_keys(public_key), path_text("path", path)
     try:
         root = Path(path).resolve()
         if not root.is_dir():

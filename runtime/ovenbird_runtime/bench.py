@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .errors import WrongOption, shown
+from .arguments import real, whole
 from .limits import MAX_BENCH_BATCH, MAX_BENCH_SECONDS
 
 if TYPE_CHECKING:
@@ -60,10 +60,7 @@ def bench(model: Model, batch: int = 1, seconds: float = 3.0, picture: Image | N
     """
     import numpy as np
 
-    if not 1 <= batch <= MAX_BENCH_BATCH:
-        raise WrongOption(f"batch is {shown(batch)}, expected 1 to {MAX_BENCH_BATCH}")
-    if not 0 < seconds <= MAX_BENCH_SECONDS:
-        raise WrongOption(f"seconds is {shown(seconds)}, expected up to {MAX_BENCH_SECONDS:.0f}")
+    batch, seconds = whole("batch", batch, 1, MAX_BENCH_BATCH), real("seconds", seconds, MAX_BENCH_SECONDS)
     call: Callable[[], Any]
     if picture is None:
         call = functools.partial(model.run, random_inputs(model, batch))

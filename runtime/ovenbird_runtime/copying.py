@@ -13,6 +13,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from .arguments import path_text
 from .artifact import Artifact, open_artifact
 from .errors import FileChanged, FileMissing, OutputNotWritten, shown
 from .files import open_plain
@@ -43,7 +44,7 @@ def copy_artifact(
     in `open_artifact`. Raises ArtifactError, KeyUnreadable, and OutputNotWritten where `output` holds other files, lies
     in the artifact itself, or cannot be written.
     """
-    artifact, root = open_artifact(source, public_key), Path(output)
+    artifact, root = open_artifact(source, public_key), Path(path_text("output", output))
     records = artifact.manifest.files
     seals = [SUMS, *(signature_name(key) for key in signers(artifact.root))]
     try:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .arguments import real
 from .errors import ImageError, ImageNotFound, ImageTooLarge, ImageUnreadable, shown
 from .files import read_up_to
 from .gif import check_blocks, is_gif
@@ -38,10 +39,11 @@ def open_image(source: Any, max_megapixels: float = MAX_IMAGE_MEGAPIXELS) -> Ima
     """Give `source` as a new RGB image of 8 bits a channel.
 
     `source` is a path, the bytes of a file, a PIL image, or an array: uint8 or uint16, [height, width] grey
-    or [height, width, 1, 3 or 4], in RGB(A) order. Raises ImageNotFound, ImageTooLarge, ImageUnreadable.
+    or [height, width, 1, 3 or 4], in RGB(A) order. Raises ImageNotFound, ImageTooLarge, ImageUnreadable, WrongOption.
     """
     from PIL.Image import Image as PilImage
 
+    max_megapixels = _checked(max_megapixels)
     if isinstance(source, PilImage):
         return _from_pil(source, "the image", max_megapixels)
     file = _file_of(source)
@@ -57,6 +59,7 @@ def open_pixels(source: Any, max_megapixels: float = MAX_IMAGE_MEGAPIXELS) -> Im
 
     Raises what `open_image` raises.
     """
+    max_megapixels = _checked(max_megapixels)
     file = _file_of(source)
     if file is None:
         return open_image(source, max_megapixels)
@@ -66,6 +69,10 @@ def open_pixels(source: Any, max_megapixels: float = MAX_IMAGE_MEGAPIXELS) -> Im
         if picture is not None:
             return picture
     return _from_bytes(data, name, max_megapixels)
+
+
+def _checked(max_megapixels: Any) -> float:
+    return real("max_megapixels", max_megapixels, MAX_IMAGE_MEGAPIXELS * 20)
 
 
 def _file_of(source: Any) -> tuple[bytes, str] | None:

@@ -12,12 +12,13 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from .arguments import whole
 from .arrays import NanPolicy, check_inputs
 from .artifact import Artifact, open_artifact
 from .background import Background
 from .cpu import available_threads, this_machine
 from .devices import CPU, Device, parse_devices
-from .errors import LibraryMissing, MachineError, NoVariant, WrongOption, shown
+from .errors import LibraryMissing, MachineError, NoVariant
 from .limits import MAX_IMAGE_MEGAPIXELS, MAX_THREADS, MAX_WORKERS
 from .manifest import Manifest, Target, TensorSpec, VariantRef
 from .postprocess.prediction import Prediction
@@ -179,8 +180,8 @@ def load(
     `target` names the variant to use instead of the best one; `model.target.target` says which it is.
     Raises ArtifactError, MachineError, EngineError, WrongOption, KeyUnreadable.
     """
-    _check_option("threads", threads, MAX_THREADS)
-    _check_option("workers", workers, MAX_WORKERS)
+    threads = None if threads is None else whole("threads", threads, 1, MAX_THREADS)
+    workers = whole("workers", workers, 1, MAX_WORKERS)
     devices = parse_devices(device)
     artifact = open_artifact(path, public_key)
     chosen, variant, needs = _choose(artifact, devices, target)
@@ -224,12 +225,6 @@ def _choose(artifact: Artifact, devices: tuple[Device, ...], name: str | None) -
     if len(reasons) == 1:
         raise reasons[0]
     raise NoVariant("no device can be used: " + "; ".join(f"{d}: {r}" for d, r in zip(devices, reasons, strict=True)))
-
-
-def _check_option(name: str, value: int | None, limit: int) -> None:
-    number = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= limit
-    if not number and not (value is None and name == "threads"):
-        raise WrongOption(f"{name} is {shown(value)}, expected a whole number from 1 to {limit}")
 
 
 def _read_labels(artifact: Artifact) -> dict[str, tuple[str, ...]]:

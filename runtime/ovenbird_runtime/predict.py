@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from .arguments import flag, real, whole
 from .errors import PipelineError, WrongOption, shown
 from .images import as_list, open_pixels
 from .limits import MAX_IMAGE_MEGAPIXELS, MAX_IMAGES_PER_CALL, MAX_TOP
@@ -44,7 +45,8 @@ def predict(
     """Give one prediction an image, in order. `run` takes and gives the network's own tensors."""
     spec = image_input(manifest)
     name, pipeline = choose_pipeline(manifest, preprocess)
-    seed = check_options(top, seed, max_megapixels)
+    top, seed, max_megapixels = check_options(top, seed, max_megapixels)
+    embedding = flag("embedding", embedding)
     sources = as_list(images)
     if len(sources) > MAX_IMAGES_PER_CALL:
         raise WrongOption(f"{len(sources)} images in one call, limit {MAX_IMAGES_PER_CALL}: call predict several times")
@@ -97,21 +99,17 @@ def choose_pipeline(manifest: Manifest, name: str | None) -> tuple[str, Pipeline
     chosen = manifest.preprocess.default if name is None else name
     if chosen is None:
         raise PipelineError("the artifact has no default pre-processing: name one, or use run()")
-    if chosen not in pipelines:
+    if not isinstance(chosen, str) or chosen not in pipelines:
         raise PipelineError(
             f"pre-processing {shown(chosen)} is unknown; there are {', '.join(sorted(pipelines)) or 'none'}"
         )
     return chosen, pipelines[chosen]
 
 
-def check_options(top: int, seed: int | None, max_megapixels: float) -> int:
-    """Check predict's options; give the seed, a fresh one for None. Raises WrongOption."""
-    if not isinstance(top, int) or isinstance(top, bool) or not 1 <= top <= MAX_TOP:
-        raise WrongOption(f"top is {shown(top)}, expected a whole number from 1 to {MAX_TOP}")
-    if not isinstance(max_megapixels, (int, float)) or not 0 < max_megapixels <= MAX_IMAGE_MEGAPIXELS * 20:
-        raise WrongOption(f"max_megapixels is {shown(max_megapixels)}, expected up to {MAX_IMAGE_MEGAPIXELS * 20:.0f}")
+def check_options(top: Any, seed: Any, max_megapixels: Any) -> tuple[int, int, float]:
+    """Check predict's options; give them as Python's own numbers, a fresh seed for None. Raises WrongOption."""
+    top = whole("top", top, 1, MAX_TOP)
+    max_megapixels = real("max_megapixels", max_megapixels, MAX_IMAGE_MEGAPIXELS * 20)
     if seed is None:
-        return int.from_bytes(os.urandom(4), "little")
-    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 1 << 63:
-        raise WrongOption(f"seed is {shown(seed)}, expected a whole number from 0 to 2**63 - 1")
-    return seed
+        return top, int.from_bytes(os.urandom(4), "little"), max_megapixels
+    return top, whole("seed", seed, 0, (1 << 63) - 1), max_megapixels

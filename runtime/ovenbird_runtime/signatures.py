@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import ed25519
+from .arguments import path_text
 from .errors import FileMissing, KeyUnreadable, SignatureForeign, SignatureMissing, SignatureWrong, WrongKeyType, shown
 from .files import open_plain, read_up_to
 from .limits import MAX_KEY_FILE_BYTES, MAX_SIGNATURES
@@ -62,7 +63,8 @@ def required_keys(path: str | os.PathLike[str] | None) -> tuple[PublicKey, ...]:
 
 def read_public_keys(path: str | os.PathLike[str]) -> tuple[PublicKey, ...]:
     """Read a PEM file of one or more Ed25519 public keys. Raises KeyUnreadable, WrongKeyType."""
-    where = shown(os.fspath(path))
+    path = path_text("public_key", path)
+    where = shown(path)
     try:
         with Path(path).open("rb") as file:
             data = read_up_to(file.fileno(), MAX_KEY_FILE_BYTES)

@@ -38,7 +38,7 @@ async def predict(context: Context, request: Request, call: Call) -> Response:
         manifest = deployment.model.manifest
         spec = image_input(manifest)
         name, pipeline = choose_pipeline(manifest, form.preprocess)
-        seed = check_options(form.top, form.seed, context.settings.limits.megapixels)
+        _, seed, _ = check_options(form.top, form.seed, context.settings.limits.megapixels)
         permit = deployment.admission.take(len(form.images), call.deadline)
         try:
             call.images, call.stage = len(form.images), "decode"

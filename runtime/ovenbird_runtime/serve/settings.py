@@ -5,14 +5,38 @@ Settings(artifacts=(Source("resnet50", Path("artifacts/resnet50")),), port=8000)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from .. import limits
+from ..arguments import flag, path_text, real, whole
+
+_HUGE = 1 << 62
 
 
 @dataclass(frozen=True)
-class Source:
+class _Settled:
+    """Settings whose numbers, switches and paths become Python's own. Raises WrongOption."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            kind = str(field.type).removesuffix(" | None")
+            if value is None and kind != field.type:
+                continue
+            if kind == "int":
+                value = whole(field.name, value, 0, _HUGE)
+            elif kind == "float":
+                value = real(field.name, value, _HUGE, or_zero=True)
+            elif kind == "bool":
+                value = flag(field.name, value)
+            elif kind == "Path":
+                value = Path(path_text(field.name, value))
+            object.__setattr__(self, field.name, value)
+
+
+@dataclass(frozen=True)
+class Source(_Settled):
     """Where a model comes from: its name in routes (None: the manifest's) and the artifact's folder."""
 
     name: str | None
@@ -20,7 +44,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Limits:
+class Limits(_Settled):
     """What a client may send. Bytes, seconds, and counts, as the names say."""
 
     body_bytes: int = limits.SERVE_BODY_BYTES
@@ -41,7 +65,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(_Settled):
     """A whole server. `threads` None means the CPUs that are ours, shared among the workers."""
 
     artifacts: tuple[Source, ...]

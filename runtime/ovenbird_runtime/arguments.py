@@ -1,0 +1,65 @@
+"""Numbers, switches and paths as callers have them: Python's own, numpy's, and whatever else stands for one.
+
+    top = whole("top", numpy.int64(2), 1, MAX_TOP)        # 2, an int
+    seconds = real("seconds", numpy.float32(0.5), 3600)   # 0.5, a float
+
+A bool is no number and 2.0 no whole one: who passes them meant another argument. Raises WrongOption.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import os
+from numbers import Real
+from typing import Any
+
+from .errors import WrongOption, shown
+
+
+def whole(name: str, value: Any, low: int, high: int) -> int:
+    """Give an integer of `low` to `high`."""
+    try:
+        number = low - 1 if _is_switch(value) else operator.index(value)
+    except TypeError:
+        number = low - 1
+    if not low <= number <= high:
+        raise WrongOption(f"{name} is {shown(value)}, expected a whole number from {low} to {_power(high)}")
+    return number
+
+
+def real(name: str, value: Any, high: float, or_zero: bool = False) -> float:
+    """Give a number above 0, or 0 too, and up to `high`."""
+    try:
+        number = float(value) if isinstance(value, Real) and not _is_switch(value) else math.nan
+    except OverflowError:
+        number = math.inf
+    if not (0 < number <= high or (or_zero and number == 0)):
+        raise WrongOption(f"{name} is {shown(value)}, expected a number {'from' if or_zero else 'above'} 0 to {high:g}")
+    return number
+
+
+def flag(name: str, value: Any) -> bool:
+    """Give a bool, numpy's too."""
+    if not _is_switch(value):
+        raise WrongOption(f"{name} is {shown(value)}, expected True or False")
+    return bool(value)
+
+
+def path_text(name: str, value: Any) -> str:
+    """Give a path as text: of a str, bytes or `os.PathLike`."""
+    try:
+        return os.fsdecode(value)
+    except TypeError:
+        raise WrongOption(f"{name} is {shown(value)}, expected a path") from None
+
+
+def _is_switch(value: Any) -> bool:
+    """Whether a value is a bool, or one of numpy's, without importing numpy."""
+    return isinstance(value, bool) or type(value).__name__ in ("bool_", "bool")
+
+
+def _power(number: int) -> str:
+    """Write 2**63 - 1 so."""
+    bits = (number + 1).bit_length() - 1
+    return f"2**{bits} - 1" if bits > 31 and number + 1 == 1 << bits else str(number)
