@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 NanPolicy = Literal["refuse", "allow"]
+_ALLOW_NAN = 'allow them with nan="allow"'
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: str) -> Array:
@@ -36,12 +37,13 @@ def aligned_empty(shape: tuple[int, ...], dtype: str) -> Array:
 
 
 def check_inputs(
-    specs: Sequence[TensorSpec], inputs: Mapping[str, Any], nan: NanPolicy = "refuse"
+    specs: Sequence[TensorSpec], inputs: Mapping[str, Any], nan: NanPolicy = "refuse", hint: str = _ALLOW_NAN
 ) -> tuple[int, dict[str, Array]]:
     """Check what a caller gives for the network's inputs.
 
-    Gives the batch size (1 where no input has a batch dimension) and the arrays in the network's dtypes,
-    still anywhere in memory. Raises WrongInputNames, WrongShape, WrongDtype, NotFinite, WrongOption.
+    Gives the batch size (1 where no input has a batch dimension) and the arrays in the network's dtypes, still
+    anywhere in memory; `hint` says how the caller can allow NaN. Raises WrongInputNames, WrongShape, WrongDtype,
+    NotFinite, WrongOption.
     """
     if not isinstance(nan, str) or nan not in ("refuse", "allow"):
         raise WrongOption(f'nan is {shown(nan)}, expected "refuse" or "allow"')
@@ -54,14 +56,14 @@ def check_inputs(
     if missing or extra:
         what = f"lacks {shown(missing[0])}" if missing else f"has {shown(extra[0])}"
         raise WrongInputNames(f"the call {what}; the network's inputs are {_names(specs)}")
-    arrays = {spec.name: check_array(spec, inputs[spec.name], nan) for spec in specs}
+    arrays = {spec.name: check_array(spec, inputs[spec.name], nan, hint) for spec in specs}
     batches = {arrays[spec.name].shape[0] for spec in specs if spec.batched}
     if len(batches) > 1:
         raise WrongShape(f"the inputs have different batch sizes: {', '.join(map(str, sorted(batches)))}")
     return (batches.pop() if batches else 1), arrays
 
 
-def check_array(spec: TensorSpec, value: Any, nan: NanPolicy) -> Array:
+def check_array(spec: TensorSpec, value: Any, nan: NanPolicy, hint: str = _ALLOW_NAN) -> Array:
     """Give `value` as an array of the spec's dtype and shape. Raises WrongShape, WrongDtype, NotFinite."""
     import numpy as np
 
@@ -82,9 +84,7 @@ def check_array(spec: TensorSpec, value: Any, nan: NanPolicy) -> Array:
             finite = bool(np.isfinite(array.sum()) or np.isfinite(array).all())
         if not finite:
             bad = int(np.count_nonzero(~np.isfinite(array)))
-            raise NotFinite(
-                f'{spec.name} holds {bad} values that are NaN or infinite as {spec.dtype} (allow them with nan="allow")'
-            )
+            raise NotFinite(f"{spec.name} holds {bad} values that are NaN or infinite as {spec.dtype} ({hint})")
     return array
 
 

@@ -94,6 +94,16 @@ SERVE_RESERVED_FILES = 24  # descriptors that are kept back from connections
 SERVE_LOG_LINES = 4096  # waiting to be written; more are dropped and counted
 SERVE_TENSOR_RANK = 8
 
+# Serving gRPC: what HTTP/2 adds. Windows are what a client may send before it is told that we have read.
+SERVE_READ_BYTES = 256 * 1024
+SERVE_FRAME_BYTES = 64 * 1024
+SERVE_STREAM_WINDOW_BYTES = 1024 * 1024
+SERVE_WINDOW_BYTES = 8 * 1024 * 1024  # of a connection
+SERVE_GRPC_IDLE_SECONDS = 300.0  # a connection without calls; between the messages of a call that sends several
+SERVE_SPARE_FRAMES = 2048  # that carry nothing, at one time; calls and time earn more
+SERVE_RESETS = 200  # calls of one connection that were cancelled, beyond those that were answered
+SERVE_MESSAGE_FIELDS = 4096
+
 # Load tests
 LOAD_SECONDS = 10.0
 LOAD_SEARCH_STEPS = 5

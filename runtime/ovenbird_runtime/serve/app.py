@@ -118,6 +118,8 @@ class App:
         if call.model:
             metrics.add(MODEL_REQUESTS, 1, call.model, "success" if status == 200 else "failure")
             metrics.observe(MODEL_SECONDS, seconds, call.model)
+        if call.statistics is not None:
+            call.statistics.answered(call, seconds, status == 200)
         if error is not None and status >= 500 and not isinstance(error, ServeError):
             context.log.write(
                 "failure", "error", request_id=request.id, type=type(error).__name__, error=one_line(str(error))

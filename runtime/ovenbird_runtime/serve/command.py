@@ -118,6 +118,13 @@ def _sources(values: tuple[str, ...]) -> tuple[Source, ...]:
 @click.option("--watch", is_flag=True, help="Load an artifact again when its manifest changes (SIGHUP does it once).")
 @click.option("--access-log/--no-access-log", default=True, show_default=True, help="A log line for each request.")
 @click.option("--nv-metrics", is_flag=True, help="Triton's metric names beside our own.")
+@click.option(
+    "--nan",
+    type=click.Choice(["refuse", "allow"]),
+    default=_DEFAULT.nan,
+    show_default=True,
+    help="What to do with NaN and infinity in a request's tensors.",
+)
 @_with_limits
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def serve(artifacts: tuple[str, ...], debug: bool, **options: Any) -> None:

@@ -14,11 +14,13 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from .batcher import Entry
+    from .deployment import Deployment
     from .lifecycle import Lifecycle
     from .logs import Log
     from .metrics import Metrics
     from .preparation import Preparation
     from .slots import Slots
+    from .statistics import Statistics
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,11 @@ class Call:
     stage: str = "parse"
     parameters: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
+    statistics: Statistics | None = None
+
+    def answers(self, deployment: Deployment) -> None:
+        """Be answered by a model."""
+        self.model, self.statistics = deployment.name, deployment.statistics
 
     def spent(self, stage: str, seconds: float) -> None:
         """Add to a stage's time."""

@@ -36,6 +36,7 @@ from .metric_names import (
 from .metrics import Metrics
 from .preparation import Preparation
 from .settings import Settings, Source
+from .statistics import Statistics
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,6 +52,7 @@ class Deployment:
         self.name, self.model, self.settings, self.costs = name, model, settings, costs
         self.version = model.manifest.model.version or "1"
         self.failures = self.uses = 0
+        self.statistics = Statistics()
         self._golden = _golden_of(model)
         self.batcher: Batcher
         self.admission: Admission
@@ -182,6 +184,7 @@ class Deployment:
         """Count a batch."""
         self.failures = 0
         metrics = self._metrics
+        self.statistics.ran(images, seconds)
         metrics.observe(COMPUTE, seconds, self.name)
         metrics.observe(BATCH_IMAGES, images, self.name)
         metrics.add(IMAGES_DONE, images, self.name)

@@ -40,6 +40,10 @@ class UnknownModel(ServeError):
     """No model of that name, or of that version, is served."""
 
 
+class NotOffered(ServeError):
+    """A part of the protocol that this server leaves to others."""
+
+
 class WrongMethod(ServeError):
     """The path exists, for other methods."""
 
@@ -106,6 +110,7 @@ STATUSES: dict[type[OvenbirdError], Status] = {
     ImageError: Status(400, "INVALID_ARGUMENT"),
     InputError: Status(400, "INVALID_ARGUMENT"),
     EngineError: Status(500, "INTERNAL"),
+    NotOffered: Status(501, "UNIMPLEMENTED"),
 }
 
 REASONS = {
@@ -119,6 +124,7 @@ REASONS = {
     429: "Too Many Requests",
     431: "Request Header Fields Too Large",
     500: "Internal Server Error",
+    501: "Not Implemented",
     503: "Service Unavailable",
     504: "Gateway Timeout",
 }

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from ..limits import SERVE_PROBE_SECONDS
 
 if TYPE_CHECKING:
+    from .grpc.server import GrpcServer
     from .http.server import HttpServer
     from .logs import Log
     from .slots import Slots
@@ -40,6 +41,7 @@ class Lifecycle:
         self.started = time.time()
         self.slots: Slots | None = None
         self.server: HttpServer | None = None
+        self.grpc_server: GrpcServer | None = None
         self._unwell: set[str] = set()
 
     def enter(self, state: State) -> None:
@@ -53,6 +55,11 @@ class Lifecycle:
         return self.state in (State.READY, State.DRAINING)
 
     @property
+    def leaving(self) -> bool:
+        """Whether the server is about to end."""
+        return self.state in (State.DRAINING, State.STOPPED)
+
+    @property
     def live(self) -> bool:
         """Whether the process is worth keeping."""
         return self.slots is None or not any(d.hung for d in self.slots.deployments)
@@ -64,11 +71,11 @@ class Lifecycle:
 
     def connections(self) -> int:
         """Give the number of open connections."""
-        return len(self.server.connections) if self.server else 0
+        return sum(len(server.connections) for server in (self.server, self.grpc_server) if server)
 
     def buffered(self) -> int:
         """Give the bytes of request bodies in memory."""
-        return self.server.buffered if self.server else 0
+        return sum(server.buffered for server in (self.server, self.grpc_server) if server)
 
     async def watch_engines(self) -> None:
         """Say when an engine fails or hangs, and try a failed one again, until cancelled."""

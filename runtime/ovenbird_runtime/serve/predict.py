@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 async def predict(context: Context, request: Request, call: Call) -> Response:
     """Answer the friendly route."""
     with context.slots.find(call.parameters[0]) as deployment:
-        call.model = deployment.name
+        call.answers(deployment)
         form = await _form(context, request)
         manifest = deployment.model.manifest
         spec = image_input(manifest)

@@ -1,7 +1,5 @@
 """The server as a process: its parts put together, its signals, its end.
 
-    from ovenbird_runtime.serve.settings import Source
-
     exit_code = serve(Settings(artifacts=(Source(None, Path("artifacts/resnet50")),)))
 
 SIGTERM and SIGINT drain, a second one stops at once; SIGHUP loads the artifacts again.
@@ -15,6 +13,7 @@ import resource
 import signal
 import sys
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ..cpu import available_threads
 from ..errors import OvenbirdError
@@ -22,7 +21,6 @@ from ..limits import SERVE_RESERVED_FILES
 from .app import App
 from .context import Context
 from .errors import StartFailed
-from .grpc_server import start_grpc
 from .http.server import HttpServer
 from .lifecycle import Lifecycle, State
 from .logs import Log
@@ -32,6 +30,9 @@ from .pages import server_gauges
 from .preparation import Preparation
 from .settings import Settings
 from .slots import Slots
+
+if TYPE_CHECKING:
+    from .grpc.server import GrpcServer
 
 _WATCH_SECONDS = 1.0
 
@@ -55,6 +56,16 @@ def _connections(settings: Settings) -> int:
             raise StartFailed(f"{soft} file descriptors are too few to serve: raise the limit (ulimit -n)")
         return min(settings.limits.connections, room)
     return settings.limits.connections
+
+
+def _grpc_server(context: Context) -> GrpcServer:
+    """Make the server of gRPC, whose libraries are an extra of their own. Raises StartFailed without them."""
+    try:
+        from .grpc.server import GrpcServer
+
+        return GrpcServer(context)
+    except ModuleNotFoundError as error:
+        raise StartFailed(f"--grpc-port needs {error.name}: pip install './runtime[grpc]'") from None
 
 
 class Process:
@@ -84,10 +95,11 @@ class Process:
         lifecycle.slots, lifecycle.server = slots, server
         await server.start(self.settings.host, self.settings.port)
         self.log.write("listening", host=self.settings.host, port=server.port)
-        grpc_server = None
-        if self.settings.grpc_port is not None:
-            grpc_server, port = await start_grpc(context, self.settings.host, self.settings.grpc_port)
-            self.log.write("listening_grpc", host=self.settings.host, port=port)
+        grpc_server = _grpc_server(context) if self.settings.grpc_port is not None else None
+        if grpc_server is not None:
+            lifecycle.grpc_server = grpc_server
+            await grpc_server.start(self.settings.host, self.settings.grpc_port or 0)
+            self.log.write("listening_grpc", host=self.settings.host, port=grpc_server.port)
         tasks = [loop.create_task(lifecycle.watch_engines())]
         try:
             if await self._load(slots):
@@ -100,7 +112,7 @@ class Process:
             lifecycle.enter(State.DRAINING)
             drained = server.drain(self.settings.drain_seconds)
             if grpc_server is not None:
-                _, cut = await asyncio.gather(grpc_server.stop(self.settings.drain_seconds), drained)
+                cut = sum(await asyncio.gather(grpc_server.drain(self.settings.drain_seconds), drained))
             else:
                 cut = await drained
             await slots.close(self.settings.drain_seconds)

@@ -49,6 +49,12 @@ ROUTES = (
     Route("server", "GET", "/v2", metadata.server_metadata, "The server's name, version and extensions."),
     Route("live", "GET", "/v2/health/live", metadata.live, "200 while the process answers and no engine hangs."),
     Route("ready", "GET", "/v2/health/ready", metadata.ready, "200 while every model answers requests."),
+    Route("repository", "POST", "/v2/repository/index", metadata.repository_index, "The models and their states."),
+    Route("all_stats", "GET", "/v2/models/stats", metadata.model_statistics, "Every model's counts and times."),
+    *(
+        Route(verb, "POST", f"/v2/repository/models/{{model}}/{verb}", metadata.refuse_control, "Not offered: 501.")
+        for verb in ("load", "unload")
+    ),
     *(
         route
         for base in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .. import limits
 from ..arguments import flag, path_text, real, whole
+from ..arrays import NanPolicy
 
 _HUGE = 1 << 62
 
@@ -85,4 +86,5 @@ class Settings(_Settled):
     watch: bool = False
     access_log: bool = True
     nv_metrics: bool = False
+    nan: NanPolicy = "refuse"
     limits: Limits = Limits()

@@ -68,17 +68,16 @@ def test_infer(client: Any, tiny: Path, image: np.ndarray[Any, Any]) -> None:
 def test_typed_contents(serving: Serving, image: np.ndarray[Any, Any]) -> None:
     import grpc
 
-    from ovenbird_runtime.serve.grpc_messages import SERVICE, load_messages
+    from ovenbird_runtime.serve.grpc.messages import message
 
-    messages = load_messages()
-    request = messages["ModelInferRequest"](model_name="tiny")
+    request = message("ModelInferRequest")(model_name="tiny")
     tensor = request.inputs.add(name="image", datatype="FP32", shape=image.shape)
     tensor.contents.fp32_contents.extend(image.reshape(-1).tolist())
     with grpc.insecure_channel(f"127.0.0.1:{serving.wait_for('listening_grpc')['port']}") as channel:
         infer = channel.unary_unary(
-            f"/{SERVICE}/ModelInfer",
-            request_serializer=messages["ModelInferRequest"].SerializeToString,
-            response_deserializer=messages["ModelInferResponse"].FromString,
+            "/inference.GRPCInferenceService/ModelInfer",
+            request_serializer=message("ModelInferRequest").SerializeToString,
+            response_deserializer=message("ModelInferResponse").FromString,
         )
         assert list(infer(request, timeout=10).outputs[0].shape) == [3, 5]
 

@@ -51,7 +51,7 @@ def test_status_says_state_models_and_limits(server: Serving) -> None:
         ("POST", "/v2/models/tiny/versions/9/infer", 404, "UnknownModel"),
         ("GET", "/v1/models/tiny:predict", 405, "WrongMethod"),
         ("DELETE", "/v2/models/tiny", 405, "WrongMethod"),
-        ("POST", "/v2/repository/models/tiny/load", 404, "UnknownRoute"),
+        ("POST", "/v2/repository/models/tiny/load", 501, "NotOffered"),
         ("GET", "/../../etc/passwd", 404, "UnknownRoute"),
         ("GET", "/%2e%2e/etc/passwd", 404, "UnknownRoute"),
         ("GET", "/%ff", 400, "BadRequest"),

@@ -20,6 +20,7 @@ from ..errors import BadRequest, UnsupportedContent
 from ..http.encoding import decompress
 from ..http.messages import Request, Response
 from .inference import InferRequest, Wanted, choose_outputs, infer, packed
+from .parameters import check_parameters, nan_policy
 from .tensors import NAMES, from_bytes, from_json, to_json
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ async def infer_http(context: Context, request: Request, call: Call) -> Response
     """Answer an inference request."""
     name, *version = call.parameters
     with context.slots.find(name, version[0] if version else None) as deployment:
-        call.model = deployment.name
+        call.answers(deployment)
         start = time.monotonic()
         limit = context.settings.limits.body_bytes
         if request.header("content-encoding"):  # who knows how large it is
@@ -44,7 +45,8 @@ async def infer_http(context: Context, request: Request, call: Call) -> Response
             wanted, binary = await context.preparation.run_by_size(size, read_request, request, limit)
         call.spent("decode", time.monotonic() - start)
         outputs = choose_outputs(deployment, wanted.outputs, binary)
-        arrays = await infer(context, deployment, call, wanted.inputs, outputs)
+        nan = nan_policy(wanted.parameters, context.settings)
+        arrays = await infer(context, deployment, call, wanted.inputs, outputs, nan)
         call.stage = "postprocess"
         size = sum(array.nbytes for array in arrays.values())
         return await context.preparation.run_by_size(size, write_response, deployment, wanted.id, outputs, arrays)
@@ -67,6 +69,7 @@ def read_request(request: Request, limit: int) -> tuple[InferRequest, bool]:
     if not isinstance(value, dict) or not isinstance(value.get("inputs"), list):
         raise BadRequest('the request must be an object with a list "inputs"')
     parameters = _object(value.get("parameters"), "parameters")
+    check_parameters(parameters, "the request")
     binary = _flag(parameters, "binary_data_output", False)
     inputs: dict[str, Array] = {}
     offset = 0
@@ -79,7 +82,7 @@ def read_request(request: Request, limit: int) -> tuple[InferRequest, bool]:
         inputs[name] = array
     if offset != len(tail):
         raise BadRequest(f"the body has {len(tail)} bytes of tensors, the inputs name {offset} of them")
-    return InferRequest(_id(value.get("id")), inputs, _outputs(value.get("outputs"), binary)), binary
+    return InferRequest(_id(value.get("id")), inputs, _outputs(value.get("outputs"), binary), parameters), binary
 
 
 def _split(body: bytes, length: str) -> tuple[bytes | memoryview, memoryview]:
@@ -96,13 +99,17 @@ def _input(item: Any, tail: memoryview, offset: int) -> tuple[str, Array, int]:
     name = item.get("name")
     if not isinstance(name, str):
         raise BadRequest(f"an input's name is {shown(name)}, expected a text")
-    size = _object(item.get("parameters"), f"the parameters of {shown(name)}").get("binary_data_size")
+    parameters = _object(item.get("parameters"), f"the parameters of {shown(name)}")
+    check_parameters(parameters, f"the input {shown(name)}")
+    size = parameters.get("binary_data_size")
     if size is None:
         if "data" not in item:
             raise BadRequest(f"the input {shown(name)} has neither data nor binary_data_size")
         return name, from_json(item.get("datatype"), item.get("shape"), item["data"], name), offset
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= len(tail) - offset:
         raise BadRequest(f"the input {shown(name)} names {shown(size)} bytes, the body has {len(tail) - offset} left")
+    if item.get("data") is not None:
+        raise BadRequest(f"the input {shown(name)} has data and binary_data_size: send one of them")
     data = tail[offset : offset + size]
     return name, from_bytes(item.get("datatype"), item.get("shape"), data, name), offset + size
 
@@ -118,6 +125,7 @@ def _outputs(value: Any, binary: bool) -> tuple[Wanted, ...]:
         name, parameters = item.get("name"), _object(item.get("parameters"), "an output's parameters")
         if not isinstance(name, str):
             raise BadRequest(f"an output's name is {shown(name)}, expected a text")
+        check_parameters(parameters, f"the output {shown(name)}")
         classes = parameters.get("classification", 0)
         if not isinstance(classes, int) or isinstance(classes, bool) or not 0 <= classes <= MAX_TOP:
             raise BadRequest(f"classification is {shown(classes)}, expected 1 to {MAX_TOP}")

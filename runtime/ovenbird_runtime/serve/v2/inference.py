@@ -1,20 +1,22 @@
 """An inference request and its answer, apart from how they travel: HTTP and gRPC both come here.
 
-wanted = choose_outputs(deployment, (Wanted("logits"),), binary=True)
-outputs = await infer(context, deployment, call, {"image": array}, wanted)       # {"logits": array}
+wanted = InferRequest(id="7", inputs={"image": array}, outputs=(Wanted("logits"),))
+outputs = await infer(context, deployment, call, wanted)       # {"logits": array}
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...arrays import check_inputs
+from ...arrays import NanPolicy, check_inputs
 from ...errors import shown
 from ..context import Call, Context
 from ..deployment import Deployment
 from ..errors import BadRequest
+from .parameters import ALLOW_NAN
 from .tensors import to_bytes
 
 if TYPE_CHECKING:
@@ -34,11 +36,12 @@ class Wanted:
 
 @dataclass(frozen=True)
 class InferRequest:
-    """Named tensors in, the outputs wanted (none: all of them)."""
+    """Named tensors in, the outputs wanted (none: all of them), and the request's parameters."""
 
     id: str
     inputs: dict[str, Array]
     outputs: tuple[Wanted, ...]
+    parameters: Mapping[str, Any]
 
 
 def choose_outputs(deployment: Deployment, wanted: tuple[Wanted, ...], binary: bool) -> tuple[Wanted, ...]:
@@ -53,14 +56,19 @@ def choose_outputs(deployment: Deployment, wanted: tuple[Wanted, ...], binary: b
 
 
 async def infer(
-    context: Context, deployment: Deployment, call: Call, inputs: dict[str, Array], wanted: tuple[Wanted, ...]
+    context: Context,
+    deployment: Deployment,
+    call: Call,
+    inputs: dict[str, Array],
+    wanted: tuple[Wanted, ...],
+    nan: NanPolicy,
 ) -> dict[str, Array]:
     """Run named tensors; give the wanted outputs, with "classification" ones as arrays of bytes.
 
     Raises InputError, QueueFull, DeadlineExceeded, EngineError.
     """
     start = time.monotonic()
-    rows, arrays = check_inputs(deployment.model.inputs, inputs, "refuse")
+    rows, arrays = check_inputs(deployment.model.inputs, inputs, nan, ALLOW_NAN)
     call.spent("decode", time.monotonic() - start)
     permit = deployment.admission.take(rows, call.deadline)
     try:

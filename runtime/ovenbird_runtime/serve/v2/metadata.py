@@ -1,21 +1,26 @@
 """The protocol's other routes: the server, its health, its models, and Triton's statistics of them.
 
 GET /v2   GET /v2/health/{live,ready}   GET /v2/models/resnet50[/versions/1][/ready|/config|/stats]
+GET /v2/models/stats   POST /v2/repository/index
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from ... import __version__
+from ...errors import shown
 from ...manifest import TensorSpec
 from ..context import Call, Context
 from ..deployment import Deployment
+from ..errors import BadRequest, NotOffered
 from ..http.messages import Request, Response
-from ..metric_names import BATCH_IMAGES, COMPUTE, IMAGES_DONE, QUEUE
 from .tensors import NAMES
 
 EXTENSIONS = ["binary_tensor_data", "classification", "model_configuration", "statistics"]
+CONTROL = "models are loaded and unloaded by who runs the server: replace the artifact (--watch, or SIGHUP)"
 
 
 def server_metadata(context: Context, request: Request, call: Call) -> Response:
@@ -75,44 +80,77 @@ def _tensor(spec: TensorSpec) -> dict[str, Any]:
 
 def model_config(context: Context, request: Request, call: Call) -> Response:
     """Describe a model as Triton's clients expect it."""
-    deployment = _described(context, call)
+    return Response.json(config_of(context, _described(context, call)))
+
+
+def config_of(context: Context, deployment: Deployment) -> dict[str, Any]:
+    """Describe a model as Triton's configuration does."""
     model = deployment.model
-    return Response.json(
-        {
-            "name": deployment.name,
-            "platform": "ovenbird_tvm",
-            "backend": "ovenbird",
-            "max_batch_size": deployment.costs.largest if all(s.batched for s in model.inputs) else 0,
-            "input": [_config(spec) for spec in model.inputs],
-            "output": [_config(spec) for spec in model.outputs],
-            "dynamic_batching": {
-                "preferred_batch_size": sorted(deployment.costs.table),
-                "max_queue_delay_microseconds": int(context.settings.batch_wait_ms * 1000),
-            },
-            "instance_group": [{"count": context.settings.workers, "kind": "KIND_CPU"}],
-        }
-    )
+    return {
+        "name": deployment.name,
+        "platform": "ovenbird_tvm",
+        "backend": "ovenbird",
+        "max_batch_size": deployment.costs.largest if _batched(deployment) else 0,
+        "input": [_config(spec, _batched(deployment)) for spec in model.inputs],
+        "output": [_config(spec, _batched(deployment)) for spec in model.outputs],
+        "dynamic_batching": {
+            "preferred_batch_size": sorted(deployment.costs.table),
+            "max_queue_delay_microseconds": int(context.settings.batch_wait_ms * 1000),
+        },
+        "instance_group": [
+            {
+                "name": deployment.name,
+                "count": context.settings.workers,
+                "kind": "KIND_CPU" if model.device == "cpu" else "KIND_GPU",
+            }
+        ],
+    }
 
 
-def _config(spec: TensorSpec) -> dict[str, Any]:
-    dims = [int(d) for d in spec.shape if d != "N"]
+def _batched(deployment: Deployment) -> bool:
+    """Whether every tensor begins with the batch, which Triton's configuration then leaves out of its shape."""
+    return all(spec.batched for spec in (*deployment.model.inputs, *deployment.model.outputs))
+
+
+def _config(spec: TensorSpec, batched: bool) -> dict[str, Any]:
+    dims = [-1 if d == "N" else int(d) for d in (spec.shape[1:] if batched else spec.shape)]
     return {"name": spec.name, "data_type": f"TYPE_{NAMES[spec.dtype]}", "dims": dims}
 
 
 def model_statistics(context: Context, request: Request, call: Call) -> Response:
-    """Give counts and times of one model."""
-    deployment = _described(context, call)
-    name, metrics = deployment.name, context.metrics
+    """Give counts and times of one model, or of all."""
+    found = [_described(context, call)] if call.parameters else context.slots.deployments
+    return Response.json({"model_stats": [statistics_of(deployment) for deployment in found]})
 
-    def took(kind: Any) -> dict[str, int]:
-        return {"count": int(metrics.value(kind, name)), "ns": int(metrics.total(kind, name) * 1e9)}
 
-    entry = {
-        "name": name,
-        "version": deployment.version,
-        "inference_count": int(metrics.value(IMAGES_DONE, name)),
-        "execution_count": int(metrics.value(BATCH_IMAGES, name)),
-        "inference_stats": {"queue": took(QUEUE), "compute_infer": took(COMPUTE)},
-        "batch_stats": [],
-    }
-    return Response.json({"model_stats": [entry]})
+def statistics_of(deployment: Deployment) -> dict[str, Any]:
+    """Give counts and times of a model."""
+    return {"name": deployment.name, "version": deployment.version} | deployment.statistics.to_json()
+
+
+def repository_index(context: Context, request: Request, call: Call) -> Response:
+    """List the models that are served, ready or not; `{"ready": true}` asks for those that are."""
+    try:
+        value = msgspec.json.decode(request.body) if request.body else {}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"the request is not JSON: {error or 'nested too deeply'}") from None
+    wanted = value.get("ready", False) if isinstance(value, dict) else None
+    if not isinstance(wanted, bool):
+        raise BadRequest(f'the request is {shown(value)}, expected {{"ready": true}}, false, or nothing')
+    return Response.json(index_of(context, wanted))
+
+
+def index_of(context: Context, ready_only: bool) -> list[dict[str, str]]:
+    """List the models that are served, with their state in Triton's words."""
+    found = []
+    for deployment in context.slots.deployments:
+        good = deployment.healthy and context.lifecycle.accepting
+        reason = "" if good else "its engine fails or hangs" if not deployment.healthy else "the server is starting"
+        state = "READY" if good else "UNAVAILABLE"
+        found.append({"name": deployment.name, "version": deployment.version, "state": state, "reason": reason})
+    return [entry for entry in found if entry["state"] == "READY" or not ready_only]
+
+
+def refuse_control(context: Context, request: Request, call: Call) -> Response:
+    """Refuse to load or unload a model. Raises NotOffered."""
+    raise NotOffered(CONTROL)

@@ -1,0 +1,110 @@
+"""`ModelInfer`: named tensors, raw or typed, in; tensors out as raw bytes."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from ...errors import shown
+from ...limits import MAX_IO_TENSORS, MAX_TOP
+from ..context import Call, Context
+from ..errors import BadRequest, NotReady, UnsupportedContent
+from ..v2.inference import Wanted, choose_outputs, infer, packed
+from ..v2.parameters import check_parameters, nan_policy
+from ..v2.tensors import from_bytes, from_typed
+from .messages import message
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+_CONTENTS = {
+    "BOOL": "bool_contents",
+    "INT8": "int_contents",
+    "INT16": "int_contents",
+    "INT32": "int_contents",
+    "INT64": "int64_contents",
+    "UINT8": "uint_contents",
+    "UINT16": "uint_contents",
+    "UINT32": "uint_contents",
+    "UINT64": "uint64_contents",
+    "FP32": "fp32_contents",
+    "FP64": "fp64_contents",
+}
+
+
+async def model_infer(context: Context, request: Any, call: Call) -> Any:
+    """Answer an inference request. Raises what reading it, the queue and the engine raise."""
+    if not context.lifecycle.accepting:
+        raise NotReady(f"the server is {context.lifecycle.state.value}", retry_after=1)
+    with context.slots.find(request.model_name, request.model_version or None) as deployment:
+        call.answers(deployment)
+        start = time.monotonic()
+        parameters = _parameters(request.parameters)
+        check_parameters(parameters, "the request")
+        nan = nan_policy(parameters, context.settings)
+        # Numbers one by one take their time; raw bytes are only looked at.
+        raw = request.raw_input_contents
+        inputs = read_inputs(request) if raw else await context.preparation.run(read_inputs, request)
+        wanted = choose_outputs(deployment, tuple(map(_wanted, request.outputs)), True)
+        identity = request.id
+        del request, raw  # its tensors are in `inputs` now
+        call.spent("decode", time.monotonic() - start)
+        arrays = await infer(context, deployment, call, inputs, wanted, nan)
+        response = message("ModelInferResponse")(
+            model_name=deployment.name, model_version=deployment.version, id=identity
+        )
+        for output in wanted:
+            array = arrays[output.name]
+            datatype, data = packed(array)
+            response.outputs.add(name=output.name, datatype=datatype, shape=array.shape)
+            response.raw_output_contents.append(data)
+        return response
+
+
+def read_inputs(request: Any) -> dict[str, Array]:
+    """Read the tensors: raw contents for all inputs, or typed contents in each. Raises BadRequest, InputError."""
+    raw = request.raw_input_contents
+    if len(request.inputs) > MAX_IO_TENSORS:
+        raise BadRequest(f"the request has {len(request.inputs)} inputs, limit {MAX_IO_TENSORS}")
+    if raw and len(raw) != len(request.inputs):
+        raise BadRequest(f"the request has {len(request.inputs)} inputs and {len(raw)} raw contents")
+    inputs: dict[str, Array] = {}
+    for place, tensor in enumerate(request.inputs):
+        name = tensor.name
+        if name in inputs:
+            raise BadRequest(f"the input {shown(name)} is given twice")
+        check_parameters(_parameters(tensor.parameters), f"the input {shown(name)}")
+        shape = list(tensor.shape)
+        filled = [field.name for field, _ in tensor.contents.ListFields()] if tensor.HasField("contents") else []
+        if raw:
+            if filled:
+                raise BadRequest(f"the input {shown(name)} has contents and raw contents: send one of them")
+            inputs[name] = from_bytes(tensor.datatype, shape, raw[place], name)
+            continue
+        kind = _CONTENTS.get(tensor.datatype)
+        if kind is None:
+            raise UnsupportedContent(f"{shown(tensor.datatype)} travels as raw contents only")
+        if filled not in ([], [kind]):
+            raise BadRequest(f"the input {shown(name)} is {tensor.datatype} and has {', '.join(filled)}: use {kind}")
+        inputs[name] = from_typed(tensor.datatype, shape, getattr(tensor.contents, kind), name)
+    return inputs
+
+
+def _parameters(parameters: Any) -> dict[str, Any]:
+    """Give parameters as plain values; None for one without a value."""
+    found = {}
+    for name, value in parameters.items():
+        kind = value.WhichOneof("parameter_choice")
+        found[name] = getattr(value, kind) if kind else None
+    return found
+
+
+def _wanted(output: Any) -> Wanted:
+    parameters = _parameters(output.parameters)
+    check_parameters(parameters, f"the output {shown(output.name)}")
+    classes = parameters.get("classification", 0)
+    if not isinstance(classes, int) or isinstance(classes, bool) or not 0 <= classes <= MAX_TOP:
+        raise BadRequest(f"classification is {shown(classes)}, expected 1 to {MAX_TOP}")
+    return Wanted(output.name, True, classes)
