@@ -14,7 +14,7 @@ import pytest
 import ovenbird_runtime
 from support.serving import Serving
 
-pytest.importorskip("grpc")
+pytest.importorskip("h2")
 triton = pytest.importorskip("tritonclient.grpc")
 
 

@@ -45,7 +45,7 @@ _CONFIGURATION = H2Configuration(
 )
 
 
-class _H2(H2Connection):
+class _H2(H2Connection):  # type: ignore[misc]
     """h2's connection: with our sizes, without a long memory, and still speaking after the client's GOAWAY."""
 
     MAX_CLOSED_STREAMS = 256
@@ -53,7 +53,8 @@ class _H2(H2Connection):
     def _receive_frame(self, frame: Any) -> list[Event]:
         """Leave the body out of the line that h2 writes to its log of each frame, even where nobody reads it."""
         frame._body_repr = str
-        return super()._receive_frame(frame)
+        found: list[Event] = super()._receive_frame(frame)
+        return found
 
     def _receive_goaway_frame(self, frame: GoAwayFrame) -> tuple[list[Any], list[Event]]:
         """Go on: who says GOAWAY waits for the answers to what was sent before (RFC 9113, section 6.8)."""
