@@ -22,6 +22,10 @@ from types import TracebackType
 from typing import IO
 
 from ovenbird.errors import OutputError, output_error
+from ovenbird_runtime.artifact import open_artifact
+from ovenbird_runtime.copying import SUMS
+from ovenbird_runtime.errors import OvenbirdError, shown
+from ovenbird_runtime.signatures import signature_name, signers
 
 MANIFEST = "manifest.json"
 
@@ -57,6 +61,7 @@ class Staging:
         try:
             sync_tree(self.folder)
             if self.output.exists():
+                check_output(self.output)  # hours may have gone by
                 self.output.rename(aside)
             try:
                 self.folder.rename(self.output)
@@ -87,16 +92,39 @@ def glob_escape(name: str) -> str:
 
 
 def check_output(output: Path) -> None:
-    """Refuse to replace anything but an artifact or an empty folder. Raises OutputError."""
+    """Refuse to replace anything but an empty folder, or an artifact with nothing beside its own files. Raises
+    OutputError.
+    """
     if output.is_symlink():
         raise OutputError(f"--output {output} is a symbolic link; give the folder itself")
     if output.exists() and not output.is_dir():
         raise OutputError(f"--output {output} is a file; give a folder")
-    if output.is_dir() and any(output.iterdir()) and not (output / MANIFEST).is_file():
-        raise OutputError(f"--output {output} holds other files than an artifact; give an empty or a new folder")
+    if output.is_dir() and any(output.iterdir()):
+        _check_replaceable(output)
     parent = next(folder for folder in output.parents if folder.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         raise OutputError(f"--output {output}: {parent} is not a folder that may be written to")
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Refuse a folder that is no artifact of ours, or holds a file that its manifest does not list: it would be lost.
+
+    Raises OutputError.
+    """
+    try:
+        manifest = open_artifact(folder, unsigned=True).manifest
+    except OvenbirdError:
+        raise OutputError(
+            f"--output {folder} holds other files than a sound artifact; give an empty or a new folder"
+        ) from None
+    ours = {*manifest.files, MANIFEST, SUMS, *map(signature_name, signers(folder))}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink() or (name not in ours and not path.is_dir()):
+            raise OutputError(
+                f"--output {folder} holds {shown(name)}, which is not the artifact's and would be lost; "
+                "move it, or give another folder"
+            )
 
 
 @contextlib.contextmanager

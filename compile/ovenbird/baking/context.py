@@ -22,6 +22,7 @@ from pathlib import Path
 from ovenbird.errors import UsageError, output_error
 from ovenbird.resources import PACKAGE
 from ovenbird_runtime.artifact import Artifact
+from ovenbird_runtime.copying import MANIFEST, write_files
 
 # Folders and files of the checkout that the image's stages copy.
 RUNTIME = "runtime"
@@ -58,21 +59,22 @@ def prepared(checkout: Path, artifact: Artifact | None) -> Iterator[Context]:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(checkout / name, folder / name)
             if artifact is not None:
-                _copy_artifact(artifact, folder / "artifact")
+                copy_into(artifact, folder / "artifact")
         except OSError as error:
             raise output_error(error, f"into {temporary} (TMPDIR)") from None
         yield Context(folder, _pip_secrets(Path(temporary)))
 
 
-def _copy_artifact(artifact: Artifact, folder: Path) -> None:
-    """Copy what the manifest lists, and what seals it (the manifest, sums, signatures), readable for everyone."""
-    artifact.verify(artifact.manifest.files)
-    unlisted = [path.name for path in artifact.root.iterdir() if path.is_file() and not path.is_symlink()]
-    for name in sorted({*artifact.manifest.files, *unlisted}):
-        output = folder / name
-        output.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(artifact.root / name, output)
-        output.chmod(0o644)
+def copy_into(artifact: Artifact, folder: Path) -> None:
+    """Copy what the manifest lists, and what seals it (the manifest, sums, signatures), readable for everyone.
+
+    Nothing else that lies beside them: no private key. Raises ArtifactError, OSError.
+    """
+    folder.mkdir(parents=True)
+    write_files(artifact, folder)
+    (folder / MANIFEST).write_bytes(artifact.manifest_bytes)
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _pip_secrets(folder: Path) -> dict[str, Path]:

@@ -1,7 +1,7 @@
 """`--dump-code relax,tir,ll,asm`: which forms of the code are kept for people to read.
 
-The builder writes every form into one folder (`main.relax`, `main.tir`, `main.ll`, `main.asm`, ...); files of other
-kinds than those asked for are removed again.
+The builder writes every form into one folder; those of other kinds than those asked for are removed again, and nothing
+else that may lie there.
 
     kinds = parse_kinds("relax,asm")
     keep_kinds(Path("artifacts/resnet50.code/host"), kinds)
@@ -15,7 +15,13 @@ from typing import Literal, cast, get_args
 from ovenbird.errors import UsageError, suggest
 
 DumpKind = Literal["relax", "tir", "ll", "asm", "cu"]
-SUFFIXES: dict[str, DumpKind] = {".relax": "relax", ".tir": "tir", ".ll": "ll", ".asm": "asm", ".s": "asm", ".cu": "cu"}
+FILES: dict[str, DumpKind] = {
+    "lowered.relax": "relax",
+    "scheduled.tir": "tir",
+    "model.ll": "ll",
+    "model.asm": "asm",
+    "model.cu": "cu",
+}
 
 
 def parse_kinds(text: str | None) -> tuple[DumpKind, ...]:
@@ -29,7 +35,7 @@ def parse_kinds(text: str | None) -> tuple[DumpKind, ...]:
 
 
 def keep_kinds(folder: Path, kinds: tuple[DumpKind, ...]) -> None:
-    """Remove the files of other kinds below `folder`."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and SUFFIXES.get(path.suffix) not in kinds:
-            path.unlink()
+    """Remove the builder's files of other kinds from `folder`."""
+    for name, kind in FILES.items():
+        if kind not in kinds:
+            (folder / name).unlink(missing_ok=True)

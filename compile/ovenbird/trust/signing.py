@@ -87,7 +87,7 @@ def sign_artifact(folder: Path, key: Ed25519PrivateKey) -> Path:
 
     artifact = open_artifact(folder, unsigned=True)
     artifact.verify(sorted(artifact.manifest.files))
-    data = (artifact.root / MANIFEST).read_bytes()
+    data = artifact.manifest_bytes  # that named the files which were checked
     public = PublicKey(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
     path = artifact.root / signature_name(public.id)
     partial = path.with_name(f".{path.name}.{os.getpid()}")

@@ -11,9 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ovenbird.packaging import MANIFEST, sha256_file, write_file
+from ovenbird_runtime.copying import SUMS
 from ovenbird_runtime.manifest import decode_manifest
-
-SUMS = "SHA256SUMS"
 
 
 def write_sums(folder: Path) -> None:

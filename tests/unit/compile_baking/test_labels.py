@@ -113,6 +113,25 @@ def test_the_context_is_the_runtime_and_the_artifact(artifact: Artifact) -> None
     assert not context.folder.exists()
 
 
+def test_what_the_manifest_does_not_list_stays_out_of_the_image(artifact: Artifact) -> None:
+    signature = f"manifest.json.{'a' * 32}.sig"
+    (artifact.root / signature).write_bytes(bytes(64))
+    for name in ("release.key", "release.key.pub", ".env", "notes.txt", "weights/other.key", "manifest.json.x.sig"):
+        (artifact.root / name).write_text("secret")
+    with prepared(find_checkout(), artifact) as context:
+        folder = context.folder / "artifact"
+        found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        assert found == {*artifact.manifest.files, "manifest.json", "SHA256SUMS", signature}
+        assert (folder / "manifest.json").read_bytes() == (artifact.root / "manifest.json").read_bytes()
+        assert {path.stat().st_mode & 0o777 for path in folder.rglob("*") if path.is_file()} == {0o644}
+
+
+def test_a_key_under_a_signature_s_name_is_not_baked(artifact: Artifact) -> None:
+    (artifact.root / f"manifest.json.{'a' * 32}.sig").write_text("-----BEGIN PRIVATE KEY-----" * 4)
+    with pytest.raises(FileChanged, match="not the artifact's"), prepared(find_checkout(), artifact):
+        pass
+
+
 def test_a_changed_artifact_is_not_baked(artifact: Artifact) -> None:
     (artifact.root / "weights/w.bin").write_text("weighty")
     with pytest.raises(FileChanged, match=r"weights/w\.bin"), prepared(find_checkout(), artifact):

@@ -4,12 +4,45 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from ovenbird.dumping import keep_kinds
 from ovenbird.errors import DiskFull, OutputError, output_error
 from ovenbird.packaging import Staging, check_output, write_file
+from ovenbird_runtime.artifact import open_artifact
+from ovenbird_runtime.manifest import (
+    Manifest,
+    ModelInfo,
+    Preprocess,
+    TensorSpec,
+    VariantRef,
+    WeightsInfo,
+    file_record,
+    seal,
+)
+
+
+def put_artifact(folder: Path, version: str) -> None:
+    """Write the smallest artifact there can be."""
+    write_file(folder / "targets/t/model.so", version.encode())
+    write_file(folder / "targets/t/target.json", b"{}")
+    files = {name: file_record(folder / name) for name in ("targets/t/model.so", "targets/t/target.json")}
+    spec = TensorSpec("x", "float32", ("N", 4))
+    model = ModelInfo("net", version, "", "MIT", WeightsInfo("random", random=True))
+    variants = (VariantRef("t", "targets/t"),)
+    manifest = Manifest(1, model, (spec,), (spec,), Preprocess(), (), None, {}, variants, files)
+    write_file(folder / "manifest.json", seal(manifest))
+
+
+def version_of(folder: Path) -> str:
+    return open_artifact(folder).manifest.model.version
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def entries(folder: Path) -> list[str]:
@@ -28,18 +61,18 @@ def test_an_artifact_appears_whole(tmp_path: Path) -> None:
 
 def test_an_old_artifact_is_replaced(tmp_path: Path) -> None:
     output = tmp_path / "artifact"
-    for content in (b"old", b"new"):
+    for version in ("old", "new"):
         with Staging(output) as staging:
-            write_file(staging.folder / "manifest.json", content)
+            put_artifact(staging.folder, version)
             staging.commit()
-    assert (output / "manifest.json").read_bytes() == b"new"
+    assert version_of(output) == "new"
     assert entries(tmp_path) == ["artifact"]
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
 def test_a_failure_leaves_the_old_one_and_nothing_else(tmp_path: Path, error: type[BaseException]) -> None:
     output = tmp_path / "artifact"
-    write_file(output / "manifest.json", b"old")
+    put_artifact(output, "old")
 
     def fail() -> None:
         with Staging(output) as staging:
@@ -48,13 +81,13 @@ def test_a_failure_leaves_the_old_one_and_nothing_else(tmp_path: Path, error: ty
 
     with pytest.raises(error):
         fail()
-    assert (output / "manifest.json").read_bytes() == b"old"
+    assert version_of(output) == "old"
     assert entries(tmp_path) == ["artifact"]
 
 
 def test_a_rename_that_fails_brings_the_old_one_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output = tmp_path / "artifact"
-    write_file(output / "manifest.json", b"old")
+    put_artifact(output, "old")
     rename = Path.rename
 
     def refuse(path: Path, target: Path) -> Path:
@@ -66,7 +99,7 @@ def test_a_rename_that_fails_brings_the_old_one_back(tmp_path: Path, monkeypatch
     with pytest.raises(OutputError, match="Input/output error"), Staging(output) as staging:
         staging.commit()
     assert entries(tmp_path) == ["artifact"]
-    assert (output / "manifest.json").read_bytes() == b"old"
+    assert version_of(output) == "old"
 
 
 def test_what_a_killed_compiler_left_is_swept_away(tmp_path: Path) -> None:
@@ -97,6 +130,78 @@ def test_other_folders_are_never_replaced(tmp_path: Path) -> None:
     ):  # fmt: skip
         with pytest.raises(OutputError, match=reason):
             check_output(tmp_path / name)
+
+
+WEB_APP = b'{"name": "Shop", "short_name": "Shop", "start_url": ".", "display": "standalone", "icons": []}'
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [WEB_APP, b"", b"{}", b"[" * 100_000, b'{"schema_version": 1}', b'{"schema_version": 99}', b"\xff\xfe", None],
+    ids=["a web app's", "empty", "an object", "deep", "of a version", "of a later version", "no text", "damaged"],
+)
+def test_a_manifest_of_something_else_protects_its_folder(tmp_path: Path, manifest: bytes | None) -> None:
+    folder = tmp_path / "app"
+    put_artifact(folder, "1")
+    path = folder / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(b"MIT", b"BSD") if manifest is None else manifest)
+    write_file(folder / "js" / "main.js", b"years of work")
+    before = contents(folder)
+    with pytest.raises(OutputError, match="other files than a sound artifact"), Staging(folder):
+        pass
+    assert contents(folder) == before
+
+
+def a_file_beside(folder: Path) -> None:
+    (folder / "notes.txt").write_text("mine")
+
+
+def a_file_within(folder: Path) -> None:
+    (folder / "targets" / "t" / "notes.txt").write_text("mine")
+
+
+def a_hidden_file(folder: Path) -> None:
+    write_file(folder / ".git" / "HEAD", b"ref")
+
+
+def a_link(folder: Path) -> None:
+    (folder / "targets" / "t" / "model.so").unlink()
+    (folder / "targets" / "t" / "model.so").symlink_to("/etc/hostname")
+
+
+@pytest.mark.parametrize("put", [a_file_beside, a_file_within, a_hidden_file, a_link])
+def test_an_artifact_with_a_file_of_somebody_else_s_is_kept(tmp_path: Path, put: Callable[[Path], None]) -> None:
+    folder = tmp_path / "artifact"
+    put_artifact(folder, "1")
+    (folder / "SHA256SUMS").write_text("ours")
+    (folder / f"manifest.json.{'0' * 32}.sig").write_bytes(b"ours")
+    check_output(folder)
+    put(folder)
+    before = contents(folder)
+    with pytest.raises(OutputError, match="not the artifact's and would be lost"), Staging(folder):
+        pass
+    assert contents(folder) == before
+
+
+def test_what_came_while_it_was_compiled_is_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "artifact"
+
+    def compile_meanwhile() -> None:
+        with Staging(folder) as staging:
+            put_artifact(staging.folder, "1")
+            write_file(folder / "thesis.tex", b"years of work")
+            staging.commit()
+
+    with pytest.raises(OutputError, match="other files"):
+        compile_meanwhile()
+    assert contents(tmp_path) == {"artifact/thesis.tex": b"years of work"}
+
+
+def test_kinds_of_code_that_are_not_wanted(tmp_path: Path) -> None:
+    for name in ("lowered.relax", "model.asm", "model.cu", "thesis.tex", "mine/model.ll"):
+        write_file(tmp_path / name, b"")
+    keep_kinds(tmp_path, ("asm",))
+    assert set(contents(tmp_path)) == {"model.asm", "thesis.tex", "mine/model.ll"}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from ovenbird_runtime import copying
 from ovenbird_runtime.artifact import open_artifact
 from ovenbird_runtime.cli import main
 from ovenbird_runtime.copying import copy_artifact
@@ -101,6 +102,52 @@ def test_what_is_wrong_is_never_an_artifact(
         copy_artifact(spoilt, tmp_path / "there")
     if error is not ArtifactNotFound:  # there was nothing to copy: what was there stays
         assert not (tmp_path / "there/manifest.json").exists()
+
+
+WEB_APP = b'{"name": "Shop", "start_url": ".", "display": "standalone", "icons": []}'
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"manifest.json": WEB_APP},
+        {"manifest.json": b""},
+        {"labels.txt": b"mine"},
+        {"manifest.json": WEB_APP, "labels.txt": b"mine"},
+        {"manifest.json.partial": b"", "labels.txt": b"mine"},
+        {"manifest.json.partial": b"mine", "weights/mine.bin": b"mine"},
+    ],
+)
+def test_files_of_the_same_names_are_not_overwritten(tiny: Path, tmp_path: Path, files: dict[str, bytes]) -> None:
+    for name, data in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(OutputNotWritten, match="give an empty folder"):
+        copy_artifact(tiny, tmp_path)
+    assert files_of(tmp_path) == files
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_copy_that_was_cut_off_is_taken_up_again(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    copy, left = copying._copy, [count]
+
+    def cut_off(descriptor: int, output: Path) -> str:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return copy(descriptor, output)
+
+    for _ in range(2):  # an empty folder, then one that holds half a copy
+        left[0] = count
+        monkeypatch.setattr(copying, "_copy", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            copy_artifact(tiny, tmp_path)
+        monkeypatch.undo()
+        assert not (tmp_path / "manifest.json").exists()
+    copy_artifact(tiny, tmp_path)
+    assert files_of(tmp_path) == files_of(tiny)
 
 
 def test_signed(tmp_path: Path) -> None:
