@@ -10,7 +10,7 @@ from typing import Any
 
 from .artifact import Artifact, open_artifact
 from .cpu import Machine, available_threads, this_machine
-from .errors import ArtifactError, MachineError
+from .errors import ArtifactError, MachineError, one_line
 from .manifest import Manifest, VariantRef
 from .origin import read_origin
 from .schema import encode
@@ -87,4 +87,4 @@ def weights_line(manifest: Manifest) -> str:
     if weights.random:
         seed = "" if weights.seed is None else f" (seed {weights.seed})"
         return f"RANDOM WEIGHTS{seed}: what this network says about an image means nothing"
-    return f"weights: {weights.origin}" + (f" {weights.detail}" if weights.detail else "")
+    return one_line(f"weights: {weights.origin}" + (f" {weights.detail}" if weights.detail else ""))

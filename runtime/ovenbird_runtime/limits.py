@@ -13,8 +13,9 @@ MAX_MESSAGE_CHARS = 600
 # The artifact: read and checked before any of it is trusted
 SCHEMA_VERSION = 1
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+MAX_JSON_DEPTH = 64
 MAX_FILES = 4096
-MAX_FILE_BYTES = 1 << 40
+MAX_FILE_BYTES = 1 << 34  # as much as may have to be copied into memory
 MAX_PATH_CHARS = 240
 MAX_TEXT_CHARS = 4096
 MAX_NAME_CHARS = 128
@@ -32,6 +33,8 @@ MAX_TENSORS = 65536
 MAX_IO_TENSORS = 256
 MAX_RANK = 8
 MAX_DIM = 1 << 31
+MAX_CALL_BYTES = 1 << 31  # all inputs and outputs of one compiled batch
+MAX_TENSORS_FILE_BYTES = 1 << 34  # of `run --inputs`, unpacked
 MAX_COMPILED_BATCH = 4096
 MAX_ENTRIES = 64
 

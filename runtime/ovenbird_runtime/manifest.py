@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -27,6 +28,7 @@ from .target import (
     Entry,
     Target,
     WeightTensor,
+    check_call,
     check_target,
     check_unique,
     check_version,
@@ -102,6 +104,10 @@ class TensorSpec:
     def with_batch(self, batch: int) -> tuple[int, ...]:
         """Give the shape for `batch` images (the shape itself where there is no batch dimension)."""
         return tuple(batch if dim == "N" else int(dim) for dim in self.shape)
+
+    def room(self, batch: int) -> int:
+        """Give the bytes for `batch` images, an empty dimension counted as one: what numpy must be able to address."""
+        return ITEM_BYTES[self.dtype] * math.prod(max(1, dim) for dim in self.with_batch(batch))
 
 
 @dataclass(frozen=True)
@@ -215,6 +221,7 @@ def check_manifest(manifest: Manifest, where: str = "manifest.json") -> None:
     for spec in manifest.inputs + manifest.outputs:
         if "N" in spec.shape[1:]:
             raise ManifestInvalid(f'{where}: {spec.name} has "N" beyond its first dimension: {shown(spec.shape)}')
+    check_call(manifest, 1, where)
     if any(spec.batched for spec in manifest.inputs) != all(spec.batched for spec in manifest.outputs):
         raise ManifestInvalid(f'{where}: all outputs must begin with "N" where an input does, and none where none does')
     pipelines = manifest.preprocess.pipelines
@@ -233,6 +240,8 @@ def check_manifest(manifest: Manifest, where: str = "manifest.json") -> None:
             raise ManifestInvalid(f"{where}: post-processing of {shown(post.output)}, which is no output")
         if post.kind == "classification" and len(shapes[post.output]) != 2:
             raise ManifestInvalid(f"{where}: {post.output} is a classification but not of two dimensions")
+        if post.labels is not None and shapes[post.output][-1:] in ((), ("N",)):
+            raise ManifestInvalid(f"{where}: {post.output} has labels but no dimension of classes")
         if post.labels is not None and post.labels not in manifest.files:
             raise ManifestInvalid(f"{where}: the labels {shown(post.labels)} are not in the file table")
     check_unique([post.output for post in manifest.postprocess], "post-processings", where)

@@ -18,7 +18,7 @@ from .artifact import Artifact, open_artifact
 from .background import Background
 from .cpu import available_threads, this_machine
 from .devices import CPU, Device, parse_devices
-from .errors import LibraryMissing, MachineError, NoVariant
+from .errors import EngineCallFailed, LibraryMissing, MachineError, NoVariant
 from .limits import MAX_IMAGE_MEGAPIXELS, MAX_THREADS, MAX_WORKERS
 from .manifest import Manifest, Target, TensorSpec, VariantRef
 from .postprocess.prediction import Prediction
@@ -82,8 +82,7 @@ class Model:
         EngineError.
         """
         batch, arrays = check_inputs(self.inputs, inputs, nan)
-        result: dict[str, Array] = self._engine.run(batch, arrays)
-        return result
+        return self.run_checked(batch, arrays)
 
     def predict(
         self,
@@ -136,7 +135,10 @@ class Model:
 
         `crowded` tells that other calls are there or about to come, with which this one shares the threads.
         """
-        result: dict[str, Array] = self._engine.run(batch, arrays, crowded)
+        try:
+            result: dict[str, Array] = self._engine.run(batch, arrays, crowded)
+        except MemoryError:
+            raise EngineCallFailed(f"there is no memory for the outputs of {batch} images: give fewer") from None
         return result
 
     def release_unused(self) -> None:

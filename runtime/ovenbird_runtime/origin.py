@@ -7,12 +7,12 @@ The file is covered by the manifest, and by its signature where there is one; wi
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from .artifact import Artifact
-from .errors import FileChanged, one_line
+from .errors import FileChanged, ManifestInvalid, one_line
 from .limits import MAX_PROVENANCE_BYTES
+from .schema import parse
 
 PROVENANCE = "provenance.json"
 SBOM = "sbom.cdx.json"
@@ -27,7 +27,7 @@ def read_origin(artifact: Artifact) -> dict[str, Any] | None:
         return None
     data = artifact.read(PROVENANCE, MAX_PROVENANCE_BYTES)
     try:
-        predicate = json.loads(data)["predicate"]
+        predicate = parse(data, PROVENANCE)["predicate"]
         build = predicate["buildDefinition"]
         commits = [item for item in build["resolvedDependencies"] if "gitCommit" in item.get("digest", {})]
         return {
@@ -39,7 +39,7 @@ def read_origin(artifact: Artifact) -> dict[str, Any] | None:
             },
             "options": build["externalParameters"],
         }
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (ManifestInvalid, LookupError, TypeError, AttributeError):
         raise FileChanged(
             f"{PROVENANCE} is no in-toto statement with SLSA provenance: compile the artifact again"
         ) from None

@@ -25,6 +25,7 @@ from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from .errors import ManifestInvalid, shown
+from .limits import MAX_JSON_DEPTH
 
 T = TypeVar("T")
 Json = Any
@@ -68,12 +69,16 @@ def fields_of(cls: type) -> tuple[tuple[str, Any, bool], ...]:
 
 def parse(data: bytes, where: str) -> Json:
     """Read JSON from bytes, refusing what Python's reader lets through: NaN, duplicate fields, absurd
-    nesting.
+    nesting, halves of surrogate pairs.
 
     Raises ManifestInvalid; `where` names the file in the message.
     """
     try:
-        return json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        _check_depth(value)
+        if b"\\u" in data:  # "\\ud800" alone is no text: whoever writes or prints it would fail
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        return value
     except (ValueError, RecursionError) as error:
         raise ManifestInvalid(f"{where}: not JSON that can be read: {error}") from None
 
@@ -83,6 +88,21 @@ def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     if len(found) != len(pairs):
         raise ValueError("a field is given twice")
     return found
+
+
+def _check_depth(value: Json) -> None:
+    """Refuse what only a recursion without end could walk through, level by level."""
+    level = [value]
+    for _ in range(MAX_JSON_DEPTH + 1):
+        level = [
+            item
+            for outer in level
+            if isinstance(outer, (dict, list))
+            for item in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return
+    raise ValueError(f"nested deeper than {MAX_JSON_DEPTH} levels")
 
 
 def _no_constant(name: str) -> Json:

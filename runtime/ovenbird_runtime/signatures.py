@@ -98,7 +98,11 @@ def _decode_key(label: str, body: bytes, where: str) -> PublicKey:
 
 def signers(root: Path) -> tuple[str, ...]:
     """Give the ids of the keys whose signatures lie in an artifact, unchecked, sorted; at most MAX_SIGNATURES."""
-    found = (re.fullmatch(r"manifest\.json\.([0-9a-f]{32})\.sig", path.name) for path in root.iterdir())
+    try:
+        names = [path.name for path in root.iterdir()]
+    except OSError:  # a folder whose files may be read, but not listed
+        names = []
+    found = (re.fullmatch(r"manifest\.json\.([0-9a-f]{32})\.sig", name) for name in names)
     return tuple(sorted(match.group(1) for match in found if match))[:MAX_SIGNATURES]
 
 

@@ -8,10 +8,11 @@ interprets these; the C++ runtime does the same from the same data.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from .limits import MAX_SIDE_PIXELS, MAX_ZOOM_FACTOR
+from .limits import MAX_IMAGE_MEGAPIXELS, MAX_SIDE_PIXELS, MAX_ZOOM_FACTOR
 from .schema import Count, Range
 
 Side = Annotated[int, Range(1, MAX_SIDE_PIXELS)]
@@ -94,6 +95,9 @@ Pipeline = tuple[Step, ...]
 def problem(pipeline: Pipeline) -> str | None:
     """Say in one line what is wrong with a pipeline beyond its steps' own types; None where nothing is."""
     for place, step in enumerate(pipeline):
+        pixels = max((math.prod(size) for size in _sizes(step)), default=0)
+        if pixels > MAX_IMAGE_MEGAPIXELS * 1e6:
+            return f"{step.step} makes {pixels / 1e6:.1f} MP, limit {MAX_IMAGE_MEGAPIXELS:.1f} MP"
         if isinstance(step, Resize) and [step.shorter, step.fit, step.exact].count(None) != 2:
             return "resize needs exactly one of shorter, fit and exact"
         if isinstance(step, Normalise):
@@ -104,6 +108,13 @@ def problem(pipeline: Pipeline) -> str | None:
             if any(abs(value) < 1e-30 for value in step.std):
                 return "normalise has a std of 0, and divides by it"
     return None
+
+
+def _sizes(step: Step) -> list[tuple[int, ...]]:
+    """Give the sizes that a step names."""
+    if isinstance(step, Resize):
+        return [size for size in (step.fit, step.exact) if size is not None]
+    return [step.size] if isinstance(step, (CentreCrop, RandomCrop, Pad)) else []
 
 
 def imagenet(size: int = 224, resize: int = 256, interpolation: Interpolation = "bilinear") -> Pipeline:

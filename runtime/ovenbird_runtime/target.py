@@ -9,12 +9,22 @@ All of it is also to be had from `manifest.py`, which writers import.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from .errors import ManifestInvalid, ManifestTooNew, shown
 from .fields import ITEM_BYTES, Batch, Dim, Dtype, FilePath, Folder, Free, SchemaVersion, Version
-from .limits import ALIGNMENT_BYTES, MAX_ENTRIES, MAX_FILE_BYTES, MAX_NAME_CHARS, MAX_RANK, MAX_TENSORS, SCHEMA_VERSION
+from .limits import (
+    ALIGNMENT_BYTES,
+    MAX_CALL_BYTES,
+    MAX_ENTRIES,
+    MAX_FILE_BYTES,
+    MAX_NAME_CHARS,
+    MAX_RANK,
+    MAX_TENSORS,
+    SCHEMA_VERSION,
+)
 from .schema import Count, Json, Range, Text, decode, dump, encode, parse
 
 if TYPE_CHECKING:
@@ -108,11 +118,22 @@ def check_unique(names: list[str], what: str, where: str) -> None:
             raise ManifestInvalid(f"{where} has two {what} named {shown(name)}")
 
 
+def check_call(manifest: Manifest, batch: int, where: str) -> None:
+    """Refuse inputs and outputs that one call for `batch` images cannot have in memory. Raises ManifestInvalid."""
+    size = sum(spec.room(batch) for spec in manifest.inputs + manifest.outputs)
+    if size > MAX_CALL_BYTES:
+        raise ManifestInvalid(
+            f"{where}: inputs and outputs of batch {batch} take {size / 2**30:.3g} GiB, "
+            f"limit {MAX_CALL_BYTES / 2**30:.3g} GiB: compile it for smaller batches or images"
+        )
+
+
 def check_target(target: Target, manifest: Manifest, where: str = "target.json") -> None:
     """Check a target against the manifest it came with. Raises ManifestInvalid."""
     check_unique([str(entry.batch) for entry in target.entries], "entries for batch", where)
     check_unique([entry.function for entry in target.entries], "functions", where)
     for entry in target.entries:
+        check_call(manifest, entry.batch, where)
         bad = [index for index in entry.weights if index >= len(target.tensors)]
         if bad:
             raise ManifestInvalid(f"{where}: {entry.function} wants tensor {bad[0]}, there are {len(target.tensors)}")
@@ -130,3 +151,5 @@ def check_target(target: Target, manifest: Manifest, where: str = "target.json")
             raise ManifestInvalid(
                 f"{where}: tensor {index} ends at byte {tensor.offset + tensor.nbytes}, its file has {record.size}"
             )
+        if math.prod(max(1, dim) for dim in tensor.shape) > MAX_FILE_BYTES:  # with a 0 among them it has no bytes
+            raise ManifestInvalid(f"{where}: tensor {index} has a shape that is too large: {shown(tensor.shape)}")

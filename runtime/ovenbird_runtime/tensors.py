@@ -12,25 +12,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import InputUnreadable, OutputNotWritten, shown
+from .limits import MAX_TENSORS_FILE_BYTES
+from .npz import read_npz
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
 
+_ONE_ARRAY = b"\x93NUMPY"
+
 
 def read_tensors(path: Path) -> dict[str, Array]:
     """Read all arrays of an .npz file; nothing in it is unpickled. Raises InputUnreadable."""
-    import numpy as np
-
     try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise InputUnreadable(f"{shown(path.name)} is a single array: save with np.savez(file, name=array)")
-        with archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, MemoryError, zipfile.BadZipFile) as error:
-        raise InputUnreadable(f"{shown(path.name)} cannot be read as .npz: {error}") from None
+        with path.open("rb") as file:
+            if file.read(len(_ONE_ARRAY)) == _ONE_ARRAY:
+                raise InputUnreadable(f"{shown(path.name)} is a single array: save with np.savez(file, name=array)")
+            return read_npz(file, MAX_TENSORS_FILE_BYTES)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise InputUnreadable(f"{shown(path.name)} cannot be read as .npz: {why}") from None
 
 
 def npz_bytes(tensors: Mapping[str, Array]) -> bytes:

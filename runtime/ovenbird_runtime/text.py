@@ -60,7 +60,7 @@ def inspection_lines(found: dict[str, Any]) -> list[str]:
         )
     for variant in found["variants"]:
         lines += _variant_lines(variant, variant["target"] == found["chosen"])
-    return lines
+    return [one_line(line) for line in lines]
 
 
 def trust_lines(

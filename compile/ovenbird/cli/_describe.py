@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from ovenbird_runtime.errors import one_line
 from ovenbird_runtime.manifest import Manifest, Target, TensorSpec
 
 
@@ -24,8 +25,8 @@ def tensor_line(spec: TensorSpec) -> str:
 
 
 def describe(manifest: Manifest, targets: Mapping[str, Target]) -> str:
-    """Give an artifact's description, several lines."""
-    return "\n".join(_lines(manifest, targets))
+    """Give an artifact's description, several lines; what a stranger wrote into it cannot drive a terminal."""
+    return "\n".join(map(one_line, _lines(manifest, targets)))
 
 
 def _lines(manifest: Manifest, targets: Mapping[str, Target]) -> Iterator[str]:

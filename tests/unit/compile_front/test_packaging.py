@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from ovenbird.dumping import keep_kinds
+
 from ovenbird.errors import DiskFull, OutputError, output_error
 from ovenbird.packaging import Staging, check_output, write_file
 from ovenbird_runtime.artifact import open_artifact
