@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ovenbird.dumping import keep_kinds
 
 from ovenbird.errors import DiskFull, OutputError, output_error
+from ovenbird.lowering.dumping import keep_kinds
 from ovenbird.packaging import Staging, check_output, write_file
 from ovenbird_runtime.artifact import open_artifact
 from ovenbird_runtime.manifest import (
