@@ -16,14 +16,15 @@ import numpy as np
 import tvm
 from tvm import relax, tirx
 
-from ovenbird.backends.codegen_pipeline import PIPELINE
+from ovenbird.backends.codegen_pipeline import codegen_pipeline
 from ovenbird.backends.cpu.algorithms import ALGORITHMS, Algorithm
 from ovenbird.backends.cpu.machine import Machine
+from ovenbird.backends.cpu.pipeline import lower_networks
 from ovenbird.backends.cpu.schedules import schedule_function
 from ovenbird.backends.cuda.options import DEFAULT, GpuOptions
 from ovenbird.backends.layers import LayerRecord, describe_layers
 from ovenbird.backends.linking import link_library
-from ovenbird.lowering.pipeline import entry_name, lower_networks
+from ovenbird.lowering.pipeline import entry_name
 from ovenbird.operators.resampling import RESAMPLE, resampling_kernel
 from ovenbird.passes.externalize_constants import ConstantTable, externalize_constants
 from ovenbird.targets import TargetSpec
@@ -106,7 +107,7 @@ def build_module(
     scheduled[RESAMPLE] = resampling_kernel()
     report("generate code", 2, 3)
     tvm_target = target.tvm_target()
-    executable = relax.build(scheduled, tvm_target, tir_pipeline=PIPELINE)
+    executable = relax.build(scheduled, tvm_target, tir_pipeline=codegen_pipeline())
     report("generate code", 3, 3)
     if dump is not None:
         dump_code(dump, lowered, scheduled, executable)

@@ -1,72 +1,48 @@
-"""Lowers an imported network: every image tensor in the blocked layout, every heavy operator in packed form.
+"""The walk over an imported network: each operator is lowered by its backend's handler, or kept as it is.
 
-One walk over the bindings. Operators of `image_ops` take and give blocked values; all others see the plain form, and a
-conversion is emitted only where the two meet: from the first convolution to the global pooling there is none.
+Operators with a handler take and give values in the backend's form; all others see the plain tensors that the network
+wrote, and a conversion is emitted only where the two meet: from the first convolution to the global pooling there is
+none.
 
-Example: `lower({1: module}, block=16)` gives one IRModule with the function `main_b1`.
+Example: `Lowering(function, BlockedForm(builder, 16), HANDLERS).run("main_b1")` writes that function into the builder.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
+import numpy as np
 import tvm
 from tvm import relax
 
-from ovenbird.backends.cpu.algorithms import Algorithm
-from ovenbird.backends.cpu.lowering.values import Value, Values
-from ovenbird.backends.cpu.machine import Machine
+from ovenbird.lowering.form import Form
+from ovenbird.lowering.shapes import static_shape
+from ovenbird.lowering.value import Value
 
 #: TVM's fusion kind of an operator that takes elementwise operators behind it into its own function.
 OUT_ELEMENTWISE_FUSABLE = 4
+#: TVM's fusion kind of an operator that reads each element of its output from somewhere: no reduction takes it in.
+INJECTIVE = 2
 
 Lowered = Value | tuple[Value, ...]
 
-#: An operator's lowering; None means "not here": the operator is then kept as it is, on plain values.
-Handler = Callable[["Lowering", relax.Call], "Lowered | None"]
+#: An operator's lowering, given the walk and the call; None means "not here".
+Handler = Callable[[Any, relax.Call], "Lowered | None"]
 
-HANDLERS: dict[str, Handler] = {}
-
-#: Tried where an operator's handler says "not here".
-FALLBACKS: dict[str, Handler] = {}
-
-
-def handles(*names: str) -> Callable[[Handler], Handler]:
-    """Registers the lowering of the Relax operators `names`."""
-
-    def register(handler: Handler) -> Handler:
-        for name in names:
-            HANDLERS[name] = handler
-        return handler
-
-    return register
+#: For each Relax operator the handlers to ask, in order; an operator that none of them takes is kept as it is.
+Handlers = Mapping[str, tuple[Handler, ...]]
 
 
 class Lowering:
-    """Lowers one function into a block builder."""
+    """Lowers one function into the form's block builder."""
 
-    def __init__(
-        self,
-        builder: relax.BlockBuilder,
-        function: relax.Function,
-        machine: Machine,
-        algorithms: dict[str, Algorithm] | None = None,
-        batch: int = 1,
-        smallest_batch: int = 1,
-        deciding: Machine | None = None,
-    ) -> None:
-        self.builder = builder
-        #: Measured choices of convolution algorithms, by `ConvolutionShape.key`.
-        self.algorithms = algorithms or {}
-        #: The machine whose estimate chooses among algorithms: variants that share their weights ask one for all.
-        self.deciding = deciding or machine
-        #: This function's batch size, and the smallest one that the library is compiled for.
-        self.batch, self.smallest_batch = batch, smallest_batch
+    def __init__(self, function: relax.Function, form: Form, handlers: Handlers) -> None:
         self.function = function
-        self.machine = machine
-        self.block = machine.block
-        self.values = Values(builder, machine.block)
+        self.form = form
+        self.builder = form.builder
+        self.handlers = handlers
         self.known: dict[relax.Var, Lowered] = {}
         #: The variable whose binding is being lowered.
         self.current: relax.Var | None = None
@@ -80,66 +56,96 @@ class Lowering:
         }
 
     def run(self, name: str) -> None:
-        """Writes the lowered function `name` into the builder's module."""
+        """Write the lowered function `name` into the builder's module; inputs and outputs keep their dtypes."""
         parameters = [relax.Var(p.name, p.ty) for p in self.function.params]
-        for old, new in zip(self.function.params, parameters, strict=True):
-            self.known[old] = tensor_value(new)
         with self.builder.function(name, parameters):
             with self.builder.dataflow():
+                for old, new in zip(self.function.params, parameters, strict=True):
+                    self.known[old] = self.entered(new)
                 for block in self.function.body.blocks:
                     for binding in block.bindings:
                         self.current = binding.var
                         self.known[binding.var] = self.lower_binding(binding)
-                result = self.expression(self.function.body.body)
-                output = self.builder.emit_output(result)
+                output = self.builder.emit_output(self.expression(self.function.body.body))
             self.builder.emit_func_output(output)
 
     def lower_binding(self, binding: relax.VarBinding) -> Lowered:
-        """The value of one binding."""
+        """Return the value of one binding."""
         expr = binding.value
         if isinstance(expr, relax.Call):
-            handler = HANDLERS.get(getattr(expr.op, "name", ""))
-            lowered = handler(self, expr) if handler is not None else None
-            if lowered is None and (fallback := FALLBACKS.get(getattr(expr.op, "name", ""))) is not None:
-                lowered = fallback(self, expr)
-            return self.keep(expr) if lowered is None else lowered
+            return self.lower_call(expr)
         if isinstance(expr, relax.TupleGetItem):
             source = self.known[expr.tuple_value]
             if isinstance(source, tuple):
                 return source[int(expr.index)]
-            return tensor_value(self.builder.emit(relax.TupleGetItem(source.plain, expr.index)))
+            return self.entered(self.builder.emit(relax.TupleGetItem(source.plain, expr.index)))
         if isinstance(expr, relax.Tuple):
             return tuple(self.value(field) for field in expr.fields)
         return self.value(expr)
 
+    def lower_call(self, call: relax.Call) -> Lowered:
+        """Return what the first handler gives that takes the call; else keep the call."""
+        for handler in self.handlers.get(getattr(call.op, "name", ""), ()):
+            lowered = handler(self, call)
+            if lowered is not None:
+                return lowered
+        return self.keep(call)
+
     def keep(self, call: relax.Call) -> Lowered:
-        """The call as it is, on plain values."""
+        """Emit the call as it is, on plain values in the dtypes that it was written for."""
         arguments = [self.expression(arg) for arg in call.args]
-        result = self.builder.emit(relax.Call(call.op, arguments, call.attrs, call.ty_args))
-        return tensor_value(result)
+        return self.entered(self.builder.emit(relax.Call(call.op, arguments, call.attrs, call.ty_args)))
+
+    def entered(self, expr: relax.Expr) -> Value:
+        """Return the value of an expression of the lowered function, in the form's precision."""
+        return self.tensor(self.form.narrowed(expr) if isinstance(expr.ty, relax.TensorType) else expr)
 
     def expression(self, expr: relax.Expr) -> relax.Expr:
-        """The plain expression that stands for `expr` in the lowered function."""
-        if isinstance(expr, relax.Var):
-            known = self.known[expr]
-            if isinstance(known, tuple):
-                return relax.Tuple([self.values.plain(value) for value in known])
-            return self.values.plain(known)
+        """Return the plain expression that stands for `expr`, in the dtype that it has in the network."""
         if isinstance(expr, relax.Tuple):
             return relax.Tuple([self.expression(field) for field in expr.fields])
-        return expr
+        if not isinstance(expr, relax.Var):
+            return expr
+        known = self.known[expr]
+        if isinstance(known, tuple):
+            return relax.Tuple([self._restored(value, ty) for value, ty in zip(known, expr.ty.fields, strict=True)])
+        return self._restored(known, expr.ty)
+
+    def _restored(self, value: Value, ty: Any) -> relax.Expr:
+        return self.form.restored(self.form.plain(value), ty)
 
     def value(self, expr: relax.Expr) -> Value:
-        """The value of a tensor expression."""
+        """Return the value of a tensor expression of the network."""
         if isinstance(expr, relax.Var):
             known = self.known[expr]
             if isinstance(known, tuple):
                 raise TypeError(f"{expr.name} is a tuple where a tensor is needed")
             return known
-        return tensor_value(expr)
+        return self.tensor(expr)
+
+    def parts(self, expr: relax.Expr) -> list[Value]:
+        """Return the values of a tuple of tensors."""
+        known = self.known.get(expr) if isinstance(expr, relax.Var) else None
+        return list(known) if isinstance(known, tuple) else [self.value(field) for field in expr.fields]
+
+    def tensor(self, expr: relax.Expr) -> Value:
+        """Wrap a plain expression; non-tensors (shapes, tuples) have an empty shape, constants take the precision."""
+        if not isinstance(expr.ty, relax.TensorType):
+            return Value(shape=(), dtype="", plain=expr)
+        if isinstance(expr, tvm.ir.GenericConst):
+            array: np.ndarray[Any, Any] = expr.value.numpy()
+            narrowed = self.form.narrowed_array(array)
+            if narrowed is not array:
+                return self.constant(narrowed)
+            return Value(static_shape(expr) or (), str(expr.ty.dtype), plain=expr, constant=array)
+        return Value(static_shape(expr) or (), str(expr.ty.dtype), plain=expr)
+
+    def constant(self, array: np.ndarray[Any, Any]) -> Value:
+        """Return a constant value."""
+        return Value(array.shape, str(array.dtype), plain=relax.const(array), constant=array)
 
     def emit_te(self, name: str, function: Callable[..., object], *tensors: relax.Expr, **options: object) -> relax.Var:
-        """Emits a tensor expression as a function of its own, into which elementwise operators behind it may fuse."""
+        """Emit a tensor expression as a function of its own, into which elementwise operators behind it may fuse."""
         return self.builder.emit_te(
             functools.partial(function, **options),
             *tensors,
@@ -148,32 +154,8 @@ class Lowering:
         )
 
 
-def static_shape(expr: relax.Expr) -> tuple[int, ...] | None:
-    """The static shape of a tensor expression; None if it is unknown or symbolic."""
-    return static_shape_of(expr.ty)
-
-
-def static_shape_of(tensor: relax.TensorType) -> tuple[int, ...] | None:
-    """The static shape of a tensor type; None if it is unknown or symbolic."""
-    shape = tensor.shape
-    if not isinstance(shape, relax.ShapeExpr):
-        return None
-    try:
-        return tuple(int(extent) for extent in shape.values)
-    except TypeError:
-        return None
-
-
-def tensor_value(expr: relax.Expr) -> Value:
-    """Wraps a plain expression; non-tensors (shapes, tuples) have an empty shape."""
-    if not isinstance(expr.ty, relax.TensorType):
-        return Value(shape=(), dtype="", plain=expr)
-    constant = expr.value.numpy() if isinstance(expr, tvm.ir.GenericConst) else None
-    return Value(shape=static_shape(expr) or (), dtype=str(expr.ty.dtype), plain=expr, constant=constant)
-
-
 def sole_readers(function: relax.Function) -> dict[relax.Var, relax.Call]:
-    """For each variable that one call reads, and nothing else: that call."""
+    """Return, for each variable that one call reads and nothing else: that call."""
     readers: dict[relax.Var, list[relax.Expr]] = {}
 
     def visit(expr: relax.Expr) -> None:

@@ -4,7 +4,7 @@ Weights are read once per inference, in the order in which they lie in memory; t
 4 KiB page, and the loop then waits for the memory. A schedule annotates its innermost reduction loop; this pass, run on
 the scheduled function, puts the instructions there.
 
-Example: `sch.annotate(loop, PREFETCH, 64)`, then `insert_prefetches(sch.mod["main"])`.
+Example: `sch.annotate(loop, PREFETCH, 64)`, then `insert_prefetches(sch.mod)`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ PREFETCH_STEPS = 64
 READ, ALL_CACHE_LEVELS, DATA = 0, 3, 1
 
 
-def insert_prefetches(function: tirx.PrimFunc) -> tirx.PrimFunc:
-    """The scheduled function with a prefetch for each stream of parameters in each annotated loop."""
+@tirx.transform.prim_func_pass(opt_level=0, name="InsertPrefetches")  # type: ignore[untyped-decorator]
+def insert_prefetches(function: tirx.PrimFunc, _module: Any, _context: Any) -> tirx.PrimFunc:
+    """Return the scheduled function with a prefetch for each stream of parameters in each annotated loop."""
     parameters = list(function.params)
 
     def visit(loop: tirx.For) -> tirx.For:

@@ -17,7 +17,7 @@ from tvm import relax
 
 from ovenbird.backends.cpu.algorithms import ALGORITHMS, Algorithm, ConvolutionShape
 from ovenbird.backends.cpu.machine import Machine
-from ovenbird.lowering.pipeline import lower_networks
+from ovenbird.backends.cpu.pipeline import lower_networks
 from ovenbird.tuning.candidates import Builder
 from ovenbird.tuning.design_space import DesignSpaces
 from ovenbird.tuning.limits import CONFIRM_ROUNDS

@@ -86,7 +86,7 @@ class ProcessorBackend:
 
     def lower(self, modules: dict[int, tvm.IRModule], choices: dict[str, str]) -> tvm.IRModule:
         """The network's functions by the algorithms that were chosen."""
-        from ovenbird.lowering.pipeline import lower_networks
+        from ovenbird.backends.cpu.pipeline import lower_networks
         from ovenbird.tuning.algorithms import Recorder
 
         return lower_networks(modules, self.machine, Recorder(choices))
@@ -100,7 +100,7 @@ class ProcessorBackend:
         show: Callable[[str], None],
     ) -> None:
         """Time every algorithm on the 3x3 convolutions that were not measured yet."""
-        from ovenbird.lowering.pipeline import lower_networks
+        from ovenbird.backends.cpu.pipeline import lower_networks
         from ovenbird.tuning.algorithms import Recorder, measure_algorithms
 
         known = Recorder(log.choices)

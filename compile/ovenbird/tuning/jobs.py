@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tvm
 
-from ovenbird.backends.codegen_pipeline import PIPELINE
+from ovenbird.backends.codegen_pipeline import codegen_pipeline
 from ovenbird.backends.linking import link_library
 from ovenbird.targets import TargetSpec
 from ovenbird.tuning.arithmetic import CHAINS, multiply_add_operations
@@ -39,7 +39,7 @@ class Bench:
     def build(self, module: str, target: dict[str, Any], path: str) -> dict[str, Any]:
         """Compile a scheduled module into a library."""
         spec = read_target(target)
-        library = tvm.compile(tvm.ir.load_json(module), spec.tvm_target(), tir_pipeline=PIPELINE)
+        library = tvm.compile(tvm.ir.load_json(module), spec.tvm_target(), tir_pipeline=codegen_pipeline())
         link_library(library, Path(path), spec)
         return {}
 

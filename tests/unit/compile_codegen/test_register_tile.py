@@ -4,7 +4,7 @@ import pytest
 import tvm
 from tvm import te
 
-from ovenbird.backends.codegen_pipeline import PIPELINE
+from ovenbird.backends.codegen_pipeline import codegen_pipeline
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules import schedule_function
 from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, choose_tile, fits
@@ -34,7 +34,7 @@ def compiled(channels: int) -> str:
     function = te.create_prim_func([data, weight, conv2d(data, weight, Window((3, 3), (1, 1), (1, 1, 1, 1)))])
     module = tvm.IRModule({"main": schedule_function(function, AVX512)})
     target = tvm.target.Target({"kind": "llvm", "mcpu": "x86-64-v4", "mattr": ["-prefer-256-bit"]})
-    library = tvm.tirx.build(module, target, pipeline=PIPELINE)
+    library = tvm.tirx.build(module, target, pipeline=codegen_pipeline())
     return str(library.inspect_source("asm"))
 
 

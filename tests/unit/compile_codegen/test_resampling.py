@@ -15,7 +15,7 @@ from PIL import Image
 from tvm.runtime import tensor  # noqa: F401 - loads the FFI that from_dlpack needs
 from tvm_ffi import from_dlpack
 
-from ovenbird.backends.codegen_pipeline import PIPELINE, for_host
+from ovenbird.backends.codegen_pipeline import codegen_pipeline, for_host
 from ovenbird.operators.resampling import RESAMPLE, resampling_kernel
 from ovenbird.targets import load_target
 from ovenbird_runtime.errors import ImageTooLarge, PipelineError
@@ -50,7 +50,9 @@ class Counted:
 def compiled(name: str) -> Counted:
     target = load_target(name).tvm_target()
     kernel = resampling_kernel() if target.host is None else for_host(resampling_kernel(), target)
-    return Counted(tvm.compile(tvm.IRModule({RESAMPLE: kernel}), target=target, tir_pipeline=PIPELINE)[RESAMPLE])
+    return Counted(
+        tvm.compile(tvm.IRModule({RESAMPLE: kernel}), target=target, tir_pipeline=codegen_pipeline())[RESAMPLE]
+    )
 
 
 @pytest.fixture(scope="module")

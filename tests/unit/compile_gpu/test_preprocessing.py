@@ -11,7 +11,7 @@ import pytest
 import tvm
 from elftools.elf.elffile import ELFFile
 
-from ovenbird.backends.codegen_pipeline import PIPELINE
+from ovenbird.backends.codegen_pipeline import codegen_pipeline
 from ovenbird.backends.cuda.options import GpuOptions
 from ovenbird.compiling import CompileOptions, compile_network
 from ovenbird.loading import load_network
@@ -48,7 +48,7 @@ def test_its_code_is_a_processor_s(compile_gpu: Compile) -> None:
     """As many vector instructions as the variant for the same processor alone has, and no memory asked for."""
     ours = body(compile_gpu("convolutions", "cuda-sm90", "float16").host_code)
     module = tvm.IRModule({RESAMPLE: resampling_kernel()})
-    alone = tvm.tirx.build(module, load_target("x86-64-v3").tvm_target(), pipeline=PIPELINE)
+    alone = tvm.tirx.build(module, load_target("x86-64-v3").tvm_target(), pipeline=codegen_pipeline())
     theirs = body(str(alone.inspect_source("asm")))
     for code in (ours, theirs):
         assert sum("ymm" in line for line in code) > 20

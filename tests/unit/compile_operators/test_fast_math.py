@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 import tvm
 from tvm import te, tirx
 
-import ovenbird.operators.fast_math  # noqa: F401 - it registers the lowering rules
+from ovenbird.operators.fast_math import register_fast_math
 
 #: The smallest normal float32: below it a relative error means little.
 SMALLEST = 2.0**-126
@@ -37,6 +39,7 @@ def evaluate(function: Callable[[Any], Any], values: np.ndarray, lanes: int) -> 
     schedule = tvm.s_tir.Schedule(te.create_prim_func([x, y]))
     (loop,) = schedule.get_loops(schedule.get_sblock("y"))
     schedule.vectorize(schedule.split(loop, [None, lanes])[1])
+    register_fast_math()
     kernel = tvm.compile(schedule.mod, tvm.target.Target({"kind": "llvm"}))
     result = tvm.runtime.tensor(np.zeros_like(values))
     kernel(tvm.runtime.tensor(values), result)
@@ -94,3 +97,18 @@ def test_float64_keeps_its_own_precision() -> None:
         assert np.max(np.abs(evaluate(function, values, 1) / exact(values) - 1)) <= 1e-13
     exact_erf = np.array([math.erf(x) for x in values])
     assert np.max(np.abs(evaluate(tirx.erf, values, 1) - exact_erf)) <= 1e-13
+
+
+def test_whoever_names_the_pipeline_has_them() -> None:
+    """A tuning worker imports the pipeline and no schedules: it measures the code that `compile` writes."""
+    code = """
+import tvm
+from tvm import te, tirx
+from ovenbird.backends.codegen_pipeline import codegen_pipeline
+x = te.placeholder((64,), "float32", name="x")
+module = tvm.IRModule({"main": te.create_prim_func([x, te.compute((64,), lambda i: tirx.exp(x[i]), name="y")])})
+built = tvm.compile(module, tvm.target.Target({"kind": "llvm"}), tir_pipeline=codegen_pipeline())
+print("expf" in built.mod.inspect_source("asm"))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]

@@ -16,9 +16,10 @@ from torch import nn
 from torch.nn.functional import scaled_dot_product_attention, softmax
 from tvm import relax
 
+from ovenbird.backends.codegen_pipeline import codegen_pipeline
 from ovenbird.backends.cpu.machine import Machine
+from ovenbird.backends.cpu.pipeline import lower_networks
 from ovenbird.backends.cpu.schedules import schedule_function
-from ovenbird.lowering.pipeline import lower_networks
 
 MACHINES = [
     Machine(lanes=lanes, registers=registers, l1_bytes=32 << 10, l2_bytes=1 << 20, cores=2)
@@ -55,7 +56,7 @@ def run(network: nn.Module, machine: Machine, *inputs: torch.Tensor) -> tuple[np
         if isinstance(function, tvm.tirx.PrimFunc):
             function = schedule_function(function, machine).with_attr("global_symbol", name.name_hint)
         functions[name] = function
-    built = relax.build(tvm.IRModule(functions), tvm.target.Target({"kind": "llvm"}))
+    built = relax.build(tvm.IRModule(functions), tvm.target.Target({"kind": "llvm"}), tir_pipeline=codegen_pipeline())
     result = relax.VirtualMachine(built, tvm.cpu())["main_b1"](*[tvm.runtime.tensor(x.numpy()) for x in inputs])
     result = result if hasattr(result, "numpy") else result[0]
     with torch.no_grad():

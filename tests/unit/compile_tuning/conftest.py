@@ -9,8 +9,8 @@ from tvm.script import tirx as T
 
 from ovenbird.backends.building import machine_of
 from ovenbird.backends.cpu.algorithms import ConvolutionShape
+from ovenbird.backends.cpu.pipeline import lower_networks
 from ovenbird.backends.cpu.schedules import schedule_function
-from ovenbird.lowering.pipeline import lower_networks
 from ovenbird.targets import TargetSpec, load_target
 from ovenbird.tuning.algorithms import convolution
 from ovenbird.tuning.candidates import Builder

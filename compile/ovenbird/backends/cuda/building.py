@@ -13,7 +13,7 @@ import tvm
 from tvm import relax, tirx
 
 from ovenbird.backends.building import BuiltModule, Entry, Progress, dump_code
-from ovenbird.backends.codegen_pipeline import PIPELINE, for_host
+from ovenbird.backends.codegen_pipeline import codegen_pipeline, for_host
 from ovenbird.backends.cuda.chip import Chip, chip_of
 from ovenbird.backends.cuda.device_module import compiling_with, load_device_module
 from ovenbird.backends.cuda.options import DEFAULT, GpuOptions
@@ -70,7 +70,9 @@ def build_gpu_module(
     # TVM would put float32 sums where float16 operands of the same size were, and then refuse the pointer to them.
     apart = tvm.transform.PassContext(config={"tirx.disable_storage_rewrite": True})
     with apart, compiling_with(nvcc, chip.arch, options.fast_math) as sources:
-        executable = relax.build(scheduled, tvm_target, relax_pipeline=executable_passes(), tir_pipeline=PIPELINE)
+        executable = relax.build(
+            scheduled, tvm_target, relax_pipeline=executable_passes(), tir_pipeline=codegen_pipeline()
+        )
     report("generate code", 3, 3)
     if dump is not None:
         dump_code(dump, lowered, scheduled, executable)  # of the processor's code too: launches, pre-processing

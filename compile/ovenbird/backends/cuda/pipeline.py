@@ -8,23 +8,20 @@ from __future__ import annotations
 import tvm
 from tvm import IRModule, relax
 
-from ovenbird.backends.cuda.lowering import (  # noqa: F401 - they register their handlers
-    conv2d,
-    dense,
-    elementwise,
-    image_ops,
-)
-from ovenbird.backends.cuda.lowering.walk import GpuLowering
+from ovenbird.backends.cuda.lowering.context import CudaLowering
+from ovenbird.backends.cuda.lowering.handlers import HANDLERS
 from ovenbird.backends.cuda.options import Precision
-from ovenbird.lowering.pipeline import entry_name, fuse, prepare
+from ovenbird.lowering.channels_last import ChannelsLastForm
+from ovenbird.lowering.pipeline import lower
 
 
 def lower_networks(networks: dict[int, IRModule], precision: Precision) -> IRModule:
-    """One module of fused, unscheduled functions; equal functions of several batch sizes are shared."""
-    builder = relax.BlockBuilder()
-    for batch, network in networks.items():
-        GpuLowering(builder, prepare(network)["main"], precision).run(entry_name(batch))
-    return fuse(builder.get())
+    """Return one module of fused, unscheduled functions; equal functions of several batch sizes are shared."""
+
+    def begin(builder: relax.BlockBuilder, function: relax.Function, batch: int) -> CudaLowering:
+        return CudaLowering(function, ChannelsLastForm(builder, precision), HANDLERS)
+
+    return lower(networks, begin)
 
 
 def executable_passes() -> tvm.transform.Pass:

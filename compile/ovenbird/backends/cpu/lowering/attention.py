@@ -16,11 +16,13 @@ import numpy as np
 import tvm
 from tvm import relax, te, topi
 
-from ovenbird.backends.cpu.lowering.reshape import SHAPERS, keeps_order, reshaped
-from ovenbird.backends.cpu.lowering.values import Value
+from ovenbird.backends.cpu.lowering.context import CpuLowering
+from ovenbird.backends.cpu.lowering.reshape import keeps_order, reshaped
 from ovenbird.backends.cpu.lowering.views import View, scalar, trace_view
 from ovenbird.backends.cpu.schedules.attention import choose_tiling
-from ovenbird.lowering.walk import Lowering, static_shape
+from ovenbird.lowering.operator_names import SHAPERS
+from ovenbird.lowering.shapes import static_shape
+from ovenbird.lowering.value import Value
 from ovenbird.operators import layout
 from ovenbird.operators.attention import AttentionPlan, attention, pack_mask
 from ovenbird.operators.layout import extents
@@ -37,13 +39,13 @@ class Attention:
     keep_empty: bool
 
 
-def definition(lowering: Lowering, expr: relax.Expr) -> tuple[str, relax.Call] | None:
+def definition(lowering: CpuLowering, expr: relax.Expr) -> tuple[str, relax.Call] | None:
     """The operator's name and the call that a variable is bound to."""
     bound = lowering.definitions.get(expr) if isinstance(expr, relax.Var) else None
     return (getattr(bound.op, "name", ""), bound) if isinstance(bound, relax.Call) else None
 
 
-def skip_reshapes(lowering: Lowering, expr: relax.Expr) -> relax.Expr:
+def skip_reshapes(lowering: CpuLowering, expr: relax.Expr) -> relax.Expr:
     """`expr` before reshapes that leave the last two axes alone."""
     while (found := definition(lowering, expr)) is not None:
         call = found[1]
@@ -61,7 +63,7 @@ def same_matrices(call: relax.Call) -> bool:
     return keeps_order(call) and before is not None and after is not None and before[-2:] == after[-2:]
 
 
-def find_attention(lowering: Lowering, call: relax.Call) -> Attention | None:
+def find_attention(lowering: CpuLowering, call: relax.Call) -> Attention | None:
     """The attention that ends in this product; None if it is another product."""
     left, right = call.args
     if len(static_shape(call) or ()) < 3:
@@ -117,7 +119,7 @@ def find_attention(lowering: Lowering, call: relax.Call) -> Attention | None:
     return Attention(views, scale * views[0].scale * views[1].scale, masks, columns, keep_empty)
 
 
-def masks_follow(lowering: Lowering, expr: relax.Expr) -> bool:
+def masks_follow(lowering: CpuLowering, expr: relax.Expr) -> bool:
     """True if a mask was added to the scores before `expr`."""
     while True:
         found = definition(lowering, skip_reshapes(lowering, expr))
@@ -128,7 +130,7 @@ def masks_follow(lowering: Lowering, expr: relax.Expr) -> bool:
         expr = found[1].args[0]
 
 
-def skip_guard(lowering: Lowering, expr: relax.Expr) -> tuple[relax.Expr, bool]:
+def skip_guard(lowering: CpuLowering, expr: relax.Expr) -> tuple[relax.Expr, bool]:
     """The softmax behind `where(every score is -inf, 0, softmax)`, and whether that guard is there."""
     found = definition(lowering, expr)
     if found is None or found[0] != "relax.where":
@@ -154,7 +156,7 @@ def skip_guard(lowering: Lowering, expr: relax.Expr) -> tuple[relax.Expr, bool]:
     return (value, True) if minus_infinity and same else (expr, False)
 
 
-def emit_attention(lowering: Lowering, found: Attention, shape: tuple[int, ...]) -> relax.Expr:
+def emit_attention(lowering: CpuLowering, found: Attention, shape: tuple[int, ...]) -> relax.Expr:
     """Emits the function; `shape` is that of the result."""
     rows, width = shape[-2:]
     views = [functools.partial(as_matrices, view) for view in found.views]
@@ -184,10 +186,10 @@ def as_matrices(view: View, tensor: te.Tensor) -> te.Tensor:
     return result if len(lead) == 1 else topi.reshape(result, (math.prod(lead), rows, columns))
 
 
-def packed_mask(lowering: Lowering, mask: Value, lanes: int, padded: int) -> relax.Expr:
+def packed_mask(lowering: CpuLowering, mask: Value, lanes: int, padded: int) -> relax.Expr:
     """The mask with its last axis in blocks of lanes, minus infinity past its end."""
     if mask.constant is None:
-        plain = lowering.values.plain(mask)
+        plain = lowering.form.plain(mask)
         return lowering.builder.emit_te(pack_mask, plain, lanes, padded, primfunc_name_hint="pack_mask")
     array = mask.constant
     widths = [(0, 0)] * (array.ndim - 1) + [(0, padded - array.shape[-1])]

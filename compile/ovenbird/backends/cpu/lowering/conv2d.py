@@ -6,19 +6,20 @@ import numpy as np
 from tvm import relax
 
 from ovenbird.backends.cpu.algorithms import ConvolutionShape, allows_winograd, choose_algorithm
-from ovenbird.backends.cpu.lowering.values import Value
-from ovenbird.lowering.walk import Lowered, Lowering, handles, static_shape
+from ovenbird.backends.cpu.lowering.context import CpuLowering
+from ovenbird.lowering.shapes import static_shape
+from ovenbird.lowering.value import Value
+from ovenbird.lowering.walk import Lowered
 from ovenbird.operators import conv2d, layout, winograd
 from ovenbird.operators.conv2d import Window
 from ovenbird.passes.fold_batch_norm import scale_and_shift, scaled_weight
 
 
-@handles("relax.nn.conv2d")
-def lower_conv2d(lowering: Lowering, call: relax.Call) -> Lowered | None:
+def lower_conv2d(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
     """A 2-d convolution with constant weights, and the batch norm behind it."""
     data, weight = (lowering.value(arg) for arg in call.args)
     attrs = call.attrs
-    supported = attrs.data_layout == "NCHW" and attrs.kernel_layout == "OIHW" and data.is_image
+    supported = attrs.data_layout == "NCHW" and attrs.kernel_layout == "OIHW" and lowering.form.is_image(data)
     if not supported or weight.constant is None:
         return None
     kernel = weight.constant
@@ -39,27 +40,27 @@ def lower_conv2d(lowering: Lowering, call: relax.Call) -> Lowered | None:
     result = emit_convolution(lowering, data.unpadded or data, kernel, window, int(attrs.groups))
     if shift is not None:
         bias = Value((1, shift.size, 1, 1), data.dtype, constant=shift.astype(data.dtype).reshape(1, -1, 1, 1))
-        added = relax.op.add(result.blocked, lowering.values.blocked(bias))
-        result.blocked = lowering.builder.emit(added)
+        added = relax.op.add(result.image, lowering.form.image(bias))
+        result.image = lowering.builder.emit(added)
         lowering.folded_norms.add(reader)
     return result
 
 
-def emit_convolution(lowering: Lowering, data: Value, kernel: np.ndarray, window: Window, groups: int) -> Value:
+def emit_convolution(lowering: CpuLowering, data: Value, kernel: np.ndarray, window: Window, groups: int) -> Value:
     """Emits the convolution of `data` with an OIHW kernel in the form that suits its shape."""
     batch, channels, height, width = data.shape
     outputs, block = kernel.shape[0], lowering.block
     shape = (batch, outputs, *window.output(height, width))
     if groups == channels == outputs and groups > 1:
         weight = layout.pack_depthwise_weight(kernel, block)
-        tensors = (lowering.values.blocked(data), relax.const(weight))
+        tensors = (lowering.form.image(data), relax.const(weight))
         blocked = lowering.emit_te("depthwise_conv2d", conv2d.depthwise_conv2d, *tensors, window=window)
-        return Value(shape, data.dtype, blocked=blocked)
-    if groups == 1 and channels <= 4 and data.blocked is None:
+        return Value(shape, data.dtype, image=blocked)
+    if groups == 1 and channels <= 4 and data.image is None:
         weight = layout.pack_conv_weight_output_only(kernel, block)
-        tensors = (lowering.values.plain(data), relax.const(weight))
+        tensors = (lowering.form.plain(data), relax.const(weight))
         blocked = lowering.emit_te("conv2d", conv2d.conv2d_from_plain, *tensors, window=window)
-        return Value(shape, data.dtype, blocked=blocked)
+        return Value(shape, data.dtype, image=blocked)
     if allows_winograd(window, groups):
         # One choice for all batch sizes, that of the smallest: they then share one set of packed weights.
         images = batch * lowering.smallest_batch // lowering.batch
@@ -68,14 +69,14 @@ def emit_convolution(lowering: Lowering, data: Value, kernel: np.ndarray, window
         if algorithm != "direct":
             transform = winograd.TRANSFORMS[int(algorithm[-1])]
             weight = winograd.pack_winograd_weight(kernel, block, transform)
-            tensors = (lowering.values.blocked(data), relax.const(weight))
+            tensors = (lowering.form.image(data), relax.const(weight))
             blocked = lowering.emit_te(algorithm, winograd.winograd_conv2d, *tensors, window=window)
-            return Value(shape, data.dtype, blocked=blocked)
+            return Value(shape, data.dtype, image=blocked)
     kernel, groups = merge_groups(kernel, groups, block)
     weight = layout.pack_conv_weight(kernel, block)
-    tensors = (lowering.values.blocked(data), relax.const(weight))
+    tensors = (lowering.form.image(data), relax.const(weight))
     blocked = lowering.emit_te("conv2d", conv2d.conv2d, *tensors, window=window, groups=groups)
-    return Value(shape, data.dtype, blocked=blocked)
+    return Value(shape, data.dtype, image=blocked)
 
 
 def merge_groups(kernel: np.ndarray, groups: int, block: int) -> tuple[np.ndarray, int]:
@@ -108,20 +109,19 @@ def fits(merged: int, groups: int, group_in: int, group_out: int, block: int) ->
     return whole and missing * group_in < block and missing * group_out < block
 
 
-@handles("relax.nn.batch_norm")
-def lower_batch_norm(lowering: Lowering, call: relax.Call) -> Lowered | None:
+def lower_batch_norm(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
     """A batch norm: gone if it was folded into the convolution before it, else one multiply and one add."""
     data = lowering.value(call.args[0])
     if call in lowering.folded_norms:
         return (data,)
     folded = scale_and_shift(call)
-    if folded is None or int(call.attrs.axis) != 1 or not data.is_image:
+    if folded is None or int(call.attrs.axis) != 1 or not lowering.form.is_image(data):
         return None
     scale, shift = (
         Value((1, term.size, 1, 1), data.dtype, constant=term.astype(data.dtype).reshape(1, -1, 1, 1))
         for term in folded
     )
-    values, emit = lowering.values, lowering.builder.emit
-    scaled = emit(relax.op.multiply(values.blocked(data), values.blocked(scale)))
-    shifted = emit(relax.op.add(scaled, values.blocked(shift)))
-    return (Value(static_shape(call.args[0]) or data.shape, data.dtype, blocked=shifted),)
+    form, emit = lowering.form, lowering.builder.emit
+    scaled = emit(relax.op.multiply(form.image(data), form.image(scale)))
+    shifted = emit(relax.op.add(scaled, form.image(shift)))
+    return (Value(static_shape(call.args[0]) or data.shape, data.dtype, image=shifted),)

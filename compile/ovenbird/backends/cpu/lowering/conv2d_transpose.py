@@ -14,19 +14,19 @@ from typing import Any
 import numpy as np
 from tvm import relax
 
+from ovenbird.backends.cpu.lowering.context import CpuLowering
 from ovenbird.backends.cpu.lowering.conv2d import emit_convolution
-from ovenbird.backends.cpu.lowering.values import Value
-from ovenbird.lowering.walk import Lowered, Lowering, handles
+from ovenbird.lowering.value import Value
+from ovenbird.lowering.walk import Lowered
 from ovenbird.operators import layout
 from ovenbird.operators.conv2d import Window
 
 
-@handles("relax.nn.conv2d_transpose")
-def lower_conv2d_transpose(lowering: Lowering, call: relax.Call) -> Lowered | None:
+def lower_conv2d_transpose(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
     """A transposed 2-d convolution with constant weights."""
     data, weight = (lowering.value(arg) for arg in call.args)
     attrs = call.attrs
-    supported = attrs.data_layout == "NCHW" and attrs.kernel_layout == "IOHW" and data.is_image
+    supported = attrs.data_layout == "NCHW" and attrs.kernel_layout == "IOHW" and lowering.form.is_image(data)
     if not supported or weight.constant is None:
         return None
     kernel = turned_kernel(weight.constant, int(attrs.groups))
@@ -50,13 +50,11 @@ def turned_kernel(weight: np.ndarray[Any, Any], groups: int) -> np.ndarray[Any, 
     return np.ascontiguousarray(turned)
 
 
-def spread(lowering: Lowering, data: Value, stride: tuple[int, int]) -> Value:
+def spread(lowering: CpuLowering, data: Value, stride: tuple[int, int]) -> Value:
     """The image with zeros between its pixels, so that they are `stride` apart."""
     if stride == (1, 1):
         return data
     batch, channels, height, width = data.shape
     shape = (batch, channels, (height - 1) * stride[0] + 1, (width - 1) * stride[1] + 1)
-    blocked = lowering.builder.emit_te(
-        layout.spread, lowering.values.blocked(data), stride, primfunc_name_hint="spread"
-    )
-    return Value(shape, data.dtype, blocked=blocked)
+    blocked = lowering.builder.emit_te(layout.spread, lowering.form.image(data), stride, primfunc_name_hint="spread")
+    return Value(shape, data.dtype, image=blocked)

@@ -10,15 +10,16 @@ import math
 from tvm import relax
 
 from ovenbird.backends.cpu.lowering.attention import emit_attention, find_attention
+from ovenbird.backends.cpu.lowering.context import CpuLowering
 from ovenbird.backends.cpu.lowering.reshape import reshaped
-from ovenbird.backends.cpu.lowering.values import Value
 from ovenbird.backends.cpu.schedules.tile_choice import choose_rows
-from ovenbird.lowering.walk import Lowered, Lowering, handles, static_shape
+from ovenbird.lowering.shapes import static_shape
+from ovenbird.lowering.value import Value
+from ovenbird.lowering.walk import Lowered
 from ovenbird.operators import dense, layout
 
 
-@handles("relax.matmul")
-def lower_matmul(lowering: Lowering, call: relax.Call) -> Lowered | None:
+def lower_matmul(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
     """A product of float32 matrices; of vectors, or with batches that broadcast partly, it stays as it is."""
     left, right = (lowering.value(arg) for arg in call.args)
     shape = static_shape(call)
@@ -32,14 +33,14 @@ def lower_matmul(lowering: Lowering, call: relax.Call) -> Lowered | None:
     return lower_batch(lowering, left, right, shape)
 
 
-def lower_packed(lowering: Lowering, data: Value, weight: Value, shape: tuple[int, ...]) -> Value:
+def lower_packed(lowering: CpuLowering, data: Value, weight: Value, shape: tuple[int, ...]) -> Value:
     """[..., M, K] x constant [K, N], with the weights packed by column blocks."""
     assert weight.constant is not None
     packed = layout.pack_matmul_weight(weight.constant, lowering.block)
     result = lowering.emit_te(
         "matmul",
         dense.matmul_packed,
-        lowering.values.plain(data),
+        lowering.form.plain(data),
         relax.const(packed),
         columns=shape[-1],
         tile_rows=choose_rows(packed.shape[0], math.prod(shape[:-1]), lowering.machine),
@@ -47,12 +48,12 @@ def lower_packed(lowering: Lowering, data: Value, weight: Value, shape: tuple[in
     return Value(shape, data.dtype, plain=result)
 
 
-def lower_batch(lowering: Lowering, left: Value, right: Value, shape: tuple[int, ...]) -> Value | None:
+def lower_batch(lowering: CpuLowering, left: Value, right: Value, shape: tuple[int, ...]) -> Value | None:
     """[..., M, K] x [..., K, N]: the leading axes of both agree, or one has none (or only of one element)."""
     batches = [math.prod(value.shape[:-2]) for value in (left, right)]
     if left.shape[:-2] != right.shape[:-2] and 1 not in batches:
         return None
-    plain = lowering.values.plain
+    plain = lowering.form.plain
     matrices = [
         reshaped(lowering, plain(value), (batch, *value.shape[-2:]))
         for value, batch in zip((left, right), batches, strict=True)

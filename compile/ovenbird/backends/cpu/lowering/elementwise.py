@@ -13,63 +13,29 @@ from collections.abc import Callable
 import numpy as np
 from tvm import relax, topi
 
-from ovenbird.backends.cpu.lowering.values import Value
-from ovenbird.lowering.walk import Lowered, Lowering, handles, static_shape
-
-#: Maps that give a finite value for the zeros in the padding lanes.
-UNARY = tuple(
-    f"relax.{name}"
-    for name in [
-        "nn.relu",
-        "nn.relu6",
-        "nn.silu",
-        "nn.gelu",
-        "nn.gelu_tanh",
-        "nn.leakyrelu",
-        "nn.softplus",
-        "nn.selu",
-        "sigmoid",
-        "tanh",
-        "clip",
-        "exp",
-        "abs",
-        "negative",
-        "erf",
-        "sqrt",
-        "square",
-        "floor",
-        "ceil",
-        "round",
-        "sin",
-        "cos",
-    ]
-)
-
-BINARY = tuple(f"relax.{name}" for name in ["add", "subtract", "multiply", "maximum", "minimum", "divide"])
-
-#: TVM's fusion kind of an operator that reads each element of its output from somewhere: no reduction takes it in.
-INJECTIVE = 2
+from ovenbird.backends.cpu.lowering.context import CpuLowering
+from ovenbird.lowering.shapes import static_shape
+from ovenbird.lowering.value import Value
+from ovenbird.lowering.walk import INJECTIVE, Lowered
 
 
-@handles(*UNARY)
-def lower_unary(lowering: Lowering, call: relax.Call) -> Lowered | None:
+def lower_unary(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
     """An elementwise map of a blocked image; its further arguments are scalars."""
     data = lowering.value(call.args[0])
-    if not data.is_image or not data.has_blocked_form:
+    if not lowering.form.is_image(data) or not data.has_image:
         return None
-    arguments = [lowering.values.blocked(data), *call.args[1:]]
+    arguments = [lowering.form.image(data), *call.args[1:]]
     blocked = lowering.builder.emit(relax.Call(call.op, arguments, call.attrs, call.ty_args))
-    return Value(data.shape, data.dtype, blocked=blocked)
+    return Value(data.shape, data.dtype, image=blocked)
 
 
-@handles(*BINARY)
-def lower_binary(lowering: Lowering, call: relax.Call) -> Lowered | None:
+def lower_binary(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
     """An elementwise map of two values, where one at least is a blocked image."""
     shape = static_shape(call)
     if not all(isinstance(arg.ty, relax.TensorType) for arg in call.args) or shape is None:
         return None
     left, right = (lowering.value(arg) for arg in call.args)
-    if len(shape) != 4 or not (left.has_blocked_form or right.has_blocked_form):
+    if len(shape) != 4 or not (left.has_image or right.has_image):
         return None
     name = call.op.name
     if name == "relax.divide":
@@ -84,25 +50,26 @@ def lower_binary(lowering: Lowering, call: relax.Call) -> Lowered | None:
         return None
     operator = getattr(relax.op, name.removeprefix("relax."))
     if any(operand.constant is None and operand.shape != shape for operand in (left, right)):
-        return Value(shape, left.dtype, blocked=emit_stretched(lowering, operator, operands))
-    return Value(shape, left.dtype, blocked=lowering.builder.emit(operator(*operands)))
+        return Value(shape, left.dtype, image=emit_stretched(lowering, operator, operands))
+    return Value(shape, left.dtype, image=lowering.builder.emit(operator(*operands)))
 
 
-@handles("relax.nn.prelu")
-def lower_prelu(lowering: Lowering, call: relax.Call) -> Lowered | None:
+def lower_prelu(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
     """max(x, 0) + slope * min(x, 0), with one constant slope a channel or one for all."""
     data, slope = (lowering.value(arg) for arg in call.args)
-    if not data.is_image or slope.constant is None or int(call.attrs.axis) % 4 != 1 or not data.has_blocked_form:
+    if not lowering.form.is_image(data) or not data.has_image:
+        return None
+    if slope.constant is None or int(call.attrs.axis) % 4 != 1:
         return None
     if slope.constant.size not in (1, data.shape[1]):
         return None
     column = slope.constant.reshape(1, -1, 1, 1)
     factor = blocked_operand(lowering, Value(column.shape, slope.dtype, constant=column), data.shape)
-    blocked, zero = lowering.values.blocked(data), relax.const(0.0, data.dtype)
+    blocked, zero = lowering.form.image(data), relax.const(0.0, data.dtype)
     emit = lowering.builder.emit
     negative = emit(relax.op.multiply(emit(relax.op.minimum(blocked, zero)), factor))
     result = emit(relax.op.add(emit(relax.op.maximum(blocked, zero)), negative))
-    return Value(data.shape, data.dtype, blocked=result)
+    return Value(data.shape, data.dtype, image=result)
 
 
 def reciprocal(divisor: Value) -> Value:
@@ -112,7 +79,7 @@ def reciprocal(divisor: Value) -> Value:
     return Value(divisor.shape, divisor.dtype, constant=inverse)
 
 
-def emit_stretched(lowering: Lowering, operator: Callable[..., relax.Expr], operands: list[relax.Expr]) -> relax.Var:
+def emit_stretched(lowering: CpuLowering, operator: Callable[..., relax.Expr], operands: list[relax.Expr]) -> relax.Var:
     """Emits a map in which one operand is stretched to the other's shape, as a gate over the channels is.
 
     It must not fuse into what computes the gate: that would be computed again for every pixel. A function of its own,
@@ -124,7 +91,7 @@ def emit_stretched(lowering: Lowering, operator: Callable[..., relax.Expr], oper
     )
 
 
-def blocked_operand(lowering: Lowering, value: Value, shape: tuple[int, ...]) -> relax.Expr | None:
+def blocked_operand(lowering: CpuLowering, value: Value, shape: tuple[int, ...]) -> relax.Expr | None:
     """The operand in a form that broadcasts against a blocked image of `shape`; None if there is none."""
     if value.dtype != "float32":
         return None
@@ -135,7 +102,7 @@ def blocked_operand(lowering: Lowering, value: Value, shape: tuple[int, ...]) ->
         if full_shape[1] != shape[1]:
             return None
         constant = value.constant.reshape(full_shape)
-        return lowering.values.blocked(Value(full_shape, value.dtype, constant=constant))
-    if not value.is_image or value.shape[1] != shape[1]:
+        return lowering.form.image(Value(full_shape, value.dtype, constant=constant))
+    if not lowering.form.is_image(value) or value.shape[1] != shape[1]:
         return None
-    return lowering.values.blocked(value)
+    return lowering.form.image(value)

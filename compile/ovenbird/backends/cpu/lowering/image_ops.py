@@ -7,75 +7,71 @@ from __future__ import annotations
 
 from tvm import relax, topi
 
-from ovenbird.backends.cpu.lowering.elementwise import INJECTIVE
-from ovenbird.backends.cpu.lowering.values import Value
-from ovenbird.lowering.walk import Lowered, Lowering, handles, static_shape, static_shape_of
+from ovenbird.backends.cpu.lowering.context import CpuLowering
+from ovenbird.lowering.shapes import static_shape, static_shape_of
+from ovenbird.lowering.value import Value
+from ovenbird.lowering.walk import INJECTIVE, Lowered
 from ovenbird.operators import layout
 
 
-@handles("relax.concat")
-def lower_concat(lowering: Lowering, call: relax.Call) -> Lowered | None:
+def lower_concat(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
     """Concatenation of channels, where no padding lanes would end up in the middle."""
-    parts = call.args[0]
-    known = lowering.known.get(parts) if isinstance(parts, relax.Var) else None
-    values = list(known) if isinstance(known, tuple) else [lowering.value(field) for field in parts.fields]
+    values = lowering.parts(call.args[0])
     shape = static_shape(call)
     axis = call.attrs.axis
     if shape is None or len(shape) != 4 or axis is None or int(axis) % 4 != 1:
         return None
     aligned = all(value.shape[1] % lowering.block == 0 for value in values[:-1])
-    if not aligned or not any(value.has_blocked_form for value in values) or not all(v.is_image for v in values):
+    images = all(lowering.form.is_image(value) for value in values)
+    if not aligned or not images or not any(value.has_image for value in values):
         return None
-    blocked = [lowering.values.blocked(value) for value in values]
+    blocked = [lowering.form.image(value) for value in values]
     result = lowering.builder.emit_te(
         layout.concatenate, *blocked, primfunc_name_hint="concatenate", primfunc_attrs={"op_pattern": INJECTIVE}
     )
-    return Value(shape, values[0].dtype, blocked=result)
+    return Value(shape, values[0].dtype, image=result)
 
 
-@handles("relax.nn.pad")
-def lower_pad(lowering: Lowering, call: relax.Call) -> Lowered | None:
+def lower_pad(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
     """A border of zeros around an image: left for the convolution behind it to take in."""
     if not any(int(width) for width in call.attrs.pad_width):
         return lowering.value(call.args[0])  # TVM would write a function whose input is its output
     data, attrs, shape = lowering.value(call.args[0]), call.attrs, static_shape(call)
     widths = [int(width) for width in attrs.pad_width]
     zeros = attrs.pad_mode == "constant" and float(attrs.pad_value) == 0.0
-    if not data.is_image or shape is None or not zeros or any(widths[:4]) or min(widths) < 0:
+    if not lowering.form.is_image(data) or shape is None or not zeros or any(widths[:4]) or min(widths) < 0:
         return None
     border = (widths[4], widths[6], widths[5], widths[7])
     top, left, bottom, right = (inner + outer for inner, outer in zip(data.padding, border, strict=True))
     return Value(shape, data.dtype, unpadded=data.unpadded or data, padding=(top, left, bottom, right))
 
 
-@handles("relax.split")
-def lower_split(lowering: Lowering, call: relax.Call) -> Lowered | None:
+def lower_split(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
     """A split of channels into parts of whole blocks."""
     data, attrs = lowering.value(call.args[0]), call.attrs
-    if not data.is_image or not data.has_blocked_form or int(attrs.axis) % 4 != 1:
+    if not lowering.form.is_image(data) or not data.has_image or int(attrs.axis) % 4 != 1:
         return None
     shapes = [static_shape_of(field) for field in call.ty.fields]
     parts = [shape[1] for shape in shapes if shape is not None]
     if len(parts) != len(shapes) or any(part % lowering.block for part in parts[:-1]):
         return None
-    blocked, values, start = lowering.values.blocked(data), [], 0
+    blocked, values, start = lowering.form.image(data), [], 0
     for shape, part in zip(shapes, parts, strict=True):
         end = start + layout.blocks(part, lowering.block)
         piece = lowering.builder.emit(relax.op.strided_slice(blocked, axes=[1], begin=[start], end=[end]))
-        values.append(Value(shape or (), data.dtype, blocked=piece))
+        values.append(Value(shape or (), data.dtype, image=piece))
         start = end
     return tuple(values)
 
 
-@handles("relax.image.resize2d")
-def lower_resize2d(lowering: Lowering, call: relax.Call) -> Lowered | None:
+def lower_resize2d(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
     """An image made larger or smaller, every channel alike."""
     data, attrs, shape = lowering.value(call.args[0]), call.attrs, static_shape(call)
-    if not data.is_image or not data.has_blocked_form or attrs.layout != "NCHW" or shape is None:
+    if not lowering.form.is_image(data) or not data.has_image or attrs.layout != "NCHW" or shape is None:
         return None
     blocked = lowering.builder.emit_te(
         topi.image.resize2d,
-        lowering.values.blocked(data),
+        lowering.form.image(data),
         roi=[float(value) for value in attrs.roi],
         size=list(shape[2:]),
         layout=f"NCHW{lowering.block}c",
@@ -87,4 +83,4 @@ def lower_resize2d(lowering: Lowering, call: relax.Call) -> Lowered | None:
         extrapolation_value=attrs.extrapolation_value,
         primfunc_name_hint="resize2d",
     )
-    return Value(shape, data.dtype, blocked=blocked)
+    return Value(shape, data.dtype, image=blocked)

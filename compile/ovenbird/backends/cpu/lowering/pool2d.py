@@ -10,20 +10,20 @@ from typing import Any
 import numpy as np
 from tvm import relax
 
-from ovenbird.backends.cpu.lowering.values import Value
-from ovenbird.lowering.walk import Lowered, Lowering, handles, static_shape
+from ovenbird.backends.cpu.lowering.context import CpuLowering
+from ovenbird.lowering.shapes import static_shape
+from ovenbird.lowering.value import Value
+from ovenbird.lowering.walk import Lowered
 from ovenbird.operators import pool2d
 from ovenbird.operators.conv2d import Window
 
 
-@handles("relax.nn.max_pool2d")
-def lower_max_pool2d(lowering: Lowering, call: relax.Call) -> Lowered | None:
+def lower_max_pool2d(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
     """Max pooling, also with a ceiled output size."""
     return emit_pool(lowering, call, "max_pool2d")
 
 
-@handles("relax.nn.avg_pool2d")
-def lower_avg_pool2d(lowering: Lowering, call: relax.Call) -> Lowered | None:
+def lower_avg_pool2d(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
     """Average pooling: a sum over each window, times one over the pixels that count in it."""
     total = emit_pool(lowering, call, "sum_pool2d")
     if total is None:
@@ -45,7 +45,7 @@ def lower_avg_pool2d(lowering: Lowering, call: relax.Call) -> Lowered | None:
         factor = relax.const(share[0, 0])
     else:
         factor = relax.const(share.reshape(1, 1, *share.shape, 1))
-    total.blocked = lowering.builder.emit(relax.op.multiply(total.blocked, factor))
+    total.image = lowering.builder.emit(relax.op.multiply(total.image, factor))
     return total
 
 
@@ -64,11 +64,11 @@ def counted(
     return counts
 
 
-def emit_pool(lowering: Lowering, call: relax.Call, name: str) -> Value | None:
+def emit_pool(lowering: CpuLowering, call: relax.Call, name: str) -> Value | None:
     """Emits the operator `name` of `operators.pool2d` over the windows of a Relax pooling."""
     data, attrs = lowering.value(call.args[0]), call.attrs
     shape = static_shape(call)
-    if not data.is_image or attrs.layout != "NCHW" or shape is None:
+    if not lowering.form.is_image(data) or attrs.layout != "NCHW" or shape is None:
         return None
     size, stride, dilation = ([int(v) for v in vs] for vs in (attrs.pool_size, attrs.strides, attrs.dilation))
     padding = [int(p) for p in attrs.padding]
@@ -82,17 +82,16 @@ def emit_pool(lowering: Lowering, call: relax.Call, name: str) -> Value | None:
         (dilation[0], dilation[1]),
     )
     operator = getattr(pool2d, name)
-    values = lowering.values.blocked(data)
+    values = lowering.form.image(data)
     blocked = lowering.emit_te(name, operator, values, window=window, output=(shape[2], shape[3]))
-    return Value(shape, data.dtype, blocked=blocked)
+    return Value(shape, data.dtype, image=blocked)
 
 
-@handles("relax.nn.adaptive_avg_pool2d")
-def lower_adaptive_avg_pool2d(lowering: Lowering, call: relax.Call) -> Lowered | None:
+def lower_adaptive_avg_pool2d(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
     """Pooling to a given size; to the size that is there already it is nothing at all."""
     data = lowering.value(call.args[0])
     shape = static_shape(call)
-    if not data.is_image or shape is None or call.attrs.layout != "NCHW":
+    if not lowering.form.is_image(data) or shape is None or call.attrs.layout != "NCHW":
         return None
     if shape == data.shape:
         return data
@@ -100,29 +99,28 @@ def lower_adaptive_avg_pool2d(lowering: Lowering, call: relax.Call) -> Lowered |
         return emit_spatial_mean(lowering, data)
     output = (shape[2], shape[3])
     total = lowering.emit_te(
-        "adaptive_sum_pool2d", pool2d.adaptive_sum_pool2d, lowering.values.blocked(data), output=output
+        "adaptive_sum_pool2d", pool2d.adaptive_sum_pool2d, lowering.form.image(data), output=output
     )
     sizes = [np.array(pool2d.adaptive_sizes(data.shape[2 + axis], output[axis])) for axis in (0, 1)]
     share = (1.0 / np.outer(*sizes)).astype(np.float32).reshape(1, 1, *output, 1)
-    return Value(shape, data.dtype, blocked=lowering.builder.emit(relax.op.multiply(total, relax.const(share))))
+    return Value(shape, data.dtype, image=lowering.builder.emit(relax.op.multiply(total, relax.const(share))))
 
 
-@handles("relax.mean")
-def lower_mean(lowering: Lowering, call: relax.Call) -> Lowered | None:
+def lower_mean(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
     """The mean over height and width, with or without the two axes kept."""
     data = lowering.value(call.args[0])
-    if not data.is_image or not data.has_blocked_form or call.attrs.axis is None:
+    if not lowering.form.is_image(data) or not data.has_image or call.attrs.axis is None:
         return None
     if sorted(int(axis) % 4 for axis in call.attrs.axis) != [2, 3]:
         return None
     mean = emit_spatial_mean(lowering, data)
     if call.attrs.keepdims:
         return mean
-    flat = lowering.builder.emit(relax.op.reshape(lowering.values.plain(mean), data.shape[:2]))
+    flat = lowering.builder.emit(relax.op.reshape(lowering.form.plain(mean), data.shape[:2]))
     return Value(data.shape[:2], data.dtype, plain=flat)
 
 
-def emit_spatial_mean(lowering: Lowering, data: Value) -> Value:
+def emit_spatial_mean(lowering: CpuLowering, data: Value) -> Value:
     """[N, C, H, W] -> [N, C, 1, 1]."""
-    blocked = lowering.emit_te("spatial_mean", pool2d.spatial_mean, lowering.values.blocked(data))
-    return Value((*data.shape[:2], 1, 1), data.dtype, blocked=blocked)
+    blocked = lowering.emit_te("spatial_mean", pool2d.spatial_mean, lowering.form.image(data))
+    return Value((*data.shape[:2], 1, 1), data.dtype, image=blocked)

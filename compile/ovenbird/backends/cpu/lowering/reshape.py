@@ -9,18 +9,11 @@ from __future__ import annotations
 
 from tvm import relax
 
-from ovenbird.backends.cpu.lowering.elementwise import BINARY, UNARY
-from ovenbird.backends.cpu.lowering.values import Value
-from ovenbird.lowering.walk import FALLBACKS, Lowered, Lowering, handles, static_shape
-
-SHAPERS = (
-    "relax.reshape",
-    "relax.expand_dims",
-    "relax.squeeze",
-    "relax.flatten",
-    "relax.broadcast_to",
-    "relax.permute_dims",
-)
+from ovenbird.backends.cpu.lowering.context import CpuLowering
+from ovenbird.lowering.operator_names import SHAPERS
+from ovenbird.lowering.shapes import static_shape
+from ovenbird.lowering.value import Value
+from ovenbird.lowering.walk import Lowered
 
 
 def keeps_order(call: relax.Call) -> bool:
@@ -39,7 +32,7 @@ def keeps_order(call: relax.Call) -> bool:
     return name in SHAPERS
 
 
-def source(lowering: Lowering, expr: relax.Expr) -> relax.Expr:
+def source(lowering: CpuLowering, expr: relax.Expr) -> relax.Expr:
     """What `expr` is a reshape of, or `expr` itself."""
     while isinstance(expr, relax.Var):
         bound = lowering.builder.lookup_binding(expr)
@@ -49,7 +42,7 @@ def source(lowering: Lowering, expr: relax.Expr) -> relax.Expr:
     return expr
 
 
-def reshaped(lowering: Lowering, expr: relax.Expr, shape: tuple[int, ...]) -> relax.Expr:
+def reshaped(lowering: CpuLowering, expr: relax.Expr, shape: tuple[int, ...]) -> relax.Expr:
     """`expr` with another shape, as one reshape of whatever it was made from."""
     expr = source(lowering, expr)
     if static_shape(expr) == shape:
@@ -57,8 +50,7 @@ def reshaped(lowering: Lowering, expr: relax.Expr, shape: tuple[int, ...]) -> re
     return lowering.builder.emit(relax.op.reshape(expr, shape))
 
 
-@handles(*SHAPERS)
-def lower_shaper(lowering: Lowering, call: relax.Call) -> Lowered | None:
+def lower_shaper(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
     """An operator that keeps the elements' order is a reshape."""
     shape = static_shape(call)
     data = lowering.value(call.args[0])
@@ -66,10 +58,10 @@ def lower_shaper(lowering: Lowering, call: relax.Call) -> Lowered | None:
         return None
     if data.shape == shape:
         return data
-    return Value(shape, data.dtype, plain=reshaped(lowering, lowering.values.plain(data), shape))
+    return Value(shape, data.dtype, plain=reshaped(lowering, lowering.form.plain(data), shape))
 
 
-def lower_map(lowering: Lowering, call: relax.Call) -> Lowered | None:
+def lower_map(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
     """An elementwise map of a reshaped value, done before the reshape where all operands allow it."""
     shape = static_shape(call)
     tensors = [arg for arg in call.args if isinstance(arg.ty, relax.TensorType)]
@@ -88,7 +80,7 @@ def lower_map(lowering: Lowering, call: relax.Call) -> Lowered | None:
     return Value(shape, str(call.ty.dtype), plain=reshaped(lowering, result, shape))
 
 
-def inner_shape(lowering: Lowering, values: list[Value], shape: tuple[int, ...]) -> tuple[int, ...] | None:
+def inner_shape(lowering: CpuLowering, values: list[Value], shape: tuple[int, ...]) -> tuple[int, ...] | None:
     """The shape before the reshape of the first value that is one, if that value has the result's shape."""
     for value in values:
         if value.constant is None and value.plain is not None and value.shape == shape:
@@ -98,7 +90,7 @@ def inner_shape(lowering: Lowering, values: list[Value], shape: tuple[int, ...])
     return None
 
 
-def operand(lowering: Lowering, value: Value, shape: tuple[int, ...], inner: tuple[int, ...]) -> relax.Expr | None:
+def operand(lowering: CpuLowering, value: Value, shape: tuple[int, ...], inner: tuple[int, ...]) -> relax.Expr | None:
     """The value as an operand of the map on `inner`; None where its broadcast has no such form."""
     if value.constant is not None:
         array = value.constant
@@ -109,8 +101,4 @@ def operand(lowering: Lowering, value: Value, shape: tuple[int, ...], inner: tup
         return relax.const(array.reshape(inner), value.dtype) if array.shape == shape else None
     if value.shape != shape:
         return None
-    return reshaped(lowering, lowering.values.plain(value), inner)
-
-
-for _name in (*UNARY, *BINARY):
-    FALLBACKS[_name] = lower_map
+    return reshaped(lowering, lowering.form.plain(value), inner)

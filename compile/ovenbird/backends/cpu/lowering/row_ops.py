@@ -6,14 +6,15 @@ import math
 
 from tvm import relax
 
+from ovenbird.backends.cpu.lowering.context import CpuLowering
 from ovenbird.backends.cpu.lowering.reshape import reshaped
-from ovenbird.backends.cpu.lowering.values import Value
-from ovenbird.lowering.walk import Lowered, Lowering, handles, static_shape
+from ovenbird.lowering.shapes import static_shape
+from ovenbird.lowering.value import Value
+from ovenbird.lowering.walk import Lowered
 from ovenbird.operators import row_ops
 
 
-@handles("relax.nn.softmax")
-def lower_softmax(lowering: Lowering, call: relax.Call) -> Lowered | None:
+def lower_softmax(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
     """A softmax over the last axis of a float32 tensor."""
     data = lowering.value(call.args[0])
     shape = static_shape(call)
@@ -24,13 +25,12 @@ def lower_softmax(lowering: Lowering, call: relax.Call) -> Lowered | None:
         or int(call.attrs.axis) % len(shape) != len(shape) - 1
     ):
         return None
-    plain = reshaped(lowering, lowering.values.plain(data), (math.prod(shape[:-1]), shape[-1]))
+    plain = reshaped(lowering, lowering.form.plain(data), (math.prod(shape[:-1]), shape[-1]))
     result = lowering.emit_te("softmax", row_ops.softmax, plain, lanes=lowering.block)
     return Value(shape, data.dtype, plain=reshaped(lowering, result, shape))
 
 
-@handles("relax.nn.layer_norm")
-def lower_layer_norm(lowering: Lowering, call: relax.Call) -> Lowered | None:
+def lower_layer_norm(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
     """A layer norm over the last axes of a float32 tensor."""
     data, scale, shift = (lowering.value(arg) for arg in call.args[:3])
     shape = static_shape(call)
@@ -41,7 +41,7 @@ def lower_layer_norm(lowering: Lowering, call: relax.Call) -> Lowered | None:
         return None
     columns = math.prod(shape[axes[0] :])
     tensors = [
-        reshaped(lowering, lowering.values.plain(value), wanted)
+        reshaped(lowering, lowering.form.plain(value), wanted)
         for value, wanted in ((data, (math.prod(shape[: axes[0]]), columns)), (scale, (columns,)), (shift, (columns,)))
     ]
     result = lowering.emit_te(

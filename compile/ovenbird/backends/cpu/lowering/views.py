@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import tvm
 from tvm import relax, te, topi
 
-from ovenbird.lowering.walk import Lowering, static_shape
+from ovenbird.backends.cpu.lowering.context import CpuLowering
+from ovenbird.lowering.shapes import static_shape
 
 Step = Callable[[te.Tensor], te.Tensor]
 
@@ -39,7 +40,7 @@ def scalar(expr: relax.Expr) -> float | None:
     return float(array.reshape(())) if array.size == 1 else None
 
 
-def trace_view(lowering: Lowering, expr: relax.Expr) -> View:
+def trace_view(lowering: CpuLowering, expr: relax.Expr) -> View:
     """The view that `expr` of the original function is of a tensor computed before."""
     steps: list[Step] = []
     scale = 1.0

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from tvm import tirx
 from tvm.s_tir import Schedule
 
-import ovenbird.operators.fast_math  # noqa: F401 - it registers how exp, tanh and erf are compiled
 from ovenbird.backends.blocks import anchor_kind
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.attention import schedule_attention

@@ -10,20 +10,20 @@ from typing import Any
 import numpy as np
 from tvm import relax
 
-from ovenbird.backends.cuda.lowering.values import Value
-from ovenbird.backends.cuda.lowering.walk import GpuLowering, Lowered, handles
-from ovenbird.lowering.walk import static_shape
+from ovenbird.backends.cuda.lowering.context import CudaLowering
+from ovenbird.lowering.shapes import static_shape
+from ovenbird.lowering.value import FLOATS, Value
+from ovenbird.lowering.walk import Lowered
 from ovenbird.operators import channels_last
 from ovenbird.operators.conv2d import Window
 from ovenbird.passes.fold_batch_norm import scale_and_shift, scaled_weight
 
 
-@handles("relax.nn.conv2d")
-def lower_conv2d(lowering: GpuLowering, call: relax.Call) -> Lowered | None:
+def lower_conv2d(lowering: CudaLowering, call: relax.Call) -> Lowered | None:
     """A 2-d convolution with constant weights, and the batch norm behind it."""
     data, attrs = lowering.value(call.args[0]), call.attrs
     kernel = original_constant(call.args[1])
-    if attrs.data_layout != "NCHW" or attrs.kernel_layout != "OIHW" or kernel is None or data.dtype not in FLOAT_TYPES:
+    if attrs.data_layout != "NCHW" or attrs.kernel_layout != "OIHW" or kernel is None or data.dtype not in FLOATS:
         return None
     bias = np.zeros(kernel.shape[0])
     reader = lowering.sole_reader.get(lowering.current)
@@ -33,7 +33,7 @@ def lower_conv2d(lowering: GpuLowering, call: relax.Call) -> Lowered | None:
             scale, bias = folded
             kernel = scaled_weight(kernel, scale)
             lowering.folded_norms.add(reader)
-    top, left, bottom, right = (int(p) + border for p, border in zip(attrs.padding, data.border, strict=True))
+    top, left, bottom, right = (int(p) + border for p, border in zip(attrs.padding, data.padding, strict=True))
     window = Window(
         kernel=(kernel.shape[2], kernel.shape[3]),
         stride=(int(attrs.strides[0]), int(attrs.strides[1])),
@@ -41,7 +41,7 @@ def lower_conv2d(lowering: GpuLowering, call: relax.Call) -> Lowered | None:
         dilation=(int(attrs.dilation[0]), int(attrs.dilation[1])),
     )
     inner = data.unpadded or data
-    image = lowering.values.image(inner)
+    image = lowering.form.image(inner)
     groups = int(attrs.groups)
     depthwise = kernel.shape[1] == 1 and groups > 1
     weight = depthwise_weight(kernel) if depthwise else product_weight(kernel, groups)
@@ -56,9 +56,6 @@ def lower_conv2d(lowering: GpuLowering, call: relax.Call) -> Lowered | None:
         **options,
     )
     return Value(shape, lowering.precision, image=result)
-
-
-FLOAT_TYPES = ("float16", "float32")
 
 
 def original_constant(expr: relax.Expr) -> np.ndarray[Any, Any] | None:
@@ -78,8 +75,7 @@ def depthwise_weight(kernel: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.ascontiguousarray(kernel[:, 0].transpose(1, 2, 0))
 
 
-@handles("relax.nn.batch_norm")
-def lower_batch_norm(lowering: GpuLowering, call: relax.Call) -> Lowered | None:
+def lower_batch_norm(lowering: CudaLowering, call: relax.Call) -> Lowered | None:
     """A batch norm: gone if it was folded into the convolution before it, else one multiply and one add."""
     data = lowering.value(call.args[0])
     if call in lowering.folded_norms:
@@ -87,7 +83,7 @@ def lower_batch_norm(lowering: GpuLowering, call: relax.Call) -> Lowered | None:
     folded = scale_and_shift(call)
     if folded is None or int(call.attrs.axis) != 1 or len(data.shape) != 4:
         return None
-    emit, values = lowering.builder.emit, lowering.values
+    emit, values = lowering.builder.emit, lowering.form
     scale, shift = (relax.const(term.astype(lowering.precision)) for term in folded)  # [C]: the last axis of an image
     scaled = emit(relax.op.multiply(values.image(data), scale))
     return (Value(data.shape, lowering.precision, image=emit(relax.op.add(scaled, shift))),)

@@ -10,19 +10,19 @@ import math
 import numpy as np
 from tvm import relax
 
-from ovenbird.backends.cuda.lowering.conv2d import FLOAT_TYPES, original_constant
-from ovenbird.backends.cuda.lowering.values import Value
-from ovenbird.backends.cuda.lowering.walk import GpuLowering, Lowered, handles
-from ovenbird.lowering.walk import static_shape
+from ovenbird.backends.cuda.lowering.context import CudaLowering
+from ovenbird.backends.cuda.lowering.conv2d import original_constant
+from ovenbird.lowering.shapes import static_shape
+from ovenbird.lowering.value import FLOATS, Value
+from ovenbird.lowering.walk import Lowered
 from ovenbird.operators import channels_last
 
 
-@handles("relax.matmul")
-def lower_matmul(lowering: GpuLowering, call: relax.Call) -> Lowered | None:
+def lower_matmul(lowering: CudaLowering, call: relax.Call) -> Lowered | None:
     """A product of float matrices; of vectors, or with batches that broadcast partly, it stays as it is."""
     left, right = (lowering.value(arg) for arg in call.args)
     shape = static_shape(call)
-    if shape is None or left.dtype not in FLOAT_TYPES or min(len(left.shape), len(right.shape)) < 2:
+    if shape is None or left.dtype not in FLOATS or min(len(left.shape), len(right.shape)) < 2:
         return None
     weight = original_constant(call.args[1])
     if weight is not None and weight.ndim == 2:
@@ -31,12 +31,12 @@ def lower_matmul(lowering: GpuLowering, call: relax.Call) -> Lowered | None:
     batches = [math.prod(value.shape[:-2]) for value in (left, right)]
     if left.shape[:-2] != right.shape[:-2] and 1 not in batches:
         return None
-    other = reshaped(lowering, lowering.values.plain(right), (batches[1], *right.shape[-2:]))
+    other = reshaped(lowering, lowering.form.plain(right), (batches[1], *right.shape[-2:]))
     return emit(lowering, (batches[0], left.shape[-2]), left, other, shape, transposed=False)
 
 
 def emit(
-    lowering: GpuLowering,
+    lowering: CudaLowering,
     rows: tuple[int, int],
     left: Value,
     right: relax.Expr,
@@ -44,7 +44,7 @@ def emit(
     transposed: bool,
 ) -> Value:
     """Emits the product of `left`, seen as [batch, rows, K], and `right`."""
-    matrix = reshaped(lowering, lowering.values.plain(left), (*rows, left.shape[-1]))
+    matrix = reshaped(lowering, lowering.form.plain(left), (*rows, left.shape[-1]))
     result = lowering.emit_te(
         "matmul",
         channels_last.matmul,
@@ -57,6 +57,6 @@ def emit(
     return Value(shape, lowering.precision, plain=result)
 
 
-def reshaped(lowering: GpuLowering, expr: relax.Expr, shape: tuple[int, ...]) -> relax.Expr:
+def reshaped(lowering: CudaLowering, expr: relax.Expr, shape: tuple[int, ...]) -> relax.Expr:
     """The expression in another shape: a view, or itself."""
     return expr if static_shape(expr) == shape else lowering.builder.emit(relax.op.reshape(expr, shape))

@@ -1,0 +1,43 @@
+"""What the handlers for processors know besides the walk: the machine, and how an algorithm is chosen."""
+
+from __future__ import annotations
+
+from tvm import relax
+
+from ovenbird.backends.cpu.algorithms import Algorithm
+from ovenbird.backends.cpu.machine import Machine
+from ovenbird.lowering.blocked import BlockedForm
+from ovenbird.lowering.walk import Handlers, Lowering
+
+
+class CpuLowering(Lowering):
+    """A walk whose images are in blocks of channels.
+
+    `algorithms`: measured choices by `ConvolutionShape.key`. `deciding`: the machine whose estimate chooses where
+    nothing was measured; variants that share their weights ask one for all. `batch`: the function's batch size;
+    `smallest_batch`: the smallest one that the library is compiled for.
+    """
+
+    form: BlockedForm
+
+    def __init__(
+        self,
+        function: relax.Function,
+        form: BlockedForm,
+        handlers: Handlers,
+        machine: Machine,
+        algorithms: dict[str, Algorithm],
+        deciding: Machine,
+        batch: int,
+        smallest_batch: int,
+    ) -> None:
+        super().__init__(function, form, handlers)
+        self.machine = machine
+        self.algorithms = algorithms
+        self.deciding = deciding
+        self.batch, self.smallest_batch = batch, smallest_batch
+
+    @property
+    def block(self) -> int:
+        """Channels of a block."""
+        return self.form.block

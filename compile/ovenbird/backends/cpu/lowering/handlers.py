@@ -1,0 +1,43 @@
+"""The table of handlers for processors: which Relax operator is lowered by which function.
+
+Example: `HANDLERS["relax.add"]` is `(lower_binary, lower_map)`, asked in that order.
+"""
+
+from __future__ import annotations
+
+from ovenbird.backends.cpu.lowering.conv2d import lower_batch_norm, lower_conv2d
+from ovenbird.backends.cpu.lowering.conv2d_transpose import lower_conv2d_transpose
+from ovenbird.backends.cpu.lowering.dense import lower_matmul
+from ovenbird.backends.cpu.lowering.elementwise import lower_binary, lower_prelu, lower_unary
+from ovenbird.backends.cpu.lowering.image_ops import lower_concat, lower_pad, lower_resize2d, lower_split
+from ovenbird.backends.cpu.lowering.pool2d import (
+    lower_adaptive_avg_pool2d,
+    lower_avg_pool2d,
+    lower_max_pool2d,
+    lower_mean,
+)
+from ovenbird.backends.cpu.lowering.reshape import lower_map, lower_shaper
+from ovenbird.backends.cpu.lowering.row_ops import lower_layer_norm, lower_softmax
+from ovenbird.lowering.operator_names import BINARY, SHAPERS, UNARY
+from ovenbird.lowering.walk import Handlers
+
+HANDLERS: Handlers = {
+    **dict.fromkeys(UNARY, (lower_unary, lower_map)),
+    **dict.fromkeys(BINARY, (lower_binary, lower_map)),
+    **dict.fromkeys(SHAPERS, (lower_shaper,)),
+    "relax.concat": (lower_concat,),
+    "relax.image.resize2d": (lower_resize2d,),
+    "relax.matmul": (lower_matmul,),
+    "relax.mean": (lower_mean,),
+    "relax.nn.adaptive_avg_pool2d": (lower_adaptive_avg_pool2d,),
+    "relax.nn.avg_pool2d": (lower_avg_pool2d,),
+    "relax.nn.batch_norm": (lower_batch_norm,),
+    "relax.nn.conv2d": (lower_conv2d,),
+    "relax.nn.conv2d_transpose": (lower_conv2d_transpose,),
+    "relax.nn.layer_norm": (lower_layer_norm,),
+    "relax.nn.max_pool2d": (lower_max_pool2d,),
+    "relax.nn.pad": (lower_pad,),
+    "relax.nn.prelu": (lower_prelu,),
+    "relax.nn.softmax": (lower_softmax,),
+    "relax.split": (lower_split,),
+}

@@ -1,0 +1,38 @@
+"""From imported networks to fused functions for a processor.
+
+Example: `lower_networks({1: module, 8: module8}, machine)` gives one module with `main_b1` and `main_b8`.
+"""
+
+from __future__ import annotations
+
+from tvm import IRModule, relax
+
+from ovenbird.backends.cpu.algorithms import Algorithm
+from ovenbird.backends.cpu.lowering.context import CpuLowering
+from ovenbird.backends.cpu.lowering.handlers import HANDLERS
+from ovenbird.backends.cpu.machine import Machine
+from ovenbird.lowering.blocked import BlockedForm
+from ovenbird.lowering.pipeline import lower
+
+
+def lower_networks(
+    networks: dict[int, IRModule],
+    machine: Machine,
+    algorithms: dict[str, Algorithm] | None = None,
+    deciding: Machine | None = None,
+) -> IRModule:
+    """Return one module of fused, unscheduled functions; equal functions of several batch sizes are shared.
+
+    `algorithms`: measured choices by `ConvolutionShape.key`, which come before the estimate.
+    `deciding`: the machine that the estimate is for, `machine` unless its code shares weights with another's.
+    """
+    # Not `or {}`: a recorder of the choices that were asked for is empty at first.
+    measured = {} if algorithms is None else algorithms
+
+    def begin(builder: relax.BlockBuilder, function: relax.Function, batch: int) -> CpuLowering:
+        form = BlockedForm(builder, machine.block)
+        return CpuLowering(
+            function, form, HANDLERS, machine, measured, deciding or machine, batch, smallest_batch=min(networks)
+        )
+
+    return lower(networks, begin)

@@ -1,0 +1,55 @@
+"""Images in blocks of channels, [N, ceil(C/b), H, W, b]: a vector holds one pixel's next b channels.
+
+Example: with b = 16, [1, 64, 56, 56] is [1, 4, 56, 56, 16]; lanes past C are zero. Only float32 is blocked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from tvm import relax
+
+from ovenbird.lowering.form import Border, Form
+from ovenbird.lowering.value import Value
+from ovenbird.operators import layout
+from ovenbird.operators.conv2d import pad
+
+
+class BlockedForm(Form):
+    """Blocks of `block` channels, floats as they are."""
+
+    image_dtypes = ("float32",)
+
+    def __init__(self, builder: relax.BlockBuilder, block: int) -> None:
+        super().__init__(builder)
+        self.block = block
+
+    def to_image(self, value: Value) -> relax.Expr:
+        """Emit the packing; of one pixel it is a reshape."""
+        assert value.plain is not None
+        batch, channels, height, width = value.shape
+        if height == width == 1 and channels % self.block == 0:
+            shape = (batch, channels // self.block, 1, 1, self.block)
+            return self.builder.emit(relax.op.reshape(value.plain, shape))
+        return self.builder.emit_te(layout.pack, value.plain, self.block, primfunc_name_hint="pack")
+
+    def from_image(self, value: Value) -> relax.Expr:
+        """Emit the unpacking; of one pixel it is a reshape."""
+        assert value.image is not None
+        _, channels, height, width = value.shape
+        if height == width == 1 and channels % self.block == 0:
+            return self.builder.emit(relax.op.reshape(value.image, value.shape))
+        return self.builder.emit_te(layout.unpack, value.image, channels, primfunc_name_hint="unpack")
+
+    def image_array(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return the constant in blocks of channels."""
+        return layout.pack_channels(array, self.block)
+
+    def pad_image(self, image: relax.Expr, border: Border) -> relax.Expr:
+        """Emit a function of its own that writes the border."""
+        return self.builder.emit_te(pad, image, border, primfunc_name_hint="pad")
+
+    def pad_plain(self, plain: relax.Expr, border: Border) -> relax.Expr:
+        """Emit a function of its own that writes the border."""
+        return self.builder.emit_te(pad, plain, border, primfunc_name_hint="pad")

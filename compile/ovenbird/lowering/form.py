@@ -1,0 +1,91 @@
+"""How a backend keeps values: the layout of its images, and the precision of its floats.
+
+A convolution asks for `form.image(x)`, a reshape behind it for `form.plain(x)`; the conversion is emitted where the two
+meet, once. `lowering.blocked` and `lowering.channels_last` are the two forms.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from tvm import relax
+
+from ovenbird.lowering.value import Value
+
+Border = tuple[int, int, int, int]
+
+
+class Form(ABC):
+    """Converts values between what the network wrote and what a backend's handlers take."""
+
+    #: The dtypes of tensors that may be images.
+    image_dtypes: tuple[str, ...]
+
+    def __init__(self, builder: relax.BlockBuilder) -> None:
+        self.builder = builder
+
+    def is_image(self, value: Value) -> bool:
+        """Return whether the value is a [N, C, H, W] tensor of floats, the only kind with an image form."""
+        return len(value.shape) == 4 and value.dtype in self.image_dtypes
+
+    def plain(self, value: Value) -> relax.Expr:
+        """Return the value as the network wrote it."""
+        if value.plain is None:
+            self._add_border(value)
+        if value.plain is None:
+            value.plain = self.from_image(value)
+        return value.plain
+
+    def image(self, value: Value) -> relax.Expr:
+        """Return the value, which has four axes, in the layout of images."""
+        if value.image is None and value.constant is not None:
+            value.image = relax.const(self.image_array(value.constant), value.dtype)
+        if value.image is None:
+            self._add_border(value)
+        if value.image is None:
+            value.image = self.to_image(value)
+        return value.image
+
+    def _add_border(self, value: Value) -> None:
+        """Write out a value that so far is another one inside a border of zeros, in the form which that one has."""
+        inner = value.unpadded
+        if inner is None or value.plain is not None or value.image is not None:
+            return
+        if inner.has_image:
+            value.image = self.pad_image(self.image(inner), value.padding)
+        else:
+            value.plain = self.pad_plain(self.plain(inner), value.padding)
+
+    @abstractmethod
+    def to_image(self, value: Value) -> relax.Expr:
+        """Emit the image form of a value whose plain form is there."""
+
+    @abstractmethod
+    def from_image(self, value: Value) -> relax.Expr:
+        """Emit the plain form of a value whose image form is there."""
+
+    @abstractmethod
+    def image_array(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return a constant [N, C, H, W] in the layout of images."""
+
+    @abstractmethod
+    def pad_image(self, image: relax.Expr, border: Border) -> relax.Expr:
+        """Emit an image inside a border of zeros."""
+
+    @abstractmethod
+    def pad_plain(self, plain: relax.Expr, border: Border) -> relax.Expr:
+        """Emit a plain [N, C, H, W] inside a border of zeros."""
+
+    def narrowed(self, expr: relax.Expr) -> relax.Expr:
+        """Return the expression in the form's precision, if it is of floats; here: as it is."""
+        return expr
+
+    def narrowed_array(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return a constant in the form's precision, if it is of floats; here: as it is."""
+        return array
+
+    def restored(self, expr: relax.Expr, ty: Any) -> relax.Expr:
+        """Return a plain expression in the type that it has in the network; here: as it is."""
+        return expr

@@ -1,0 +1,45 @@
+"""Relax's operators by group, as both tables of handlers name them."""
+
+from __future__ import annotations
+
+#: Elementwise maps that give a finite value for the zeros in a blocked image's padding lanes.
+UNARY = tuple(
+    f"relax.{name}"
+    for name in [
+        "nn.relu",
+        "nn.relu6",
+        "nn.silu",
+        "nn.gelu",
+        "nn.gelu_tanh",
+        "nn.leakyrelu",
+        "nn.softplus",
+        "nn.selu",
+        "sigmoid",
+        "tanh",
+        "clip",
+        "exp",
+        "abs",
+        "negative",
+        "erf",
+        "sqrt",
+        "square",
+        "floor",
+        "ceil",
+        "round",
+        "sin",
+        "cos",
+    ]
+)
+
+#: Elementwise maps of two values.
+BINARY = tuple(f"relax.{name}" for name in ["add", "subtract", "multiply", "maximum", "minimum", "divide"])
+
+#: Operators that may keep the elements in their order.
+SHAPERS = (
+    "relax.reshape",
+    "relax.expand_dims",
+    "relax.squeeze",
+    "relax.flatten",
+    "relax.broadcast_to",
+    "relax.permute_dims",
+)
