@@ -1,12 +1,13 @@
 """Targets: read from folders, checked field by field, and the host as it is."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from ovenbird.errors import TargetInvalid, UnknownTarget
-from ovenbird.host import cache_bytes, cpu_flags, describe_host
-from ovenbird.targets import load_target, parse_target, target_folders
+from ovenbird.host import ARM_FEATURES, X86_FEATURES, cache_bytes, cpu_flags, describe_host
+from ovenbird.targets import TargetSpec, load_target, parse_target, target_folders
 
 PLAIN = """
 summary = "a plain one"
@@ -70,6 +71,27 @@ def test_every_target_of_the_repository_is_valid() -> None:
     assert "host" in names
     for name in names:
         assert load_target(name).summary
+
+
+def unnamed(spec: TargetSpec) -> list[str]:
+    """What LLVM may use by itself that a target does not ask its machines for: there it would end in SIGILL."""
+    from tvm.target import codegen
+
+    used = {str(feature) for feature in codegen.llvm_get_cpu_features(spec.tvm_target())}
+    names = X86_FEATURES if spec.arch == "x86_64" else ARM_FEATURES
+    return sorted(name for feature, name in names.items() if feature in used and name not in spec.features)
+
+
+@pytest.mark.parametrize("name", [name for name in target_folders() if not name.startswith("cuda")])
+def test_a_target_names_every_feature_that_its_code_may_use(name: str) -> None:
+    assert unnamed(load_target(name)) == []
+
+
+def test_the_target_of_the_page_does_too(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs/how-to/add-a-target.md").read_text()
+    (text,) = re.findall(r"^```toml\n(.*?)^```", page, re.M | re.S)
+    spec = parse_target("x86-64-zen3", written(tmp_path, text))
+    assert unnamed(spec) == []
 
 
 def test_an_unknown_target_is_refused_with_what_is_near() -> None:
