@@ -4,18 +4,20 @@
 #     make demo WEIGHTS=resnet50.pth   the same, with a local file
 #     make test                        format, lint, types, import rules, tests; says what it leaves out
 #     make test TESTS=tests/unit       only these tests, without the checks before them
+#     make mutants                     put known faults in, and see that a test fails of each
 #
 # PYTHON=/path/to/python3.12 chooses the interpreter (3.10 to 3.13).
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench load lint format clean
+.PHONY: help setup demo test mutants bench load lint format clean
 export PYTHON
 
 WEIGHTS ?=
 TESTS ?=
 BENCH ?=
 PHOTO ?=
+FAULTS ?=
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -31,6 +33,10 @@ test: ## every check and every test that needs no special hardware  [TESTS=tests
 	@ci/steps/setup.sh all
 	@$(if $(TESTS),,ci/steps/lint.sh)
 	@ci/steps/test.sh $(TESTS)
+
+mutants: ## put known faults in, see that a test fails of each  [FAULTS="signature winograd"]
+	@ci/steps/setup.sh all
+	@.venv/bin/python ci/mutation/mutate.py $(FAULTS)
 
 bench: ## time artifacts against ONNX Runtime, OpenVINO and torch  [BENCH="resnet50 zoo ..." or options]
 	@ci/steps/setup.sh all
