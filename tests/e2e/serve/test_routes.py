@@ -120,6 +120,7 @@ def test_padding_is_counted(tmp_path: Path, jpeg: bytes) -> None:
             assert server.request("POST", "/v1/models/tiny:predict", jpeg)[0] == 200
             assert server.metric("ovenbird_padded_images_total") == 3 * count
             assert server.metric("ovenbird_batch_images_sum") == count
+            assert server.metric("ovenbird_images_total") == count
 
 
 def test_request_leaves_a_line_in_the_log(server: Serving, jpeg: bytes) -> None:
