@@ -4,7 +4,7 @@ A message says what is wrong, the value, the limit and the fix. `exit_code` is w
 work failed, 2 the command itself was wrong.
 
     try:
-        compile_model("resnet51", ...)
+        load_network("resnet51")
     except ovenbird.errors.UnknownModel as error:
         print(error)       # unknown model 'resnet51'; did you mean resnet50, resnet18? (`ovenbird models` lists all)
 """

@@ -1,5 +1,6 @@
 """torch operators that TVM's importer lacks, or reads otherwise than torch computes them.
 
+from tvm.relax.frontend.torch import from_exported_program
 from_exported_program(program, custom_convert_map=torch_operators())
 
 Each converter takes a graph node and the importer, whose `env` holds the Relax expression of every node before it.

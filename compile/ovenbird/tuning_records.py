@@ -1,7 +1,7 @@
 """Which tuning records a compilation uses, and what the manifest says about them.
 
 records = find_records(None, "resnet50", spec)      # tuning_logs/<target>/resnet50, where it exists
-provenance(records, built.layers)                   # {"records": "...", "tuned": 20, "default": 33, "stale": 0}
+provenance(records, layers)                         # {"records": "...", "tuned": 20, "default": 33, "stale": 0}
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Tensors on a device, for the engine: made, filled and read through TVM's runtime.
 
-    memory = DeviceMemory(ffi, Device("cuda", 1))
+    memory = DeviceMemory(ffi, Device("cuda", 1), alignment=64)
     tensor = memory.upload(array)             # waits for the copy
-    memory.read(tensor, out)                  # waits for what computes it, then copies
+    memory.wait()                             # until what was started on the device is done
+    memory.download(tensor)                   # an array
 
 For the processor `upload` is a tensor over the array's own memory, and nothing is copied.
 """

@@ -2,12 +2,14 @@
 
 One definition gives all three, so that they cannot drift apart:
 
+    from ovenbird_runtime.json_schema import json_schema
+
     @dataclass(frozen=True)
     class File:
         size: Annotated[int, Range(0, 10)]
 
     decode(File, {"size": 3}, "manifest.json")      # File(size=3); unknown fields, wrong types and ranges are refused
-    json_schema(File)                               # {"type": "object", "properties": ...}
+    json_schema(File, "A file")                     # {"type": "object", "properties": ...}
 
 Supported: bool, int, float, str, Literal, X | None, unions, tuple[X, ...], dict[str, X], dataclasses, `Json`
 (any JSON). A union of dataclasses is told apart by their first field, a Literal.

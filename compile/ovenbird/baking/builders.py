@@ -2,7 +2,7 @@
 
     builder = find_builder()              # docker, podman or buildah: the first that works
     builder.build(Build(containerfile, context, tag="resnet50:x86-64-v3"))
-    builder.read_file("resnet50:x86-64-v3", "/opt/ovenbird/sbom.cdx.json")
+    builder.read_files("resnet50:x86-64-v3", ["/opt/ovenbird/sbom.cdx.json"])
 
 A client without an engine (`docker` alone) is found by asking it, not by its name.
 """

@@ -1,6 +1,6 @@
 """What the compiler knows about a network that has a name: building it, its weights, images and outputs.
 
-    ModelRecipe(name="resnet50", summary="...", licence="...", network=build, head="fc", weights=...)
+    ModelRecipe("resnet50", "...", "BSD-3-Clause", network=build, head="fc", weights=weights, labels=labels)
 
 Every recipe gives two outputs: `logits`, the network's own, and `embedding`, what enters its last linear layer.
 """

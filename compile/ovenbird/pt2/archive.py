@@ -1,6 +1,6 @@
 """The members of a zip archive that torch wrote, taken out under limits.
 
-    with Archive.open(Path("net.pt2")) as archive:
+    with Archive.open(Path("net.pt2"), "it") as archive:
         archive.names                         # ("models/model.json", "data/weights/weight_0", ...)
         archive.read("models/model.json", 64_000_000)
 

@@ -1,7 +1,7 @@
 """Provenance: what an artifact was made from, by what, and how; `provenance.json`, in-toto v1 with SLSA v1.
 
     provenance_bytes(model, options, tuning, files, Making(commit))
-    record_origin(writer, specs, options)             # both files of origin, just before the manifest
+    record_origin(writer, specs, options, tuning)     # both files of origin, just before the manifest
 
 The subjects are the files (the manifest lists this file, so this file cannot hold the manifest's digest). Left out, so
 that two compilations of one commit give the same bytes: times, invocation ids, paths, the machine's and user's names.

@@ -1,6 +1,6 @@
 """An artifact's bill of materials: CycloneDX 1.6, JSON, `sbom.cdx.json` at its root.
 
-data = sbom_bytes(network.name, ..., files)
+data = sbom_bytes(writer.model_info(), files)
 
 The network is the subject; its parts are the files (weights, code, labels) with their sha256; what it needs on a target
 are the runtime, TVM's library and their requirements; what made it are the tools. Nothing in it is of a time or of

@@ -1,7 +1,7 @@
 """The choices before lowering, by measurement: which algorithm computes each 3x3 convolution of the network.
 
-    keys = Recorder(log.choices); lower_networks(modules, machine, keys)     # keys.missing: shapes nobody measured
-    measure_algorithms(keys.missing, ...)                                   # {"conv3x3 n1 64->64 56x56": "winograd4"}
+    keys = Recorder(choices); lower_networks(modules, machine, keys)    # keys.missing: shapes nobody measured
+    measure_algorithms(keys.missing, machine, builder, measurer, show)     # {"conv3x3 n1 64->64 56x56": "winograd4"}
 
 Each algorithm is timed by its default schedule, with bias and ReLU behind it, as the network has them.
 """

@@ -1,9 +1,9 @@
 """Writing a tuning log: each record as it comes, and on the disk before the next is measured.
 
-    with LogWriter.open(folder, provenance, resume=True) as log:
+    with LogWriter.open(folder, provenance, spec.tvm_target(), resume=True) as log:
         log.register(tasks)
         log.add(task, trace, Outcome(seconds=0.00042))
-        log.best(task)
+        log.best_seconds(task)
 
 The records are MetaSchedule's own JSON database, appended line by line; a kill loses the line being written, no more.
 """

@@ -1,6 +1,6 @@
 """MetaSchedule's evolutionary search over one task's design spaces, asked for candidates batch by batch.
 
-    search = TaskSearch(task, spaces, tvm_target, log, model)
+    search = TaskSearch(task, spaces, tvm_target, log, model, threads=2, seed=0)
     candidates = search.next_batch()          # schedules that were never measured, the default first of all
     search.report(candidates, outcomes)
 

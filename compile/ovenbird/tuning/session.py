@@ -1,7 +1,8 @@
 """One tuning run: a batch of one task is searched, built, measured, recorded; then the next task is chosen.
 
-    with Session(tasks, log, builder, measurer, display, options) as session:
-        session.run()
+    session = Session(tasks, selected, spec, log, builder, measurer, display, Budget(trials=500))
+    session.run()
+    session.save()
 
 Trial 0 of every task is its default schedule, so what is recorded is never slower than no tuning. A new best is timed
 again beside the one before it and the default, and that second time is what counts.

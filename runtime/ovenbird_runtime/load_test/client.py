@@ -1,6 +1,6 @@
 """One HTTP connection that sends the same few requests over and over, at little cost of its own.
 
-client = Client(Target("127.0.0.1", 8000, "/v1/models/resnet50:predict"), [body], "image/jpeg")
+client = Client(Target("127.0.0.1", 8000, "/v1/models/resnet50:predict"), [(body, "image/jpeg")])
 status, seconds = client.send()
 """
 

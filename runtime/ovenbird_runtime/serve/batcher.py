@@ -1,6 +1,6 @@
 """Gather requests into batches and run them: a queue, and one thread for each worker of the model.
 
-    batcher = Batcher(model.run_checked, costs, workers=1, wait_seconds=0.001, events=events)
+    batcher = Batcher(model.run_checked, costs, workers=1, wait_seconds=0.001, events=events, merge=True)
     batcher.expect(1)                   # an image with a permit is being decoded
     batcher.submit(entry)               # it is ready
     outputs = await entry.future

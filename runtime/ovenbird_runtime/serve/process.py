@@ -1,5 +1,7 @@
 """The server as a process: its parts put together, its signals, its end.
 
+    from ovenbird_runtime.serve.settings import Source
+
     exit_code = serve(Settings(artifacts=(Source(None, Path("artifacts/resnet50")),)))
 
 SIGTERM and SIGINT drain, a second one stops at once; SIGHUP loads the artifacts again.

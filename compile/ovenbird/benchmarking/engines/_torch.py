@@ -1,6 +1,6 @@
 """What the three ways to run torch have in common: the network built again with the same weights, its threads, arrays.
 
-session = session_of(module, names, job)
+session = session_of(module, inputs, outputs, job)
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """An inference request and its answer, apart from how they travel: HTTP and gRPC both come here.
 
-wanted = InferRequest(id="7", inputs={"image": array}, outputs=(Wanted("logits"),))
-outputs = await infer(context, deployment, call, wanted)       # {"logits": array}
+wanted = choose_outputs(deployment, (Wanted("logits"),), binary=True)
+outputs = await infer(context, deployment, call, {"image": array}, wanted)       # {"logits": array}
 """
 
 from __future__ import annotations

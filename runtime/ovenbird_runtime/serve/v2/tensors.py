@@ -1,7 +1,7 @@
 """Tensors of the protocol to numpy and back: JSON numbers or raw little-endian bytes.
 
-array = from_json("FP32", [1, 3], [1.0, 2.0, 3.0])
-array = from_bytes("FP32", [1, 3], memoryview(...))
+array = from_json("FP32", [1, 3], [1.0, 2.0, 3.0], "image")
+array = from_bytes("FP32", [1, 3], memoryview(data), "image")
 """
 
 from __future__ import annotations

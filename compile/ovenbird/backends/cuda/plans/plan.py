@@ -1,6 +1,8 @@
 """Plans: what the GPU code generator may be told about one function, as numbers. Tuning chooses among them.
 
-    plan = Tiling(Tile(64, 64, 16, 64, 0.85), splits=4)          # `tiling`: a matrix product in tiles
+    from ovenbird.backends.cuda.plans.tiling import Tile, Tiling
+
+    plan = Tiling(Tile(64, 64, 16, 64, 0.85), splits=4)          # a matrix product in tiles
     str(VectorPlan(warps=8))                                     # "vectors of 8 warps x 32 lanes"
 
 `plans.space` lists those that fit a function and a chip; the schedules follow them.
