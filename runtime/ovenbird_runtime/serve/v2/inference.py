@@ -1,7 +1,7 @@
 """An inference request and its answer, apart from how they travel: HTTP and gRPC both come here.
 
 wanted = choose_outputs(deployment, (Wanted("logits"),), binary=True)
-outputs = await infer(context, deployment, call, {"image": array}, wanted)       # {"logits": array}
+outputs = await infer(context, deployment, call, {"image": array}, wanted, nan="refuse")     # {"logits": array}
 """
 
 from __future__ import annotations
