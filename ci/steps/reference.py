@@ -97,6 +97,18 @@ def pages() -> dict[Path, str]:
 # -- command line ------------------------------------------------------------------------------------------------
 
 
+COMPLETION = """Shells complete commands and options. Put the line into the file that your shell reads at its start:
+
+| shell | file | line |
+|---|---|---|
+| bash | `~/.bashrc` | `eval "$(_OVENBIRD_COMPLETE=bash_source ovenbird)"` |
+| zsh | `~/.zshrc` | `eval "$(_OVENBIRD_COMPLETE=zsh_source ovenbird)"` |
+| fish | `~/.config/fish/completions/ovenbird.fish` | `_OVENBIRD_COMPLETE=fish_source ovenbird \\| source` |
+
+For `ovenbird-rt` the variable is `_OVENBIRD_RT_COMPLETE`.
+"""
+
+
 def cli_page() -> str:
     """Give the page of both programs: every command, argument and option."""
     parts = [
@@ -104,6 +116,7 @@ def cli_page() -> str:
         "# Command line\n",
         "Exit codes of both programs: 0 good, 1 the work failed (one line on stderr says why), 2 wrong usage. "
         "No traceback is shown without `--debug`.\n",
+        COMPLETION,
     ]
     for program, module in PROGRAMS.items():
         command = importlib.import_module(module).main

@@ -136,7 +136,7 @@ class ArtifactWriter:
         """Give what the manifest says about the network."""
         network = self.network
         return ModelInfo(
-            name=network.name,
+            name=network.model_name,
             version=network.version,
             source_digest=self.source_digest,
             licence=network.licence,

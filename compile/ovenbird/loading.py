@@ -18,7 +18,9 @@ from ovenbird import models
 from ovenbird.errors import NetworkUnreadable, UsageError
 from ovenbird.network import LABELS_FILE, Network, Source
 from ovenbird.weights import apply_weights, check_file, parse_weights
+from ovenbird_runtime.errors import WrongModelName
 from ovenbird_runtime.manifest import Postprocess, TensorSpec, WeightsInfo
+from ovenbird_runtime.names import check_model_name, model_name_from
 from ovenbird_runtime.steps import Normalise, Pipeline, imagenet, zoom_crop_pad
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 DTYPES = (
     "float32", "float16", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool",
 )  # fmt: skip
+FILES = (".onnx", ".pt2")
 EMBEDDED = WeightsInfo(origin="embedded", detail="in the network given")
 
 
@@ -41,6 +44,8 @@ class NetworkOptions:
     output_names: tuple[str, ...] = ()
     trust: bool = False
     """Whether a `.pt2` may run code of its own."""
+    name: str | None = None
+    """The model's name; none is after MODEL."""
 
 
 def load_network(model: str, options: NetworkOptions = NetworkOptions()) -> Network:
@@ -52,16 +57,29 @@ def load_network(model: str, options: NetworkOptions = NetworkOptions()) -> Netw
         network = _load_builtin(models.recipe(model), options)
     if options.preprocess is not None:
         network = _with_default_pipeline(network, options.preprocess)
-    return network
+    return dataclasses.replace(network, given_name=options.name or "")
+
+
+def name_of(model: str, options: NetworkOptions = NetworkOptions()) -> str:
+    """Give the model's name: the one given, else one made of MODEL. Raises UsageError for a name that is none."""
+    if options.name is not None:
+        try:
+            return check_model_name(options.name)
+        except WrongModelName as error:
+            raise UsageError(f"--name: {error}") from None
+    if not own(model):
+        return models.recipe(model).name
+    return model_name_from(Path(model).stem if Path(model).suffix.lower() in FILES else model)
 
 
 def own(model: str) -> bool:
     """Say whether MODEL is a user's own network: a file or `module:callable`."""
-    return Path(model).suffix.lower() in (".onnx", ".pt2") or re.fullmatch(r"[\w.]+:[\w.]+", model) is not None
+    return Path(model).suffix.lower() in FILES or re.fullmatch(r"[\w.]+:[\w.]+", model) is not None
 
 
 def check_request(model: str, options: NetworkOptions) -> None:
     """Refuse what can be before torch is imported. Raises UnknownModel, UsageError, WeightsUnavailable."""
+    name_of(model, options)
     if own(model):
         if options.weights is not None:
             raise UsageError(f"--weights is for built-in networks; {model} brings its own")
@@ -102,7 +120,7 @@ def _load_builtin(recipe: ModelRecipe, options: NetworkOptions) -> Network:
 
 
 def _load_own(model: str, suffix: str, options: NetworkOptions) -> Network:
-    name = re.sub(r"[^A-Za-z0-9_.:\-]", "_", model if not suffix or ":" in model else Path(model).stem)
+    name = name_of(model)
     if suffix == ".onnx":
         from ovenbird.onnx_source import OnnxSource
 

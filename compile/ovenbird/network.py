@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ovenbird_runtime.manifest import Postprocess, TensorSpec, WeightsInfo
+from ovenbird_runtime.names import check_model_name
 from ovenbird_runtime.steps import Pipeline
 
 if TYPE_CHECKING:
@@ -69,6 +70,13 @@ class Network:
     default_pipeline: str | None = None
     postprocess: tuple[Postprocess, ...] = ()
     labels: tuple[str, ...] = ()
+    given_name: str = ""
+    """The model's name where the user gave one; tuning logs stay under `name`."""
+
+    @property
+    def model_name(self) -> str:
+        """The model's name, for the manifest, routes and labels."""
+        return check_model_name(self.given_name or self.name)
 
     @property
     def batched(self) -> bool:

@@ -22,14 +22,14 @@ def rebuild(manifest: Manifest, model: str | None, options: NetworkOptions) -> N
         if name not in model_names():
             raise UsageError(f"{name} is not a built-in network; give --model, as you gave it to compile")
         model = name
-    if options.weights is None and model == name:
+    if options.weights is None and model in model_names():
         if weights.origin == "random":
             options = dataclasses.replace(options, weights=f"random:{weights.seed}")
         elif weights.origin == "file":
             raise UsageError(
                 f"the artifact's weights came from a file ({weights.detail}); give it again: --weights FILE"
             )
-    if options.input_shapes is None and model == name:
+    if options.input_shapes is None and model in model_names():
         shapes = {spec.name: spec.with_batch(1) for spec in manifest.inputs}
         options = dataclasses.replace(options, input_shapes=shapes)
     network = load_network(model, options)

@@ -45,7 +45,7 @@ def own_folder(model: str, spec: TargetSpec, precision: Precision = "float32") -
     In float16 a network has other functions, and a log of its own: `<model>+fp16`.
     """
     suffix = "+fp16" if spec.kind == "cuda" and precision == "float16" else ""
-    return resource_folder("tuning_logs") / spec.name / (model.replace(":", ".") + suffix)
+    return resource_folder("tuning_logs") / spec.name / (model + suffix)
 
 
 def matches(folder: Path, spec: TargetSpec) -> bool:

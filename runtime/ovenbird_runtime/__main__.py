@@ -2,4 +2,4 @@
 
 from ovenbird_runtime.cli import main
 
-main()
+main(prog_name="ovenbird-rt")

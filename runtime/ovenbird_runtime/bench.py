@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .arguments import real, whole
-from .limits import MAX_BENCH_BATCH, MAX_BENCH_SECONDS
+from .limits import MAX_BENCH_BATCH, MAX_BENCH_CALLS, MAX_BENCH_SECONDS
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -52,22 +52,35 @@ def random_inputs(model: Model, batch: int, seed: int = 0) -> dict[str, Any]:
     return inputs
 
 
-def bench(model: Model, batch: int = 1, seconds: float = 3.0, picture: Image | None = None) -> Timing:
-    """Call the network for about `seconds`, after a warm-up of a fifth of that.
+def bench(
+    model: Model,
+    batch: int = 1,
+    seconds: float = 3.0,
+    picture: Image | None = None,
+    *,
+    iterations: int | None = None,
+    warmup: int | None = None,
+) -> Timing:
+    """Call the network for about `seconds`, or `iterations` times, after a warm-up of a fifth of that time.
 
-    With `picture`, decoded as `images.open_image` does, pre-processing and post-processing are part of a call; decoding
-    is not. Raises WrongOption, EngineError, PipelineError.
+    `warmup` is the warm-up's number of calls, 0 for none. With `picture`, decoded as `images.open_image` does,
+    pre-processing and post-processing are part of a call; decoding is not. Raises WrongOption, EngineError,
+    PipelineError.
     """
     import numpy as np
 
     batch, seconds = whole("batch", batch, 1, MAX_BENCH_BATCH), real("seconds", seconds, MAX_BENCH_SECONDS)
+    if iterations is not None:
+        iterations = whole("iterations", iterations, 1, MAX_BENCH_CALLS)
+    if warmup is not None:
+        warmup = whole("warmup", warmup, 0, MAX_BENCH_CALLS)
     call: Callable[[], Any]
     if picture is None:
         call = functools.partial(model.run, random_inputs(model, batch))
     else:
         call = functools.partial(model.predict, [picture] * batch)
-    _times(call, seconds / 5)
-    times = np.array(_times(call, seconds)) * 1e3
+    _times(call, seconds / 5, warmup)
+    times = np.array(_times(call, seconds, iterations)) * 1e3
     return Timing(
         batch,
         len(times),
@@ -78,10 +91,11 @@ def bench(model: Model, batch: int = 1, seconds: float = 3.0, picture: Image | N
     )
 
 
-def _times(call: Callable[[], Any], seconds: float) -> list[float]:
+def _times(call: Callable[[], Any], seconds: float, calls: int | None) -> list[float]:
+    """Give the seconds of each call: of `calls` where they were asked for, else of as many as take `seconds`."""
     times: list[float] = []
     end = time.perf_counter() + seconds
-    while len(times) < 3 or time.perf_counter() < end:
+    while len(times) < (3 if calls is None else calls) or (calls is None and time.perf_counter() < end):
         start = time.perf_counter()
         call()
         times.append(time.perf_counter() - start)

@@ -13,15 +13,16 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, ClassVar, NoReturn, TypeVar, cast
 
 import click
 
 from . import __version__
 from .errors import OvenbirdError, one_line
-from .limits import MAX_BENCH_BATCH, MAX_IMAGE_MEGAPIXELS, MAX_THREADS, MAX_TOP, MAX_WORKERS
+from .limits import MAX_BENCH_BATCH, MAX_BENCH_CALLS, MAX_IMAGE_MEGAPIXELS, MAX_THREADS, MAX_TOP, MAX_WORKERS
+from .spellings import GuidedGroup
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -39,6 +40,15 @@ _signed = click.option(
     help="Load only what one of these Ed25519 keys signed [$OVENBIRD_REQUIRE_SIGNATURE].",
 )
 _directory = click.argument("directory", metavar="DIR", type=click.Path())
+
+
+def _batches(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[int, ...]:
+    """Read batch sizes, several with commas between them, in the order given."""
+    parts = [part for value in values for part in value.split(",")]
+    for part in parts:
+        if not (part.isascii() and part.isdecimal() and 1 <= int(part[:6]) <= MAX_BENCH_BATCH):
+            raise click.BadParameter(f"{part!r}: expected sizes of 1 to {MAX_BENCH_BATCH} with commas between them")
+    return tuple(map(int, parts))
 
 
 def _fail(error: OvenbirdError) -> NoReturn:
@@ -71,8 +81,16 @@ _EXTRAS = {
 }
 
 
-class _Commands(click.Group):
+_COMPILING = "that is done on the compiling machine, by `ovenbird {}`"
+
+
+class _Commands(GuidedGroup):
     """Our commands, and those of extras; one whose extra is not installed says what to install."""
+
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        name: _COMPILING.format(name)
+        for name in ("bake", "compile", "keygen", "models", "sign", "targets", "tune", "verify")
+    }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Give all names."""
@@ -217,15 +235,13 @@ def selftest(
 
 @main.command()
 @_directory
-@click.option(
-    "--batch",
-    "batches",
-    type=click.IntRange(1, MAX_BENCH_BATCH),
-    multiple=True,
-    default=(1,),
-    help="Batch size; repeatable.",
-)
-@click.option("--seconds", type=click.FloatRange(0.1, 600), default=3.0, show_default=True, help="Time for each size.")
+@click.option("-b", "--batch", "--batch-sizes", "batches", callback=_batches, metavar="SIZES", multiple=True,
+              default=("1",), show_default=True, help="Batch sizes, as in 1,8; repeatable.")  # fmt: skip
+@click.option("--seconds", "--duration", type=click.FloatRange(0.1, 600), default=3.0, show_default=True,
+              help="Time for each size.")  # fmt: skip
+@click.option("--iterations", type=click.IntRange(1, MAX_BENCH_CALLS), help="Calls for each size. [as many as fit]")
+@click.option("--warmup", type=click.IntRange(0, MAX_BENCH_CALLS),
+              help="Calls before them, not timed. [a fifth of the time]")  # fmt: skip
 @click.option("--workers", type=click.IntRange(1, MAX_WORKERS), default=1, show_default=True, help="Calls at one time.")
 @click.option("--image", metavar="FILE", help="Time predictions from this picture, decoded before. [random inputs]")
 @_device
@@ -239,6 +255,8 @@ def bench(
     directory: str,
     batches: tuple[int, ...],
     seconds: float,
+    iterations: int | None,
+    warmup: int | None,
     workers: int,
     image: str | None,
     device: str,
@@ -256,7 +274,7 @@ def bench(
 
     with load(directory, device, threads, workers=workers, public_key=public_key, target=target) as model:
         picture = None if image is None else open_image(image)
-        timings = [measure(model, batch, seconds, picture) for batch in batches]
+        timings = [measure(model, batch, seconds, picture, iterations=iterations, warmup=warmup) for batch in batches]
         used, variant = model.threads, model.target.target
     if as_json:
         rows = [encode(timing) | {"images_per_second": timing.images_per_second} for timing in timings]

@@ -1,4 +1,4 @@
-"""Where to run, as users write it: "cpu", "cuda", "cuda:1", or a list of choices, "cuda,cpu".
+"""Where to run, as users write it, in any case: "cpu", "cuda", "cuda:1", or a list of choices, "cuda,cpu".
 
     parse_devices("cuda:1,cpu")          # (Device("cuda", 1), Device("cpu", 0)): the GPU, else the processor
 
@@ -40,10 +40,11 @@ def parse_devices(text: object) -> tuple[Device, ...]:
     """Read a device or a list of them, first choice first. Raises DeviceUnavailable for a name that there is not."""
     found = []
     for part in text.split(",") if isinstance(text, str) else [""]:
-        match = _DEVICE.fullmatch(part.strip())
+        match = _DEVICE.fullmatch(part.strip().lower())
         if match is None or (match[1] == "cpu" and match[2] not in (None, "0")):
+            meant = "; an NVIDIA GPU is called cuda" if "gpu" in part.lower() or part.strip().isdecimal() else ""
             raise DeviceUnavailable(
-                f"device {shown(text)} is unknown: choose cpu, cuda, cuda:1 ..., or a list as cuda,cpu"
+                f"device {shown(text)} is unknown: choose cpu, cuda, cuda:1 ..., or a list as cuda,cpu{meant}"
             )
         found.append(Device(match[1], int(match[2] or 0)))
     return tuple(found)

@@ -64,6 +64,7 @@ MAX_TOP = 1000
 # Benchmarks
 MAX_BENCH_BATCH = 4096
 MAX_BENCH_SECONDS = 3600.0
+MAX_BENCH_CALLS = 1_000_000
 
 # Serving: what a client may send, and for how long; `ovenbird-rt serve` takes an option for each
 SERVE_BODY_BYTES = 10 * 1024 * 1024

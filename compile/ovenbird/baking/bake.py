@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,7 +65,13 @@ class BakeReport:
 
 def default_tag(artifact: Artifact, target: str) -> str:
     """Give `ovenbird/resnet50:x86-64-v3`."""
-    return f"ovenbird/{artifact.manifest.model.name.lower()}:{target}"
+    return f"ovenbird/{repository_name(artifact.manifest.model.name)}:{target}"
+
+
+def repository_name(model: str) -> str:
+    """Give a model's name as OCI's distribution specification spells names: lower case, separators alone and within."""
+    plain = re.sub(r"[^a-z0-9._-]+", "-", model.lower()).strip("._-") or "model"
+    return re.sub(r"[._-]+", lambda found: found[0] if re.fullmatch(r"\.|__?|-+", found[0]) else "-", plain)
 
 
 def bake(artifact: Artifact, options: BakeOptions, progress: Progress | None = None) -> BakeReport:

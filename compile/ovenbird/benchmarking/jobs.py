@@ -18,6 +18,20 @@ MIN_RUNS, MAX_RUNS = 5, 200
 
 
 @dataclass(frozen=True)
+class Runs:
+    """How often a worker runs: `repeat` times, or as often as fits into `seconds`, after `warmup` runs not timed."""
+
+    repeat: int | None = None
+    seconds: float = DEFAULT_SECONDS
+    warmup: int | None = None
+
+    @property
+    def most(self) -> int:
+        """The most runs that are timed where none were asked for: short ones tell no more after so many."""
+        return max(MAX_RUNS, round(MAX_RUNS * self.seconds / DEFAULT_SECONDS))
+
+
+@dataclass(frozen=True)
 class Job:
     """One process's work. `folder` is what `preparing` wrote; `started` is `time.perf_counter()` before the process."""
 
@@ -25,8 +39,7 @@ class Job:
     folder: str
     batch: int
     threads: int
-    repeat: int | None = None
-    seconds: float = DEFAULT_SECONDS
+    runs: Runs = Runs()
     started: float = 0.0
     hold: bool = False
 
@@ -82,7 +95,8 @@ def write_job(path: Path, job: Job) -> None:
 
 def read_job(path: Path) -> Job:
     """Read what `write_job` wrote."""
-    return Job(**json.loads(path.read_text(encoding="utf-8")))
+    told = json.loads(path.read_text(encoding="utf-8"))
+    return Job(**{**told, "runs": Runs(**told["runs"])})
 
 
 def write_answer(path: Path, answer: Answer) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from ovenbird.benchmarking.agreement import check_agreement
 from ovenbird.benchmarking.engines import OWN, OWN_UNTUNED, Engine
-from ovenbird.benchmarking.jobs import DEFAULT_SECONDS, MAX_RUNS, Answer, Job, reference_file
+from ovenbird.benchmarking.jobs import DEFAULT_SECONDS, MAX_RUNS, Answer, Job, Runs, reference_file
 from ovenbird.benchmarking.processes import run_worker
 from ovenbird.errors import EngineFailed, NoPeers
 
@@ -63,7 +63,7 @@ def measure_case(
     folder: Path,
     engines: Sequence[Engine],
     rounds: int,
-    repeat: int | None,
+    runs: Runs,
     tell: Callable[[str, int, int], None],
 ) -> Measured:
     """Check, then time. Raises OutputsDisagree (nothing is compared then), NoPeers, EngineFailed for our own engine."""
@@ -71,9 +71,9 @@ def measure_case(
     with np.load(reference_file(folder, case.batch), allow_pickle=False) as archive:
         reference = {name: archive[name] for name in archive.files}
 
-    def run(engine: Engine, repeat: int | None) -> Answer:
-        job = Job(engine.name, str(folder), case.batch, case.threads, repeat)
-        answer, outputs = run_worker(job, engine.start_limit_s + (0 if repeat == 0 else run_limit(repeat)))
+    def run(engine: Engine, runs: Runs) -> Answer:
+        job = Job(engine.name, str(folder), case.batch, case.threads, runs)
+        answer, outputs = run_worker(job, engine.start_limit_s + (0 if runs.repeat == 0 else run_limit(runs)))
         error = check_agreement(engine.name, reference, outputs)
         measured.errors[engine.name] = max(error, measured.errors.get(engine.name, 0.0))
         return answer
@@ -82,7 +82,7 @@ def measure_case(
     for engine in engines:
         tell(f"{case.label}: checking outputs, {engine.title}", 0, 0)
         try:
-            run(engine, 0)
+            run(engine, Runs(repeat=0))
         except EngineFailed as error:
             if engine.name in (OWN, OWN_UNTUNED):
                 raise
@@ -95,11 +95,12 @@ def measure_case(
     for turn in range(rounds):
         for done, name in enumerate(rotated(list(alive), turn)):
             tell(f"{case.label}: timing", turn * len(alive) + done, rounds * len(alive))
-            measured.answers[name].append(run(alive[name], repeat))
+            measured.answers[name].append(run(alive[name], runs))
     tell(f"{case.label}: timing", rounds * len(alive), rounds * len(alive))
     return measured
 
 
-def run_limit(repeat: int | None) -> float:
-    """Give the seconds that timed runs may take: more where more were asked for than usual."""
-    return RUN_LIMIT_S if repeat is None else max(RUN_LIMIT_S, RUN_LIMIT_S / MAX_RUNS * repeat * DEFAULT_SECONDS)
+def run_limit(runs: Runs) -> float:
+    """Give the seconds that a round's runs may take: more where more were asked for than usual."""
+    usual = (runs.repeat or MAX_RUNS) + (runs.warmup or 0)
+    return RUN_LIMIT_S * max(1.0, usual / MAX_RUNS, runs.seconds / DEFAULT_SECONDS)

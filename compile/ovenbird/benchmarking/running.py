@@ -13,14 +13,14 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ovenbird.benchmarking import machine
 from ovenbird.benchmarking.engines import INSTALL_HINT, OWN, OWN_UNTUNED, PEERS, Engine, find_engine
 from ovenbird.benchmarking.footprint import footprint, installed_bytes
-from ovenbird.benchmarking.jobs import ARTIFACT_FOLDER, Job, inputs_file
+from ovenbird.benchmarking.jobs import ARTIFACT_FOLDER, Job, Runs, inputs_file
 from ovenbird.benchmarking.layer_profile import explain
 from ovenbird.benchmarking.preparing import LAYERS_FILE, Request
 from ovenbird.benchmarking.processes import run_module, run_preparing
@@ -46,7 +46,7 @@ class Plan:
     image_sizes: tuple[int, ...] | None = None
     peers: tuple[str, ...] = PEERS
     rounds: int = 5
-    repeat: int | None = None
+    runs: Runs = field(default_factory=Runs)
     weights: str | None = None
     target: str = "host"
     records: str | None = None
@@ -186,7 +186,7 @@ def _measure(
 ) -> CaseResult:
     """Time one case; a case whose outputs disagree is refused, the others go on."""
     try:
-        measured = measure_case(case, folder, engines, plan.rounds, plan.repeat, tell)
+        measured = measure_case(case, folder, engines, plan.rounds, plan.runs, tell)
     except OutputsDisagree as error:
         return CaseResult(case, {}, {}, skipped=left_out, refused=str(error))
     measured.skipped.update(left_out)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ovenbird.benchmarking.engines import Session, find_engine
-from ovenbird.benchmarking.jobs import MAX_RUNS, MIN_RUNS, Answer, Job, read_job, write_answer
+from ovenbird.benchmarking.jobs import MIN_RUNS, Answer, Runs, read_job, write_answer
 
 PR_SET_PDEATHSIG = 1
 WARM_UP_RUNS, WARM_UP_SECONDS = 3, 0.4
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
     marks.append(time.perf_counter())
     kept: dict[str, Any] = {name: np.array(array) for name, array in outputs.items()}
     np.savez(outputs_path, **kept)
-    times = [] if job.hold or job.repeat == 0 else timed_runs(session, inputs, job)
+    times = [] if job.hold or job.runs.repeat == 0 else timed_runs(session, inputs, job.runs)
     rss, pss = memory()
     write_answer(
         answer_path,
@@ -72,18 +72,20 @@ def end_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def timed_runs(session: Session, inputs: Mapping[str, Any], job: Job) -> list[float]:
+def timed_runs(session: Session, inputs: Mapping[str, Any], asked: Runs) -> list[float]:
     """Warm up, then time each run; give milliseconds."""
     start, runs = time.perf_counter(), 0
-    while runs < WARM_UP_RUNS or time.perf_counter() - start < WARM_UP_SECONDS:
+    while runs < (WARM_UP_RUNS if asked.warmup is None else asked.warmup) or (
+        asked.warmup is None and time.perf_counter() - start < WARM_UP_SECONDS
+    ):
         session(inputs)
         runs += 1
     times: list[float] = []
     gc.collect()
     gc.disable()
     start = time.perf_counter()
-    while len(times) < (job.repeat or MIN_RUNS) or (
-        job.repeat is None and len(times) < MAX_RUNS and time.perf_counter() - start < job.seconds
+    while len(times) < (asked.repeat or MIN_RUNS) or (
+        asked.repeat is None and len(times) < asked.most and time.perf_counter() - start < asked.seconds
     ):
         before = time.perf_counter_ns()
         session(inputs)

@@ -9,19 +9,24 @@ import importlib
 import pkgutil
 import sys
 import traceback
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NoReturn
 
 import click
 
 from ovenbird_runtime.errors import OvenbirdError, one_line
+from ovenbird_runtime.spellings import GuidedGroup
 
 WORK_FAILED = 1
 WRONG_USAGE = 2
 
 
-class CommandFolder(click.Group):
+class CommandFolder(GuidedGroup):
     """A click group whose commands are the files of `ovenbird/cli/` that do not begin with an underscore."""
+
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        name: f"the runtime has it, `ovenbird-rt {name}`" for name in ("copy", "load", "selftest")
+    }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Give the commands' names, sorted."""
@@ -35,19 +40,6 @@ class CommandFolder(click.Group):
             return None
         command: click.Command = importlib.import_module(f"ovenbird.cli.{cmd_name.replace('-', '_')}").command
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, and say which is meant by one that there is not."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError:
-            from ovenbird.errors import suggest
-
-            known = self.list_commands(ctx)
-            hint = suggest(args[0], known) or f" Known are {', '.join(known)}."
-            ctx.fail(f"no command {args[0]!r}{hint}")
 
     def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any

@@ -21,6 +21,29 @@ quiet = click.option("-q", "--quiet", is_flag=True, help="No progress, only the 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
+def batch_sizes(default: str, what: str) -> Callable[[F], F]:
+    """Give the option for batch sizes, under the names that other tools have for it."""
+    return click.option("-b", "--batch-sizes", "--batch-size", default=default, show_default=True, help=what)
+
+
+def precision(command: F) -> F:
+    """Add the precision of values, and the flags that other tools have for it."""
+    command = click.option("--fp16", "--half", "precision", flag_value="f16", help="The same as --precision f16.")(
+        command
+    )
+    return click.option(
+        "--precision", metavar="f32|f16", default="f32", show_default=True,
+        help="Of values on a GPU; f16 uses its tensor cores. Targets of other kinds compute in f32.",
+    )(command)  # fmt: skip
+
+
+def name(command: F) -> F:
+    """Add the model's name."""
+    return click.option(
+        "--name", metavar="NAME", help="The model's name in routes, labels and images. [default: after MODEL]"
+    )(command)
+
+
 def network_options(command: F) -> F:
     """Add what may be said about a network: weights, shapes, names, pre-processing."""
     for option in (
@@ -29,7 +52,12 @@ def network_options(command: F) -> F:
         ),
         click.option("--output-names", help="The outputs' names, comma-separated, in order."),
         click.option("--input-names", help="The inputs' names, comma-separated, in order."),
-        click.option("--input-shapes", help='The inputs\' shapes, as in "image:[1,3,320,320] ids:[1,16]".'),
+        click.option(
+            "--input-shapes",
+            "--input-shape",
+            "--shapes",
+            help='The inputs\' shapes, as in "image:[1,3,320,320] ids:[1,16]".',
+        ),
         click.option("--preprocess", metavar="NAME", help="The pre-processing that the artifact uses by default."),
         click.option(
             "--weights",
@@ -53,6 +81,7 @@ def read_network_options(options: dict[str, Any]) -> NetworkOptions:
         input_names=_names(options.get("input_names")),
         output_names=_names(options.get("output_names")),
         trust=bool(options.get("trust")),
+        name=options.get("name"),
     )
 
 
@@ -61,9 +90,10 @@ def _names(text: str | None) -> tuple[str, ...]:
 
 
 def parse_shapes(text: str) -> dict[str, tuple[int, ...]]:
-    """Read tvmc's notation, `image:[1,3,224,224] ids:[1,16]`. Raises UsageError."""
+    """Read tvmc's notation, `image:[1,3,224,224] ids:[1,16]`, or trtexec's, `image:1x3x224x224`. Raises UsageError."""
     from ovenbird.errors import UsageError
 
+    text = re.sub(r":([0-9]+(?:x[0-9]+)*)(?=[\s,]|$)", lambda found: f":[{found[1].replace('x', ',')}]", text)
     one = r"([^\s:\[\]]+):\[((?:\s*\d+\s*,?)*)\]"
     if not re.fullmatch(rf"\s*{one}(?:[\s,]+{one})*\s*", text):
         raise UsageError(f'--input-shapes {text!r}: expected "name:[1,3,224,224]", several with spaces between them')

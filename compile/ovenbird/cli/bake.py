@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 )
 @click.option("--artifact", type=click.Path(path_type=Path, file_okay=False),
               help="Where to write the artifact of a MODEL that is compiled first. [default: nowhere]")  # fmt: skip
-@click.option("--batch-sizes", default="1,8", show_default=True, help="Batch sizes of a MODEL that is compiled first.")
+@_options.name
+@_options.batch_sizes("1,8", "Batch sizes of a MODEL that is compiled first.")
 @_options.network_options
 @click.option("--show-build", is_flag=True, help="Print the builder's log.")
 @_options.quiet
@@ -51,6 +52,7 @@ def command(model: str, **options: Any) -> None:
 
     from ovenbird.baking.bake import BakeOptions, bake, check_variant
     from ovenbird.baking.builders import find_builder
+    from ovenbird.errors import UsageError
     from ovenbird.progress import Progress
     from ovenbird.targets import find_target
     from ovenbird_runtime.artifact import open_artifact
@@ -71,6 +73,8 @@ def command(model: str, **options: Any) -> None:
     find_builder(bake_options.builder)
     with Progress.choose(options["quiet"]) as progress, tempfile.TemporaryDirectory(prefix="ovenbird-") as temporary:
         if (Path(model) / "manifest.json").is_file():
+            if options["name"] is not None:
+                raise UsageError(f"--name is for a MODEL that is compiled first; {model} has a name")
             artifact = open_artifact(model)
             check_variant(artifact, bake_options.target)
         else:

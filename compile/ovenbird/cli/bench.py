@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.command("bench", short_help="Time artifacts against other engines.")
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
-@click.option("--batch-sizes", default="1", show_default=True, help="Batch sizes to time, as in 1,8.")
+@_options.batch_sizes("1", "Batch sizes to time, as in 1,8.")
 @click.option("--threads", help="Thread counts to time, as in 2,1. [default: all processors]")
 @click.option("--image-sizes",
               help="Image sizes in pixels, as in 128,224,320; with several batch sizes, those are timed at one image "
@@ -29,7 +29,12 @@ if TYPE_CHECKING:
 @click.option("--peers", default="ort,openvino,torch", show_default=True,
               help="Whom to compare with; torch stands for torch-eager,torch-jit,torch-inductor.")  # fmt: skip
 @click.option("--rounds", type=click.IntRange(1, 100), default=5, show_default=True, help="Rounds in rotated order.")
-@click.option("--repeat", type=click.IntRange(1, 100_000), help="Timed runs a round. [default: what fits in a second]")
+@click.option("--repeat", "--iterations", type=click.IntRange(1, 100_000),
+              help="Timed runs a round. [default: what fits into --duration, 5 to 200 a second]")  # fmt: skip
+@click.option("--duration", "--seconds", type=click.FloatRange(0.1, 600), default=1.0, show_default=True,
+              help="Seconds of each round's timed runs.")  # fmt: skip
+@click.option("--warmup", type=click.IntRange(0, 100_000),
+              help="Runs before each round's timed ones. [default: 3, and 0.4 s]")  # fmt: skip
 @click.option("--target", default="host", show_default=True, help="What to compile for.")
 @click.option("--tuning-records", metavar="DIR|none", help="Tuning records to use. [default: those in tuning_logs/]")
 @click.option("--untuned", is_flag=True, help="Time the artifact without tuning records as well.")
@@ -50,6 +55,7 @@ def command(models: tuple[str, ...], output: Path | None, **options: Any) -> Non
     are named and left out. Where outputs disagree, nothing is compared and the exit code is 1.
     """
     from ovenbird.benchmarking.engines import parse_peers
+    from ovenbird.benchmarking.jobs import Runs
     from ovenbird.benchmarking.report import markdown
     from ovenbird.benchmarking.running import Plan, run_benchmark
     from ovenbird.errors import OutputsDisagree, output_error
@@ -63,7 +69,7 @@ def command(models: tuple[str, ...], output: Path | None, **options: Any) -> Non
         image_sizes=_numbers("--image-sizes", options["image_sizes"], 1, 8192) or None,
         peers=parse_peers(options["peers"]),
         rounds=options["rounds"],
-        repeat=options["repeat"],
+        runs=Runs(options["repeat"], options["duration"], options["warmup"]),
         weights=options["weights"],
         target=options["target"],
         records=options["tuning_records"],

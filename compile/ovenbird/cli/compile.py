@@ -1,7 +1,7 @@
 """`ovenbird compile`: from a network to an artifact, verified.
 
 ovenbird compile resnet50 --target host -o artifacts/resnet50
-ovenbird compile mynets:detector --batch-sizes 1 -o artifacts/detector
+ovenbird compile mynets:detector --batch-sizes 1 --name detector      # into artifacts/detector
 """
 
 from __future__ import annotations
@@ -22,30 +22,31 @@ if TYPE_CHECKING:
 @click.argument("model")
 @click.option("--target", "targets", multiple=True, default=("host",), show_default=True, help="May be repeated.")
 @_options.network_options
-@click.option("--batch-sizes", default="1,8", show_default=True, help="Batch sizes with code of their own.")
+@_options.name
+@_options.batch_sizes("1,8", "Batch sizes with code of their own.")
 @click.option("--tuning-records", metavar="DIR|none", help="Tuning records to use. [default: those in tuning_logs/]")
 @click.option("--tolerance", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True,
               help="Largest error, absolute up to 1 and relative to the largest output above.")  # fmt: skip
-@click.option("--precision", type=click.Choice(["fp32", "fp16"]), default="fp32", show_default=True,
-              help="Of values on a GPU; fp16 uses its tensor cores. Other targets compute in fp32.")  # fmt: skip
+@_options.precision
 @click.option("--fast-math", is_flag=True, help="Let GPU code approximate division, exp and others.")
 @click.option("--dump-code", metavar="KINDS", help="Write relax,tir,ll,asm,cu beside the output, in DIR.code/.")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The artifact's folder.")
+@click.option("-o", "--output", "--output-dir", type=click.Path(path_type=Path),
+              help="The artifact's folder. [default: artifacts/NAME]")  # fmt: skip
 @_options.quiet
 @_options.as_json
-def command(model: str, output: Path, **options: Any) -> None:
-    """Compile MODEL for each target, verify it against its framework, and write the artifact DIR.
+def command(model: str, output: Path | None, **options: Any) -> None:
+    """Compile MODEL for each target, verify it against its framework, and write the artifact's folder.
 
     MODEL is a built-in name (`ovenbird models`), module:callable, a .pt2 file or an .onnx file. Where anything fails,
-    DIR is left as it was.
+    the folder is left as it was.
     """
-    from ovenbird.backends.cuda.options import PRECISIONS, GpuOptions
+    from ovenbird.backends.cuda.options import GpuOptions, check_precision, parse_precision
     from ovenbird.compiling import CompileOptions, compile_network
-    from ovenbird.loading import check_request, load_network
+    from ovenbird.loading import check_request, load_network, name_of
     from ovenbird.lowering.dumping import parse_kinds
     from ovenbird.packaging import check_output
     from ovenbird.progress import Progress
-    from ovenbird.targets import find_target
+    from ovenbird.targets import load_target
 
     network_options = _options.read_network_options(options)
     compile_options = CompileOptions(
@@ -54,12 +55,12 @@ def command(model: str, output: Path, **options: Any) -> None:
         tuning_records=options["tuning_records"],
         tolerance=options["tolerance"],
         dump=parse_kinds(options["dump_code"]),
-        gpu=GpuOptions(PRECISIONS[options["precision"]], options["fast_math"]),
+        gpu=GpuOptions(parse_precision(options["precision"]), options["fast_math"]),
     )
     # whatever is wrong with the command is said before anything heavy is imported
-    for target in compile_options.targets:
-        find_target(target)
+    check_precision(compile_options.gpu.precision, {name: load_target(name).kind for name in compile_options.targets})
     check_request(model, network_options)
+    output = output or Path("artifacts") / name_of(model, network_options)
     check_output(Path.cwd() / output)
     with Progress.choose(options["quiet"]) as progress:
         progress(f"loading {model}")
@@ -95,7 +96,7 @@ def _print_report(report: CompileReport, network: Network) -> None:
     if warning:
         click.echo(warning)
     targets = ", ".join(variant.target for variant in report.manifest.variants)
-    click.echo(f"{report.output}: {network.name} for {targets}, {report.size_bytes / 1e6:.1f} MB")
+    click.echo(f"{report.output}: {network.model_name} for {targets}, {report.size_bytes / 1e6:.1f} MB")
     parity = report.parity
     if parity is not None:
         errors = ", ".join(f"{name} {error:.1e}" for name, error in parity.max_abs_error.items())

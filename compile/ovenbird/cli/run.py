@@ -21,8 +21,7 @@ def command(arguments: tuple[str, ...]) -> int:
     import subprocess
     import sys
 
-    from ovenbird.runtime_process import environment
+    from ovenbird.runtime_process import RUNTIME_PROGRAM, environment
 
-    # not a path to the program: it need not be installed where a checkout is used
-    program = "import sys; from ovenbird_runtime.cli import main; sys.exit(main(prog_name='ovenbird'))"
-    return subprocess.run([sys.executable, "-c", program, "run", *arguments], env=environment(), check=False).returncode
+    command = [sys.executable, "-c", RUNTIME_PROGRAM, "run", *arguments]
+    return subprocess.run(command, env=environment(), check=False).returncode

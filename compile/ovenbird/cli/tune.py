@@ -3,7 +3,7 @@
 ovenbird tune resnet50 --target host --trials 500
 ovenbird tune resnet50 --target host --tasks list
 ovenbird tune resnet50 --target cortex-a72 --rpc-tracker 10.0.0.5:9190 --rpc-key pi4
-ovenbird tune resnet50 --target cuda-sm90 --precision fp16          # on the machine that has the GPU
+ovenbird tune resnet50 --target cuda-sm90 --precision f16          # on the machine that has the GPU
 """
 
 from __future__ import annotations
@@ -32,11 +32,10 @@ if TYPE_CHECKING:
 )
 @click.option("--resume/--no-resume", default=True, show_default=True,
               help="Go on from the log that there is, or move it aside and begin anew.")  # fmt: skip
-@click.option("--batch-sizes", default="1,8", show_default=True, help="Batch sizes to tune for.")
+@_options.batch_sizes("1,8", "Batch sizes to tune for.")
 @click.option("--choices/--no-choices", default=True, show_default=True,
               help="Measure which algorithm computes each 3x3 convolution first.")  # fmt: skip
-@click.option("--precision", type=click.Choice(["fp32", "fp16"]), default="fp32", show_default=True,
-              help="Of values on a GPU, as `compile` is told it; each has a log of its own.")  # fmt: skip
+@_options.precision
 @click.option("--rpc-tracker", metavar="HOST:PORT", help="Measure on the devices of this TVM RPC tracker.")
 @click.option("--rpc-key", default="", metavar="KEY", help="The key the devices were started with.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the search.")
@@ -51,7 +50,7 @@ def command(model: str, **options: Any) -> None:
     Every schedule is measured alone, in a process of its own, and recorded at once: Ctrl-C or a crash loses nothing,
     and the same command goes on. MODEL is what `ovenbird compile` takes.
     """
-    from ovenbird.backends.cuda.options import PRECISIONS
+    from ovenbird.backends.cuda.options import check_precision, parse_precision
     from ovenbird.loading import load_network
     from ovenbird.targets import load_target
     from ovenbird.tuning.run import TuneOptions, check_target, list_tasks, tune_network
@@ -69,9 +68,10 @@ def command(model: str, **options: Any) -> None:
         output=options["output"],
         choices=options["choices"],
         seed=options["seed"],
-        precision=PRECISIONS[options["precision"]],
+        precision=parse_precision(options["precision"]),
     )
     spec = load_target(tune_options.target)
+    check_precision(tune_options.precision, {spec.name: spec.kind})
     listing = tune_options.tasks == "list"
     if not listing:
         check_target(spec, tune_options)  # a wrong name is said before the network is loaded

@@ -65,7 +65,7 @@ def record_origin(
     }
     if any(spec.kind == "cuda" for spec in specs):
         told["gpu"] = {"precision": options.gpu.precision, "fast_math": options.gpu.fast_math}
-    name = writer.network.name
+    name = writer.network.model_name
     made = Making(
         commit=find_commit([spec.name for spec in specs]),
         makers={name: version for spec in specs for name, version in maker_versions(spec).items()},

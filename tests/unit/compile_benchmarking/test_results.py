@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ovenbird.benchmarking import machine
-from ovenbird.benchmarking.jobs import Answer, Job, read_answer, read_job, write_answer, write_job
+from ovenbird.benchmarking.jobs import Answer, Job, Runs, read_answer, read_job, write_answer, write_job
 from ovenbird.benchmarking.plot import draw
 from ovenbird.benchmarking.report import markdown, mean_lines, summary_lines
 from ovenbird.benchmarking.results import Benchmark, CaseResult, case_result, read_benchmark
@@ -104,7 +104,7 @@ def test_nothing_to_plot(benchmark: Benchmark, tmp_path: Path) -> None:
 
 
 def test_jobs_and_answers_travel_as_json(tmp_path: Path) -> None:
-    job = Job("ort", str(tmp_path), batch=8, threads=2, repeat=3)
+    job = Job("ort", str(tmp_path), batch=8, threads=2, runs=Runs(repeat=3, warmup=0))
     write_job(tmp_path / "job.json", job)
     assert read_job(tmp_path / "job.json") == job
     write_answer(tmp_path / "answer.json", answer(1.0, 2.0))
