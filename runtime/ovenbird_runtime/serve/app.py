@@ -27,7 +27,7 @@ from .metric_names import (
     REQUEST_SECONDS,
     REQUESTS,
 )
-from .routes import ROUTES, find_route
+from .routes import allowed_methods, find_route
 
 if TYPE_CHECKING:
     from .routes import Route
@@ -52,16 +52,11 @@ class App:
         error: BaseException | None = None
         try:
             request.split_target()
-            route, call.parameters = find_route(request.method, request.path)
-            if route.method == "POST":
-                call.deadline = deadline_of(request.header("x-request-timeout-ms"), request.received, context.settings)
-                if not context.lifecycle.accepting:
-                    raise NotReady(f"the server is {context.lifecycle.state.value}", retry_after=1)
-            answer = route.handler(context, request, call)
-            response = await answer if isinstance(answer, Awaitable) else answer
-            accept = request.header("accept-encoding")
-            size = len(response.body) if accept else 0
-            response = await context.preparation.run_by_size(size, compress, response, accept)
+            if request.method == "OPTIONS" and (methods := allowed_methods(request.segments)):
+                response = Response(200, b"", "", [("Allow", ", ".join(methods))])
+            else:
+                route, call.parameters = find_route(request.method, request.segments)
+                response = await self._answer(route, request, call)
         except asyncio.CancelledError:
             context.metrics.add(CANCELLED, 1, call.stage)
             self._record(request, route, call, 499, None)
@@ -70,16 +65,25 @@ class App:
             error = problem
             response = self._failure(problem)
             if isinstance(problem, WrongMethod):
-                allowed = {r.method for r in ROUTES if r.pattern.fullmatch(request.path)}
-                response.headers.append(
-                    ("Allow", ", ".join(sorted(allowed | ({"HEAD"} if "GET" in allowed else set()))))
-                )
+                response.headers.append(("Allow", ", ".join(allowed_methods(request.segments))))
         total = time.monotonic() - request.received
         response.headers.append(("X-Request-Id", request.id))
         if call.seconds:
             response.headers.append(("Server-Timing", call.server_timing(total)))
         self._record(request, route, call, response.status, error)
         return response
+
+    async def _answer(self, route: Route, request: Request, call: Call) -> Response:
+        context = self._context
+        if route.method == "POST":
+            call.deadline = deadline_of(request.header("x-request-timeout-ms"), request.received, context.settings)
+            if not context.lifecycle.accepting:
+                raise NotReady(f"the server is {context.lifecycle.state.value}", retry_after=1)
+        answer = route.handler(context, request, call)
+        response = await answer if isinstance(answer, Awaitable) else answer
+        accept = request.header("accept-encoding")
+        size = len(response.body) if accept else 0
+        return await context.preparation.run_by_size(size, compress, response, accept)
 
     def refuse(self, request: Request, error: ServeError) -> Response:
         """Answer what never became a request."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from ..errors import OvenbirdError
+from ..errors import OvenbirdError, WrongModelName
 from ..limits import MAX_THREADS, MAX_WORKERS
 from .settings import Limits, Settings, Source
 
@@ -23,9 +23,9 @@ _SECONDS = click.FloatRange(0.01)
 # option, the field of Limits, its type, its help
 _LIMITS: tuple[tuple[str, str, Any, str], ...] = (
     ("--max-body-bytes", "body_bytes", _COUNT, "Largest body, also after unpacking."),
-    ("--max-buffered-bytes", "buffered_bytes", _COUNT, "All bodies in memory at one time."),
-    ("--max-header-bytes", "header_bytes", _COUNT, "Target and headers together."),
-    ("--max-headers", "headers", _COUNT, "Header fields."),
+    ("--max-buffered-bytes", "buffered_bytes", _COUNT, "Requests and answers in memory at one time."),
+    ("--max-header-bytes", "header_bytes", _COUNT, "Target and headers together; trailers too."),
+    ("--max-headers", "headers", _COUNT, "Header fields, repeated ones and trailers too."),
     ("--max-megapixels", "megapixels", click.FloatRange(0.0001), "Largest image."),
     ("--header-seconds", "header_seconds", _SECONDS, "Time for the headers."),
     ("--body-seconds", "body_seconds", _SECONDS, "Time for the body."),
@@ -48,17 +48,23 @@ def _with_limits(command: Any) -> Any:
     return command
 
 
-def _sources(values: tuple[str, ...]) -> tuple[Source, ...]:
+def _sources(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Source, ...]:
+    """Read DIR or NAME=DIR; a folder that is there, or was meant to be, may have '=' in its path."""
     sources = []
     for value in values:
         name, equals, path = value.partition("=")
-        named = bool(equals) and "/" not in name and not Path(value).exists()
-        sources.append(Source(name, Path(path)) if named else Source(None, Path(value)))
+        if not equals or Path(value).exists() or ("/" in name and not Path(path).exists()):
+            sources.append(Source(None, Path(value)))
+            continue
+        try:
+            sources.append(Source(name, Path(path)))
+        except WrongModelName as error:
+            raise click.BadParameter(f"{type(error).__name__}: {error}") from None
     return tuple(sources)
 
 
 @click.command("serve")
-@click.argument("artifacts", metavar="[NAME=]DIR...", nargs=-1, required=True)
+@click.argument("artifacts", metavar="[NAME=]DIR...", nargs=-1, required=True, callback=_sources)
 @click.option("--host", default=_DEFAULT.host, show_default=True, help="Address to listen on; 0.0.0.0 for all.")
 @click.option("--port", type=_PORT, default=_DEFAULT.port, show_default=True, help="HTTP port; 0 for a free one.")
 @click.option("--grpc-port", type=_PORT, help="Serve gRPC too, on this port (extra [grpc]).")
@@ -127,7 +133,7 @@ def _sources(values: tuple[str, ...]) -> tuple[Source, ...]:
 )
 @_with_limits
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def serve(artifacts: tuple[str, ...], debug: bool, **options: Any) -> None:
+def serve(artifacts: tuple[Source, ...], debug: bool, **options: Any) -> None:
     """Serve artifacts over HTTP: predictions, the Open Inference Protocol, metrics, a page to try them.
 
     SIGTERM finishes what was accepted and stops; SIGHUP loads the artifacts again.
@@ -138,7 +144,7 @@ def serve(artifacts: tuple[str, ...], debug: bool, **options: Any) -> None:
         raise click.ClickException(f"{error.name} is not installed: pip install 'ovenbird-runtime[serve]'") from None
     limits = Limits(**{field.name: options.pop(field.name) for field in dataclasses.fields(Limits)})
     try:
-        code = run(Settings(artifacts=_sources(artifacts), limits=limits, **options))
+        code = run(Settings(artifacts=artifacts, limits=limits, **options))
     except OvenbirdError as error:
         if debug:
             raise

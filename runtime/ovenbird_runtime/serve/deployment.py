@@ -19,6 +19,7 @@ from ..errors import SelftestFailed
 from ..golden import GOLDEN, read_golden
 from ..limits import MAX_GOLDEN_BYTES, SERVE_ENGINE_FAILURES
 from ..model import Model, load
+from ..names import model_name_from
 from .admission import Admission
 from .batcher import Batcher, Entry
 from .batching import Costs
@@ -68,7 +69,7 @@ class Deployment:
             source.path, settings.device, settings.threads, workers=settings.workers, public_key=settings.public_key
         )
         try:
-            deployment = cls(source.name or model.name, model, settings, calibrate(model, settings))
+            deployment = cls(source.name or model_name_from(model.name), model, settings, calibrate(model, settings))
             deployment.selftest()
             deployment.warm_up()
         except BaseException:

@@ -48,6 +48,14 @@ class WrongMethod(ServeError):
     """The path exists, for other methods."""
 
 
+class UnknownCoding(ServeError):
+    """A transfer encoding that this server does not read."""
+
+
+class WrongVersion(ServeError):
+    """Another version of HTTP than 1.0 or 1.1."""
+
+
 class UnsupportedContent(ServeError):
     """A content type or encoding that the route does not read."""
 
@@ -103,9 +111,11 @@ STATUSES: dict[type[OvenbirdError], Status] = {
     UnsupportedContent: Status(415, "INVALID_ARGUMENT"),
     QueueFull: Status(429, "RESOURCE_EXHAUSTED"),
     HeadersTooLarge: Status(431, "RESOURCE_EXHAUSTED"),
+    UnknownCoding: Status(501, "UNIMPLEMENTED"),
     NotReady: Status(503, "UNAVAILABLE"),
     ServerFull: Status(503, "UNAVAILABLE"),
     DeadlineExceeded: Status(504, "DEADLINE_EXCEEDED"),
+    WrongVersion: Status(505, "UNIMPLEMENTED"),
     ImageTooLarge: Status(413, "INVALID_ARGUMENT"),
     ImageError: Status(400, "INVALID_ARGUMENT"),
     InputError: Status(400, "INVALID_ARGUMENT"),
@@ -127,6 +137,7 @@ REASONS = {
     501: "Not Implemented",
     503: "Service Unavailable",
     504: "Gateway Timeout",
+    505: "HTTP Version Not Supported",
 }
 
 

@@ -16,7 +16,7 @@ import msgspec
 from ..errors import shown
 from .errors import BadRequest, BodyTooLarge, MissingImage, UnsupportedContent
 from .http.encoding import decompress
-from .http.messages import Request
+from .http.messages import Request, json_text
 from .http.multipart import parse_multipart
 from .settings import Limits
 
@@ -26,6 +26,9 @@ _SEND = (
 )
 _OPTIONS = ("preprocess", "top", "seed", "embedding")
 _IMAGE_KEYS = ("images", "instances", "image")
+_FILE_NAMES = ("image", "images", "file", "files")  # of parts that are pictures, whether they have a filename or not
+_BASE64 = bytes.maketrans(b"-_", b"+/")
+_WHITE_SPACE = b" \t\r\n"
 _TRUE, _FALSE = ("1", "true", "yes", "on", ""), ("0", "false", "no", "off")
 
 
@@ -38,6 +41,8 @@ class Form:
     top: int = 2
     seed: int | None = None
     embedding: bool = False
+    made_bytes: int = 0
+    """Memory that was made beside the request's body: what was unpacked, and pictures out of JSON."""
 
 
 def read_form(request: Request, limits: Limits) -> Form:
@@ -48,27 +53,31 @@ def read_form(request: Request, limits: Limits) -> Form:
     unknown = [name for name in fields if name not in _OPTIONS]
     if unknown:
         raise BadRequest(f"the query has an unknown field {shown(unknown[0])}; there are {', '.join(_OPTIONS)}")
+    made = len(body) if body is not request.body else 0
     if kind == "multipart/form-data":
         images = []
-        for part in parse_multipart(body, request.header("content-type"), limits):
-            if part.filename is not None or part.name in ("image", "images", "file"):
+        for part in parse_multipart(body, request.header("content-type"), limits, _FILE_NAMES):
+            if part.filename == "" and not part.content:  # a browser's file field that nobody filled
+                continue
+            if part.filename is not None or part.name in _FILE_NAMES:
                 images.append(part.content)
             elif part.name in _OPTIONS:
                 fields[part.name] = _text(part.content)
             else:
                 raise BadRequest(f"the form has an unknown field {shown(part.name)}; there are {', '.join(_OPTIONS)}")
-        return _checked(images, fields, limits)
+        return replace(_checked(images, fields, limits), made_bytes=made)
     if kind == "application/json" or kind.endswith("+json"):
-        return _from_json(body, fields, limits)
+        form = _from_json(body, fields, limits)
+        return replace(form, made_bytes=made + sum(map(len, form.images)))
     if kind.startswith("text/"):
         raise UnsupportedContent(f"content type {kind} holds no image: {_SEND}")
     # Any other type will do: the bytes say what they are, and curl sends a form's type by default.
-    return _checked([body] if body else [], fields, limits)
+    return replace(_checked([body] if body else [], fields, limits), made_bytes=made)
 
 
 def _from_json(body: bytes, fields: dict[str, Any], limits: Limits) -> Form:
     try:
-        value = msgspec.json.decode(body)
+        value = msgspec.json.decode(json_text(body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"the body is not JSON: {error or 'nested too deeply'}") from None
     if not isinstance(value, Mapping):
@@ -93,13 +102,25 @@ def _base64(item: Any, index: int) -> bytes:
     text = item.get("b64") if isinstance(item, dict) else item
     if not isinstance(text, str):
         raise BadRequest(f'image {index} is {shown(item)}, expected a base64 text or {{"b64": "..."}}')
-    if text.startswith("data:") and ";base64," in text[:128]:
-        text = text.partition(";base64,")[2]
     try:
-        return base64.b64decode(text, validate=True)
+        return _decoded(text)
     except ValueError as error:
         hint = "; this server fetches nothing, send the image itself" if "://" in text[:16] else ""
         raise BadRequest(f"image {index} is not base64: {error}{hint}") from None
+
+
+def _decoded(text: str) -> bytes:
+    """Decode base64 as it is written: in lines (RFC 2045), of the URLs' alphabet or the other, padded or not
+    (RFC 4648 3.2 and 5), or in a data: URL (RFC 2397). Raises ValueError.
+    """
+    head = text[:256].lstrip().lower()
+    if head.startswith("data:"):
+        text = text[text.find(",") + 1 :] if ";base64," in head else text
+    plain = text.encode("ascii").translate(_BASE64, delete=_WHITE_SPACE)
+    bare = plain.rstrip(b"=")
+    if len(plain) - len(bare) > 2 or (len(plain) > len(bare) and len(plain) % 4):
+        raise ValueError("wrong padding")
+    return base64.b64decode(bare + b"=" * (-len(bare) % 4), validate=True)
 
 
 def _check_count(count: int, limits: Limits) -> None:

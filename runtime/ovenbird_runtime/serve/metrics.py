@@ -10,6 +10,7 @@ Callers on several threads share one lock, held for a microsecond.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -86,29 +87,33 @@ class Metrics:
         lines: list[str] = []
         for name in ALL:
             rows = [(key[1], counts, total) for key, counts, total in histograms if key[0] is name]
-            if not rows and name not in samples:
-                continue
-            lines += [f"# HELP {name.name} {name.help}", f"# TYPE {name.name} {name.kind}"]
-            lines += [f"{name.name}{_labels(name, labels)} {_number(v)}" for labels, v in sorted(samples.get(name, []))]
+            if rows or name in samples:
+                lines += header_lines(name)
+            lines += [sample_line(name, labels, value) for labels, value in sorted(samples.get(name, []))]
             for labels, counts, total in sorted(rows):
                 lines += _histogram_lines(name, labels, counts, total)
         return "\n".join(lines) + "\n"
+
+
+def header_lines(name: Name) -> list[str]:
+    """Give the two lines that tell of a metric."""
+    told = name.help.replace("\\", "\\\\").replace("\n", "\\n")
+    return [f"# HELP {name.name} {told}", f"# TYPE {name.name} {name.kind}"]
+
+
+def sample_line(name: Name, labels: Labels, value: float, suffix: str = "", bound: str | None = None) -> str:
+    """Give one sample's line; this is the one place where labels are escaped, as the text format has it."""
+    pairs = [*zip(name.labels, labels, strict=True), *(() if bound is None else (("le", bound),))]
+    inside = ",".join(f'{key}="{_escaped(text)}"' for key, text in pairs)
+    return f"{name.name}{suffix}{'{' + inside + '}' if inside else ''} {_number(value)}"
 
 
 def _histogram_lines(name: Name, labels: Labels, counts: list[int], total: float) -> list[str]:
     lines, below = [], 0
     for bound, count in zip([*map(_number, name.buckets), "+Inf"], counts, strict=True):
         below += count
-        lines.append(f"{name.name}_bucket{_labels(name, labels, bound)} {below}")
-    plain = _labels(name, labels)
-    return [*lines, f"{name.name}_sum{plain} {_number(total)}", f"{name.name}_count{plain} {below}"]
-
-
-def _labels(name: Name, values: Labels, bound: str | None = None) -> str:
-    pairs = [f'{key}="{_escaped(value)}"' for key, value in zip(name.labels, values, strict=True)]
-    if bound is not None:
-        pairs.append(f'le="{bound}"')
-    return "{" + ",".join(pairs) + "}" if pairs else ""
+        lines.append(sample_line(name, labels, below, "_bucket", bound))
+    return [*lines, sample_line(name, labels, total, "_sum"), sample_line(name, labels, below, "_count")]
 
 
 def _escaped(value: str) -> str:
@@ -116,7 +121,9 @@ def _escaped(value: str) -> str:
 
 
 def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else repr(value)
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
+    return str(int(value)) if value == int(value) else repr(float(value))
 
 
 def _process() -> list[tuple[Name, Labels, float]]:

@@ -99,7 +99,7 @@ def metrics(context: Context, request: Request, call: Call) -> Response:
     text = context.metrics.expose()
     if context.settings.nv_metrics:
         text += triton_lines(context)
-    return Response(200, text.encode("utf-8"), "text/plain; version=0.0.4; charset=utf-8")
+    return Response(200, text.encode("utf-8", "replace"), "text/plain; version=0.0.4; charset=utf-8")
 
 
 def server_gauges(context: Context) -> list[tuple[Any, tuple[str, ...], float]]:

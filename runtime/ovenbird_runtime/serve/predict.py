@@ -75,8 +75,13 @@ def _answer(deployment: Deployment, results: list[Any], call: Call) -> dict[str,
 
 async def _form(context: Context, request: Request) -> Form:
     limits = context.settings.limits
-    plain = request.header("content-encoding") == "" and "json" not in request.header("content-type")
-    return await context.preparation.run_by_size(0 if plain else len(request.body), read_form, request, limits)
+    if request.header("content-encoding"):  # who knows how large it is
+        form = await context.preparation.run(read_form, request, limits)
+    else:
+        size = len(request.body) if "json" in request.header("content-type").lower() else 0
+        form = await context.preparation.run_by_size(size, read_form, request, limits)
+    request.hold(form.made_bytes)
+    return form
 
 
 async def _run_all(

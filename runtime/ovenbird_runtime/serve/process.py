@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING
 from ..cpu import available_threads
 from ..errors import OvenbirdError
 from ..limits import SERVE_RESERVED_FILES
+from ..names import model_name_from
 from .app import App
 from .context import Context
 from .errors import StartFailed
+from .http.listening import url_host
 from .http.server import HttpServer
 from .lifecycle import Lifecycle, State
 from .logs import Log
@@ -146,6 +148,8 @@ class Process:
 
     def _announce(self, slots: Slots, server: HttpServer) -> None:
         for deployment in slots.deployments:
+            if deployment.model.name != deployment.name == model_name_from(deployment.model.name):
+                self.log.write("renamed", "warning", model=deployment.name, manifest=deployment.model.name)
             costs = {str(size): round(cost, 2) for size, cost in sorted(deployment.costs.table.items())}
             self.log.write(
                 "model",
@@ -159,7 +163,7 @@ class Process:
                 lanes=deployment.costs.lanes.count,
                 lane_cost_ms=round(deployment.costs.lanes.cost or 0.0, 2),
             )
-        self.log.write("ready", url=f"http://{self.settings.host}:{server.port}/", pid=os.getpid())
+        self.log.write("ready", url=f"http://{url_host(self.settings.host)}:{server.port}/", pid=os.getpid())
 
     def _stop(self) -> None:
         self._stops += 1

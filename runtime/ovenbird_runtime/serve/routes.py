@@ -1,12 +1,12 @@
 """Every route: method, path, what answers it, and a sentence for the OpenAPI document and the reference.
 
-route, parameters = find_route("POST", "/v1/models/resnet50:predict")
+route, parameters = find_route("POST", ("v1", "models", "resnet50:predict"))
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -31,12 +31,25 @@ class Route:
     path: str
     handler: Handler
     summary: str
-    pattern: re.Pattern[str] = field(init=False)
+    _segments: tuple[re.Pattern[str], ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Make the path's pattern."""
-        parts = re.split(r"\{\w+\}", self.path)
-        object.__setattr__(self, "pattern", re.compile("([^/:]{1,256})".join(map(re.escape, parts))))
+        """Make the patterns of the path's segments."""
+        segments = (re.split(r"\{\w+\}", segment) for segment in self.path[1:].split("/"))
+        patterns = (re.compile("(.{1,256})".join(map(re.escape, parts)), re.DOTALL) for parts in segments)
+        object.__setattr__(self, "_segments", tuple(patterns))
+
+    def match(self, segments: Sequence[str]) -> tuple[str, ...] | None:
+        """Give what stands for `{model}` and `{version}` in a path's decoded segments; None for another path."""
+        if len(segments) != len(self._segments):
+            return None
+        found: list[str] = []
+        for pattern, segment in zip(self._segments, segments, strict=True):
+            match = pattern.fullmatch(segment)
+            if match is None:
+                return None
+            found += match.groups()
+        return tuple(found)
 
 
 ROUTES = (
@@ -69,16 +82,33 @@ ROUTES = (
 )
 
 
-def find_route(method: str, path: str) -> tuple[Route, tuple[str, ...]]:
-    """Give the route and its path's parts. Raises UnknownRoute, WrongMethod."""
+def find_route(method: str, segments: Sequence[str]) -> tuple[Route, tuple[str, ...]]:
+    """Give the route of a path's decoded segments, and what stands for its parameters; a slash at the end is no matter.
+
+    Raises UnknownRoute, WrongMethod.
+    """
     allowed = []
-    for route in ROUTES:
-        found = route.pattern.fullmatch(path)
-        if found is None:
-            continue
+    for route, found in _matching(segments):
         if route.method == method or (method == "HEAD" and route.method == "GET"):
-            return route, found.groups()
+            return route, found
         allowed.append(route.method)
     if allowed:
         raise WrongMethod(f"{method} is not for this path: use {', '.join(allowed)}")
+    path = "/" + "/".join(segments)
     raise UnknownRoute(f"there is nothing at {path[:100]}: GET / or /openapi.json lists what there is")
+
+
+def allowed_methods(segments: Sequence[str]) -> list[str]:
+    """Give the methods of a path, or of all paths together where there are no segments (`OPTIONS *`)."""
+    routes = [route for route, _ in _matching(segments)] if segments else ROUTES
+    methods = {route.method for route in routes}
+    return sorted({*methods, *(("HEAD",) if "GET" in methods else ()), *(("OPTIONS",) if methods else ())})
+
+
+def _matching(segments: Sequence[str]) -> Iterator[tuple[Route, tuple[str, ...]]]:
+    if len(segments) > 1 and not segments[-1]:
+        segments = segments[:-1]
+    for route in ROUTES:
+        found = route.match(segments)
+        if found is not None:
+            yield route, found

@@ -11,6 +11,7 @@ from pathlib import Path
 from .. import limits
 from ..arguments import flag, path_text, real, whole
 from ..arrays import NanPolicy
+from ..names import check_model_name
 
 _HUGE = 1 << 62
 
@@ -38,10 +39,19 @@ class _Settled:
 
 @dataclass(frozen=True)
 class Source(_Settled):
-    """Where a model comes from: its name in routes (None: the manifest's) and the artifact's folder."""
+    """Where a model comes from: its name in routes (None: the manifest's) and the artifact's folder.
+
+    Raises WrongModelName.
+    """
 
     name: str | None
     path: Path
+
+    def __post_init__(self) -> None:
+        """Check the name."""
+        super().__post_init__()
+        if self.name is not None:
+            check_model_name(self.name)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import metric_names as names
+from .metrics import header_lines, sample_line
 
 if TYPE_CHECKING:
     from .context import Context
@@ -34,9 +35,9 @@ def triton_lines(context: Context) -> str:
             names.NV_PENDING: float(deployment.batcher.waiting),
         }
         for metric, value in values.items():
-            line = f'{metric.name}{{model="{name}",version="{deployment.version}"}} {int(value)}'
+            line = sample_line(metric, (name, deployment.version), int(value))
             rows.setdefault(metric, []).append(line)
     lines = []
     for metric, found in rows.items():
-        lines += [f"# HELP {metric.name} {metric.help}", f"# TYPE {metric.name} {metric.kind}", *found]
+        lines += [*header_lines(metric), *found]
     return "\n".join(lines) + "\n" if lines else ""

@@ -65,8 +65,9 @@ def test_smuggling_is_refused_and_the_connection_closed(strict: Serving, head: b
 @pytest.mark.parametrize(
     "request_line",
     [
-        b"GET / HTTP/2.0", b"GET /", b"GET / HTTP/1.1 x", b"PRI * HTTP/2.0", b"CONNECT a:80 HTTP/1.1",
-        b"\x16\x03\x01\x02", b"GET http://b/ HTTP/1.1", b"GET * HTTP/1.1", b"GET /\xff HTTP/1.1", b"BREW /pot HTTP/1.1",
+        b"GET /", b"GET / HTTP/1.1 x", b"CONNECT a:80 HTTP/1.1", b"\x16\x03\x01\x02", b"GET * HTTP/1.1",
+        b"GET /\xff HTTP/1.1", b"BREW /pot HTTP/1.1", b"GET ftp://a/ HTTP/1.1", b"GET http:///v2 HTTP/1.1",
+        b"GET http://user@a/v2 HTTP/1.1", b"GET //a/v2 HTTP/1.1",
     ],
 )  # fmt: skip
 def test_odd_request_lines(strict: Serving, request_line: bytes) -> None:
@@ -98,8 +99,51 @@ def test_trailers_change_no_header(strict: Serving) -> None:
     assert b"X-Request-Id: trailer" not in answer
 
 
-def test_upgrade_is_refused(strict: Serving) -> None:
-    assert status_of(strict.raw(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")) == 400
+@pytest.mark.parametrize("request_line", [b"GET / HTTP/2.0", b"GET / HTTP/3.0", b"PRI * HTTP/2.0"])
+def test_other_versions(strict: Serving, request_line: bytes) -> None:
+    answer = strict.raw(request_line + b"\r\nHost: a\r\n\r\nSM\r\n\r\n")
+    assert status_of(answer) in (400, 505)
+    assert answer.count(b"HTTP/1.1 ") == 1
+    still_well(strict)
+
+
+@pytest.mark.parametrize("coding", [b"gzip, chunked", b"deflate,chunked", b"GZIP, x-gzip ,\tchunked"])
+def test_transfer_codings_that_are_not_read(strict: Serving, coding: bytes) -> None:
+    answer = strict.raw(POST + b"Transfer-Encoding: " + coding + b"\r\n\r\n0\r\n\r\n")
+    assert status_of(answer) == 501
+    assert b"Connection: close" in answer
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+        b"Content-Length: 5\r\nContent-Length: 5\r\n",
+        b"Transfer-Encoding: xchunked\r\n",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1])
+def test_smuggling_behind_an_upgrade(strict: Serving, head: bytes, place: int) -> None:
+    upgrade = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
+    hidden = b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+    answer = strict.raw(POST + (upgrade + head, head + upgrade)[place] + b"\r\n" + hidden)
+    assert status_of(answer) == 400
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_damaged_chunks_behind_an_upgrade(strict: Serving) -> None:
+    head = b"Connection: Upgrade\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert status_of(strict.raw(POST + head + b"5\r\nhelloX")) == 400
+
+
+@pytest.mark.parametrize("name", [b"websocket", b"WebSocket", b"h2c, websocket", b"websocket/13"])
+def test_websocket_is_refused(strict: Serving, name: bytes) -> None:
+    head = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: " + name + b"\r\n"
+    answer = strict.raw(head + b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+    assert status_of(answer) == 400
+    assert b"WebSocket is not spoken here" in answer
 
 
 def test_pipelined_requests_are_answered_in_order(strict: Serving) -> None:
@@ -126,10 +170,44 @@ def test_garbage_behind_a_request_does_not_spoil_its_answer(strict: Serving) -> 
         (b"X: " + b"a" * 40_000 + b"\r\n", 431),
         (b"".join(b"X%d: a\r\n" % i for i in range(150)), 431),
         (b"X: a\r\n" * 20_000, 431),
+        (b"X: a\r\n" * 101, 431),
+        (b"X-%d: a\r\nX: a\r\n" * 51, 431),
+        (b"X: a\r\n" * 98, 200),
     ],
 )
 def test_header_floods(strict: Serving, head: bytes, status: int) -> None:
     assert status_of(strict.raw(b"GET / HTTP/1.1\r\nHost: a\r\n" + head + b"\r\n")) == status
+
+
+@pytest.mark.parametrize("unfinished", [b"GET /" + b"a" * 40_000, b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 140_000])
+def test_fields_without_an_end(strict: Serving, unfinished: bytes) -> None:
+    with strict.connect() as sock:
+        for start in range(0, len(unfinished), 5000):
+            with contextlib.suppress(OSError):
+                sock.sendall(unfinished[start : start + 5000])
+        assert status_of(sock.recv(1000)) == 431
+
+
+def chunked(body: bytes) -> bytes:
+    return POST + b"Transfer-Encoding: chunked\r\n\r\n" + body
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"0\r\n" + b"X: a\r\n" * 99 + b"\r\n", 431),  # with those of the head: two more than a hundred
+        (b"0\r\n" + b"X: a\r\n" * 90 + b"\r\n", 400),
+        (b"0\r\nX: " + b"a" * 140_000, 431),
+        (b"1;" + b"x" * 140_000, 431),
+        (b"1;x\r\na\r\n" * 1000 + b"0\r\n\r\n", 400),
+        ((b"1;" + b"x" * 1000 + b"\r\na\r\n") * 200, 413),
+    ],
+)
+def test_floods_beside_a_body(strict: Serving, body: bytes, status: int) -> None:
+    with strict.connect() as sock:
+        with contextlib.suppress(OSError):
+            sock.sendall(chunked(body))
+        assert status_of(sock.recv(1000)) == status
 
 
 def test_long_target(strict: Serving) -> None:
@@ -176,6 +254,24 @@ def test_too_large_body_is_refused_before_it_is_sent(strict: Serving) -> None:
     answer = strict.raw(POST + b"Content-Length: 200001\r\nExpect: 100-continue\r\n\r\n")
     assert status_of(answer) == 413
     assert b"100 Continue" not in answer
+
+
+def test_expect_continue_is_not_answered_to_http_1_0(strict: Serving) -> None:
+    head = b"POST /v1/models/tiny:predict HTTP/1.0\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+    answer = strict.raw(head + b"hello")
+    assert status_of(answer) == 400
+    assert b"100 Continue" not in answer
+
+
+def test_expect_continue_behind_another_request(strict: Serving) -> None:
+    with strict.connect() as sock:
+        sock.sendall(GOOD + POST + b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+        found = b""
+        while b"100 Continue" not in found:
+            found += sock.recv(1000)
+        assert found.startswith(b"HTTP/1.1 200")
+        sock.sendall(b"hello")
+        assert sock.recv(1000).startswith(b"HTTP/1.1 400")
 
 
 def test_expect_continue(strict: Serving) -> None:

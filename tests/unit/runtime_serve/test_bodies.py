@@ -206,7 +206,9 @@ def test_compress(accept: str, chosen: str | None) -> None:
         assert decompress(response.body, chosen, 5000) == b"a" * 5000
 
 
-@pytest.mark.parametrize("target", [b"*", b"http://a/", b"/\xff", b"/%ff", b"", b"//a"])
+@pytest.mark.parametrize(
+    "target", [b"*", b"ftp://a/", b"http://", b"http:///v2", b"http://u@a/", b"/\xff", b"/%ff", b"", b"//a"]
+)
 def test_targets(target: bytes) -> None:
     request = Request()
     request.target = target

@@ -1,8 +1,9 @@
-"""One client's connection: bytes in, requests out, in order, under the limits' deadlines.
+"""One client's connection: requests are read, answered in order, and accounted for, under the limits' deadlines.
 
 What it reads has a phase, each with a deadline that `HttpServer` sweeps: waiting for a request (keep-alive),
 headers, a body, and, after a refusal, nothing more. Answers are written by one task, in the order of the
-requests; what a client pipelines meanwhile is read within the same limits.
+requests; what a client pipelines meanwhile is read within the same limits. Whatever a client makes this server hold,
+requests that come, wait or are answered and answers that are not read, is counted in `HttpServer.buffered`.
 
     loop.create_server(lambda: Connection(server), "127.0.0.1", 8000)
 """
@@ -13,25 +14,17 @@ import asyncio
 import time
 from collections import deque
 from enum import Enum
-from typing import TYPE_CHECKING, NoReturn, cast
-
-import httptools
+from typing import TYPE_CHECKING, cast
 
 from ...limits import SERVE_LINGER_SECONDS, SERVE_PIPELINED_REQUESTS
-from ..errors import (
-    BadRequest,
-    BodyTooLarge,
-    HeadersTooLarge,
-    ServeError,
-    ServerFull,
-    TooSlow,
-)
+from ..errors import BadRequest, ServeError, ServerFull, TooSlow
 from .messages import Request, Response
+from .reader import Reader
 
 if TYPE_CHECKING:
     from .server import HttpServer
 
-_SINGLE = frozenset(("host", "content-length", "content-type", "transfer-encoding", "content-encoding", "expect"))
+_WRITE_BYTES = 65536  # an answer goes out in pieces: what waits beside the answer itself is one of them
 
 
 class Phase(Enum):
@@ -44,21 +37,21 @@ class Phase(Enum):
     CLOSING = "closing"
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """The protocol object that asyncio makes for each client."""
 
     def __init__(self, server: HttpServer) -> None:
         """Belong to `server`."""
         self._server, self._limits = server, server.limits
-        self._parser = httptools.HttpRequestParser(self)
-        self._request = Request()
-        self._chunks: list[bytes] = []
-        self._body_bytes = self._header_bytes = 0
+        self._reader = Reader(server.limits, self._begun, self._complete)
         self._refusal: ServeError | None = None
         self._waiting: deque[Request] = deque()
         self._task: asyncio.Task[None] | None = None
         self._answering: Request | None = None
+        self._continue_due = False
+        self._sending = self._counted = 0
         self._stuck_since = 0.0
+        self._resumed: asyncio.Future[None] | None = None
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.phase, self.deadline = Phase.IDLE, 0.0
 
@@ -72,19 +65,26 @@ class Connection(asyncio.Protocol):
             limit = self._limits.connections
             self._refuse(ServerFull(f"{limit} connections are open, the limit (--max-connections)", retry_after=1))
 
-    def data_received(self, data: bytes) -> None:
-        """Parse what came."""
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Give the server's one buffer: what is read is taken before the next connection's turn."""
+        return self._server.reading.room()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what came."""
         if self.phase in (Phase.REFUSED, Phase.CLOSING):
             return
+        reader = self._reader
         if self.phase is Phase.IDLE:
             self._enter(Phase.HEADERS, self._limits.header_seconds)
-            self._request.started = time.monotonic()
+            reader.request.started = time.monotonic()
+        parts = reader.parts
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse(BadRequest("this server speaks HTTP/1.1 only: send no Upgrade and no CONNECT"))
-        except httptools.HttpParserError as error:
-            self._refuse(self._refusal or BadRequest(f"not HTTP that can be read: {error}"))
+            reader.feed(self._server.reading.memory[:nbytes])
+            if self._account() > 0:
+                self._check_room()
+        except ServeError as error:
+            self._refuse(error)
+        self._server.reading.spent(reader.parts - parts)
 
     def eof_received(self) -> bool:
         """Take the end of what a client sends for its leaving."""
@@ -93,90 +93,83 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the client, and drop what it still wanted."""
         self.phase = Phase.CLOSING
-        self._release()
-        for request in self._waiting:
-            self._server.buffered -= request.wire_bytes
+        self._reader.drop()
         self._waiting.clear()
-        if self._task is not None and self._answering is not None:
+        if self._task is not None:
             self._task.cancel()
+        self._sending = 0
+        self._account()
         self._server.forget(self)
 
     def pause_writing(self) -> None:
         """Begin to count how long a client does not read its answer."""
-        self._stuck_since = time.monotonic()
+        self._stuck_since = self._stuck_since or time.monotonic()
+        self._resumed = self._server.loop.create_future()
 
     def resume_writing(self) -> None:
-        """Stop that count."""
-        self._stuck_since = 0.0
+        """Go on with the answer, or stop that count at its end."""
+        if self._resumed is not None and not self._resumed.done():
+            self._resumed.set_result(None)
+        if not self._sending:
+            self._stuck_since = 0.0
 
-    # ---- the parser's side
+    # ---- the reader's side
 
-    def on_url(self, part: bytes) -> None:
-        """Take a piece of the target."""
-        self._count(len(part))
-        self._request.target += part
+    def _begun(self, request: Request) -> None:
+        """Go on from headers to a body."""
+        self._enter(Phase.BODY, self._limits.body_seconds)
+        self._continue_due = (
+            request.has_body and request.version != "1.0" and request.header("expect").lower() == "100-continue"
+        )
+        self._continue()
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; those that decide where a message ends, or what it means, may come only once."""
-        self._count(len(name) + len(value) + 4)
-        if self.phase is Phase.BODY:  # a trailer: read past, never merged into the headers
-            return
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-        headers = self._request.headers
-        if key in headers:
-            if key in _SINGLE:
-                self._fail(BadRequest(f"the header {key} is given twice"))
-            text = f"{headers[key]}, {text}"
-        headers[key] = text
-        if len(headers) > self._limits.headers:
-            self._fail(HeadersTooLarge(f"more than {self._limits.headers} header fields, the limit (--max-headers)"))
-
-    def on_headers_complete(self) -> None:
-        """Decide on a request before its body is read."""
-        request, limits = self._request, self._limits
-        request.method = self._parser.get_method().decode("latin-1")
-        request.version = self._parser.get_http_version()
-        request.keep_alive = self._parser.should_keep_alive()
-        coding = request.headers.get("transfer-encoding")
-        if self._parser.should_upgrade():
-            self._fail(BadRequest("this server speaks HTTP/1.1 only: send no Upgrade and no CONNECT"))
-        if request.version not in ("1.0", "1.1"):
-            self._fail(BadRequest(f"HTTP/{request.version} is not spoken here: use HTTP/1.1"))
-        if request.version == "1.1" and not request.header("host"):
-            self._fail(BadRequest("the request has no Host header"))
-        if coding is not None and (request.version == "1.0" or coding.lower() != "chunked"):
-            self._fail(BadRequest("the only transfer encoding read here is chunked, over HTTP/1.1"))
-        length = int(request.headers.get("content-length") or 0)
-        if length > limits.body_bytes:
-            self._fail(_too_large(f"{length}", limits.body_bytes))
-        self._enter(Phase.BODY, limits.body_seconds)
-        if (length or coding) and request.header("expect").lower() == "100-continue" and self._task is None:
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def on_body(self, part: bytes) -> None:
-        """Take a piece of the body, within the limits of this request and of the server."""
-        if self._body_bytes + len(part) > self._limits.body_bytes:
-            self._fail(_too_large(f"more than {self._limits.body_bytes}", self._limits.body_bytes))
-        if self._server.buffered + len(part) > self._limits.buffered_bytes:
-            self._fail(ServerFull("too many request bodies are in memory: come back later", retry_after=1))
-        self._chunks.append(part)
-        self._body_bytes += len(part)
-        self._server.buffered += len(part)
-
-    def on_message_complete(self) -> None:
-        """Hand the request over, or let it wait for the one before it."""
-        request = self._request
-        request.body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        request.wire_bytes = self._body_bytes
-        request.received = time.monotonic()
-        self._chunks, self._body_bytes, self._header_bytes = [], 0, 0
-        self._request = Request()
+    def _complete(self, request: Request) -> None:
+        """Have a whole request answered, after those before it. Raises ServerFull, BadRequest."""
+        request.holder = self._hold
         self._waiting.append(request)
+        self._continue_due = False
+        if self._account() > 0:
+            self._check_room()
         if len(self._waiting) > SERVE_PIPELINED_REQUESTS:
-            self._fail(BadRequest(f"more than {SERVE_PIPELINED_REQUESTS} requests without waiting for an answer"))
+            raise BadRequest(f"more than {SERVE_PIPELINED_REQUESTS} requests without waiting for an answer")
         self._enter(Phase.IDLE, 0)
         if self._task is None:
             self._task = self._server.loop.create_task(self._answer_all())
+
+    def _continue(self) -> None:
+        """Ask for the body that a client holds back, once what it asked for before is answered."""
+        if self._continue_due and self._task is None:
+            self._continue_due = False
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    # ---- accounting
+
+    def _account(self) -> int:
+        """Count what this client makes the server hold; give how much more that is than it was."""
+        held = self._reader.held + self._sending + sum(request.held for request in self._waiting)
+        if self._answering is not None:
+            held += self._answering.held
+        more, self._counted = held - self._counted, held
+        self._server.buffered += more
+        return more
+
+    def _hold(self, request: Request, size: int) -> None:
+        """Count what was made of a request's body. Raises ServerFull."""
+        request.more_bytes += size
+        if self._account() > 0:
+            self._check_room()
+
+    def _check_room(self) -> None:
+        """Refuse what was read last where all clients together have too much in memory. Raises ServerFull."""
+        if self._server.buffered > self._limits.buffered_bytes:
+            raise self._full(self._server.buffered)
+
+    def _full(self, size: int) -> ServerFull:
+        limit = self._limits.buffered_bytes
+        return ServerFull(
+            f"requests and answers in memory have {size} bytes, limit {limit} (--max-buffered-bytes): come back later",
+            retry_after=1,
+        )
 
     # ---- answering
 
@@ -184,54 +177,67 @@ class Connection(asyncio.Protocol):
         try:
             while self._waiting and not self.transport.is_closing():
                 request = self._answering = self._waiting.popleft()
-                try:
-                    response = await self._server.handle(request)
-                finally:
-                    self._server.buffered -= request.wire_bytes
-                self._send(request, response)
+                response = await self._server.handle(request)
+                request.body, self._answering = b"", None
+                await self._send(request, response)
                 if self.phase is Phase.REFUSED and self._refusal is None:
                     return
         finally:
             self._task = self._answering = None
+            self._account()
         if self._refusal is not None:
             self._refuse(self._refusal)
         elif self.phase is Phase.IDLE:
             self._enter(Phase.IDLE, self._limits.keep_alive_seconds)
+        self._continue()
 
-    def _send(self, request: Request, response: Response) -> None:
+    async def _send(self, request: Request, response: Response) -> None:
+        """Write an answer as the client reads it, so that no more of it is held than the answer itself."""
+        response = self._fitting(request, response)
         keep = request.keep_alive and not response.close and not self._server.draining
         head = response.head(keep, self._server.date())
         body = b"" if request.method == "HEAD" else response.body
-        if len(body) < 65536:
+        if len(body) < _WRITE_BYTES:
             self.transport.write(head + body)
+            await self._until_read(self.transport.get_write_buffer_size())
         else:
-            self.transport.writelines((head, body))
+            self.transport.write(head)
+            view = memoryview(body)
+            for start in range(0, len(body), _WRITE_BYTES):
+                self.transport.write(view[start : start + _WRITE_BYTES])
+                await self._until_read(len(body))
+        self._sending, self._stuck_since = 0, 0.0
+        self._account()
         if not keep:
             self._refusal = None
             self._linger()
 
+    async def _until_read(self, held: int) -> None:
+        """Wait until the client has taken what was written, all but a little; the time it has for that is swept."""
+        self._sending = held
+        self._account()
+        if self._stuck_since and self._resumed is not None:
+            await self._resumed
+
+    def _fitting(self, request: Request, response: Response) -> Response:
+        """Give the answer, or a refusal in its place where all clients together have too much in memory."""
+        size = len(response.body)
+        if size < _WRITE_BYTES or self._server.buffered + size <= self._limits.buffered_bytes:
+            return response
+        return self._server.refusal(request, self._full(self._server.buffered + size))
+
     # ---- refusing
-
-    def _count(self, size: int) -> None:
-        self._header_bytes += size
-        if self._header_bytes > self._limits.header_bytes:
-            limit = self._limits.header_bytes
-            self._fail(HeadersTooLarge(f"more than {limit} bytes of headers, the limit (--max-header-bytes)"))
-
-    def _fail(self, error: ServeError) -> NoReturn:
-        """Refuse from within a callback of the parser, which turns any exception into its own."""
-        self._refusal = error
-        raise error
 
     def _refuse(self, error: ServeError) -> None:
         """Answer an error to what is no request, after the answers to what came before it, and close."""
-        self._release()
+        self._reader.drop()
+        self._account()
         self._refusal = error
         self._enter(Phase.REFUSED, 0)
         if self._task is not None:  # it ends with this refusal
             return
         self._refusal = None
-        response = self._server.refusal(self._request, error)
+        response = self._server.refusal(self._reader.request, error)
         self.transport.write(response.head(False, self._server.date()) + response.body)
         self._linger()
 
@@ -241,10 +247,6 @@ class Connection(asyncio.Protocol):
             return
         self.transport.write_eof()
         self._enter(Phase.REFUSED, SERVE_LINGER_SECONDS)
-
-    def _release(self) -> None:
-        self._server.buffered -= self._body_bytes
-        self._chunks, self._body_bytes = [], 0
 
     # ---- time
 
@@ -279,7 +281,3 @@ class Connection(asyncio.Protocol):
     def quiet(self) -> bool:
         """Whether nothing of this client is being read or answered."""
         return self._task is None and self.phase in (Phase.IDLE, Phase.REFUSED)
-
-
-def _too_large(size: str, limit: int) -> BodyTooLarge:
-    return BodyTooLarge(f"the body has {size} bytes, limit {limit} (--max-body-bytes)")

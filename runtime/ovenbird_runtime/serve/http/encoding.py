@@ -74,12 +74,15 @@ def _unpack(
 
 
 def compress(response: Response, accept: str) -> Response:
-    """Compress a response's body where the client takes it and it is worth it."""
-    if len(response.body) < _WORTH_BYTES or not accept:
+    """Compress a response's body where the client takes it, and it is worth it or must be (RFC 9110, 12.5.3)."""
+    if not accept or not response.body:
         return response
     weights = {name.strip().lower(): _weight(rest) for name, _, rest in (p.partition(";") for p in accept.split(","))}
+    others = weights.get("*", 0.0)
+    if len(response.body) < _WORTH_BYTES and weights.get("identity", others if "*" in weights else 1.0):
+        return response
     for name in ("gzip", "deflate"):
-        if weights.get(name):
+        if weights.get(name, weights.get(f"x-{name}", others)):
             machine = zlib.compressobj(1, zlib.DEFLATED, _WINDOW[name])
             response.body = machine.compress(response.body) + machine.flush()
             response.headers += [("Content-Encoding", name), ("Vary", "Accept-Encoding")]

@@ -43,6 +43,11 @@ async def listen(
         raise StartFailed(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
 
 
+def url_host(host: str) -> str:
+    """Give a host as URLs, and gRPC's addresses, have it: an IPv6 address in brackets (RFC 3986 3.2.2)."""
+    return f"[{host}]" if ":" in host else host
+
+
 def bound_socket(
     family: int, kind: int, protocol: int, address: tuple[object, ...], both: bool = False
 ) -> socket.socket:

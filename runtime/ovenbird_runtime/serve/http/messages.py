@@ -6,8 +6,9 @@ Response.json({"ready": True}); Response(200, b"...", "image/png")
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -15,6 +16,8 @@ import msgspec
 
 from ..errors import REASONS, BadRequest
 
+# Scheme and authority; a user in it is an error (RFC 9110 4.2.4).
+_ABSOLUTE = re.compile(r"https?://[^/?#@]+(?=[/?#]|$)", re.IGNORECASE)
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -22,24 +25,36 @@ class Request:
     """One request, complete with its body. Times are of `time.monotonic`."""
 
     __slots__ = (
-        "_query", "body", "headers", "id", "keep_alive", "method", "path", "raw_query",
-        "received", "started", "target", "version", "wire_bytes",
+        "_query", "body", "has_body", "head_bytes", "headers", "holder", "id", "keep_alive", "method", "more_bytes",
+        "path", "raw_query", "received", "segments", "started", "target", "version", "wire_bytes",
     )  # fmt: skip
 
     def __init__(self) -> None:
         """Begin with nothing; the connection fills it in."""
         self.method, self.target, self.path, self.raw_query, self.version = "", b"", "", "", "1.1"
+        self.segments: tuple[str, ...] = ()
         self.headers: dict[str, str] = {}
         self.body = b""
-        self.wire_bytes = 0
-        self.keep_alive = True
+        self.wire_bytes = self.head_bytes = self.more_bytes = 0
+        self.keep_alive, self.has_body = True, False
         self.started = self.received = time.monotonic()
         self.id = ""
+        self.holder: Callable[[Request, int], None] | None = None
         self._query: dict[str, str] | None = None
 
     def header(self, name: str) -> str:
         """Give a header by its name in small letters; empty where it was not sent."""
         return self.headers.get(name, "")
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory: body, headers, and what was made of the body since."""
+        return self.wire_bytes + self.head_bytes + self.more_bytes
+
+    def hold(self, size: int) -> None:
+        """Count `size` bytes that were made of the body, by unpacking it or reading texts. Raises ServerFull."""
+        if self.holder is not None and size > 0:
+            self.holder(self, size)
 
     @property
     def query(self) -> dict[str, str]:
@@ -55,16 +70,27 @@ class Request:
         return self._query
 
     def split_target(self) -> None:
-        """Set path and query from the request's target. Raises BadRequest."""
+        """Set path, its decoded segments, and the query from the request's target. Raises BadRequest.
+
+        The target may be a whole URL, as clients of proxies send it (RFC 9112 3.2.2). A segment is decoded once it is
+        cut out: a `%2F` in a name is part of that name.
+        """
         try:
             text = self.target.decode("ascii")
         except UnicodeDecodeError:
             raise BadRequest("the request's target has bytes that are not ASCII: percent-encode them") from None
+        if text == "*" and self.method == "OPTIONS":
+            self.path = text
+            return
+        absolute = _ABSOLUTE.match(text)
+        if absolute is not None:
+            text = text[absolute.end() :]
+            text = text if text.startswith("/") else "/" + text
         if not text.startswith("/"):
-            raise BadRequest("the request's target must be a path that begins with /")
-        path, _, self.raw_query = text.partition("#")[0].partition("?")
+            raise BadRequest("the request's target must be a path that begins with /, or a whole http URL")
+        self.path, _, self.raw_query = text.partition("#")[0].partition("?")
         try:
-            self.path = unquote(path, errors="strict")
+            self.segments = tuple(unquote(part, errors="strict") for part in self.path[1:].split("/"))
         except UnicodeDecodeError:
             raise BadRequest("the request's path is not UTF-8") from None
 
@@ -102,6 +128,11 @@ class Response:
             "\r\n",
         ]
         return "\r\n".join(lines).encode("latin-1", "replace")
+
+
+def json_text(body: bytes | memoryview) -> bytes | memoryview:
+    """Give a JSON body without the byte order mark that RFC 8259 8.1 lets a reader ignore."""
+    return body[3:] if body[:3] == b"\xef\xbb\xbf" else body
 
 
 def error_body(error: BaseException, message: str | None = None) -> dict[str, Any]:

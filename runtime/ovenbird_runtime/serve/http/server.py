@@ -18,6 +18,7 @@ from ..settings import Limits
 from .connection import Connection
 from .listening import listen, stop_handshakes
 from .messages import Request, Response
+from .turns import ReadBuffer
 
 _SWEEP_SECONDS = 0.1
 
@@ -34,8 +35,9 @@ class HttpServer:
         """Prepare; `refusal` makes the answer to what never became a request."""
         self.loop = asyncio.get_running_loop()
         self.handle, self.refusal, self.limits = handle, refusal, limits
+        self.reading = ReadBuffer(self.loop)
         self.draining = False
-        self.buffered = 0
+        self.buffered = 0  # bytes that clients make this server hold
         self.connections: set[Connection] = set()
         self.port = 0
         self._sockets: list[socket.socket] = []

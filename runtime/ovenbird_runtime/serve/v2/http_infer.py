@@ -18,7 +18,7 @@ from ..context import Call, Context
 from ..deployment import Deployment
 from ..errors import BadRequest, UnsupportedContent
 from ..http.encoding import decompress
-from ..http.messages import Request, Response
+from ..http.messages import Request, Response, json_text
 from .inference import InferRequest, Wanted, choose_outputs, infer, packed
 from .parameters import check_parameters, nan_policy
 from .tensors import NAMES, from_bytes, from_json, to_json
@@ -63,7 +63,7 @@ def read_request(request: Request, limit: int) -> tuple[InferRequest, bool]:
         raise UnsupportedContent(f"content type {shown(kind)} is not read here: use application/json")
     head, tail = _split(body, request.header(_LENGTH))
     try:
-        value = msgspec.json.decode(head)
+        value = msgspec.json.decode(json_text(head))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"the request is not JSON: {error or 'nested too deeply'}") from None
     if not isinstance(value, dict) or not isinstance(value.get("inputs"), list):
