@@ -24,19 +24,14 @@ import signal
 import struct
 import threading
 import weakref
+from pathlib import Path
 
 from .errors import FileMissing
 from .sealed import SealedFile
 
 # statfs(2), f_type. Not among them: network file systems, FUSE, virtiofs, whose files others change unseen.
-_LOCAL_FILE_SYSTEMS = {
-    0xEF53: "ext4",
-    0x58465342: "xfs",
-    0x9123683E: "btrfs",
-    0xF2F52010: "f2fs",
-    0x01021994: "tmpfs",
-    0x794C7630: "overlay",
-}
+_EXT4, _XFS, _BTRFS, _F2FS, _TMPFS, _OVERLAY = 0xEF53, 0x58465342, 0x9123683E, 0xF2F52010, 0x01021994, 0x794C7630
+_LOCAL = (_EXT4, _XFS, _BTRFS, _F2FS, _TMPFS, _OVERLAY)
 _F_SETSIG, _F_SETOWN_EX, _F_OWNER_TID = 10, 15, 0
 # Its default is to be ignored, unlike SIGIO's. It goes to the watcher alone, which waits for it: no handler runs.
 _SIGNAL = signal.SIGURG
@@ -54,7 +49,7 @@ class LeasedPages:
     @classmethod
     def of(cls, descriptor: int) -> LeasedPages | None:
         """Take a lease on an open file and map it; None where it cannot be had. Takes no ownership of `descriptor`."""
-        if not _is_local(descriptor):
+        if _file_system(descriptor) not in _LOCAL:
             return None
         try:
             # A mapping keeps its open file, and a forked child the mapping: the lease is to be on another one.
@@ -156,10 +151,25 @@ def _release(lease: int) -> None:
     os.close(lease)
 
 
-def _is_local(descriptor: int) -> bool:
-    """Tell whether every writer of this file must ask the kernel that we ask."""
-    buffer = (ctypes.c_long * 64)()  # struct statfs, which begins with its type
-    return _libc.fstatfs(descriptor, buffer) == 0 and buffer[0] in _LOCAL_FILE_SYSTEMS
+def lies_in_image(descriptor: int) -> bool:
+    """Tell whether a file is part of the image of the container that we run in, whose root is mounted read-only.
+
+    Nothing changes such a file in place: whoever writes there by another mount gets a copy of his own (overlayfs), and
+    layers of images are not written to. A volume that is mounted read-only here may be written to elsewhere; it has
+    another device than the root.
+    """
+    try:
+        folder = Path(f"/proc/self/fd/{descriptor}").readlink().parent
+        same = folder.stat().st_dev == Path("/").stat().st_dev
+        return same and _file_system(descriptor) == _OVERLAY and bool(os.fstatvfs(descriptor).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
+def _file_system(descriptor: int) -> int:
+    """Give the type of the file system that an open file is on; 0 where it cannot be told."""
+    buffer = (ctypes.c_long * 64)()  # struct statfs, which begins with it
+    return buffer[0] if _libc.fstatfs(descriptor, buffer) == 0 else 0
 
 
 _watcher = _Watcher()

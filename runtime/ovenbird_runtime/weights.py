@@ -3,9 +3,9 @@
     mapped = MappedFile(descriptor, "weights/5f0c.bin")
     mapped.view(offset=0, dtype="float32", shape=(64, 3, 7, 7))
 
-Where the file can be put under a lease (`leases.py`), its own pages are mapped: every process that loads the artifact
-shares them, and nothing is copied. Where it cannot (another user's file, a network file system, a file that is open for
-writing), the process has a sealed copy of its own.
+Where the file can be put under a lease (`leases.py`), or lies in the read-only image of our container, its own pages
+are mapped: every process that loads the artifact shares them, and nothing is copied. Elsewhere (another user's file, a
+network file system, a file that is open for writing) the process has a sealed copy of its own.
 
 A write through such a view is a segmentation fault, by the processor's own protection; nothing in the runtime
 writes there.
@@ -16,11 +16,12 @@ from __future__ import annotations
 import ctypes
 import math
 import mmap
+import os
 from typing import TYPE_CHECKING, Any
 
 from .arrays import aligned_empty
 from .errors import FileMissing
-from .leases import LeasedPages
+from .leases import LeasedPages, lies_in_image
 from .sealed import SealedFile
 
 if TYPE_CHECKING:
@@ -36,19 +37,21 @@ class MappedFile:
         """Map the file, its pages at once (not one fault each during the first prediction). Raises
         FileMissing.
         """
-        self._leased = LeasedPages.of(descriptor)
-        self.shared = self._leased is not None
-        """Whether the pages are the file's own, which other processes map too."""
         self._map: mmap.mmap | None = None
+        in_image = lies_in_image(descriptor)
+        self._leased = None if in_image else LeasedPages.of(descriptor)
+        self.shared = in_image or self._leased is not None
+        """Whether the pages are the file's own, which other processes map too."""
         if self._leased is not None:
             self.size, self._map = self._leased.size, self._leased.map
             return
-        copy = SealedFile(descriptor, name)
-        self.size = copy.size
+        copy = None if in_image else SealedFile(descriptor, name)
+        source = descriptor if copy is None else copy.descriptor
+        self.size = os.fstat(source).st_size
         if self.size == 0:  # cannot be mapped; views of no elements are all there can be
             return
         try:
-            self._map = mmap.mmap(copy.descriptor, self.size, flags=mmap.MAP_SHARED | _POPULATE, prot=mmap.PROT_READ)
+            self._map = mmap.mmap(source, self.size, flags=mmap.MAP_SHARED | _POPULATE, prot=mmap.PROT_READ)
         except (OSError, ValueError) as error:
             raise FileMissing(f"{name} cannot be mapped: {error}") from None
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 from ovenbird_runtime.golden import GOLDEN
 from ovenbird_runtime.manifest import FileRecord, Manifest
+from support.hostile import HOSTILE
 from support.serving import Serving
 from support.tiny_artifact import copy_tiny, reseal
 
@@ -84,3 +86,29 @@ def test_under_requests(tmp_path: Path, jpeg: bytes, change: str) -> None:
         assert [answer for answer in answers if answer != first] == []
         assert server.request("GET", "/v2/health/ready")[0] == 200
         assert server.process.poll() is None
+
+
+def test_hostile_new_versions(tmp_path: Path, jpeg: bytes) -> None:
+    """Each replaces the served artifact and is refused in one line; the old one answers on."""
+    served = copy_tiny(tmp_path)
+    names = ["golden: a shape of 10**30", "golden: corrupt deflate", "outputs of [N, 2**31, 2**31]", "a deep value",
+             "a value too deep for Python", "four million labels", "an offset of 2**70"]  # fmt: skip
+    with Serving.start(served, "--watch") as server:
+        first = answer_of(server, jpeg)
+        for count, name in enumerate(names, start=1):
+            other = copy_tiny(tmp_path / str(count))
+            HOSTILE[name](other)
+            served.rename(tmp_path / f"was {count}")
+            other.rename(served)
+            wait_until(lambda: len(server.events("reload_failed")) == count)  # noqa: B023
+            assert answer_of(server, jpeg) == first
+        failures = server.events("reload_failed")
+        assert {failure["type"] for failure in failures} <= {"FileChanged", "ManifestInvalid", "LabelsMismatch"}
+        assert server.request("GET", "/v2/health/ready")[0] == 200
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)

@@ -87,6 +87,14 @@ print("answered", all(calls[index] > after[index] for index in (0, 1)))
 print("prediction", len(model.predict(np.zeros((40, 40, 3), "uint8"))))
 """
 
+# The last call opens /proc/self to ourselves again, as it is to a process that was started so.
+BECOME_NOBODY = """
+import ctypes
+os.setgroups([]); os.setgid(65533); os.setuid(65533)
+PR_SET_DUMPABLE = 4
+assert ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0
+"""
+
 CHANGES = ["overwrite", "truncate", "replace_by_cp", "shorten_and_grow", "rename", "remove_all"]
 LOADED = ["weights", "targets/tiny/model.so"]
 READ = ["targets/tiny/target.json", "manifest.json", "labels.txt", "evidence/golden.npz"]
@@ -127,12 +135,53 @@ sys.path[:0] = {[p for p in sys.path if p]!r}
 from ovenbird_runtime.weights import MappedFile
 descriptor = os.open(sys.argv[1], os.O_RDONLY)
 print(MappedFile(descriptor, "w").shared)
-os.setgroups([]); os.setgid(65533); os.setuid(65533)
+{BECOME_NOBODY}
 copy = MappedFile(descriptor, "w")
 print(copy.shared, copy.size)
 """
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
     assert done.stdout == f"True\nFalse {MB}\n", done.stderr
+
+
+def test_the_image_of_a_container(tmp_path: Path) -> None:
+    """A process of no rights in a container with a read-only root shares the pages of a file of root's; in one whose
+    root may be written to, or of a volume that is mounted read-only, it does not.
+    """
+    if os.getuid() != 0:
+        pytest.skip("only root may mount")
+    mount = "set -e; mkdir $1/shm && mount -t tmpfs tmpfs $1/shm && cd $1/shm && mkdir upper work root volume\n"
+    mount += "mkdir -p image/artifact && cp $1/weights image/artifact\n"
+    mount += "mount -t overlay overlay -o $2 $1/shm/root\n"
+    mount += "mount -t proc proc $1/shm/root/proc\n"
+    mount += "cp $1/weights volume; mount --bind volume $1/shm/root/mnt; mount -o remount,bind,ro $1/shm/root/mnt\n"
+    mount += 'shift 2; exec "$@"'
+    code = f"""
+import os, sys
+sys.path[:0] = {[p for p in sys.path if p]!r}
+import numpy
+from ovenbird_runtime.weights import MappedFile
+os.chroot(sys.argv[1])
+os.chdir("/")
+descriptors = [os.open(path, os.O_RDONLY) for path in ("/artifact/weights", "/mnt/weights")]
+{BECOME_NOBODY}
+print([MappedFile(descriptor, "w").shared for descriptor in descriptors])
+"""
+    (tmp_path / "weights").write_bytes(bytes(MB))
+    root = f"{tmp_path}/shm/root"
+    found = {}
+    for kind, options in {
+        "read-only": f"ro,lowerdir={tmp_path}/shm/image:/",
+        "writable": f"lowerdir={tmp_path}/shm/image:/,upperdir={tmp_path}/shm/upper,workdir={tmp_path}/shm/work",
+    }.items():
+        command = ["unshare", "--mount", "sh", "-c", mount, "sh", str(tmp_path), options]
+        command += [sys.executable, "-c", code, root]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        (tmp_path / "shm").rmdir()
+        if "mount:" in done.stderr or "unshare:" in done.stderr:
+            pytest.skip(f"no file systems of our own here: {done.stderr.splitlines()[0]}")
+        found[kind] = done.stdout.strip()
+        assert done.returncode == 0, done.stderr
+    assert found == {"read-only": "[True, False]", "writable": "[False, False]"}
 
 
 def test_the_writer_goes_on_at_once_and_the_pages_stay(tmp_path: Path) -> None:
