@@ -70,6 +70,14 @@ def _guarded(command: Command) -> Command:
         except BrokenPipeError:  # `ovenbird-rt ... | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            if debug:
+                raise
+            reason = one_line(str(error).partition("\n")[0])
+            click.echo(f"error: internal: {type(error).__name__}: {reason} (a bug; --debug shows where)", err=True)
+            sys.exit(1)
 
     return cast(Command, wrapper)
 

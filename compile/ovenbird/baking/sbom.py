@@ -12,7 +12,9 @@ from typing import Any
 
 from ovenbird.baking.image_sbom import document
 from ovenbird_runtime.artifact import Artifact
+from ovenbird_runtime.errors import ManifestInvalid
 from ovenbird_runtime.origin import SBOM
+from ovenbird_runtime.schema import parse
 
 MAX_SBOM_BYTES = 16 * 1024 * 1024
 
@@ -36,18 +38,22 @@ def model_component(artifact: Artifact) -> dict[str, Any]:
         "bom-ref": f"ovenbird:{model.name}@{model.version}",
         "name": model.name,
         "version": model.version,
-        "hashes": [
-            {"alg": "SHA-256", "content": hashlib.sha256((artifact.root / "manifest.json").read_bytes()).hexdigest()}
-        ],
+        "hashes": [{"alg": "SHA-256", "content": hashlib.sha256(artifact.manifest_bytes).hexdigest()}],
         "licenses": [{"license": {"name": model.licence or "not stated"}}],
     }
 
 
 def _artifact_components(artifact: Artifact, installed: set[str]) -> list[dict[str, Any]]:
-    """Give what the artifact's own SBOM names, but for its requirements that pip met and names with their versions."""
+    """Give what the artifact's own SBOM names, but for its requirements that pip met and names with their versions.
+
+    Raises ManifestInvalid.
+    """
     if SBOM not in artifact.manifest.files:
         return []
-    found = json.loads(artifact.read(SBOM, MAX_SBOM_BYTES)).get("components", [])
+    told = parse(artifact.read(SBOM, MAX_SBOM_BYTES), SBOM)
+    found = told.get("components", []) if isinstance(told, dict) else None
+    if not isinstance(found, list) or not all(isinstance(one, dict) and "name" in one for one in found):
+        raise ManifestInvalid(f"{SBOM} is no CycloneDX document: compile the artifact again")
     return [one for one in found if one.get("type") != "library" or one.get("name") not in installed]
 
 

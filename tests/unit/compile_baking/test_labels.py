@@ -21,7 +21,7 @@ from ovenbird.cli.bake import read_pairs
 from ovenbird.errors import UsageError
 from ovenbird_runtime import manifest as m
 from ovenbird_runtime.artifact import Artifact, open_artifact
-from ovenbird_runtime.errors import FileChanged
+from ovenbird_runtime.errors import FileChanged, ManifestInvalid
 from ovenbird_runtime.origin import SBOM
 
 DPKG = """Package: libc6
@@ -158,16 +158,30 @@ def test_sbom_of_what_pip_installed(tmp_path: Path) -> None:
     assert found["components"] == describe_folder(tmp_path)
 
 
+def with_sbom(artifact: Artifact, text: str) -> Artifact:
+    (artifact.root / SBOM).write_text(text)
+    files = dict(artifact.manifest.files) | {SBOM: m.file_record(artifact.root / SBOM)}
+    (artifact.root / "manifest.json").write_bytes(m.seal(dataclasses.replace(artifact.manifest, files=files)))
+    return open_artifact(artifact.root)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "1", "[" * 100_000, '{"components": 5}', '{"components": [1]}', '{"components": [{}]}',
+     '{"components": [{"name": "\\ud800"}]}'],
+)  # fmt: skip
+def test_an_artifact_s_sbom_that_is_none(artifact: Artifact, text: str) -> None:
+    with pytest.raises(ManifestInvalid, match=r"sbom\.cdx\.json"):
+        merge_sbom("net:t", b"", b"", with_sbom(artifact, text))
+
+
 def test_sbom_of_the_image(artifact: Artifact) -> None:
     own = [
         {"bom-ref": "runtime:apache-tvm", "name": "apache-tvm", "type": "library", "version": "1"},
         {"bom-ref": "runtime:numpy", "name": "numpy", "type": "library"},
         {"bom-ref": "file:weights/w.bin", "name": "weights/w.bin", "type": "data"},
     ]
-    (artifact.root / SBOM).write_text(json.dumps({"components": own}))
-    files = dict(artifact.manifest.files) | {SBOM: m.file_record(artifact.root / SBOM)}
-    (artifact.root / "manifest.json").write_bytes(m.seal(dataclasses.replace(artifact.manifest, files=files)))
-    artifact = open_artifact(artifact.root)
+    artifact = with_sbom(artifact, json.dumps({"components": own}))
     numpy = {"bom-ref": "pkg:pypi/numpy@2", "name": "numpy", "type": "library", "version": "2"}
     packages = json.dumps({"components": [numpy]}).encode()
     text = merge_sbom("net:t", packages, DPKG.encode(), artifact)

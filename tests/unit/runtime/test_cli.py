@@ -28,6 +28,17 @@ def photo(tmp_path: Path) -> Path:
     return path
 
 
+def test_a_bug_is_one_line_too(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("of a kind that\nnobody expects")
+
+    monkeypatch.setattr("ovenbird_runtime.inspection.inspect_artifact", broken)
+    result = CliRunner().invoke(main, ["inspect", str(tiny)])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "error: internal: ZeroDivisionError: of a kind that (a bug; --debug shows where)\n"
+    assert isinstance(CliRunner().invoke(main, ["inspect", str(tiny), "--debug"]).exception, ZeroDivisionError)
+
+
 def test_run(tiny: Path, photo: Path) -> None:
     result = session("run", tiny, photo)
     assert result.exit_code == 0
