@@ -16,6 +16,21 @@ def resource_folder(name: str) -> Path:
     return installed if installed.is_dir() else PACKAGE.parents[1] / name
 
 
+def sources_folder() -> Path:
+    """Give the folder that holds `runtime/` and `ci/constraints.txt`, which images are built from."""
+    installed = PACKAGE / "_sources"
+    return installed if installed.is_dir() else PACKAGE.parents[1]
+
+
+def tuning_folders() -> tuple[Path, ...]:
+    """Give the folders of tuning logs, the one that is written first: a checkout's, or the current folder's.
+
+    What an installation brings is read only: it may belong to another user, and goes with the next version.
+    """
+    brought = resource_folder("tuning_logs")
+    return (Path("tuning_logs"), brought) if brought.parent == PACKAGE else (brought,)
+
+
 def data_file(name: str) -> Path:
     """Give a file of the package's own `data/` folder (photographs that verification uses)."""
     return PACKAGE / "data" / name

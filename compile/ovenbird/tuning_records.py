@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ovenbird.backends.cuda.options import Precision
 from ovenbird.errors import UsageError
-from ovenbird.resources import resource_folder
+from ovenbird.resources import tuning_folders
 from ovenbird.targets import TargetSpec
 from ovenbird.tuning_provenance import read_provenance
 
@@ -32,20 +32,28 @@ def records_folder(choice: str | None, model: str, spec: TargetSpec, precision: 
         if not folder.is_dir():
             raise UsageError(f"--tuning-records {choice}: no such folder; give one that `ovenbird tune` wrote, or none")
         return folder
-    folder = own_folder(model, spec, precision)
-    beside = [found for found in sorted(folder.parent.glob(f"{folder.name}@*")) if matches(found, spec)]
-    if folder.is_dir() and (matches(folder, spec) or not beside):
-        return folder
-    return beside[-1] if beside else None
+    for root in tuning_folders():
+        folder = root / log_place(model, spec, precision)
+        beside = [found for found in sorted(folder.parent.glob(f"{folder.name}@*")) if matches(found, spec)]
+        if folder.is_dir() and (matches(folder, spec) or not beside):
+            return folder
+        if beside:
+            return beside[-1]
+    return None
 
 
 def own_folder(model: str, spec: TargetSpec, precision: Precision = "float32") -> Path:
-    """The folder `ovenbird tune` writes; those of other processors lie beside it, as `<model>@<mcpu>-<date>`.
+    """Give the folder `ovenbird tune` writes, in a clone or below the current folder."""
+    return tuning_folders()[0] / log_place(model, spec, precision)
+
+
+def log_place(model: str, spec: TargetSpec, precision: Precision) -> Path:
+    """Give a log's place among others; those of other processors lie beside it, as `<model>@<mcpu>-<date>`.
 
     In float16 a network has other functions, and a log of its own: `<model>+fp16`.
     """
     suffix = "+fp16" if spec.kind == "cuda" and precision == "float16" else ""
-    return resource_folder("tuning_logs") / spec.name / (model + suffix)
+    return Path(spec.name) / (model + suffix)
 
 
 def matches(folder: Path, spec: TargetSpec) -> bool:

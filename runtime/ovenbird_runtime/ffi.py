@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from .errors import EngineLoadFailed, LibraryMissing, VersionMismatch
+from .installing import install_hint
 from .versions import TVM_FFI_VERSION
 
 LIBRARY_FOLDER = Path(__file__).parent / "lib"
@@ -79,13 +80,13 @@ def _open_cudart() -> ctypes.CDLL:
             return ctypes.CDLL(name, ctypes.RTLD_GLOBAL)
         except OSError:
             continue
-    raise LibraryMissing(f"{_CUDART} is not on this machine: pip install 'ovenbird-runtime[cuda]'")
+    raise LibraryMissing(f"{_CUDART} is not on this machine: {install_hint('cuda')}")
 
 
 def _open(path: Path) -> ctypes.CDLL:
     if not path.is_file():
         raise LibraryMissing(
-            f"{path.name} is not in this installation: pip install ovenbird-runtime again "
+            f"{path.name} is not in this installation: {install_hint()}, again "
             "(in a checkout: python runtime/hatch_build.py)"
         )
     try:

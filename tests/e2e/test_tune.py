@@ -138,7 +138,7 @@ def devices(tracker: str) -> int:
 
 
 def test_two_devices_share_the_work(ovenbird: Command, tmp_path: Path) -> None:
-    pytest.importorskip("tornado", reason="RPC needs tornado: pip install 'ovenbird[rpc]'")
+    pytest.importorskip("tornado", reason="RPC needs tornado: pip install '.[rpc]'")
     port = str(free_port())
     first, second = free_port(), free_port()
     device = ("tvm.exec.rpc_server", "--tracker", f"127.0.0.1:{port}", "--key", "bench", "--host", "127.0.0.1")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ovenbird.baking.builders import Build, Builder, find_builder
 from ovenbird.baking.containerfile import CONTAINERFILE, PLATFORMS, Container, read_container
-from ovenbird.baking.context import find_checkout, prepared
+from ovenbird.baking.context import find_sources, prepared
 from ovenbird.baking.labels import SBOM_PATH, describe_source, image_labels
 from ovenbird.baking.measuring import image_bytes
 from ovenbird.baking.sbom import merge_sbom
@@ -81,14 +81,14 @@ def bake(artifact: Artifact, options: BakeOptions, progress: Progress | None = N
     container = read_container(folder)
     check_variant(artifact, options.target)
     builder = find_builder(options.builder)
-    checkout = find_checkout()
+    sources = find_sources()
     if not (folder / CONTAINERFILE).is_file():
         raise TargetInvalid(f"{folder} has no {CONTAINERFILE}; write it with: python ci/steps/reference.py")
     base = options.build_args.get("BASE", container.base)
-    source = describe_source(checkout)
+    source = describe_source(sources)
     labels = {**image_labels(artifact, options.target, base, source), **options.labels}
     tag = options.tag or default_tag(artifact, options.target)
-    with prepared(checkout, artifact) as context:
+    with prepared(sources, artifact) as context:
         build = Build(
             containerfile=folder / CONTAINERFILE,
             context=context.folder,

@@ -1,6 +1,6 @@
 """What a build is given: a folder with the runtime's sources, the artifact, and this machine's pip settings.
 
-with prepared(find_checkout(), artifact) as context:
+with prepared(find_sources(), artifact) as context:
     context.folder, context.secrets
 
 The artifact's files are checked on the way: an image never holds other bytes than the manifest names.
@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ovenbird.errors import UsageError, output_error
-from ovenbird.resources import PACKAGE
+from ovenbird.resources import PACKAGE, sources_folder
 from ovenbird_runtime.artifact import Artifact
 from ovenbird_runtime.copying import MANIFEST, write_files
 
-# Folders and files of the checkout that the image's stages copy.
+# Folders and files that the image's stages copy, where a clone has them.
 RUNTIME = "runtime"
-PLAIN_FILES = ("ci/constraints.txt", "compile/ovenbird/baking/image_sbom.py")
+CONSTRAINTS, IMAGE_SBOM = "ci/constraints.txt", "compile/ovenbird/baking/image_sbom.py"
 NOT_SOURCES = ("lib", "__pycache__", "*.egg-info", "build", "dist")
 PIP_KEYS = ("index-url", "extra-index-url", "trusted-host", "timeout", "proxy")
 CERTIFICATES = "/run/ca.crt"
@@ -40,24 +40,30 @@ class Context:
     secrets: Mapping[str, Path]
 
 
-def find_checkout() -> Path:
-    """Give the clone that this code runs from. Raises UsageError for an installed package, which lacks the runtime."""
-    root = PACKAGE.parents[1]
+def find_sources() -> Path:
+    """Give the folder with the runtime's sources: the clone that this code runs from, or what its wheel brought.
+
+    Raises UsageError where there are none.
+    """
+    root = sources_folder()
     if not (root / RUNTIME / "hatch_build.py").is_file():
-        raise UsageError(f"bake builds the runtime from its sources, and {root} has none; run it from a clone")
+        raise UsageError(
+            f"bake builds the runtime from its sources, and {root} has none; install ovenbird's wheel again, "
+            "or run it from a clone"
+        )
     return root
 
 
 @contextlib.contextmanager
-def prepared(checkout: Path, artifact: Artifact | None) -> Iterator[Context]:
+def prepared(sources: Path, artifact: Artifact | None) -> Iterator[Context]:
     """Give a context that vanishes afterwards. Raises FileChanged, FileMissing, DiskFull, OutputError."""
     with tempfile.TemporaryDirectory(prefix="ovenbird-bake-") as temporary:
         folder = Path(temporary) / "context"
         try:
-            shutil.copytree(checkout / RUNTIME, folder / RUNTIME, ignore=shutil.ignore_patterns(*NOT_SOURCES))
-            for name in PLAIN_FILES:
+            shutil.copytree(sources / RUNTIME, folder / RUNTIME, ignore=shutil.ignore_patterns(*NOT_SOURCES))
+            for name, file in ((CONSTRAINTS, sources / CONSTRAINTS), (IMAGE_SBOM, PACKAGE / "baking/image_sbom.py")):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(checkout / name, folder / name)
+                shutil.copyfile(file, folder / name)
             if artifact is not None:
                 copy_into(artifact, folder / "artifact")
         except OSError as error:

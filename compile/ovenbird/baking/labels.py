@@ -32,9 +32,12 @@ class Source:
 
 def describe_source(root: Path) -> Source:
     """Ask git for the commit; `-dirty` is added where files differ from it. SOURCE_DATE_EPOCH decides the time."""
-    revision = ask_git(root, "rev-parse", "HEAD") or ""
-    committed = ask_git(root, "log", "-1", "--format=%ct") or ""
-    dirty = bool(ask_git(root, "status", "--porcelain", "--untracked-files=no"))
+    if (root / ".git").exists():
+        revision = ask_git(root, "rev-parse", "HEAD") or ""
+        committed = ask_git(root, "log", "-1", "--format=%ct") or ""
+        dirty = bool(ask_git(root, "status", "--porcelain", "--untracked-files=no"))
+    else:  # installed: a repository around it is somebody else's
+        revision, committed, dirty = "", "", False
     epoch = os.environ.get("SOURCE_DATE_EPOCH") or committed
     created = int(epoch) if epoch.isdigit() else int(time.time())
     return Source(f"{revision}-dirty" if revision and dirty else revision, created)

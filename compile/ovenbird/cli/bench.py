@@ -112,6 +112,7 @@ def _typed() -> str:
 
 
 def _write(benchmark: Benchmark, output: Path) -> None:
+    from ovenbird.benchmarking.engines import INSTALL_HINT
     from ovenbird.benchmarking.plot import draw
     from ovenbird.benchmarking.report import markdown
 
@@ -119,4 +120,4 @@ def _write(benchmark: Benchmark, output: Path) -> None:
     (output / "bench.md").write_text(markdown(benchmark), encoding="utf-8")
     (output / "bench.json").write_text(benchmark.to_json(), encoding="utf-8")
     if not draw(benchmark, output / "bench.png"):
-        click.echo("no plot: matplotlib is not installed (pip install '.[peers]')", err=True)
+        click.echo(f"no plot: matplotlib is not installed: {INSTALL_HINT}", err=True)

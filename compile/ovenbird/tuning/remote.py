@@ -29,6 +29,7 @@ from ovenbird.tuning.jobs import difference, make_arrays, no_answer
 from ovenbird.tuning.limits import RPC_SESSION_S, RPC_TIMED_CALLS
 from ovenbird.tuning.measuring import SEED, Outcome, as_json
 from ovenbird.tuning.tasks import Task
+from ovenbird_runtime.installing import install_hint
 
 #: TVM's own evicter of caches: all arguments but the first, which is the activation.
 FLUSH = "cache_flush_cpu_non_first_arg"
@@ -47,7 +48,7 @@ class Tracker:
             from tvm import rpc
         except ImportError as error:
             raise DevicesUnavailable(
-                f"RPC needs tornado and cloudpickle ({error}); pip install 'ovenbird[rpc]'"
+                f"RPC needs tornado and cloudpickle ({error}); {install_hint('rpc', '.')}"
             ) from None
         self._address, self._key = (host, int(port)), key
         try:

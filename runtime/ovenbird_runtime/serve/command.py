@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from ..errors import OvenbirdError, WrongModelName
+from ..installing import install_hint
 from ..limits import MAX_THREADS, MAX_WORKERS
 from .settings import Limits, Settings, Source
 
@@ -141,7 +142,7 @@ def serve(artifacts: tuple[Source, ...], debug: bool, **options: Any) -> None:
     try:
         from .process import serve as run
     except ModuleNotFoundError as error:
-        raise click.ClickException(f"{error.name} is not installed: pip install 'ovenbird-runtime[serve]'") from None
+        raise click.ClickException(f"{error.name} is not installed: {install_hint('serve')}") from None
     limits = Limits(**{field.name: options.pop(field.name) for field in dataclasses.fields(Limits)})
     try:
         code = run(Settings(artifacts=artifacts, limits=limits, **options))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from ..cpu import available_threads
 from ..errors import OvenbirdError
+from ..installing import install_hint
 from ..limits import SERVE_RESERVED_FILES
 from ..names import model_name_from
 from .app import App
@@ -69,7 +70,7 @@ def _grpc_server(context: Context) -> GrpcServer:
 
         return GrpcServer(context)
     except ModuleNotFoundError as error:
-        raise StartFailed(f"--grpc-port needs {error.name}: pip install './runtime[grpc]'") from None
+        raise StartFailed(f"--grpc-port needs {error.name}: {install_hint('grpc')}") from None
 
 
 class Process:

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from ovenbird.benchmarking.engines import FILES, PEERS, TORCH_ENGINES, find_engine, parse_peers
+from ovenbird.benchmarking.engines import FILES, INSTALL_HINT, PEERS, TORCH_ENGINES, find_engine, parse_peers
 from ovenbird.benchmarking.running import installed_peers
 from ovenbird.errors import NoPeers, UsageError
 
@@ -37,7 +37,7 @@ def test_missing_peer_is_left_out_by_name(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "openvino", None)  # Python's own way to hide a package
     found, skipped = installed_peers(("openvino", "torch-eager"))
     assert [engine.name for engine in found] == ["torch-eager"]
-    assert skipped == {"openvino": "openvino is not installed (pip install '.[peers]')"}
+    assert skipped == {"openvino": f"openvino is not installed ({INSTALL_HINT})"}
 
 
 def test_no_peer_at_all(monkeypatch: pytest.MonkeyPatch) -> None:

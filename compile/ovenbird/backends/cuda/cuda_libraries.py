@@ -11,6 +11,7 @@ import sysconfig
 from pathlib import Path
 
 from ovenbird_runtime.errors import LibraryMissing
+from ovenbird_runtime.installing import install_hint
 
 DRIVER, CUDART = "libcuda.so.1", "libcudart.so.13"
 
@@ -18,7 +19,7 @@ DRIVER, CUDART = "libcuda.so.1", "libcudart.so.13"
 def require_cudart() -> None:
     """Loads libcudart into this process. Raises LibraryMissing."""
     if not load_first(CUDART, *cudart_wheels()):
-        raise LibraryMissing(f"{CUDART} is not on this machine: pip install 'ovenbird[cuda]'")
+        raise LibraryMissing(f"{CUDART} is not on this machine: {install_hint('cuda', '.')}")
 
 
 def cudart_wheels() -> list[str]:

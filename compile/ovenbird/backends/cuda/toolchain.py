@@ -19,10 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ovenbird.errors import BuildFailed, NoCudaCompiler
+from ovenbird_runtime.installing import install_hint
 
 #: The first CUDA version whose fat binaries the runtime's libcudart 13 is tested with.
 OLDEST = (13, 0)
-HINT = "install the CUDA toolkit 13 (`pip install 'ovenbird[cuda]'` brings nvcc) or set CUDA_HOME"
+HINT = f"install the CUDA toolkit 13, or set CUDA_HOME; its nvcc comes with {install_hint('cuda', '.')}"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.errors import UsageError, suggest
+from ovenbird_runtime.installing import install_hint
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +29,7 @@ Session = Callable[[Mapping[str, Any]], Arrays]
 OWN, OWN_UNTUNED = "ovenbird", "ovenbird-untuned"
 TORCH_ENGINES = ("torch-eager", "torch-jit", "torch-inductor")
 PEERS = ("ort", "openvino", *TORCH_ENGINES)
-INSTALL_HINT = "pip install '.[peers]'"
+INSTALL_HINT = install_hint("peers", ".")
 FILES = {
     OWN: "own",
     OWN_UNTUNED: "own_untuned",

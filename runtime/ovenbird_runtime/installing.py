@@ -1,0 +1,13 @@
+"""How to install what is missing. No package index has Ovenbird: a hint names the clone, or a wheel's file.
+
+    install_hint("serve")      # pip install './runtime[serve]' in a clone of Ovenbird, or 'FILE.whl[serve]' with ...
+"""
+
+from __future__ import annotations
+
+
+def install_hint(extra: str = "", folder: str = "./runtime") -> str:
+    """Give the command that installs an extra of a distribution: of the runtime, or of the compiler, folder "."."""
+    wanted = f"[{extra}]" if extra else ""
+    whose = "the runtime's" if folder != "." else "the compiler's"
+    return f"pip install '{folder}{wanted}' in a clone of Ovenbird, or 'FILE.whl{wanted}' with {whose} wheel"
