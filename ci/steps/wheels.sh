@@ -84,6 +84,7 @@ try_compiler() { # try_compiler FOLDER
     cat >own.py <<'PYTHON'
 import torch
 def net():
+    torch.manual_seed(0)
     return torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Flatten()), (torch.randn(1, 3, 8, 8),)
 PYTHON
     "$1/bin/python" -c 'import torch, torchvision; print("== compiler: torch", torch.__version__)'

@@ -1,6 +1,6 @@
 """How to install what is missing. No package index has Ovenbird: a hint names the clone, or a wheel's file.
 
-    install_hint("serve")      # pip install './runtime[serve]' in a clone of Ovenbird, or 'FILE.whl[serve]' with ...
+install_hint("serve")      # pip install './runtime[serve]' in a clone of Ovenbird, or 'FILE.whl[serve]' with ...
 """
 
 from __future__ import annotations
