@@ -102,6 +102,7 @@ class GrpcServer:
             if rpc.method.streaming:
                 async for message in rpc.method.work(self.context, self._requests(rpc), rpc.call):
                     await connection.send(rpc, message.SerializeToString())
+                    connection.flush()
             else:
                 request = await self._request(rpc)
                 message = await rpc.method.work(self.context, request, rpc.call)

@@ -1,19 +1,21 @@
 """`POST /v2/models/{model}/infer`: the protocol's JSON, with tensors in it or as raw bytes behind it.
 
 With the header `Inference-Header-Content-Length: n` the first n bytes of the body are JSON; the tensors whose
-parameters say `binary_data_size` follow in order.
+parameters say `binary_data_size` follow in order. Triton's binary_tensor_data extension.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ...errors import shown
 from ...limits import MAX_IO_TENSORS, MAX_TOP
+from ...manifest import TensorSpec
 from ..context import Call, Context
 from ..deployment import Deployment
 from ..errors import BadRequest, UnsupportedContent
@@ -21,7 +23,7 @@ from ..http.encoding import decompress
 from ..http.messages import Request, Response, json_text
 from .inference import InferRequest, Wanted, choose_outputs, infer, packed
 from .parameters import check_parameters, nan_policy
-from .tensors import NAMES, from_bytes, from_json, to_json
+from .tensors import NAMES, dtype_of, from_bytes, from_json, to_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,12 +39,12 @@ async def infer_http(context: Context, request: Request, call: Call) -> Response
     with context.slots.find(name, version[0] if version else None) as deployment:
         call.answers(deployment)
         start = time.monotonic()
-        limit = context.settings.limits.body_bytes
+        limit, specs = context.settings.limits.body_bytes, deployment.model.inputs
         if request.header("content-encoding"):  # who knows how large it is
-            wanted, binary = await context.preparation.run(read_request, request, limit)
+            wanted, binary = await context.preparation.run(read_request, request, limit, specs)
         else:
             size = 0 if _LENGTH in request.headers else len(request.body)  # raw tensors are only looked at
-            wanted, binary = await context.preparation.run_by_size(size, read_request, request, limit)
+            wanted, binary = await context.preparation.run_by_size(size, read_request, request, limit, specs)
         call.spent("decode", time.monotonic() - start)
         outputs = choose_outputs(deployment, wanted.outputs, binary)
         nan = nan_policy(wanted.parameters, context.settings)
@@ -52,8 +54,10 @@ async def infer_http(context: Context, request: Request, call: Call) -> Response
         return await context.preparation.run_by_size(size, write_response, deployment, wanted.id, outputs, arrays)
 
 
-def read_request(request: Request, limit: int) -> tuple[InferRequest, bool]:
+def read_request(request: Request, limit: int, specs: Sequence[TensorSpec]) -> tuple[InferRequest, bool]:
     """Read a request; the flag says whether outputs that are not named are wanted as raw bytes.
+
+    Without JSON (its length is 0) the body is the network's one input.
 
     Raises BadRequest, InputError, UnsupportedContent, BodyTooLarge.
     """
@@ -62,6 +66,8 @@ def read_request(request: Request, limit: int) -> tuple[InferRequest, bool]:
     if kind not in ("", "application/json", "application/octet-stream", "application/x-www-form-urlencoded"):
         raise UnsupportedContent(f"content type {shown(kind)} is not read here: use application/json")
     head, tail = _split(body, request.header(_LENGTH))
+    if request.header(_LENGTH) and not head:
+        return InferRequest("", {specs[0].name: _raw_input(specs, tail)}, (), {}), True
     try:
         value = msgspec.json.decode(json_text(head))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -92,6 +98,16 @@ def _split(body: bytes, length: str) -> tuple[bytes | memoryview, memoryview]:
     if not (length.isascii() and length.isdigit() and len(length) < 12) or int(length) > len(body):
         raise BadRequest(f"Inference-Header-Content-Length is {shown(length)}, the body has {len(body)} bytes")
     return whole[: int(length)], whole[int(length) :]
+
+
+def _raw_input(specs: Sequence[TensorSpec], data: memoryview) -> Array:
+    """View a body that is nothing but a tensor; its length gives the batch. Raises BadRequest, WrongShape."""
+    spec = specs[0]
+    if len(specs) != 1:
+        raise BadRequest(f"the body has no JSON, and the network has {len(specs)} inputs: name them in JSON")
+    row = math.prod(int(d) for d in spec.shape if d != "N") * dtype_of(NAMES[spec.dtype], spec.name).itemsize
+    shape = [len(data) // row if d == "N" else int(d) for d in spec.shape]
+    return from_bytes(NAMES[spec.dtype], shape, data, spec.name)
 
 
 def _input(item: Any, tail: memoryview, offset: int) -> tuple[str, Array, int]:

@@ -58,6 +58,8 @@ def from_bytes(datatype: Any, shape: Any, data: bytes | memoryview, name: str) -
     expected = math.prod(dims) * dtype.itemsize
     if len(data) != expected:
         raise WrongShape(f"{name} has {len(data)} bytes, {datatype} {list(dims)} takes {expected}")
+    if dtype.kind == "b" and np.frombuffer(data, np.uint8).max(initial=0) > 1:
+        raise WrongDtype(f"{name} is BOOL and holds a byte that is neither 0 nor 1")
     return np.frombuffer(data, dtype).reshape(dims)
 
 
