@@ -101,6 +101,8 @@ class Connection(asyncio.BufferedProtocol):
         self._h2.initiate_connection()
         self._h2.increment_flow_control_window(SERVE_WINDOW_BYTES)
         self.flush()
+        if self._server.draining:
+            self.ask_for_no_more()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Give the server's one buffer: what is in it is parsed before anybody else reads."""
@@ -288,13 +290,15 @@ class Connection(asyncio.BufferedProtocol):
 
     def _settle(self) -> None:
         self.flush()
-        if self._server.draining and not self.rpcs:
+        if self._server.leaving and not self.rpcs:
             self.leave()
 
     def flush(self) -> None:
         """Write what h2 has for the client."""
-        data = self._h2.data_to_send()
-        if data and not self.transport.is_closing():
+        self._write(self._h2.data_to_send())
+
+    def _write(self, data: bytes) -> None:
+        if data and not self._closing_since and not self.transport.is_closing():
             self.transport.write(data)
 
     # ---- ending
@@ -305,8 +309,11 @@ class Connection(asyncio.BufferedProtocol):
         frame.last_stream_id = self._h2.highest_inbound_stream_id if last is None else last
         frame.error_code = int(code)
         self.flush()
-        if not self.transport.is_closing():
-            self.transport.write(frame.serialize())
+        self._write(frame.serialize())
+
+    def ask_for_no_more(self) -> None:
+        """Tell the client of the end to come; what it has sent, and may be sending, is still answered."""
+        self.go_away(last=(1 << 31) - 1)
 
     def leave(self) -> None:
         """Say goodbye to a client that has all its answers."""
@@ -318,6 +325,8 @@ class Connection(asyncio.BufferedProtocol):
         self._server.count_refusal(error)
         self.go_away(code)
         self.finish()
+        for rpc in list(self.rpcs.values()):
+            self._drop(rpc)
 
     def finish(self) -> None:
         """Close for writing, and throw away what the client still sends: a reset could overtake our last answer."""

@@ -37,7 +37,7 @@ class GrpcServer:
         """Prepare. Raises ModuleNotFoundError where protobuf is not installed."""
         self.loop = asyncio.get_running_loop()
         self.context, self.limits = context, context.settings.limits
-        self.draining = False
+        self.draining = self.leaving = False
         self.buffered = self.calls = 0
         self.buffer = memoryview(bytearray(SERVE_READ_BYTES))
         self.connections: set[Connection] = set()
@@ -214,13 +214,14 @@ class GrpcServer:
         end = time.monotonic() + seconds
         self.draining = True
         for connection in list(self.connections):
-            connection.go_away(last=(1 << 31) - 1)
+            connection.ask_for_no_more()
         await asyncio.sleep(2 * _SWEEP_SECONDS)
         for sock in self._sockets:
             stop_handshakes(sock)
         await asyncio.sleep(_SWEEP_SECONDS)
         for server in self._servers:
             server.close()
+        self.leaving = True
         while self.connections and time.monotonic() < end:
             for connection in [c for c in self.connections if not c.rpcs]:
                 connection.leave()
