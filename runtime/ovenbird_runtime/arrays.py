@@ -96,9 +96,7 @@ def _check_dtype(spec: TensorSpec, array: Array) -> None:
     kind = {"u": "i"}
     same = kind.get(array.dtype.kind, array.dtype.kind) == kind.get(want.kind, want.kind)
     if not same or array.dtype.fields is not None:
-        raise WrongDtype(
-            f"{spec.name} is {shown(str(array.dtype))}, the network takes {spec.dtype}: convert it"
-        )
+        raise WrongDtype(f"{spec.name} is {shown(str(array.dtype))}, the network takes {spec.dtype}: convert it")
     if want.kind in "iu" and array.size and not np.can_cast(array.dtype, want):
         low, high = int(array.min()), int(array.max())
         limits = np.iinfo(want)

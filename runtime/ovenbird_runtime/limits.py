@@ -99,7 +99,6 @@ SERVE_LOG_LINES = 4096  # waiting to be written; more are dropped and counted
 SERVE_TENSOR_RANK = 8
 
 # Serving gRPC: what HTTP/2 adds. Windows are what a client may send before it is told that we have read.
-SERVE_READ_BYTES = 256 * 1024
 SERVE_FRAME_BYTES = 64 * 1024
 SERVE_STREAM_WINDOW_BYTES = 1024 * 1024
 SERVE_WINDOW_BYTES = 8 * 1024 * 1024  # of a connection

@@ -13,6 +13,7 @@ from .metric_names import DECODE, POSTPROCESS, PREPROCESS
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from .account import Account
     from .batcher import Entry
     from .deployment import Deployment
     from .lifecycle import Lifecycle
@@ -33,6 +34,7 @@ class Context:
     slots: Slots
     preparation: Preparation
     lifecycle: Lifecycle
+    account: Account
 
 
 @dataclass

@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING
 from ..limits import SERVE_PROBE_SECONDS
 
 if TYPE_CHECKING:
-    from .grpc.server import GrpcServer
-    from .http.server import HttpServer
     from .logs import Log
     from .slots import Slots
 
@@ -40,8 +38,6 @@ class Lifecycle:
         self.state = State.STARTING
         self.started = time.time()
         self.slots: Slots | None = None
-        self.server: HttpServer | None = None
-        self.grpc_server: GrpcServer | None = None
         self._unwell: set[str] = set()
 
     def enter(self, state: State) -> None:
@@ -68,14 +64,6 @@ class Lifecycle:
     def ready(self) -> bool:
         """Whether work should be sent here."""
         return self.state is State.READY and self.slots is not None and all(d.healthy for d in self.slots.deployments)
-
-    def connections(self) -> int:
-        """Give the number of open connections."""
-        return sum(len(server.connections) for server in (self.server, self.grpc_server) if server)
-
-    def buffered(self) -> int:
-        """Give the bytes of request bodies in memory."""
-        return sum(server.buffered for server in (self.server, self.grpc_server) if server)
 
     async def watch_engines(self) -> None:
         """Say when an engine fails or hangs, and try a failed one again, until cancelled."""

@@ -51,7 +51,7 @@ def status(context: Context, request: Request, call: Call) -> Response:
             "ready": lifecycle.ready,
             "live": lifecycle.live,
             "uptime_s": round(time.time() - lifecycle.started, 1),
-            "connections": lifecycle.connections(),
+            "connections": context.account.connections,
             "workers": settings.workers,
             "models": [_model(d) for d in context.slots.deployments],
             "limits": dataclasses.asdict(settings.limits) | {"queue_images": settings.queue_images},
@@ -104,10 +104,9 @@ def metrics(context: Context, request: Request, call: Call) -> Response:
 
 def server_gauges(context: Context) -> list[tuple[Any, tuple[str, ...], float]]:
     """Give what is true now of the server as a whole."""
-    lifecycle = context.lifecycle
     return [
-        (CONNECTIONS, (), float(lifecycle.connections())),
-        (BUFFERED, (), float(lifecycle.buffered())),
+        (CONNECTIONS, (), float(context.account.connections)),
+        (BUFFERED, (), float(context.account.held)),
         (LOG_DROPPED, (), float(context.log.dropped)),
         (INFO, (__version__, TVM_VERSION), 1.0),
     ]

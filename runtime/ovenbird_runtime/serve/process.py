@@ -22,6 +22,7 @@ from ..errors import OvenbirdError
 from ..installing import install_hint
 from ..limits import SERVE_RESERVED_FILES
 from ..names import model_name_from
+from .account import Account
 from .app import App
 from .context import Context
 from .errors import StartFailed
@@ -93,16 +94,16 @@ class Process:
         metrics, lifecycle = Metrics(), Lifecycle(self.log)
         slots = Slots(self.settings, metrics, self.log)
         preparation = Preparation(self.settings.decoders or available_threads())
-        context = Context(self.settings, metrics, self.log, slots, preparation, lifecycle)
+        account = Account(self.settings.limits)
+        context = Context(self.settings, metrics, self.log, slots, preparation, lifecycle, account)
         metrics.watch(lambda: server_gauges(context))
         app = App(context)
-        server = HttpServer(app.handle, app.refuse, self.settings.limits)
-        lifecycle.slots, lifecycle.server = slots, server
+        server = HttpServer(app.handle, app.refuse, self.settings.limits, account)
+        lifecycle.slots = slots
         await server.start(self.settings.host, self.settings.port)
         self.log.write("listening", host=self.settings.host, port=server.port)
         grpc_server = _grpc_server(context) if self.settings.grpc_port is not None else None
         if grpc_server is not None:
-            lifecycle.grpc_server = grpc_server
             await grpc_server.start(self.settings.host, self.settings.grpc_port or 0)
             self.log.write("listening_grpc", host=self.settings.host, port=grpc_server.port)
         tasks = [loop.create_task(lifecycle.watch_engines())]

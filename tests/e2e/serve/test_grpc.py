@@ -99,7 +99,7 @@ def test_errors_have_statuses(client: Any, model: str, shape: tuple[int, ...], s
 
 def test_deadline(client: Any, image: np.ndarray[Any, Any]) -> None:
     with pytest.raises(triton.InferenceServerException) as caught:
-        client.infer("tiny", [an_input(image)], client_timeout=0.00001)
+        client.infer("tiny", [an_input(np.repeat(image, 60, 0))], client_timeout=0.001)
     assert "DEADLINE_EXCEEDED" in caught.value.status()
     assert client.is_server_live()
 

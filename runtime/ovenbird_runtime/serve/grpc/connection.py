@@ -32,7 +32,7 @@ from ...limits import (
     SERVE_STREAM_WINDOW_BYTES,
     SERVE_WINDOW_BYTES,
 )
-from ..errors import BadRequest, ServeError, TooSlow, status_of
+from ..errors import BadRequest, ServeError, ServerFull, TooSlow, status_of
 from .frames import FrameWatch
 from .framing import framed
 from .rpc import Rpc, response_headers, trailers, trailers_only
@@ -40,6 +40,7 @@ from .rpc import Rpc, response_headers, trailers, trailers_only
 if TYPE_CHECKING:
     from .server import GrpcServer
 
+_FRAME_PARTS = 16  # a frame's time in h2, in parts of what llhttp gives
 _CONFIGURATION = H2Configuration(
     client_side=False, header_encoding=None, validate_outbound_headers=False, normalize_outbound_headers=False
 )
@@ -82,7 +83,11 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, or close it where there are too many."""
         self.transport = cast(asyncio.Transport, transport)
-        if not self._server.admit(self):
+        try:
+            self._server.admit(self)
+        except ServerFull as error:
+            self._server.count_refusal(error)
+            self._closing_since = time.monotonic()
             self.transport.abort()
             return
         sock = self.transport.get_extra_info("socket")
@@ -106,15 +111,15 @@ class Connection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Give the server's one buffer: what is in it is parsed before anybody else reads."""
-        return self._server.buffer
+        return self._server.reading.room()
 
     def buffer_updated(self, count: int) -> None:
         """Parse what came."""
         if self._closing_since:
             return
-        data = self._server.buffer[:count]
+        data = self._server.reading.memory[:count]
         try:
-            self._watch.take(data)
+            self._server.reading.spent(_FRAME_PARTS * self._watch.take(data))
             self._hold_frame(self._watch.held)
             for event in self._h2.receive_data(data):
                 self._take(event)
@@ -224,10 +229,10 @@ class Connection(asyncio.BufferedProtocol):
         return found
 
     def _hold_frame(self, size: int) -> None:
-        self._server.buffered += size - self._held
-        grown, self._held = size > self._held, size
-        if grown:
-            self._server.check_room()
+        more, self._held = size - self._held, size
+        self._server.account.held += more
+        if more > 0:
+            self._server.account.check_room()
 
     # ---- answering
 
@@ -244,6 +249,7 @@ class Connection(asyncio.BufferedProtocol):
                 view = view[room:]
                 continue
             self.flush()
+            self._server.hold(rpc, len(rpc.inbox) + len(view))
             rpc.wake.clear()
             try:
                 await asyncio.wait_for(rpc.wake.wait(), self._limits.write_seconds)

@@ -35,9 +35,12 @@ class FrameWatch:
         self.since = self.block_since = 0.0  # when the frame, the block of headers, that is not whole yet began
         self.spare = SERVE_SPARE_FRAMES
 
-    def take(self, data: memoryview) -> None:
-        """Follow more bytes. Raises BadRequest for a frame beyond the limit, or too many that carry nothing."""
-        place, end, now = 0, len(data), time.monotonic()
+    def take(self, data: memoryview) -> int:
+        """Follow more bytes; give how many frames begin in them.
+
+        Raises BadRequest for a frame beyond the limit, or too many that carry nothing.
+        """
+        place, end, now, begun = 0, len(data), time.monotonic(), 0
         while place < end:
             if not self.held:
                 self.since = now
@@ -50,12 +53,14 @@ class FrameWatch:
                 self._head += part
                 if len(self._head) == _HEAD_BYTES:
                     self._begin(self._head, now)
+                    begun += 1
             place += step
             self.held += step
             if self._left == 0 and len(self._head) in (0, _HEAD_BYTES):
                 self._head, self.held = b"", 0
         if not self.held:
             self.since = 0.0
+        return begun
 
     def _begin(self, head: bytes, now: float) -> None:
         length, kind, flags = int.from_bytes(head[:3], "big"), head[3], head[4]

@@ -16,11 +16,11 @@ from typing import Any
 from h2.exceptions import ProtocolError
 
 from ...errors import OvenbirdError, one_line, shown
-from ...limits import SERVE_READ_BYTES
 from ..context import Context
 from ..errors import BadRequest, ServeError, ServerFull, UnknownRoute, status_of
 from ..http.encoding import decompress
 from ..http.listening import listen, stop_handshakes
+from ..http.turns import ReadBuffer
 from ..metric_names import CANCELLED, MODEL_REQUESTS, MODEL_SECONDS, REJECTED, REQUEST_SECONDS, REQUESTS
 from .connection import Connection
 from .guard import weigh
@@ -38,8 +38,8 @@ class GrpcServer:
         self.loop = asyncio.get_running_loop()
         self.context, self.limits = context, context.settings.limits
         self.draining = self.leaving = False
-        self.buffered = self.calls = 0
-        self.buffer = memoryview(bytearray(SERVE_READ_BYTES))
+        self.account, self.calls = context.account, 0
+        self.reading = ReadBuffer(self.loop)
         self.connections: set[Connection] = set()
         self.port = 0
         self._methods = methods()
@@ -55,29 +55,23 @@ class GrpcServer:
 
     # ---- counting
 
-    def admit(self, connection: Connection) -> bool:
-        """Count a connection in; False where there are too many."""
+    def admit(self, connection: Connection) -> None:
+        """Count a connection in. Raises ServerFull where there are too many."""
         self.connections.add(connection)
-        fits = self.context.lifecycle.connections() <= self.limits.connections
-        if not fits:
-            limit = self.limits.connections
-            self.count_refusal(ServerFull(f"{limit} connections are open, the limit (--max-connections)"))
-        return fits
+        self.account.connections += 1
+        self.account.check_connections()
 
     def forget(self, connection: Connection) -> None:
         """Count a connection out."""
         self.connections.discard(connection)
+        self.account.connections -= 1
 
     def hold(self, rpc: Rpc, size: int) -> None:
-        """Count what a call holds. Raises ServerFull where all calls hold too much."""
-        grown, self.buffered, rpc.held = size > rpc.held, self.buffered + size - rpc.held, size
-        if grown:
-            self.check_room()
-
-    def check_room(self) -> None:
-        """Raise ServerFull where more is in memory than may be."""
-        if self.context.lifecycle.buffered() > self.limits.buffered_bytes:
-            raise ServerFull("too many request bodies are in memory: come back later", retry_after=1)
+        """Count what a call holds. Raises ServerFull where all clients hold too much."""
+        more, rpc.held = size - rpc.held, size
+        self.account.held += more
+        if more > 0:
+            self.account.check_room()
 
     # ---- calls
 

@@ -3,7 +3,7 @@
 What it reads has a phase, each with a deadline that `HttpServer` sweeps: waiting for a request (keep-alive),
 headers, a body, and, after a refusal, nothing more. Answers are written by one task, in the order of the
 requests; what a client pipelines meanwhile is read within the same limits. Whatever a client makes this server hold,
-requests that come, wait or are answered and answers that are not read, is counted in `HttpServer.buffered`.
+requests that come, wait or are answered and answers that are not read, is counted in the server's `Account`.
 
     loop.create_server(lambda: Connection(server), "127.0.0.1", 8000)
 """
@@ -61,9 +61,10 @@ class Connection(asyncio.BufferedProtocol):
         """Take the connection, or refuse it where there are too many."""
         self.transport = cast(asyncio.Transport, transport)
         self._enter(Phase.IDLE, self._limits.header_seconds)
-        if not self._server.admit(self):
-            limit = self._limits.connections
-            self._refuse(ServerFull(f"{limit} connections are open, the limit (--max-connections)", retry_after=1))
+        try:
+            self._server.admit(self)
+        except ServerFull as error:
+            self._refuse(error)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Give the server's one buffer: what is read is taken before the next connection's turn."""
@@ -81,7 +82,7 @@ class Connection(asyncio.BufferedProtocol):
         try:
             reader.feed(self._server.reading.memory[:nbytes])
             if self._account() > 0:
-                self._check_room()
+                self._server.account.check_room()
         except ServeError as error:
             self._refuse(error)
         self._server.reading.spent(reader.parts - parts)
@@ -129,7 +130,7 @@ class Connection(asyncio.BufferedProtocol):
         self._waiting.append(request)
         self._continue_due = False
         if self._account() > 0:
-            self._check_room()
+            self._server.account.check_room()
         if len(self._waiting) > SERVE_PIPELINED_REQUESTS:
             raise BadRequest(f"more than {SERVE_PIPELINED_REQUESTS} requests without waiting for an answer")
         self._enter(Phase.IDLE, 0)
@@ -150,26 +151,14 @@ class Connection(asyncio.BufferedProtocol):
         if self._answering is not None:
             held += self._answering.held
         more, self._counted = held - self._counted, held
-        self._server.buffered += more
+        self._server.account.held += more
         return more
 
     def _hold(self, request: Request, size: int) -> None:
         """Count what was made of a request's body. Raises ServerFull."""
         request.more_bytes += size
         if self._account() > 0:
-            self._check_room()
-
-    def _check_room(self) -> None:
-        """Refuse what was read last where all clients together have too much in memory. Raises ServerFull."""
-        if self._server.buffered > self._limits.buffered_bytes:
-            raise self._full(self._server.buffered)
-
-    def _full(self, size: int) -> ServerFull:
-        limit = self._limits.buffered_bytes
-        return ServerFull(
-            f"requests and answers in memory have {size} bytes, limit {limit} (--max-buffered-bytes): come back later",
-            retry_after=1,
-        )
+            self._server.account.check_room()
 
     # ---- answering
 
@@ -221,10 +210,12 @@ class Connection(asyncio.BufferedProtocol):
 
     def _fitting(self, request: Request, response: Response) -> Response:
         """Give the answer, or a refusal in its place where all clients together have too much in memory."""
-        size = len(response.body)
-        if size < _WRITE_BYTES or self._server.buffered + size <= self._limits.buffered_bytes:
-            return response
-        return self._server.refusal(request, self._full(self._server.buffered + size))
+        if len(response.body) >= _WRITE_BYTES:
+            try:
+                self._server.account.check_room(len(response.body))
+            except ServerFull as error:
+                return self._server.refusal(request, error)
+        return response
 
     # ---- refusing
 

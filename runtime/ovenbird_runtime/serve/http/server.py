@@ -1,6 +1,6 @@
 """Listens, counts connections, sweeps their deadlines, and drains them.
 
-server = HttpServer(handle, refusal, Limits())
+server = HttpServer(handle, refusal, Limits(), Account(Limits()))
 await server.start("127.0.0.1", 8000)
 await server.drain(seconds=30)
 """
@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 
+from ..account import Account
 from ..errors import ServeError
 from ..settings import Limits
 from .connection import Connection
@@ -31,13 +32,13 @@ class HttpServer:
         handle: Callable[[Request], Awaitable[Response]],
         refusal: Callable[[Request, ServeError], Response],
         limits: Limits,
+        account: Account,
     ) -> None:
-        """Prepare; `refusal` makes the answer to what never became a request."""
+        """Prepare; `refusal` makes the answer to what never became a request, `account` counts what clients hold."""
         self.loop = asyncio.get_running_loop()
-        self.handle, self.refusal, self.limits = handle, refusal, limits
+        self.handle, self.refusal, self.limits, self.account = handle, refusal, limits, account
         self.reading = ReadBuffer(self.loop)
         self.draining = False
-        self.buffered = 0  # bytes that clients make this server hold
         self.connections: set[Connection] = set()
         self.port = 0
         self._sockets: list[socket.socket] = []
@@ -51,14 +52,16 @@ class HttpServer:
         self.port = self._sockets[0].getsockname()[1]
         self._sweeper = self.loop.create_task(self._sweep())
 
-    def admit(self, connection: Connection) -> bool:
-        """Count a connection in; False where there are too many."""
+    def admit(self, connection: Connection) -> None:
+        """Count a connection in. Raises ServerFull where there are too many."""
         self.connections.add(connection)
-        return len(self.connections) <= self.limits.connections
+        self.account.connections += 1
+        self.account.check_connections()
 
     def forget(self, connection: Connection) -> None:
         """Count a connection out."""
         self.connections.discard(connection)
+        self.account.connections -= 1
 
     def date(self) -> str:
         """Give the Date header, made once a second."""
