@@ -1,8 +1,9 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Compile the gRPC protocol's .proto files into the descriptor set that the server loads. Needs protoc
 # (Debian: protobuf-compiler). With --check: only say whether the committed file is what the sources give.
-set -eu
-. "$(dirname "$0")/common.sh"
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. ci/steps/common.sh
 
 folder=runtime/ovenbird_runtime/serve/grpc/protocol
 work=$(mktemp -d)
