@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +11,10 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from ovenbird import resources
 from ovenbird.baking import context as context_module
-from ovenbird.baking.bake import check_variant, default_tag
-from ovenbird.baking.context import find_checkout, prepared
+from ovenbird.baking.bake import check_variant, default_tag, repository_name
+from ovenbird.baking.context import find_sources, prepared
 from ovenbird.baking.image_sbom import describe_folder, main
 from ovenbird.baking.labels import Source, describe_source, image_labels
 from ovenbird.baking.measuring import tree_bytes
@@ -102,7 +104,7 @@ def test_an_artifact_without_the_target_is_refused(artifact: Artifact) -> None:
 
 
 def test_the_context_is_the_runtime_and_the_artifact(artifact: Artifact) -> None:
-    with prepared(find_checkout(), artifact) as context:
+    with prepared(find_sources(), artifact) as context:
         found = {path.relative_to(context.folder).as_posix() for path in context.folder.rglob("*") if path.is_file()}
         assert {"artifact/manifest.json", "artifact/SHA256SUMS", "artifact/weights/w.bin"} <= found
         assert {"runtime/hatch_build.py", "ci/constraints.txt", "compile/ovenbird/baking/image_sbom.py"} <= found
@@ -118,7 +120,7 @@ def test_what_the_manifest_does_not_list_stays_out_of_the_image(artifact: Artifa
     (artifact.root / signature).write_bytes(bytes(64))
     for name in ("release.key", "release.key.pub", ".env", "notes.txt", "weights/other.key", "manifest.json.x.sig"):
         (artifact.root / name).write_text("secret")
-    with prepared(find_checkout(), artifact) as context:
+    with prepared(find_sources(), artifact) as context:
         folder = context.folder / "artifact"
         found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
         assert found == {*artifact.manifest.files, "manifest.json", "SHA256SUMS", signature}
@@ -128,20 +130,56 @@ def test_what_the_manifest_does_not_list_stays_out_of_the_image(artifact: Artifa
 
 def test_a_key_under_a_signature_s_name_is_not_baked(artifact: Artifact) -> None:
     (artifact.root / f"manifest.json.{'a' * 32}.sig").write_text("-----BEGIN PRIVATE KEY-----" * 4)
-    with pytest.raises(FileChanged, match="not the artifact's"), prepared(find_checkout(), artifact):
+    with pytest.raises(FileChanged, match="not the artifact's"), prepared(find_sources(), artifact):
         pass
 
 
 def test_a_changed_artifact_is_not_baked(artifact: Artifact) -> None:
     (artifact.root / "weights/w.bin").write_text("weighty")
-    with pytest.raises(FileChanged, match=r"weights/w\.bin"), prepared(find_checkout(), artifact):
+    with pytest.raises(FileChanged, match=r"weights/w\.bin"), prepared(find_sources(), artifact):
         pass
 
 
-def test_an_installed_package_cannot_bake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(context_module, "PACKAGE", tmp_path / "lib" / "ovenbird")
-    with pytest.raises(UsageError, match="run it from a clone"):
-        find_checkout()
+def test_an_installed_package_bakes_from_the_sources_it_brings(
+    artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package, clone = tmp_path / "lib" / "ovenbird", find_sources()
+    monkeypatch.setattr(resources, "PACKAGE", package)
+    with pytest.raises(UsageError, match=r"install ovenbird's wheel again, or run it from a clone"):
+        find_sources()
+    for name in ("runtime", "ci/constraints.txt"):  # as the wheel's table in pyproject.toml puts them
+        (package / "_sources" / "ci").mkdir(parents=True, exist_ok=True)
+        (package / "_sources" / name).symlink_to(clone / name)
+    with prepared(find_sources(), artifact) as context:
+        for name in ("runtime/hatch_build.py", "ci/constraints.txt", "compile/ovenbird/baking/image_sbom.py"):
+            assert (context.folder / name).is_file()
+
+
+def test_a_repository_around_an_installation_is_somebody_elses(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    (tmp_path / "venv").mkdir()
+    assert describe_source(tmp_path / "venv").revision == ""
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("resnet50", "resnet50"),
+        ("mobilenet_v3_small", "mobilenet_v3_small"),
+        ("efficientnet-lite0", "efficientnet-lite0"),
+        ("Net.v2", "net.v2"),
+        ("a..b", "a-b"),
+        ("a___b", "a-b"),
+        ("a--b", "a--b"),
+        ("a._-b", "a-b"),
+        ("a-", "a"),
+        ("nets:detector", "nets-detector"),  # as older artifacts are named
+    ],
+)
+def test_a_models_name_in_a_registry(model: str, name: str) -> None:
+    """OCI distribution specification 1.1: components of a repository's name."""
+    assert repository_name(model) == name
+    assert re.fullmatch(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*", name)
 
 
 def test_sbom_of_what_pip_installed(tmp_path: Path) -> None:

@@ -109,10 +109,10 @@ def test_kinds_of_code_are_read_and_kept(tmp_path: Path) -> None:
     assert parse_kinds(None) == ()
     with pytest.raises(UsageError, match=r"did you mean relax\?"):
         parse_kinds("relay")
-    for name in ("a.relax", "b.tir", "c.ll", "d.asm"):
+    for name in ("lowered.relax", "scheduled.tir", "model.ll", "model.asm", "mine.tir"):
         (tmp_path / name).write_text(name)
     keep_kinds(tmp_path, ("relax", "asm"))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.relax", "d.asm"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lowered.relax", "mine.tir", "model.asm"]
 
 
 def test_records_that_are_not_there_are_wrong_usage(tmp_path: Path) -> None:
@@ -124,6 +124,23 @@ def test_records_that_are_not_there_are_wrong_usage(tmp_path: Path) -> None:
     assert records_folder(str(tmp_path), "resnet50", spec) == tmp_path
     with pytest.raises(UsageError, match="no such folder"):
         records_folder(str(tmp_path / "none"), "resnet50", spec)
+
+
+def test_an_installed_compiler_tunes_below_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ovenbird import resources
+    from ovenbird.targets import load_target
+    from ovenbird.tuning_records import own_folder
+
+    spec, brought = load_target("host"), resources.resource_folder("tuning_logs")
+    package = tmp_path / "site-packages" / "ovenbird"
+    package.mkdir(parents=True)
+    (package / "_tuning_logs").symlink_to(brought)
+    monkeypatch.setattr(resources, "PACKAGE", package)
+    monkeypatch.chdir(tmp_path)
+    assert own_folder("resnet50", spec) == Path("tuning_logs/host/resnet50")
+    assert records_folder(None, "resnet50", spec) == package / "_tuning_logs/host/resnet50"
+    Path("tuning_logs/host/resnet50").mkdir(parents=True)
+    assert records_folder(None, "resnet50", spec) == Path("tuning_logs/host/resnet50")
 
 
 def test_plain_progress_is_a_line_a_step() -> None:
