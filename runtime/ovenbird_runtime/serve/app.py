@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ..errors import OvenbirdError, one_line
 from ..limits import SERVE_REQUEST_ID_CHARS
 from .context import Call, Context, deadline_of
-from .errors import NotReady, ServeError, WrongMethod, status_of
+from .errors import NotReady, ServeError, WrongMethod, forget_frames, status_of
 from .http.encoding import compress
 from .http.messages import Request, Response, error_body
 from .metric_names import (
@@ -71,6 +71,8 @@ class App:
         if call.seconds:
             response.headers.append(("Server-Timing", call.server_timing(total)))
         self._record(request, route, call, response.status, error)
+        if error is not None:
+            forget_frames(error)
         return response
 
     async def _answer(self, route: Route, request: Request, call: Call) -> Response:

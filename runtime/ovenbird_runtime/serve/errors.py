@@ -147,3 +147,13 @@ def status_of(error: BaseException) -> Status:
         if kind in STATUSES:
             return STATUSES[kind]
     return Status(500, "INTERNAL")
+
+
+def forget_frames(error: BaseException) -> None:
+    """Drop the frames that an error came through, once it is answered: their variables are a request's pictures and
+    tensors, which a cycle (a frame, the error in it, its traceback) would keep until Python looks for cycles.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        cause.__traceback__ = None
+        cause = cause.__cause__ or cause.__context__

@@ -15,6 +15,7 @@ import msgspec
 
 from ..errors import shown
 from .errors import BadRequest, BodyTooLarge, MissingImage, UnsupportedContent
+from .http.body import Bytes
 from .http.encoding import decompress
 from .http.messages import Request, json_text
 from .http.multipart import parse_multipart
@@ -72,10 +73,10 @@ def read_form(request: Request, limits: Limits) -> Form:
     if kind.startswith("text/"):
         raise UnsupportedContent(f"content type {kind} holds no image: {_SEND}")
     # Any other type will do: the bytes say what they are, and curl sends a form's type by default.
-    return replace(_checked([body] if body else [], fields, limits), made_bytes=made)
+    return replace(_checked([memoryview(body)] if body else [], fields, limits), made_bytes=made)
 
 
-def _from_json(body: bytes, fields: dict[str, Any], limits: Limits) -> Form:
+def _from_json(body: Bytes, fields: dict[str, Any], limits: Limits) -> Form:
     try:
         value = msgspec.json.decode(json_text(body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

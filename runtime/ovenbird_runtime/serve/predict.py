@@ -22,7 +22,7 @@ from ..predict import check_options, choose_pipeline, image_input
 from ..preprocessor import Preprocessor
 from .context import Call, Context
 from .deployment import Deployment
-from .errors import DeadlineExceeded, status_of
+from .errors import DeadlineExceeded, forget_frames, status_of
 from .forms import Form, read_form
 from .http.messages import Request, Response, error_body
 
@@ -49,6 +49,7 @@ async def predict(context: Context, request: Request, call: Call) -> Response:
             for row in rows:
                 if isinstance(row, BaseException):
                     results.append(error_body(row) | {"status": status_of(row).http})
+                    forget_frames(row)
                     continue
                 answer = explain(
                     manifest, row, deployment.model.labels,

@@ -17,7 +17,7 @@ from h2.exceptions import ProtocolError
 
 from ...errors import OvenbirdError, one_line, shown
 from ..context import Context
-from ..errors import BadRequest, ServeError, ServerFull, UnknownRoute, status_of
+from ..errors import BadRequest, ServeError, ServerFull, UnknownRoute, forget_frames, status_of
 from ..http.encoding import decompress
 from ..http.listening import listen, stop_handshakes
 from ..http.turns import ReadBuffer
@@ -108,6 +108,7 @@ class GrpcServer:
             return
         except Exception as error:  # noqa: BLE001 - as over HTTP: every error has a status
             connection.refuse(rpc, error)
+            forget_frames(error)
 
     async def _request(self, rpc: Rpc) -> Any:
         """Read the one message of a unary call. Raises BadRequest, BodyTooLarge."""

@@ -1,56 +1,70 @@
-"""A body as it comes, in pieces of any size, held compactly: what is held is what is counted.
+"""A body as it comes, in parts of any size, held compactly: what is held is what is counted.
 
     body = Body()
     body.add(b"ab")                 # a chunk of two bytes costs two bytes, not an object of fifty
     body.length, body.held
-    body.take()                     # the whole, once
+    whole = body.take()             # once; no copy of what is large
 
-A client chooses the sizes of its chunks. Small ones are gathered into pieces of one size: a freed piece has room for
-the next, whoever's it is. Under many growing buffers the C library's heap would fall into holes.
+A client chooses the sizes of its chunks. A small body is one growing array. A large one has memory of its own from the
+system: it grows without being copied, takes only the pages that were written, and leaves no hole in the C library's
+heap, where bodies that grow beside each other would leave as many bytes of holes again.
 """
 
 from __future__ import annotations
 
-_SMALL_BYTES = 4096  # smaller parts are gathered
-_PIECE_BYTES = 65536
-_OVERHEAD_BYTES = 64  # of a bytes object: its header, its place in a list, the allocator's own
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, PAGESIZE, mmap
+
+Bytes = bytes | mmap
+"""What a body becomes: both can be cut, searched, and viewed."""
+
+_SMALL_BYTES = 131072
 
 
 class Body:
     """The bytes of one body so far."""
 
-    __slots__ = ("_gathered", "_pieces", "length")
+    __slots__ = ("_large", "_room", "_small", "length")
 
     def __init__(self) -> None:
         """Start empty."""
-        self.length = 0
-        self._pieces: list[bytes] = []
-        self._gathered = bytearray()
+        self.length = self._room = 0
+        self._small = bytearray()
+        self._large: mmap | None = None
 
     def add(self, part: bytes) -> None:
         """Append a part."""
+        start = self.length
         self.length += len(part)
-        if len(part) < _SMALL_BYTES:
-            self._gathered += part
-            if len(self._gathered) >= _PIECE_BYTES:
-                self._seal()
+        if self._large is None and self.length <= _SMALL_BYTES:
+            self._small += part
+            return
+        if self.length > self._room:
+            self._grow(start)
+        assert self._large is not None
+        self._large[start : self.length] = part
+
+    def _grow(self, start: int) -> None:
+        """Make room for twice what there is; what is not written yet takes no memory."""
+        self._room = 2 * self.length
+        if self._large is None:
+            self._large = mmap(-1, self._room, flags=MAP_PRIVATE | MAP_ANONYMOUS)
+            self._large[:start] = bytes(self._small)
+            self._small = bytearray()
         else:
-            self._seal()
-            self._pieces.append(part)
+            self._large.resize(self._room)
 
     @property
     def held(self) -> int:
-        """Bytes of memory: what was sent, what objects cost beside it, and what gathering keeps in reserve."""
-        reserve = self._gathered.__sizeof__() - len(self._gathered) if self._gathered else 0
-        return self.length + reserve + _OVERHEAD_BYTES * len(self._pieces)
+        """Bytes of memory, with what the array keeps in reserve."""
+        if self._large is not None:
+            return self.length + PAGESIZE
+        return self._small.__sizeof__() if self._small else 0
 
-    def take(self) -> bytes:
+    def take(self) -> Bytes:
         """Give the whole, and start again."""
-        self._seal()
-        pieces, self._pieces, self.length = self._pieces, [], 0
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def _seal(self) -> None:
-        if self._gathered:
-            self._pieces.append(bytes(self._gathered))
-            self._gathered = bytearray()
+        large, small, length = self._large, self._small, self.length
+        self._large, self._small, self.length, self._room = None, bytearray(), 0, 0
+        if large is None:
+            return bytes(small)
+        large.resize(length)
+        return large

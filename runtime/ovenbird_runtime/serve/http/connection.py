@@ -129,8 +129,12 @@ class Connection(asyncio.BufferedProtocol):
         request.holder = self._hold
         self._waiting.append(request)
         self._continue_due = False
-        if self._account() > 0:
-            self._server.account.check_room()
+        try:
+            if self._account() > 0:
+                self._server.account.check_room()
+        except ServerFull:
+            self._waiting.pop()
+            raise
         if len(self._waiting) > SERVE_PIPELINED_REQUESTS:
             raise BadRequest(f"more than {SERVE_PIPELINED_REQUESTS} requests without waiting for an answer")
         self._enter(Phase.IDLE, 0)

@@ -7,11 +7,14 @@ response = compress(response, accept="gzip, deflate")
 from __future__ import annotations
 
 import zlib
+from typing import TypeVar
 
 from ...limits import SERVE_GZIP_MEMBERS
 from ..errors import BadRequest, BodyTooLarge, UnsupportedContent
+from .body import Bytes
 from .messages import Response
 
+Data = TypeVar("Data", bound=Bytes)
 _GZIP, _ZLIB, _RAW = 31, 15, -15  # zlib's `wbits`
 _WINDOW = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": _ZLIB}
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -19,7 +22,7 @@ _PIECE_BYTES = 16384  # what follows a member is copied by zlib each time: a pie
 _WORTH_BYTES = 1024
 
 
-def decompress(body: bytes, encoding: str, limit: int) -> bytes:
+def decompress(body: Data, encoding: str, limit: int) -> Data | bytes:
     """Undo `Content-Encoding`: gzip of one member or several (RFC 1952, 2.2); deflate in zlib's wrapper, or bare as
     some clients send it (RFC 9110, 8.4.1.2).
 
@@ -44,7 +47,7 @@ def decompress(body: bytes, encoding: str, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def _has_zlib_header(body: bytes) -> bool:
+def _has_zlib_header(body: Bytes) -> bool:
     """Whether a body begins as RFC 1950 says; bare deflate does not, unless its writer spoils unused bits."""
     return len(body) >= 2 and body[0] & 0x0F == 8 and int.from_bytes(body[:2], "big") % 31 == 0
 

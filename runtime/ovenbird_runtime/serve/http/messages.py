@@ -6,6 +6,7 @@ Response.json({"ready": True}); Response(200, b"...", "image/png")
 
 from __future__ import annotations
 
+import codecs
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -15,6 +16,7 @@ from urllib.parse import parse_qsl, unquote
 import msgspec
 
 from ..errors import REASONS, BadRequest
+from .body import Bytes
 
 # Scheme and authority; a user in it is an error (RFC 9110 4.2.4).
 _ABSOLUTE = re.compile(r"https?://[^/?#@]+(?=[/?#]|$)", re.IGNORECASE)
@@ -34,7 +36,7 @@ class Request:
         self.method, self.target, self.path, self.raw_query, self.version = "", b"", "", "", "1.1"
         self.segments: tuple[str, ...] = ()
         self.headers: dict[str, str] = {}
-        self.body = b""
+        self.body: Bytes = b""
         self.wire_bytes = self.head_bytes = self.more_bytes = 0
         self.keep_alive, self.has_body = True, False
         self.started = self.received = time.monotonic()
@@ -130,9 +132,10 @@ class Response:
         return "\r\n".join(lines).encode("latin-1", "replace")
 
 
-def json_text(body: bytes | memoryview) -> bytes | memoryview:
+def json_text(body: Bytes | memoryview) -> memoryview:
     """Give a JSON body without the byte order mark that RFC 8259 8.1 lets a reader ignore."""
-    return body[3:] if body[:3] == b"\xef\xbb\xbf" else body
+    whole = memoryview(body)
+    return whole[3:] if body[:3] == codecs.BOM_UTF8 else whole
 
 
 def error_body(error: BaseException, message: str | None = None) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from ...errors import shown
 from ...limits import SERVE_PART_HEADER_BYTES
 from ..errors import BadRequest
 from ..settings import Limits
+from .body import Bytes
 
 # RFC 2046 5.1.1: 1 to 70 of these characters, not ending in a space.
 _BOUNDARY = re.compile(r"[A-Za-z0-9'()+_,\-./:=? ]{0,69}[A-Za-z0-9'()+_,\-./:=?]")
@@ -39,14 +40,14 @@ class Part:
     content: memoryview
 
 
-def parse_multipart(body: bytes, content_type: str, limits: Limits, files: Collection[str] = ()) -> list[Part]:
+def parse_multipart(body: Bytes, content_type: str, limits: Limits, files: Collection[str] = ()) -> list[Part]:
     """Give the parts in order; one named in `files` may be as large as a file, whether it has a filename or not.
 
     Raises BadRequest for what is not a whole, plain form.
     """
     mark = b"--" + _boundary(content_type)
     whole = memoryview(body)
-    position = 0 if body.startswith(mark) else body.find(b"\r\n" + mark) + 2
+    position = 0 if body[: len(mark)] == mark else body.find(b"\r\n" + mark) + 2
     if position == 1:
         raise BadRequest("the multipart body does not hold its own boundary")
     parts: list[Part] = []
@@ -79,7 +80,7 @@ def _boundary(content_type: str) -> bytes:
     return boundary.encode("ascii")
 
 
-def _part(body: bytes, whole: memoryview, start: int, end: int) -> Part:
+def _part(body: Bytes, whole: memoryview, start: int, end: int) -> Part:
     head = body.find(b"\r\n\r\n", start - 2, min(end + 4, start + SERVE_PART_HEADER_BYTES))
     if head < 0:
         raise BadRequest(f"a part's headers have no end within {SERVE_PART_HEADER_BYTES} bytes")

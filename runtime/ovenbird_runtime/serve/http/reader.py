@@ -38,8 +38,10 @@ class Reader:
         self.body = Body()
         self.reading_body = False
         self.parts = 0  # that the parser gave, ever: the work that was done
-        self._head_bytes = self._fields = self._silent = self._framing = 0
-        self._chunked = self._upgrading = self._priming = False
+        self._head_bytes = self._fields = self._framing = 0
+        self._silent = 0  # bytes since the parser gave anything
+        self._unread = 0  # bytes of a head that has no end yet, at most: the parser may keep them
+        self._chunked = self._upgrading = self._priming = self._reading_head = False
 
     def feed(self, data: memoryview) -> None:
         """Read what came. Raises ServeError, after which nothing more can be read."""
@@ -55,6 +57,7 @@ class Reader:
             except httptools.HttpParserError as error:
                 raise self._cause(error) from None
             self._silent = 0 if self.parts > parts else self._silent + used
+            self._unread = self._unread + used if self._reading_head else 0
             if chunked and self.request is request:
                 self._framing += used - (self.body.length - length)
             self._check_framing()
@@ -63,13 +66,13 @@ class Reader:
     @property
     def held(self) -> int:
         """Bytes of memory that the request takes that is being read."""
-        head = self._head_bytes + self._fields * _FIELD_BYTES + self._silent
+        head = max(self._head_bytes + self._silent, self._unread) + self._fields * _FIELD_BYTES
         return max(0, head - _FREE_BYTES) + self.body.held
 
     def drop(self) -> None:
         """Let go of what was read of a request that will not be complete."""
         self.body = Body()
-        self._head_bytes = self._fields = self._silent = 0
+        self._forget_head()
 
     # ---- the parser's side: any exception raised here ends the parsing
 
@@ -77,7 +80,8 @@ class Reader:
         """Begin a request."""
         if not self._priming:
             self.request = Request()
-            self._head_bytes = self._fields = self._silent = 0
+            self._forget_head()
+            self._reading_head = True
 
     def on_url(self, part: bytes) -> None:
         """Take a piece of the target."""
@@ -126,7 +130,7 @@ class Reader:
             _check_coding(coding, request.version, length)
         if int(length or 0) > self._limits.body_bytes:
             raise _too_large(f"{length}", self._limits)
-        self.reading_body = True
+        self._reading_head, self.reading_body = False, True
         request.has_body = coding is not None or int(length or 0) > 0
         self._begun(request)
 
@@ -148,10 +152,14 @@ class Reader:
         request.received = time.monotonic()
         self.request = Request()
         self.reading_body = self._chunked = self._priming = False
-        self._head_bytes = self._fields = self._silent = 0
+        self._forget_head()
         self._complete(request)
 
     # ---- beside the parser
+
+    def _forget_head(self) -> None:
+        self._head_bytes = self._fields = self._silent = self._unread = 0
+        self._reading_head = False
 
     def _read_on(self) -> None:
         """Read a request's body, and whatever follows, after an Upgrade that is ignored."""

@@ -1,7 +1,7 @@
 """The buffer that all connections read into, which grows small while a turn of the event loop has done enough.
 
     reading = ReadBuffer(loop)
-    reading.room()              # 64 KiB, or 1 KiB once this turn's parts are many
+    reading.room()              # 64 KiB, and less after turns that were busy
     reading.spent(parts=9000)   # what the parser made of it
 
 One read of 64 KiB is a few microseconds' work where it is a piece of a picture, and some milliseconds' where it is nine
@@ -14,8 +14,8 @@ from __future__ import annotations
 import asyncio
 
 _READ_BYTES = 65536
-_LITTLE_BYTES = 1024
-_TURN_PARTS = 2048  # about a millisecond
+_LEAST_BYTES = 1024
+_TURN_PARTS = 2048  # about two milliseconds
 
 
 class ReadBuffer:
@@ -24,11 +24,11 @@ class ReadBuffer:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Serve the connections of `loop`."""
         self.memory = memoryview(bytearray(_READ_BYTES))
-        self._loop, self._parts = loop, 0
+        self._loop, self._parts, self._bytes = loop, 0, _READ_BYTES
 
     def room(self) -> memoryview:
         """Give the memory for one read."""
-        return self.memory if self._parts < _TURN_PARTS else self.memory[:_LITTLE_BYTES]
+        return self.memory[: self._bytes if self._parts < _TURN_PARTS else _LEAST_BYTES]
 
     def spent(self, parts: int) -> None:
         """Count what the parser gave for one read."""
@@ -37,4 +37,6 @@ class ReadBuffer:
         self._parts += parts
 
     def _end_turn(self) -> None:
-        self._parts = 0
+        """Read less in the next turn where this one was busy, more where it was not."""
+        busy, self._parts = self._parts > _TURN_PARTS, 0
+        self._bytes = max(_LEAST_BYTES, self._bytes // 2) if busy else min(_READ_BYTES, self._bytes * 2)

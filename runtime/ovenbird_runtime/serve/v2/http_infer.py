@@ -19,6 +19,7 @@ from ...manifest import TensorSpec
 from ..context import Call, Context
 from ..deployment import Deployment
 from ..errors import BadRequest, UnsupportedContent
+from ..http.body import Bytes
 from ..http.encoding import decompress
 from ..http.messages import Request, Response, json_text
 from .inference import InferRequest, Wanted, choose_outputs, infer, packed
@@ -91,10 +92,10 @@ def read_request(request: Request, limit: int, specs: Sequence[TensorSpec]) -> t
     return InferRequest(_id(value.get("id")), inputs, _outputs(value.get("outputs"), binary), parameters), binary
 
 
-def _split(body: bytes, length: str) -> tuple[bytes | memoryview, memoryview]:
+def _split(body: Bytes, length: str) -> tuple[memoryview, memoryview]:
     whole = memoryview(body)
     if not length:
-        return body, whole[:0]
+        return whole, whole[:0]
     if not (length.isascii() and length.isdigit() and len(length) < 12) or int(length) > len(body):
         raise BadRequest(f"Inference-Header-Content-Length is {shown(length)}, the body has {len(body)} bytes")
     return whole[: int(length)], whole[int(length) :]
