@@ -16,7 +16,6 @@ import fcntl
 import functools
 import hashlib
 import os
-import tempfile
 import weakref
 
 from .errors import FileMissing
@@ -67,6 +66,8 @@ def _anonymous_file() -> int:
     descriptor = -1 if create is None else int(create(b"ovenbird", _MFD_CLOEXEC | _MFD_ALLOW_SEALING))
     if descriptor >= 0:
         return descriptor
+    import tempfile
+
     with tempfile.TemporaryFile(prefix="ovenbird-") as file:
         return os.dup(file.fileno())
 

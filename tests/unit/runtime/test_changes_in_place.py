@@ -5,6 +5,7 @@ Each session runs in a process of its own, which a SIGBUS or a wrong answer woul
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import ovenbird_runtime
 from ovenbird_runtime.leases import LeasedPages
 from support.tiny_artifact import reseal
 
@@ -219,6 +221,7 @@ def test_a_forked_child_keeps_no_lease(tmp_path: Path) -> None:
     code = f"""
 import os, sys
 sys.path[:0] = {[p for p in sys.path if p]!r}
+import ovenbird_runtime
 from ovenbird_runtime.leases import LeasedPages
 with open(sys.argv[1], "rb") as file:
     pages = LeasedPages.of(file.fileno())
@@ -268,3 +271,18 @@ print((model.run(images)["logits"] == expected).all(), flush=True)
     finally:
         outputs = [child.communicate("\n")[0] for child in children]
     assert outputs == ["True\n"] * 3
+
+
+def test_a_closed_model_holds_no_lease(spoilt: Path) -> None:
+    path = next((spoilt / "weights").iterdir())
+    model = ovenbird_runtime.load(spoilt, threads=1)
+    with pytest.raises(BlockingIOError):
+        os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    model.close()
+    del model
+    gc.collect()
+    again = ovenbird_runtime.load(spoilt, threads=1)  # nothing was changed, and there is a lease to be had again
+    again.close()
+    del again
+    gc.collect()
+    os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
