@@ -6,6 +6,7 @@ write_tensors(Path("out.npz"), model.run(read_tensors(Path("in.npz"))))
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,11 +50,17 @@ def npz_bytes(tensors: Mapping[str, Array]) -> bytes:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Array]) -> None:
-    """Write arrays by name, beside and then renamed: a full disk leaves no half of a file. Raises OutputNotWritten."""
-    partial = path.with_name(f"{path.name}.part")
+    """Write arrays by name, beside and then renamed: a full disk leaves no half of a file. Raises OutputNotWritten.
+
+    What is no plain file (/dev/null, a pipe, a link) is written to as it is: a rename would take its place.
+    """
+    as_it_is = path.is_symlink() or (path.exists() and not path.is_file())
+    partial = path if as_it_is else path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         partial.write_bytes(npz_bytes(tensors))
-        partial.replace(path)
+        if partial != path:
+            partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        if partial != path:
+            partial.unlink(missing_ok=True)
         raise OutputNotWritten(f"{shown(path.name)} cannot be written: {error.strerror}") from None

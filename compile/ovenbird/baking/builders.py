@@ -129,7 +129,8 @@ class Builder:
 
     def save(self, image: str, output: Path) -> None:
         """Write an image as a docker-archive, which keeps its HEALTHCHECK. Raises BakeFailed."""
-        output.unlink(missing_ok=True)
+        if output.is_file() and not output.is_symlink():  # not a device: /dev/null would be gone
+            output.unlink()
         arguments = {
             "docker": ["save", "--output", str(output), image],
             "podman": ["save", "--format", "docker-archive", "--output", str(output), image],

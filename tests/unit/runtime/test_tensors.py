@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import resource
+import threading
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -76,6 +78,27 @@ def test_pickles_are_refused(tmp_path: Path) -> None:
     (tmp_path / "t.npz").write_bytes(pickled())
     with pytest.raises(InputUnreadable):
         read_tensors(tmp_path / "t.npz")
+
+
+def test_outputs_that_are_no_plain_files(tmp_path: Path) -> None:
+    """A device stays a device, a link a link; a file of the user's beside the output stays too."""
+    device, pipe, link = Path("/dev/null"), tmp_path / "pipe", tmp_path / "link"
+    write_tensors(device, {"a": np.arange(3)})
+    assert device.is_char_device()
+    link.symlink_to(tmp_path / "t.npz")
+    (tmp_path / "t.npz.part").write_text("mine")
+    write_tensors(tmp_path / "t.npz", {"a": np.arange(2)})
+    write_tensors(link, {"a": np.arange(3)})
+    assert link.is_symlink()
+    assert read_tensors(tmp_path / "t.npz")["a"].size == 3
+    assert (tmp_path / "t.npz.part").read_text() == "mine"
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: (tmp_path / "read").write_bytes(pipe.read_bytes()))
+    reader.start()
+    write_tensors(pipe, {"a": np.arange(4)})
+    reader.join()
+    assert pipe.is_fifo()
+    assert read_tensors(tmp_path / "read")["a"].size == 4
 
 
 def test_full_disk(tmp_path: Path) -> None:
