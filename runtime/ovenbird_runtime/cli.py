@@ -243,8 +243,9 @@ def selftest(
 
 @main.command()
 @_directory
-@click.option("-b", "--batch", "--batch-sizes", "batches", callback=_batches, metavar="SIZES", multiple=True,
-              default=("1",), show_default=True, help="Batch sizes, as in 1,8; repeatable.")  # fmt: skip
+@click.option("-b", "--batch", "--batch-size", "--batch-sizes", "batches", callback=_batches,
+              metavar="SIZES", multiple=True, default=("1",), show_default=True,
+              help="Batch sizes, as in 1,8; repeatable.")  # fmt: skip
 @click.option("--seconds", "--duration", type=click.FloatRange(0.1, 600), default=3.0, show_default=True,
               help="Time for each size.")  # fmt: skip
 @click.option("--iterations", type=click.IntRange(1, MAX_BENCH_CALLS), help="Calls for each size. [as many as fit]")

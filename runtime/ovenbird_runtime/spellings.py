@@ -28,7 +28,7 @@ _ARGUMENT = "what to work on is an argument without an option"
 _ONE_LEVEL = "there is one level of optimisation; `ovenbird tune` searches for faster schedules"
 _SHAPES = 'one shape for each input, --input-shapes "image:[1,3,224,224]"; sizes of batches are --batch-sizes 1,8'
 
-# options, the command (any where empty), the advice
+# options, the commands (any where empty), the advice
 _ADVICE: tuple[tuple[str, str, str], ...] = (
     ("--int8 --int4 --fp8 --bf16 --best --quantize --quantise --weight-format --calib --calibration", ANY, _NO_INT8),
     ("--fp16 --half --fp32 --precision --dtype --compress-to-fp16", ANY, _COMPILED),
@@ -39,7 +39,8 @@ _ADVICE: tuple[tuple[str, str, str], ...] = (
     ("--opset --simplify --optimize-onnx", "compile", "files are read as they are, of any opset that TVM imports"),
     ("--optimize --opt-level --optimization-level --builder-optimization-level --workspace -o", ANY, _ONE_LEVEL),
     ("--save-engine --engine --saveengine", ANY, "the artifact's folder is -o DIR"),
-    ("--device --gpu --cuda", "compile", "--target says what to compile for: host, cuda-sm90 ... (`ovenbird targets`)"),
+    ("--device --gpu --cuda", "compile tune bake bench verify",
+     "--target says what to compile for: host, cuda-sm90 ... (`ovenbird targets`)"),
     ("--provider --providers --execution-provider --backend -e", ANY, "where to run is --device cpu or --device cuda"),
     ("--gpu --cuda --use-gpu", ANY, "where to run is --device cuda"),
     ("--force --overwrite --yes -f -y", ANY, "an artifact in the way is replaced without asking, and nothing else is"),
@@ -66,11 +67,9 @@ _COMMANDS = {
 def advice_on_option(command: str, name: str) -> str:
     """Give the advice on an option that `command` does not have, or nothing."""
     plain = name.lower().replace("_", "-")
-    for scope in (command, ANY):
-        for words, of, text in _ADVICE:
-            if of == scope and plain in words.split():
-                return text
-    return ""
+    found = [(of, text) for words, of, text in _ADVICE if plain in words.split()]
+    special = [text for of, text in found if command in of.split()]
+    return next(iter([*special, *(text for of, text in found if of == ANY)]), "")
 
 
 def close_to(name: str, known: Iterable[str]) -> str:

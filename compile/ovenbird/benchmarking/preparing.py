@@ -54,6 +54,7 @@ class Request:
     untuned: bool = False
     onnx: bool = True
     quiet: bool = False
+    trust: bool = False
 
 
 def network_options(told: dict[str, Any]) -> NetworkOptions:
@@ -62,7 +63,9 @@ def network_options(told: dict[str, Any]) -> NetworkOptions:
 
     size = told["image_size"]
     return NetworkOptions(
-        weights=told["weights"], input_shapes={"image": (1, 3, size, size)} if size is not None else None
+        weights=told["weights"],
+        input_shapes={"image": (1, 3, size, size)} if size is not None else None,
+        trust=told["trust"],
     )
 
 
@@ -71,7 +74,9 @@ def prepare(request: Request, tell: Progress) -> dict[str, Any]:
     folder = Path(request.folder)
     folder.mkdir(parents=True, exist_ok=True)
     kept = _read(folder / NETWORK_FILE)
-    told: dict[str, Any] = {"model": request.model, "image_size": request.image_size, "weights": request.weights}
+    told: dict[str, Any] = {
+        "model": request.model, "image_size": request.image_size, "weights": request.weights, "trust": request.trust
+    }  # fmt: skip
     tell(f"loading {request.model}")
     artifact = Path(request.model)
     if (artifact / "manifest.json").is_file():

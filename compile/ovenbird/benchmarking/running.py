@@ -55,6 +55,7 @@ class Plan:
     footprint: bool = True
     work: Path | None = None
     quiet: bool = False
+    trust: bool = False
 
 
 def installed_peers(names: tuple[str, ...]) -> tuple[list[Engine], dict[str, str]]:
@@ -155,6 +156,7 @@ def _prepare_all(
                 records=plan.records,
                 untuned=plan.untuned,
                 quiet=plan.quiet,
+                trust=plan.trust,
             )
         )
         prepared[network["name"], size] = folder, network

@@ -21,6 +21,9 @@ quiet = click.option("-q", "--quiet", is_flag=True, help="No progress, only the 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
+trust = click.option("--trust", is_flag=True, help="Let a .pt2 file run code of its own. Only for files that you made.")
+
+
 def batch_sizes(default: str, what: str) -> Callable[[F], F]:
     """Give the option for batch sizes, under the names that other tools have for it."""
     return click.option("-b", "--batch-sizes", "--batch-size", default=default, show_default=True, help=what)

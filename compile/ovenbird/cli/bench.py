@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 @click.option("--tuning-records", metavar="DIR|none", help="Tuning records to use. [default: those in tuning_logs/]")
 @click.option("--untuned", is_flag=True, help="Time the artifact without tuning records as well.")
 @click.option("--weights", metavar="FILE|random:SEED", help="[default: the network's own, or random:0 without them]")
+@_options.trust
 @click.option("--profile", is_flag=True, help="Time every layer, and rate it against the machine's limits.")
 @click.option("--footprint/--no-footprint", default=True, show_default=True, help="Look at memory and installed size.")
 @click.option("--work", type=click.Path(file_okay=False, path_type=Path),
@@ -78,6 +79,7 @@ def command(models: tuple[str, ...], output: Path | None, **options: Any) -> Non
         footprint=options["footprint"],
         work=options["work"],
         quiet=options["quiet"],
+        trust=options["trust"],
     )
     # SIGTERM unwinds as Ctrl-C does: a worker left behind would disturb whatever is timed next
     with Progress.choose(options["quiet"]) as progress, Interruption(progress) as tell:

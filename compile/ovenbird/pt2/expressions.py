@@ -30,7 +30,7 @@ CONSTANTS = frozenset({"true", "false", "oo", "int_oo"})
 NODES = (
     ast.Expression, ast.Call, ast.keyword, ast.Name, ast.Load, ast.Constant,
     ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare,
-    ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.USub, ast.UAdd, ast.Not, ast.And, ast.Or,
+    ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.USub, ast.UAdd, ast.Not, ast.And, ast.Or,
     ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE,
 )  # fmt: skip
 
@@ -55,7 +55,11 @@ def _allowed(node: ast.AST, called: bool) -> bool:
     if not isinstance(node, NODES):
         return False
     if isinstance(node, ast.Call):
-        return isinstance(node.func, ast.Name) and (node.func.id != "Pow" or _small(node))
+        return isinstance(node.func, ast.Name) and (
+            node.func.id != "Pow" or (len(node.args) == 2 and _small(node.args[0], node.args[1]))
+        )
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+        return _small(node.left, node.right)
     if isinstance(node, ast.Name):
         if called:
             return node.id in CONSTRUCTORS
@@ -71,11 +75,10 @@ def _allowed(node: ast.AST, called: bool) -> bool:
     return True
 
 
-def _small(call: ast.Call) -> bool:
-    """Say whether a power's exponent is a small constant, and no power is in it: sympy computes 10**10**10 at once."""
-    if len(call.args) != 2 or any(isinstance(node, ast.Name) and node.id == "Pow" for node in ast.walk(call.args[0])):
+def _small(base: ast.expr, exponent: ast.expr) -> bool:
+    """Say whether an exponent is a small constant, and no power is in the base: sympy computes 10**10**10 at once."""
+    if any(isinstance(node, ast.Pow) or (isinstance(node, ast.Name) and node.id == "Pow") for node in ast.walk(base)):
         return False
-    exponent = call.args[1]
     if isinstance(exponent, ast.Call) and len(exponent.args) == 1:
         exponent = exponent.args[0]
     if isinstance(exponent, ast.UnaryOp) and isinstance(exponent.op, ast.USub):

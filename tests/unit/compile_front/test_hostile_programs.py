@@ -179,6 +179,7 @@ def test_changed_bytes_give_a_typed_error_or_a_program(honest: Path, tmp_path: P
         "Add(FloorDiv(Add(Symbol('s77', positive=True, integer=True), Integer(-1)), Integer(2)), Integer(1))",
         "Pow(Symbol('s0'), Integer(2))",
         "s0*(s1 // 2) + 3",
+        "s0**2 + 1",
         "Eq(Mod(s0, 2), 0)",
         "Float('2.0', precision=53)",
         "int_oo",
@@ -192,7 +193,8 @@ def test_arithmetic_on_symbols_is_taken(text: str) -> None:
     "text",
     [
         "", "(", "s0.real", "s0[0]", "lambda: 0", "[s0]", "{s0}", "f'{s0}'", "s0 if s0 else 1", "print(1)",
-        "Symbol('s0', cls=print)", "Symbol(*s0)", "__import__('os')", "exec('1')", "Symbol('a b')", "2 ** 3", "s0 << 9",
+        "Symbol('s0', cls=print)", "Symbol(*s0)", "__import__('os')", "exec('1')", "Symbol('a b')", "2 ** s0",
+        "9 ** 99", "(9**8)**8", "s0 << 9",
         "Symbol('s0').__class__", "（s0）", "s0\n", "Pow(2, s0)",
         "Pow(2, 9)", "Pow(b=2, e=99)", "Float('1', precision=99)",
         "(yield)", "(s0 := 1)", "sympify('1')", "eval", "1" * 1001, "Integer(1j)", "factorial(9999)", "s0!",
