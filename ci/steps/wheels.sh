@@ -35,9 +35,8 @@ clean() { # clean FOLDER VERSION WHEEL...: an environment with these and what th
 }
 
 build() { # build TARGET SOURCES FOLDER
-    "$work/build/bin/python" -m pip --version >/dev/null
-    (cd "$2" && "$work/build/bin/python" -m hatchling build -t "$1" -d "$3") >/dev/null \
-        || fail "BuildFailed: hatchling could not build $2 (its message is above)"
+    (cd "$2" && "$work/build/bin/python" -m hatchling build -t "$1" -d "$3") >"$work/said" 2>&1 \
+        || fail "BuildFailed: hatchling could not build $2: $(tail -n 1 "$work/said")"
 }
 
 page_of() { # page_of FOLDER: serves the artifact with the environment there, and asks for its page
@@ -61,14 +60,18 @@ PYTHON
     server=
 }
 
+quietly() { # quietly COMMAND...: shows what it printed where it fails
+    "$@" >"$work/said" 2>&1 || fail "CommandFailed: ${*##*/}: $(tail -n 1 "$work/said")"
+}
+
 try_runtime() { # try_runtime FOLDER: everything a target does
     local answer
     cd "$work" # not in the clone, which must play no part
-    "$1/bin/ovenbird-rt" --version >/dev/null
-    "$1/bin/ovenbird-rt" inspect "$work/artifact" >/dev/null
-    "$1/bin/ovenbird-rt" selftest "$work/artifact" >/dev/null
-    "$1/bin/ovenbird-rt" run "$work/artifact" "$work/photo.jpg" >/dev/null 2>&1
-    "$1/bin/ovenbird-rt" bench "$work/artifact" --iterations 3 >/dev/null
+    quietly "$1/bin/ovenbird-rt" --version
+    quietly "$1/bin/ovenbird-rt" inspect "$work/artifact"
+    quietly "$1/bin/ovenbird-rt" selftest "$work/artifact"
+    quietly "$1/bin/ovenbird-rt" run "$work/artifact" "$work/photo.jpg" --preprocess imagenet
+    quietly "$1/bin/ovenbird-rt" bench "$work/artifact" --iterations 3
     if [ -n "${2:-}" ]; then
         page_of "$1"
     else
@@ -88,13 +91,14 @@ def net():
     return torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Flatten()), (torch.randn(1, 3, 8, 8),)
 PYTHON
     "$1/bin/python" -c 'import torch, torchvision; print("== compiler: torch", torch.__version__)'
-    "$program" targets host >/dev/null
-    "$program" compile own:net --batch-sizes 1 --quiet
-    "$program" verify artifacts/own-net --model own:net --quiet
-    "$program" tune own:net --trials 2 --batch-sizes 1 --quiet >/dev/null
+    quietly "$program" targets host
+    quietly "$program" compile own:net --batch-sizes 1 --quiet
+    quietly "$program" verify artifacts/own-net --model own:net --quiet
+    quietly "$program" tune own:net --trials 2 --batch-sizes 1 --quiet
     [ -d tuning_logs/host/own-net ] || fail "NoLog: an installed compiler did not write tuning_logs/ below the current folder"
-    "$program" compile own:net --batch-sizes 1 --quiet | grep -q ' 0 stale' || fail "NoRecords: the log just written is not used"
-    "$program" compile resnet18 --weights random:0 --batch-sizes 1 --quiet
+    quietly "$program" compile own:net --batch-sizes 1 --quiet
+    grep -q ' 0 stale' "$work/said" || fail "NoRecords: the log just written is not used: $(tail -n 1 "$work/said")"
+    quietly "$program" compile resnet18 --weights random:0 --batch-sizes 1 --quiet
     "$1/bin/python" - <<'PYTHON'
 import torch
 program = torch.export.export(torch.nn.Linear(4, 2), (torch.randn(2, 4),), dynamic_shapes=({0: torch.export.Dim("b", min=1, max=8)},))
@@ -103,7 +107,7 @@ from ovenbird.baking.context import find_sources, prepared
 with prepared(find_sources(), None) as context:
     assert (context.folder / "runtime/hatch_build.py").is_file() and (context.folder / "ci/constraints.txt").is_file()
 PYTHON
-    "$program" compile linear.pt2 --batch-sizes 1 --quiet
+    quietly "$program" compile linear.pt2 --batch-sizes 1 --quiet
     cd - >/dev/null
 }
 
