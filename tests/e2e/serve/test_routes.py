@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -135,3 +136,60 @@ def test_request_leaves_a_line_in_the_log(server: Serving, jpeg: bytes) -> None:
     assert lines[0]["status"] == 200
     assert lines[0]["model"] == "tiny"
     assert lines[0]["stages_ms"]["compute"] > 0
+
+
+@pytest.mark.parametrize("given", ["me-1", "a" * 128, "0af7651916cd43dd:8448/eb=+._"])
+def test_request_id_is_given_back(server: Serving, given: str) -> None:
+    assert server.request("GET", "/v2", headers={"X-Request-Id": given})[1]["x-request-id"] == given
+
+
+@pytest.mark.parametrize(
+    "given", ["", "a" * 129, "a b", "<script>", 'a"b', "a\tb", "\xe9", "a,b", "a;b", "\x1b[31m", "{}"]
+)
+def test_request_id_that_logs_or_pages_might_trip_over(server: Serving, given: str) -> None:
+    head = b"GET /v2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Request-Id: " + given.encode("latin-1")
+    answer = server.raw(head + b"\r\n\r\n").partition(b"\r\n\r\n")[0].decode("latin-1")
+    ids = [line.partition(": ")[2] for line in answer.split("\r\n") if line.startswith("X-Request-Id: ")]
+    assert answer.startswith(("HTTP/1.1 200", "HTTP/1.1 400"))
+    assert len(ids) == int(answer.startswith("HTTP/1.1 200"))
+    assert all(re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]+", made) for made in ids)
+
+
+def test_options(server: Serving) -> None:
+    assert b"Allow: GET, HEAD, OPTIONS, POST\r\n" in server.raw(
+        b"OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    )
+    for path, allowed in (("/v2", "GET, HEAD, OPTIONS"), ("/v1/models/tiny:predict", "OPTIONS, POST")):
+        status, headers, body = server.request("OPTIONS", path)
+        assert (status, headers["allow"], headers["content-length"], body) == (200, allowed, "0", b"")
+        assert "access-control-allow-origin" not in headers
+    assert server.request("OPTIONS", "/nothing")[0] == 404
+    assert server.request("DELETE", "/v2")[1]["allow"] == "GET, HEAD, OPTIONS"
+
+
+@pytest.mark.parametrize(
+    "target", ["http://other.example/v2", "HTTP://a:80/v2", "https://[::1]:8000/v2?x", "http://a/v2#x"]
+)
+def test_targets_that_are_whole_urls(server: Serving, target: str) -> None:
+    answer = server.raw(f"GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close, TE\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b'"extensions"' in answer
+
+
+@pytest.mark.parametrize(
+    "accept", ["gzip;q=0", "gzip;q=0.0", "gzip; q=0.000", "gzip;Q=0", "*;q=0", "gzip;q=0, *", "identity", "br;q=1.0"]
+)  # fmt: skip
+def test_compression_that_is_forbidden(server: Serving, accept: str) -> None:
+    coding = server.request("GET", "/openapi.json", headers={"Accept-Encoding": accept})[1].get("content-encoding")
+    assert coding == ("deflate" if accept.endswith("*") else None)
+
+
+@pytest.mark.parametrize("accept", ["gzip;q=0.001", "identity;q=0, *", "GZIP", "x-gzip", "*", "*;q=0, gzip;q=1"])
+def test_compression_that_is_asked_for(server: Serving, accept: str) -> None:
+    coding = server.request("GET", "/openapi.json", headers={"Accept-Encoding": accept})[1].get("content-encoding")
+    assert coding == "gzip"
+
+
+def test_identity_that_is_forbidden(server: Serving) -> None:
+    _, headers, _ = server.request("GET", "/v2", headers={"Accept-Encoding": "gzip, identity;q=0"})
+    assert headers["content-encoding"] == "gzip"

@@ -189,23 +189,25 @@ def test_wrong_header_length_is_refused(server: Serving, length: str) -> None:
     assert server.request("POST", INFER, b'{"inputs": []}', headers)[0] == 400
 
 
+def filled_with(value: float) -> tuple[bytes, dict[str, str]]:
+    data = np.full((1, 3, 32, 32), value, np.float32).tobytes()
+    tensor = {"name": "image", "datatype": "FP32", "shape": [1, 3, 32, 32]}
+    head = json.dumps({"inputs": [tensor | {"parameters": {"binary_data_size": len(data)}}]}).encode()
+    return head + data, {"Inference-Header-Content-Length": str(len(head))}
+
+
 def test_nan_is_refused(server: Serving) -> None:
-    data = np.full((1, 3, 32, 32), np.nan, np.float32).tobytes()
-    head = json.dumps(
-        {
-            "inputs": [
-                {
-                    "name": "image",
-                    "datatype": "FP32",
-                    "shape": [1, 3, 32, 32],
-                    "parameters": {"binary_data_size": len(data)},
-                }
-            ]
-        }
-    ).encode()
-    status, _, answer = server.request("POST", INFER, head + data, {"Inference-Header-Content-Length": str(len(head))})
+    status, _, answer = server.request("POST", INFER, *filled_with(np.nan))
     assert status == 400
     assert json.loads(answer)["type"] == "NotFinite"
+
+
+def test_nan_of_an_answer_is_null(server: Serving) -> None:
+    """JSON has neither NaN nor infinity (RFC 8259, 6): a number in their place would be a wrong answer."""
+    status, _, answer = server.request("POST", INFER, *filled_with(-3e38))  # too large to be added up
+    values = {output["name"]: output["data"] for output in json.loads(answer)["outputs"]}
+    assert status == 200
+    assert set(values["logits"]) == {None}
 
 
 def test_more_images_than_the_largest_batch(client: Any, tiny: Path) -> None:
