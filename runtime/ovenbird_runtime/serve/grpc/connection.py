@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Any, cast
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
-from h2.events import DataReceived, Event, RequestReceived, StreamEnded, StreamReset, WindowUpdated
+from h2.events import (
+    DataReceived,
+    Event,
+    RemoteSettingsChanged,
+    RequestReceived,
+    StreamEnded,
+    StreamReset,
+    WindowUpdated,
+)
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 from hyperframe.frame import GoAwayFrame
@@ -181,6 +189,8 @@ class Connection(asyncio.BufferedProtocol):
                 raise BadRequest(f"{SERVE_RESETS} calls more were cancelled than answered: slow down")
             if (rpc := self.rpcs.get(event.stream_id)) is not None:
                 self._drop(rpc)
+        elif isinstance(event, RemoteSettingsChanged):
+            self._greeted = True
         elif isinstance(event, WindowUpdated):
             if event.stream_id:
                 if (rpc := self.rpcs.get(event.stream_id)) is not None:
@@ -190,7 +200,7 @@ class Connection(asyncio.BufferedProtocol):
                     rpc.wake.set()
 
     def _open(self, number: int, headers: Any) -> None:
-        self._greeted, self._quiet_since = True, 0.0
+        self._quiet_since = 0.0
         try:
             rpc = Rpc(number, headers, self._limits)
         except ServeError as error:

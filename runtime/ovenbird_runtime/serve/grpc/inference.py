@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import shown
 from ...limits import MAX_IO_TENSORS, MAX_TOP
@@ -12,7 +11,9 @@ from ..errors import BadRequest, NotReady, UnsupportedContent
 from ..v2.inference import Wanted, choose_outputs, infer, packed
 from ..v2.parameters import check_parameters, nan_policy
 from ..v2.tensors import from_bytes, from_typed
+from .guard import Bytes
 from .messages import message
+from .rpc import parse
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,26 +35,28 @@ _CONTENTS = {
 }
 
 
-async def model_infer(context: Context, request: Any, call: Call) -> Any:
-    """Answer an inference request. Raises what reading it, the queue and the engine raise."""
+class Infer(NamedTuple):
+    """A request without its message: what was read of it takes less memory, and is checked."""
+
+    model: str
+    version: str
+    id: str
+    parameters: dict[str, Any]
+    inputs: dict[str, Array]
+    outputs: tuple[Wanted, ...]
+
+
+async def model_infer(context: Context, request: Infer, call: Call) -> Any:
+    """Answer an inference request. Raises NotReady, UnknownModel, and what the queue and the engine raise."""
     if not context.lifecycle.accepting:
         raise NotReady(f"the server is {context.lifecycle.state.value}", retry_after=1)
-    with context.slots.find(request.model_name, request.model_version or None) as deployment:
+    with context.slots.find(request.model, request.version or None) as deployment:
         call.answers(deployment)
-        start = time.monotonic()
-        parameters = _parameters(request.parameters)
-        check_parameters(parameters, "the request")
-        nan = nan_policy(parameters, context.settings)
-        # Numbers one by one take their time; raw bytes are only looked at.
-        raw = request.raw_input_contents
-        inputs = read_inputs(request) if raw else await context.preparation.run(read_inputs, request)
-        wanted = choose_outputs(deployment, tuple(map(_wanted, request.outputs)), True)
-        identity = request.id
-        del request, raw  # its tensors are in `inputs` now
-        call.spent("decode", time.monotonic() - start)
-        arrays = await infer(context, deployment, call, inputs, wanted, nan)
+        nan = nan_policy(request.parameters, context.settings)
+        wanted = choose_outputs(deployment, request.outputs, True)
+        arrays = await infer(context, deployment, call, request.inputs, wanted, nan)
         response = message("ModelInferResponse")(
-            model_name=deployment.name, model_version=deployment.version, id=identity
+            model_name=deployment.name, model_version=deployment.version, id=request.id
         )
         for output in wanted:
             array = arrays[output.name]
@@ -61,6 +64,15 @@ async def model_infer(context: Context, request: Any, call: Call) -> Any:
             response.outputs.add(name=output.name, datatype=datatype, shape=array.shape)
             response.raw_output_contents.append(data)
         return response
+
+
+def read_request(data: Bytes) -> Infer:
+    """Read a request; its message is gone when this returns. Raises BadRequest, InputError, UnsupportedContent."""
+    request = parse(message("ModelInferRequest"), data)
+    parameters = _parameters(request.parameters)
+    check_parameters(parameters, "the request")
+    outputs = tuple(map(_wanted, request.outputs))
+    return Infer(request.model_name, request.model_version, request.id, parameters, read_inputs(request), outputs)
 
 
 def read_inputs(request: Any) -> dict[str, Array]:

@@ -20,6 +20,7 @@ from ..context import Call
 from ..errors import BadRequest, HeadersTooLarge, NotOffered, Status, UnsupportedContent, WrongMethod
 from ..settings import Limits
 from .framing import Inbox
+from .guard import Bytes
 
 Headers = list[tuple[str, str]]
 
@@ -43,13 +44,14 @@ _REQUEST_HEADERS = (b":path", b":method", b"content-type", b"grpc-timeout", b"gr
 
 class Method(NamedTuple):
     """What answers a path: `work(context, request, call)` gives a message; where it streams, requests and answers
-    are asynchronous iterators.
+    are asynchronous iterators. `weigh(data, limit)` tells how much work it is to `read(data)`, a request.
     """
 
     name: str
-    request: Any
     work: Callable[..., Any]
-    streaming: bool = False
+    read: Callable[[Bytes], Any]
+    weigh: Callable[[Bytes, int], int]
+    streaming: bool
 
 
 class Rpc:
@@ -137,11 +139,11 @@ def trailers_only(status: Status, message: str) -> Headers:
     return [(":status", http), ("content-type", "application/grpc"), *trailers(status.grpc, message)]
 
 
-def parse(request: Any, data: bytes | bytearray) -> Any:
-    """Read a message of the class `request`. Raises BadRequest."""
+def parse(kind: Any, data: Bytes) -> Any:
+    """Read a message of the class `kind`. Raises BadRequest."""
     from google.protobuf.message import DecodeError
 
     try:
-        return request.FromString(data)
+        return kind.FromString(data)
     except DecodeError as error:
         raise BadRequest(f"the message is not what the method takes: {error}") from None

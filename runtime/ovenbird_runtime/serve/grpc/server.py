@@ -23,8 +23,7 @@ from ..http.listening import listen, stop_handshakes
 from ..http.turns import ReadBuffer
 from ..metric_names import CANCELLED, MODEL_REQUESTS, MODEL_SECONDS, REJECTED, REQUEST_SECONDS, REQUESTS
 from .connection import Connection
-from .guard import weigh
-from .rpc import Rpc, parse
+from .rpc import Rpc
 from .services import methods
 
 _SWEEP_SECONDS = 0.1
@@ -147,7 +146,11 @@ class GrpcServer:
                 raise BadRequest("a message is compressed, and grpc-encoding does not say how")
             data = await preparation.run(decompress, bytes(data), rpc.encoding, self.limits.body_bytes)
             self.hold(rpc, max(rpc.held, len(data)))
-        return await preparation.run_by_size(weigh(data), parse, rpc.method.request, data)
+        start = time.monotonic()
+        weight = rpc.method.weigh(data, self.limits.body_bytes)
+        request = await preparation.run_by_size(weight, rpc.method.read, data)
+        rpc.call.spent("decode", time.monotonic() - start)
+        return request
 
     def close(self, rpc: Rpc) -> None:
         """Count a call out, and let go of what it holds."""

@@ -6,17 +6,19 @@ methods()["/inference.GRPCInferenceService/ServerLive"].work
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ... import __version__
 from ..context import Call, Context
 from ..errors import NotOffered
 from ..v2.metadata import CONTROL, EXTENSIONS, config_of, index_of, metadata_of, statistics_of
+from .guard import Bytes, weigh
 from .health import HEALTH
-from .inference import model_infer
+from .inference import model_infer, read_request
 from .messages import load_protocol, message
 from .reflection import REFLECTION
-from .rpc import Method
+from .rpc import Method, parse
 
 Work = Callable[..., Any]
 
@@ -89,8 +91,13 @@ def methods() -> dict[str, Method]:
     found = {}
     for service in protocol.services:
         for method in protocol.methods(service):
-            request = protocol.message(method.input_type.full_name)
-            streaming = method.client_streaming or method.server_streaming
             work = _WORK[service][method.name]
-            found[f"/{service}/{method.name}"] = Method(method.name, request, work, streaming)
+            kind = protocol.message(method.input_type.full_name)
+            read, weigher = (read_request, weigh) if work is model_infer else (partial(parse, kind), _all_of_it)
+            streaming = method.client_streaming or method.server_streaming
+            found[f"/{service}/{method.name}"] = Method(method.name, work, read, weigher, streaming)
     return found
+
+
+def _all_of_it(data: Bytes, limit: int) -> int:
+    return len(data)
