@@ -39,7 +39,7 @@ from ovenbird_runtime.manifest import (
 )
 
 if TYPE_CHECKING:
-    from ovenbird.backends.building import BuiltModule
+    from ovenbird.backends.built import BuiltModule
 
 Array = np.ndarray[Any, Any]
 

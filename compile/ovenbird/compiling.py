@@ -33,7 +33,8 @@ from ovenbird_runtime.golden import GOLDEN, write_golden
 from ovenbird_runtime.manifest import Manifest, Parity
 
 if TYPE_CHECKING:
-    from ovenbird.backends.building import BuiltModule, Packing
+    from ovenbird.backends.built import BuiltModule
+    from ovenbird.backends.cpu.packing import Packing
     from ovenbird.backends.layers import LayerRecord
 
 DEFAULT_BATCHES = (1, 8)
@@ -128,7 +129,7 @@ def _import(network: Network, batches: Sequence[int], tell: Progress) -> dict[in
 
 def _shared_packing(network: Network, specs: Sequence[TargetSpec], options: CompileOptions) -> Packing | None:
     """Give the one way to pack the weights of all processors: that of the widest vectors, the first of equals."""
-    from ovenbird.backends.building import packing_of
+    from ovenbird.backends.cpu.packing import packing_of
 
     processors = [spec for spec in specs if spec.kind == "llvm"]
     if not processors:

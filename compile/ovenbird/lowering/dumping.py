@@ -1,7 +1,7 @@
-"""`--dump-code relax,tir,ll,asm`: which forms of the code are kept for people to read.
+"""`--dump-code relax,tir,ll,asm`: the code between the passes, for people to read.
 
-The builder writes every form into one folder; those of other kinds than those asked for are removed again, and nothing
-else that may lie there.
+A `Dump` writes each form into one folder, under the name of the pass behind which it looks like that; those of other
+kinds than asked for are removed again, and nothing else that may lie there.
 
     kinds = parse_kinds("relax,asm")
     keep_kinds(Path("artifacts/resnet50.code/host"), kinds)
@@ -10,18 +10,59 @@ else that may lie there.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 from ovenbird.errors import UsageError, suggest
 
 DumpKind = Literal["relax", "tir", "ll", "asm", "cu"]
+#: What is written, in the order of `lowering.pipeline`.
 FILES: dict[str, DumpKind] = {
+    "prepared.relax": "relax",
+    "walked.relax": "relax",
+    "walked.tir": "tir",
+    "fused.relax": "relax",
+    "fused.tir": "tir",
     "lowered.relax": "relax",
     "scheduled.tir": "tir",
     "model.ll": "ll",
     "model.asm": "asm",
     "model.cu": "cu",
 }
+
+
+class Dump:
+    """Writes the code into a folder; without one, nowhere."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
+
+    def module(self, name: str, module: Any) -> None:
+        """Write what `FILES` says of a module behind the pass `name`: its networks, its kernels, or both."""
+        from tvm import IRModule, relax, tirx
+
+        for suffix, kind in ((".relax", relax.Function), (".tir", tirx.PrimFunc)):
+            if self.folder is not None and name + suffix in FILES:
+                functions = {n: f for n, f in module.functions_items() if isinstance(f, kind)}
+                self.text(name + suffix, IRModule(functions).script(show_meta=False))
+
+    def code(self, executable: Any) -> None:
+        """Write LLVM's and the assembler's view of an executable; of the processor's part, where there are two."""
+        if self.folder is None:
+            return
+        for module in executable.mod.imports:
+            if module.kind == "llvm":
+                self.text("model.ll", module.inspect_source("ll"))
+                self.text("model.asm", module.inspect_source("asm"))
+
+    def text(self, name: str, text: str) -> None:
+        """Write one file."""
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / name).write_text(text)
+
+
+#: Keeps nothing.
+NOWHERE = Dump()
 
 
 def parse_kinds(text: str | None) -> tuple[DumpKind, ...]:

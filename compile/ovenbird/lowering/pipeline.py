@@ -1,20 +1,68 @@
-"""The passes around the lowering: constants folded before it, operators fused behind it.
+"""The whole compiler on one page: from imported networks to a library, pass by pass, for any backend.
 
-Example: `lower({1: module, 8: module8}, begin)` gives one module with `main_b1` and `main_b8`.
+    prepare      one dataflow block, constant parts computed                              prepared.relax
+    walk         the backend's handlers: layouts, packed weights, tensor expressions      walked.relax, walked.tir
+    fuse         elementwise epilogues into what they follow                              fused.relax, fused.tir
+    externalize  constants become parameters, in a file beside the library                lowered.relax
+    schedule     each kernel by its tuning record, else by the backend's default          scheduled.tir
+    generate     prefetches, TVM's own passes, stack buffers; LLVM or nvcc                model.ll, .asm, .cu
+
+The files are what `--dump-code` writes behind each. `backends.codegen_pipeline` lists the passes of the last step.
+
+Example: `compile_networks({1: one, 8: eight}, CpuBackend(target, BuildOptions()))`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import tvm
-from tvm import IRModule, relax
+from tvm import IRModule, relax, tirx
 
+from ovenbird.backends.built import BuiltModule, Entry, Progress
+from ovenbird.backends.layers import LayerRecord, describe_layers
+from ovenbird.lowering.dumping import NOWHERE, Dump
 from ovenbird.lowering.walk import Lowering
+from ovenbird.operators.resampling import RESAMPLE, resampling_kernel
+from ovenbird.passes.externalize_constants import ConstantTable, externalize_constants
 from ovenbird.passes.keep_unschedulable_apart import keep_unschedulable_apart
+
+if TYPE_CHECKING:
+    from ovenbird.backends.base import Backend
+    from ovenbird.tuning_log import TuningLog
 
 #: Makes the walk of a backend for a function of the network, given the builder to write to and its batch size.
 Begin = Callable[[relax.BlockBuilder, relax.Function, int], Lowering]
+
+
+def compile_networks(
+    networks: dict[int, IRModule],
+    backend: Backend,
+    records: TuningLog | None = None,
+    progress: Progress | None = None,
+    dump: Dump = NOWHERE,
+) -> BuiltModule:
+    """Compile one imported module a batch size into one library. Raises BuildFailed."""
+    report = progress or (lambda step, done, total: None)
+    report("lower", 0, 3)
+    if records is not None:
+        records = records.for_target(backend.target)
+    module = backend.lower(networks, dump)
+    layers = describe_layers(module)
+    table = ConstantTable()
+    module, order = externalize_constants(module, table)
+    dump.module("lowered", module)
+    report("schedule", 1, 3)
+    module = schedule(module, backend, records, layers)
+    module[RESAMPLE] = backend.for_host(resampling_kernel())
+    dump.module("scheduled", module)
+    report("generate code", 2, 3)
+    executable = backend.generate(module, dump)
+    dump.code(executable)
+    report("generate code", 3, 3)
+    entries = [Entry(batch, entry_name(batch), order[entry_name(batch)]) for batch in networks]
+    return BuiltModule(executable, backend.target, entries, table.arrays, list(layers.values()), RESAMPLE)
 
 
 def entry_name(batch: int) -> str:
@@ -22,12 +70,18 @@ def entry_name(batch: int) -> str:
     return f"main_b{batch}"
 
 
-def lower(networks: dict[int, IRModule], begin: Begin) -> IRModule:
+def lower(networks: dict[int, IRModule], begin: Begin, dump: Dump = NOWHERE) -> IRModule:
     """Return one module of fused, unscheduled functions; equal functions of several batch sizes are shared."""
+    prepared = IRModule({entry_name(batch): prepare(network)["main"] for batch, network in networks.items()})
+    dump.module("prepared", prepared)
     builder = relax.BlockBuilder()
-    for batch, network in networks.items():
-        begin(builder, prepare(network)["main"], batch).run(entry_name(batch))
-    return fuse(builder.get())
+    for batch in networks:
+        begin(builder, prepared[entry_name(batch)], batch).run(entry_name(batch))
+    walked = builder.get()
+    dump.module("walked", walked)
+    fused = fuse(walked)
+    dump.module("fused", fused)
+    return fused
 
 
 def prepare(network: IRModule) -> IRModule:
@@ -56,3 +110,18 @@ def fuse(module: IRModule) -> IRModule:
         relax.transform.DeadCodeElimination(),
     ]
     return tvm.transform.Sequential(passes)(module)
+
+
+def schedule(module: IRModule, backend: Backend, records: TuningLog | None, layers: dict[str, LayerRecord]) -> IRModule:
+    """Schedule every kernel: by its tuning record where one matches, by the backend's default otherwise."""
+    functions: dict[Any, Any] = {}
+    for name, function in module.functions_items():
+        if isinstance(function, tirx.PrimFunc):
+            found = records.lookup(function) if records is not None else None
+            if found is not None and name.name_hint in layers:
+                layers[name.name_hint].source = found.source
+            named = function.with_attr("global_symbol", name.name_hint)
+            tuned = found.function if found is not None else None
+            function = (tuned or backend.schedule(named)).with_attr("global_symbol", name.name_hint)
+        functions[name] = function
+    return IRModule(functions, attrs=module.attrs)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import tvm
 
-from ovenbird.backends.building import machine_of
+from ovenbird.backends.cpu.machine import machine_of
 from ovenbird.backends.cuda.options import Precision
 from ovenbird.targets import TargetSpec
 from ovenbird.tuning.candidates import Builder

@@ -11,7 +11,9 @@ from torch import nn
 from tvm import relax
 from tvm.relax.frontend.torch import from_exported_program
 
-from ovenbird.backends.building import build_module, machine_of, packing_of
+from ovenbird.backends.building import build_module
+from ovenbird.backends.cpu.machine import machine_of
+from ovenbird.backends.cpu.packing import packing_of
 from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, choose_tile, fits
 from ovenbird.targets import load_target
 from ovenbird_runtime.cpu import this_machine

@@ -7,8 +7,8 @@ import pytest
 import tvm
 from tvm.script import tirx as T
 
-from ovenbird.backends.building import machine_of
 from ovenbird.backends.cpu.algorithms import ConvolutionShape
+from ovenbird.backends.cpu.machine import machine_of
 from ovenbird.backends.cpu.pipeline import lower_networks
 from ovenbird.backends.cpu.schedules import schedule_function
 from ovenbird.targets import TargetSpec, load_target

@@ -2,7 +2,7 @@
 
 import tvm_ffi
 
-from ovenbird.backends.building import machine_of
+from ovenbird.backends.cpu.machine import machine_of
 from ovenbird.backends.cpu.schedules import schedule_function
 from ovenbird.backends.cpu.schedules.choices import tile_sizes
 from ovenbird.targets import TargetSpec

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ovenbird.targets import TargetSpec
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -32,3 +34,16 @@ class Machine:
     def parts(self) -> int:
         """Vectors, and so registers, that hold one block."""
         return self.block // self.lanes
+
+
+def machine_of(target: TargetSpec, block: int = 0) -> Machine:
+    """Return what the schedules need to know of a CPU target whose blocks hold `block` channels (0: one vector)."""
+    lanes = max(target.vector_bits // 32, 1)
+    return Machine(
+        block_lanes=block if block % lanes == 0 else 0,
+        lanes=lanes,
+        registers=target.registers,
+        l1_bytes=target.l1d_bytes,
+        l2_bytes=target.l2_bytes,
+        cores=target.cores,
+    )

@@ -12,6 +12,7 @@ from ovenbird.backends.cpu.lowering.context import CpuLowering
 from ovenbird.backends.cpu.lowering.handlers import HANDLERS
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.lowering.blocked import BlockedForm
+from ovenbird.lowering.dumping import NOWHERE, Dump
 from ovenbird.lowering.pipeline import lower
 
 
@@ -20,6 +21,7 @@ def lower_networks(
     machine: Machine,
     algorithms: dict[str, Algorithm] | None = None,
     deciding: Machine | None = None,
+    dump: Dump = NOWHERE,
 ) -> IRModule:
     """Return one module of fused, unscheduled functions; equal functions of several batch sizes are shared.
 
@@ -35,4 +37,4 @@ def lower_networks(
             function, form, HANDLERS, machine, measured, deciding or machine, batch, smallest_batch=min(networks)
         )
 
-    return lower(networks, begin)
+    return lower(networks, begin, dump)

@@ -1,0 +1,43 @@
+"""What a compile gives: the code, its entries, and the tensors they take, which go into a file beside the library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ovenbird.backends.layers import LayerRecord
+from ovenbird.backends.linking import link_library
+from ovenbird.targets import TargetSpec
+
+#: Called with a step's name, and how many of how many steps are done.
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One compiled batch size: its function in the library and the tensors that follow the inputs."""
+
+    batch: int
+    function: str
+    weights: list[int]
+
+
+@dataclass
+class BuiltModule:
+    """Compiled code, its entries and the tensors they take."""
+
+    executable: Any
+    target: TargetSpec
+    entries: list[Entry]
+    tensors: list[np.ndarray[Any, Any]]
+    layers: list[LayerRecord] = field(default_factory=list)
+    resample: str = ""
+    """The function that pre-processes images; empty where there is none."""
+
+    def export(self, path: Path) -> None:
+        """Link the library into `path`; the same code gives the same bytes. Raises BuildFailed, OutputError."""
+        link_library(self.executable, path, self.target)

@@ -1,0 +1,56 @@
+"""The seam between the compiler and a kind of processor: one table, one protocol, the code between passes by name."""
+
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import pytest
+import tvm
+from tvm import relax
+
+from ovenbird.backends.base import BuildOptions
+from ovenbird.backends.building import build_module
+from ovenbird.backends.cuda.options import HALF_TOLERANCE, GpuOptions
+from ovenbird.backends.table import BACKENDS
+from ovenbird.lowering.dumping import FILES
+from ovenbird.targets import TargetSpec, load_target, target_folders
+
+
+def network(rows: int) -> tvm.IRModule:
+    """A matrix product with constant weights and a ReLU behind it, as it is imported."""
+    builder = relax.BlockBuilder()
+    x = relax.Var("x", relax.TensorType((rows, 8), "float32"))
+    with builder.function("main", [x]):
+        with builder.dataflow():
+            product = builder.emit(relax.op.matmul(x, relax.const([[0.5] * 24] * 8, "float32")))
+            result = builder.emit_output(relax.op.nn.relu(product))
+        builder.emit_func_output(result)
+    return builder.get()
+
+
+def test_every_target_has_a_backend() -> None:
+    kinds = {load_target(name).kind for name in target_folders()}
+    assert kinds <= BACKENDS.keys()
+    assert set(get_args(get_type_hints(TargetSpec, localns={"tvm": tvm})["kind"])) == BACKENDS.keys()
+
+
+@pytest.mark.parametrize(("kind", "least"), [("cuda", HALF_TOLERANCE), ("llvm", 0)])
+def test_tolerance_is_the_backend_s(kind: str, least: float) -> None:
+    options = BuildOptions(gpu=GpuOptions(precision="float16"))
+    assert BACKENDS[kind].least_tolerance(options) == least
+    assert BACKENDS[kind].least_tolerance(BuildOptions()) == 0
+
+
+def test_the_code_between_the_passes_is_dumped(tmp_path: Path) -> None:
+    build_module({1: network(1), 3: network(3)}, load_target("x86-64-v3"), dump=tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == set(FILES) - {"model.cu"}
+    read = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    for name in ("prepared.relax", "walked.relax", "fused.relax", "lowered.relax"):
+        assert "def main_b1(" in read[name]
+        assert "def main_b3(" in read[name]
+    assert "R.matmul" in read["prepared.relax"]
+    assert "R.matmul" not in read["walked.relax"]
+    assert "R.nn.relu" in read["walked.relax"]
+    assert "R.nn.relu" not in read["fused.relax"]
+    assert "weight_0" in read["lowered.relax"]
+    assert "T.parallel" not in read["fused.tir"]
+    assert "T.unroll" in read["scheduled.tir"]
