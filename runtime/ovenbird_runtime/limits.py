@@ -94,6 +94,9 @@ SERVE_DRAIN_SECONDS = 30.0
 SERVE_HANG_SECONDS = 10.0
 SERVE_ENGINE_FAILURES = 3  # in a row, until the server calls itself not ready
 SERVE_PROBE_SECONDS = 5.0
+SERVE_WATCH_SECONDS = 1.0  # between two looks at the artifacts
+SERVE_RETRY_SECONDS = 10.0  # until a version that could not be loaded is tried again as it is; doubled each time ...
+SERVE_RETRY_MAX_SECONDS = 300.0  # ... up to here
 SERVE_RESERVED_FILES = 24  # descriptors that are kept back from connections
 SERVE_LOG_LINES = 4096  # waiting to be written; more are dropped and counted
 SERVE_TENSOR_RANK = 8
@@ -109,4 +112,9 @@ SERVE_MESSAGE_FIELDS = 4096
 
 # Load tests
 LOAD_SECONDS = 10.0
+LOAD_ANSWER_SECONDS = 30.0  # for one answer, to its last byte; `--answer-seconds`
+LOAD_ANSWER_BYTES = 64 * 1024 * 1024
+LOAD_ASK_SECONDS = 10.0  # for the server's models
+LOAD_START_SECONDS = 60.0  # for a process of the generator to be there
+LOAD_STALL_SECONDS = 20.0  # without a word from one
 LOAD_SEARCH_STEPS = 5

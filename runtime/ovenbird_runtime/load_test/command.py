@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import http.client
+import importlib.util
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
 from ..errors import OvenbirdError, WrongOption
-from ..limits import LOAD_SEARCH_STEPS, LOAD_SECONDS, SERVE_IMAGES_PER_REQUEST
-from .client import Target, form_of, parse_url
+from ..limits import LOAD_ANSWER_SECONDS, LOAD_SEARCH_STEPS, LOAD_SECONDS, SERVE_IMAGES_PER_REQUEST
+from ..output import fails
+from .client import Target, first_model, form_of, parse_url
 from .figures import Figures, figures_of, table
-from .workers import Plan, Sample, run_load
+from .plan import LoadFailed, Plan, Sample
+from .workers import run_load
 
 Run = Callable[[Plan], Figures]
 
@@ -70,6 +73,13 @@ Run = Callable[[Plan], Figures]
 )
 @click.option("--slo-ms", type=click.FloatRange(0.1), help="Search the highest rate whose p99 stays below this.")
 @click.option("--timeout-ms", type=click.IntRange(1), help="X-Request-Timeout-Ms of each request.")
+@click.option(
+    "--answer-seconds",
+    type=click.FloatRange(0.1),
+    default=LOAD_ANSWER_SECONDS,
+    show_default=True,
+    help="Longest wait for an answer; a server that gives none for so long ends the test.",
+)
 @click.option("--plots", type=click.Path(file_okay=False), help="Write plots into this folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
@@ -80,8 +90,10 @@ def load(debug: bool, **options: Any) -> None:
     """
     try:
         _load(**options)
+    except BrokenPipeError:
+        raise
     except (OvenbirdError, OSError) as error:
-        if debug:
+        if debug or fails(error):
             raise
         click.echo(f"error: {type(error).__name__}: {error}", err=True)
         raise SystemExit(1) from None
@@ -90,33 +102,45 @@ def load(debug: bool, **options: Any) -> None:
 def _load(
     url: str, model: str | None, images: tuple[str, ...], workers: int, threads: tuple[int, ...], samples: int | None,
     seconds: float | None, batch_size: int, rates: tuple[float, ...], slo_ms: float | None, timeout_ms: int | None,
-    plots: str | None, as_json: bool,
+    answer_seconds: float, plots: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     host, port, path = parse_url(url)
-    path = path or f"/v1/models/{model or _first_model(host, port)}:predict"
+    if plots is not None and importlib.util.find_spec("matplotlib") is None:
+        raise WrongOption("--plots draws with matplotlib, which is not installed (extra load)")
+    path = path or f"/v1/models/{quote(model or first_model(host, port), safe='')}:predict"
     target = Target(host, port, path, timeout_ms or 0)
     pictures = [Path(name).read_bytes() for name in images] or [_made_up()]
     bodies = [form_of([pictures[(i + k) % len(pictures)] for k in range(batch_size)]) for i in range(len(pictures))]
     if (rates or slo_ms) and samples:
         raise WrongOption("--samples counts requests for each thread; --rate and --slo-ms take --time-based")
     seconds = seconds if seconds is not None or samples is not None else LOAD_SECONDS
+    plan = Plan(workers, max(threads), samples, seconds, answer_seconds=answer_seconds)
     runs: list[Figures] = []
     kept: list[list[Sample]] = []
 
-    def run(plan: Plan) -> Figures:
-        with _progress(plan, quiet=as_json) as progress:
-            found, took = run_load(target, bodies, plan, progress)
+    def keep(plan: Plan, found: list[Sample], took: float) -> Figures:
         runs.append(figures_of(plan, found, took, batch_size))
         kept.append(found)
         return runs[-1]
 
-    if slo_ms is not None:
-        best = _search(run, Plan(workers, max(threads), None, seconds), slo_ms)
-    else:
-        best = None
-        for count in threads:
-            for rate in rates or (None,):
-                run(Plan(workers, count, samples, seconds, rate))
+    def run(plan: Plan) -> Figures:
+        try:
+            with _progress(plan, quiet=as_json) as progress:
+                return keep(plan, *run_load(target, bodies, plan, progress))
+        except LoadFailed as error:
+            keep(plan, error.samples, error.seconds)
+            raise
+
+    best, failure = None, None
+    try:
+        if slo_ms is not None:
+            best = _search(run, plan, slo_ms)
+        else:
+            for count in threads:
+                for rate in rates or (None,):
+                    run(dataclasses.replace(plan, threads=count, rate=rate))
+    except LoadFailed as error:
+        failure = error  # what was measured is told first
     written = []
     if plots is not None:
         from .plots import write_plots
@@ -125,14 +149,18 @@ def _load(
     if as_json:
         value = {"url": f"http://{host}:{port}{path}", "runs": [dataclasses.asdict(row) for row in runs]}
         click.echo(json.dumps(value | ({"slo_ms": slo_ms, "best_rate": best} if slo_ms else {}), indent=2))
-        return
-    click.echo(table(runs))
-    if slo_ms is not None:
-        click.echo(
-            f"highest rate with p99 below {slo_ms:g} ms: {best:.1f} requests/s" if best else "no rate was low enough"
-        )
-    for name in written:
-        click.echo(f"wrote {name}")
+    else:
+        click.echo(table(runs))
+        if slo_ms is not None and failure is None:
+            click.echo(
+                f"highest rate with p99 below {slo_ms:g} ms: {best:.1f} requests/s"
+                if best
+                else "no rate was low enough"
+            )
+        for name in written:
+            click.echo(f"wrote {name}")
+    if failure is not None:
+        raise failure
 
 
 def _search(run: Run, plan: Plan, slo_ms: float) -> float | None:
@@ -152,18 +180,6 @@ def _search(run: Run, plan: Plan, slo_ms: float) -> float | None:
     return low or None
 
 
-def _first_model(host: str, port: int) -> str:
-    connection = http.client.HTTPConnection(host, port, timeout=10)
-    try:
-        connection.request("GET", "/v1/models")
-        found = json.loads(connection.getresponse().read())
-        return str(found["models"][0]["name"])
-    except (ValueError, LookupError, TypeError, http.client.HTTPException) as error:
-        raise WrongOption(f"http://{host}:{port}/v1/models names no model ({error}): give --model") from None
-    finally:
-        connection.close()
-
-
 def _made_up() -> bytes:
     """Make a JPEG of ImageNet's usual size: smooth, so that it weighs what a photograph weighs."""
     import io
@@ -179,15 +195,16 @@ def _made_up() -> bytes:
 def _progress(plan: Plan, quiet: bool) -> Iterator[Callable[[int], None]]:
     """Show a bar on a terminal, nothing elsewhere."""
     try:
+        from rich.console import Console
         from rich.progress import Progress
     except ModuleNotFoundError:
         quiet = True
-    if quiet:
+    if quiet or not (console := Console(stderr=True)).is_terminal:
         yield lambda done: None
         return
     total = plan.samples * plan.concurrency if plan.samples else None
     total = round(plan.rate * plan.seconds) if plan.rate and plan.seconds else total
     name = f"{plan.rate:.1f}/s" if plan.rate else f"{plan.concurrency} at once"
-    with Progress(transient=True) as bar:
+    with Progress(console=console, transient=True) as bar:
         task = bar.add_task(name, total=total)
         yield lambda done: bar.update(task, completed=done)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .workers import Plan, Sample
+from .plan import Plan, Sample
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .figures import Figures
-from .workers import Sample
+from .plan import Sample
 
 
 def write_plots(folder: Path, runs: Sequence[Figures], samples: Sequence[Sequence[Sample]]) -> list[Path]:

@@ -1,121 +1,145 @@
 """Processes of threads that send requests: as fast as answers come (closed loop), or at a rate (open loop).
 
-seen = run_load(target, bodies, Plan(workers=2, threads=8, seconds=10.0))
+seen, seconds = run_load(target, bodies, Plan(workers=2, threads=8, seconds=10.0))
+
+Each process has a pipe of its own, so that one which dies takes no lock with it that others wait for.
 """
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
-import random
+import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from multiprocessing.queues import Queue
-from typing import Any
+from multiprocessing.connection import Connection
 
-from .client import Client, Target
-
-Sample = tuple[float, int, float]
-"""When it was sent (seconds from the start), its status, and its seconds."""
+from ..limits import LOAD_STALL_SECONDS, LOAD_START_SECONDS
+from .client import Target
+from .plan import Plan, Sample, ServerSilent, WorkerDied
+from .sending import Report, send
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How much to send: `samples` for each thread or for `seconds`; `rate` in requests/s makes an open loop."""
+class _Worker:
+    """One process, and what it has said last."""
 
-    workers: int = 1
-    threads: int = 1
-    samples: int | None = None
-    seconds: float | None = None
-    rate: float | None = None
+    def __init__(self, number: int, target: Target, bodies: list[tuple[bytes, str]], plan: Plan) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.number, self.heard, self.ready, self.over = number, time.monotonic(), False, False
+        self.pipe, theirs = context.Pipe()
+        arguments = (target, bodies, plan, number, theirs)
+        self.process = context.Process(target=send, args=arguments, name=f"load-{number}", daemon=True)
+        self.process.start()
+        theirs.close()  # or the pipe would not end with the process
+
+    def listen(self, heard: queue.SimpleQueue[tuple[_Worker, Report | str | None]]) -> None:
+        """Hand on what the process says, None for its end."""
+
+        def work(pipe: Connection) -> None:
+            with contextlib.suppress(EOFError, OSError):
+                while True:
+                    heard.put((self, pipe.recv()))
+            heard.put((self, None))
+
+        threading.Thread(target=work, args=(self.pipe,), daemon=True).start()
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        if not self.over:
+            self.process.kill()
+        self.process.join()
+
+
+class _Crew:
+    """All processes of one run, and what they saw."""
+
+    def __init__(self, target: Target, bodies: list[tuple[bytes, str]], plan: Plan) -> None:
+        self._heard: queue.SimpleQueue[tuple[_Worker, Report | str | None]] = queue.SimpleQueue()
+        self.samples: list[Sample] = []
+        self.silent = False
+        self.start = time.perf_counter()
+        self._workers: list[_Worker] = []
+        for number in range(plan.workers):
+            self._workers.append(_Worker(number, target, bodies, plan))
+            self._workers[-1].listen(self._heard)
 
     @property
-    def concurrency(self) -> int:
-        """Requests that may be under way at one time."""
-        return self.workers * self.threads
+    def seconds(self) -> float:
+        """How long the run has lasted."""
+        return time.perf_counter() - self.start
 
+    def begin(self) -> None:
+        """Let all begin at one time, as soon as all are there. Raises WorkerDied."""
+        while not all(worker.ready for worker in self._workers):
+            self._hear(LOAD_START_SECONDS)
+        self.start = time.perf_counter()
+        for worker in self._workers:
+            with contextlib.suppress(OSError):  # it died just now, as will be heard
+                worker.pipe.send("go")
 
-class _Arrivals:
-    """Times of a Poisson process, handed to whichever thread is free: who comes late counts from its time."""
+    def finish(self, progress: Callable[[int], None]) -> None:
+        """Hear all reports. Raises WorkerDied."""
+        while not all(worker.over for worker in self._workers):
+            self._hear(LOAD_STALL_SECONDS)
+            progress(len(self.samples))
 
-    def __init__(self, rate: float, seconds: float, seed: int) -> None:
-        self._rate, self._end, self._random = rate, seconds, random.Random(seed)
-        self._next, self._lock = 0.0, threading.Lock()
+    def _hear(self, patience: float) -> None:
+        self._check_all_speak(patience)
+        try:
+            worker, said = self._heard.get(timeout=1.0)
+        except queue.Empty:
+            return
+        worker.heard = time.monotonic()
+        if isinstance(said, Report):
+            self.samples += said.samples
+            worker.over, self.silent = said.last, self.silent or said.silent
+        elif said is not None:
+            worker.ready = True
+        elif not worker.over:
+            worker.process.join(LOAD_STALL_SECONDS)
+            code = worker.process.exitcode
+            how = f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}"
+            self._fail(f"worker {worker.number} died {how}")
 
-    def take(self) -> float | None:
-        with self._lock:
-            self._next += self._random.expovariate(self._rate)
-            return self._next if self._next < self._end else None
+    def _check_all_speak(self, patience: float) -> None:
+        now = time.monotonic()
+        for worker in self._workers:
+            if not worker.over and now - worker.heard > patience:
+                self._fail(f"worker {worker.number} has not been heard of for {patience:.0f} s")
+
+    def _fail(self, what: str) -> None:
+        raise WorkerDied(f"{what}; {len(self.samples)} requests were measured before", self.samples, self.seconds)
+
+    def end(self) -> None:
+        """End every process that is still there."""
+        for worker in self._workers:
+            worker.end()
 
 
 def run_load(
     target: Target, bodies: list[tuple[bytes, str]], plan: Plan, progress: Callable[[int], None] = lambda done: None
 ) -> tuple[list[Sample], float]:
-    """Run the plan; give all samples and the seconds it took. `progress` is told how many are done."""
-    context = multiprocessing.get_context("spawn")
-    results: Queue[Any] = context.Queue()
-    barrier = context.Barrier(plan.workers + 1)
-    processes = [
-        context.Process(target=_worker, args=(target, bodies, plan, index, barrier, results), daemon=True)
-        for index in range(plan.workers)
-    ]
-    for process in processes:
-        process.start()
-    barrier.wait(60)
-    start = time.perf_counter()
-    samples: list[Sample] = []
-    running, done = plan.workers, 0
-    while running:
-        kind, value = results.get()
-        if kind == "done":
-            done += value
-            progress(done)
-        else:
-            samples += value
-            running -= 1
-    seconds = time.perf_counter() - start
-    for process in processes:
-        process.join()
+    """Run the plan; give all samples and the seconds it took. `progress` is told how many are done.
+
+    Raises WorkerDied, and ServerSilent where the last requests of all threads, or all for the time of an answer, had
+    no answer.
+    """
+    crew = _Crew(target, bodies, plan)
+    try:
+        crew.begin()
+        crew.finish(progress)
+        seconds = crew.seconds
+    finally:
+        crew.end()
+    samples = crew.samples
+    ends = sorted(samples, key=lambda sample: sample[0] + sample[2])[-plan.concurrency :]
+    if crew.silent or not any(status for _, status, _ in ends):
+        missing = sum(not status for _, status, _ in samples)
+        raise ServerSilent(
+            f"the server at {target.host}:{target.port} no longer answers: {missing} of {len(samples)} requests had no "
+            "answer, the last ones among them",
+            samples,
+            seconds,
+        )
     return samples, seconds
-
-
-def _worker(
-    target: Target, bodies: list[tuple[bytes, str]], plan: Plan, index: int, barrier: Any, results: Queue[Any]
-) -> None:
-    found: list[list[Sample]] = [[] for _ in range(plan.threads)]
-    seconds = plan.seconds if plan.seconds is not None else float("inf")
-    arrivals = _Arrivals(plan.rate / plan.workers, seconds, index) if plan.rate else None
-    barrier.wait(60)
-    start = time.perf_counter()
-
-    def closed(mine: list[Sample]) -> None:
-        client = Client(target, bodies)
-        while (plan.samples is None or len(mine) < plan.samples) and (now := time.perf_counter() - start) < seconds:
-            status, took = client.send()
-            mine.append((now, status, took))
-            if status != 200:
-                time.sleep(0.005)  # a server that refuses in a millisecond is not to be asked a thousand times a second
-        client.close()
-
-    def opened(mine: list[Sample], arrivals: _Arrivals) -> None:
-        client = Client(target, bodies)
-        while (due := arrivals.take()) is not None:
-            time.sleep(max(0.0, start + due - time.perf_counter()))
-            status, _ = client.send()
-            mine.append((due, status, time.perf_counter() - start - due))
-        client.close()
-
-    threads = [
-        threading.Thread(target=opened if arrivals else closed, args=(mine, arrivals) if arrivals else (mine,))
-        for mine in found
-    ]
-    for thread in threads:
-        thread.start()
-    told = 0
-    while any(thread.is_alive() for thread in threads):
-        time.sleep(0.1)
-        done = sum(map(len, found))
-        results.put(("done", done - told))
-        told = done
-    results.put(("samples", [sample for mine in found for sample in mine]))

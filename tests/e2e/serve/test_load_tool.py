@@ -17,7 +17,7 @@ from support.serving import Serving
 
 def load(*arguments: object) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    command = [sys.executable, "-m", "ovenbird_runtime.cli", "load", *map(str, arguments)]
+    command = [sys.executable, "-m", "ovenbird_runtime", "load", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=100)
 
 
