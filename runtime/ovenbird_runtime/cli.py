@@ -11,9 +11,8 @@ from __future__ import annotations
 import functools
 import importlib
 import json
-import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, TypeVar, cast
 
@@ -22,6 +21,7 @@ import click
 from . import __version__
 from .errors import OvenbirdError, one_line
 from .limits import MAX_BENCH_BATCH, MAX_BENCH_CALLS, MAX_IMAGE_MEGAPIXELS, MAX_THREADS, MAX_TOP, MAX_WORKERS
+from .output import end_with_output, fails
 from .spellings import GuidedGroup
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -67,13 +67,10 @@ def _guarded(command: Command) -> Command:
             if debug:
                 raise
             _fail(error)
-        except BrokenPipeError:  # `ovenbird-rt ... | head`
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(1)
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
         except Exception as error:
-            if debug:
+            if debug or fails(error):
                 raise
             reason = one_line(str(error).partition("\n")[0])
             click.echo(f"error: internal: {type(error).__name__}: {reason} (a bug; --debug shows where)", err=True)
@@ -99,6 +96,13 @@ class _Commands(GuidedGroup):
         name: _COMPILING.format(name)
         for name in ("bake", "compile", "keygen", "models", "sign", "targets", "tune", "verify")
     }
+
+    def main(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> Any:
+        """Run a command line; ends the process, unless `standalone_mode=False`."""
+        run = functools.partial(super().main, args, prog_name, **extra)
+        return run() if not extra.get("standalone_mode", True) else end_with_output(run)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Give all names."""

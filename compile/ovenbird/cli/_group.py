@@ -14,7 +14,9 @@ from typing import Any, ClassVar, NoReturn
 
 import click
 
+from ovenbird.interruption import unwinding
 from ovenbird_runtime.errors import OvenbirdError, one_line
+from ovenbird_runtime.output import end_with_output, fails
 from ovenbird_runtime.spellings import GuidedGroup
 
 WORK_FAILED = 1
@@ -48,19 +50,22 @@ class CommandFolder(GuidedGroup):
         if not extra.pop("standalone_mode", True):
             return super().main(args, prog_name, standalone_mode=False, **extra)
         given = list(sys.argv[1:] if args is None else args)
+        with unwinding():
+            return end_with_output(lambda: self._end(given, prog_name or "ovenbird", extra))
+
+    def _end(self, given: list[str], prog_name: str, extra: dict[str, Any]) -> NoReturn:
         try:
             # not standalone for click, which would turn our exits into its own messages and codes
-            code = super().main(given, prog_name or "ovenbird", standalone_mode=False, **extra)
+            code = super().main(given, prog_name, standalone_mode=False, **extra)
         except click.ClickException as error:
             error.show()
             sys.exit(error.exit_code)
         except (KeyboardInterrupt, click.Abort):
             print("error: interrupted; nothing was left behind", file=sys.stderr)
             sys.exit(WORK_FAILED)
-        except BrokenPipeError:
-            sys.stderr.close()  # whoever read our output has gone, and Python would complain at exit
-            sys.exit(WORK_FAILED)
-        except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback without --debug
+        except Exception as error:
+            if fails(error):
+                raise
             _fail(error, debug="--debug" in given)
         sys.exit(code if isinstance(code, int) else 0)
 

@@ -24,4 +24,5 @@ def command(arguments: tuple[str, ...]) -> int:
     from ovenbird.runtime_process import RUNTIME_PROGRAM, environment
 
     command = [sys.executable, "-c", RUNTIME_PROGRAM, "run", *arguments]
-    return subprocess.run(command, env=environment(), check=False).returncode
+    code = subprocess.run(command, env=environment(), check=False).returncode
+    return code if code >= 0 else 128 - code
