@@ -2,7 +2,7 @@
 # Makes a folder in which an arm64 machine's Python runs here under user-mode emulation, with the runtime and nothing else.
 #
 #     ci/steps/arm64_root.sh [FOLDER]      default build/arm64-root; prints it; a second call finds it current
-#     qemu-aarch64-static -L FOLDER FOLDER/usr/bin/python3 -m ovenbird_runtime.cli run ...
+#     qemu-aarch64-static -L FOLDER FOLDER/usr/bin/python3 -m ovenbird_runtime run ...
 #
 # Debian's Python, and the wheels that an arm64 target gets: ovenbird-runtime (OVENBIRD_RUNTIME_ARCH=aarch64), tvm-ffi,
 # numpy, pillow. Installs Debian packages (mmdebstrap, qemu-user-static) where they are missing, which needs root.

@@ -1,5 +1,6 @@
-"""Ctrl-C and SIGTERM during a long piece of work: both unwind it, so that what was begun is removed, and none is lost.
+"""Ctrl-C, SIGTERM and a closed terminal: all unwind the work, so that what was begun is removed, and none is lost.
 
+    with unwinding():               # a whole command: the signals raise KeyboardInterrupt
     with Interruption(progress) as tell:
         tell("building", 0, 2)      # raises KeyboardInterrupt where a signal came in the meantime
 
@@ -9,14 +10,38 @@ hence the signal is remembered as well, and the next step of the progress ends t
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any
 
 from ovenbird.progress import Progress
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextlib.contextmanager
+def unwinding() -> Iterator[None]:
+    """Let the signals raise KeyboardInterrupt, but those that are ignored (`nohup`)."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in _caught()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _caught() -> list[signal.Signals]:
+    """Give the signals to catch: none but in the main thread, and none that is ignored."""
+    if threading.current_thread() is not threading.main_thread():
+        return []
+    return [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 class Interruption(Progress):
@@ -28,8 +53,7 @@ class Interruption(Progress):
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Interruption:
-        if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._stop) for number in SIGNALS}
+        self._before = {number: signal.signal(number, self._stop) for number in _caught()}
         return self
 
     def __exit__(

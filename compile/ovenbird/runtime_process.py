@@ -24,7 +24,7 @@ from ovenbird_runtime.signatures import REQUIRE_SIGNATURE
 
 TIME_LIMIT_S = 900.0
 """How long an artifact may take for all cases of one verification."""
-RUNTIME_PROGRAM = "import sys; from ovenbird_runtime.cli import main; sys.exit(main(prog_name='ovenbird'))"
+RUNTIME_PROGRAM = "from ovenbird_runtime.__main__ import main; main('ovenbird')"
 """The runtime's command line. No path to a program: it need not be installed where a checkout is used."""
 
 

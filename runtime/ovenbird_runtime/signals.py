@@ -27,9 +27,10 @@ class Caught:
         self._listener: Callable[[int], None] | None = None
 
     def catch(self) -> None:
-        """Catch the signals from now on."""
+        """Catch the signals from now on, those that were held back until now too."""
         for number in (*STOPS, *RELOADS):
             signal.signal(number, self._take)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOPS, *RELOADS))
 
     def listen(self, listener: Callable[[int], None]) -> None:
         """Hand every signal to `listener`, first those that came already. It is called between any two steps of the
@@ -50,6 +51,11 @@ class Caught:
 
 
 CAUGHT = Caught()
+
+
+def hold_back_signals() -> None:
+    """Let the signals wait, through `exec` too, until `Caught.catch`."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, (*STOPS, *RELOADS))
 
 
 def end_on_signals() -> None:

@@ -38,7 +38,7 @@ class Serving:
     @contextlib.contextmanager
     def start(cls, *arguments: object, ready: bool = True, prefix: tuple[str, ...] = ()) -> Iterator[Serving]:
         """Start a server on a free port; kill it at the end, whatever happened."""
-        command = [*prefix, sys.executable, "-m", "ovenbird_runtime.cli", "serve", "--port", "0", *map(str, arguments)]
+        command = [*prefix, sys.executable, "-m", "ovenbird_runtime", "serve", "--port", "0", *map(str, arguments)]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         process = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment)
         server = cls(process)

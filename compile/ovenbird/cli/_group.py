@@ -17,6 +17,7 @@ import click
 from ovenbird.interruption import unwinding
 from ovenbird_runtime.errors import OvenbirdError, one_line
 from ovenbird_runtime.output import end_with_output, fails
+from ovenbird_runtime.signals import hold_back_signals
 from ovenbird_runtime.spellings import GuidedGroup
 
 WORK_FAILED = 1
@@ -50,6 +51,8 @@ class CommandFolder(GuidedGroup):
         if not extra.pop("standalone_mode", True):
             return super().main(args, prog_name, standalone_mode=False, **extra)
         given = list(sys.argv[1:] if args is None else args)
+        if given[:1] == ["serve"]:
+            hold_back_signals()  # for the server, which will take this process's place
         with unwinding():
             return end_with_output(lambda: self._end(given, prog_name or "ovenbird", extra))
 

@@ -12,5 +12,6 @@ Inwards from the socket:
     preparation.py  decoding and pre-processing, beside the model's threads
     batcher.py   requests gathered into the batches that finish the queue soonest
     deployment.py   one loaded artifact with its batcher; `slots.py` swaps them under load
+    watching.py  whether a new version lies there, whole
     lifecycle.py starting, ready, draining, stopped
 """

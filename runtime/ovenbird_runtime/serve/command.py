@@ -14,6 +14,7 @@ import click
 from ..errors import OvenbirdError, WrongModelName
 from ..installing import install_hint
 from ..limits import MAX_THREADS, MAX_WORKERS
+from ..signals import CAUGHT
 from .settings import Limits, Settings, Source
 
 _DEFAULT = Settings(artifacts=())
@@ -139,6 +140,7 @@ def serve(artifacts: tuple[Source, ...], debug: bool, **options: Any) -> None:
 
     SIGTERM finishes what was accepted and stops; SIGHUP loads the artifacts again.
     """
+    CAUGHT.catch()  # again, for who did not come by the program's entry
     try:
         from .process import serve as run
     except ModuleNotFoundError as error:

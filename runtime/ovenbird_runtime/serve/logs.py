@@ -40,6 +40,10 @@ class Log:
         except queue.Full:
             self.dropped += 1
 
+    def line(self, event: str, level: str = "info", **fields: Any) -> str:
+        """Give the text of a line."""
+        return self._text({"time": time.time(), "level": level, "event": event} | fields)
+
     def close(self, seconds: float = 1.0) -> None:
         """Write what waits, for at most `seconds`."""
         with contextlib.suppress(queue.Full):

@@ -10,18 +10,22 @@ SIGTERM and SIGINT drain, a second one stops at once; SIGHUP loads the artifacts
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import os
 import resource
 import signal
 import sys
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..cpu import available_threads
 from ..errors import OvenbirdError
 from ..installing import install_hint
-from ..limits import SERVE_RESERVED_FILES
+from ..limits import SERVE_RESERVED_FILES, SERVE_WATCH_SECONDS
 from ..names import model_name_from
+from ..signals import CAUGHT, STOPS
 from .account import Account
 from .app import App
 from .context import Context
@@ -40,14 +44,17 @@ from .slots import Slots
 if TYPE_CHECKING:
     from .grpc.server import GrpcServer
 
-_WATCH_SECONDS = 1.0
+_LAST_LINES_SECONDS = 0.1  # in which the log's thread writes what waits
 
 
 def serve(settings: Settings) -> int:
     """Serve until told to stop; give the process's exit code. Raises OvenbirdError where it cannot start."""
+    CAUGHT.catch()
     keep_memory()
     settings = replace(settings, limits=replace(settings.limits, connections=_connections(settings)))
-    return asyncio.run(Process(settings).run())
+    code = asyncio.run(Process(settings).run())
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Python's own end would let it end the process
+    return code
 
 
 def _connections(settings: Settings) -> int:
@@ -87,10 +94,8 @@ class Process:
         """Start, serve, drain. Raises OvenbirdError where it cannot start."""
         loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop)
         self._hangup = asyncio.Event()
-        loop.add_signal_handler(signal.SIGHUP, self._hangup.set)  # from now on: by default it ends the process
+        CAUGHT.listen(functools.partial(self._signal, loop))
         metrics, lifecycle = Metrics(), Lifecycle(self.log)
         slots = Slots(self.settings, metrics, self.log)
         preparation = Preparation(self.settings.decoders or available_threads())
@@ -130,10 +135,15 @@ class Process:
                 task.cancel()
             preparation.close()
             self.log.close()
+        if slots.preparing:  # of no use to anybody, and Python would wait for it
+            sys.stderr.flush()
+            os._exit(0)
         return 0
 
     async def _load(self, slots: Slots) -> bool:
         """Load the models; False where a signal came first."""
+        if self._stops:
+            return False
         loading = asyncio.ensure_future(slots.load_all())
         stopping = asyncio.ensure_future(self._stopping.wait())
         await asyncio.wait((loading, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -167,14 +177,21 @@ class Process:
             )
         self.log.write("ready", url=f"http://{url_host(self.settings.host)}:{server.port}/", pid=os.getpid())
 
-    def _stop(self) -> None:
-        self._stops += 1
-        if self._stops > 1:
-            self.log.write("stopped_at_once", "warning")
-            self.log.close(0.2)
-            sys.stderr.flush()
-            os._exit(128 + signal.SIGTERM)
-        self._stopping.set()
+    def _signal(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
+        """Hand a signal to the loop. It may have come between any two steps of this very thread, so that no lock that
+        these may hold is taken here, the log's among them.
+        """
+        if number in STOPS:
+            self._stops += 1
+            if self._stops > 1:
+                if self._stops == 2:  # a third one may come in the meantime
+                    time.sleep(_LAST_LINES_SECONDS)
+                with contextlib.suppress(OSError):
+                    os.write(2, self.log.line("stopped_at_once", "warning").encode())
+                os._exit(128 + signal.SIGTERM)
+        event = self._stopping if number in STOPS else self._hangup
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the process is about to end
+            loop.call_soon_threadsafe(event.set)
 
     async def _reload_on_hangup(self, slots: Slots) -> None:
         while True:
@@ -184,5 +201,5 @@ class Process:
 
     async def _watch(self, slots: Slots) -> None:
         while True:
-            await asyncio.sleep(_WATCH_SECONDS)
+            await asyncio.sleep(SERVE_WATCH_SECONDS)
             await slots.reload(changed_only=True)

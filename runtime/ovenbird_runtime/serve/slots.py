@@ -10,12 +10,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ..errors import one_line, shown
-from ..signatures import signature_name, signers
 from .deployment import Deployment
 from .errors import NotReady, StartFailed, UnknownModel
 from .memory import set_objects_aside
 from .metric_names import ADMITTED_IMAGES, QUEUE_IMAGES, READY, RELOADS, Name
 from .settings import Settings, Source
+from .watching import Look, Watch, look
 
 if TYPE_CHECKING:
     from .logs import Log
@@ -30,7 +30,8 @@ class Slots:
         self._settings, self._metrics, self._log = settings, metrics, log
         self._by_name: dict[str, Deployment] = {}
         self._source_of: dict[str, Source] = {}
-        self._stamps: dict[str, tuple[int, ...] | None] = {}
+        self._watches: dict[str, Watch] = {}
+        self._preparing = 0
         self._closing: set[asyncio.Task[None]] = set()
         self._busy = asyncio.Lock()
         self.loaded = False
@@ -41,15 +42,20 @@ class Slots:
         """The models in the order they were named."""
         return list(self._by_name.values())
 
+    @property
+    def preparing(self) -> bool:
+        """Whether a thread loads an artifact, which nothing can interrupt."""
+        return self._preparing > 0
+
     async def load_all(self) -> None:
         """Load every artifact. Raises OvenbirdError of the first that cannot be, StartFailed for a name twice."""
         for source in self._settings.artifacts:
-            stamp = _stamp(source)
+            seen = await asyncio.to_thread(look, source.path)
             deployment = await self._prepare(source)
             if deployment.name in self._by_name:
                 deployment.model.close()
                 raise StartFailed(f"two artifacts are named {deployment.name}: give one another name (NAME=DIR)")
-            self._install(deployment, source, stamp)
+            self._install(deployment, source, seen)
         self.loaded = True
 
     def find(self, name: str, version: str | None = None) -> Deployment:
@@ -73,23 +79,26 @@ class Slots:
         return deployment
 
     async def reload(self, changed_only: bool = False) -> None:
-        """Load artifacts again and swap them in; one that cannot be loaded leaves the old one in place."""
+        """Load artifacts again and swap them in; one that cannot be loaded leaves the old one in place.
+
+        `changed_only` leaves alone those that are as they were, or are just being replaced.
+        """
         async with self._busy:
             for name, source in list(self._source_of.items()):
-                stamp = _stamp(source)
-                if changed_only and (stamp is None or stamp == self._stamps[name]):  # None: it is being replaced
+                if changed_only and not await asyncio.to_thread(self._watches[name].due):
                     continue
-                self._stamps[name] = stamp  # a broken artifact is tried once
+                seen = await asyncio.to_thread(look, source.path)
                 try:
                     deployment = await self._prepare(Source(name, source.path))
                 except Exception as error:  # noqa: BLE001 - whatever is wrong with the new one, the old one stays
+                    self._watches[name].failed(seen)
                     self._metrics.add(RELOADS, 1, name, "failed")
                     self._log.write(
                         "reload_failed", "error", model=name, error=one_line(str(error)), type=type(error).__name__
                     )
                     continue
                 old = self._by_name[name]
-                self._install(deployment, source, stamp)
+                self._install(deployment, source, seen)
                 self._metrics.add(RELOADS, 1, name, "swapped")
                 self._log.write("reloaded", model=name, version=deployment.version, was=old.version)
                 task = asyncio.get_running_loop().create_task(self._retire(old))
@@ -103,15 +112,22 @@ class Slots:
         await asyncio.gather(*(asyncio.to_thread(d.close, seconds) for d in self.deployments))
 
     async def _prepare(self, source: Source) -> Deployment:
-        deployment = await asyncio.to_thread(Deployment.prepare, source, self._settings)
+        def work() -> Deployment:
+            self._preparing += 1
+            try:
+                return Deployment.prepare(source, self._settings)
+            finally:
+                self._preparing -= 1
+
+        deployment = await asyncio.to_thread(work)
         set_objects_aside()
         return deployment
 
-    def _install(self, deployment: Deployment, source: Source, stamp: tuple[int, ...] | None) -> None:
+    def _install(self, deployment: Deployment, source: Source, seen: Look) -> None:
         deployment.start(self._metrics)
         self._by_name[deployment.name] = deployment
         self._source_of[deployment.name] = source
-        self._stamps[deployment.name] = stamp
+        self._watches.setdefault(deployment.name, Watch(source.path)).loaded(seen)
 
     async def _retire(self, old: Deployment) -> None:
         """Let requests that began with `old` end with it."""
@@ -129,15 +145,3 @@ class Slots:
             found.append((ADMITTED_IMAGES, labels, float(deployment.admission.rows)))
             found.append((READY, labels, float(deployment.healthy)))
         return found
-
-
-def _stamp(source: Source) -> tuple[int, ...] | None:
-    """Tell one state of an artifact from another: its manifest's inode, time and size, and when it was signed (which a
-    version may be after it was put here, and refused, without); None while it is not there.
-    """
-    try:
-        state = (source.path / "manifest.json").stat()
-        signed = [(source.path / signature_name(key)).lstat().st_mtime_ns for key in signers(source.path)]
-    except OSError:
-        return None
-    return (state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size, *signed)
