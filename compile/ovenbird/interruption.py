@@ -1,7 +1,6 @@
 """Ctrl-C, SIGTERM and a closed terminal: all unwind the work, so that what was begun is removed, and none is lost.
 
-    with unwinding():               # a whole command: the signals raise KeyboardInterrupt
-    with Interruption(progress) as tell:
+    with unwinding(), Interruption(progress) as tell:       # a whole command, and a piece of work within it
         tell("building", 0, 2)      # raises KeyboardInterrupt where a signal came in the meantime
 
 A KeyboardInterrupt that Python happens to raise inside a callback (a finalizer, a fork's hooks) is printed and dropped;
