@@ -7,8 +7,10 @@ import numpy as np
 import onnx
 import pytest
 import torch
+import tvm
 from onnx import TensorProto, helper
 from torch import nn
+from tvm import relax
 
 from ovenbird.errors import ImportFailed, NetworkUnreadable, UnsupportedOperator, UsageError
 from ovenbird.importing import import_error, import_exported
@@ -46,6 +48,18 @@ def test_indices_are_bounded() -> None:
     text = import_exported(traced.export(None)).script(show_meta=False)
     assert 'mode="fast"' not in text
     assert text.count("floor_mod") == 3  # one for gather, two for the indexing
+
+
+def test_wild_indices_wrap_around() -> None:
+    network, x = Lookup(), np.random.default_rng(0).standard_normal((3, 5)).astype(np.float32)
+    traced = Traced.of(network, (torch.zeros(3, 2, dtype=torch.int64), torch.from_numpy(x)))
+    machine = relax.VirtualMachine(tvm.compile(import_exported(traced.export(None)), "llvm"), tvm.cpu())
+    ids = np.array([[7, -1], [5, 12], [3, 10]])  # the counts themselves among them: 3, 5 and 10
+    found = machine["main"](tvm.runtime.tensor(ids), tvm.runtime.tensor(x))
+    embedded, gathered, picked = (tensor.numpy() for tensor in found)
+    np.testing.assert_array_equal(embedded, network.table.weight.detach().numpy()[ids % 10])
+    np.testing.assert_array_equal(gathered, np.take_along_axis(x, ids % 5, 1))
+    np.testing.assert_array_equal(picked, x[ids[:, 0] % 3, ids[:, 1] % 5])
 
 
 def test_an_error_of_a_converter_names_the_node_in_hand() -> None:
