@@ -1,7 +1,7 @@
 """Tasks: the distinct functions of a lowered network, with what each weighs in the whole.
 
-from ovenbird.lowering.pipeline import lower_networks
-tasks = extract_tasks(lower_networks({1: module}, machine))
+from ovenbird.lowering.pipeline import lower
+tasks = extract_tasks(lower({1: module}, begin))
 tasks[3].title, tasks[3].layer.flops, tasks[3].calls      # "conv2d 1x4x56x56x16", 231211008, {"main_b1": 3}
 """
 
