@@ -58,7 +58,10 @@ def command(model: str, output: Path | None, **options: Any) -> None:
         gpu=GpuOptions(parse_precision(options["precision"]), options["fast_math"]),
     )
     # whatever is wrong with the command is said before anything heavy is imported
-    check_precision(compile_options.gpu.precision, {name: load_target(name).kind for name in compile_options.targets})
+    kinds = {name: load_target(name).kind for name in compile_options.targets}
+    note = check_precision(compile_options.gpu.precision, kinds)
+    if note:
+        click.echo(note, err=True)
     check_request(model, network_options)
     output = output or Path("artifacts") / name_of(model, network_options)
     check_output(Path.cwd() / output)

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 import pytest
 
+from ovenbird.backends.cuda.options import check_precision, parse_precision
 from ovenbird.cli import main as compiler
 from ovenbird_runtime.cli import main as runtime
 from ovenbird_runtime.spellings import _ADVICE, _COMMANDS, advice_on_option
@@ -99,6 +100,18 @@ def test_what_there_is_not_is_said_in_one_line(
     assert re.sub(r"^error: |^Error: ", "", done.err.splitlines()[-1]).startswith(answer), done.err
     assert "did you mean --quiet" not in done.err
     assert not list(tmp_path.iterdir())
+
+
+def test_targets_that_stay_in_f32_are_noted() -> None:
+    both = {"host": "llvm", "cuda-sm80": "cuda"}
+    assert check_precision("float16", both) == "note: host computes in f32"
+    assert check_precision("float32", both) == ""
+    assert check_precision("float16", {"cuda-sm80": "cuda"}) == ""
+
+
+@pytest.mark.parametrize("text", ["f16", "F16", "fp16", "FP16", "half", "float16"])
+def test_spellings_of_f16(text: str) -> None:
+    assert parse_precision(text) == "float16"
 
 
 def options_of(group: click.Group) -> set[str]:

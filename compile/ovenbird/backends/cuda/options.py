@@ -40,13 +40,18 @@ def parse_precision(text: str) -> Precision:
         raise UsageError(f"--precision {text!r}: there are f32, and f16 on targets of kind cuda") from None
 
 
-def check_precision(precision: Precision, kinds: Mapping[str, str]) -> None:
-    """Refuse float16 where no target (name: kind) computes in it. Raises UsageError."""
+def check_precision(precision: Precision, kinds: Mapping[str, str]) -> str:
+    """Refuse float16 where no target (name: kind) computes in it, and give a note of those that do not.
+
+    Raises UsageError.
+    """
     if precision == "float16" and "cuda" not in kinds.values():
         raise UsageError(
             f"--precision f16: target {', '.join(kinds)} computes in f32; f16 is for targets of kind cuda, "
             "such as cuda-sm80 (`ovenbird targets` lists them)"
         )
+    others = [name for name, kind in kinds.items() if kind != "cuda"]
+    return f"note: {', '.join(others)} computes in f32" if precision == "float16" and others else ""
 
 
 #: Exact float32.
