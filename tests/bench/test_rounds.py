@@ -9,7 +9,7 @@ import pytest
 
 from ovenbird.benchmarking.engines import Engine, find_engine
 from ovenbird.benchmarking.footprint import footprint
-from ovenbird.benchmarking.jobs import Job, onnx_file
+from ovenbird.benchmarking.jobs import Job, Runs, onnx_file
 from ovenbird.benchmarking.processes import run_module, run_worker
 from ovenbird.benchmarking.results import case_result
 from ovenbird.benchmarking.rounds import Case, Measured, measure_case
@@ -27,7 +27,7 @@ def installed(name: str) -> Engine:
 
 def measure(folder: Path, *names: str, batch: int = 1) -> Measured:
     case = Case("tiny", batch, threads=1)
-    return measure_case(case, folder, [installed(name) for name in names], ROUNDS, 3, lambda *_: None)
+    return measure_case(case, folder, [installed(name) for name in names], ROUNDS, Runs(repeat=3), lambda *_: None)
 
 
 @pytest.fixture(autouse=True)
