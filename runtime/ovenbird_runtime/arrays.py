@@ -74,7 +74,7 @@ def check_array(spec: TensorSpec, value: Any, nan: NanPolicy, hint: str = _ALLOW
     except Exception as error:  # noqa: BLE001 - whatever the caller's object raises while it becomes an array
         raise WrongDtype(f"{spec.name} is a {type(value).__name__} that cannot become an array: {error}") from None
     _check_dtype(spec, array)
-    _check_shape(spec, array)
+    check_dims(spec, array.shape)
     with np.errstate(over="ignore", invalid="ignore"):
         array = np.asarray(array.astype(spec.dtype, copy=False), order="C")
     # A sum is finite only if all it sums is; it may still overflow without that, which the second look finds
@@ -104,15 +104,14 @@ def _check_dtype(spec: TensorSpec, array: Array) -> None:
             raise WrongDtype(f"{spec.name} holds {low} to {high}, beyond {spec.dtype} ({limits.min} to {limits.max})")
 
 
-def _check_shape(spec: TensorSpec, array: Array) -> None:
+def check_dims(spec: TensorSpec, shape: tuple[int, ...]) -> None:
+    """Check a shape against the network's. Raises WrongShape."""
     expected = "(" + ", ".join(map(str, spec.shape)) + ("," if len(spec.shape) == 1 else "") + ")"
-    fits = array.ndim == len(spec.shape) and all(
-        d in ("N", have) for d, have in zip(spec.shape, array.shape, strict=True)
-    )
+    fits = len(shape) == len(spec.shape) and all(d in ("N", have) for d, have in zip(spec.shape, shape, strict=True))
     if not fits:
-        raise WrongShape(f"{spec.name} has shape {array.shape}, the network takes {expected}")
-    if spec.batched and array.shape[0] < 1:
-        raise WrongShape(f"{spec.name} has shape {array.shape}: a batch holds at least 1")
+        raise WrongShape(f"{spec.name} has shape {shape}, the network takes {expected}")
+    if spec.batched and shape[0] < 1:
+        raise WrongShape(f"{spec.name} has shape {shape}: a batch holds at least 1")
 
 
 def _names(specs: Sequence[TensorSpec]) -> str:

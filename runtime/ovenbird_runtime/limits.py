@@ -100,6 +100,7 @@ SERVE_RETRY_MAX_SECONDS = 300.0  # ... up to here
 SERVE_RESERVED_FILES = 24  # descriptors that are kept back from connections
 SERVE_LOG_LINES = 4096  # waiting to be written; more are dropped and counted
 SERVE_TENSOR_RANK = 8
+SERVE_JSON_FIELD_BYTES = 64 * 1024  # of a v2 request, but for its tensors: shape, parameters, outputs, id
 
 # Serving gRPC: what HTTP/2 adds. Windows are what a client may send before it is told that we have read.
 SERVE_FRAME_BYTES = 64 * 1024

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ...arrays import check_dims
 from ...errors import shown
-from ...limits import MAX_IO_TENSORS, MAX_TOP
+from ...limits import MAX_IO_TENSORS, MAX_TOP, SERVE_JSON_FIELD_BYTES
 from ...manifest import TensorSpec
 from ..context import Call, Context
 from ..deployment import Deployment
@@ -24,7 +25,7 @@ from ..http.encoding import decompress
 from ..http.messages import Request, Response, json_text
 from .inference import InferRequest, Wanted, choose_outputs, infer, packed
 from .parameters import check_parameters, nan_policy
-from .tensors import NAMES, dtype_of, from_bytes, from_json, to_json
+from .tensors import NAMES, check_shape, dtype_of, from_bytes, from_json, to_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +33,28 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 _LENGTH = "inference-header-content-length"
+
+
+class _Input(msgspec.Struct):
+    """An input, its parts not unpacked yet: as Python's objects 10 MB of JSON can take 300."""
+
+    name: str
+    datatype: msgspec.Raw = msgspec.Raw()
+    shape: msgspec.Raw = msgspec.Raw()
+    parameters: msgspec.Raw = msgspec.Raw()
+    data: msgspec.Raw = msgspec.Raw()
+
+
+class _Head(msgspec.Struct):
+    """A request; fields that are not known are passed over."""
+
+    inputs: list[_Input]
+    outputs: msgspec.Raw = msgspec.Raw()
+    parameters: msgspec.Raw = msgspec.Raw()
+    id: msgspec.Raw = msgspec.Raw()
+
+
+_HEAD = msgspec.json.Decoder(_Head)
 
 
 async def infer_http(context: Context, request: Request, call: Call) -> Response:
@@ -70,26 +93,38 @@ def read_request(request: Request, limit: int, specs: Sequence[TensorSpec]) -> t
     if request.header(_LENGTH) and not head:
         return InferRequest("", {specs[0].name: _raw_input(specs, tail)}, (), {}), True
     try:
-        value = msgspec.json.decode(json_text(head))
+        value = _HEAD.decode(json_text(head))
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"the request is not as the protocol has it: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"the request is not JSON: {error or 'nested too deeply'}") from None
-    if not isinstance(value, dict) or not isinstance(value.get("inputs"), list):
-        raise BadRequest('the request must be an object with a list "inputs"')
-    parameters = _object(value.get("parameters"), "parameters")
+    parameters = _object(_small(value.parameters, "parameters"), "parameters")
     check_parameters(parameters, "the request")
     binary = _flag(parameters, "binary_data_output", False)
     inputs: dict[str, Array] = {}
     offset = 0
-    if len(value["inputs"]) > MAX_IO_TENSORS:
-        raise BadRequest(f"the request has {len(value['inputs'])} inputs, limit {MAX_IO_TENSORS}")
-    for item in value["inputs"]:
-        name, array, offset = _input(item, tail, offset)
-        if name in inputs:
-            raise BadRequest(f"the input {shown(name)} is given twice")
-        inputs[name] = array
+    if len(value.inputs) > MAX_IO_TENSORS:
+        raise BadRequest(f"the request has {len(value.inputs)} inputs, limit {MAX_IO_TENSORS}")
+    by_name = {spec.name: spec for spec in specs}
+    for item in value.inputs:
+        if item.name in inputs:
+            raise BadRequest(f"the input {shown(item.name)} is given twice")
+        inputs[item.name], offset = _input(item, by_name.get(item.name), tail, offset)
     if offset != len(tail):
         raise BadRequest(f"the body has {len(tail)} bytes of tensors, the inputs name {offset} of them")
-    return InferRequest(_id(value.get("id")), inputs, _outputs(value.get("outputs"), binary), parameters), binary
+    outputs = _outputs(_small(value.outputs, "outputs"), binary)
+    return InferRequest(_id(_small(value.id, "id")), inputs, outputs, parameters), binary
+
+
+def _small(raw: msgspec.Raw, what: str) -> Any:
+    """Read a part of the JSON that is never large; None where it was not sent. Raises BadRequest."""
+    text = memoryview(raw)
+    if len(text) > SERVE_JSON_FIELD_BYTES:
+        raise BadRequest(f"{what} has {len(text)} bytes, limit {SERVE_JSON_FIELD_BYTES}")
+    try:
+        return msgspec.json.decode(text) if text else None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"{what} is not JSON: {error or 'nested too deeply'}") from None
 
 
 def _split(body: Bytes, length: str) -> tuple[memoryview, memoryview]:
@@ -111,24 +146,25 @@ def _raw_input(specs: Sequence[TensorSpec], data: memoryview) -> Array:
     return from_bytes(NAMES[spec.dtype], shape, data, spec.name)
 
 
-def _input(item: Any, tail: memoryview, offset: int) -> tuple[str, Array, int]:
-    item = _object(item, "an input")
-    name = item.get("name")
-    if not isinstance(name, str):
-        raise BadRequest(f"an input's name is {shown(name)}, expected a text")
-    parameters = _object(item.get("parameters"), f"the parameters of {shown(name)}")
+def _input(item: _Input, spec: TensorSpec | None, tail: memoryview, offset: int) -> tuple[Array, int]:
+    """Read one tensor; `spec` is the network's input of its name, whose shape is looked at before JSON is unpacked."""
+    name = item.name
+    parameters = _object(_small(item.parameters, "parameters"), f"the parameters of {shown(name)}")
     check_parameters(parameters, f"the input {shown(name)}")
-    size = parameters.get("binary_data_size")
+    datatype, shape = _small(item.datatype, "datatype"), _small(item.shape, "shape")
+    size, data = parameters.get("binary_data_size"), memoryview(item.data)
     if size is None:
-        if "data" not in item:
+        if not data:
             raise BadRequest(f"the input {shown(name)} has neither data nor binary_data_size")
-        return name, from_json(item.get("datatype"), item.get("shape"), item["data"], name), offset
+        dims = check_shape(shape, name)
+        if spec is not None:
+            check_dims(spec, dims)
+        return from_json(datatype, dims, data, name), offset
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= len(tail) - offset:
         raise BadRequest(f"the input {shown(name)} names {shown(size)} bytes, the body has {len(tail) - offset} left")
-    if item.get("data") is not None:
+    if data:
         raise BadRequest(f"the input {shown(name)} has data and binary_data_size: send one of them")
-    data = tail[offset : offset + size]
-    return name, from_bytes(item.get("datatype"), item.get("shape"), data, name), offset + size
+    return from_bytes(datatype, shape, tail[offset : offset + size], name), offset + size
 
 
 def _outputs(value: Any, binary: bool) -> tuple[Wanted, ...]:

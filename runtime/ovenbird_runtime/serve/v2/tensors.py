@@ -1,15 +1,18 @@
 """Tensors of the protocol to numpy and back: JSON numbers or raw little-endian bytes.
 
-array = from_json("FP32", [1, 3], [1.0, 2.0, 3.0], "image")
+array = from_json("FP32", [1, 3], b"[1.0, 2.0, 3.0]", "image")
 array = from_bytes("FP32", [1, 3], memoryview(data), "image")
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from ...errors import WrongDtype, WrongShape, shown
@@ -63,20 +66,38 @@ def from_bytes(datatype: Any, shape: Any, data: bytes | memoryview, name: str) -
     return np.frombuffer(data, dtype).reshape(dims)
 
 
-def from_json(datatype: Any, shape: Any, data: Any, name: str) -> Array:
-    """Make an array of JSON numbers, flat or nested exactly as the shape is. Raises WrongDtype, WrongShape."""
+def from_json(datatype: Any, shape: Any, data: bytes | memoryview, name: str) -> Array:
+    """Make an array of the JSON text of numbers, flat or nested exactly as the shape is.
+
+    Values are counted before they are made, each 32 bytes until it is in the array. Raises WrongDtype, WrongShape.
+    """
     dtype, dims = dtype_of(datatype, name), check_shape(shape, name)
-    if not isinstance(data, list):
-        raise WrongDtype(f"{name} has data {shown(data)}, expected a list of numbers")
-    flat = _flatten(data, dims, name) if data and isinstance(data[0], list) else data
     count = math.prod(dims)
+    start = re.match(rb"\s*\[\s*(\[?)", data)
+    if start is None:
+        raise WrongDtype(f"{name} has data that is no list of numbers")
+    commas = int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord(",")))
+    if commas != max(count - 1, 0):
+        raise WrongShape(f"{name} has {commas + 1} values, {list(dims)} takes {count}")
+    try:
+        values = _decoder(dtype.kind, len(dims) if start[1] else 1).decode(data)
+    except msgspec.ValidationError as error:
+        raise WrongDtype(f"{name} is {datatype} {list(dims)} and holds something else: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise WrongDtype(f"{name} is not JSON: {error}") from None
+    flat = _flatten(values, dims, name) if start[1] else values
     if len(flat) != count:
         raise WrongShape(f"{name} has {len(flat)} values, {list(dims)} takes {count}")
-    kinds = {bool} if dtype.kind == "b" else {int} if dtype.kind in "iu" else {int, float}
-    strange = set(map(type, flat)) - kinds
-    if strange:
-        raise WrongDtype(f"{name} is {datatype} and holds {strange.pop().__name__} values")
     return _array(flat, dtype, dims, datatype, name)
+
+
+@cache
+def _decoder(kind: str, depth: int) -> msgspec.json.Decoder[Any]:
+    """Make a decoder of lists in lists of booleans, integers or numbers."""
+    inner: Any = {"b": bool, "i": int, "u": int}.get(kind, float)
+    for _ in range(depth):
+        inner = list[inner]
+    return msgspec.json.Decoder(inner)
 
 
 def from_typed(datatype: Any, shape: Any, values: Sequence[Any], name: str) -> Array:
