@@ -200,6 +200,18 @@ def node_name(told: dict[str, Any], marker: Path) -> None:
     told.update(json.loads(text))
 
 
+def through_attributes(told: dict[str, Any], marker: Path) -> None:
+    for spec in told["graph_module"]["signature"]["input_specs"]:
+        if spec.get("parameter", {}).get("parameter_name") == "dense.weight":
+            spec["parameter"]["parameter_name"] = "__class__.__call__"
+
+
+def constant_through_attributes(members: Members, marker: Path) -> None:
+    told = json.loads(members[CONSTANTS])
+    told["config"]["__class__.__call__"] = next(iter(told["config"].values()))
+    members[CONSTANTS] = json.dumps(told).encode()
+
+
 def imported(told: dict[str, Any], marker: Path) -> None:
     context = json.dumps({"default_factory_module": "antigravity", "default_factory_name": "a", "dict_context": []})
     spec = {"type": "collections.defaultdict", "context": context, "children_spec": []}
@@ -249,6 +261,8 @@ HOSTILE = {
     "keyword's name": Hostile(graph(keyword_name), False),
     "parameter's name": Hostile(graph(parameter_name), False),
     "node's name": Hostile(graph(node_name), False),
+    "parameter set on a class": Hostile(graph(through_attributes), False),
+    "constant set on a class": Hostile(constant_through_attributes, False),
     "imported container": Hostile(graph(imported), False),
 }
 SILENCED = {"guards": Hostile(graph(guards), True)}

@@ -85,10 +85,17 @@ def _check_text(text: str, key: str) -> None:
     elif key in ("in_spec", "out_spec"):
         _check_tree(text, arguments=key == "in_spec")
     elif key in NAMES:
+        check_path(text)
         if text and (not text.isascii() or not text.isidentifier() or keyword.iskeyword(text)):
             raise NetworkUnsafe(f"{text[:60]!r} is no name")
     elif key not in ("as_string", "as_strings"):  # those are values, which torch writes with their quotes
-        _safe(text, key)
+        check_path(_safe(text, key))
+
+
+def check_path(text: str) -> None:
+    """Raise NetworkUnsafe for a tensor's place that leads through Python's own attributes (`__class__.forward`)."""
+    if any(part.startswith("__") and part.endswith("__") for part in text.split(".")):
+        raise NetworkUnsafe(f"{text[:60]!r} is no place of a tensor")
 
 
 def check_operator(target: str) -> None:

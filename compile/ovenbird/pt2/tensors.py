@@ -19,6 +19,7 @@ from typing import Any
 from ovenbird.errors import NetworkUnreadable, NetworkUnsafe
 from ovenbird.limits import MAX_NETWORK_ELEMENTS
 from ovenbird.pt2.archive import Archive
+from ovenbird.pt2.program import check_path
 
 Examples = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -31,6 +32,7 @@ def check_table(data: bytes, archive: Archive, folder: str) -> tuple[bytes, tupl
         elements = 0
         members: dict[str, None] = {}
         for name, entry in entries.items():
+            check_path(name)
             path = str(entry["path_name"])
             if entry["use_pickle"] is not False or not re.fullmatch(r"(weight|tensor)_[0-9]{1,9}", path):
                 raise NetworkUnsafe(f"tensor {name[:60]!r} is pickled, or an object of C++ ({path[:60]})")
