@@ -6,7 +6,6 @@ report.verified, report.parity.max_abs_error
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ovenbird.artifact_writer import ArtifactWriter
 from ovenbird.backends.cuda.local_gpu import why_not_on_gpu
-from ovenbird.backends.cuda.options import DEFAULT, HALF_TOLERANCE, GpuOptions
+from ovenbird.backends.cuda.options import DEFAULT, GpuOptions
 from ovenbird.errors import BuildFailed, UsageError
 from ovenbird.importing import reason
 from ovenbird.interruption import Interruption
@@ -27,10 +26,11 @@ from ovenbird.targets import TargetSpec, load_target
 from ovenbird.trust.provenance import record_origin
 from ovenbird.trust.sums import write_sums
 from ovenbird.tuning_records import find_records, provenance
-from ovenbird.verifying import DEFAULT_TOLERANCE, PARITY, Verification, verify
+from ovenbird.verifying import PARITY, Verification, parity, parity_bytes, verify
+from ovenbird_runtime.agreement import LIMITS, Precision
 from ovenbird_runtime.errors import OvenbirdError
 from ovenbird_runtime.golden import GOLDEN, write_golden
-from ovenbird_runtime.manifest import Manifest, Parity
+from ovenbird_runtime.manifest import Manifest, Parity, TargetParity
 
 if TYPE_CHECKING:
     from ovenbird.backends.built import BuiltModule
@@ -42,12 +42,16 @@ DEFAULT_BATCHES = (1, 8)
 
 @dataclass(frozen=True)
 class CompileOptions:
-    """What `ovenbird compile` may be told. `tuning_records`: a folder, "none", or None for the ones that match."""
+    """What `ovenbird compile` may be told.
+
+    `tuning_records`: a folder, "none", or None for the ones that match. `tolerance`: the root mean square of errors,
+    as a share of each output's own spread; None for what code of its precision is held to.
+    """
 
     targets: tuple[str, ...] = ("host",)
     batch_sizes: tuple[int, ...] = DEFAULT_BATCHES
     tuning_records: str | None = None
-    tolerance: float = DEFAULT_TOLERANCE
+    tolerance: float | None = None
     dump: tuple[DumpKind, ...] = ()
     gpu: GpuOptions = DEFAULT
 
@@ -60,6 +64,8 @@ class CompileReport:
     manifest: Manifest
     verified: tuple[str, ...]
     unverified: dict[str, str]
+    blind: tuple[str, ...] = ()
+    """Outputs whose right answers were the same for all inputs, so that they show less of the network."""
     layers: dict[str, list[LayerRecord]] = field(default_factory=dict)
     dumped: Path | None = None
 
@@ -100,16 +106,19 @@ def compile_network(
             tell(f"writing {spec.name}")
             writer.add_variant(built, spec)
         found, unverified = _verify_variants(writer, network, specs, batches, options, tell)
-        verified = tuple(spec.name for spec in specs if spec.name not in unverified)
-        if found is not None:
-            write_golden(_made(staging.folder / GOLDEN), found.golden_inputs, found.golden_outputs)
-            writer.add_evidence(PARITY, found.parity_bytes(network.source.framework, verified, sorted(unverified)))
+        figures = None
+        if found:
+            figures = parity(found, {spec.name: held_to(spec, network, options) for spec in specs})
+            first = next(iter(found.values()))
+            write_golden(_made(staging.folder / GOLDEN), first.golden_inputs, first.golden_outputs)
+            writer.add_evidence(PARITY, parity_bytes(figures, network.source.framework, unverified))
         record_origin(writer, specs, options, tuning)
-        manifest = writer.write_manifest(found.parity if found else None, tuning)
+        manifest = writer.write_manifest(figures, tuning)
         write_sums(staging.folder)
         tell(f"putting {output} in place")
         staging.commit()
-    return CompileReport(output, manifest, verified, unverified, layers, dump)
+    blind = tuple(next(iter(found.values())).blind) if found else ()
+    return CompileReport(output, manifest, tuple(found), unverified, blind, layers, dump)
 
 
 def _made(path: Path) -> Path:
@@ -173,10 +182,10 @@ def _verify_variants(
     batches: Sequence[int],
     options: CompileOptions,
     tell: Progress,
-) -> tuple[Verification | None, dict[str, str]]:
-    """Verify each target's code that this machine can run; give the worst case of all, and why others were not run."""
+) -> tuple[dict[str, Verification], dict[str, str]]:
+    """Verify each target's code that this machine can run; give what was found, and why others were not run."""
     unverified: dict[str, str] = {}
-    found: list[Verification] = []
+    found: dict[str, Verification] = {}
     writer.write_manifest(None, {})
     for spec, variant in zip(specs, writer.variants, strict=True):
         why_not = runs_here(writer.folder / variant.path / "target.json")
@@ -185,9 +194,9 @@ def _verify_variants(
             continue
         tell(f"verifying {spec.name} against {network.source.framework}")
         device = "cuda" if spec.kind == "cuda" else "cpu"
-        tolerance = tolerance_for(spec, options)
-        found.append(verify(writer.folder, network, batches, tolerance, own_photographs(), spec.name, device))
-    return (worst_of(found) if found else None), unverified
+        limits = held_to(spec, network, options).limits
+        found[spec.name] = verify(writer.folder, network, batches, limits, own_photographs(), spec.name, device)
+    return found, unverified
 
 
 def runs_here(target_json: Path) -> str:
@@ -205,22 +214,9 @@ def runs_here(target_json: Path) -> str:
     return why_not_on_gpu(target_json) if target.kind == "cuda" else ""
 
 
-def tolerance_for(spec: TargetSpec, options: CompileOptions) -> float:
-    """Give the tolerance of one target: in float16 at least `HALF_TOLERANCE`, as each value is rounded to 1/2048."""
+def held_to(spec: TargetSpec, network: Network, options: CompileOptions) -> TargetParity:
+    """Give what one target's code is held to: by its precision, or by `--tolerance`."""
     half = spec.kind == "cuda" and options.gpu.precision == "float16"
-    return max(options.tolerance, HALF_TOLERANCE) if half else options.tolerance
-
-
-def worst_of(found: Sequence[Verification]) -> Verification:
-    """Give one verification that holds for all variants: largest errors and tolerance, the lowest agreement."""
-    first = found[0]
-    errors = {name: max(one.parity.max_abs_error[name] for one in found) for name in first.parity.max_abs_error}
-    agreements = [one.parity.top1_agreement for one in found if one.parity.top1_agreement is not None]
-    parity = dataclasses.replace(
-        first.parity,
-        max_abs_error=errors,
-        tolerance=max(one.parity.tolerance for one in found),
-        top1_agreement=min(agreements) if agreements else None,
-    )
-    outputs = {name: {**figures, "max_abs_error": errors[name]} for name, figures in first.outputs.items()}
-    return dataclasses.replace(first, parity=parity, outputs=outputs)
+    half |= any(tensor.dtype == "float16" for tensor in (*network.inputs, *network.outputs))
+    precision: Precision = "f16" if half else "f32"
+    return TargetParity(precision, LIMITS[precision].for_tolerance(options.tolerance))

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -21,7 +21,8 @@ from ovenbird_runtime.steps import Pipeline
 if TYPE_CHECKING:
     import tvm
 
-Arrays = dict[str, "np.ndarray[Any, Any]"]
+Array: TypeAlias = "np.ndarray[Any, Any]"
+Arrays = dict[str, Array]
 LABELS_FILE = "labels.txt"
 
 

@@ -242,7 +242,8 @@ def selftest(
     click.echo(
         f"{result.model} for {result.target}: {result.files} files as written, {result.rows} golden rows reproduced"
     )
-    click.echo(f"max abs error: {errors} (limit {result.tolerance:.2g})")
+    shares = ", ".join(f"{name} {error:.2g}" for name, error in result.rms.items())
+    click.echo(f"max abs error: {errors}; of their own spread: {shares} (limit {result.tolerance:.2g})")
 
 
 @main.command()

@@ -56,6 +56,12 @@ MAX_GIF_BLOCKS = 16384  # before the picture: 4 MB of comments and profiles
 MAX_EXIF_TEXT_CHARS = 256 * 1024  # of EXIF in hexadecimal, which is at most 64 KiB; longer ones count as none
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 
+# Agreement with the right answers, by precision of the arithmetic (`agreement.py` says of what these are shares)
+AGREEMENT_RMS = {"f32": 1e-4, "f16": 4e-2, "bf16": 2e-1, "int8": 3e-1}
+AGREEMENT_PEAK_RATIO = 20.0
+AGREEMENT_OFFSET = {"f32": 2e-2, "f16": 1e-1, "bf16": 2e-1, "int8": 2e-1}
+AGREEMENT_MISMATCHES = {"f32": 1e-3, "f16": 2e-2, "bf16": 1e-1, "int8": 2e-1}
+
 # Running
 MAX_THREADS = 1024
 MAX_WORKERS = 64

@@ -19,8 +19,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
+from .agreement import LIMITS, Limits, Precision, Share
 from .errors import ManifestInvalid, shown
-from .fields import ITEM_BYTES, NAME_TEXT, PATH_TEXT, Dim, Dtype, FilePath, Folder, Free, Name, SchemaVersion, Sha256
+from .fields import (
+    FOLDER_TEXT,
+    ITEM_BYTES,
+    NAME_TEXT,
+    PATH_TEXT,
+    Dim,
+    Dtype,
+    FilePath,
+    Folder,
+    Free,
+    Name,
+    SchemaVersion,
+    Sha256,
+)
 from .limits import MAX_FILE_BYTES, MAX_FILES, MAX_IO_TENSORS, MAX_PIPELINES, MAX_RANK, MAX_STEPS, MAX_VARIANTS
 from .schema import Count, Json, Range, Text, decode, dump, encode, parse
 from .steps import Step, problem
@@ -43,11 +57,13 @@ __all__ = [
     "Entry",
     "FileRecord",
     "Manifest",
+    "Measured",
     "ModelInfo",
     "Parity",
     "Postprocess",
     "Preprocess",
     "Target",
+    "TargetParity",
     "TensorSpec",
     "VariantRef",
     "WeightTensor",
@@ -61,6 +77,8 @@ __all__ = [
     "target_bytes",
 ]
 
+OLD_TOLERANCE, OLD_HALF_TOLERANCE = 1e-3, 2e-2
+"""What artifacts without limits of their own were verified with, and in float16: a share of max(1, largest output)."""
 UNSEALED = "0" * 64
 """Stands in a manifest for its own digest while that digest is taken."""
 
@@ -130,17 +148,48 @@ class Postprocess:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """How far an output of one target's code was from the framework's (`agreement.Difference`)."""
+
+    rms: Share
+    peak: Share
+    mismatches: Share
+    dependence: Share
+    blind: bool
+    """Whether the framework's own answers were the same for all inputs."""
+
+
+@dataclass(frozen=True)
+class TargetParity:
+    """What one target's code is held to, and what was measured; nothing where it could not run."""
+
+    precision: Precision
+    limits: Limits
+    outputs: Annotated[dict[str, Measured], Count(0, MAX_IO_TENSORS, NAME_TEXT)] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Parity:
     """How far the compiled network was from the framework it came from, when it was compiled."""
 
     max_abs_error: Annotated[dict[str, Annotated[float, Range(0, 1e30)]], Count(0, MAX_IO_TENSORS, NAME_TEXT)]
     tolerance: Annotated[float, Range(0, 1e30)]
+    """The largest `rms` in the limits of `targets`; where there are none, see `OLD_TOLERANCE`."""
     top1_agreement: Annotated[float, Range(0, 1)] | None
     """Share of the images whose most probable class is the framework's; None where no output is a
     classification.
     """
     images: Annotated[int, Range(0, 2**31)]
     random_inputs: Annotated[int, Range(0, 2**31)]
+    targets: Annotated[dict[str, TargetParity], Count(0, MAX_VARIANTS, FOLDER_TEXT)] = field(default_factory=dict)
+
+    def limits_for(self, target: Target) -> Limits:
+        """Give what a target's code is held to; of an artifact made before manifests said so, what it would be now."""
+        if target.target in self.targets:
+            return self.targets[target.target].limits
+        if target.kind == "cuda" and self.tolerance >= OLD_HALF_TOLERANCE:
+            return LIMITS["f16"].loosened(self.tolerance / OLD_HALF_TOLERANCE)
+        return LIMITS["f32"].loosened(max(1.0, self.tolerance / OLD_TOLERANCE))
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,13 @@ class Fixed(nn.Module):
         return x - x.mean(0)
 
 
+class Unmoved(nn.Module):
+    """One of its outputs is the same for all inputs."""
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"moving": x * 2, "still": x * 0 + 3}
+
+
 class Images(nn.Module):
     """A classifier of photographs, small enough for a test."""
 
@@ -88,6 +95,10 @@ def tokens() -> Examples:
 
 def fixed() -> Examples:
     return Fixed(), (torch.randn(4, 6),)
+
+
+def unmoved() -> Examples:
+    return Unmoved(), (torch.randn(1, 6),)
 
 
 def images() -> Examples:

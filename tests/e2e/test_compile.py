@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ovenbird.runtime_process import python_process
 from ovenbird_runtime.artifact import open_artifact
 from ovenbird_runtime.golden import GOLDEN, read_golden
 
@@ -34,7 +35,7 @@ def test_the_artifact_is_complete(compiled: Compiled) -> None:
     weights = [name for name in manifest.files if name.startswith("weights/")]
     assert weights == [f"weights/{manifest.files[weights[0]].sha256}.bin"]
     inputs, outputs = read_golden((artifact.root / GOLDEN).read_bytes())
-    assert inputs["image"].shape == (1, 3, 32, 32)
+    assert inputs["image"].shape == (2, 3, 32, 32)
     assert set(outputs) == {"classes", "features"}
 
 
@@ -43,7 +44,12 @@ def test_the_report_can_be_read_by_a_script(ovenbird: Any, tmp_path: Path) -> No
     assert done.code == 0, done.err
     told = json.loads(done.out)
     assert told["verified"] == ["host"]
-    assert told["parity"]["tolerance"] == 1e-3
+    assert told["parity"]["tolerance"] == 1e-4
+    assert told["parity"]["targets"]["host"]["precision"] == "f32"
+    assert told["parity"]["targets"]["host"]["limits"]["rms"] == 1e-4
+    assert told["parity"]["targets"]["host"]["outputs"]["output1"] == {
+        "rms": 0.0, "peak": 0.0, "mismatches": 0.0, "dependence": 1.0, "blind": False,
+    }  # fmt: skip
     assert "tracing and importing" in done.err
 
 
@@ -66,6 +72,10 @@ def test_whole_numbers_work_and_wild_ones_do_no_harm(compiled: Compiled, ovenbir
 def test_a_fixed_batch_is_kept(compiled: Compiled) -> None:
     artifact = open_artifact(compiled("networks:fixed"))
     assert artifact.manifest.inputs[0].shape == (4, 6)
+    # without a batch, its golden inputs are whole cases
+    assert read_golden((artifact.root / GOLDEN).read_bytes())[0]["x"].shape == (2, 4, 6)
+    done = python_process(["-m", "ovenbird_runtime", "selftest", str(artifact.root)])
+    assert "2 golden rows reproduced" in done.stdout, done.stderr
     assert [entry.batch for entry in artifact.read_target(artifact.manifest.variants[0]).entries] == [1]
 
 
@@ -128,4 +138,16 @@ def test_verify_compares_again(compiled: Compiled, ovenbird: Any, tmp_path: Path
     assert done.error.startswith("error: VerificationFailed: networks:tokens has other inputs")
     done = ovenbird("verify", artifact, "--model", "networks:detector", "--tolerance", "1e-12")
     assert done.code == 1
-    assert "differs from torch" in done.error
+    assert "output classes is off by" in done.error
+    assert "limit 1e-12" in done.error
+
+
+def test_outputs_that_never_change_are_told(ovenbird: Any, tmp_path: Path) -> None:
+    done = ovenbird("compile", "networks:unmoved", "-q", "-o", tmp_path / "a")
+    assert done.code == 0, done.err
+    assert "SAME FOR ALL INPUTS: still. torch itself answers every input alike" in done.out
+    done = ovenbird("verify", tmp_path / "a", "--model", "networks:unmoved", "-q")
+    assert "SAME FOR ALL INPUTS: still." in done.out
+    parity = json.loads((tmp_path / "a" / "evidence" / "parity.json").read_text())
+    outputs = parity["targets"]["host"]["outputs"]
+    assert {name: output["blind"] for name, output in outputs.items()} == {"moving": False, "still": True}

@@ -15,6 +15,7 @@ from ovenbird.backends.cuda.options import GpuOptions, Precision
 from ovenbird.compiling import CompileOptions, compile_network
 from ovenbird.loading import NetworkOptions, load_network
 from ovenbird.targets import TargetSpec
+from ovenbird_runtime.agreement import LIMITS, compare
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(1800)]
 
@@ -55,9 +56,8 @@ def test_resnet50_beside_other_engines(
     for batch in BATCHES:
         got = np.load(tmp_path / f"out-{batch}.npz")
         for name, values in expected.items():
-            scale = max(1.0, float(np.abs(values[:batch]).max()))
-            tolerance = 1e-4 if precision == "float32" else 2e-2
-            assert np.abs(got[name] - values[:batch]).max() <= tolerance * scale, (batch, name)
+            limits = LIMITS["f32" if precision == "float32" else "f16"]
+            assert compare(got[name], values[:batch], limits).fault == "", (batch, name)
     peers = Path(__file__).with_name("peers.py")
     for engine, times in answer([sys.executable, str(peers), precision, arguments[1], sizes], environment).items():
         for batch, theirs in times.items():

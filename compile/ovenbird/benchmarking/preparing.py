@@ -205,7 +205,7 @@ def _write_arrays(folder: Path, network: Network, batch: int) -> None:
     """Write seeded random inputs like the network's examples, and what the framework makes of them."""
     import numpy as np
 
-    from ovenbird.verifying import random_like
+    from ovenbird.verification_cases import random_like
 
     random = np.random.default_rng(SEED)
     inputs = {name: random_like(array, random) for name, array in network.examples(batch).items()}

@@ -5,7 +5,7 @@ click.echo(describe(manifest, {"host": target}))
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from ovenbird_runtime.errors import one_line
 from ovenbird_runtime.manifest import Manifest, Target, TensorSpec
@@ -17,6 +17,14 @@ def random_warning(manifest: Manifest) -> str:
         return ""
     model = manifest.model
     return f"RANDOM WEIGHTS (seed {model.weights.seed}): {model.name} knows nothing, its answers mean nothing"
+
+
+def blind_warning(outputs: Sequence[str], framework: str) -> str:
+    """Give the line about outputs that verification can say little of."""
+    return (
+        f"SAME FOR ALL INPUTS: {', '.join(outputs)}. {framework} itself answers every input alike, so that a fault "
+        "would hardly show"
+    )
 
 
 def tensor_line(spec: TensorSpec) -> str:
@@ -51,6 +59,10 @@ def _lines(manifest: Manifest, targets: Mapping[str, Target]) -> Iterator[str]:
         top1 = "" if parity.top1_agreement is None else f", top-1 agreement {parity.top1_agreement:.0%}"
         yield f"parity     max error {errors}, tolerance {parity.tolerance:g}{top1}"
         yield f"           on {parity.images} photographs and {parity.random_inputs} random inputs"
+        for name, held in parity.targets.items():
+            shares = ", ".join(f"{output} {found.rms:.1e}" for output, found in held.outputs.items())
+            what = f"error over spread {shares}" if shares else "not run where it was compiled"
+            yield f"           {name}, {held.precision}: {what}, limit {held.limits.rms:g}"
     for name, target in targets.items():
         batches = ", ".join(str(entry.batch) for entry in target.entries)
         megabytes = sum(tensor.nbytes for tensor in target.tensors) / 1e6

@@ -47,6 +47,12 @@ def name(command: F) -> F:
     )(command)
 
 
+def tolerance(default: str) -> Callable[[F], F]:
+    """Add `--tolerance`, whose default is told in words."""
+    text = "Errors' root mean square, as a share of each output's own spread over the inputs; one may be 20 times it."
+    return click.option("--tolerance", type=click.FloatRange(min=0, min_open=True), help=f"{text} [default: {default}]")
+
+
 def network_options(command: F) -> F:
     """Add what may be said about a network: weights, shapes, names, pre-processing."""
     for option in (

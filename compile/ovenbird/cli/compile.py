@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 @_options.name
 @_options.batch_sizes("1,8", "Batch sizes with code of their own.")
 @click.option("--tuning-records", metavar="DIR|none", help="Tuning records to use. [default: those in tuning_logs/]")
-@click.option("--tolerance", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True,
-              help="Largest error, absolute up to 1 and relative to the largest output above.")  # fmt: skip
+@_options.tolerance("by precision: 0.0001 in f32, 0.04 in f16")
 @_options.precision
 @click.option("--fast-math", is_flag=True, help="Let GPU code approximate division, exp and others.")
 @click.option("--dump-code", metavar="KINDS", help="Write relax,tir,ll,asm,cu beside the output, in DIR.code/.")
@@ -93,7 +92,7 @@ def _print_json(report: CompileReport) -> None:
 
 
 def _print_report(report: CompileReport, network: Network) -> None:
-    from ovenbird.cli._describe import random_warning
+    from ovenbird.cli._describe import blind_warning, random_warning
 
     warning = random_warning(report.manifest)
     if warning:
@@ -108,6 +107,8 @@ def _print_report(report: CompileReport, network: Network) -> None:
             f"verified for {', '.join(report.verified)} against {network.source.framework} "
             f"on {parity.images} photographs and {parity.random_inputs} random inputs: max error {errors}{top1}"
         )
+    if report.blind:
+        click.echo(blind_warning(report.blind, network.source.framework))
     for target, why in report.unverified.items():
         click.echo(f"not verified for {target}: {why}")
     for target, told in report.manifest.tuning.items():

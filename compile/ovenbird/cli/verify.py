@@ -20,7 +20,7 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 @click.option("--model", help="The network, as given to compile. [default: the built-in one of the artifact's name]")
 @click.option("--images", type=click.Path(exists=True, path_type=Path), help="An image, or a folder of images.")
 @click.option("--target", metavar="NAME", help="The variant to run. [default: the best that runs here]")
-@click.option("--tolerance", type=click.FloatRange(min=0, min_open=True), help="[default: the artifact's own]")
+@_options.tolerance("the artifact's own")
 @_options.network_options
 @_options.quiet
 @_options.as_json
@@ -30,33 +30,45 @@ def command(artifact: Path, model: str | None, images: Path | None, target: str 
     The network is built again: a built-in one by its name, with the package's, torchvision's or random weights it had;
     weights that came from a file are given by --weights, a network of your own by --model.
     """
-    from ovenbird.cli._describe import random_warning
+    from ovenbird.cli._describe import blind_warning, random_warning
     from ovenbird.photographs import own_photographs
     from ovenbird.progress import Progress
     from ovenbird.rebuilding import entry_sizes, rebuild
-    from ovenbird.verifying import DEFAULT_TOLERANCE, verify
+    from ovenbird.verifying import parity, parity_bytes, verify
+    from ovenbird_runtime.agreement import LIMITS
     from ovenbird_runtime.artifact import open_artifact
+    from ovenbird_runtime.cpu import this_machine
+    from ovenbird_runtime.manifest import TargetParity
+    from ovenbird_runtime.variant import choose_variant
 
     opened = open_artifact(artifact)
     manifest = opened.manifest
-    tolerance = options["tolerance"] or (manifest.parity.tolerance if manifest.parity else DEFAULT_TOLERANCE)
+    _, chosen = choose_variant(opened, "cpu", this_machine(), target)
+    known = manifest.parity.targets.get(chosen.target) if manifest.parity else None
+    limits = manifest.parity.limits_for(chosen) if manifest.parity else LIMITS["f32"]
+    held = TargetParity(known.precision if known else "f32", limits.for_tolerance(options["tolerance"]))
     photographs = find_images(images) if images else own_photographs()
     with Progress.choose(options["quiet"]) as progress:
         progress(f"building {model or manifest.model.name} again")
         network = rebuild(manifest, model, _options.read_network_options(options))
-        progress(f"comparing with {network.source.framework}")
-        found = verify(opened.root, network, entry_sizes(opened), tolerance, photographs, target)
+        framework = network.source.framework
+        progress(f"comparing with {framework}")
+        found = verify(opened.root, network, entry_sizes(opened), held.limits, photographs, chosen.target)
     if options["as_json"]:
-        click.echo(found.parity_bytes(network.source.framework).decode(), nl=False)
+        figures = parity({chosen.target: found}, {chosen.target: held})
+        click.echo(parity_bytes(figures, framework).decode(), nl=False)
         return
     warning = random_warning(manifest)
     if warning:
         click.echo(warning)
-    errors = ", ".join(f"{name} {error:.1e}" for name, error in found.parity.max_abs_error.items())
-    top1 = "" if found.parity.top1_agreement is None else f", top-1 agreement {found.parity.top1_agreement:.0%}"
+    if found.blind:
+        click.echo(blind_warning(found.blind, framework))
+    errors = ", ".join(f"{name} {one.max_abs:.1e}" for name, one in found.outputs.items())
+    shares = ", ".join(f"{one.rms:.1e}" for one in found.outputs.values())
+    top1 = "" if found.top1_agreement is None else f", top-1 agreement {found.top1_agreement:.0%}"
     click.echo(
-        f"{artifact} is its network: max error {errors} within {tolerance:g}{top1}, "
-        f"on {found.parity.images} photographs and {found.parity.random_inputs} random inputs"
+        f"{artifact} is its network: max error {errors}; of their spread {shares}, limit {held.limits.rms:g}{top1}, "
+        f"on {found.images} photographs and {found.random_inputs} random inputs"
     )
 
 

@@ -15,11 +15,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SelftestFailed
-from ..golden import GOLDEN, read_golden
-from ..limits import MAX_GOLDEN_BYTES, SERVE_ENGINE_FAILURES
+from ..limits import SERVE_ENGINE_FAILURES
 from ..model import Model, load
 from ..names import model_name_from
+from ..selftest import Golden
 from .admission import Admission
 from .batcher import Batcher, Entry
 from .batching import Costs
@@ -54,7 +53,7 @@ class Deployment:
         self.version = model.manifest.model.version or "1"
         self.failures = self.uses = 0
         self.statistics = Statistics()
-        self._golden = _golden_of(model)
+        self._golden = Golden.of(model)
         self.batcher: Batcher
         self.admission: Admission
         self._metrics: Metrics
@@ -78,17 +77,9 @@ class Deployment:
         return deployment
 
     def selftest(self) -> None:
-        """Reproduce the golden outputs. Raises SelftestFailed, EngineError."""
-        import numpy as np
-
-        if self._golden is None:
-            return
-        inputs, expected, tolerance = self._golden
-        given = self.model.run(inputs, nan="allow")
-        for name, wanted in expected.items():
-            gap = np.abs(given[name].astype(np.float64) - wanted.astype(np.float64)).max(initial=0.0)
-            if not gap <= tolerance:
-                raise SelftestFailed(f"{name} is off by {gap:.3g} from its golden values, limit {tolerance:.3g}")
+        """Reproduce the golden outputs, as `ovenbird-rt selftest` does. Raises SelftestFailed, EngineError."""
+        if self._golden is not None:
+            self._golden.reproduce(self.model)
 
     def warm_up(self) -> None:
         """Answer one made-up picture, so that no client waits while decoders are imported."""
@@ -232,12 +223,3 @@ class Deployment:
 def _give_up(future: asyncio.Future[Any]) -> None:
     if not future.done():
         future.set_exception(DeadlineExceeded("the request's time is over (X-Request-Timeout-Ms)"))
-
-
-def _golden_of(model: Model) -> tuple[dict[str, Array], dict[str, Array], float] | None:
-    manifest = model.manifest
-    if GOLDEN not in manifest.files or manifest.parity is None:
-        return None
-    inputs, outputs = read_golden(model.artifact.read(GOLDEN, MAX_GOLDEN_BYTES))
-    expected = {name: array for name, array in outputs.items() if name in {spec.name for spec in model.outputs}}
-    return inputs, expected, manifest.parity.tolerance

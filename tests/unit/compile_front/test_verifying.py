@@ -1,48 +1,43 @@
-"""The comparison itself: errors, scales, NaN, and figures that do not show a machine's last bit."""
+"""What is compared with what, on which inputs, and figures that do not show a machine's last bit."""
 
-from typing import Any
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
-from ovenbird.compiling import worst_of
 from ovenbird.errors import VerificationFailed
-from ovenbird.verifying import Verification, largest, random_like, rounded_up, worst_error
-from ovenbird_runtime.manifest import Parity
+from ovenbird.network import Network
+from ovenbird.verification_cases import LEAST_ROWS, choose_golden, make_cases, random_like, take
+from ovenbird.verifying import Verification, judge, parity, rounded_up
+from ovenbird_runtime.agreement import LIMITS, Difference
+from ovenbird_runtime.manifest import TargetParity, TensorSpec, WeightsInfo
+
+F32 = LIMITS["f32"]
 
 
-def array(*values: float) -> Any:
-    return np.array(values, dtype="float32")
+class Rows:
+    """A source of rows of six numbers, or of two inputs of which one is shared by all rows."""
+
+    framework = "torch"
+
+    def __init__(self, batched: bool = True, shared: bool = False) -> None:
+        self.batched, self.shared = batched, shared
+
+    def examples(self, batch: int) -> list[Any]:
+        row = np.linspace(-1, 1, 6, dtype=np.float32)
+        return [np.repeat(row[None], batch if self.batched else 4, axis=0), *([row] if self.shared else [])]
+
+    def reference(self, inputs: list[Any]) -> list[Any]:
+        return [inputs[0] * 2 + (inputs[1] if self.shared else 0)]
 
 
-def test_the_worst_error_is_the_largest_difference() -> None:
-    assert worst_error(array(1, 2, 3), array(1, 2.5, 3.25), "y") == 0.5
-    assert worst_error(array(), array(), "y") == 0.0
-    assert worst_error(np.array([2**40, 3]), np.array([2**40, 5]), "y") == 2.0
-
-
-def test_nan_must_stand_where_the_framework_has_it() -> None:
-    assert worst_error(array(np.nan, 1, -np.inf), array(np.nan, 1.5, -np.inf), "y") == 0.5
-    for found, right in (
-        (array(np.nan, 1), array(0, 1)),
-        (array(0, 1), array(np.nan, 1)),
-        (array(np.inf), array(-np.inf)),
-        (array(np.nan), array(np.inf)),
-    ):
-        with pytest.raises(VerificationFailed, match="not finite"):
-            worst_error(found, right, "y")
-
-
-def test_shapes_and_dtypes_must_be_the_same() -> None:
-    with pytest.raises(VerificationFailed, match=r"float32\[1\], expected float32\[2\]"):
-        worst_error(array(1), array(1, 2), "y")
-    with pytest.raises(VerificationFailed, match=r"expected float64"):
-        worst_error(array(1), np.ones(1), "y")
-
-
-def test_the_scale_ignores_what_is_not_finite() -> None:
-    assert largest(array(-7, 3, np.inf, np.nan)) == 7
-    assert largest(array(np.nan)) == 0
+def network(batched: bool = True, shared: bool = False) -> Network:
+    first: Any = "N" if batched else 4
+    inputs = (TensorSpec("x", "float32", (first, 6)), *([TensorSpec("y", "float32", (6,))] if shared else []))
+    source = cast(Any, Rows(batched, shared))
+    return Network("rows", "1", "", WeightsInfo("random"), inputs, (TensorSpec("z", "float32", (first, 6)),), source)
 
 
 @pytest.mark.parametrize(
@@ -64,13 +59,74 @@ def test_random_inputs_stay_valid() -> None:
     assert random_like(np.array([True]), random).dtype == bool
 
 
-def verification(error: float, top1: float | None) -> Verification:
-    parity = Parity(max_abs_error={"y": error}, tolerance=1e-3, top1_agreement=top1, images=3, random_inputs=9)
-    return Verification(parity, {"y": {"max_abs_error": error, "max_abs_reference": 1.0}}, {}, {})
+@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 9, 17), (5,)])
+def test_random_rows_stay_between_the_examples_own_numbers(shape: tuple[int, ...]) -> None:
+    random = np.random.default_rng(0)
+    example = random.uniform(2, 3, shape).astype(np.float32)
+    for row in range(8):
+        drawn = random_like(example, random, row)
+        assert (drawn.shape, drawn.dtype) == (example.shape, example.dtype)
+        assert example.min() <= drawn.min()
+        assert drawn.max() <= example.max()
 
 
-def test_several_variants_answer_for_their_worst() -> None:
-    found = worst_of([verification(1e-5, 1.0), verification(3e-5, 0.9), verification(2e-5, None)])
-    assert found.parity.max_abs_error == {"y": 3e-5}
-    assert found.parity.top1_agreement == 0.9
-    assert found.outputs["y"]["max_abs_error"] == 3e-5
+def test_random_images_differ_in_what_places_average_to() -> None:
+    random = np.random.default_rng(0)
+    means = [random_like(random.standard_normal((3, 64, 64)), random, row).mean() for row in range(8)]
+    assert np.std(means) > 0.1  # white noise would give 0.01
+
+
+@pytest.mark.parametrize(("sizes", "rows"), [((1, 8), 9), ((1,), LEAST_ROWS), ((3,), 9), ((16,), 16)])
+def test_there_are_rows_enough_for_every_batch_size(sizes: tuple[int, ...], rows: int) -> None:
+    cases = make_cases(network(), sizes)
+    assert sum(len(case.inputs["x"]) for case in cases) == rows
+    assert {len(case.inputs["x"]) for case in cases} == set(sizes)
+
+
+@pytest.mark.parametrize(("batched", "shared"), [(True, False), (True, True), (False, False)])
+def test_golden_inputs_differ(batched: bool, shared: bool) -> None:
+    net = network(batched, shared)
+    cases = make_cases(net, (1, 8))
+    references = {case.name: net.reference(case.inputs) for case in cases}
+    picks = choose_golden(net, cases, references)
+    given = {spec.name: take(net, spec, picks, {case.name: case.inputs for case in cases}) for spec in net.inputs}
+    right = take(net, net.outputs[0], picks, references)
+    assert right.shape == ((2, 6) if batched else (2, 4, 6))
+    assert not np.array_equal(right[0], right[1])
+    for row in range(2):
+        row_inputs = {name: array[row : row + 1] if batched and name == "x" else array for name, array in given.items()}
+        row_inputs = row_inputs if batched else {name: array[row] for name, array in given.items()}
+        expected = net.reference(row_inputs)["z"]
+        assert np.array_equal(expected[0] if batched else expected, right[row])
+
+
+def test_the_output_that_differs_is_named() -> None:
+    net = network()
+    cases = make_cases(net, (1, 8))
+    right = {case.name: net.reference(case.inputs) for case in cases}
+    assert judge(net, right, right, F32)["z"] == Difference(dependence=pytest.approx(1.0, abs=0.1))
+    wrong = {name: {"z": answer["z"] * np.float32(1.01)} for name, answer in right.items()}
+    with pytest.raises(
+        VerificationFailed, match=r"output z is off by .* limit 0.0001; .* \(compared with torch; --tolerance"
+    ):
+        judge(net, wrong, right, F32)
+    short = {name: {"z": answer["z"][:, :5]} for name, answer in right.items()}
+    with pytest.raises(VerificationFailed, match=r"output z is float32\[1, 5\], expected float32\[1, 6\]"):
+        judge(net, short, right, F32)
+
+
+def found(error: float, top1: float | None) -> Verification:
+    outputs = {"y": Difference(max_abs=error, rms=error, peak=error)}
+    return Verification(F32, outputs, top1, 3, 9, {}, {})
+
+
+def test_the_figures_of_all_targets_are_the_worst_and_each_keeps_its_own() -> None:
+    held = TargetParity("f32", F32)
+    told = parity(
+        {"a": found(1e-5, 1.0), "b": found(3e-5, 0.9), "c": found(2e-5, None)},
+        {"a": held, "b": held, "c": held, "gpu": replace(held, precision="f16", limits=LIMITS["f16"])},
+    )
+    assert (told.max_abs_error, told.top1_agreement, told.tolerance) == ({"y": 3e-5}, 0.9, F32.rms)
+    assert [one.outputs["y"].rms if one.outputs else None for one in told.targets.values()] == [1e-5, 3e-5, 2e-5, None]
+    # what could not run here is held to its own precision's limits where it can
+    assert told.limits_for(cast(Any, SimpleNamespace(target="gpu"))) == LIMITS["f16"]

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from ovenbird_runtime.agreement import LIMITS
 from ovenbird_runtime.errors import EngineCallFailed, SelftestFailed
+from ovenbird_runtime.golden import GOLDEN, read_golden, write_golden
+from ovenbird_runtime.model import Model
+from ovenbird_runtime.selftest import selftest
 from ovenbird_runtime.serve.deployment import Deployment
 from ovenbird_runtime.serve.errors import DeadlineExceeded, NotReady, UnknownModel
 from ovenbird_runtime.serve.lifecycle import Lifecycle, State
@@ -20,7 +26,7 @@ from ovenbird_runtime.serve.metric_names import ENGINE_FAILURES
 from ovenbird_runtime.serve.metrics import Metrics
 from ovenbird_runtime.serve.settings import Settings, Source
 from ovenbird_runtime.serve.slots import Slots
-from support.tiny_artifact import tiny_artifact
+from support.tiny_artifact import copy_tiny, reseal, tiny_artifact
 
 IMAGE = np.zeros((1, 3, 32, 32), np.float32)
 
@@ -112,12 +118,67 @@ def test_hung_engine_fails_liveness_and_requests_end_at_their_deadline(settings:
 def test_wrong_golden_outputs_are_noticed(settings: Settings) -> None:
     deployment = Deployment.prepare(settings.artifacts[0], settings)
     assert deployment._golden is not None
-    inputs, outputs, tolerance = deployment._golden
-    deployment._golden = (inputs, {name: array + 1 for name, array in outputs.items()}, tolerance)
-    with pytest.raises(SelftestFailed, match="off by"):
+    wrong = {name: array + 1 for name, array in deployment._golden.outputs.items()}
+    deployment._golden = dataclasses.replace(deployment._golden, outputs=wrong)
+    with pytest.raises(SelftestFailed, match="is off by"):
         deployment.selftest()
     assert not deployment.probe()
     deployment.model.close()
+
+
+SPOILS = {
+    "as written": (lambda right: right, ""),
+    "a tenth of the limit": (lambda right: spread_noise(right, 0.1), ""),
+    "thrice the limit": (lambda right: spread_noise(right, 3), "is off by"),
+    "a percent more": (lambda right: right * np.float32(1.01), "is off by"),
+    "zero": (np.zeros_like, "is off by"),
+    "the same for both": (lambda right: np.repeat(right[:1], 2, axis=0), "is off by"),
+    "one row": (lambda right: right[:1], "expected"),
+    "NaN": (lambda right: right * np.float32("nan"), "not finite"),
+    "double": (lambda right: right.astype(np.float64), "expected"),
+}
+
+
+def spread_noise(right: Any, share: float) -> Any:
+    noise = np.random.default_rng(0).choice([-1.0, 1.0], right.shape)
+    return (right + share * LIMITS["f32"].rms * right.std(axis=0) * noise).astype(right.dtype)
+
+
+@pytest.mark.parametrize("factor", [1, 1e-6, 1e6])
+@pytest.mark.parametrize("spoil", SPOILS)
+def test_selftest_and_the_servers_warm_up_give_one_verdict(tmp_path: Path, spoil: str, factor: float) -> None:
+    """On outputs of any size: the golden file's are multiplied, and so are the answers of the code."""
+    change, fault = SPOILS[spoil]
+    artifact = copy_tiny(tmp_path)
+    inputs, outputs = read_golden((artifact / GOLDEN).read_bytes())
+    scaled = {name: (array * np.float32(factor)).astype(array.dtype) for name, array in outputs.items()}
+    write_golden(artifact / GOLDEN, inputs, {name: change(array) for name, array in scaled.items()})
+    reseal(artifact)
+    run = Model.run
+
+    def multiplied(self: Model, *arguments: Any, **options: Any) -> dict[str, Any]:
+        return {name: array * np.float32(factor) for name, array in run(self, *arguments, **options).items()}
+
+    verdicts = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Model, "run", multiplied)
+        for judge in (judge_by_selftest, judge_by_warm_up):
+            try:
+                judge(artifact)
+                verdicts.append("")
+            except SelftestFailed as error:
+                verdicts.append(str(error))
+    assert verdicts[0] == verdicts[1]
+    assert (fault in verdicts[0]) if fault else verdicts[0] == ""
+
+
+def judge_by_selftest(artifact: Path) -> None:
+    selftest(artifact)
+
+
+def judge_by_warm_up(artifact: Path) -> None:
+    source = Source(None, artifact)
+    Deployment.prepare(source, Settings(artifacts=(source,))).model.close()
 
 
 def test_every_batch_size_has_a_cost(settings: Settings) -> None:

@@ -20,9 +20,6 @@ PRECISIONS: dict[str, Precision] = {
     "fp16": "float16", "float16": "float16", "half": "float16",
 }  # fmt: skip
 
-#: The least tolerance that `compile` verifies float16 code with: each value is rounded to 1/2048, layer after layer.
-HALF_TOLERANCE = 2e-2
-
 
 @dataclass(frozen=True)
 class GpuOptions:
