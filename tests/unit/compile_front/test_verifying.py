@@ -110,6 +110,14 @@ def test_the_output_that_differs_is_named() -> None:
         VerificationFailed, match=r"output z is off by .* limit 0.0001; .* \(compared with torch; --tolerance"
     ):
         judge(net, wrong, right, F32)
+    noise = F32.rms * np.random.default_rng(0).choice([-2, 2], (9, 6)).astype(np.float32)
+    for share, is_wrong in ((0.4, False), (1.0, True)):  # of twice the limit: a looser one is caught
+        near = {name: {"z": answer["z"] + share * noise[: len(answer["z"])]} for name, answer in right.items()}
+        if is_wrong:
+            with pytest.raises(VerificationFailed, match="output z is off by"):
+                judge(net, near, right, F32)
+        else:
+            judge(net, near, right, F32)
     short = {name: {"z": answer["z"][:, :5]} for name, answer in right.items()}
     with pytest.raises(VerificationFailed, match=r"output z is float32\[1, 5\], expected float32\[1, 6\]"):
         judge(net, short, right, F32)

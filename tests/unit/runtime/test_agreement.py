@@ -166,7 +166,8 @@ def test_nan_and_infinity_stand_in_the_same_places(value: float) -> None:
     right[2, 5], right[:, 9] = value, value
     assert compare(right, right, F32).fault == ""
     assert compare((right * 1.01).astype(np.float32), right, F32).fault
-    for given in (LOGITS, np.full_like(LOGITS, value), -right):
+    other = np.where(np.isfinite(right), right, -right if np.isinf(value) else np.inf).astype(np.float32)
+    for given in (LOGITS, np.full_like(LOGITS, value), -right, other):
         if not np.array_equal(given, right, equal_nan=True):
             assert compare(given, right, F32).fault
     assert "not finite where" in compare(right, LOGITS, F32).fault
