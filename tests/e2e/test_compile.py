@@ -121,7 +121,7 @@ def test_inspect_tells_all_and_loads_nothing(compiled: Compiled, ovenbird: Any) 
     assert "input      image float32 [N, 3, 32, 32]" in done.out
     assert "parity     max error classes" in done.out
     told = json.loads(ovenbird("inspect", artifact, "--json").out)
-    assert told["manifest"]["model"]["name"] == "networks:detector"
+    assert told["manifest"]["model"]["name"] == "networks-detector"
     assert told["targets"]["host"]["alignment"] == 64
 
 
