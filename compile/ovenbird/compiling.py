@@ -27,7 +27,7 @@ from ovenbird.trust.provenance import record_origin
 from ovenbird.trust.sums import write_sums
 from ovenbird.tuning_records import find_records, provenance
 from ovenbird.verifying import PARITY, Verification, parity, parity_bytes, verify
-from ovenbird_runtime.agreement import LIMITS, Precision
+from ovenbird_runtime.agreement import LIMITS
 from ovenbird_runtime.errors import OvenbirdError
 from ovenbird_runtime.golden import GOLDEN, write_golden
 from ovenbird_runtime.manifest import Manifest, Parity, TargetParity
@@ -216,7 +216,9 @@ def runs_here(target_json: Path) -> str:
 
 def held_to(spec: TargetSpec, network: Network, options: CompileOptions) -> TargetParity:
     """Give what one target's code is held to: by its precision, or by `--tolerance`."""
-    half = spec.kind == "cuda" and options.gpu.precision == "float16"
-    half |= any(tensor.dtype == "float16" for tensor in (*network.inputs, *network.outputs))
-    precision: Precision = "f16" if half else "f32"
+    from ovenbird.backends.base import BuildOptions
+    from ovenbird.backends.table import BACKENDS
+
+    half = any(tensor.dtype == "float16" for tensor in (*network.inputs, *network.outputs))
+    precision = "f16" if half else BACKENDS[spec.kind].precision(BuildOptions(gpu=options.gpu))
     return TargetParity(precision, LIMITS[precision].for_tolerance(options.tolerance))

@@ -20,6 +20,7 @@ from ovenbird.backends.cpu.packing import Packing
 from ovenbird.backends.cuda.options import DEFAULT, GpuOptions
 from ovenbird.lowering.dumping import Dump
 from ovenbird.targets import TargetSpec
+from ovenbird_runtime.agreement import Precision
 
 if TYPE_CHECKING:
     from ovenbird.tuning_log import TuningLog
@@ -67,5 +68,5 @@ class Backend(ABC):
 
     @staticmethod
     @abstractmethod
-    def least_tolerance(options: BuildOptions) -> float:
-        """Return the least tolerance that code is verified with: what its arithmetic's own rounding takes."""
+    def precision(options: BuildOptions) -> Precision:
+        """Return the precision of the code's arithmetic, which decides what it is held to when it is verified."""

@@ -9,7 +9,7 @@ from tvm import relax
 
 from ovenbird.backends.base import BuildOptions
 from ovenbird.backends.building import build_module
-from ovenbird.backends.cuda.options import HALF_TOLERANCE, GpuOptions
+from ovenbird.backends.cuda.options import GpuOptions
 from ovenbird.backends.table import BACKENDS
 from ovenbird.lowering.dumping import FILES
 from ovenbird.targets import TargetSpec, load_target, target_folders
@@ -33,11 +33,11 @@ def test_every_target_has_a_backend() -> None:
     assert set(get_args(get_type_hints(TargetSpec, localns={"tvm": tvm})["kind"])) == BACKENDS.keys()
 
 
-@pytest.mark.parametrize(("kind", "least"), [("cuda", HALF_TOLERANCE), ("llvm", 0)])
-def test_tolerance_is_the_backend_s(kind: str, least: float) -> None:
+@pytest.mark.parametrize(("kind", "precision"), [("cuda", "f16"), ("llvm", "f32")])
+def test_what_code_is_held_to_is_the_backend_s(kind: str, precision: str) -> None:
     options = BuildOptions(gpu=GpuOptions(precision="float16"))
-    assert BACKENDS[kind].least_tolerance(options) == least
-    assert BACKENDS[kind].least_tolerance(BuildOptions()) == 0
+    assert BACKENDS[kind].precision(options) == precision
+    assert BACKENDS[kind].precision(BuildOptions()) == "f32"
 
 
 def test_the_code_between_the_passes_is_dumped(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from ovenbird.backends.cpu.pipeline import lower_networks
 from ovenbird.backends.cpu.schedules import schedule_function
 from ovenbird.lowering.dumping import Dump
 from ovenbird.targets import TargetSpec
+from ovenbird_runtime.agreement import Precision
 
 
 class CpuBackend(Backend):
@@ -53,6 +54,6 @@ class CpuBackend(Backend):
         return ""
 
     @staticmethod
-    def least_tolerance(options: BuildOptions) -> float:
-        """Return 0: float32 is what the framework computes in."""
-        return 0.0
+    def precision(options: BuildOptions) -> Precision:
+        """Return f32, which is what the framework computes in."""
+        return "f32"

@@ -16,13 +16,13 @@ from ovenbird.backends.codegen_pipeline import codegen_pipeline, for_host
 from ovenbird.backends.cuda.chip import chip_of
 from ovenbird.backends.cuda.device_module import compiling_with, load_device_module
 from ovenbird.backends.cuda.local_gpu import why_not_on_gpu
-from ovenbird.backends.cuda.options import HALF_TOLERANCE
 from ovenbird.backends.cuda.pipeline import executable_passes, lower_networks
 from ovenbird.backends.cuda.schedules import schedule_function
 from ovenbird.backends.cuda.schedules.intrinsics import wmma_group
 from ovenbird.backends.cuda.toolchain import find_nvcc
 from ovenbird.lowering.dumping import Dump
 from ovenbird.targets import TargetSpec
+from ovenbird_runtime.agreement import Precision
 
 
 class CudaBackend(Backend):
@@ -73,6 +73,6 @@ class CudaBackend(Backend):
         return why_not_on_gpu(target_json)
 
     @staticmethod
-    def least_tolerance(options: BuildOptions) -> float:
-        """Return that of float16, where each value is rounded to 1/2048; 0 for float32."""
-        return HALF_TOLERANCE if options.gpu.precision == "float16" else 0.0
+    def precision(options: BuildOptions) -> Precision:
+        """Return f16 where values in memory are float16."""
+        return "f16" if options.gpu.precision == "float16" else "f32"
