@@ -103,7 +103,7 @@ def look_up(name: str, called: bool, module: Any) -> Any:
     like = next((place[cls] for place in (own, public_names()) if inspect.isclass(place.get(cls))), None)
     for place in (own, vars(builtins), vars(importlib.import_module("ovenbird_runtime")), USUAL, public_names()):
         found = place.get(name, UNKNOWN)
-        if found is UNKNOWN or (inspect.ismodule(found) and (like or called)):
+        if found is UNKNOWN or (inspect.ismodule(found) and (like or called or place is not own)):
             continue
         if called or place is not public_names() or inspect.isclass(found):
             return found
