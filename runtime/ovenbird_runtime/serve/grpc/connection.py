@@ -81,6 +81,7 @@ class Connection(asyncio.BufferedProtocol):
         self._held = 0  # of a frame that is not whole
         self._resets = 0
         self._stuck_since = self._closing_since = 0.0
+        self._dense = False
         self._quiet_since = time.monotonic()
         self._greeted = False
         self.rpcs: dict[int, Rpc] = {}
@@ -119,7 +120,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Give the server's one buffer: what is in it is parsed before anybody else reads."""
-        return self._server.reading.room()
+        return self._server.reading.room(self._dense)
 
     def buffer_updated(self, count: int) -> None:
         """Parse what came."""
@@ -127,7 +128,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         data = self._server.reading.memory[:count]
         try:
-            self._server.reading.spent(_FRAME_PARTS * self._watch.take(data))
+            self._dense = self._server.reading.spent(count, _FRAME_PARTS * self._watch.take(data))
             self._hold_frame(self._watch.held)
             for event in self._h2.receive_data(data):
                 self._take(event)

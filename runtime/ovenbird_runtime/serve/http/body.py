@@ -17,7 +17,7 @@ from mmap import MAP_ANONYMOUS, MAP_PRIVATE, PAGESIZE, mmap
 Bytes = bytes | mmap
 """What a body becomes: both can be cut, searched, and viewed."""
 
-_SMALL_BYTES = 131072
+_SMALL_BYTES = 262144
 
 
 class Body:

@@ -48,7 +48,7 @@ class Connection(asyncio.BufferedProtocol):
         self._waiting: deque[Request] = deque()
         self._task: asyncio.Task[None] | None = None
         self._answering: Request | None = None
-        self._continue_due = False
+        self._continue_due = self._dense = False
         self._sending = self._counted = 0
         self._stuck_since = 0.0
         self._resumed: asyncio.Future[None] | None = None
@@ -68,7 +68,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Give the server's one buffer: what is read is taken before the next connection's turn."""
-        return self._server.reading.room()
+        return self._server.reading.room(self._dense)
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what came."""
@@ -85,7 +85,7 @@ class Connection(asyncio.BufferedProtocol):
                 self._server.account.check_room()
         except ServeError as error:
             self._refuse(error)
-        self._server.reading.spent(reader.parts - parts)
+        self._dense = self._server.reading.spent(nbytes, reader.parts - parts)
 
     def eof_received(self) -> bool:
         """Take the end of what a client sends for its leaving."""

@@ -1,10 +1,10 @@
-"""The buffer that all connections read into, which grows small while a turn of the event loop has done enough.
+"""The buffer that all connections read into, of which they get less where a read is much work.
 
     reading = ReadBuffer(loop)
-    reading.room()              # 64 KiB, and less after turns that were busy
-    reading.spent(parts=9000)   # what the parser made of it
+    reading.room(dense=False)               # 64 KiB, and less once this turn of the loop has done enough
+    dense = reading.spent(nbytes=65536, parts=9000)
 
-One read of 64 KiB is a few microseconds' work where it is a piece of a picture, and some milliseconds' where it is nine
+One read of 64 KiB is a few microseconds' work where it is a piece of a picture, and ten milliseconds' where it is nine
 thousand chunks of two bytes. The loop reads once from each connection in a turn: a thousand of the second kind would
 keep everybody else waiting, the liveness probe too, for seconds. What is not read now stays in the kernel.
 """
@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import asyncio
 
-_READ_BYTES = 65536
-_LEAST_BYTES = 1024
+_READ_BYTES, _DENSE_BYTES = 65536, 8192
+_BUSY_READ_BYTES, _BUSY_DENSE_BYTES = 4096, 128
 _TURN_PARTS = 2048  # about two milliseconds
+_DENSE = 32  # bytes a part
 
 
 class ReadBuffer:
@@ -24,19 +25,20 @@ class ReadBuffer:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Serve the connections of `loop`."""
         self.memory = memoryview(bytearray(_READ_BYTES))
-        self._loop, self._parts, self._bytes = loop, 0, _READ_BYTES
+        self._loop, self._parts = loop, 0
 
-    def room(self) -> memoryview:
-        """Give the memory for one read."""
-        return self.memory[: self._bytes if self._parts < _TURN_PARTS else _LEAST_BYTES]
+    def room(self, dense: bool) -> memoryview:
+        """Give the memory for one read of a connection, whose last one was `dense` or not."""
+        if self._parts < _TURN_PARTS:
+            return self.memory[: _DENSE_BYTES if dense else _READ_BYTES]
+        return self.memory[: _BUSY_DENSE_BYTES if dense else _BUSY_READ_BYTES]
 
-    def spent(self, parts: int) -> None:
-        """Count what the parser gave for one read."""
+    def spent(self, nbytes: int, parts: int) -> bool:
+        """Count what the parser gave for one read; give whether that was dense."""
         if not self._parts and parts:
             self._loop.call_soon(self._end_turn)  # runs before what the next turn reads
         self._parts += parts
+        return nbytes < _DENSE * parts
 
     def _end_turn(self) -> None:
-        """Read less in the next turn where this one was busy, more where it was not."""
-        busy, self._parts = self._parts > _TURN_PARTS, 0
-        self._bytes = max(_LEAST_BYTES, self._bytes // 2) if busy else min(_READ_BYTES, self._bytes * 2)
+        self._parts = 0
