@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from hpack import NeverIndexedHeaderTuple
+
 from ...errors import shown
 from ...limits import SERVE_GRPC_IDLE_SECONDS
 from ..context import Call
@@ -128,9 +130,12 @@ def response_headers() -> Headers:
 
 
 def trailers(status: str, message: str = "") -> Headers:
-    """Give what ends a call."""
-    found = [("grpc-status", str(CODES[status]))]
-    return [*found, ("grpc-message", quote(message, safe=" !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"))] if message else found
+    """Give what ends a call. Messages differ: they stay out of HPACK's table, which a client may make as large as it
+    likes.
+    """
+    found: Headers = [("grpc-status", str(CODES[status]))]
+    text = quote(message, safe=" !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~")
+    return [*found, NeverIndexedHeaderTuple("grpc-message", text)] if message else found
 
 
 def trailers_only(status: Status, message: str) -> Headers:
