@@ -1,9 +1,9 @@
 """Ctrl-C, SIGTERM and a closed terminal: all unwind the work, so that what was begun is removed, and none is lost.
 
     with unwinding(), Interruption(progress) as tell:       # a whole command, and a piece of work within it
-        tell("building", 0, 2)      # raises KeyboardInterrupt where a signal came in the meantime
+        tell("building", 0, 2)      # raises KeyboardInterrupt, or Stopped, where a signal came in the meantime
 
-A KeyboardInterrupt that Python happens to raise inside a callback (a finalizer, a fork's hooks) is printed and dropped;
+An exception that Python happens to raise inside a callback (a finalizer, a fork's hooks) is printed and dropped;
 hence the signal is remembered as well, and the next step of the progress ends the work.
 """
 
@@ -21,12 +21,18 @@ from ovenbird.progress import Progress
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+class Stopped(BaseException):
+    """A signal came. Not a KeyboardInterrupt: where that passes through C code which runs Python, as imports of large
+    libraries do, Python remembers it, and ends the process by a signal of its own after it was caught.
+    """
+
+
 @contextlib.contextmanager
 def unwinding() -> Iterator[None]:
-    """Let the signals raise KeyboardInterrupt, but those that are ignored (`nohup`)."""
+    """Let the signals raise Stopped, but those that are ignored (`nohup`)."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        raise Stopped
 
     before = {number: signal.signal(number, stop) for number in _caught()}
     try:
@@ -48,7 +54,7 @@ class Interruption(Progress):
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._came = False
+        self._came: type[BaseException] | None = None
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Interruption:
@@ -62,11 +68,11 @@ class Interruption(Progress):
             signal.signal(number, handler)
 
     def __call__(self, text: str, done: int = 0, total: int = 0) -> None:
-        """Tell the step. Raises KeyboardInterrupt where a signal has come."""
-        if self._came:
-            raise KeyboardInterrupt
+        """Tell the step. Raises KeyboardInterrupt where Ctrl-C has come, Stopped where another signal has."""
+        if self._came is not None:
+            raise self._came
         self._progress(text, done, total)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        self._came = True
-        raise KeyboardInterrupt
+        self._came = KeyboardInterrupt if number == signal.SIGINT else Stopped
+        raise self._came

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NoReturn
 
 import click
 
-from ovenbird.interruption import unwinding
+from ovenbird.interruption import Stopped, unwinding
 from ovenbird_runtime.errors import OvenbirdError, one_line
 from ovenbird_runtime.output import end_with_output, fails
 from ovenbird_runtime.signals import hold_back_signals
@@ -63,7 +63,7 @@ class CommandFolder(GuidedGroup):
         except click.ClickException as error:
             error.show()
             sys.exit(error.exit_code)
-        except (KeyboardInterrupt, click.Abort):
+        except (KeyboardInterrupt, Stopped, click.Abort):
             print("error: interrupted; nothing was left behind", file=sys.stderr)
             sys.exit(WORK_FAILED)
         except Exception as error:

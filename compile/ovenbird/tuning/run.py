@@ -21,6 +21,7 @@ from ovenbird.backends.cuda.local_gpu import describe_gpu, require_gpu
 from ovenbird.backends.cuda.options import Precision
 from ovenbird.backends.cuda.toolchain import find_nvcc
 from ovenbird.errors import TuningInterrupted, UsageError
+from ovenbird.interruption import SIGNALS
 from ovenbird.network import Network
 from ovenbird.targets import TargetSpec, load_target
 from ovenbird.tuning.table import Display, Stoppable
@@ -247,7 +248,9 @@ def report_of(session: Any, folder: Path) -> TuneReport:
 
 @contextmanager
 def stopping(run: Stoppable) -> Iterator[None]:
-    """Make Ctrl-C and SIGTERM end the run at its next step, a second Ctrl-C at once; only a main thread can."""
+    """Make Ctrl-C, SIGTERM and a closed terminal end the run at its next step, a second one at once; only a main thread
+    can.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -257,7 +260,8 @@ def stopping(run: Stoppable) -> Iterator[None]:
             raise KeyboardInterrupt
         run.requested = True
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    caught = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in caught}
     try:
         yield
     finally:

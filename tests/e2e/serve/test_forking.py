@@ -1,5 +1,5 @@
-"""A model loaded before `fork`, as servers with a preloaded application and pools of processes have it: the children end
-at once, say what is wrong where they use it, and the parent's goes on.
+"""A model loaded before `fork`, as servers with a preloaded application and pools of processes have it: the children
+end at once, say what is wrong where they use it, and the parent's goes on.
 
 A child used to wait a minute for threads that it does not have; the time-outs here are half of that.
 """
@@ -59,7 +59,7 @@ CHILDREN = {
     "uses it": ("print(run(lambda: sys.exit(use() == 'EngineForked' and 6)))", "6"),
     "loads its own": ("print(run(lambda: sys.exit(load_again() and 7)))", "7"),
     "is terminated": (
-        "c = fork.Process(target=time.sleep, args=(600,)); c.start(); c.terminate(); c.join(); print(c.exitcode)", "-15",
+        "c = fork.Process(target=time.sleep, args=(600,))\nc.start(); c.terminate(); c.join(); print(c.exitcode)", "-15",
     ),
     "of a pool of processes": (
         "with concurrent.futures.ProcessPoolExecutor(2, mp_context=fork) as pool:\n"

@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from ovenbird.interruption import Interruption
+from ovenbird.interruption import Interruption, Stopped, unwinding
 from ovenbird.progress import Progress
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_unwinds_and_the_handler_is_put_back(number: signal.Signals) -> None:
     before = signal.getsignal(number)
 
@@ -20,7 +20,7 @@ def test_a_signal_unwinds_and_the_handler_is_put_back(number: signal.Signals) ->
             os.kill(os.getpid(), number)
             time.sleep(5)
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else Stopped):
         work()
     assert signal.getsignal(number) is before
 
@@ -30,9 +30,9 @@ def test_a_lost_exception_ends_the_next_step() -> None:
         try:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(5)
-        except KeyboardInterrupt:
+        except Stopped:
             pass  # as Python does in a finalizer
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(Stopped):
             tell("the next step")
 
 
@@ -51,3 +51,27 @@ def test_another_thread_works_without_signals() -> None:
     thread.start()
     thread.join()
     assert told == ["step"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_whole_command_is_unwound(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+
+    def work() -> None:
+        with unwinding():
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+
+    with pytest.raises(Stopped):
+        work()
+    assert signal.getsignal(number) is before
+
+
+def test_what_is_ignored_stays_so() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with unwinding(), Interruption(Progress()) as tell:
+            os.kill(os.getpid(), signal.SIGHUP)
+            tell("a step")
+    finally:
+        signal.signal(signal.SIGHUP, before)
