@@ -59,7 +59,8 @@ CHILDREN = {
     "uses it": ("print(run(lambda: sys.exit(use() == 'EngineForked' and 6)))", "6"),
     "loads its own": ("print(run(lambda: sys.exit(load_again() and 7)))", "7"),
     "is terminated": (
-        "c = fork.Process(target=time.sleep, args=(600,))\nc.start(); c.terminate(); c.join(); print(c.exitcode)", "-15",
+        "c = fork.Process(target=time.sleep, args=(600,))\nc.start(); c.terminate(); c.join(); print(c.exitcode)",
+        "-15",
     ),
     "of a pool of processes": (
         "with concurrent.futures.ProcessPoolExecutor(2, mp_context=fork) as pool:\n"
