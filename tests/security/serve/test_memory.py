@@ -165,6 +165,15 @@ def test_what_is_unpacked_counts(small: Serving) -> None:
     assert counted(small) == 0
 
 
+def test_tensors_made_of_json_count(small: Serving) -> None:
+    shape = [90, 3, 32, 32]  # 1.1 MB of float32 in 0.55 MB of text
+    data = "0," * (90 * 3 * 32 * 32 - 1) + "0"
+    text = f'{{"inputs":[{{"name":"image","datatype":"FP32","shape":{shape},"data":[{data}]}}]}}'
+    status, _, body = small.request("POST", "/v2/models/tiny/infer", text.encode())
+    assert (status, json.loads(body)["type"]) == (503, "ServerFull")
+    assert counted(small) == 0
+
+
 def test_answers_that_are_not_read_count(patient: Serving) -> None:
     """One answer a client, however many requests it has sent before it reads."""
     requests = b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n" * 16

@@ -69,6 +69,8 @@ async def infer_http(context: Context, request: Request, call: Call) -> Response
         else:
             size = 0 if _LENGTH in request.headers else len(request.body)  # raw tensors are only looked at
             wanted, binary = await context.preparation.run_by_size(size, read_request, request, limit, specs)
+        if _LENGTH not in request.headers or request.header("content-encoding"):  # else they are views of the body
+            request.hold(sum(array.nbytes for array in wanted.inputs.values()))
         call.spent("decode", time.monotonic() - start)
         outputs = choose_outputs(deployment, wanted.outputs, binary)
         nan = nan_policy(wanted.parameters, context.settings)
