@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 from tvm.s_tir import SBlockRealize, Schedule
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
-from ovenbird.operators.conv2d import ANCHOR
+from ovenbird.operators.anchors import ANCHOR, Anchor, Kind
 
 
 @dataclass(frozen=True)
 class Stages:
-    """The blocks of a fused function around its anchor, in program order; `output` may be the anchor itself."""
+    """The blocks of a fused function around its anchor, in program order; `output` may be the anchor itself.
+
+    `found`: what is known of the anchor.
+    """
 
     before: list[SBlockRV]
     anchor: SBlockRV
     output: SBlockRV
+    found: Anchor
 
 
 def leaf_blocks(sch: Schedule) -> list[SBlockRV]:
@@ -27,23 +32,36 @@ def leaf_blocks(sch: Schedule) -> list[SBlockRV]:
     return list(sch.get_child_blocks(sch.get_sblock("root")))
 
 
-def anchor_kind(sch: Schedule) -> str | None:
-    """The annotation of the function's anchor block, None where it has none."""
-    for block in leaf_blocks(sch):
-        kind = sch.get(block).annotations.get(ANCHOR)
+def find_anchor(sch: Schedule) -> Anchor | None:
+    """Return the function's first anchor, None where it has none."""
+    return anchor_among(sch, leaf_blocks(sch))
+
+
+def anchor_among(sch: Schedule, blocks: list[SBlockRV]) -> Anchor | None:
+    """Return the first anchor among blocks that a schedule has in hand: asking again would lengthen its trace."""
+    for block in blocks:
+        body = sch.get(block)
+        kind = body.annotations.get(ANCHOR)
         if kind is not None:
-            return str(kind)
+            return Anchor(
+                block,
+                kind=cast(Kind, str(kind)),
+                accumulator=str(body.writes[0].source.dtype),
+                operands=tuple(str(read.source.dtype) for read in body.reads),
+                details={str(name): value for name, value in body.annotations.items() if name != ANCHOR},
+            )
     return None
 
 
-def find_stages(sch: Schedule, inline_after: bool = True) -> Stages:
-    """Finds the anchor and inlines every block between it and the last one."""
+def find_stages(sch: Schedule) -> Stages:
+    """Find the anchor and inline every block between it and the last one."""
     blocks = leaf_blocks(sch)
-    position = next(i for i, block in enumerate(blocks) if ANCHOR in sch.get(block).annotations)
-    if inline_after:
-        for block in blocks[position + 1 : -1]:
-            sch.compute_inline(block)
-    return Stages(before=blocks[:position], anchor=blocks[position], output=blocks[-1])
+    anchor = anchor_among(sch, blocks)
+    assert anchor is not None
+    position = next(index for index, block in enumerate(blocks) if block is anchor.block)
+    for block in blocks[position + 1 : -1]:
+        sch.compute_inline(block)
+    return Stages(before=blocks[:position], anchor=blocks[position], output=blocks[-1], found=anchor)
 
 
 def extent(sch: Schedule, loop: LoopRV) -> int:

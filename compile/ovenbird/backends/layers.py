@@ -12,7 +12,7 @@ from tvm import IRModule, relax, tirx
 from tvm.s_tir import Schedule
 
 from ovenbird.backends.blocks import leaf_blocks
-from ovenbird.operators.conv2d import ANCHOR
+from ovenbird.operators.anchors import ANCHOR
 
 
 @dataclass

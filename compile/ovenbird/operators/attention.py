@@ -17,7 +17,8 @@ from typing import Any
 
 from tvm import te, tirx
 
-from ovenbird.operators.conv2d import ANCHOR
+from ovenbird.operators.anchors import ROWS, VECTORS, anchored
+from ovenbird.operators.anchors import AttentionStages as Stage
 from ovenbird.operators.dense import unravel
 from ovenbird.operators.layout import blocks, extents
 
@@ -71,19 +72,19 @@ def attention(*tensors: te.Tensor, plan: AttentionPlan) -> te.Tensor:
     keys = te.compute(
         (batch, key_blocks, depth, lanes),
         lambda b, o, d, v: key[b, d, inside(o * lanes + v, columns, key_blocks * lanes)],
-        name="keys",
+        name=Stage.KEYS,
     )
     values = te.compute(
         (batch, value_blocks, columns, lanes),
         lambda b, o, n, v: value[b, n, inside(o * lanes + v, width, value_blocks * lanes)],
-        name="values",
+        name=Stage.VALUES,
     )
     d = te.reduce_axis((0, depth), name="d")
     shape = (batch, key_blocks, padded_rows, lanes)
     products = te.compute(
         shape,
         lambda b, o, m, v: te.sum(query[b, inside(m, rows, padded_rows), d] * keys[b, o, d, v], axis=[d]),
-        name="products",
+        name=Stage.PRODUCTS,
     )
 
     def score(b: Any, o: Any, m: Any, v: Any) -> Any:
@@ -95,29 +96,35 @@ def attention(*tensors: te.Tensor, plan: AttentionPlan) -> te.Tensor:
             result = tirx.Select(o * lanes + v < columns, result, minus_infinity)
         return result
 
-    scores = te.compute(shape, score, name="scores")
+    scores = te.compute(shape, score, name=Stage.SCORES)
     o1 = te.reduce_axis((0, key_blocks), name="o1")
     lane_max = te.compute(
-        (batch, padded_rows, lanes), lambda b, m, v: te.max(scores[b, o1, m, v], axis=[o1]), name="lane_max"
+        (batch, padded_rows, lanes),
+        lambda b, m, v: te.max(scores[b, o1, m, v], axis=[o1]),
+        name=Stage.LANE_MAX,
     )
     v1 = te.reduce_axis((0, lanes), name="v1")
-    row_max = te.compute((batch, padded_rows), lambda b, m: te.max(lane_max[b, m, v1], axis=[v1]), name="row_max")
+    row_max = te.compute((batch, padded_rows), lambda b, m: te.max(lane_max[b, m, v1], axis=[v1]), name=Stage.ROW_MAX)
     # At least the lowest finite number: minus infinity less minus infinity would be NaN.
     powers = te.compute(
-        shape, lambda b, o, m, v: tirx.exp(scores[b, o, m, v] - tirx.max(row_max[b, m], low)), name="powers"
+        shape,
+        lambda b, o, m, v: tirx.exp(scores[b, o, m, v] - tirx.max(row_max[b, m], low)),
+        name=Stage.POWERS,
     )
     o2 = te.reduce_axis((0, key_blocks), name="o2")
     lane_sum = te.compute(
-        (batch, padded_rows, lanes), lambda b, m, v: te.sum(powers[b, o2, m, v], axis=[o2]), name="lane_sum"
+        (batch, padded_rows, lanes),
+        lambda b, m, v: te.sum(powers[b, o2, m, v], axis=[o2]),
+        name=Stage.LANE_SUM,
     )
     v2 = te.reduce_axis((0, lanes), name="v2")
-    row_sum = te.compute((batch, padded_rows), lambda b, m: te.sum(lane_sum[b, m, v2], axis=[v2]), name="row_sum")
+    row_sum = te.compute((batch, padded_rows), lambda b, m: te.sum(lane_sum[b, m, v2], axis=[v2]), name=Stage.ROW_SUM)
     n = te.reduce_axis((0, columns), name="n")
     weighted = te.compute(
         (batch, value_blocks, padded_rows, lanes),
         lambda b, o, m, v: te.sum(powers[b, n // lanes, m, n % lanes] * values[b, o, n, v], axis=[n]),
-        name="weighted",
-        attrs={ANCHOR: "attention", "ovenbird.rows": plan.rows, "ovenbird.vectors": plan.score_vectors},
+        name=Stage.WEIGHTED,
+        attrs=anchored("attention", {ROWS: plan.rows, VECTORS: plan.score_vectors}),
     )
 
     def divisor(b: Any, m: Any) -> Any:

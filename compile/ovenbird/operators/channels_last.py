@@ -13,14 +13,12 @@ from typing import Any
 
 from tvm import te, tirx
 
-from ovenbird.operators.conv2d import ANCHOR, Window
+from ovenbird.operators.anchors import RUNS, anchored
+from ovenbird.operators.conv2d import Window
 from ovenbird.operators.layout import extents
 
 #: Products accumulate in this dtype, whatever their operands are.
 ACCUMULATOR = "float32"
-
-#: The annotation of a product: how many elements along k lie side by side in each operand, at multiples of that number.
-RUNS = "ovenbird.runs"
 
 
 def product(left: te.Tensor, right: te.Tensor, runs: tuple[int, int]) -> te.Tensor:
@@ -43,7 +41,7 @@ def product(left: te.Tensor, right: te.Tensor, runs: tuple[int, int]) -> te.Tens
         (batch, rows, columns),
         lambda s, i, j: te.sum(first[s, i, k].astype(ACCUMULATOR) * second[s, j, k].astype(ACCUMULATOR), axis=k),
         name="product",
-        attrs={ANCHOR: "product", RUNS: [math.gcd(run, inner) for run in runs]},
+        attrs=anchored("product", {RUNS: [math.gcd(run, inner) for run in runs]}),
     )
 
 

@@ -11,9 +11,8 @@ from typing import Any
 
 from tvm import te, tirx
 
+from ovenbird.operators.anchors import anchored
 from ovenbird.operators.layout import extents
-
-ANCHOR = "ovenbird.anchor"
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def conv2d(data: te.Tensor, weight: te.Tensor, window: Window, groups: int = 1) 
                 axis=[ic, ii],
             ),
             name="conv2d",
-            attrs={ANCHOR: "tile"},
+            attrs=anchored("tile"),
         )
         return te.compute(
             (batch, out_blocks, height, width, block),
@@ -110,7 +109,7 @@ def conv2d(data: te.Tensor, weight: te.Tensor, window: Window, groups: int = 1) 
             axis=[ic, kh, kw, ii],
         ),
         name="conv2d",
-        attrs={ANCHOR: "tile"},
+        attrs=anchored("tile"),
     )
 
 
@@ -131,7 +130,7 @@ def conv2d_from_plain(data: te.Tensor, weight: te.Tensor, window: Window) -> te.
             axis=[ic, kh, kw],
         ),
         name="conv2d",
-        attrs={ANCHOR: "tile"},
+        attrs=anchored("tile"),
     )
 
 
@@ -150,5 +149,5 @@ def depthwise_conv2d(data: te.Tensor, weight: te.Tensor, window: Window) -> te.T
             axis=[kh, kw],
         ),
         name="depthwise_conv2d",
-        attrs={ANCHOR: "depthwise"},
+        attrs=anchored("depthwise"),
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 from tvm import te, tirx
 
-from ovenbird.operators.conv2d import ANCHOR
+from ovenbird.operators.anchors import anchored
 from ovenbird.operators.layout import blocks, extents
 
 
@@ -59,7 +59,7 @@ def matmul_packed(data: te.Tensor, weight: te.Tensor, columns: int, tile_rows: i
         (count, padded, block),
         lambda o, m, v: te.sum(element(m) * weight[o, k, v], axis=[k]),
         name="matmul",
-        attrs={ANCHOR: "tile"},
+        attrs=anchored("tile"),
     )
 
     def body(*index: Any) -> Any:
@@ -102,6 +102,6 @@ def batch_matmul(left: te.Tensor, right: te.Tensor, columns: int, tile_rows: int
         (batch, count, padded, block),
         lambda b, o, m, v: te.sum(left[matrix(left, b), row(m), k] * right[matrix(right, b), o, k, v], axis=[k]),
         name="batch_matmul",
-        attrs={ANCHOR: "tile"},
+        attrs=anchored("tile"),
     )
     return te.compute((batch, rows, columns), lambda b, m, n: blocked[b, n // block, m, n % block], name="unblock")

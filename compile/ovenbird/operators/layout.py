@@ -11,8 +11,7 @@ from __future__ import annotations
 import numpy as np
 from tvm import te, tirx
 
-#: The annotation of a concatenation: the channel blocks of each part.
-PARTS = "ovenbird.parts"
+from ovenbird.operators.anchors import PARTS, anchored
 
 
 def blocks(channels: int, block: int) -> int:
@@ -62,7 +61,7 @@ def concatenate(*parts: te.Tensor) -> te.Tensor:
             end = start
         return value
 
-    attributes = {"ovenbird.anchor": "concatenation", PARTS: counts}
+    attributes = anchored("concatenation", {PARTS: counts})
     return te.compute((batch, sum(counts), height, width, block), body, name="concatenate", attrs=attributes)
 
 

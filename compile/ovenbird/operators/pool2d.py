@@ -7,7 +7,8 @@ from typing import Any
 
 from tvm import te, tirx
 
-from ovenbird.operators.conv2d import ANCHOR, Window, pad
+from ovenbird.operators.anchors import anchored
+from ovenbird.operators.conv2d import Window, pad
 from ovenbird.operators.layout import extents
 
 #: Sums side by side in a mean at most: an addition takes 2 to 4 cycles, and two start in each.
@@ -38,7 +39,7 @@ def _reduce(
             padded[n, c, h * stride_h + kh * dilate_h, w * stride_w + kw * dilate_w, v], axis=[kh, kw]
         ),
         name=name,
-        attrs={ANCHOR: "depthwise"},
+        attrs=anchored("depthwise"),
     )
 
 
@@ -56,7 +57,7 @@ def spatial_mean(data: te.Tensor) -> te.Tensor:
         (batch, channel_blocks, sums, block),
         lambda n, c, s, v: te.sum(data[n, c, (step * sums + s) // width, (step * sums + s) % width, v], axis=[step]),
         name="spatial_sum",
-        attrs={ANCHOR: "lanes"},
+        attrs=anchored("lanes"),
     )
     scale = tirx.const(1.0 / pixels, data.dtype)
 
@@ -90,4 +91,4 @@ def adaptive_sum_pool2d(data: te.Tensor, output: tuple[int, int]) -> te.Tensor:
         return te.sum(tirx.if_then_else(inside, pixel, zero), axis=[kh, kw])
 
     shape = (batch, channel_blocks, rows, columns, block)
-    return te.compute(shape, body, name="adaptive_sum_pool2d", attrs={ANCHOR: "lanes"})
+    return te.compute(shape, body, name="adaptive_sum_pool2d", attrs=anchored("lanes"))

@@ -13,7 +13,7 @@ from typing import Any
 
 from tvm import te, tirx
 
-from ovenbird.operators.conv2d import ANCHOR
+from ovenbird.operators.anchors import RowStages, anchored
 from ovenbird.operators.dense import ravel, unravel
 from ovenbird.operators.layout import extents
 
@@ -27,8 +27,8 @@ def reduce_rows(element: Element, rows: int, columns: int, lanes: int, reducer: 
     partial = te.compute(
         (rows, width),
         lambda r, v: reducer(element(r, o * width + v), axis=[o]),
-        name=f"{name}_lanes",
-        attrs={ANCHOR: "rows"},
+        name=f"{name}{RowStages.LANES}",
+        attrs=anchored("rows"),
     )
     v = te.reduce_axis((0, width), name="v")
     return te.compute((rows,), lambda r: reducer(partial[r, v], axis=[v]), name=name)
@@ -44,7 +44,7 @@ def softmax(data: te.Tensor, lanes: int) -> te.Tensor:
     shape = extents(data)
     rows, columns = math.prod(shape[:-1]), shape[-1]
     highest = reduce_rows(lambda r, c: at(data, r, c), rows, columns, lanes, te.max, "row_max")
-    powers = te.compute((rows, columns), lambda r, c: tirx.exp(at(data, r, c) - highest[r]), name="powers")
+    powers = te.compute((rows, columns), lambda r, c: tirx.exp(at(data, r, c) - highest[r]), name=RowStages.POWERS)
     total = reduce_rows(lambda r, c: powers[r, c], rows, columns, lanes, te.sum, "row_sum")
     return shaped(lambda r, c: powers[r, c] / total[r], shape, "softmax")
 
@@ -67,7 +67,7 @@ def layer_norm(data: te.Tensor, scale: te.Tensor, shift: te.Tensor, epsilon: flo
     factor = te.compute(
         (rows,),
         lambda r: tirx.const(1.0, data.dtype) / tirx.sqrt(squares[r] * share + tirx.const(epsilon, data.dtype)),
-        name="row_factor",
+        name=RowStages.FACTOR,
     )
     return shaped(lambda r, c: centred(r, c) * factor[r] * scale[c] + shift[c], shape, "layer_norm")
 

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from tvm import te, tirx
 
-from ovenbird.operators.conv2d import ANCHOR, Window
+from ovenbird.operators.anchors import WinogradStages as Stage
+from ovenbird.operators.anchors import anchored
+from ovenbird.operators.conv2d import Window
 from ovenbird.operators.layout import extents, pack_conv_weight
 
 
@@ -107,33 +109,37 @@ def winograd_conv2d(data: te.Tensor, weight: te.Tensor, window: Window) -> te.Te
         inside = tirx.all(h >= 0, h < height, w >= 0, w < width)
         return tirx.if_then_else(inside, data[n, c, h, w, v], tirx.const(0, data.dtype))
 
-    tile = te.compute((points, points, in_blocks, tiles, block), gather, name="gather")
+    tile = te.compute((points, points, in_blocks, tiles, block), gather, name=Stage.GATHER)
     rows = te.compute(
-        tile.shape, lambda x, s, c, p, v: combine(transform.data, x, lambda r: tile[r, s, c, p, v]), name="rows"
+        tile.shape,
+        lambda x, s, c, p, v: combine(transform.data, x, lambda r: tile[r, s, c, p, v]),
+        name=Stage.ROWS,
     )
     image = te.compute(
-        tile.shape, lambda x, y, c, p, v: combine(transform.data, y, lambda s: rows[x, s, c, p, v]), name="transform"
+        tile.shape,
+        lambda x, y, c, p, v: combine(transform.data, y, lambda s: rows[x, s, c, p, v]),
+        name=Stage.TRANSFORM,
     )
     ic = te.reduce_axis((0, in_blocks), name="ic")
     ii = te.reduce_axis((0, block), name="ii")
     product = te.compute(
         (points, points, out_blocks, tiles, block),
         lambda x, y, o, p, v: te.sum(image[x, y, ic, p, ii] * weight[o, x, y, ic, ii, v], axis=[ic, ii]),
-        name="winograd",
-        attrs={ANCHOR: "winograd"},
+        name=Stage.PRODUCT,
+        attrs=anchored("winograd"),
     )
     columns = te.compute(
         (m, points, out_blocks, tiles, block),
         lambda i, y, o, p, v: combine(transform.result, i, lambda x: product[x, y, o, p, v]),
-        name="columns",
+        name=Stage.COLUMNS,
     )
     inverse = te.compute(
         (m, m, out_blocks, tiles, block),
         lambda i, j, o, p, v: combine(transform.result, j, lambda y: columns[i, y, o, p, v]),
-        name="inverse",
+        name=Stage.INVERSE,
     )
     return te.compute(
         (batch, out_blocks, out_height, out_width, block),
         lambda n, o, h, w, v: inverse[h % m, w % m, o, (n * tiles_h + h // m) * tiles_w + w // m, v],
-        name="scatter",
+        name=Stage.SCATTER,
     )

@@ -119,7 +119,7 @@ class ProcessorBackend:
         """The multiply-adds of all cores, measured; 0 where the function for it cannot be built."""
         from ovenbird.tuning.arithmetic import multiply_add_module
 
-        lanes, cores = self.machine.lanes, self.machine.cores
+        lanes, cores = self.machine.lanes(), self.machine.cores
         built = builder.build([multiply_add_module(lanes, cores)])[0]
         return measurer.limit(built.library, lanes, cores) if built.library is not None else 0.0
 

@@ -112,7 +112,7 @@ class FitsRegisters(ms.postproc.PyPostproc):  # type: ignore[misc]
 
     def apply(self, sch: Schedule) -> bool:
         """Whether the schedule may stay."""
-        return accumulators(sch, self.machine.lanes) < self.machine.registers
+        return accumulators(sch, self.machine.lanes()) < self.machine.registers
 
     def clone(self) -> FitsRegisters:
         """One for another thread."""

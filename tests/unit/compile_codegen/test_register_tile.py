@@ -10,9 +10,9 @@ from ovenbird.backends.cpu.schedules import schedule_function
 from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, choose_tile, fits
 from ovenbird.operators.conv2d import Window, conv2d
 
-AVX512 = Machine(lanes=16, registers=32, l1_bytes=48 << 10, l2_bytes=1 << 20, cores=2)
-AVX2 = Machine(lanes=8, registers=16, l1_bytes=32 << 10, l2_bytes=1 << 19, cores=2)
-NEON = Machine(lanes=4, registers=32, l1_bytes=64 << 10, l2_bytes=1 << 20, cores=4)
+AVX512 = Machine(vector_bytes=64, registers=32, l1_bytes=48 << 10, l2_bytes=1 << 20, cores=2)
+AVX2 = Machine(vector_bytes=32, registers=16, l1_bytes=32 << 10, l2_bytes=1 << 19, cores=2)
+NEON = Machine(vector_bytes=16, registers=32, l1_bytes=64 << 10, l2_bytes=1 << 20, cores=4)
 
 
 @pytest.mark.parametrize("machine", [AVX512, AVX2, NEON])

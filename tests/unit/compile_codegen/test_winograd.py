@@ -10,7 +10,7 @@ from ovenbird.backends.cpu.machine import Machine
 from ovenbird.operators.conv2d import Window
 from ovenbird.operators.winograd import TRANSFORMS
 
-AVX512 = Machine(lanes=16, registers=32, l1_bytes=48 << 10, l2_bytes=1 << 20, cores=2)
+AVX512 = Machine(vector_bytes=64, registers=32, l1_bytes=48 << 10, l2_bytes=1 << 20, cores=2)
 
 
 @pytest.mark.parametrize("m", [2, 4])

@@ -22,12 +22,12 @@ from ovenbird.backends.cpu.pipeline import lower_networks
 from ovenbird.backends.cpu.schedules import schedule_function
 
 MACHINES = [
-    Machine(lanes=lanes, registers=registers, l1_bytes=32 << 10, l2_bytes=1 << 20, cores=2)
+    Machine(vector_bytes=4 * lanes, registers=registers, l1_bytes=32 << 10, l2_bytes=1 << 20, cores=2)
     for lanes, registers in ((16, 32), (8, 16), (4, 32))
 ]
 
 pytestmark = [
-    pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: f"{machine.lanes}-lanes"),
+    pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: f"{machine.lanes()}-lanes"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]

@@ -30,7 +30,7 @@ def test_numbers_mutate_and_structures_stay(task: Task, spec: TargetSpec) -> Non
 def test_more_accumulators_than_registers_are_refused(task: Task, spec: TargetSpec) -> None:
     machine = machine_of(spec)
     start = sampled(task.module, machine, {})
-    held = accumulators(start, machine.lanes)
+    held = accumulators(start, machine.lanes())
     assert 1 < held < machine.registers
     assert FitsRegisters(machine).apply(start)
 

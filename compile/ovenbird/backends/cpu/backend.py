@@ -1,6 +1,6 @@
 """The backend for processors: blocks of channels, register tiles, LLVM.
 
-Example: `CpuBackend(load_target("host"), BuildOptions()).machine.lanes` is 16 with AVX-512.
+Example: `CpuBackend(load_target("host"), BuildOptions()).machine.lanes()` is 16 with AVX-512.
 """
 
 from __future__ import annotations

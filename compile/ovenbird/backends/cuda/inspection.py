@@ -1,7 +1,7 @@
 """What a fused function holds: a matrix product, a reduction, a chain of reductions, or elementwise maps alone.
 
 kind_of(sch)                                # "product"
-shape_of(sch, find_product(sch))            # ProductShape(batch=1, rows=49, columns=512, inner=4608)
+shape_of(sch, product_anchor(sch).block)    # ProductShape(batch=1, rows=49, columns=512, inner=4608)
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Literal
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import SBlockRV
 
-from ovenbird.backends.blocks import is_reduction, leaf_blocks
+from ovenbird.backends.blocks import anchor_among, find_anchor, is_reduction, leaf_blocks
 from ovenbird.backends.cuda.plans.tiling import ProductShape
-from ovenbird.operators.conv2d import ANCHOR
+from ovenbird.operators.anchors import Anchor
 
 Kind = Literal["product", "reduction", "chain", "elements"]
 
@@ -21,7 +21,7 @@ Kind = Literal["product", "reduction", "chain", "elements"]
 def kind_of(sch: Schedule) -> Kind:
     """The kind of an unscheduled function that has blocks."""
     blocks = leaf_blocks(sch)
-    if any(ANCHOR in sch.get(block).annotations for block in blocks):
+    if anchor_among(sch, blocks) is not None:
         return "product"
     reductions = [block for block in blocks if is_reduction(sch, block)]
     if not reductions:
@@ -29,9 +29,11 @@ def kind_of(sch: Schedule) -> Kind:
     return "reduction" if len(reductions) == 1 and same_elements(sch, reductions[0], blocks[-1]) else "chain"
 
 
-def find_product(sch: Schedule) -> SBlockRV:
-    """The block that multiplies."""
-    return next(block for block in leaf_blocks(sch) if ANCHOR in sch.get(block).annotations)
+def product_anchor(sch: Schedule) -> Anchor:
+    """Return the anchor of a product; the dtype of its operands decides whether tensor cores are used."""
+    anchor = find_anchor(sch)
+    assert anchor is not None
+    return anchor
 
 
 def find_reduction(sch: Schedule) -> SBlockRV:
@@ -43,11 +45,6 @@ def shape_of(sch: Schedule, product: SBlockRV) -> ProductShape:
     """The product's extents."""
     batch, rows, columns, inner = (int(variable.dom.extent) for variable in sch.get(product).iter_vars)
     return ProductShape(batch, rows, columns, inner)
-
-
-def operand_dtype(sch: Schedule, product: SBlockRV) -> str:
-    """The dtype of the operands, which decides whether tensor cores are used."""
-    return str(sch.get(product).reads[-1].source.dtype)
 
 
 def sizes(sch: Schedule, block: SBlockRV) -> tuple[int, int]:

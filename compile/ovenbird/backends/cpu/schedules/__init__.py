@@ -10,7 +10,7 @@ from collections.abc import Callable
 from tvm import tirx
 from tvm.s_tir import Schedule
 
-from ovenbird.backends.blocks import anchor_kind
+from ovenbird.backends.blocks import find_anchor
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.attention import schedule_attention
 from ovenbird.backends.cpu.schedules.choices import Choices, Defaults
@@ -20,10 +20,12 @@ from ovenbird.backends.cpu.schedules.reduction import schedule_lanes
 from ovenbird.backends.cpu.schedules.register_tile import schedule_register_tile
 from ovenbird.backends.cpu.schedules.row_ops import schedule_rows
 from ovenbird.backends.cpu.schedules.winograd import schedule_winograd
+from ovenbird.operators.anchors import Kind
 
 Rule = Callable[[Schedule, Machine, Choices], None]
 
-RULES: dict[str | None, Rule] = {
+#: By the anchor's kind; None where there is no anchor.
+RULES: dict[Kind | None, Rule] = {
     "tile": schedule_register_tile,
     "depthwise": schedule_depthwise,
     "winograd": schedule_winograd,
@@ -36,8 +38,9 @@ RULES: dict[str | None, Rule] = {
 
 
 def apply_schedule(sch: Schedule, machine: Machine, choices: Choices) -> None:
-    """Schedules the function in `sch` by the rule of its anchor."""
-    RULES[anchor_kind(sch)](sch, machine, choices)
+    """Schedule the function in `sch` by the rule of its anchor."""
+    anchor = find_anchor(sch)
+    RULES[anchor.kind if anchor is not None else None](sch, machine, choices)
 
 
 def schedule_function(function: tirx.PrimFunc, machine: Machine, choices: Choices | None = None) -> tirx.PrimFunc:

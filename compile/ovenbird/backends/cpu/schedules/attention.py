@@ -17,10 +17,12 @@ from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
 from ovenbird.backends.cpu.schedules.register_tile import unroll_vectorized
 from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, estimate, fits
+from ovenbird.operators.anchors import ROWS, VECTORS
+from ovenbird.operators.anchors import AttentionStages as Stage
 
 #: The stages of one tile of rows, consumers first, and those of a whole matrix.
-TILED = ("row_sum", "lane_sum", "powers", "row_max", "lane_max", "scores")
-PACKED = ("values", "keys")
+TILED = (Stage.ROW_SUM, Stage.LANE_SUM, Stage.POWERS, Stage.ROW_MAX, Stage.LANE_MAX, Stage.SCORES)
+PACKED = (Stage.VALUES, Stage.KEYS)
 
 #: With this many matrices for each core, or a multiple of the cores, every core packs and uses its own.
 MATRICES_A_CORE = 8
@@ -64,11 +66,11 @@ def schedule_attention(sch: Schedule, machine: Machine, choices: Choices) -> Non
     blocks = {str(sch.get(block).name_hint): block for block in leaf_blocks(sch)}
     *others, last = blocks
     for name in others:
-        if name not in (*PACKED, *TILED, "products", "weighted"):
+        if name not in (*PACKED, *TILED, Stage.PRODUCTS, Stage.WEIGHTED):
             sch.compute_inline(blocks[name])
-    weighted = blocks["weighted"]
+    weighted = blocks[Stage.WEIGHTED]
     annotations = sch.get(weighted).annotations
-    rows, vectors = int(annotations["ovenbird.rows"]), int(annotations["ovenbird.vectors"])
+    rows, vectors = int(annotations[ROWS]), int(annotations[VECTORS])
     axes = output_axes(sch, blocks[last], weighted, rows, machine)
 
     matrices = extent(sch, axes.batch)
@@ -82,23 +84,23 @@ def schedule_attention(sch: Schedule, machine: Machine, choices: Choices) -> Non
     sch.compute_at(weighted, axes.blocks, preserve_unit_loops=True)
     for name in TILED:
         sch.compute_at(blocks[name], tiles, preserve_unit_loops=True)
-    score_loops = split_scores(sch, blocks["scores"], blocks["products"], vectors)
+    score_loops = split_scores(sch, blocks[Stage.SCORES], blocks[Stage.PRODUCTS], vectors)
     for name in PACKED:
         if pack_inside:
             sch.compute_at(blocks[name], axes.batch, preserve_unit_loops=True)
     # Reductions last: once their start is a block of its own, nothing moves any more.
     for name in PACKED:
         schedule_packing(sch, blocks[name], parallel=not pack_inside)
-    for block in (weighted, blocks["products"]):
+    for block in (weighted, blocks[Stage.PRODUCTS]):
         accumulate(sch, block)
     unroll_vectorized(sch, *score_loops)
-    for name in ("lane_max", "lane_sum"):
+    for name in (Stage.LANE_MAX, Stage.LANE_SUM):
         m, lane, o = sch.get_loops(blocks[name])[-3:]
         sch.reorder(m, o, lane)
         sch.vectorize(lane)
         init = sch.decompose_reduction(blocks[name], o)
         sch.vectorize(sch.get_loops(init)[-1])
-    sch.vectorize(sch.get_loops(blocks["powers"])[-1])
+    sch.vectorize(sch.get_loops(blocks[Stage.POWERS])[-1])
     unroll_vectorized(sch, axes.row, axes.vectors, axes.lane)
 
 
@@ -138,7 +140,7 @@ def schedule_packing(sch: Schedule, block: SBlockRV, parallel: bool) -> None:
     loops = sch.get_loops(block)
     if parallel:
         sch.parallel(fuse_all(sch, loops[:2]))
-    if str(sch.get(block).name_hint) == "values":
+    if str(sch.get(block).name_hint) == Stage.VALUES:
         sch.vectorize(loops[-1])
     else:
         sch.unroll(loops[-1])

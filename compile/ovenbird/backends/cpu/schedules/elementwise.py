@@ -14,7 +14,7 @@ from ovenbird.backends.blocks import divisors, extent, fuse_all, is_reduction, l
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
 from ovenbird.backends.cpu.schedules.reduction import schedule_reduction
-from ovenbird.operators.layout import PARTS
+from ovenbird.operators.anchors import PARTS
 
 #: Fewer output elements than this are not worth waking the other threads: a launch costs 0.7 microseconds.
 PARALLEL_ELEMENTS = 16384
@@ -69,7 +69,7 @@ def schedule_flat_map(sch: Schedule, loops: list[LoopRV], machine: Machine) -> N
     """A map onto any other shape: all axes fused; an odd number of elements leaves a part of the last vector out."""
     fused = fuse_all(sch, loops)
     elements = extent(sch, fused)
-    width = math.gcd(elements, machine.lanes)
+    width = math.gcd(elements, machine.lanes())
     if elements < PARALLEL_ELEMENTS:
         _, inner = sch.split(fused, [None, width])
         sch.vectorize(inner)

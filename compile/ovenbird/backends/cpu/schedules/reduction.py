@@ -57,13 +57,13 @@ def schedule_reduction(sch: Schedule, block: SBlockRV, machine: Machine) -> None
     sch.reorder(*spatial, *reduction)
     elements = math.prod(extent(sch, loop) for loop in (*spatial, *reduction))
     if reduces_contiguous_axis(sch, block):
-        vectors = math.prod(extent(sch, loop) for loop in reduction) // machine.lanes
-        whole = extent(sch, reduction[-1]) % machine.lanes == 0
+        vectors = math.prod(extent(sch, loop) for loop in reduction) // machine.lanes()
+        whole = extent(sch, reduction[-1]) % machine.lanes() == 0
         if whole and vectors > 1 and len(sch.get(block).writes) == 1:  # a single vector has nothing to add up
             schedule_contiguous_reduction(sch, block, machine, elements)
             return
-    elif extent(sch, spatial[-1]) % machine.lanes == 0:
-        outer_columns, lane = sch.split(spatial[-1], [None, machine.lanes])
+    elif extent(sch, spatial[-1]) % machine.lanes() == 0:
+        outer_columns, lane = sch.split(spatial[-1], [None, machine.lanes()])
         outer = fuse_all(sch, [*spatial[:-1], outer_columns])
         sch.reorder(outer, *reduction, lane)
         if elements >= PARALLEL_ELEMENTS:
@@ -88,7 +88,7 @@ def reduces_contiguous_axis(sch: Schedule, block: SBlockRV) -> bool:
 def schedule_contiguous_reduction(sch: Schedule, block: SBlockRV, machine: Machine, elements: int) -> None:
     """Each output from a vector of partial results, which are combined at the end."""
     _, reduction = split_axes(sch, block)
-    _, lane = sch.split(reduction[-1], [None, machine.lanes])
+    _, lane = sch.split(reduction[-1], [None, machine.lanes()])
     partial = sch.rfactor(lane, factor_axis=len(sch.get(block).writes[0].region))
     outer = fuse_all(sch, sch.get_loops(block)[:-1])
     if elements >= PARALLEL_ELEMENTS:

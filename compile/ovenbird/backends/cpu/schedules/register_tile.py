@@ -21,6 +21,7 @@ from ovenbird.backends.blocks import divisors, extent, find_stages, fuse_all
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
 from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, choose_tile
+from ovenbird.operators.anchors import size_bytes
 from ovenbird.passes.insert_prefetches import PREFETCH, PREFETCH_STEPS
 
 #: Weights of more than this share of the second-level cache are taken to come from memory at each inference.
@@ -40,7 +41,7 @@ def schedule_register_tile(sch: Schedule, machine: Machine, choices: Choices) ->
     spatial, reduction = split_axes(sch, anchor)
     out_axis = 0 if len(spatial) == 3 else 1
     extents = [extent(sch, loop) for loop in spatial]
-    weight_bytes = 4 * extents[-1] * extents[out_axis]
+    weight_bytes = size_bytes(stages.found.operand) * extents[-1] * extents[out_axis]
     for loop in reduction:
         weight_bytes *= extent(sch, loop)
     streamed = weight_bytes > machine.l2_bytes // STREAMED_SHARE

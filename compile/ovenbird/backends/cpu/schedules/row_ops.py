@@ -10,6 +10,7 @@ from tvm.s_tir.schedule import SBlockRV
 from ovenbird.backends.blocks import divisors, extent, fuse_all, is_reduction, leaf_blocks
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
+from ovenbird.operators.anchors import RowStages
 
 #: Fewer elements than this are not worth waking the other threads.
 PARALLEL_ELEMENTS = 4096
@@ -20,7 +21,7 @@ def schedule_rows(sch: Schedule, machine: Machine, choices: Choices) -> None:
     blocks = leaf_blocks(sch)
     output = blocks[-1]
     for block in blocks[:-1]:
-        if not is_reduction(sch, block) and str(sch.get(block).name_hint) not in ("powers", "row_factor"):
+        if not is_reduction(sch, block) and str(sch.get(block).name_hint) not in (RowStages.POWERS, RowStages.FACTOR):
             sch.compute_inline(block)
     loops = sch.get_loops(output)
     columns = loops[-1]
@@ -39,9 +40,9 @@ def schedule_rows(sch: Schedule, machine: Machine, choices: Choices) -> None:
     # Reductions last: once their start is a block of its own, no loop around it changes any more.
     for block in stages:
         name = str(sch.get(block).name_hint)
-        if name.endswith("_lanes"):
+        if name.endswith(RowStages.LANES):
             reduce_lanes(sch, block)
-        elif name == "powers":
+        elif name == RowStages.POWERS:
             vectorize_row(sch, block, machine)
         else:
             sch.set_scope(block, 0, "local")
@@ -60,7 +61,7 @@ def reduce_lanes(sch: Schedule, block: SBlockRV) -> None:
 def vectorize_row(sch: Schedule, block: SBlockRV, machine: Machine) -> None:
     """The last loop in vectors of the widest kind that divides it, a few at a time."""
     column = sch.get_loops(block)[-1]
-    width = math.gcd(extent(sch, column), machine.lanes)
+    width = math.gcd(extent(sch, column), machine.lanes())
     count = extent(sch, column) // width
     strips, unrolled, lane = sch.split(column, [None, max(divisors(count, 4)), width])
     del strips

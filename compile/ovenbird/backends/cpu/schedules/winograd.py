@@ -10,11 +10,13 @@ from __future__ import annotations
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
-from ovenbird.backends.blocks import extent, leaf_blocks
+from ovenbird.backends.blocks import anchor_among, extent, leaf_blocks
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
 from ovenbird.backends.cpu.schedules.register_tile import unroll_vectorized
 from ovenbird.backends.cpu.schedules.tile_choice import Extents, choose_tile
+from ovenbird.operators.anchors import WinogradStages as Stage
+from ovenbird.operators.anchors import size_bytes
 from ovenbird.passes.insert_prefetches import PREFETCH, PREFETCH_STEPS
 
 #: Loops of each stage: two over the points of a tile, blocks of channels, tiles, lanes.
@@ -24,14 +26,18 @@ CHUNKED, STAGED = "chunked", "staged"
 
 def schedule_winograd(sch: Schedule, machine: Machine, choices: Choices) -> None:
     """Schedules a function whose anchor is annotated "winograd" and whose epilogue is elementwise."""
-    blocks = {str(sch.get(block).name_hint): block for block in leaf_blocks(sch)}
+    found = leaf_blocks(sch)
+    anchor = anchor_among(sch, found)
+    assert anchor is not None
+    element = size_bytes(anchor.operand)
+    blocks = {str(sch.get(block).name_hint): block for block in found}
     names = list(blocks)
-    after = names[names.index("scatter") :]
+    after = names[names.index(Stage.SCATTER) :]
     for name in after[:-1]:
         sch.compute_inline(blocks[name])
-    product = blocks["winograd"]
+    product = blocks[Stage.PRODUCT]
     points, _, out_blocks, tiles, lanes, in_blocks, depth = (extent(sch, loop) for loop in sch.get_loops(product))
-    weight_bytes = 4 * points * points * out_blocks * in_blocks * depth * lanes
+    weight_bytes = element * points * points * out_blocks * in_blocks * depth * lanes
     structure = choices.structure("winograd", default_structure(weight_bytes, machine))
     vectors = choose_tile(Extents(out_blocks, 1, tiles), machine, structure == STAGED).vectors
     part = schedule_output(sch, blocks[after[-1]], blocks, points - 2, vectors, structure)
@@ -61,7 +67,7 @@ def schedule_output(
         part, channels = sch.split(channels, [None, vectors])
         sch.reorder(part, batch, rows, channels, columns, row, column, lane)
     sch.parallel(part)
-    for name in ("inverse", "columns"):
+    for name in (Stage.INVERSE, Stage.COLUMNS):
         compute_in_registers(sch, blocks[name], columns)
     unroll_vectorized(sch, row, column, lane)
     return part
@@ -94,7 +100,7 @@ def schedule_product(
 
 def schedule_transform(sch: Schedule, blocks: dict[str, SBlockRV], part: LoopRV | None) -> None:
     """The data transform, a tile of all points at a time; in a parallel loop of its own where `part` is None."""
-    transform = blocks["transform"]
+    transform = blocks[Stage.TRANSFORM]
     if part is not None:
         sch.compute_at(transform, part, preserve_unit_loops=True)
     x, y, channels, tiles, lane = sch.get_loops(transform)[-AXES:]
@@ -102,7 +108,7 @@ def schedule_transform(sch: Schedule, blocks: dict[str, SBlockRV], part: LoopRV 
     if part is None:
         tiles = sch.fuse(channels, tiles)
         sch.parallel(tiles)
-    for name in ("rows", "gather"):
+    for name in (Stage.ROWS, Stage.GATHER):
         compute_in_registers(sch, blocks[name], tiles)
     unroll_vectorized(sch, x, y, lane)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from tvm.s_tir import Schedule
 
 from ovenbird.backends.cuda.chip import WARP, Chip
-from ovenbird.backends.cuda.inspection import find_product, find_reduction, kind_of, operand_dtype, shape_of, sizes
+from ovenbird.backends.cuda.inspection import find_reduction, kind_of, product_anchor, shape_of, sizes
 from ovenbird.backends.cuda.plans.plan import ChainPlan, GroupPlan, Plan, ThreadPlan, VectorPlan
 from ovenbird.backends.cuda.plans.tiling import FEW_ROWS, ProductShape, Tiling, choose_tiling, estimate, splits_for
 from ovenbird.backends.cuda.plans.wide_tiles import wide_tiles
@@ -35,10 +35,10 @@ def default_plan(sch: Schedule, chip: Chip) -> Plan:
     """The plan that is taken where nothing was measured."""
     kind = kind_of(sch)
     if kind == "product":
-        product = find_product(sch)
-        shape = shape_of(sch, product)
+        anchor = product_anchor(sch)
+        shape = shape_of(sch, anchor.block)
         narrow = shape.rows <= FEW_ROWS or not tileable(shape)
-        return VectorPlan() if narrow else choose_tiling(shape, chip, operand_dtype(sch, product))
+        return VectorPlan() if narrow else choose_tiling(shape, chip, anchor.operand)
     if kind == "reduction":
         outputs, summed = sizes(sch, find_reduction(sch))
         return ThreadPlan() if summed <= LONG or outputs >= MANY * chip.multiprocessors else GroupPlan()
@@ -50,8 +50,8 @@ def plan_space(sch: Schedule, chip: Chip) -> list[Plan]:
     default, kind = default_plan(sch, chip), kind_of(sch)
     found: list[Plan] = [default]
     if kind == "product":
-        product = find_product(sch)
-        found += product_plans(shape_of(sch, product), operand_dtype(sch, product), chip)
+        anchor = product_anchor(sch)
+        found += product_plans(shape_of(sch, anchor.block), anchor.operand, chip)
     elif kind == "reduction":
         found += reduction_plans(sizes(sch, find_reduction(sch))[1], chip)
     elif kind == "elements":

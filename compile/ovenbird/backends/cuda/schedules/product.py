@@ -13,7 +13,7 @@ from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import SBlockRV
 
 from ovenbird.backends.blocks import is_reduction, leaf_blocks
-from ovenbird.backends.cuda.inspection import find_product, operand_dtype
+from ovenbird.backends.cuda.inspection import product_anchor
 from ovenbird.backends.cuda.plans.plan import VectorPlan
 from ovenbird.backends.cuda.plans.tiling import Tiling
 from ovenbird.backends.cuda.schedules.simt import schedule_simt
@@ -24,11 +24,12 @@ from ovenbird.backends.cuda.schedules.vectors import schedule_vectors
 
 def schedule_product(sch: Schedule, plan: Tiling | VectorPlan) -> None:
     """Schedules a product and all that is fused with it; its parts are joined by a kernel of their own."""
-    product = find_product(sch)
+    anchor = product_anchor(sch)
+    product = anchor.block
     if isinstance(plan, VectorPlan):
         schedule_vectors(sch, product, plan)
         return
-    rule = schedule_tensor_core if operand_dtype(sch, product) == "float16" else schedule_simt
+    rule = schedule_tensor_core if anchor.operand == "float16" else schedule_simt
     parts = product
     if plan.splits > 1:
         parts = cut_sum(sch, product, plan.splits)

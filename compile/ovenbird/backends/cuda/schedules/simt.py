@@ -13,7 +13,7 @@ from tvm.s_tir.schedule import LoopRV, SBlockRV
 
 from ovenbird.backends.blocks import fuse_all, is_reduction, leaf_blocks
 from ovenbird.backends.cuda.plans.tiling import Tile
-from ovenbird.operators.channels_last import RUNS
+from ovenbird.operators.anchors import RUNS
 
 #: float32 values in one load or store of 16 bytes.
 VECTOR = 4

@@ -1,0 +1,91 @@
+"""The contract between operators and schedules: what the blocks of a kernel are called, and which of them matters most.
+
+The block that accumulates carries an annotation with its kind, by which a schedule recognises it after fusion; an
+operator of several stages names its blocks by the constants here, and schedules find them by the same. Tuning records
+hold both: another name makes every record of that operator stale.
+
+Example: `te.compute(shape, body, name="conv2d", attrs=anchored("tile"))`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tvm.s_tir.schedule import SBlockRV
+
+#: tile: vectors of outputs, summed over [..., operand]; depthwise: a window over each channel; lanes: a sum that keeps
+#: the lanes apart; rows: a sum over each row; product: C[s, i, j] = sum_k A[s, i, k] * B[s, j, k].
+Kind = Literal["tile", "depthwise", "winograd", "lanes", "rows", "attention", "concatenation", "product"]
+
+ANCHOR = "ovenbird.anchor"
+#: Of a concatenation: the channel blocks of each part.
+PARTS = "ovenbird.parts"
+#: Of a product: how many elements along k lie side by side in each operand, at multiples of that number.
+RUNS = "ovenbird.runs"
+#: Of attention: rows of a tile, and vectors of scores computed together.
+ROWS, VECTORS = "ovenbird.rows", "ovenbird.vectors"
+
+
+def anchored(kind: Kind, details: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the annotations of an anchor block, for `te.compute`; `details` by the names above."""
+    return {ANCHOR: kind, **(details or {})}
+
+
+class AttentionStages:
+    """The blocks of `operators.attention`, in their order."""
+
+    KEYS = "keys"
+    VALUES = "values"
+    PRODUCTS = "products"
+    SCORES = "scores"
+    LANE_MAX = "lane_max"
+    ROW_MAX = "row_max"
+    POWERS = "powers"
+    LANE_SUM = "lane_sum"
+    ROW_SUM = "row_sum"
+    WEIGHTED = "weighted"
+
+
+class WinogradStages:
+    """The blocks of `operators.winograd`, in their order."""
+
+    GATHER = "gather"
+    ROWS = "rows"
+    TRANSFORM = "transform"
+    PRODUCT = "winograd"
+    COLUMNS = "columns"
+    INVERSE = "inverse"
+    SCATTER = "scatter"
+
+
+class RowStages:
+    """The blocks of `operators.row_ops` that are not computed again for each element; reductions have two stages."""
+
+    POWERS = "powers"
+    FACTOR = "row_factor"
+    #: Behind the name of a reduction: its first stage, which keeps the lanes apart.
+    LANES = "_lanes"
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """An anchor block as a schedule finds it: its kind, the dtypes of its sums and of what it reads, its details."""
+
+    block: SBlockRV
+    kind: Kind
+    accumulator: str
+    operands: tuple[str, ...]
+    details: Mapping[str, Any]
+
+    @property
+    def operand(self) -> str:
+        """The dtype of the operand that is read last: the weights, where there are any."""
+        return self.operands[-1]
+
+
+def size_bytes(dtype: str) -> int:
+    """Return the bytes of one element: 4 for float32, 1 for bool."""
+    bits = "".join(filter(str.isdigit, dtype.partition("x")[0]))
+    return (int(bits or 8) + 7) // 8
