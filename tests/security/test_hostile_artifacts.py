@@ -22,6 +22,11 @@ from ovenbird_runtime.tensors import read_tensors
 from support.hostile import GOLDEN_FILES, HOSTILE, npy, npz, packed
 from support.pictures import encoded
 
+# Sound as files; what they hold is not for the network.
+SOUND_FILES = {
+    "other names", "names that lead out", "another shape", "no rows", "no outputs", "outputs of another shape",
+    "outputs without a shape", "outputs of integers", "outputs of NaN", "outputs of 1e38",
+}  # fmt: skip
 IMAGE = np.zeros((2, 3, 32, 32), np.float32)
 
 
@@ -74,9 +79,9 @@ def test_what_must_be_refused(spoilt: Path, name: str) -> None:
         ovenbird_runtime.load(spoilt, threads=1)
 
 
-@pytest.mark.parametrize("name", sorted(set(GOLDEN_FILES) - {"other names", "names that lead out", "another shape"}))
+@pytest.mark.parametrize("name", sorted(GOLDEN_FILES))
 def test_golden_arrays(name: str) -> None:
-    if name == "no rows":  # which the network refuses
+    if name in SOUND_FILES:
         read_golden(GOLDEN_FILES[name])
         return
     with pytest.raises(FileChanged, match="cannot be read"):

@@ -141,6 +141,12 @@ def nested(levels: int) -> Any:
     return value
 
 
+def images_and(outputs: dict[str, bytes]) -> bytes:
+    """Give golden arrays of one image that the network takes, and outputs that are something else."""
+    image = npy("(1, 3, 32, 32)", numbers=bytes(4 * 3 * 32 * 32))
+    return npz({"input.image.npy": image} | {f"output.{name}.npy": data for name, data in outputs.items()})
+
+
 GOLDEN_FILES = {
     "no zip": b"PK\3\4" + b"\0" * 100,
     "empty": b"",
@@ -173,6 +179,25 @@ GOLDEN_FILES = {
     "names that lead out": npz({"../../input.image.npy": npy("(4,)")}),
     "another shape": packed(npy("(4,)")),
     "no rows": npz({"input.image.npy": npy("(0, 3, 32, 32)", numbers=b""), "output.logits.npy": npy("(4,)")}),
+    "outputs of another shape": images_and(
+        {"logits": npy("(3,)", numbers=bytes(12)), "embedding": npy("(7, 1)", numbers=bytes(28))}
+    ),
+    "outputs without a shape": images_and(
+        {"logits": npy("()", numbers=bytes(4)), "embedding": npy("()", numbers=bytes(4))}
+    ),
+    "outputs of integers": images_and(
+        {"logits": npy("(1, 5)", "'<i8'", bytes(40)), "embedding": npy("(1, 8)", "'|b1'", bytes(8))}
+    ),
+    "outputs of NaN": images_and(
+        {"logits": npy("(1, 5)", numbers=b"\xff" * 20), "embedding": npy("(1, 8)", numbers=b"\xff" * 32)}
+    ),
+    "outputs of 1e38": images_and(
+        {
+            "logits": npy("(1, 5)", numbers=struct.pack("<5f", *[3e38] * 5)),
+            "embedding": npy("(1, 8)", numbers=bytes(32)),
+        }
+    ),
+    "no outputs": images_and({}),
 }
 
 HOSTILE: dict[str, Spoil] = {

@@ -183,6 +183,16 @@ def test_not_over_other_files(tiny: Path, tmp_path: Path, name: str) -> None:
     assert not (tmp_path / "manifest.json").exists()
 
 
+@pytest.mark.parametrize("name", ["mine.txt", "targets/mine.txt"])
+def test_not_over_a_copy_with_other_files(tiny: Path, tmp_path: Path, name: str) -> None:
+    copy_artifact(tiny, tmp_path)
+    (tmp_path / name).write_text("mine")
+    before = files_of(tmp_path)
+    with pytest.raises(OutputNotWritten, match=f"holds '{name}', which is not this artifact's"):
+        copy_artifact(tiny, tmp_path)
+    assert files_of(tmp_path) == before
+
+
 @pytest.mark.parametrize("output", ["/proc/nowhere", "/dev/null", "/dev/null/x"])
 def test_where_nothing_can_be_written(tiny: Path, output: str) -> None:
     result = session("copy", tiny, output)
