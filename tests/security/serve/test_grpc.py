@@ -251,6 +251,20 @@ def test_more_calls_than_the_limit(tiny: Path) -> None:
             assert client.wait(stream)["grpc-status"] == "0"
 
 
+def test_streams_that_last_for_ever_leave_room(tiny: Path) -> None:
+    with Serving.start(tiny, "--grpc-port", 0, "--max-connections", 8) as server, Http2(port_of(server)) as client:
+        watches = [client.open("/grpc.health.v1.Health/Watch") for _ in range(6)]
+        for stream in watches:
+            client.send(stream, framed(b""), end=True)
+        refused = [client.wait(stream, 1) for stream in watches]
+        assert [found.get("grpc-status") for found in refused] == [None, None, "14", "14", "14", "14"]
+        assert answers(port_of(server))
+        client.reset(watches[0])
+        again = client.open("/grpc.health.v1.Health/Watch")
+        client.send(again, framed(b""), end=True)
+        assert "grpc-status" not in client.wait(again, 1)
+
+
 def test_more_connections_than_the_limit(tiny: Path) -> None:
     with Serving.start(tiny, "--grpc-port", 0, "--max-connections", 4) as server:
         held = [Http2(port_of(server)) for _ in range(3)]

@@ -15,7 +15,7 @@ from ..errors import BadRequest, UnknownModel
 from ..lifecycle import State
 from .messages import load_protocol
 
-_LOOK_SECONDS = 0.1
+_LOOK_SECONDS = 0.25
 _SERVER_NAMES = ("", "inference.GRPCInferenceService")
 
 

@@ -27,6 +27,7 @@ from .rpc import Rpc
 from .services import methods
 
 _SWEEP_SECONDS = 0.1
+_STREAMS_SHARE = 4  # streams may last for ever: they get a part of the calls, and inference keeps the rest
 
 
 class GrpcServer:
@@ -42,6 +43,7 @@ class GrpcServer:
         self.connections: set[Connection] = set()
         self.port = 0
         self._methods = methods()
+        self._streams: set[Rpc] = set()
         self._sockets: list[socket.socket] = []
         self._servers: list[asyncio.Server] = []
         self._sweeper: asyncio.Task[None] | None = None
@@ -83,6 +85,10 @@ class GrpcServer:
         if self.calls > self.limits.connections:
             raise ServerFull(f"{self.limits.connections} calls are open, the limit (--max-connections)", retry_after=1)
         if rpc.method.streaming:
+            limit = max(1, self.limits.connections // _STREAMS_SHARE)
+            if len(self._streams) >= limit:
+                raise ServerFull(f"{limit} streams are open, the limit (a part of --max-connections)", retry_after=1)
+            self._streams.add(rpc)
             self.begin(connection, rpc)
 
     def begin(self, connection: Connection, rpc: Rpc) -> None:
@@ -155,6 +161,7 @@ class GrpcServer:
     def close(self, rpc: Rpc) -> None:
         """Count a call out, and let go of what it holds."""
         self.calls -= 1
+        self._streams.discard(rpc)
         self.hold(rpc, 0)
         rpc.inbox.clear()
 
