@@ -65,20 +65,20 @@ def find_stages(sch: Schedule) -> Stages:
 
 
 def extent(sch: Schedule, loop: LoopRV) -> int:
-    """The static extent of a loop."""
+    """Return the static extent of a loop."""
     return int(sch.get(loop).extent)
 
 
 def is_reduction(sch: Schedule, block: SBlockRV) -> bool:
-    """True if the block accumulates over an axis."""
+    """Return True if the block accumulates over an axis."""
     return sch.get(block).init is not None
 
 
 def divisors(number: int, limit: int) -> list[int]:
-    """The divisors of `number` up to `limit`, ascending."""
+    """Return the divisors of `number` up to `limit`, ascending."""
     return [d for d in range(1, min(number, limit) + 1) if number % d == 0]
 
 
 def fuse_all(sch: Schedule, loops: list[LoopRV]) -> LoopRV:
-    """Fuses loops into one (a single loop stays as it is)."""
+    """Fuse loops into one (a single loop stays as it is)."""
     return sch.fuse(*loops) if len(loops) > 1 else loops[0]

@@ -28,7 +28,7 @@ class LayerRecord:
 
 
 def describe_layers(module: IRModule) -> dict[str, LayerRecord]:
-    """One record for each function, with how often each entry calls it."""
+    """Return one record for each function, with how often each entry calls it."""
     records = {
         name.name_hint: describe_function(name.name_hint, function)
         for name, function in module.functions_items()
@@ -41,7 +41,7 @@ def describe_layers(module: IRModule) -> dict[str, LayerRecord]:
 
 
 def describe_function(name: str, function: tirx.PrimFunc) -> LayerRecord:
-    """The record of one function, not yet called by anybody."""
+    """Return the record of one function, not yet called by anybody."""
     sch = Schedule(function)
     kind, flops = "elementwise", 0
     shape: tuple[int, ...] = ()
@@ -62,7 +62,7 @@ def describe_function(name: str, function: tirx.PrimFunc) -> LayerRecord:
 
 
 def count_calls(entry: str, function: relax.Function, records: dict[str, LayerRecord]) -> None:
-    """Adds the calls of one entry to the records."""
+    """Add the calls of one entry to the records."""
 
     for block in function.body.blocks:
         for binding in block.bindings:

@@ -30,7 +30,7 @@ MACHINES = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64"}
 
 
 def link_library(executable: Any, path: Path, spec: TargetSpec) -> None:
-    """Exports `executable` as a shared library for `spec`.
+    """Export `executable` as a shared library for `spec`.
 
     Raises LinkerMissing, BuildFailed if the linker fails or gives what the target does not run, OutputError.
     """
@@ -77,7 +77,7 @@ def check_library(path: Path, spec: TargetSpec, linker: str) -> None:
 
 
 def examine_library(path: Path) -> tuple[str, str]:
-    """Give the architecture of a shared library and the latest GLIBC version it needs ("0.0": none).
+    """Return the architecture of a shared library and the latest GLIBC version it needs ("0.0": none).
 
     Raises BuildFailed where it is no ELF file.
     """

@@ -27,7 +27,7 @@ ASKING_LIMIT_S = 30.0
 
 
 def find_linker(spec: TargetSpec) -> tuple[str, ...]:
-    """Give the command that links for `spec`. Raises LinkerMissing with what was tried and how to install one."""
+    """Return the command that links for `spec`. Raises LinkerMissing with what was tried and how to install one."""
     refused = []
     for candidate in spec.linker or DEFAULT_LINKERS:
         command, why_not = try_linker(candidate, spec.arch)
@@ -42,7 +42,7 @@ def find_linker(spec: TargetSpec) -> tuple[str, ...]:
 
 @cache
 def try_linker(candidate: str, arch: str) -> tuple[tuple[str, ...], str]:
-    """Give the candidate's command, or an empty one and why it cannot link for `arch`."""
+    """Return the candidate's command, or an empty one and why it cannot link for `arch`."""
     words = tuple(shlex.split(candidate))
     if words[:2] == ("python", "-m"):
         if importlib.util.find_spec(words[2].partition(".")[0]) is None:

@@ -147,7 +147,7 @@ def inside(index: Any, extent: int, padded: int) -> Any:
 
 
 def mask_index(mask: te.Tensor, shape: Sequence[int], b: Any, m: Any, o: Any, v: Any) -> tuple[Any, ...]:
-    """The index into a packed mask that is broadcast to scores of `shape`, for the matrix at position `b`."""
+    """Return the index into a packed mask that is broadcast to scores of `shape`, for the matrix at position `b`."""
     index = [*unravel(b, shape[:-2]), m]
     sizes = extents(mask)[:-2]
     index = index[len(index) - len(sizes) :]

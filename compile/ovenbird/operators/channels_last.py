@@ -106,7 +106,7 @@ def depthwise_conv2d(data: te.Tensor, weight: te.Tensor, bias: te.Tensor, window
 
 
 def matmul(left: te.Tensor, right: te.Tensor, shape: tuple[int, ...], out_dtype: str, transposed: bool) -> te.Tensor:
-    """The product of [S, I, K] with [S or 1, J, K] (`transposed`) or [S, K, J], as a tensor of `shape`."""
+    """Return the product of [S, I, K] with [S or 1, J, K] (`transposed`) or [S, K, J], as a tensor of `shape`."""
     inner = extents(left)[-1]
     runs = (inner, inner if transposed else 1)
     if not transposed:

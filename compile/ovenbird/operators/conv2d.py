@@ -25,7 +25,7 @@ class Window:
     dilation: tuple[int, int] = (1, 1)
 
     def output(self, height: int, width: int) -> tuple[int, int]:
-        """The output's (height, width) for an input of `height` x `width` pixels."""
+        """Return the output's (height, width) for an input of `height` x `width` pixels."""
         top, left, bottom, right = self.padding
         reach = [(k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation, strict=True)]
         return (
@@ -40,7 +40,7 @@ class Window:
 
 
 def pad(data: te.Tensor, padding: tuple[int, int, int, int], value: float = 0.0) -> te.Tensor:
-    """Pads axes 2 and 3 (height, width) of `data`, blocked or plain, with `value`."""
+    """Pad axes 2 and 3 (height, width) of `data`, blocked or plain, with `value`."""
     top, left, bottom, right = padding
     if not any(padding):
         return data

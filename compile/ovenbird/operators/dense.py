@@ -19,7 +19,7 @@ from ovenbird.operators.layout import blocks, extents
 
 
 def unravel(flat: Any, shape: Sequence[int]) -> tuple[Any, ...]:
-    """The indices into `shape` of the element at position `flat`; axes of one element always have index 0."""
+    """Return the indices into `shape` of the element at position `flat`; axes of one element always have index 0."""
     index: list[Any] = []
     rest = math.prod(shape)
     outermost = True
@@ -35,7 +35,7 @@ def unravel(flat: Any, shape: Sequence[int]) -> tuple[Any, ...]:
 
 
 def ravel(index: Sequence[Any], shape: Sequence[int]) -> Any:
-    """The position of the element at `index` in `shape`."""
+    """Return the position of the element at `index` in `shape`."""
     flat: Any = 0
     for position, extent in zip(index, shape, strict=True):
         flat = flat * extent + position

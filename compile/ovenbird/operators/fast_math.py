@@ -53,7 +53,7 @@ ERF_LIMIT = 0.927734375
 
 
 def constant(value: float, like: Expr) -> Expr:
-    """A float constant of the type of `like`, in every lane."""
+    """Return a float constant of the type of `like`, in every lane."""
     return tirx.const(value, like.ty.dtype)
 
 
@@ -64,7 +64,7 @@ def named(name: str, value: Expr, body: Callable[[Expr], Expr]) -> Expr:
 
 
 def horner(coefficients: Sequence[float], x: Expr) -> Expr:
-    """The polynomial with `coefficients`, highest power first."""
+    """Return the polynomial with `coefficients`, highest power first."""
     result = constant(coefficients[0], x)
     for coefficient in coefficients[1:]:
         result = result * x + constant(coefficient, x)

@@ -20,7 +20,7 @@ def blocks(channels: int, block: int) -> int:
 
 
 def extents(tensor: te.Tensor) -> tuple[int, ...]:
-    """The static shape of `tensor` as Python integers."""
+    """Return the static shape of `tensor` as Python integers."""
     return tuple(int(extent) for extent in tensor.shape)
 
 
@@ -80,7 +80,7 @@ def spread(data: te.Tensor, stride: tuple[int, int]) -> te.Tensor:
 
 
 def pad_axis(array: np.ndarray, axis: int, size: int) -> np.ndarray:
-    """Pads `array` with zeros at the end of `axis` up to `size`."""
+    """Pad `array` with zeros at the end of `axis` up to `size`."""
     missing = size - array.shape[axis]
     if missing == 0:
         return array

@@ -22,7 +22,7 @@ def max_pool2d(data: te.Tensor, window: Window, output: tuple[int, int]) -> te.T
 
 
 def sum_pool2d(data: te.Tensor, window: Window, output: tuple[int, int]) -> te.Tensor:
-    """The sum over each window, padding counted as zero; an average divides it by the count."""
+    """Return the sum over each window, padding counted as zero; an average divides it by the count."""
     return _reduce(pad(data, window.padding), window, output, te.sum, "sum_pool2d")
 
 

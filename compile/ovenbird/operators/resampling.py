@@ -24,7 +24,7 @@ assert VECTOR_BYTES % LANES == 0
 
 
 def resampling_kernel() -> tirx.PrimFunc:
-    """The function of `ovenbird_runtime.preprocessor.ResampleKernel`, for any size of image and window."""
+    """Return the function of `ovenbird_runtime.preprocessor.ResampleKernel`, for any size of image and window."""
 
     @T.prim_func  # type: ignore[untyped-decorator]
     def resample(  # type: ignore[no-untyped-def]

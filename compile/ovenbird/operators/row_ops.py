@@ -35,7 +35,7 @@ def reduce_rows(element: Element, rows: int, columns: int, lanes: int, reducer: 
 
 
 def shaped(element: Element, shape: tuple[int, ...], name: str) -> te.Tensor:
-    """The tensor of `shape` of which `element` gives the value at a row and a column."""
+    """Return the tensor of `shape` of which `element` gives the value at a row and a column."""
     return te.compute(shape, lambda *index: element(ravel(index[:-1], shape[:-1]), index[-1]), name=name)
 
 
@@ -73,6 +73,6 @@ def layer_norm(data: te.Tensor, scale: te.Tensor, shift: te.Tensor, epsilon: flo
 
 
 def at(data: te.Tensor, row: Any, column: Any) -> Any:
-    """The element of a tensor at a row of its leading axes taken as one, and a column."""
+    """Return the element of a tensor at a row of its leading axes taken as one, and a column."""
     at = (*unravel(row, extents(data)[:-1]), column)
     return data[at]

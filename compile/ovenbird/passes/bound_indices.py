@@ -22,7 +22,7 @@ BY_TENSORS = ("relax.index_tensor", "relax.index_put")
 
 
 def bound_indices(module: tvm.IRModule) -> tvm.IRModule:
-    """Give the module with every index that is computed or given brought into range."""
+    """Return the module with every index that is computed or given brought into range."""
     for name, function in module.functions_items():
         if isinstance(function, relax.Function):
             module = _Bound(module).replace(name, function)
@@ -56,7 +56,7 @@ class _Bound(PyExprMutator):  # type: ignore[misc]
         return relax.op.take(call.args[0], call.args[1], axis, mode="wrap")
 
     def _bounded(self, kind: str, call: Any) -> Any:
-        """Give the call's second argument brought into range; None where nothing is to be done."""
+        """Return the call's second argument brought into range; None where nothing is to be done."""
         dims = _dims(call.args[0])
         indices = call.args[1]
         if dims is None or isinstance(indices, tvm.ir.GenericConst):
@@ -86,7 +86,7 @@ class _Bound(PyExprMutator):  # type: ignore[misc]
 
 
 def _dims(expr: Any) -> tuple[int, ...] | None:
-    """Give an expression's static shape, or None."""
+    """Return an expression's static shape, or None."""
     shape = getattr(expr.ty, "shape", None)
     values = getattr(shape, "values", None)
     if values is None or not all(hasattr(dim, "value") for dim in values):

@@ -23,7 +23,7 @@ class ConstantTable:
         self._index: dict[tuple[bytes, str, tuple[int, ...]], int] = {}
 
     def add(self, array: np.ndarray) -> int:
-        """The index of `array`, the same one for equal arrays."""
+        """Return the index of `array`, the same one for equal arrays."""
         array = np.ascontiguousarray(array)
         key = (hashlib.sha256(array.tobytes()).digest(), str(array.dtype), array.shape)
         if key not in self._index:

@@ -13,7 +13,7 @@ from tvm import relax
 
 
 def scale_and_shift(call: relax.Call) -> tuple[np.ndarray, np.ndarray] | None:
-    """The (scale, shift) of a `relax.nn.batch_norm` call with constant parameters, each [C]; None otherwise."""
+    """Return the (scale, shift) of a `relax.nn.batch_norm` call with constant parameters, each [C]; None otherwise."""
     parameters = call.args[1:5]
     if not all(isinstance(p, tvm.ir.GenericConst) for p in parameters):
         return None
@@ -27,6 +27,6 @@ def scale_and_shift(call: relax.Call) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 def scaled_weight(weight: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """An OIHW weight with each output channel multiplied by its scale."""
+    """Return an OIHW weight with each output channel multiplied by its scale."""
     scaled: np.ndarray = (weight.astype(np.float64) * scale[:, None, None, None]).astype(weight.dtype)
     return scaled

@@ -69,7 +69,7 @@ def prefetches(loop: tirx.For, distance: int, parameters: list[Any]) -> list[tir
 
 
 def substitute(expression: Any, values: dict[Any, Any]) -> Any:
-    """The expression with variables replaced."""
+    """Return the expression with variables replaced."""
 
     def visit(var: tirx.Var) -> Any:
         for known, value in values.items():
@@ -81,7 +81,7 @@ def substitute(expression: Any, values: dict[Any, Any]) -> Any:
 
 
 def uses(expression: Any, var: tirx.Var) -> bool:
-    """True if `var` occurs in the expression."""
+    """Return True if `var` occurs in the expression."""
     found: list[bool] = []
     tvm_ffi.structural_walk(expression, (tirx.Var, lambda other: found.append(other.same_as(var))))
     return any(found)

@@ -42,7 +42,7 @@ class ConvolutionShape:
 
 
 def allows_winograd(window: Window, groups: int) -> bool:
-    """True for a dense 3x3 window of stride 1."""
+    """Return True for a dense 3x3 window of stride 1."""
     return window.kernel == (3, 3) and window.stride == (1, 1) and window.dilation == (1, 1) and groups == 1
 
 
@@ -68,7 +68,7 @@ def estimate_cycles(shape: ConvolutionShape, algorithm: Algorithm, machine: Mach
 def choose_algorithm(
     shape: ConvolutionShape, machine: Machine, measured: dict[str, Algorithm] | None = None
 ) -> Algorithm:
-    """The measured choice for this shape if there is one, else the one with the least estimated cycles."""
+    """Return the measured choice for this shape if there is one, else the one with the least estimated cycles."""
     if measured and shape.key in measured:
         return measured[shape.key]
     if min(shape.inputs, shape.outputs) < machine.block:

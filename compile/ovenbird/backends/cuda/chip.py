@@ -31,7 +31,7 @@ class Chip:
 
 
 def chip_of(target: TargetSpec) -> Chip:
-    """The chip of a CUDA target. Raises TargetInvalid where its attributes are incomplete."""
+    """Return the chip of a CUDA target. Raises TargetInvalid where its attributes are incomplete."""
     attributes = dict(target.attributes)
     try:
         chip = Chip(

@@ -17,19 +17,19 @@ DRIVER, CUDART = "libcuda.so.1", "libcudart.so.13"
 
 
 def require_cudart() -> None:
-    """Loads libcudart into this process. Raises LibraryMissing."""
+    """Load libcudart into this process. Raises LibraryMissing."""
     if not load_first(CUDART, *cudart_wheels()):
         raise LibraryMissing(f"{CUDART} is not on this machine: {install_hint('cuda', '.')}")
 
 
 def cudart_wheels() -> list[str]:
-    """Where NVIDIA's wheel puts CUDA's runtime library."""
+    """Return where NVIDIA's wheel puts CUDA's runtime library."""
     packages = sorted({Path(entry) for entry in (sysconfig.get_path("purelib"), *sys.path) if entry})
     return [str(folder / "nvidia" / "cu13" / "lib" / CUDART) for folder in packages]
 
 
 def load_first(*names: str) -> bool:
-    """Loads the first library that there is, for all of the process; whether there was one."""
+    """Load the first library that there is, for all of the process; return whether there was one."""
     for name in names:
         try:
             ctypes.CDLL(name, ctypes.RTLD_GLOBAL)

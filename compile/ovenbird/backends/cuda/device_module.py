@@ -39,7 +39,7 @@ MARK = "ffi.Module.load_from_bytes.cuda"
 
 
 def load_device_module() -> None:
-    """Loads TVM's CUDA runtime into this process, once. Raises BuildFailed where that fails."""
+    """Load TVM's CUDA runtime into this process, once. Raises BuildFailed where that fails."""
     if tvm_ffi.get_global_func(MARK, allow_missing=True) is not None:
         return
     folder = Path(tvm.base._LOADED_LIBS["tvm_runtime"]._name).resolve().parent
@@ -56,13 +56,13 @@ def load_device_module() -> None:
 
 
 def load_cuda_runtime() -> None:
-    """Loads TVM's CUDA runtime to run code on a GPU, for which stand-ins will not do. Raises LibraryMissing."""
+    """Load TVM's CUDA runtime to run code on a GPU, for which stand-ins will not do. Raises LibraryMissing."""
     require_cudart()
     load_device_module()
 
 
 def load_stand_in(soname: str) -> None:
-    """Loads a library of next to nothing called `soname`, with the version mark that libcudart's users ask for."""
+    """Load a library of next to nothing called `soname`, with the version mark that libcudart's users ask for."""
     with tempfile.TemporaryDirectory(prefix="ovenbird-stand-in-") as name:
         folder = Path(name)
         (folder / "empty.c").write_text(STAND_IN)

@@ -19,7 +19,7 @@ Kind = Literal["product", "reduction", "chain", "elements"]
 
 
 def kind_of(sch: Schedule) -> Kind:
-    """The kind of an unscheduled function that has blocks."""
+    """Return the kind of an unscheduled function that has blocks."""
     blocks = leaf_blocks(sch)
     if anchor_among(sch, blocks) is not None:
         return "product"
@@ -37,18 +37,18 @@ def product_anchor(sch: Schedule) -> Anchor:
 
 
 def find_reduction(sch: Schedule) -> SBlockRV:
-    """The first block that accumulates."""
+    """Return the first block that accumulates."""
     return next(block for block in leaf_blocks(sch) if is_reduction(sch, block))
 
 
 def shape_of(sch: Schedule, product: SBlockRV) -> ProductShape:
-    """The product's extents."""
+    """Return the product's extents."""
     batch, rows, columns, inner = (int(variable.dom.extent) for variable in sch.get(product).iter_vars)
     return ProductShape(batch, rows, columns, inner)
 
 
 def sizes(sch: Schedule, block: SBlockRV) -> tuple[int, int]:
-    """How many elements a reduction gives, and how many it reads for each."""
+    """Return how many elements a reduction gives, and how many it reads for each."""
     outputs = summed = 1
     for variable in sch.get(block).iter_vars:
         if variable.iter_type == variable.DataPar:
@@ -59,7 +59,7 @@ def sizes(sch: Schedule, block: SBlockRV) -> tuple[int, int]:
 
 
 def same_elements(sch: Schedule, reduction: SBlockRV, output: SBlockRV) -> bool:
-    """True if the function's output has one element for each of the reduction's."""
+    """Return True if the function's output has one element for each of the reduction's."""
     written = 1
     for length in sch.get(output).writes[0].source.shape:
         written *= int(length)

@@ -21,7 +21,7 @@ KERNEL_MODULE = Path("/proc/driver/nvidia/version")
 
 
 def require_gpu(spec: TargetSpec) -> Gpu:
-    """The first GPU, if it is the very chip of `spec`: schedules that suit one do not suit another.
+    """Return the first GPU, if it is the very chip of `spec`: schedules that suit one do not suit another.
 
     Raises DriverMissing, DriverTooOld, GpuMissing, WrongChip, LibraryMissing.
     """
@@ -37,7 +37,7 @@ def require_gpu(spec: TargetSpec) -> Gpu:
 
 
 def why_not_on_gpu(target_json: Path) -> str:
-    """Why a compiled variant for a GPU cannot be run on this machine, nothing where it can.
+    """Return why a compiled variant for a GPU cannot be run on this machine, nothing where it can.
 
     Asked in a process of its own: in one that has compiled GPU code, stand-ins may be in the driver's place. Raises
     RuntimeFailed where that process does not answer.

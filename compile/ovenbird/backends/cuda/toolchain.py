@@ -34,7 +34,7 @@ class Nvcc:
     version: tuple[int, int]
 
     def command(self, arch: str, flags: Sequence[str] = ()) -> list[str]:
-        """Give the command that makes kernels.fatbin of kernels.cu in the current folder, the same bytes every time.
+        """Return the command that makes kernels.fatbin of kernels.cu in the current folder, the same bytes every time.
 
         Names are relative: the folder's own would reach the fat binary. --keep has intermediate files lie beside them,
         named after the source: elsewhere they are named after the process, and the PTX's registers depend on that.
@@ -45,14 +45,14 @@ class Nvcc:
         return [*command, "-o", "kernels.fatbin", "kernels.cu"]
 
     def compile(self, source: str, arch: str, fast_math: bool = False) -> bytes:
-        """One fat binary of `source` for `arch` ("sm_90"): machine code, and PTX of the same level.
+        """Return one fat binary of `source` for `arch` ("sm_90"): machine code, and PTX of the same level.
 
         Exact arithmetic unless `fast_math`. Raises BuildFailed with the compiler's first error.
         """
         return self._run(source, arch, ["--use_fast_math"] if fast_math else [])[0]
 
     def compile_and_report(self, source: str, arch: str) -> tuple[bytes, str]:
-        """The same, and what ptxas says that each kernel takes (`ovenbird.backends.cuda.usage` reads it)."""
+        """Return the same, and what ptxas says that each kernel takes (`ovenbird.backends.cuda.usage` reads it)."""
         return self._run(source, arch, ["--resource-usage"])
 
     def _run(self, source: str, arch: str, flags: Sequence[str]) -> tuple[bytes, str]:
@@ -68,7 +68,7 @@ class Nvcc:
 
 
 def candidates() -> list[Path]:
-    """Where nvcc may be, first choice first."""
+    """Return where nvcc may be, first choice first."""
     found = []
     for variable in ("CUDA_HOME", "CUDA_PATH"):
         if home := os.environ.get(variable):
@@ -80,7 +80,7 @@ def candidates() -> list[Path]:
 
 
 def find_nvcc() -> Nvcc:
-    """The first nvcc that answers and is new enough. Raises NoCudaCompiler saying what was found."""
+    """Return the first nvcc that answers and is new enough. Raises NoCudaCompiler saying what was found."""
     refused = []
     for path in dict.fromkeys(candidates()):
         if not path.is_file():
@@ -95,7 +95,7 @@ def find_nvcc() -> Nvcc:
 
 
 def version_of(path: Path) -> tuple[int, int] | None:
-    """The CUDA version that an nvcc says it is of."""
+    """Return the CUDA version that an nvcc says it is of."""
     try:
         done = subprocess.run([str(path), "--version"], capture_output=True, text=True, check=False)
     except OSError:

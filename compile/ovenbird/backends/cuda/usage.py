@@ -25,12 +25,12 @@ class Usage:
 
 
 def launch_bounds(source: str) -> dict[str, int]:
-    """The threads of each kernel's blocks, as TVM's CUDA source has them."""
+    """Return the threads of each kernel's blocks, as TVM's CUDA source has them."""
     return {name: int(threads) for threads, name in KERNEL.findall(source)}
 
 
 def read_usage(report: str) -> dict[str, Usage]:
-    """The kernels of one `nvcc --resource-usage`."""
+    """Return the kernels of one `nvcc --resource-usage`."""
     found = {}
     for block in report.split("Compiling entry function '")[1:]:
         registers = re.search(r"Used (\d+) registers", block)

@@ -40,7 +40,7 @@ class Attention:
 
 
 def definition(lowering: CpuLowering, expr: relax.Expr) -> tuple[str, relax.Call] | None:
-    """The operator's name and the call that a variable is bound to."""
+    """Return the operator's name and the call that a variable is bound to."""
     bound = lowering.definitions.get(expr) if isinstance(expr, relax.Var) else None
     return (getattr(bound.op, "name", ""), bound) if isinstance(bound, relax.Call) else None
 
@@ -56,7 +56,7 @@ def skip_reshapes(lowering: CpuLowering, expr: relax.Expr) -> relax.Expr:
 
 
 def same_matrices(call: relax.Call) -> bool:
-    """True for a reshape that keeps rows and columns."""
+    """Return True for a reshape that keeps rows and columns."""
     if getattr(call.op, "name", "") not in SHAPERS:
         return False
     before, after = static_shape(call.args[0]), static_shape(call)
@@ -64,7 +64,7 @@ def same_matrices(call: relax.Call) -> bool:
 
 
 def find_attention(lowering: CpuLowering, call: relax.Call) -> Attention | None:
-    """The attention that ends in this product; None if it is another product."""
+    """Return the attention that ends in this product; None if it is another product."""
     left, right = call.args
     if len(static_shape(call) or ()) < 3:
         return None
@@ -120,7 +120,7 @@ def find_attention(lowering: CpuLowering, call: relax.Call) -> Attention | None:
 
 
 def masks_follow(lowering: CpuLowering, expr: relax.Expr) -> bool:
-    """True if a mask was added to the scores before `expr`."""
+    """Return True if a mask was added to the scores before `expr`."""
     while True:
         found = definition(lowering, skip_reshapes(lowering, expr))
         if found is None or found[0] == "relax.matmul":
@@ -131,7 +131,7 @@ def masks_follow(lowering: CpuLowering, expr: relax.Expr) -> bool:
 
 
 def skip_guard(lowering: CpuLowering, expr: relax.Expr) -> tuple[relax.Expr, bool]:
-    """The softmax behind `where(every score is -inf, 0, softmax)`, and whether that guard is there."""
+    """Return the softmax behind `where(every score is -inf, 0, softmax)`, and whether that guard is there."""
     found = definition(lowering, expr)
     if found is None or found[0] != "relax.where":
         return expr, False
@@ -157,7 +157,7 @@ def skip_guard(lowering: CpuLowering, expr: relax.Expr) -> tuple[relax.Expr, boo
 
 
 def emit_attention(lowering: CpuLowering, found: Attention, shape: tuple[int, ...]) -> relax.Expr:
-    """Emits the function; `shape` is that of the result."""
+    """Emit the function; `shape` is that of the result."""
     rows, width = shape[-2:]
     views = [functools.partial(as_matrices, view) for view in found.views]
     sources = [lowering.expression(view.source) for view in found.views]
@@ -180,14 +180,14 @@ def emit_attention(lowering: CpuLowering, found: Attention, shape: tuple[int, ..
 
 
 def as_matrices(view: View, tensor: te.Tensor) -> te.Tensor:
-    """The view of `tensor` with all leading axes as one."""
+    """Return the view of `tensor` with all leading axes as one."""
     result = view.apply(tensor)
     *lead, rows, columns = extents(result)
     return result if len(lead) == 1 else topi.reshape(result, (math.prod(lead), rows, columns))
 
 
 def packed_mask(lowering: CpuLowering, mask: Value, lanes: int, padded: int) -> relax.Expr:
-    """The mask with its last axis in blocks of lanes, minus infinity past its end."""
+    """Return the mask with its last axis in blocks of lanes, minus infinity past its end."""
     if mask.constant is None:
         plain = lowering.form.plain(mask)
         return lowering.builder.emit_te(pack_mask, plain, lanes, padded, primfunc_name_hint="pack_mask")

@@ -16,7 +16,7 @@ from ovenbird.passes.fold_batch_norm import scale_and_shift, scaled_weight
 
 
 def lower_conv2d(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
-    """A 2-d convolution with constant weights, and the batch norm behind it."""
+    """Lower a 2-d convolution with constant weights, and the batch norm behind it."""
     data, weight = (lowering.value(arg) for arg in call.args)
     attrs = call.attrs
     supported = attrs.data_layout == "NCHW" and attrs.kernel_layout == "OIHW" and lowering.form.is_image(data)
@@ -47,7 +47,7 @@ def lower_conv2d(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
 
 
 def emit_convolution(lowering: CpuLowering, data: Value, kernel: np.ndarray, window: Window, groups: int) -> Value:
-    """Emits the convolution of `data` with an OIHW kernel in the form that suits its shape."""
+    """Emit the convolution of `data` with an OIHW kernel in the form that suits its shape."""
     batch, channels, height, width = data.shape
     outputs, block = kernel.shape[0], lowering.block
     shape = (batch, outputs, *window.output(height, width))
@@ -80,7 +80,7 @@ def emit_convolution(lowering: CpuLowering, data: Value, kernel: np.ndarray, win
 
 
 def merge_groups(kernel: np.ndarray, groups: int, block: int) -> tuple[np.ndarray, int]:
-    """Joins neighbouring groups, with zeros between them, until each fills whole blocks of channels.
+    """Join neighbouring groups, with zeros between them, until each fills whole blocks of channels.
 
     The last one may hold fewer groups than the others, if what is missing is less than a block on either side.
     """
@@ -103,14 +103,14 @@ def merge_groups(kernel: np.ndarray, groups: int, block: int) -> tuple[np.ndarra
 
 
 def fits(merged: int, groups: int, group_in: int, group_out: int, block: int) -> bool:
-    """True if `merged` groups fill whole blocks, and all of them take no more blocks than their channels do."""
+    """Return True if `merged` groups fill whole blocks, and all of them take no more blocks than their channels do."""
     missing = -groups % merged
     whole = merged * group_in % block == 0 and merged * group_out % block == 0
     return whole and missing * group_in < block and missing * group_out < block
 
 
 def lower_batch_norm(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
-    """A batch norm: gone if it was folded into the convolution before it, else one multiply and one add."""
+    """Lower a batch norm: gone if it was folded into the convolution before it, else one multiply and one add."""
     data = lowering.value(call.args[0])
     if call in lowering.folded_norms:
         return (data,)

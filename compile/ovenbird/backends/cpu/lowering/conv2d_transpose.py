@@ -23,7 +23,7 @@ from ovenbird.operators.conv2d import Window
 
 
 def lower_conv2d_transpose(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
-    """A transposed 2-d convolution with constant weights."""
+    """Lower a transposed 2-d convolution with constant weights."""
     data, weight = (lowering.value(arg) for arg in call.args)
     attrs = call.attrs
     supported = attrs.data_layout == "NCHW" and attrs.kernel_layout == "IOHW" and lowering.form.is_image(data)
@@ -51,7 +51,7 @@ def turned_kernel(weight: np.ndarray[Any, Any], groups: int) -> np.ndarray[Any, 
 
 
 def spread(lowering: CpuLowering, data: Value, stride: tuple[int, int]) -> Value:
-    """The image with zeros between its pixels, so that they are `stride` apart."""
+    """Return the image with zeros between its pixels, so that they are `stride` apart."""
     if stride == (1, 1):
         return data
     batch, channels, height, width = data.shape

@@ -20,7 +20,7 @@ from ovenbird.operators import dense, layout
 
 
 def lower_matmul(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
-    """A product of float32 matrices; of vectors, or with batches that broadcast partly, it stays as it is."""
+    """Lower a product of float32 matrices; of vectors, or with batches that broadcast partly, it stays as it is."""
     left, right = (lowering.value(arg) for arg in call.args)
     shape = static_shape(call)
     if shape is None or left.dtype != "float32" or min(len(left.shape), len(right.shape)) < 2:

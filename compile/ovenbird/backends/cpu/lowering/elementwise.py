@@ -20,7 +20,7 @@ from ovenbird.lowering.walk import INJECTIVE, Lowered
 
 
 def lower_unary(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
-    """An elementwise map of a blocked image; its further arguments are scalars."""
+    """Lower an elementwise map of a blocked image; its further arguments are scalars."""
     data = lowering.value(call.args[0])
     if not lowering.form.is_image(data) or not data.has_image:
         return None
@@ -30,7 +30,7 @@ def lower_unary(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
 
 
 def lower_binary(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
-    """An elementwise map of two values, where one at least is a blocked image."""
+    """Lower an elementwise map of two values, where one at least is a blocked image."""
     shape = static_shape(call)
     if not all(isinstance(arg.ty, relax.TensorType) for arg in call.args) or shape is None:
         return None
@@ -80,7 +80,7 @@ def reciprocal(divisor: Value) -> Value:
 
 
 def emit_stretched(lowering: CpuLowering, operator: Callable[..., relax.Expr], operands: list[relax.Expr]) -> relax.Var:
-    """Emits a map in which one operand is stretched to the other's shape, as a gate over the channels is.
+    """Emit a map in which one operand is stretched to the other's shape, as a gate over the channels is.
 
     It must not fuse into what computes the gate: that would be computed again for every pixel. A function of its own,
     of a kind that no heavy operator takes in, keeps the two apart.
@@ -92,7 +92,7 @@ def emit_stretched(lowering: CpuLowering, operator: Callable[..., relax.Expr], o
 
 
 def blocked_operand(lowering: CpuLowering, value: Value, shape: tuple[int, ...]) -> relax.Expr | None:
-    """The operand in a form that broadcasts against a blocked image of `shape`; None if there is none."""
+    """Return the operand in a form that broadcasts against a blocked image of `shape`; None if there is none."""
     if value.dtype != "float32":
         return None
     if value.constant is not None:

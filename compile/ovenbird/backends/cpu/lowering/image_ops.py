@@ -15,7 +15,7 @@ from ovenbird.operators import layout
 
 
 def lower_concat(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
-    """Concatenation of channels, where no padding lanes would end up in the middle."""
+    """Lower concatenation of channels, where no padding lanes would end up in the middle."""
     values = lowering.parts(call.args[0])
     shape = static_shape(call)
     axis = call.attrs.axis
@@ -33,7 +33,7 @@ def lower_concat(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
 
 
 def lower_pad(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
-    """A border of zeros around an image: left for the convolution behind it to take in."""
+    """Lower a border of zeros around an image: left for the convolution behind it to take in."""
     if not any(int(width) for width in call.attrs.pad_width):
         return lowering.value(call.args[0])  # TVM would write a function whose input is its output
     data, attrs, shape = lowering.value(call.args[0]), call.attrs, static_shape(call)
@@ -47,7 +47,7 @@ def lower_pad(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
 
 
 def lower_split(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
-    """A split of channels into parts of whole blocks."""
+    """Lower a split of channels into parts of whole blocks."""
     data, attrs = lowering.value(call.args[0]), call.attrs
     if not lowering.form.is_image(data) or not data.has_image or int(attrs.axis) % 4 != 1:
         return None
@@ -65,7 +65,7 @@ def lower_split(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
 
 
 def lower_resize2d(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
-    """An image made larger or smaller, every channel alike."""
+    """Lower an image made larger or smaller, every channel alike."""
     data, attrs, shape = lowering.value(call.args[0]), call.attrs, static_shape(call)
     if not lowering.form.is_image(data) or not data.has_image or attrs.layout != "NCHW" or shape is None:
         return None

@@ -19,12 +19,12 @@ from ovenbird.operators.conv2d import Window
 
 
 def lower_max_pool2d(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
-    """Max pooling, also with a ceiled output size."""
+    """Lower max pooling, also with a ceiled output size."""
     return emit_pool(lowering, call, "max_pool2d")
 
 
 def lower_avg_pool2d(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
-    """Average pooling: a sum over each window, times one over the pixels that count in it."""
+    """Lower average pooling: a sum over each window, times one over the pixels that count in it."""
     total = emit_pool(lowering, call, "sum_pool2d")
     if total is None:
         return None
@@ -52,7 +52,7 @@ def lower_avg_pool2d(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
 def counted(
     size: int, border: tuple[int, int], outputs: int, window: tuple[int, int, int], count_border: bool
 ) -> np.ndarray[Any, Any]:
-    """How many pixels of each window (kernel, stride, dilation) along one axis count: int [outputs].
+    """Return how many pixels of each window (kernel, stride, dilation) along one axis count: int [outputs].
 
     What lies past the border, where a ceiled output reaches, never does.
     """
@@ -65,7 +65,7 @@ def counted(
 
 
 def emit_pool(lowering: CpuLowering, call: relax.Call, name: str) -> Value | None:
-    """Emits the operator `name` of `operators.pool2d` over the windows of a Relax pooling."""
+    """Emit the operator `name` of `operators.pool2d` over the windows of a Relax pooling."""
     data, attrs = lowering.value(call.args[0]), call.attrs
     shape = static_shape(call)
     if not lowering.form.is_image(data) or attrs.layout != "NCHW" or shape is None:
@@ -88,7 +88,7 @@ def emit_pool(lowering: CpuLowering, call: relax.Call, name: str) -> Value | Non
 
 
 def lower_adaptive_avg_pool2d(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
-    """Pooling to a given size; to the size that is there already it is nothing at all."""
+    """Lower pooling to a given size; to the size that is there already it is nothing at all."""
     data = lowering.value(call.args[0])
     shape = static_shape(call)
     if not lowering.form.is_image(data) or shape is None or call.attrs.layout != "NCHW":
@@ -107,7 +107,7 @@ def lower_adaptive_avg_pool2d(lowering: CpuLowering, call: relax.Call) -> Lowere
 
 
 def lower_mean(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
-    """The mean over height and width, with or without the two axes kept."""
+    """Lower the mean over height and width, with or without the two axes kept."""
     data = lowering.value(call.args[0])
     if not lowering.form.is_image(data) or not data.has_image or call.attrs.axis is None:
         return None

@@ -17,7 +17,7 @@ from ovenbird.lowering.walk import Lowered
 
 
 def keeps_order(call: relax.Call) -> bool:
-    """True if the call's result has the elements of its first argument in the same order."""
+    """Return True if the call's result has the elements of its first argument in the same order."""
     before, after = static_shape(call.args[0]), static_shape(call)
     if before is None or after is None:
         return False
@@ -51,7 +51,7 @@ def reshaped(lowering: CpuLowering, expr: relax.Expr, shape: tuple[int, ...]) ->
 
 
 def lower_shaper(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
-    """An operator that keeps the elements' order is a reshape."""
+    """Lower an operator that keeps the elements' order to a reshape."""
     shape = static_shape(call)
     data = lowering.value(call.args[0])
     if shape is None or not keeps_order(call) or data.constant is not None or data.dtype == "":
@@ -62,7 +62,7 @@ def lower_shaper(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
 
 
 def lower_map(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
-    """An elementwise map of a reshaped value, done before the reshape where all operands allow it."""
+    """Lower an elementwise map of a reshaped value, done before the reshape where all operands allow it."""
     shape = static_shape(call)
     tensors = [arg for arg in call.args if isinstance(arg.ty, relax.TensorType)]
     if shape is None or not shape or len(tensors) > 2:
@@ -81,7 +81,7 @@ def lower_map(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
 
 
 def inner_shape(lowering: CpuLowering, values: list[Value], shape: tuple[int, ...]) -> tuple[int, ...] | None:
-    """The shape before the reshape of the first value that is one, if that value has the result's shape."""
+    """Return the shape before the reshape of the first value that is one, if that value has the result's shape."""
     for value in values:
         if value.constant is None and value.plain is not None and value.shape == shape:
             before = static_shape(source(lowering, value.plain))
@@ -91,7 +91,7 @@ def inner_shape(lowering: CpuLowering, values: list[Value], shape: tuple[int, ..
 
 
 def operand(lowering: CpuLowering, value: Value, shape: tuple[int, ...], inner: tuple[int, ...]) -> relax.Expr | None:
-    """The value as an operand of the map on `inner`; None where its broadcast has no such form."""
+    """Return the value as an operand of the map on `inner`; None where its broadcast has no such form."""
     if value.constant is not None:
         array = value.constant
         if array.size == 1:

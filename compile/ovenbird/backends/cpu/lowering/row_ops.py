@@ -15,7 +15,7 @@ from ovenbird.operators import row_ops
 
 
 def lower_softmax(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
-    """A softmax over the last axis of a float32 tensor."""
+    """Lower a softmax over the last axis of a float32 tensor."""
     data = lowering.value(call.args[0])
     shape = static_shape(call)
     if (
@@ -31,7 +31,7 @@ def lower_softmax(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
 
 
 def lower_layer_norm(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
-    """A layer norm over the last axes of a float32 tensor."""
+    """Lower a layer norm over the last axes of a float32 tensor."""
     data, scale, shift = (lowering.value(arg) for arg in call.args[:3])
     shape = static_shape(call)
     if shape is None or data.dtype != "float32":

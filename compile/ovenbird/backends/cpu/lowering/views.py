@@ -26,14 +26,14 @@ class View:
     scale: float
 
     def apply(self, tensor: te.Tensor) -> te.Tensor:
-        """The view of the tensor that stands for the source (without the scale)."""
+        """Return the view of the tensor that stands for the source (without the scale)."""
         for step in self.steps:
             tensor = step(tensor)
         return tensor
 
 
 def scalar(expr: relax.Expr) -> float | None:
-    """The value of a constant of one element."""
+    """Return the value of a constant of one element."""
     if not isinstance(expr, tvm.ir.GenericConst):
         return None
     array = expr.value.numpy()
@@ -41,7 +41,7 @@ def scalar(expr: relax.Expr) -> float | None:
 
 
 def trace_view(lowering: CpuLowering, expr: relax.Expr) -> View:
-    """The view that `expr` of the original function is of a tensor computed before."""
+    """Return the view that `expr` of the original function is of a tensor computed before."""
     steps: list[Step] = []
     scale = 1.0
     while isinstance(expr, relax.Var):
@@ -63,7 +63,7 @@ def trace_view(lowering: CpuLowering, expr: relax.Expr) -> View:
 
 
 def movement(call: relax.Call, name: str) -> Step | None:
-    """The call as a tensor expression, if it moves elements and does nothing else."""
+    """Return the call as a tensor expression, if it moves elements and does nothing else."""
     shape = static_shape(call)
     before = static_shape(call.args[0]) if call.args else None
     if shape is None or before is None:

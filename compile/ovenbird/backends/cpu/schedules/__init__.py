@@ -44,7 +44,7 @@ def apply_schedule(sch: Schedule, machine: Machine, choices: Choices) -> None:
 
 
 def schedule_function(function: tirx.PrimFunc, machine: Machine, choices: Choices | None = None) -> tirx.PrimFunc:
-    """The scheduled function, its attributes kept."""
+    """Return the scheduled function, its attributes kept."""
     sch = Schedule(function)
     apply_schedule(sch, machine, choices or Defaults())
     return sch.mod["main"].with_attrs(function.attrs) if function.attrs else sch.mod["main"]

@@ -62,7 +62,7 @@ def result_vectors(value_blocks: int, rows: int, machine: Machine) -> int:
 
 
 def schedule_attention(sch: Schedule, machine: Machine, choices: Choices) -> None:
-    """Schedules the function of `operators.attention`, with elementwise maps before and behind it."""
+    """Schedule the function of `operators.attention`, with elementwise maps before and behind it."""
     blocks = {str(sch.get(block).name_hint): block for block in leaf_blocks(sch)}
     *others, last = blocks
     for name in others:
@@ -105,7 +105,7 @@ def schedule_attention(sch: Schedule, machine: Machine, choices: Choices) -> Non
 
 
 def output_axes(sch: Schedule, output: SBlockRV, weighted: SBlockRV, rows: int, machine: Machine) -> OutputAxes:
-    """Splits the output's loops [B, M, E] into tiles; columns are stored by the widest vector that divides them."""
+    """Split the output's loops [B, M, E] into tiles; columns are stored by the widest vector that divides them."""
     _, blocks, _, lane, _ = (extent(sch, loop) for loop in sch.get_loops(weighted))
     batch, row, column = sch.get_loops(output)
     width = math.gcd(extent(sch, column), lane)
@@ -117,7 +117,7 @@ def output_axes(sch: Schedule, output: SBlockRV, weighted: SBlockRV, rows: int, 
 
 
 def split_scores(sch: Schedule, scores: SBlockRV, products: SBlockRV, vectors: int) -> tuple[LoopRV, LoopRV, LoopRV]:
-    """A tile of rows by `vectors` blocks of keys at a time, from registers: the tile's loops."""
+    """Split the scores into tiles of rows by `vectors` blocks of keys, from registers; return the tile's loops."""
     o, m, lane = sch.get_loops(scores)[-3:]
     outer, inner = sch.split(o, [None, vectors])
     sch.reorder(outer, m, inner, lane)
@@ -126,7 +126,7 @@ def split_scores(sch: Schedule, scores: SBlockRV, products: SBlockRV, vectors: i
 
 
 def accumulate(sch: Schedule, block: SBlockRV) -> None:
-    """The reduction outside a tile [1, blocks, rows, lanes] whose accumulators stay in registers."""
+    """Put the reduction outside a tile [1, blocks, rows, lanes] whose accumulators stay in registers."""
     sch.set_scope(block, 0, "local")
     batch, o, m, lane, reduction = sch.get_loops(block)[-5:]
     sch.reorder(reduction, batch, m, o, lane)
@@ -136,7 +136,7 @@ def accumulate(sch: Schedule, block: SBlockRV) -> None:
 
 
 def schedule_packing(sch: Schedule, block: SBlockRV, parallel: bool) -> None:
-    """Copies one matrix's, or all matrices', keys or values into blocks."""
+    """Copy one matrix's, or all matrices', keys or values into blocks."""
     loops = sch.get_loops(block)
     if parallel:
         sch.parallel(fuse_all(sch, loops[:2]))

@@ -27,10 +27,10 @@ class Choices(Protocol):
         """Factors for `sch.split`, outermost first; `defaults` leaves the outermost out."""
 
     def factor(self, sch: Schedule, candidates: Sequence[int], default: int) -> Any:
-        """One of `candidates`: an int, or an expression over the trace's random variable."""
+        """Return one of `candidates`: an int, or an expression over the trace's random variable."""
 
     def structure(self, name: str, default: Any, values: Sequence[Any] = ()) -> Any:
-        """A decision that changes which primitives follow; each value spans a design space of its own.
+        """Return a decision that changes which primitives follow; each value spans a design space of its own.
 
         `values` may be left out for a yes or no.
         """
@@ -40,15 +40,15 @@ class Defaults:
     """Takes every default: no search."""
 
     def tiles(self, sch: Schedule, loop: LoopRV, defaults: Sequence[int], innermost: int) -> list[Any]:
-        """The defaults; the outermost factor is inferred, and the last tile may be ragged."""
+        """Return the defaults; the outermost factor is inferred, and the last tile may be ragged."""
         return [None, *defaults]
 
     def factor(self, sch: Schedule, candidates: Sequence[int], default: int) -> int:
-        """The default."""
+        """Return the default."""
         return default
 
     def structure(self, name: str, default: Any, values: Sequence[Any] = ()) -> Any:
-        """The default."""
+        """Return the default."""
         return default
 
 
@@ -63,7 +63,7 @@ class Samples:
         self.declared: dict[str, tuple[Any, tuple[Any, ...]]] = {}
 
     def tiles(self, sch: Schedule, loop: LoopRV, defaults: Sequence[int], innermost: int) -> list[Any]:
-        """One inner factor: any size that wastes little; several: a perfect tiling; the default comes first."""
+        """Return one inner factor: any size that wastes little; several: a perfect tiling; the default comes first."""
         extent = int(sch.get(loop).extent)
         limit = max(innermost, defaults[-1])
         if len(defaults) == 1:
@@ -74,7 +74,7 @@ class Samples:
         return list(sch.sample_perfect_tile(loop, len(defaults) + 1, limit, [extent // inner, *defaults]))
 
     def factor(self, sch: Schedule, candidates: Sequence[int], default: int) -> Any:
-        """A categorical random variable of the trace."""
+        """Return a categorical random variable of the trace."""
         if len(candidates) == 1:
             return candidates[0]
         probabilities = [1.0 / len(candidates)] * len(candidates)
@@ -89,7 +89,7 @@ class Samples:
 
 
 def tile_sizes(extent: int, limit: int, default: int) -> list[int]:
-    """The sizes up to `limit` that divide `extent`, nearly, and the default."""
+    """Return the sizes up to `limit` that divide `extent`, nearly, and the default."""
     sizes = [
         size for size in range(1, min(extent, limit) + 1) if -(-extent // size) * size <= extent * (1 + RAGGED_WASTE)
     ]

@@ -14,7 +14,7 @@ from ovenbird.backends.cpu.schedules.register_tile import unroll_vectorized
 
 
 def schedule_depthwise(sch: Schedule, machine: Machine, choices: Choices) -> None:
-    """A window over each channel by itself: accumulators for a strip of a row stay in registers.
+    """Schedule a window over each channel by itself: accumulators for a strip of a row stay in registers.
 
     Padding is copied a band of rows at a time, into a buffer that stays in the first-level cache.
     """

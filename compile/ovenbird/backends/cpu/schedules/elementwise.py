@@ -24,7 +24,7 @@ UNROLLED_VECTORS = 4
 
 
 def schedule_map(sch: Schedule, block: SBlockRV, machine: Machine) -> None:
-    """One elementwise or copying block: vectors inside, the outer axes parallel."""
+    """Schedule one elementwise or copying block: vectors inside, the outer axes parallel."""
     loops = sch.get_loops(block)
     if not loops:
         return
@@ -35,7 +35,7 @@ def schedule_map(sch: Schedule, block: SBlockRV, machine: Machine) -> None:
 
 
 def schedule_image_map(sch: Schedule, loops: list[LoopRV], machine: Machine) -> None:
-    """A map onto a blocked image: what differs between channel blocks is computed once for a strip of pixels."""
+    """Schedule a map onto a blocked image: what differs between channel blocks is computed once a strip of pixels."""
     batch, channels, height, width, lane = loops
     elements = math.prod(extent(sch, loop) for loop in loops)
     outer, pixels = sch.fuse(batch, channels), sch.fuse(height, width)
@@ -47,7 +47,7 @@ def schedule_image_map(sch: Schedule, loops: list[LoopRV], machine: Machine) -> 
 
 
 def strip_length(outer: int, pixels: int, machine: Machine) -> int:
-    """The longest divisor of `pixels` that shares `outer` x pixels evenly, or almost so, between the cores."""
+    """Return the longest divisor of `pixels` that shares `outer` x pixels evenly, or almost so, between the cores."""
 
     def busiest(length: int) -> int:
         return -(-outer * (pixels // length) // machine.cores) * length
@@ -58,7 +58,7 @@ def strip_length(outer: int, pixels: int, machine: Machine) -> int:
 
 
 def unroll_strip(sch: Schedule, loop: LoopRV) -> None:
-    """Unrolls a few iterations of an inner loop whose extent allows it."""
+    """Unroll a few iterations of an inner loop whose extent allows it."""
     count = max(divisors(extent(sch, loop), UNROLLED_VECTORS))
     if count > 1:
         _, unrolled = sch.split(loop, [None, count])
@@ -100,7 +100,7 @@ def schedule_generic(sch: Schedule, machine: Machine, choices: Choices) -> None:
 
 
 def schedule_concatenation(sch: Schedule, machine: Machine, choices: Choices) -> None:
-    """A concatenation of channel blocks and the maps behind it, with a loop for each part.
+    """Schedule a concatenation of channel blocks and the maps behind it, with a loop for each part.
 
     With anything else fused behind it (a change of layout, a reduction) it is scheduled like any other function.
     """

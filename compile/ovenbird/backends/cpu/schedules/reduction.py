@@ -20,7 +20,7 @@ PARALLEL_ELEMENTS = 16384
 
 
 def schedule_lanes(sch: Schedule, machine: Machine, choices: Choices) -> None:
-    """A reduction over other axes than the lanes: each vector of lanes is summed in registers.
+    """Schedule a reduction over other axes than the lanes: each vector of lanes is summed in registers.
 
     An axis before the lanes that the reduction keeps (`sums`) holds sums side by side, for one alone would wait for
     each addition to end before the next.
@@ -50,7 +50,7 @@ def schedule_lanes(sch: Schedule, machine: Machine, choices: Choices) -> None:
 
 
 def schedule_reduction(sch: Schedule, block: SBlockRV, machine: Machine) -> None:
-    """A reduction without a schedule of its own: vectors along the contiguous axis, the outer axes parallel."""
+    """Schedule a reduction without a rule of its own: vectors along the contiguous axis, the outer axes parallel."""
     spatial, reduction = split_axes(sch, block)
     if not spatial or not reduction:
         return
@@ -78,7 +78,7 @@ def schedule_reduction(sch: Schedule, block: SBlockRV, machine: Machine) -> None
 
 
 def reduces_contiguous_axis(sch: Schedule, block: SBlockRV) -> bool:
-    """True if the last axis of what the block reads is one that it reduces."""
+    """Return True if the last axis of what the block reads is one that it reduces."""
     body = sch.get(block)
     reduced = [var.var for var in body.iter_vars if int(var.iter_type) != 0]
     last = body.reads[0].region[-1].min if body.reads and len(body.reads[0].region) else None

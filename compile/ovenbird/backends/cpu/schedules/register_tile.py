@@ -31,7 +31,7 @@ CHUNK_SHARE = 2
 
 
 def schedule_register_tile(sch: Schedule, machine: Machine, choices: Choices) -> None:
-    """Schedules a function whose anchor is annotated "tile" and whose epilogue is elementwise."""
+    """Schedule a function whose anchor is annotated "tile" and whose epilogue is elementwise."""
     stages = find_stages(sch)
     for block in stages.before:
         schedule_copy(sch, block, machine)
@@ -66,7 +66,7 @@ def schedule_register_tile(sch: Schedule, machine: Machine, choices: Choices) ->
 
 
 def split_axes(sch: Schedule, block: SBlockRV) -> tuple[list[LoopRV], list[LoopRV]]:
-    """The block's loops, spatial and reduction."""
+    """Return the block's loops, spatial and reduction."""
     loops = sch.get_loops(block)
     kinds = [int(var.iter_type) for var in sch.get(block).iter_vars]
     spatial = [loop for loop, kind in zip(loops, kinds, strict=True) if kind == 0]
@@ -102,7 +102,7 @@ class OutputAxes(NamedTuple):
 
 
 def output_axes(sch: Schedule, output: SBlockRV, lanes: int, rank: int) -> OutputAxes:
-    """Finds the tile's axes in the output block.
+    """Find the tile's axes in the output block.
 
     The output is [N, O/b, H, W, b] (or with H and W as one axis) behind a convolution, [..., M, N] behind a matrix
     product. There the columns need not fill whole blocks: they are stored by the widest vector that divides them.
@@ -130,7 +130,7 @@ def output_axes(sch: Schedule, output: SBlockRV, lanes: int, rank: int) -> Outpu
 def accumulate_in_registers(
     sch: Schedule, anchor: SBlockRV, spatial: int, reduction: int, out_axis: int, streamed: bool
 ) -> None:
-    """Puts the reduction outside the tile, unrolls the tile and keeps its accumulators in registers."""
+    """Put the reduction outside the tile, unroll the tile and keep its accumulators in registers."""
     sch.set_scope(anchor, 0, "local")
     loops = sch.get_loops(anchor)[-(spatial + reduction) :]
     tile, reduce_loops = loops[:spatial], loops[spatial:]
@@ -145,14 +145,14 @@ def accumulate_in_registers(
 
 
 def unroll_vectorized(sch: Schedule, *loops: LoopRV) -> None:
-    """Unrolls all loops but the last, which is vectorized."""
+    """Unroll all loops but the last, which is vectorized."""
     for loop in loops[:-1]:
         sch.unroll(loop)
     sch.vectorize(loops[-1])
 
 
 def schedule_copy(sch: Schedule, block: SBlockRV, machine: Machine) -> None:
-    """A stage of its own before the anchor (padding, packing): parallel over the outer axes, vectors inside."""
+    """Schedule a stage before the anchor (padding, packing): parallel over the outer axes, vectors inside."""
     loops = sch.get_loops(block)
     outer, inner = loops[:-1], loops[-1]
     keep = 1 if len(loops) > 3 else 0

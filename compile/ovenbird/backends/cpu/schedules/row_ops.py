@@ -17,7 +17,7 @@ PARALLEL_ELEMENTS = 4096
 
 
 def schedule_rows(sch: Schedule, machine: Machine, choices: Choices) -> None:
-    """Schedules a function of `operators.row_ops` and the elementwise maps behind it."""
+    """Schedule a function of `operators.row_ops` and the elementwise maps behind it."""
     blocks = leaf_blocks(sch)
     output = blocks[-1]
     for block in blocks[:-1]:
@@ -49,7 +49,7 @@ def schedule_rows(sch: Schedule, machine: Machine, choices: Choices) -> None:
 
 
 def reduce_lanes(sch: Schedule, block: SBlockRV) -> None:
-    """Several vectors of sums side by side: each addition waits for the one before it in its own vector."""
+    """Sum into several vectors side by side: each addition waits for the one before it in its own vector."""
     sch.set_scope(block, 0, "local")
     *_, lane, reduction = sch.get_loops(block)
     sch.reorder(reduction, lane)
@@ -59,7 +59,7 @@ def reduce_lanes(sch: Schedule, block: SBlockRV) -> None:
 
 
 def vectorize_row(sch: Schedule, block: SBlockRV, machine: Machine) -> None:
-    """The last loop in vectors of the widest kind that divides it, a few at a time."""
+    """Run the last loop in vectors of the widest kind that divides it, a few at a time."""
     column = sch.get_loops(block)[-1]
     width = math.gcd(extent(sch, column), machine.lanes())
     count = extent(sch, column) // width

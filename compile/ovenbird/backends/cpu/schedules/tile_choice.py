@@ -39,7 +39,7 @@ class Tile(NamedTuple):
 
 
 def fits(tile: Tile, machine: Machine) -> bool:
-    """True if accumulators, one vector of weights each and one broadcast fit in the registers."""
+    """Return True if accumulators, one vector of weights each and one broadcast fit in the registers."""
     return machine.parts * tile.vectors * (tile.positions + 1) + 1 <= machine.registers
 
 
@@ -61,7 +61,7 @@ def estimate(tile: Tile, extents: Extents, machine: Machine, streamed: bool) -> 
 
 
 def choose_rows(out_blocks: int, rows: int, machine: Machine) -> int:
-    """The tile's rows of least estimated cycles where rows past the end may be computed and dropped."""
+    """Return the tile's rows of least estimated cycles where rows past the end may be computed and dropped."""
     tiles = [
         Tile(vectors, 1, columns)
         for vectors in range(1, min(out_blocks, 8) + 1)
@@ -78,7 +78,7 @@ def choose_rows(out_blocks: int, rows: int, machine: Machine) -> int:
 
 
 def choose_tile(extents: Extents, machine: Machine, streamed: bool = False) -> Tile:
-    """The tile of least estimated cycles; its vectors divide the blocks of outputs."""
+    """Return the tile of least estimated cycles; its vectors divide the blocks of outputs."""
     candidates = [
         Tile(vectors, rows, columns)
         for vectors in range(1, min(extents.out_blocks, 8) + 1)

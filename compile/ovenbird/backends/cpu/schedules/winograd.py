@@ -25,7 +25,7 @@ CHUNKED, STAGED = "chunked", "staged"
 
 
 def schedule_winograd(sch: Schedule, machine: Machine, choices: Choices) -> None:
-    """Schedules a function whose anchor is annotated "winograd" and whose epilogue is elementwise."""
+    """Schedule a function whose anchor is annotated "winograd" and whose epilogue is elementwise."""
     found = leaf_blocks(sch)
     anchor = anchor_among(sch, found)
     assert anchor is not None
@@ -53,9 +53,9 @@ def default_structure(weight_bytes: int, machine: Machine) -> str:
 def schedule_output(
     sch: Schedule, output: SBlockRV, blocks: dict[str, SBlockRV], tile: int, vectors: int, structure: str
 ) -> LoopRV:
-    """The inverse transform and the epilogue, a tile of `tile` x `tile` outputs at a time.
+    """Schedule the inverse transform and the epilogue, a tile of `tile` x `tile` outputs at a time.
 
-    Gives the parallel loop under which the product belongs.
+    Return the parallel loop under which the product belongs.
     """
     batch, channels, height, width, lane = sch.get_loops(output)
     rows, row = sch.split(height, [None, tile])
@@ -76,7 +76,7 @@ def schedule_output(
 def schedule_product(
     sch: Schedule, product: SBlockRV, part: LoopRV, machine: Machine, choices: Choices, structure: str
 ) -> None:
-    """The matrix products, one for each point of a tile."""
+    """Schedule the matrix products, one for each point of a tile."""
     streamed = structure == STAGED
     copy = sch.cache_write(product, 0, "local")
     sch.compute_at(copy, part, preserve_unit_loops=True)
@@ -99,7 +99,7 @@ def schedule_product(
 
 
 def schedule_transform(sch: Schedule, blocks: dict[str, SBlockRV], part: LoopRV | None) -> None:
-    """The data transform, a tile of all points at a time; in a parallel loop of its own where `part` is None."""
+    """Schedule the data transform, a tile of all points at a time; in its own parallel loop where `part` is None."""
     transform = blocks[Stage.TRANSFORM]
     if part is not None:
         sch.compute_at(transform, part, preserve_unit_loops=True)
@@ -114,7 +114,7 @@ def schedule_transform(sch: Schedule, blocks: dict[str, SBlockRV], part: LoopRV 
 
 
 def compute_in_registers(sch: Schedule, block: SBlockRV, loop: LoopRV) -> None:
-    """Computes a small stage at `loop`, unrolled, its result in registers."""
+    """Compute a small stage at `loop`, unrolled, its result in registers."""
     sch.compute_at(block, loop, preserve_unit_loops=True)
     sch.set_scope(block, 0, "local")
     unroll_vectorized(sch, *sch.get_loops(block)[-AXES:])

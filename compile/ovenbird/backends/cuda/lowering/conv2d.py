@@ -20,7 +20,7 @@ from ovenbird.passes.fold_batch_norm import scale_and_shift, scaled_weight
 
 
 def lower_conv2d(lowering: CudaLowering, call: relax.Call) -> Lowered | None:
-    """A 2-d convolution with constant weights, and the batch norm behind it."""
+    """Lower a 2-d convolution with constant weights, and the batch norm behind it."""
     data, attrs = lowering.value(call.args[0]), call.attrs
     kernel = original_constant(call.args[1])
     if attrs.data_layout != "NCHW" or attrs.kernel_layout != "OIHW" or kernel is None or data.dtype not in FLOATS:
@@ -59,7 +59,7 @@ def lower_conv2d(lowering: CudaLowering, call: relax.Call) -> Lowered | None:
 
 
 def original_constant(expr: relax.Expr) -> np.ndarray[Any, Any] | None:
-    """A constant of the network as it was written, before it took the compile's precision."""
+    """Return a constant of the network as it was written, before it took the compile's precision."""
     value = getattr(expr, "value", None)
     return value.numpy() if value is not None and hasattr(value, "numpy") else None
 
@@ -76,7 +76,7 @@ def depthwise_weight(kernel: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def lower_batch_norm(lowering: CudaLowering, call: relax.Call) -> Lowered | None:
-    """A batch norm: gone if it was folded into the convolution before it, else one multiply and one add."""
+    """Lower a batch norm: gone if it was folded into the convolution before it, else one multiply and one add."""
     data = lowering.value(call.args[0])
     if call in lowering.folded_norms:
         return (data,)

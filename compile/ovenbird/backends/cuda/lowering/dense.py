@@ -19,7 +19,7 @@ from ovenbird.operators import channels_last
 
 
 def lower_matmul(lowering: CudaLowering, call: relax.Call) -> Lowered | None:
-    """A product of float matrices; of vectors, or with batches that broadcast partly, it stays as it is."""
+    """Lower a product of float matrices; of vectors, or with batches that broadcast partly, it stays as it is."""
     left, right = (lowering.value(arg) for arg in call.args)
     shape = static_shape(call)
     if shape is None or left.dtype not in FLOATS or min(len(left.shape), len(right.shape)) < 2:
@@ -43,7 +43,7 @@ def emit(
     shape: tuple[int, ...],
     transposed: bool,
 ) -> Value:
-    """Emits the product of `left`, seen as [batch, rows, K], and `right`."""
+    """Emit the product of `left`, seen as [batch, rows, K], and `right`."""
     matrix = reshaped(lowering, lowering.form.plain(left), (*rows, left.shape[-1]))
     result = lowering.emit_te(
         "matmul",
@@ -58,5 +58,5 @@ def emit(
 
 
 def reshaped(lowering: CudaLowering, expr: relax.Expr, shape: tuple[int, ...]) -> relax.Expr:
-    """The expression in another shape: a view, or itself."""
+    """Return the expression in another shape: a view, or itself."""
     return expr if static_shape(expr) == shape else lowering.builder.emit(relax.op.reshape(expr, shape))

@@ -18,7 +18,7 @@ NARROW = ("relax.nn.relu", "relax.nn.relu6", "relax.clip", "relax.abs", "relax.n
 
 
 def lower_unary(lowering: CudaLowering, call: relax.Call) -> Lowered | None:
-    """An elementwise map; its further arguments are scalars."""
+    """Lower an elementwise map; its further arguments are scalars."""
     data = lowering.value(call.args[0])
     if data.dtype not in FLOATS:
         return None
@@ -32,7 +32,7 @@ def lower_unary(lowering: CudaLowering, call: relax.Call) -> Lowered | None:
 
 
 def lower_binary(lowering: CudaLowering, call: relax.Call) -> Lowered | None:
-    """An elementwise map of two values, channels last where one of them is an image in that form."""
+    """Lower an elementwise map of two values, channels last where one of them is an image in that form."""
     shape = static_shape(call)
     if shape is None or not all(isinstance(arg.ty, relax.TensorType) for arg in call.args):
         return None
@@ -53,7 +53,7 @@ def lower_binary(lowering: CudaLowering, call: relax.Call) -> Lowered | None:
 
 
 def image_operand(lowering: CudaLowering, value: Value) -> relax.Expr | None:
-    """The operand in a form that broadcasts against [N, H, W, C]; None if there is none."""
+    """Return the operand in a form that broadcasts against [N, H, W, C]; None if there is none."""
     if value.constant is not None:
         if value.constant.size == 1:
             return relax.const(value.constant.reshape(()), value.dtype)

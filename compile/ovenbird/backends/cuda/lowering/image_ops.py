@@ -15,14 +15,14 @@ from ovenbird.lowering.walk import Lowered
 
 
 def image_of(lowering: CudaLowering, value: Value) -> relax.Expr | None:
-    """A float image in the channels-last form; None for anything else."""
+    """Return a float image in the channels-last form; None for anything else."""
     if len(value.shape) != 4 or value.dtype not in FLOATS:
         return None
     return lowering.form.image(value)
 
 
 def lower_pad(lowering: CudaLowering, call: relax.Call) -> Lowered | None:
-    """A border of zeros around an image: left for the convolution behind it to take in."""
+    """Lower a border of zeros around an image: left for the convolution behind it to take in."""
     data, attrs, shape = lowering.value(call.args[0]), call.attrs, static_shape(call)
     widths = [int(width) for width in attrs.pad_width]
     if not any(widths):
@@ -38,7 +38,7 @@ def lower_pad(lowering: CudaLowering, call: relax.Call) -> Lowered | None:
 
 
 def lower_concat(lowering: CudaLowering, call: relax.Call) -> Lowered | None:
-    """Concatenation of images along any axis."""
+    """Lower concatenation of images along any axis."""
     values, shape = lowering.parts(call.args[0]), static_shape(call)
     if shape is None or len(shape) != 4 or call.attrs.axis is None or not any(value.has_image for value in values):
         return None

@@ -15,7 +15,7 @@ from ovenbird.lowering.walk import Lowered
 
 
 def lower_pool2d(lowering: CudaLowering, call: relax.Call) -> Lowered | None:
-    """Max or average pooling."""
+    """Lower max or average pooling."""
     attrs, shape = call.attrs, static_shape(call)
     image = image_of(lowering, lowering.value(call.args[0]))
     if image is None or attrs.layout != "NCHW" or shape is None:
@@ -36,7 +36,7 @@ def lower_pool2d(lowering: CudaLowering, call: relax.Call) -> Lowered | None:
 
 
 def lower_adaptive_avg_pool2d(lowering: CudaLowering, call: relax.Call) -> Lowered | None:
-    """A mean over parts of an image; of one pixel each, it is the image itself."""
+    """Lower a mean over parts of an image; of one pixel each, it is the image itself."""
     shape, data = static_shape(call), lowering.value(call.args[0])
     if shape is None or call.attrs.layout != "NCHW":
         return None
@@ -51,7 +51,7 @@ def lower_adaptive_avg_pool2d(lowering: CudaLowering, call: relax.Call) -> Lower
 
 
 def lower_mean(lowering: CudaLowering, call: relax.Call) -> Lowered | None:
-    """A mean over height and width, summed in float32."""
+    """Lower a mean over height and width, summed in float32."""
     data, shape = lowering.value(call.args[0]), static_shape(call)
     if shape is None or call.attrs.axis is None or not data.has_image:
         return None

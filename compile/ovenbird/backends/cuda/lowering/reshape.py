@@ -15,7 +15,7 @@ from ovenbird.lowering.walk import Lowered
 
 
 def lower_permute_dims(lowering: CudaLowering, call: relax.Call) -> Lowered | None:
-    """A permutation between the two forms of an image, which costs nothing where the other form is there."""
+    """Lower a permutation between the two forms of an image, which costs nothing where the other form is there."""
     data, shape, axes = lowering.value(call.args[0]), static_shape(call), call.attrs.axes
     if shape is None or axes is None or data.dtype not in FLOATS:
         return None
@@ -32,7 +32,7 @@ def lower_permute_dims(lowering: CudaLowering, call: relax.Call) -> Lowered | No
 
 
 def lower_reshape(lowering: CudaLowering, call: relax.Call) -> Lowered | None:
-    """Another shape of the same elements: a view."""
+    """Lower another shape of the same elements: a view."""
     data, shape = lowering.value(call.args[0]), static_shape(call)
     if shape is None or data.constant is not None:
         return None
@@ -43,6 +43,6 @@ def lower_reshape(lowering: CudaLowering, call: relax.Call) -> Lowered | None:
 
 
 def lower_broadcast_to(lowering: CudaLowering, call: relax.Call) -> Lowered | None:
-    """A broadcast that changes nothing is gone."""
+    """Drop a broadcast that changes nothing."""
     data, shape = lowering.value(call.args[0]), static_shape(call)
     return data if shape == data.shape else None

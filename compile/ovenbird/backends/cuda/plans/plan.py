@@ -24,7 +24,7 @@ class VectorPlan:
     lanes: int = WARP
 
     def __str__(self) -> str:
-        """Give the plan as logs show it."""
+        """Return the plan as logs show it."""
         return f"vectors of {self.warps} warps x {self.lanes} lanes"
 
 
@@ -35,7 +35,7 @@ class ThreadPlan:
     threads: int = 256
 
     def __str__(self) -> str:
-        """Give the plan as logs show it."""
+        """Return the plan as logs show it."""
         return f"{self.threads} threads, one an output"
 
 
@@ -47,7 +47,7 @@ class GroupPlan:
     columns: int = 32
 
     def __str__(self) -> str:
-        """Give the plan as logs show it."""
+        """Return the plan as logs show it."""
         return f"groups of {self.group} threads x {self.columns} outputs"
 
 
@@ -56,7 +56,7 @@ class ChainPlan:
     """Reductions that feed each other (softmax, layer norm): dlight's schedule, which leaves no choice."""
 
     def __str__(self) -> str:
-        """Give the plan as logs show it."""
+        """Return the plan as logs show it."""
         return "dlight's chain"
 
 

@@ -32,7 +32,7 @@ WARPS, LANES = (1, 2, 4, 8, 16), (WARP, 2 * WARP, 4 * WARP)
 
 
 def default_plan(sch: Schedule, chip: Chip) -> Plan:
-    """The plan that is taken where nothing was measured."""
+    """Return the plan that is taken where nothing was measured."""
     kind = kind_of(sch)
     if kind == "product":
         anchor = product_anchor(sch)
@@ -46,7 +46,7 @@ def default_plan(sch: Schedule, chip: Chip) -> Plan:
 
 
 def plan_space(sch: Schedule, chip: Chip) -> list[Plan]:
-    """All plans for an unscheduled function, the default first."""
+    """Return all plans for an unscheduled function, the default first."""
     default, kind = default_plan(sch, chip), kind_of(sch)
     found: list[Plan] = [default]
     if kind == "product":
@@ -85,7 +85,7 @@ def product_plans(shape: ProductShape, dtype: str, chip: Chip) -> list[Plan]:
 
 
 def reduction_plans(summed: int, chip: Chip) -> list[Plan]:
-    """One thread an output, and groups in which each thread has two elements to sum at least."""
+    """Return one thread an output, and groups in which each thread has two elements to sum at least."""
     groups = [
         GroupPlan(group, columns)
         for group in GROUPS

@@ -74,7 +74,7 @@ class Tiling:
     splits: int
 
     def __str__(self) -> str:
-        """Give the plan as logs show it."""
+        """Return the plan as logs show it."""
         tile = self.tile
         return f"tiles of {tile.rows}x{tile.columns}x{tile.inner} by {tile.threads} threads, {self.splits} parts"
 
@@ -84,7 +84,7 @@ OPERAND_MARGIN, SUM_MARGIN = 8, 4
 
 
 def shared_bytes(tile: Tile, dtype: str) -> int:
-    """The shared memory that a block of threads takes; tensor cores give their sums to it too."""
+    """Return the shared memory that a block of threads takes; tensor cores give their sums to it too."""
     if dtype != "float16":
         return 4 * (tile.rows + tile.columns) * tile.inner
     operands = 2 * (tile.rows + tile.columns) * (tile.inner + OPERAND_MARGIN)
@@ -92,7 +92,7 @@ def shared_bytes(tile: Tile, dtype: str) -> int:
 
 
 def tiles_for(chip: Chip, dtype: str) -> tuple[Tile, ...]:
-    """The tiles for operands of a dtype that fit the chip's shared memory."""
+    """Return the tiles for operands of a dtype that fit the chip's shared memory."""
     tiles = FLOAT16_TILES if dtype == "float16" else FLOAT32_TILES
     return tuple(tile for tile in tiles if shared_bytes(tile, dtype) <= chip.shared_bytes)
 
@@ -105,13 +105,13 @@ def splits_for(shape: ProductShape) -> tuple[int, ...]:
 
 
 def choose_tiling(shape: ProductShape, chip: Chip, dtype: str) -> Tiling:
-    """The tiling with the lowest estimate; of equal ones the one with fewer splits and the larger tile."""
+    """Return the tiling with the lowest estimate; of equal ones the one with fewer splits and the larger tile."""
     options = [Tiling(tile, splits) for splits in splits_for(shape) for tile in tiles_for(chip, dtype)]
     return min(options, key=lambda option: estimate(shape, option, chip, dtype))
 
 
 def estimate(shape: ProductShape, tiling: Tiling, chip: Chip, dtype: str) -> float:
-    """The busiest multiprocessor's time, in multiply-adds of its peak rate."""
+    """Return the busiest multiprocessor's time, in multiply-adds of its peak rate."""
     tile, splits = tiling.tile, tiling.splits
     blocks = -(-shape.rows // tile.rows) * -(-shape.columns // tile.columns) * shape.batch * splits
     waves = -(-blocks // chip.multiprocessors)

@@ -24,7 +24,7 @@ TENSOR_SHAPES = ((16, 32, 64, 128), (32, 64, 128), (16, 32, 64), (32, 64, 128, 2
 
 
 def wide_tiles(chip: Chip, dtype: str) -> tuple[Tile, ...]:
-    """All tiles for operands of a dtype within the chip's limits."""
+    """Return all tiles for operands of a dtype within the chip's limits."""
     half = dtype == "float16"
     known = tiles_for(chip, dtype)
     shapes = {(tile.rows, tile.columns, tile.inner, tile.threads) for tile in known}
@@ -39,13 +39,13 @@ def wide_tiles(chip: Chip, dtype: str) -> tuple[Tile, ...]:
 
 
 def efficiency(rows: int, columns: int, half: bool) -> float:
-    """A tile's share of the peak: by how often it uses what it loads; fitted to the default tiles' shares."""
+    """Return a tile's share of the peak: by how often it uses what it loads; fitted to the default tiles' shares."""
     reuse = rows * columns / (rows + columns) / 64
     return float(min(1.0, reuse**0.55) * (0.85 if half else 1.0))
 
 
 def simt_fits(tile: Tile) -> bool:
-    """Whether threads hold whole pieces of 4 x 4, copy whole vectors, and keep their outputs in registers."""
+    """Return whether threads hold whole pieces of 4 x 4, copy whole vectors, and keep their outputs in registers."""
     across = min(tile.columns // PIECE, ACROSS)
     down, rest = divmod(tile.threads, across)
     if rest or not down or tile.rows % (PIECE * down) or tile.columns % (PIECE * across):
@@ -57,7 +57,7 @@ def simt_fits(tile: Tile) -> bool:
 
 
 def tensor_core_fits(tile: Tile) -> bool:
-    """Whether warps hold whole fragments, copy something each, and keep their sums in registers."""
+    """Return whether warps hold whole fragments, copy something each, and keep their sums in registers."""
     warps = tile.threads // WARP
     down = min(tile.rows // SIDE, DOWN[warps])
     across, rest = divmod(warps, down)

@@ -21,7 +21,7 @@ from ovenbird.errors import BuildFailed
 
 
 def apply_schedule(sch: Schedule, chip: Chip, plan: Plan | None = None) -> Schedule:
-    """Schedules the function in `sch` by a plan of its space (the default one); gives the schedule with its trace.
+    """Schedule the function in `sch` by a plan of its space (the default one); return the schedule with its trace.
 
     Raises BuildFailed for a function that no rule can schedule; TVM's own errors where the plan is not of its space.
     """
@@ -41,13 +41,13 @@ def apply_schedule(sch: Schedule, chip: Chip, plan: Plan | None = None) -> Sched
 
 
 def refuse(sch: Schedule) -> None:
-    """Raises BuildFailed: TVM wrote the function as plain loops (a scatter), none of which can be bound to threads."""
+    """Raise BuildFailed: TVM wrote the function as plain loops (a scatter), none of which can be bound to threads."""
     attrs = sch.mod["main"].attrs
     name = str(attrs["global_symbol"]) if attrs and "global_symbol" in attrs else "a function"
     raise BuildFailed(f"{name} is written as serial loops, which no GPU schedule can spread: compile for a CPU target")
 
 
 def schedule_function(function: tirx.PrimFunc, chip: Chip, plan: Plan | None = None) -> tirx.PrimFunc:
-    """The scheduled function, its attributes kept. Raises BuildFailed for one that no rule can schedule."""
+    """Return the scheduled function, its attributes kept. Raises BuildFailed for one that no rule can schedule."""
     scheduled = apply_schedule(Schedule(function, debug_mask="none"), chip, plan).mod["main"]
     return scheduled.with_attrs(function.attrs) if function.attrs else scheduled

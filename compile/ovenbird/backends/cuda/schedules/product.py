@@ -23,7 +23,7 @@ from ovenbird.backends.cuda.schedules.vectors import schedule_vectors
 
 
 def schedule_product(sch: Schedule, plan: Tiling | VectorPlan) -> None:
-    """Schedules a product and all that is fused with it; its parts are joined by a kernel of their own."""
+    """Schedule a product and all that is fused with it; its parts are joined by a kernel of their own."""
     anchor = product_anchor(sch)
     product = anchor.block
     if isinstance(plan, VectorPlan):
@@ -44,7 +44,7 @@ def schedule_product(sch: Schedule, plan: Tiling | VectorPlan) -> None:
 
 
 def cut_sum(sch: Schedule, product: SBlockRV, splits: int) -> SBlockRV:
-    """Cuts the summed axis into parts that are summed apart, at the same time; gives the block that sums them.
+    """Cut the summed axis into parts that are summed apart, at the same time; return the block that sums them.
 
     A GPU has more multiprocessors than a product of few rows and columns has tiles. `product` then joins the parts.
     """
@@ -59,7 +59,7 @@ def cut_sum(sch: Schedule, product: SBlockRV, splits: int) -> SBlockRV:
 
 
 def schedule_joining(sch: Schedule, joined: SBlockRV, output: SBlockRV) -> None:
-    """One thread an output sums the parts and does the epilogue."""
+    """Let one thread an output sum the parts and do the epilogue."""
     if sch.get(joined).name_hint == sch.get(output).name_hint:
         bind_threads(sch, output)
         return

@@ -21,7 +21,7 @@ from ovenbird.errors import BuildFailed
 
 
 def schedule_rows(sch: Schedule, plan: ThreadPlan | GroupPlan) -> None:
-    """Schedules a function with one reduction, which its output has one element for each of."""
+    """Schedule a function with one reduction, which its output has one element for each of."""
     blocks = leaf_blocks(sch)
     if isinstance(plan, ThreadPlan):
         schedule_threads(sch, blocks[-1], plan.threads)
@@ -30,7 +30,7 @@ def schedule_rows(sch: Schedule, plan: ThreadPlan | GroupPlan) -> None:
 
 
 def schedule_group(sch: Schedule, reduction: SBlockRV, output: SBlockRV, plan: GroupPlan) -> None:
-    """A group of threads sums for each output; neighbouring outputs lie on neighbouring threads."""
+    """Let a group of threads sum for each output; neighbouring outputs lie on neighbouring threads."""
     blocks = leaf_blocks(sch)
     inline_around(sch, [reduction, output], blocks)
     own = sch.get(output).name_hint == sch.get(reduction).name_hint

@@ -20,13 +20,13 @@ VECTOR = 4
 
 
 def thread_grid(tile: Tile) -> tuple[int, int]:
-    """The block's threads as (along rows, along columns), each with whole pieces of 4 x 4."""
+    """Return the block's threads as (along rows, along columns), each with whole pieces of 4 x 4."""
     columns = min(tile.columns // VECTOR, 16)
     return tile.threads // columns, columns
 
 
 def schedule_simt(sch: Schedule, product: SBlockRV, tile: Tile) -> None:
-    """Schedules the product and what is fused around it."""
+    """Schedule the product and what is fused around it."""
     down, across = thread_grid(tile)
     widths = lanes_of(sch, product, VECTOR)
     batch, i, j, k = padded_loops(sch, product, tile)
@@ -65,20 +65,20 @@ def lanes_of(sch: Schedule, product: SBlockRV, most: int) -> tuple[int, int]:
 
 
 def padded_loops(sch: Schedule, product: SBlockRV, tile: Tile) -> tuple[LoopRV, LoopRV, LoopRV, LoopRV]:
-    """The loops over batch (and parts of the sum), rows, columns and the summed axis, padded to whole tiles."""
+    """Return the loops over batch (and parts of the sum), rows, columns and the summed axis, padded to whole tiles."""
     outer = len(sch.get(product).iter_vars) - 3
     sch.pad_einsum(product, [1] * outer + [tile.rows, tile.columns, tile.inner])
     return loops_of(sch, product)
 
 
 def loops_of(sch: Schedule, product: SBlockRV) -> tuple[LoopRV, LoopRV, LoopRV, LoopRV]:
-    """The product's loops, those over batch and parts fused."""
+    """Return the product's loops, those over batch and parts fused."""
     *batches, i, j, k = sch.get_loops(product)
     return (fuse_all(sch, batches), i, j, k)
 
 
 def bind_blocks(sch: Schedule, batch: LoopRV, rows: LoopRV, columns: LoopRV) -> None:
-    """One block of threads a tile. The x axis of a grid is the only long one, so it takes the rows."""
+    """Bind one block of threads to each tile. The x axis of a grid is the only long one, so it takes the rows."""
     sch.bind(batch, "blockIdx.z")
     sch.bind(columns, "blockIdx.y")
     sch.bind(rows, "blockIdx.x")
@@ -87,7 +87,7 @@ def bind_blocks(sch: Schedule, batch: LoopRV, rows: LoopRV, columns: LoopRV) -> 
 def copy_tile(
     sch: Schedule, product: SBlockRV, index: int, at: LoopRV, threads: tuple[int, int], lanes: int
 ) -> SBlockRV:
-    """Copies an operand's tile into shared memory at loop `at`, stored [batch, k, row]: a thread then reads rows."""
+    """Copy an operand's tile into shared memory at loop `at`, stored [batch, k, row]: a thread then reads rows."""
     copy = sch.cache_read(product, index, "shared")
     sch.compute_at(copy, at, preserve_unit_loops=True)
     loops = sch.get_loops(copy)[-2:]
@@ -101,7 +101,7 @@ def copy_tile(
 
 
 def inline_epilogue(sch: Schedule, store: SBlockRV) -> None:
-    """Takes what is computed from the product into the block that writes it out; a sum of its parts stays apart."""
+    """Take what is computed from the product into the block that writes it out; a sum of its parts stays apart."""
     while consumers := [block for block in sch.get_consumers(store) if not is_reduction(sch, block)]:
         if len(consumers) > 1:  # read twice, as in x * sigmoid(x): joined first
             position = {sch.get(block).name_hint: index for index, block in enumerate(leaf_blocks(sch))}

@@ -26,14 +26,14 @@ STORE_LANES = 4
 
 
 def warp_grid(tile: Tile) -> tuple[int, int]:
-    """The block's warps as (along rows, along columns), each with whole fragments."""
+    """Return the block's warps as (along rows, along columns), each with whole fragments."""
     warps = tile.threads // WARP
     down = min(tile.rows // SIDE, {1: 1, 2: 1, 4: 2, 8: 2}[warps])
     return down, warps // down
 
 
 def schedule_tensor_core(sch: Schedule, product: SBlockRV, tile: Tile) -> None:
-    """Schedules the product and what is fused around it."""
+    """Schedule the product and what is fused around it."""
     down, across = warp_grid(tile)
     lanes = lanes_of(sch, product, LANES)
     batch, i, j, k = padded_loops(sch, product, tile)
@@ -71,7 +71,7 @@ def schedule_tensor_core(sch: Schedule, product: SBlockRV, tile: Tile) -> None:
 
 
 def copy_tile(sch: Schedule, product: SBlockRV, index: int, at: LoopRV, tile: Tile, run: int) -> SBlockRV:
-    """Copies an operand's tile into shared memory at loop `at`, by all threads of the block."""
+    """Copy an operand's tile into shared memory at loop `at`, by all threads of the block."""
     copy = sch.cache_read(product, index, "shared")
     sch.compute_at(copy, at)
     fused = sch.fuse(*sch.get_loops(copy)[-2:])
@@ -86,7 +86,7 @@ def copy_tile(sch: Schedule, product: SBlockRV, index: int, at: LoopRV, tile: Ti
 
 
 def cut_fragments(sch: Schedule, block: SBlockRV) -> LoopRV:
-    """Cuts a copy's last two loops into fragments; the loop to tensorize."""
+    """Cut a copy's last two loops into fragments; return the loop to tensorize."""
     i, j = sch.get_loops(block)[-2:]
     i0, i1 = sch.split(i, [None, SIDE])
     j0, j1 = sch.split(j, [None, SIDE])
@@ -95,7 +95,7 @@ def cut_fragments(sch: Schedule, block: SBlockRV) -> LoopRV:
 
 
 def tensorize(sch: Schedule, fragments: list[SBlockRV], store: SBlockRV, init: SBlockRV, inner: SBlockRV) -> None:
-    """Puts the tensor core instructions in place of the loops over one fragment."""
+    """Put the tensor core instructions in place of the loops over one fragment."""
     group = wmma_group()
     for fragment, name in zip(fragments, ("load_a", "load_b"), strict=True):
         i1 = cut_fragments(sch, fragment)

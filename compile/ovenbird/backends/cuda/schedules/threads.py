@@ -14,7 +14,7 @@ THREADS = 256
 
 
 def inline_around(sch: Schedule, keep: list[SBlockRV], blocks: list[SBlockRV]) -> None:
-    """Inlines every block but those to keep into what reads it."""
+    """Inline every block but those to keep into what reads it."""
     kept = {sch.get(block).name_hint for block in keep}
     for block in blocks:
         if sch.get(block).name_hint not in kept:
@@ -22,7 +22,7 @@ def inline_around(sch: Schedule, keep: list[SBlockRV], blocks: list[SBlockRV]) -
 
 
 def bind_threads(sch: Schedule, block: SBlockRV, threads: int = THREADS) -> LoopRV:
-    """Gives each element of an elementwise block a thread of its own; the thread's loop."""
+    """Give each element of an elementwise block a thread of its own; return the thread's loop."""
     loops = [
         loop
         for loop, variable in zip(sch.get_loops(block), sch.get(block).iter_vars, strict=True)
@@ -36,7 +36,7 @@ def bind_threads(sch: Schedule, block: SBlockRV, threads: int = THREADS) -> Loop
 
 
 def schedule_threads(sch: Schedule, output: SBlockRV, threads: int = THREADS) -> None:
-    """Schedules a function whose blocks but `output` are inlined, or are reductions that one thread does for it."""
+    """Schedule a function whose blocks but `output` are inlined, or are reductions that one thread does for it."""
     root = sch.get_sblock("root")
     blocks = sch.get_child_blocks(root)
     name = sch.get(output).name_hint

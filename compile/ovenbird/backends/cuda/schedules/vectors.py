@@ -14,7 +14,7 @@ from ovenbird.backends.cuda.plans.plan import VectorPlan
 
 
 def schedule_vectors(sch: Schedule, product: SBlockRV, plan: VectorPlan) -> None:
-    """Schedules the product and what is fused behind it."""
+    """Schedule the product and what is fused behind it."""
     auto_inline_producers(sch, product)
     blocks = leaf_blocks(sch)
     names = [sch.get(block).name_hint for block in blocks]
