@@ -30,7 +30,7 @@ OTHERS_OPTIONS = {
     "--gpus", "--read-only", "--volumes-from", "--rm", "--cap-drop", "--name",  # docker
     "--build-arg", "--privileged",
     "--data-binary", "--json", "--http2", "-F",  # curl
-    "--tracker", "--key", "--strict", "--help",  # TVM's RPC programs, mypy
+    "--tracker", "--key", "--strict", "--input-data", "--help",  # TVM's RPC programs, mypy, perf_analyzer
 }  # fmt: skip
 """Options of other programs that prose may name."""
 
