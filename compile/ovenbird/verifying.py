@@ -2,7 +2,7 @@
 
     found = verify(Path("artifacts/resnet50"), network, (1, 8), LIMITS["f32"])
     found.outputs["logits"].rms, found.golden_inputs, found.golden_outputs
-    parity({"host": found}, {"host": "f32"})                # for the manifest
+    parity({"host": found}, targets)                        # for the manifest
 
 How answers are judged is `ovenbird_runtime.agreement`, which `selftest` and the server use as well; on which inputs is
 `verification_cases.py`.
