@@ -10,8 +10,8 @@ A full disk or a closed pipe loses lines, never requests.
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
-import sys
 import threading
 import time
 from typing import Any, TextIO
@@ -20,13 +20,15 @@ import msgspec
 
 from ..limits import SERVE_LOG_LINES
 
+_STDERR = 2
+
 
 class Log:
     """Where the server's lines go."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        """Write to `stream`, stderr by default."""
-        self._stream = sys.stderr if stream is None else stream
+        """Write to `stream`, by default to standard error's descriptor: `sys.stderr` hides its errors from commands."""
+        self._stream = stream
         self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue(SERVE_LOG_LINES)
         self._encoder = msgspec.json.Encoder(enc_hook=str)
         self.dropped = 0
@@ -61,10 +63,19 @@ class Log:
                         break
                     lines.append(more)
             try:
-                self._stream.write("".join(map(self._text, lines)))
-                self._stream.flush()
+                self._write("".join(map(self._text, lines)))
             except (OSError, ValueError):  # no space left, or closed
                 self.dropped += len(lines)
+
+    def _write(self, text: str) -> None:
+        """Write whole lines. Raises OSError, ValueError."""
+        if self._stream is not None:
+            self._stream.write(text)
+            self._stream.flush()
+            return
+        left = memoryview(text.encode("utf-8", "backslashreplace"))
+        while left:
+            left = left[os.write(_STDERR, left) :]
 
     def _text(self, line: dict[str, Any]) -> str:
         seconds = line["time"]
