@@ -240,10 +240,18 @@ class Connection(asyncio.BufferedProtocol):
         return found
 
     def _hold_frame(self, size: int) -> None:
+        """Count a frame that is not whole. Where there is no room, its call is refused, or who has no call at all."""
         more, self._held = size - self._held, size
         self._server.account.held += more
-        if more > 0:
+        if more <= 0:
+            return
+        try:
             self._server.account.check_room()
+        except ServerFull as error:
+            if (rpc := self.rpcs.get(self._watch.stream)) is not None:
+                self.refuse(rpc, error)
+            elif not self.rpcs:
+                raise
 
     # ---- answering
 

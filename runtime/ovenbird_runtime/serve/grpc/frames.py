@@ -25,13 +25,13 @@ _SMALL_BYTES = 64  # data in frames below this size costs more to parse than to 
 class FrameWatch:
     """Follows the frames of one connection."""
 
-    __slots__ = ("_head", "_left", "_limit", "block_since", "held", "since", "spare")
+    __slots__ = ("_head", "_left", "_limit", "block_since", "held", "since", "spare", "stream")
 
     def __init__(self, limit: int) -> None:
         """Begin before the client's preface; `limit` is the most bytes of one frame."""
         self._limit = limit
         self._left, self._head = _PREFACE_BYTES, b""
-        self.held = 0
+        self.held = self.stream = 0  # bytes of the frame that is not whole yet, and the stream it is of
         self.since = self.block_since = 0.0  # when the frame, the block of headers, that is not whole yet began
         self.spare = SERVE_SPARE_FRAMES
 
@@ -66,7 +66,7 @@ class FrameWatch:
         length, kind, flags = int.from_bytes(head[:3], "big"), head[3], head[4]
         if length > self._limit:
             raise BadRequest(f"a frame of {length} bytes, limit {self._limit} (SETTINGS_MAX_FRAME_SIZE)")
-        self._left = length
+        self._left, self.stream = length, int.from_bytes(head[5:9], "big")
         if kind in (_HEADERS, _CONTINUATION):
             self.block_since = 0.0 if flags & _END_HEADERS else self.block_since or now
         useful = kind == _HEADERS or (kind == _DATA and (length >= _SMALL_BYTES or flags & _END_STREAM))
