@@ -176,10 +176,9 @@ class Traced:
             together = self.run(both)
         except Exception:  # noqa: BLE001 - a fixed batch shows itself in any way it likes
             return none
-        for row in (0, 1):
-            for one, two in zip(alone[row], together, strict=True):
-                if one.shape[0] != 1 or two.shape[0] != 2 or not _near(one[0], two[row]):
-                    return none
+        for one, two, joint in zip(*alone, together, strict=True):
+            if one.shape[0] != 1 or two.shape[0] != 1 or not _near(torch.cat([one, two]), joint):
+                return none
         return self.batched
 
 
@@ -188,9 +187,9 @@ def _another(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.flatten().flip(0).reshape(tensor.shape)
 
 
-def _near(one: torch.Tensor, two: torch.Tensor) -> bool:
-    """Say whether a row alone and the same row in a batch are the same, but for rounding."""
-    right, given = (tensor.detach().cpu().numpy()[None] for tensor in (one, two))
+def _near(alone: torch.Tensor, together: torch.Tensor) -> bool:
+    """Say whether rows alone and the same rows in a batch are the same, but for rounding."""
+    right, given = (tensor.detach().cpu().numpy() for tensor in (alone, together))
     return not compare(given, right, LIMITS["f16" if right.dtype == np.float16 else "f32"]).fault
 
 

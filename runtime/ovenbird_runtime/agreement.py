@@ -175,6 +175,7 @@ def _scales(right: Array, finite: Array, limits: Limits) -> _Scales:
     for axis in sorted({1, right.ndim - 1}):
         others = tuple(i for i in range(right.ndim) if i != axis)
         spread, size = _rms(moved, finite, others), _rms(right, finite, others)
+        spread = spread if several else np.minimum(spread, size)  # far from the median may be what is a constant
         share = np.where(size > 0, spread / np.where(size > 0, size, 1.0), 0.0)
         scale = np.maximum(spread, limits.offset * size)
         moving = share > ROUNDING

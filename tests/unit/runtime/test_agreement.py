@@ -142,6 +142,11 @@ def test_one_input_alone() -> None:
     assert compare(right, right, F32).fault == ""
     assert compare(np.append(softmax(0 * LOGITS[:1]), np.float32([[3000]]), axis=1), right, F32).fault
     assert not compare(right, right, F32).blind
+    half = np.concatenate([right[:, :50], np.full((1, 40), 3000, np.float32)], axis=1)
+    wrong = half.copy()
+    wrong[:, :50] = 1 / 50
+    assert compare(half, half, F32).fault == ""
+    assert compare(wrong, half, F32).fault
 
 
 def test_a_single_number() -> None:
