@@ -24,7 +24,7 @@ WRITER_SECONDS = 30  # the kernel's own patience is 45
 
 # argv: the artifact, the file to change, how, and "held" where somebody has it open for writing all along.
 SESSION = """
-import os, shutil, subprocess, sys, threading
+import os, shutil, subprocess, sys, threading, time
 from pathlib import Path
 import numpy as np
 import ovenbird_runtime
@@ -77,11 +77,11 @@ for thread in threads:
     thread.start()
 before = list(calls)
 while any(now - then < 3 for now, then in zip(calls, before)):
-    pass
+    time.sleep(0.001)
 globals()[change]()
 after = list(calls)
 while any(now - then < 3 for now, then in zip(calls, after)) and all(thread.is_alive() for thread in threads):
-    pass
+    time.sleep(0.001)
 stop.set()
 for thread in threads:
     thread.join()
