@@ -48,6 +48,12 @@ def test_interval_is_of_order_statistics() -> None:
     assert found == {"median": 1.035, "turns": 12, "ci": [1.0, 1.07]}
 
 
+def test_a_turn_is_compared_with_its_own() -> None:
+    # Of sorted turns, and of the medians, the ratios would be others.
+    pairs = [[(turn(30), turn(10)), (turn(10), turn(20))], [(turn(60), turn(30))]]
+    assert rate_ratio("x", 1, pairs)["by_turn"]["median"] == 2.0  # of 3, 0.5 and 2
+
+
 def test_few_turns_have_no_interval() -> None:
     assert "ci" not in rate_ratio("x", 1, [[(turn(60), turn(50))] * 5])["by_turn"]
     assert "ci" in rate_ratio("x", 1, [[(turn(60), turn(50))] * 6])["by_turn"]
