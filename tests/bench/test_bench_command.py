@@ -33,7 +33,7 @@ def test_whole_benchmark_of_a_tiny_network(home: Path, prepared: Path) -> None:
     done = bench(home, "tiny_net:network", *options.split(), "--work", str(prepared.parent), "-o", "out", "-q")
     assert done.returncode == 0, done.stderr
     for part in (
-        "tiny_net:network, batch 2, 1 thread",
+        "tiny_net-network, batch 2, 1 thread",
         "Measured limits with 1 thread:",
         "output error",
         "share of limit",
@@ -43,7 +43,7 @@ def test_whole_benchmark_of_a_tiny_network(home: Path, prepared: Path) -> None:
     told = json.loads((home / "out" / "bench.json").read_text(encoding="utf-8"))
     assert [case["case"]["batch"] for case in told["cases"]] == [1, 2]
     assert told["limits"]["1"]["gflops"] > 0
-    assert set(told["footprints"]["tiny_net:network"]) >= {"ovenbird"}
+    assert set(told["footprints"]["tiny_net-network"]) >= {"ovenbird"}
     assert told["command"].startswith("ovenbird bench tiny_net:network --batch-sizes 1,2")
     pytest.importorskip("matplotlib", reason="matplotlib is not installed (pip install '.[peers]')")
     assert (home / "out" / "bench.png").stat().st_size > 1000
