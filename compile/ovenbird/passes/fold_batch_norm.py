@@ -26,6 +26,13 @@ def scale_and_shift(call: relax.Call) -> tuple[np.ndarray, np.ndarray] | None:
     return scale, beta - mean * scale
 
 
+def norm_behind(reader: relax.Call | None) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the (scale, shift) of the batch norm that is a convolution's only reader; None where another call is."""
+    if reader is None or getattr(reader.op, "name", "") != "relax.nn.batch_norm":
+        return None
+    return scale_and_shift(reader)
+
+
 def scaled_weight(weight: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """Return an OIHW weight with each output channel multiplied by its scale."""
     scaled: np.ndarray = (weight.astype(np.float64) * scale[:, None, None, None]).astype(weight.dtype)

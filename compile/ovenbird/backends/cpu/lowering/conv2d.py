@@ -10,9 +10,10 @@ from ovenbird.backends.cpu.lowering.context import CpuLowering
 from ovenbird.lowering.shapes import static_shape
 from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import Lowered
+from ovenbird.lowering.windows import conv2d_window
 from ovenbird.operators import conv2d, layout, winograd
 from ovenbird.operators.conv2d import Window
-from ovenbird.passes.fold_batch_norm import scale_and_shift, scaled_weight
+from ovenbird.passes.fold_batch_norm import norm_behind, scale_and_shift, scaled_weight
 
 
 def lower_conv2d(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
@@ -25,18 +26,10 @@ def lower_conv2d(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
     kernel = weight.constant
     shift = None
     reader = lowering.sole_reader.get(lowering.current)
-    if reader is not None and getattr(reader.op, "name", "") == "relax.nn.batch_norm":
-        folded = scale_and_shift(reader)
-        if folded is not None:
-            scale, shift = folded
-            kernel = scaled_weight(kernel, scale)
-    top, left, bottom, right = (int(p) + border for p, border in zip(attrs.padding, data.padding, strict=True))
-    window = Window(
-        kernel=(kernel.shape[2], kernel.shape[3]),
-        stride=(int(attrs.strides[0]), int(attrs.strides[1])),
-        padding=(top, left, bottom, right),
-        dilation=(int(attrs.dilation[0]), int(attrs.dilation[1])),
-    )
+    if (folded := norm_behind(reader)) is not None:
+        scale, shift = folded
+        kernel = scaled_weight(kernel, scale)
+    window = conv2d_window(attrs, kernel.shape, data.padding)
     result = emit_convolution(lowering, data.unpadded or data, kernel, window, int(attrs.groups))
     if shift is not None:
         bias = Value((1, shift.size, 1, 1), data.dtype, constant=shift.astype(data.dtype).reshape(1, -1, 1, 1))

@@ -14,9 +14,9 @@ from ovenbird.backends.cuda.lowering.context import CudaLowering
 from ovenbird.lowering.shapes import static_shape
 from ovenbird.lowering.value import FLOATS, Value
 from ovenbird.lowering.walk import Lowered
+from ovenbird.lowering.windows import conv2d_window
 from ovenbird.operators import channels_last
-from ovenbird.operators.conv2d import Window
-from ovenbird.passes.fold_batch_norm import scale_and_shift, scaled_weight
+from ovenbird.passes.fold_batch_norm import norm_behind, scale_and_shift, scaled_weight
 
 
 def lower_conv2d(lowering: CudaLowering, call: relax.Call) -> Lowered | None:
@@ -27,19 +27,11 @@ def lower_conv2d(lowering: CudaLowering, call: relax.Call) -> Lowered | None:
         return None
     bias = np.zeros(kernel.shape[0])
     reader = lowering.sole_reader.get(lowering.current)
-    if reader is not None and getattr(reader.op, "name", "") == "relax.nn.batch_norm":
-        folded = scale_and_shift(reader)
-        if folded is not None:
-            scale, bias = folded
-            kernel = scaled_weight(kernel, scale)
-            lowering.folded_norms.add(reader)
-    top, left, bottom, right = (int(p) + border for p, border in zip(attrs.padding, data.padding, strict=True))
-    window = Window(
-        kernel=(kernel.shape[2], kernel.shape[3]),
-        stride=(int(attrs.strides[0]), int(attrs.strides[1])),
-        padding=(top, left, bottom, right),
-        dilation=(int(attrs.dilation[0]), int(attrs.dilation[1])),
-    )
+    if (folded := norm_behind(reader)) is not None:
+        scale, bias = folded
+        kernel = scaled_weight(kernel, scale)
+        lowering.folded_norms.add(reader)
+    window = conv2d_window(attrs, kernel.shape, data.padding)
     inner = data.unpadded or data
     image = lowering.form.image(inner)
     groups = int(attrs.groups)
