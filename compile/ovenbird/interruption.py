@@ -1,6 +1,7 @@
 """Ctrl-C, SIGTERM and a closed terminal: all unwind the work, so that what was begun is removed, and none is lost.
 
-    with unwinding(), Interruption(progress) as tell:       # a whole command, and a piece of work within it
+    unwind(lambda: main(arguments))             # a whole command ...
+    with Interruption(progress) as tell:        # ... and a piece of work within it
         tell("building", 0, 2)      # raises KeyboardInterrupt, or Stopped, where a signal came in the meantime
 
 An exception that Python happens to raise inside a callback (a finalizer, a fork's hooks) is printed and dropped;
@@ -10,14 +11,19 @@ hence the signal is remembered as well, and the next step of the progress ends t
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import signal
+import sys
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from ovenbird.progress import Progress
 
+T = TypeVar("T")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -27,19 +33,85 @@ class Stopped(BaseException):
     """
 
 
-@contextlib.contextmanager
-def unwinding() -> Iterator[None]:
-    """Let the signals raise Stopped, but those that are ignored (`nohup`)."""
+CLEANUPS: list[Callable[[], None]] = []
+"""What `unwind` calls at its end: the work's own cleaning up, where a signal came before it was done. Each may be
+called twice, and raises nothing.
+"""
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise Stopped
 
-    before = {number: signal.signal(number, stop) for number in _caught()}
+def unwind(work: Callable[[], T]) -> T:
+    """Call `work`, a whole command: signals raise Stopped within it, but those that are ignored (`nohup`), and its
+    temporary files lie in one folder, which is removed at its end whatever was interrupted.
+
+    A signal's exception may come at the first step of any function, one that removes a temporary folder too; hence the
+    folder around them all, made and removed while signals only wait. Processes that `work` starts inherit it.
+    """
+    command = _Command()
     try:
-        yield
+        command.begin()
+        return work()
+    except OSError as error:
+        if _is_stopped(error):  # rmtree, stopped where it closes a descriptor, closes it twice
+            raise Stopped from error
+        raise
     finally:
-        for number, handler in before.items():
+        command.waits = True  # no call between the work and this: Python runs no handler there
+        command.end()
+
+
+def _is_stopped(error: BaseException) -> bool:
+    """Whether an error was raised while a signal's exception was on its way."""
+    context = error.__context__
+    return context is not None and (isinstance(context, (Stopped, KeyboardInterrupt)) or _is_stopped(context))
+
+
+class _Command:
+    """The signals' handlers and the temporary folder of a whole command."""
+
+    def __init__(self) -> None:
+        self.waits = True
+        self._came = False
+        self._before: dict[signal.Signals, Any] = {}
+        self._folder: str | None = None
+        self._hook = sys.unraisablehook
+        self._outer = (tempfile.tempdir, os.environ.get("TMPDIR"))
+
+    def begin(self) -> None:
+        self._before = {number: signal.getsignal(number) for number in _caught()}
+        for number in self._before:
+            signal.signal(number, self._stop)
+        sys.unraisablehook = self._drop
+        with contextlib.suppress(OSError):  # no place for temporary files: what needs one says so
+            self._folder = tempfile.mkdtemp(prefix="ovenbird-")
+            tempfile.tempdir = os.environ["TMPDIR"] = self._folder
+        self.waits = False
+        if self._came:
+            raise Stopped
+
+    def end(self) -> None:
+        while CLEANUPS:
+            CLEANUPS.pop()()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            tempfile.tempdir, path = self._outer
+            if path is None:
+                os.environ.pop("TMPDIR", None)
+            else:
+                os.environ["TMPDIR"] = path
+        sys.unraisablehook = self._hook
+        for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._came = True
+        if not self.waits:
+            raise Stopped
+
+    def _drop(self, lost: sys.UnraisableHookArgs) -> None:
+        """Say nothing of a signal that came while a finalizer ran: the next step of the progress ends the work."""
+        error = lost.exc_value
+        if not isinstance(error, (Stopped, KeyboardInterrupt)) and not (error and _is_stopped(error)):
+            self._hook(lost)
 
 
 def _caught() -> list[signal.Signals]:

@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import IO
 
 from ovenbird.errors import OutputError, output_error
+from ovenbird.interruption import CLEANUPS
 from ovenbird_runtime.artifact import open_artifact
 from ovenbird_runtime.copying import SUMS
 from ovenbird_runtime.errors import OvenbirdError, shown
@@ -38,42 +39,48 @@ class Staging:
         self.output = Path.cwd() / output
         check_output(self.output)
         self.folder = self.output.parent / f".{self.output.name}.{os.getpid()}.partial"
+        self._aside = self.folder.with_suffix(".replaced")
 
     def __enter__(self) -> Staging:
+        CLEANUPS.append(self._clean)
         try:
             self.output.parent.mkdir(parents=True, exist_ok=True)
             self._sweep()
             self.folder.mkdir()
         except OSError as error:
+            CLEANUPS.remove(self._clean)
             raise output_error(error, f"into {self.output.parent}") from None
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._clean()
         if isinstance(error, OSError):
             raise output_error(error, str(self.output)) from error
 
     def commit(self) -> None:
         """Put the staged folder in the output's place; what stood there goes only once the new one stands."""
-        aside = self.folder.with_suffix(".replaced")
         try:
             sync_tree(self.folder)
             if self.output.exists():
                 check_output(self.output)  # hours may have gone by
-                self.output.rename(aside)
-            try:
-                self.folder.rename(self.output)
-            except BaseException:
-                if aside.exists():
-                    aside.rename(self.output)
-                raise
+                self.output.rename(self._aside)
+            self.folder.rename(self.output)
             sync_folder(self.output.parent)
         except OSError as error:
             raise output_error(error, str(self.output)) from error
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+
+    def _clean(self) -> None:
+        """Bring an old artifact back that nothing replaced, and leave nothing else."""
+        with contextlib.suppress(OSError):
+            if not self.output.exists():
+                self._aside.rename(self.output)
+        if self.output.exists():
+            shutil.rmtree(self._aside, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(ValueError):
+            CLEANUPS.remove(self._clean)
 
     def _sweep(self) -> None:
         """Remove what compilers that were killed left beside the output."""

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NoReturn
 
 import click
 
-from ovenbird.interruption import Stopped, unwinding
+from ovenbird.interruption import Stopped, unwind
 from ovenbird_runtime.errors import OvenbirdError, one_line
 from ovenbird_runtime.output import end_with_output, fails
 from ovenbird_runtime.signals import hold_back_signals
@@ -51,15 +51,19 @@ class CommandFolder(GuidedGroup):
         if not extra.pop("standalone_mode", True):
             return super().main(args, prog_name, standalone_mode=False, **extra)
         given = list(sys.argv[1:] if args is None else args)
-        if given[:1] == ["serve"]:
-            hold_back_signals()  # for the server, which will take this process's place
-        with unwinding():
-            return end_with_output(lambda: self._end(given, prog_name or "ovenbird", extra))
+        return end_with_output(lambda: self._end(given, prog_name or "ovenbird", extra))
 
     def _end(self, given: list[str], prog_name: str, extra: dict[str, Any]) -> NoReturn:
-        try:
+        def command() -> Any:
             # not standalone for click, which would turn our exits into its own messages and codes
-            code = super().main(given, prog_name, standalone_mode=False, **extra)
+            return super(CommandFolder, self).main(given, prog_name, standalone_mode=False, **extra)
+
+        try:
+            if next((word for word in given if not word.startswith("-")), None) == "serve":
+                hold_back_signals()  # for the server, which will take this process's place
+                code = command()
+            else:
+                code = unwind(command)
         except click.ClickException as error:
             error.show()
             sys.exit(error.exit_code)

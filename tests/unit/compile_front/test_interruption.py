@@ -1,14 +1,20 @@
 """A signal ends the work, even one whose exception was lost on the way."""
 
+import contextlib
 import os
+import shutil
 import signal
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from ovenbird.interruption import Interruption, Stopped, unwinding
+from ovenbird import interruption
+from ovenbird.interruption import Interruption, Stopped, unwind
 from ovenbird.progress import Progress
+from support.interrupting import interrupted
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -58,20 +64,54 @@ def test_a_whole_command_is_unwound(number: signal.Signals) -> None:
     before = signal.getsignal(number)
 
     def work() -> None:
-        with unwinding():
-            os.kill(os.getpid(), number)
-            time.sleep(5)
+        os.kill(os.getpid(), number)
+        time.sleep(5)
 
     with pytest.raises(Stopped):
-        work()
+        unwind(work)
     assert signal.getsignal(number) is before
 
 
 def test_what_is_ignored_stays_so() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with unwinding(), Interruption(Progress()) as tell:
+
+    def work() -> None:
+        with Interruption(Progress()) as tell:
             os.kill(os.getpid(), signal.SIGHUP)
             tell("a step")
+
+    try:
+        unwind(work)
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # what was interrupted closes its files late
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_at_any_step_leaves_no_temporary_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = signal.getsignal(number)
+
+    def strike() -> None:
+        if signal.getsignal(number) != before:  # else it would end the tests
+            signal.raise_signal(number)
+
+    def work() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "file").write_text("half")
+            tempfile.mkdtemp()
+
+    def command() -> None:
+        with contextlib.suppress(Stopped):
+            unwind(work)
+
+    for at in range(2000):
+        whole = not interrupted(command, at, strike, interruption, tempfile, shutil)
+        assert list(tmp_path.iterdir()) == [], at
+        assert tempfile.gettempdir() == str(tmp_path)
+        assert signal.getsignal(number) == before
+        if whole:
+            break
+    assert 50 < at < 1999

@@ -1,6 +1,8 @@
 """Writing beside and renaming: whole, or not at all."""
 
+import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from ovenbird import interruption, packaging
 from ovenbird.errors import DiskFull, OutputError, output_error
+from ovenbird.interruption import Stopped, unwind
 from ovenbird.lowering.dumping import keep_kinds
 from ovenbird.packaging import Staging, check_output, write_file
 from ovenbird_runtime.artifact import open_artifact
@@ -23,6 +27,7 @@ from ovenbird_runtime.manifest import (
     file_record,
     seal,
 )
+from support.interrupting import interrupted
 
 
 def put_artifact(folder: Path, version: str) -> None:
@@ -100,6 +105,39 @@ def test_a_rename_that_fails_brings_the_old_one_back(tmp_path: Path, monkeypatch
         staging.commit()
     assert entries(tmp_path) == ["artifact"]
     assert version_of(output) == "old"
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # what was interrupted closes its files late
+@pytest.mark.parametrize("old", [None, "old"])
+def test_a_signal_at_any_step_leaves_one_whole_artifact(tmp_path: Path, old: str | None) -> None:
+    def replace() -> None:
+        with Staging(output) as staging:
+            put_artifact(staging.folder, "new")
+            staging.commit()
+
+    def command() -> None:
+        with contextlib.suppress(Stopped):
+            unwind(replace)
+
+    before = signal.getsignal(signal.SIGHUP)
+
+    def strike() -> None:
+        if signal.getsignal(signal.SIGHUP) != before:  # else it would end the tests
+            signal.raise_signal(signal.SIGHUP)
+
+    for at in range(2000):
+        output = tmp_path / str(at) / "artifact"
+        output.parent.mkdir()
+        if old:
+            put_artifact(output, old)
+        whole = not interrupted(command, at, strike, interruption, packaging, shutil)
+        assert entries(output.parent) in ([["artifact"]] if old else [["artifact"], []]), at
+        if output.exists():
+            assert version_of(output) in ("new", old), at
+        if whole:
+            assert version_of(output) == "new"
+            break
+    assert 50 < at < 1999
 
 
 def test_what_a_killed_compiler_left_is_swept_away(tmp_path: Path) -> None:
