@@ -29,7 +29,7 @@ except ModuleNotFoundError:  # run as a program
 
 HERE = Path(__file__).resolve().parent
 LIBRARIES = HERE / "ovenbird_runtime" / "lib"
-VERSION = runpy.run_path(str(HERE / "ovenbird_runtime" / "versions.py"))["TVM_VERSION"]
+VERSION = runpy.run_path(str(HERE / "ovenbird_runtime" / "machine" / "versions.py"))["TVM_VERSION"]
 PLATFORM = "manylinux_2_27_{arch}.manylinux_2_28_{arch}"  # TVM's own
 
 # Change these together with versions.py: `pip download --no-deps apache-tvm==VERSION`, then sha256sum.

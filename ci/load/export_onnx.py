@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from ovenbird.loading import NetworkOptions, load_network
+from ovenbird.networks.loading import NetworkOptions, load_network
 
 OPSET = 17
 

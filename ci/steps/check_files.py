@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from ovenbird.compiling import runs_here
-from ovenbird_runtime.artifact import open_artifact
+from ovenbird_runtime.artifact.artifact import open_artifact
 from ovenbird_runtime.errors import OvenbirdError
 
 ELF_MACHINES = {62: "x86_64", 183: "aarch64"}

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 from ovenbird.errors import OvenbirdError
-from ovenbird.tuning_log import RECORDS, WORKLOADS, fastest_records, json_lines
-from ovenbird.tuning_provenance import read_provenance
+from ovenbird.records.provenance import read_provenance
+from ovenbird.records.tuning_log import RECORDS, WORKLOADS, fastest_records, json_lines
 
 #: A gain below this is within what two measurements of one schedule differ by.
 LEAST_GAIN = 1.05

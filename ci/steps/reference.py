@@ -52,8 +52,8 @@ def main() -> int:
 def server_page() -> str:
     """Give the server's routes, statuses and metrics."""
     from ovenbird_runtime.serve.errors import STATUSES
-    from ovenbird_runtime.serve.metric_names import ALL
-    from ovenbird_runtime.serve.routes import ROUTES
+    from ovenbird_runtime.serve.routes.table import ROUTES
+    from ovenbird_runtime.serve.telemetry.metric_names import ALL
 
     lines = [WRITTEN, "# The server's routes, statuses and metrics\n"]
     lines += ["Limits are options of `ovenbird-rt serve`: see the [command line](cli.md).\n"]
@@ -85,7 +85,9 @@ def pages() -> dict[Path, str]:
     }
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
-            [sys.executable, "-m", "ovenbird_runtime.json_schema", folder], check=True, stdout=subprocess.DEVNULL
+            [sys.executable, "-m", "ovenbird_runtime.artifact.json_schema", folder],
+            check=True,
+            stdout=subprocess.DEVNULL,
         )
         for path in Path(folder).iterdir():
             found[ROOT / "artifacts" / path.name] = path.read_text(encoding="utf-8")

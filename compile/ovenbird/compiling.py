@@ -11,49 +11,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.artifact_writer import ArtifactWriter
+from ovenbird.artifact.artifact_writer import ArtifactWriter
+from ovenbird.artifact.packaging import Staging
 from ovenbird.backends.cuda.local_gpu import why_not_on_gpu
-from ovenbird.backends.cuda.options import DEFAULT, GpuOptions
 from ovenbird.errors import BuildFailed, UsageError
-from ovenbird.importing import reason
 from ovenbird.interruption import Interruption
-from ovenbird.lowering.dumping import DumpKind, keep_kinds
-from ovenbird.network import Network
-from ovenbird.packaging import Staging
-from ovenbird.photographs import own_photographs
+from ovenbird.lowering.dumping import keep_kinds
+from ovenbird.networks.importing import reason
+from ovenbird.networks.network import Network
+from ovenbird.options import DEFAULT_OPTIONS, CompileOptions
 from ovenbird.progress import Progress
+from ovenbird.records.tuning_records import find_records, provenance
 from ovenbird.targets import TargetSpec, load_target
 from ovenbird.trust.provenance import record_origin
 from ovenbird.trust.sums import write_sums
-from ovenbird.tuning_records import find_records, provenance
-from ovenbird.verifying import PARITY, Verification, parity, parity_bytes, verify
-from ovenbird_runtime.agreement import LIMITS
+from ovenbird.verify.photographs import own_photographs
+from ovenbird.verify.verifying import PARITY, Verification, parity, parity_bytes, verify
+from ovenbird_runtime.artifact.agreement import LIMITS
+from ovenbird_runtime.artifact.golden import GOLDEN, write_golden
+from ovenbird_runtime.artifact.manifest import Manifest, Parity, TargetParity
 from ovenbird_runtime.errors import OvenbirdError
-from ovenbird_runtime.golden import GOLDEN, write_golden
-from ovenbird_runtime.manifest import Manifest, Parity, TargetParity
 
 if TYPE_CHECKING:
     from ovenbird.backends.built import BuiltModule
     from ovenbird.backends.cpu.packing import Packing
     from ovenbird.backends.layers import LayerRecord
-
-DEFAULT_BATCHES = (1, 8)
-
-
-@dataclass(frozen=True)
-class CompileOptions:
-    """What `ovenbird compile` may be told.
-
-    `tuning_records`: a folder, "none", or None for the ones that match. `tolerance`: the root mean square of errors,
-    as a share of each output's own spread; None for what code of its precision is held to.
-    """
-
-    targets: tuple[str, ...] = ("host",)
-    batch_sizes: tuple[int, ...] = DEFAULT_BATCHES
-    tuning_records: str | None = None
-    tolerance: float | None = None
-    dump: tuple[DumpKind, ...] = ()
-    gpu: GpuOptions = DEFAULT
 
 
 @dataclass(frozen=True)
@@ -81,7 +63,7 @@ class CompileReport:
 
 
 def compile_network(
-    network: Network, output: Path, options: CompileOptions = CompileOptions(), progress: Progress | None = None
+    network: Network, output: Path, options: CompileOptions = DEFAULT_OPTIONS, progress: Progress | None = None
 ) -> CompileReport:
     """Compile `network` into the folder `output`. Raises any CompilerError; then `output` is as it was before."""
     stop = Interruption(progress or Progress())
@@ -201,10 +183,10 @@ def _verify_variants(
 
 def runs_here(target_json: Path) -> str:
     """Give the runtime's reason why this machine cannot run a variant, or nothing where it can."""
-    from ovenbird_runtime.cpu import this_machine
+    from ovenbird_runtime.artifact.manifest import decode_target
+    from ovenbird_runtime.artifact.variant import check_runs_here
     from ovenbird_runtime.errors import MachineError
-    from ovenbird_runtime.manifest import decode_target
-    from ovenbird_runtime.variant import check_runs_here
+    from ovenbird_runtime.machine.cpu import this_machine
 
     target = decode_target(target_json.read_bytes())
     try:

@@ -11,12 +11,9 @@ from __future__ import annotations
 import os
 import platform
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ovenbird.errors import TargetInvalid
-
-if TYPE_CHECKING:
-    from ovenbird.targets import TargetSpec
 
 CPUINFO = Path("/proc/cpuinfo")
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
@@ -104,18 +101,3 @@ def cache_bytes(level: int, default: int, caches: Path = CACHES) -> int:
             scale = {"K": 1024, "M": 1024**2}.get(size[-1], 1)
             return int(size.rstrip("KM")) * scale
     return default
-
-
-def why_not_here(spec: TargetSpec) -> str:
-    """Give why this machine cannot run the processor's part of `spec`'s code, or nothing where it can."""
-    from ovenbird_runtime.cpu import this_machine, version_pair
-
-    machine = this_machine()
-    if spec.arch != machine.arch:
-        return f"it is code for {spec.arch}, this machine is {machine.arch}"
-    missing = sorted(set(spec.features) - machine.features)
-    if missing:
-        return f"this machine lacks {' '.join(missing)}"
-    if version_pair(spec.glibc) > machine.glibc:
-        return f"it needs glibc {spec.glibc}, this machine has {'.'.join(map(str, machine.glibc))}"
-    return ""

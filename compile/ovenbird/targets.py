@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ovenbird.errors import TargetInvalid, UnknownTarget, suggest
+from ovenbird.host import describe_host
 from ovenbird.resources import resource_folder
+from ovenbird_runtime.machine.cpu import this_machine, version_pair
 
 if TYPE_CHECKING:
     import tvm
@@ -104,8 +106,6 @@ def parse_target(name: str, path: Path) -> TargetSpec:
         raise TargetInvalid(f"{path}: {error}") from None
     fields: dict[str, Any] = {"name": name}
     if table.pop("detect", False):
-        from ovenbird.host import describe_host
-
         fields.update(describe_host())
     known = {field.name: str(field.type) for field in dataclasses.fields(TargetSpec)}
     for key, value in table.items():
@@ -122,6 +122,19 @@ def parse_target(name: str, path: Path) -> TargetSpec:
     if missing:
         raise TargetInvalid(f"{path}: lacks {', '.join(missing)}")
     return TargetSpec(**fields)
+
+
+def why_not_here(spec: TargetSpec) -> str:
+    """Give why this machine cannot run the processor's part of `spec`'s code, or nothing where it can."""
+    machine = this_machine()
+    if spec.arch != machine.arch:
+        return f"it is code for {spec.arch}, this machine is {machine.arch}"
+    missing = sorted(set(spec.features) - machine.features)
+    if missing:
+        return f"this machine lacks {' '.join(missing)}"
+    if version_pair(spec.glibc) > machine.glibc:
+        return f"it needs glibc {spec.glibc}, this machine has {'.'.join(map(str, machine.glibc))}"
+    return ""
 
 
 def _convert(kind: str, value: Any, where: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ovenbird_runtime.signals import CAUGHT, end_on_signals
+from ovenbird_runtime.console.signals import CAUGHT, end_on_signals
 
 
 def main(prog_name: str = "ovenbird-rt") -> None:

@@ -19,10 +19,10 @@ from typing import Any, ClassVar, NoReturn, TypeVar, cast
 import click
 
 from . import __version__
+from .console.output import end_with_output, fails
+from .console.spellings import GuidedGroup
 from .errors import OvenbirdError, one_line
 from .limits import MAX_BENCH_BATCH, MAX_BENCH_CALLS, MAX_IMAGE_MEGAPIXELS, MAX_THREADS, MAX_TOP, MAX_WORKERS
-from .output import end_with_output, fails
-from .spellings import GuidedGroup
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -157,7 +157,7 @@ def run(
     as_json: bool,
 ) -> None:
     """Run the network in DIR on images, or on tensors with --inputs."""
-    from .inspection import weights_line
+    from .artifact.inspection import weights_line
     from .model import load
     from .text import prediction_lines
 
@@ -167,7 +167,7 @@ def run(
         if model.manifest.model.weights.random:
             click.echo(weights_line(model.manifest), err=True)
         if inputs and outputs:
-            from .tensors import read_tensors, write_tensors
+            from .tensors.tensors import read_tensors, write_tensors
 
             write_tensors(Path(outputs), model.run(read_tensors(Path(inputs))))
             return
@@ -192,7 +192,7 @@ def run(
 @_guarded
 def inspect(directory: str, public_key: str | None, as_json: bool) -> None:
     """Show what DIR holds and what of it runs here, without loading its code."""
-    from .inspection import inspect_artifact
+    from .artifact.inspection import inspect_artifact
     from .text import inspection_lines
 
     found = inspect_artifact(directory, public_key)
@@ -208,8 +208,8 @@ def inspect(directory: str, public_key: str | None, as_json: bool) -> None:
 @_guarded
 def copy(directory: str, output: str, public_key: str | None, as_json: bool) -> None:
     """Copy DIR to OUTPUT, checking every file on the way."""
+    from .artifact.schema import encode
     from .copying import copy_artifact
-    from .schema import encode
 
     copied = copy_artifact(directory, output, public_key)
     if as_json:
@@ -232,7 +232,7 @@ def selftest(
 ) -> None:
     """Check every file of DIR and reproduce its golden outputs on this machine."""
     from . import selftest as work
-    from .schema import encode
+    from .artifact.schema import encode
 
     result = work.selftest(directory, device, threads, public_key, target)
     if as_json:
@@ -280,10 +280,10 @@ def bench(
     as_json: bool,
 ) -> None:
     """Time the network in DIR on random inputs, or its predictions from a picture."""
+    from .artifact.schema import encode
     from .bench import bench as measure
-    from .images import open_image
     from .model import load
-    from .schema import encode
+    from .preprocess.images import open_image
     from .text import timing_line
 
     with load(directory, device, threads, workers=workers, public_key=public_key, target=target) as model:

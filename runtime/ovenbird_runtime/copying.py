@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .arguments import path_text
-from .artifact import Artifact, open_artifact
-from .ed25519 import SIGNATURE_BYTES
+from .artifact.artifact import Artifact, open_artifact
 from .errors import FileChanged, FileMissing, OutputNotWritten, OvenbirdError, shown
-from .files import open_plain, read_up_to
+from .integrity.ed25519 import SIGNATURE_BYTES
+from .integrity.files import open_plain, read_up_to
+from .integrity.signatures import signature_name, signers
 from .limits import MAX_MANIFEST_BYTES
-from .signatures import signature_name, signers
 
 MANIFEST = "manifest.json"
 UNFINISHED = "manifest.json.partial"

@@ -13,24 +13,24 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .arguments import whole
-from .arrays import NanPolicy, check_inputs
-from .artifact import Artifact, open_artifact
-from .background import Background
-from .cpu import available_threads, this_machine
-from .devices import CPU, Device, parse_devices
+from .artifact.artifact import Artifact, open_artifact
+from .artifact.manifest import Manifest, Target, TensorSpec, VariantRef
+from .artifact.variant import choose_variant
+from .engine.background import Background
+from .engine.inputs import NanPolicy, check_inputs
 from .errors import EngineCallFailed, LibraryMissing, MachineError, NoVariant
+from .integrity.sealed import SealedFile
+from .integrity.weights import MappedFile
 from .limits import MAX_IMAGE_MEGAPIXELS, MAX_THREADS, MAX_WORKERS
-from .manifest import Manifest, Target, TensorSpec, VariantRef
+from .machine.cpu import available_threads, this_machine
+from .machine.devices import CPU, Device, parse_devices
 from .postprocess.prediction import Prediction
 from .predict import predict
-from .preprocessor import Preprocessor
-from .sealed import SealedFile
-from .variant import choose_variant
-from .weights import MappedFile
+from .preprocess.preprocessor import Preprocessor
 
 if TYPE_CHECKING:
-    from .arrays import Array
-    from .learning import Lanes
+    from .engine.inputs import Array
+    from .engine.learning import Lanes
 
 
 class Model:
@@ -191,8 +191,8 @@ def load(
     # loaded.
     check = Background(lambda: _check_files(artifact, variant, needs))
     try:
-        from .engine import Engine, Program
-        from .ffi import import_ffi
+        from .engine.engine import Engine, Program
+        from .engine.ffi import import_ffi
 
         import_ffi()
     finally:
@@ -218,7 +218,7 @@ def _choose(artifact: Artifact, devices: tuple[Device, ...], name: str | None) -
         try:
             variant, target = choose_variant(artifact, device, this_machine(), name)
             if device.kind == "cuda":
-                from .ffi import import_cuda
+                from .engine.ffi import import_cuda
 
                 import_cuda()
             return device, variant, target

@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .arguments import flag, real, whole
+from .artifact.manifest import Manifest, TensorSpec
+from .artifact.steps import Pipeline
 from .errors import PipelineError, WrongOption, shown
-from .images import as_list, open_pixels
 from .limits import MAX_IMAGE_MEGAPIXELS, MAX_IMAGES_PER_CALL, MAX_TOP
-from .manifest import Manifest, TensorSpec
 from .postprocess.prediction import Prediction, explain
-from .preprocessor import Preprocessor
-from .steps import Pipeline
+from .preprocess.images import as_list, open_pixels
+from .preprocess.preprocessor import Preprocessor
 
 if TYPE_CHECKING:
     import numpy as np

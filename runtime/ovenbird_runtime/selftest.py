@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .agreement import Difference, Limits, compare, join_rows
+from .artifact.agreement import Difference, Limits, compare, join_rows
+from .artifact.golden import GOLDEN, read_golden
 from .errors import SelftestFailed
-from .golden import GOLDEN, read_golden
 from .limits import MAX_GOLDEN_BYTES
 from .model import Model, load
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ovenbird.loading import NetworkOptions, load_network
-from ovenbird.photographs import read_photographs
+from ovenbird.networks.loading import NetworkOptions, load_network
+from ovenbird.verify.photographs import read_photographs
 from support.baking import MODEL, ROOT, ovenbird, step
 from support.emulation import emulate
 
@@ -25,8 +25,8 @@ HOURS = 3600
 # Decodes and pre-processes there as well, in compiled code: all that a target does. Its pixels must be Pillow's.
 RUN = """
 import sys, numpy, ovenbird_runtime
-from ovenbird_runtime.images import open_image
-from ovenbird_runtime.preprocess import apply
+from ovenbird_runtime.preprocess.images import open_image
+from ovenbird_runtime.preprocess.interpreted import apply
 artifact, output, *photographs = sys.argv[1:]
 with ovenbird_runtime.load(artifact, threads=1) as model:
     assert model.target.resample

@@ -50,7 +50,7 @@ def test_examples_are_found_and_few_calls_stay_unknown() -> None:
     ],
 )
 def test_what_is_not_so_is_found(example: str, problem: str) -> None:
-    module = importlib.import_module("ovenbird_runtime.serve.admission")
+    module = importlib.import_module("ovenbird_runtime.serve.models.admission")
     checked = check_program(program_of(f"An example.\n\n{example}\n"), module)
     assert checked.problems == [problem]
 
@@ -64,7 +64,7 @@ def test_what_fits_is_no_problem() -> None:
 
     Prose (with brackets) is none of it.
     """
-    module = importlib.import_module("ovenbird_runtime.serve.admission")
+    module = importlib.import_module("ovenbird_runtime.serve.models.admission")
     checked = check_program(program_of(text), module)
     assert (checked.problems, checked.bound) == ([], 3)
 

@@ -50,13 +50,21 @@ def test_rules_hold() -> None:
 @pytest.mark.parametrize(
     ("module", "line", "rule"),
     [
-        ("runtime/ovenbird_runtime/images.py", "import torch", "neither a framework nor a compiler"),
+        ("runtime/ovenbird_runtime/preprocess/images.py", "import torch", "neither a framework nor a compiler"),
         ("runtime/ovenbird_runtime/model.py", "import tvm", "neither a framework nor a compiler"),
-        ("runtime/ovenbird_runtime/manifest.py", "import ovenbird", "neither a framework nor a compiler"),
-        ("runtime/ovenbird_runtime/manifest.py", "import ovenbird_runtime.engine", "Within the runtime"),
-        ("runtime/ovenbird_runtime/images.py", "import tvm_ffi", "No module imports tvm_ffi"),
-        ("runtime/ovenbird_runtime/images.py", "import ovenbird_runtime.ffi", "Only the engine and the model reach"),
-        ("compile/ovenbird/errors.py", "import ovenbird_runtime.engine", "never its engine"),
+        ("runtime/ovenbird_runtime/artifact/manifest.py", "import ovenbird", "neither a framework nor a compiler"),
+        (
+            "runtime/ovenbird_runtime/artifact/manifest.py",
+            "import ovenbird_runtime.engine.engine",
+            "Within the runtime",
+        ),
+        ("runtime/ovenbird_runtime/preprocess/images.py", "import tvm_ffi", "No module imports tvm_ffi"),
+        (
+            "runtime/ovenbird_runtime/preprocess/images.py",
+            "import ovenbird_runtime.engine.ffi",
+            "Only the engine and the model reach",
+        ),
+        ("compile/ovenbird/errors.py", "import ovenbird_runtime.engine.engine", "never its engine"),
     ],
 )
 def test_violation_is_found(copy: Path, module: str, line: str, rule: str) -> None:

@@ -14,9 +14,9 @@ import pytest
 import yaml
 
 from ovenbird_runtime.cli import main
-from ovenbird_runtime.cpu import available_threads
-from ovenbird_runtime.serve.routes import find_route
-from ovenbird_runtime.signatures import REQUIRE_SIGNATURE
+from ovenbird_runtime.integrity.signatures import REQUIRE_SIGNATURE
+from ovenbird_runtime.machine.cpu import available_threads
+from ovenbird_runtime.serve.routes.table import find_route
 from support.kubernetes import K8S, OVERLAYS, find, options_of, render, render_folder, server_of
 
 EVERYTHING = [*(f"overlays/{name}" for name in OVERLAYS), "kserve"]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ovenbird_runtime.installing import install_hint
+from ovenbird_runtime.console.installing import install_hint
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNTIME = ROOT / "runtime"
@@ -54,7 +54,7 @@ def test_the_runtimes_wheels_from_tree_and_sdist_are_one(tmp_path: Path) -> None
     assert files_of(build("wheel", unpacked, tmp_path / "again")) == wheel
     assert len(wheel) == len(set(wheel))
     assert sources_of(RUNTIME / "ovenbird_runtime") <= set(wheel)
-    assert "ovenbird_runtime/serve/page.html" in wheel
+    assert "ovenbird_runtime/serve/routes/page.html" in wheel
     licences = {name.rpartition("/")[2] for name in wheel if "/licenses/" in name}
     assert licences == {"LICENSE", "NOTICE"}
     assert {"ovenbird_runtime/lib/LICENSE.tvm", "ovenbird_runtime/lib/NOTICE.tvm"} <= set(wheel)

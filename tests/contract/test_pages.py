@@ -17,7 +17,7 @@ import pytest
 from ovenbird import errors as compiler_errors
 from ovenbird_runtime import errors as runtime_errors
 from ovenbird_runtime.serve import errors as server_errors
-from ovenbird_runtime.serve import metric_names
+from ovenbird_runtime.serve.telemetry import metric_names
 
 if sys.version_info >= (3, 11):
     import tomllib

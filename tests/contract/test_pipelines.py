@@ -158,7 +158,7 @@ def keys(root: Path, target: str = "host", **settings: str) -> dict[str, str]:
     ("path", "changed"),
     [
         ("compile/ovenbird/building.py", {"artifact", "image"}),
-        ("runtime/ovenbird_runtime/engine.py", {"artifact", "image"}),
+        ("runtime/ovenbird_runtime/engine/engine.py", {"artifact", "image"}),
         ("targets/host/target.toml", {"artifact", "image"}),
         ("ci/constraints.txt", {"artifact", "image"}),
         ("tuning_logs/host/resnet50/provenance.json", {"artifact", "image"}),

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ovenbird.runtime_process import python_process
-from ovenbird_runtime.artifact import open_artifact
-from ovenbird_runtime.golden import GOLDEN, read_golden
+from ovenbird.verify.runtime_process import python_process
+from ovenbird_runtime.artifact.artifact import open_artifact
+from ovenbird_runtime.artifact.golden import GOLDEN, read_golden
 
 Compiled = Callable[..., Path]
 

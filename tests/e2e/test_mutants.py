@@ -17,17 +17,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ovenbird.compiling import CompileOptions, compile_network
+from ovenbird.compiling import compile_network
 from ovenbird.errors import VerificationFailed
-from ovenbird.loading import NetworkOptions, load_network
 from ovenbird.models import model_names
-from ovenbird.network import Arrays, Network
+from ovenbird.networks.loading import NetworkOptions, load_network
+from ovenbird.networks.network import Arrays, Network
 from ovenbird.operators import winograd
-from ovenbird.photographs import own_photographs
-from ovenbird.runtime_process import python_process
-from ovenbird.verification_cases import Case, make_cases
-from ovenbird.verifying import judge
-from ovenbird_runtime.agreement import LIMITS, Limits
+from ovenbird.options import CompileOptions
+from ovenbird.verify.cases import Case, make_cases
+from ovenbird.verify.photographs import own_photographs
+from ovenbird.verify.runtime_process import python_process
+from ovenbird.verify.verifying import judge
+from ovenbird_runtime.artifact.agreement import LIMITS, Limits
 from support.mutants import Mutant, find_mutant, mutants
 from support.verified_networks import NETWORKS
 

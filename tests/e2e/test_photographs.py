@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ovenbird_runtime.images import open_image, open_pixels
-from ovenbird_runtime.pixels import Picture
+from ovenbird_runtime.preprocess.images import open_image, open_pixels
+from ovenbird_runtime.preprocess.pixels import Picture
 
 pytest.importorskip("simplejpeg", reason="simplejpeg is not installed (extra jpeg)")
 

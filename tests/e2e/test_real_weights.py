@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from ovenbird.loading import NetworkOptions, load_network
-from ovenbird.photographs import read_photographs
-from ovenbird.runtime_process import run_artifact
+from ovenbird.networks.loading import NetworkOptions, load_network
+from ovenbird.verify.photographs import read_photographs
+from ovenbird.verify.runtime_process import run_artifact
 
 
 def compare(artifact: Path, network: Any, photographs: list[Path], truth: list[int]) -> None:

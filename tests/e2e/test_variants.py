@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from ovenbird.compiling import CompileOptions, compile_network
-from ovenbird.loading import load_network
-from ovenbird_runtime.artifact import open_artifact
+from ovenbird.compiling import compile_network
+from ovenbird.networks.loading import load_network
+from ovenbird.options import CompileOptions
+from ovenbird_runtime.artifact.artifact import open_artifact
 
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="the targets of this test are x86-64")
 

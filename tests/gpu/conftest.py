@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from ovenbird.targets import TargetSpec, load_target, target_folders
-from ovenbird_runtime.cuda import Gpu, probe_gpu
 from ovenbird_runtime.errors import DeviceUnavailable
+from ovenbird_runtime.machine.cuda import Gpu, probe_gpu
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from ovenbird.backends.cuda.options import GpuOptions, Precision
-from ovenbird.compiling import CompileOptions, compile_network
-from ovenbird.loading import NetworkOptions, load_network
+from ovenbird.compiling import compile_network
+from ovenbird.networks.loading import NetworkOptions, load_network
+from ovenbird.options import CompileOptions
 from ovenbird.targets import TargetSpec
-from ovenbird_runtime.agreement import LIMITS, compare
+from ovenbird_runtime.artifact.agreement import LIMITS, compare
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(1800)]
 

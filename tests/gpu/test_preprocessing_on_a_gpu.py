@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.gpu, pytest.mark.timeout(1800)]
 
 RUN = """
 import sys, time, json, numpy as np, ovenbird_runtime
-from ovenbird_runtime.preprocess import apply
+from ovenbird_runtime.preprocess.interpreted import apply
 from support.pictures import noise
 
 def median_ms(call):

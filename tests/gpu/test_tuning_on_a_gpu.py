@@ -11,7 +11,7 @@ import pytest
 from ovenbird.backends.cuda.options import Precision
 from ovenbird.backends.cuda.toolchain import find_nvcc
 from ovenbird.targets import TargetSpec
-from ovenbird_runtime.cuda import Gpu
+from ovenbird_runtime.machine.cuda import Gpu
 from support.gpu_plans import build_plans, run_plans
 
 from .conftest import Run

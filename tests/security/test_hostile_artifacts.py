@@ -13,12 +13,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 import ovenbird_runtime
+from ovenbird_runtime.artifact.golden import read_golden
 from ovenbird_runtime.cli import main
 from ovenbird_runtime.errors import FileChanged, InputUnreadable, OvenbirdError
-from ovenbird_runtime.golden import read_golden
-from ovenbird_runtime.serve.deployment import Deployment
+from ovenbird_runtime.serve.models.deployment import Deployment
 from ovenbird_runtime.serve.settings import Settings, Source
-from ovenbird_runtime.tensors import read_tensors
+from ovenbird_runtime.tensors.tensors import read_tensors
 from support.hostile import GOLDEN_FILES, HOSTILE, npy, npz, packed
 from support.pictures import encoded
 
@@ -127,9 +127,9 @@ import resource, sys
 sys.path[:0] = {[p for p in sys.path if p]!r}
 import numpy
 from PIL import Image
-from ovenbird_runtime.artifact import open_artifact
-from ovenbird_runtime.golden import GOLDEN, read_golden
-from ovenbird_runtime.images import open_image
+from ovenbird_runtime.artifact.artifact import open_artifact
+from ovenbird_runtime.artifact.golden import GOLDEN, read_golden
+from ovenbird_runtime.preprocess.images import open_image
 from ovenbird_runtime.limits import MAX_GOLDEN_BYTES
 open_image(sys.argv[2])
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
@@ -151,7 +151,7 @@ import resource, sys
 sys.path[:0] = {[p for p in sys.path if p]!r}
 import numpy
 from ovenbird_runtime.errors import FileChanged
-from ovenbird_runtime.golden import read_golden
+from ovenbird_runtime.artifact.golden import read_golden
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + (100 << 20), used + (100 << 20)))
 try:

@@ -10,8 +10,8 @@ from collections import Counter
 
 import numpy as np
 
+from ovenbird_runtime.artifact.golden import read_golden
 from ovenbird_runtime.errors import FileChanged
-from ovenbird_runtime.golden import read_golden
 
 MUTANTS = 6_000
 MAX_GROWTH_MB = 400.0

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ovenbird_runtime.artifact.steps import imagenet
 from ovenbird_runtime.errors import ImageError
-from ovenbird_runtime.images import open_image
-from ovenbird_runtime.preprocess import apply
-from ovenbird_runtime.steps import imagenet
+from ovenbird_runtime.preprocess.images import open_image
+from ovenbird_runtime.preprocess.interpreted import apply
 
 MUTANTS = 2_000
 MAX_GROWTH_MB = 900.0

@@ -23,7 +23,7 @@ from ovenbird_runtime.errors import (
     UnsafePath,
     WrongKeyType,
 )
-from ovenbird_runtime.signatures import REQUIRE_SIGNATURE, signature_name
+from ovenbird_runtime.integrity.signatures import REQUIRE_SIGNATURE, signature_name
 from support.signing import Signer
 from support.tiny_artifact import reseal
 

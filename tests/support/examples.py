@@ -1,6 +1,6 @@
 """Python examples in docstrings and on pages, held against the code: names exist, and calls fit their signatures.
 
-    checked = check_module("ovenbird_runtime.serve.admission")
+    checked = check_module("ovenbird_runtime.serve.models.admission")
     checked.problems         # ["Admission.take: got an unexpected keyword argument 'row'"]
     checked.bound            # how many calls were held against a signature
 

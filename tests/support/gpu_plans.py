@@ -25,7 +25,7 @@ from ovenbird.backends.cuda.plans.plan import Plan
 from ovenbird.backends.cuda.plans.space import plan_space
 from ovenbird.backends.cuda.schedules import apply_schedule
 from ovenbird.backends.linking import link_library
-from ovenbird.loading import load_network
+from ovenbird.networks.loading import load_network
 from ovenbird.targets import TargetSpec
 from ovenbird.tuning.tasks import Task, extract_tasks
 from support.cuda_emulation import add_kernels
@@ -33,7 +33,7 @@ from support.cuda_emulation import add_kernels
 RUN = """
 import json, sys, numpy as np, tvm
 from ovenbird.backends.cuda.device_module import load_cuda_runtime
-from ovenbird.tuning.jobs import difference, make_arrays, no_answer
+from ovenbird.tuning.measure.jobs import difference, make_arrays, no_answer
 load_cuda_runtime()
 library, device, wrong = tvm.runtime.load_module(sys.argv[1]), tvm.runtime.device("cuda", 0), {}
 for task in json.load(open(sys.argv[2])):

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from ovenbird_runtime.golden import GOLDEN
-from ovenbird_runtime.manifest import UNSEALED
-from ovenbird_runtime.schema import dump
+from ovenbird_runtime.artifact.golden import GOLDEN
+from ovenbird_runtime.artifact.manifest import UNSEALED
+from ovenbird_runtime.artifact.schema import dump
 
 Spoil = Callable[[Path], None]
 TARGET = "targets/tiny/target.json"

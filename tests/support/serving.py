@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ovenbird_runtime.serve.metric_names import ALL
+from ovenbird_runtime.serve.telemetry.metric_names import ALL
 
 Answer = tuple[int, dict[str, str], bytes]
 

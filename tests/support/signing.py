@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from ovenbird_runtime.signatures import PublicKey, signature_name
+from ovenbird_runtime.integrity.signatures import PublicKey, signature_name
 
 
 class Signer:

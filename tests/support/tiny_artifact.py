@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from ovenbird_runtime.manifest import (
+from ovenbird_runtime.artifact.manifest import (
     Manifest,
     Target,
     decode_manifest,

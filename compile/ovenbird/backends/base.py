@@ -20,10 +20,10 @@ from ovenbird.backends.cpu.packing import Packing
 from ovenbird.backends.cuda.options import DEFAULT, GpuOptions
 from ovenbird.lowering.dumping import Dump
 from ovenbird.targets import TargetSpec
-from ovenbird_runtime.agreement import Precision
+from ovenbird_runtime.artifact.agreement import Precision
 
 if TYPE_CHECKING:
-    from ovenbird.tuning_log import TuningLog
+    from ovenbird.records.tuning_log import TuningLog
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from ovenbird.backends.cuda.options import DEFAULT, GpuOptions
 from ovenbird.backends.table import BACKENDS
 from ovenbird.lowering.dumping import Dump
 from ovenbird.lowering.pipeline import compile_networks
+from ovenbird.records.tuning_log import TuningLog
 from ovenbird.targets import TargetSpec
-from ovenbird.tuning_log import TuningLog
 
 
 def build_module(
@@ -34,7 +34,7 @@ def build_module(
     """Compile one Relax module a batch size into one library.
 
     `modules`: batch size -> module whose function `main` takes the network's inputs and holds its weights as constants.
-    `records`: a tuning log (`ovenbird.tuning_log.TuningLog`) or None for the default schedules.
+    `records`: a tuning log (`ovenbird.records.tuning_log.TuningLog`) or None for the default schedules.
     `dump`: a folder that receives what the compiler saw between its passes, by their names (`lowering.dumping`).
     `gpu`: what only code for a GPU heeds. `packing`: how weights are packed, where variants share them.
 

@@ -19,7 +19,7 @@ from elftools.elf.gnuversions import GNUVerNeedSection
 from ovenbird.backends.toolchain import find_linker
 from ovenbird.errors import BuildFailed, DiskFull, output_error
 from ovenbird.isolated import FULL
-from ovenbird_runtime.cpu import version_pair
+from ovenbird_runtime.machine.cpu import version_pair
 
 if TYPE_CHECKING:
     from ovenbird.targets import TargetSpec

@@ -22,7 +22,7 @@ from ovenbird.baking.sbom import merge_sbom
 from ovenbird.errors import TargetInvalid, UsageError
 from ovenbird.progress import Progress
 from ovenbird.targets import find_target
-from ovenbird_runtime.artifact import Artifact
+from ovenbird_runtime.artifact.artifact import Artifact
 
 DPKG_STATUS = "/var/lib/dpkg/status"
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ovenbird.errors import UsageError, output_error
 from ovenbird.resources import PACKAGE, sources_folder
-from ovenbird_runtime.artifact import Artifact
+from ovenbird_runtime.artifact.artifact import Artifact
 from ovenbird_runtime.copying import MANIFEST, write_files
 
 # Folders and files that the image's stages copy, where a clone has them.

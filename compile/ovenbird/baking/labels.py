@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ovenbird.git import ask_git
 from ovenbird_runtime import __version__
-from ovenbird_runtime.artifact import Artifact
+from ovenbird_runtime.artifact.artifact import Artifact
 from ovenbird_runtime.errors import one_line
 
 SBOM_PATH = "/opt/ovenbird/sbom.cdx.json"
@@ -57,7 +57,7 @@ def image_labels(artifact: Artifact, target: str, base: str, source: Source) -> 
         f"{OCI}.base.name": base,
         "ovenbird.model": model.name,
         "ovenbird.model.licence": model.licence,
-        "ovenbird.weights": "random" if model.weights.random else model.weights.origin,
+        "ovenbird.networks.weights": "random" if model.weights.random else model.weights.origin,
         "ovenbird.target": target,
         "ovenbird.runtime.version": __version__,
         "ovenbird.manifest.digest": f"sha256:{digest}",

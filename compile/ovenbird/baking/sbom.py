@@ -11,10 +11,10 @@ import re
 from typing import Any
 
 from ovenbird.baking.image_sbom import document
-from ovenbird_runtime.artifact import Artifact
+from ovenbird_runtime.artifact.artifact import Artifact
+from ovenbird_runtime.artifact.origin import SBOM
+from ovenbird_runtime.artifact.schema import parse
 from ovenbird_runtime.errors import ManifestInvalid
-from ovenbird_runtime.origin import SBOM
-from ovenbird_runtime.schema import parse
 
 MAX_SBOM_BYTES = 16 * 1024 * 1024
 

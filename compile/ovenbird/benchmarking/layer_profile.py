@@ -31,9 +31,9 @@ def measure(artifact: Path, inputs: Path, batch: int, runs: int) -> list[dict[st
     import tvm
     from tvm import relax
 
-    from ovenbird_runtime.artifact import open_artifact
-    from ovenbird_runtime.cpu import this_machine
-    from ovenbird_runtime.variant import choose_variant
+    from ovenbird_runtime.artifact.artifact import open_artifact
+    from ovenbird_runtime.artifact.variant import choose_variant
+    from ovenbird_runtime.machine.cpu import this_machine
 
     opened = open_artifact(artifact)
     variant, target = choose_variant(opened, "cpu", this_machine())

@@ -30,8 +30,8 @@ from ovenbird.errors import WeightsUnavailable
 from ovenbird_runtime.errors import OvenbirdError
 
 if TYPE_CHECKING:
-    from ovenbird.loading import NetworkOptions
-    from ovenbird.network import Network
+    from ovenbird.networks.loading import NetworkOptions
+    from ovenbird.networks.network import Network
     from ovenbird.progress import Progress
 
 ERROR_FILE, LAYERS_FILE = "error.json", "layers.json"
@@ -59,7 +59,7 @@ class Request:
 
 def network_options(told: dict[str, Any]) -> NetworkOptions:
     """Give the options that build this network again, from a request or from `network.json`."""
-    from ovenbird.loading import NetworkOptions
+    from ovenbird.networks.loading import NetworkOptions
 
     size = told["image_size"]
     return NetworkOptions(
@@ -115,7 +115,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _load(told: dict[str, Any]) -> Network:
     """Load the network; where its own weights can be neither found nor fetched, with random ones, which time alike."""
-    from ovenbird.loading import load_network
+    from ovenbird.networks.loading import load_network
 
     try:
         return load_network(told["model"], network_options(told))
@@ -128,8 +128,8 @@ def _load(told: dict[str, Any]) -> Network:
 
 def _of_artifact(artifact: Path, request: Request, told: dict[str, Any]) -> Network:
     """Build the network that an artifact was compiled from, and time that artifact."""
-    from ovenbird.rebuilding import rebuild
-    from ovenbird_runtime.artifact import open_artifact
+    from ovenbird.verify.rebuilding import rebuild
+    from ovenbird_runtime.artifact.artifact import open_artifact
 
     manifest = open_artifact(artifact).manifest
     network = rebuild(manifest, None, network_options(told))
@@ -164,9 +164,10 @@ def _compile_one(
     kept: dict[str, Any],
     tell: Progress,
 ) -> dict[str, Any]:
-    from ovenbird.compiling import CompileOptions, compile_network
+    from ovenbird.compiling import compile_network
+    from ovenbird.options import CompileOptions
+    from ovenbird.records.tuning_records import records_folder
     from ovenbird.targets import load_target
-    from ovenbird.tuning_records import records_folder
 
     output = Path(request.folder) / name
     chosen = records_folder(records, network.name, load_target(request.target))
@@ -205,7 +206,7 @@ def _write_arrays(folder: Path, network: Network, batch: int) -> None:
     """Write seeded random inputs like the network's examples, and what the framework makes of them."""
     import numpy as np
 
-    from ovenbird.verification_cases import random_like
+    from ovenbird.verify.cases import random_like
 
     random = np.random.default_rng(SEED)
     inputs = {name: random_like(array, random) for name, array in network.examples(batch).items()}

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from ovenbird_runtime.artifact.manifest import Manifest, Target, TensorSpec
 from ovenbird_runtime.errors import one_line
-from ovenbird_runtime.manifest import Manifest, Target, TensorSpec
 
 
 def random_warning(manifest: Manifest) -> str:

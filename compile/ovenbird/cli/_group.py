@@ -15,10 +15,10 @@ from typing import Any, ClassVar, NoReturn
 import click
 
 from ovenbird.interruption import Stopped, unwind
+from ovenbird_runtime.console.output import end_with_output, fails
+from ovenbird_runtime.console.signals import hold_back_signals
+from ovenbird_runtime.console.spellings import GuidedGroup
 from ovenbird_runtime.errors import OvenbirdError, one_line
-from ovenbird_runtime.output import end_with_output, fails
-from ovenbird_runtime.signals import hold_back_signals
-from ovenbird_runtime.spellings import GuidedGroup
 
 WORK_FAILED = 1
 WRONG_USAGE = 2

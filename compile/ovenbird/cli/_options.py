@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from ovenbird.loading import NetworkOptions
+    from ovenbird.networks.loading import NetworkOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -80,7 +80,7 @@ def network_options(command: F) -> F:
 
 def read_network_options(options: dict[str, Any]) -> NetworkOptions:
     """Turn the command line's strings into NetworkOptions. Raises UsageError."""
-    from ovenbird.loading import NetworkOptions
+    from ovenbird.networks.loading import NetworkOptions
 
     shapes = options.get("input_shapes")
     return NetworkOptions(

@@ -16,7 +16,7 @@ from ovenbird.cli import _options
 
 if TYPE_CHECKING:
     from ovenbird.baking.bake import BakeReport
-    from ovenbird_runtime.artifact import Artifact
+    from ovenbird_runtime.artifact.artifact import Artifact
 
 
 @click.command("bake", short_help="Build a container image with a model in it.")
@@ -55,7 +55,7 @@ def command(model: str, **options: Any) -> None:
     from ovenbird.errors import UsageError
     from ovenbird.progress import Progress
     from ovenbird.targets import find_target
-    from ovenbird_runtime.artifact import open_artifact
+    from ovenbird_runtime.artifact.artifact import open_artifact
 
     bake_options = BakeOptions(
         target=options["target"],
@@ -87,9 +87,10 @@ def command(model: str, **options: Any) -> None:
 
 
 def _compile(model: str, output: Path, options: dict[str, Any], progress: Any) -> Artifact:
-    from ovenbird.compiling import CompileOptions, compile_network
-    from ovenbird.loading import check_request, load_network
-    from ovenbird_runtime.artifact import open_artifact
+    from ovenbird.compiling import compile_network
+    from ovenbird.networks.loading import check_request, load_network
+    from ovenbird.options import CompileOptions
+    from ovenbird_runtime.artifact.artifact import open_artifact
 
     network_options = _options.read_network_options(options)
     check_request(model, network_options)

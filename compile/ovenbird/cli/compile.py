@@ -15,7 +15,7 @@ from ovenbird.cli import _options
 
 if TYPE_CHECKING:
     from ovenbird.compiling import CompileReport
-    from ovenbird.network import Network
+    from ovenbird.networks.network import Network
 
 
 @click.command("compile", short_help="Compile a network into an artifact.")
@@ -39,11 +39,12 @@ def command(model: str, output: Path | None, **options: Any) -> None:
     MODEL is a built-in name (`ovenbird models`), module:callable, a .pt2 file or an .onnx file. Where anything fails,
     the folder is left as it was.
     """
+    from ovenbird.artifact.packaging import check_output
     from ovenbird.backends.cuda.options import GpuOptions, check_precision, parse_precision
-    from ovenbird.compiling import CompileOptions, compile_network
-    from ovenbird.loading import check_request, load_network, name_of
+    from ovenbird.compiling import compile_network
     from ovenbird.lowering.dumping import parse_kinds
-    from ovenbird.packaging import check_output
+    from ovenbird.networks.loading import check_request, load_network, name_of
+    from ovenbird.options import CompileOptions
     from ovenbird.progress import Progress
     from ovenbird.targets import load_target
 
@@ -77,7 +78,7 @@ def command(model: str, output: Path | None, **options: Any) -> None:
 def _print_json(report: CompileReport) -> None:
     import json
 
-    from ovenbird_runtime.schema import encode
+    from ovenbird_runtime.artifact.schema import encode
 
     told = {
         "output": str(report.output),

@@ -18,9 +18,9 @@ from ovenbird.cli import _options
 def command(artifact: Path, as_json: bool) -> None:
     """Tell what the artifact is: network, inputs, outputs, targets, parity, tuning. Its code is not loaded."""
     from ovenbird.cli._describe import describe
-    from ovenbird_runtime.artifact import open_artifact
-    from ovenbird_runtime.origin import read_origin
-    from ovenbird_runtime.signatures import signers
+    from ovenbird_runtime.artifact.artifact import open_artifact
+    from ovenbird_runtime.artifact.origin import read_origin
+    from ovenbird_runtime.integrity.signatures import signers
     from ovenbird_runtime.text import trust_lines
 
     opened = open_artifact(artifact)
@@ -34,7 +34,7 @@ def command(artifact: Path, as_json: bool) -> None:
         return
     import json
 
-    from ovenbird_runtime.schema import encode
+    from ovenbird_runtime.artifact.schema import encode
 
     told = {"manifest": encode(opened.manifest), "targets": {name: encode(one) for name, one in targets.items()}}
     told |= {"signatures": list(signed), "signed_by": opened.signed_by, "provenance": origin}

@@ -51,8 +51,7 @@ def explain(spec: TargetSpec) -> dict[str, Any]:
     from ovenbird.backends.toolchain import find_linker
     from ovenbird.baking.containerfile import read_container
     from ovenbird.errors import LinkerMissing
-    from ovenbird.host import why_not_here
-    from ovenbird.targets import find_target
+    from ovenbird.targets import find_target, why_not_here
 
     container = read_container(find_target(spec.name))
     try:

@@ -51,7 +51,7 @@ def command(model: str, **options: Any) -> None:
     and the same command goes on. MODEL is what `ovenbird compile` takes.
     """
     from ovenbird.backends.cuda.options import check_precision, parse_precision
-    from ovenbird.loading import load_network
+    from ovenbird.networks.loading import load_network
     from ovenbird.targets import load_target
     from ovenbird.tuning.run import TuneOptions, check_target, list_tasks, tune_network
     from ovenbird.tuning.table import Display

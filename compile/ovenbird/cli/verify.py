@@ -31,15 +31,15 @@ def command(artifact: Path, model: str | None, images: Path | None, target: str 
     weights that came from a file are given by --weights, a network of your own by --model.
     """
     from ovenbird.cli._describe import blind_warning, random_warning
-    from ovenbird.photographs import own_photographs
     from ovenbird.progress import Progress
-    from ovenbird.rebuilding import entry_sizes, rebuild
-    from ovenbird.verifying import parity, parity_bytes, verify
-    from ovenbird_runtime.agreement import LIMITS
-    from ovenbird_runtime.artifact import open_artifact
-    from ovenbird_runtime.cpu import this_machine
-    from ovenbird_runtime.manifest import TargetParity
-    from ovenbird_runtime.variant import choose_variant
+    from ovenbird.verify.photographs import own_photographs
+    from ovenbird.verify.rebuilding import entry_sizes, rebuild
+    from ovenbird.verify.verifying import parity, parity_bytes, verify
+    from ovenbird_runtime.artifact.agreement import LIMITS
+    from ovenbird_runtime.artifact.artifact import open_artifact
+    from ovenbird_runtime.artifact.manifest import TargetParity
+    from ovenbird_runtime.artifact.variant import choose_variant
+    from ovenbird_runtime.machine.cpu import this_machine
 
     opened = open_artifact(artifact)
     manifest = opened.manifest

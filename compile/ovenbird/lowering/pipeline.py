@@ -30,7 +30,7 @@ from ovenbird.passes.keep_unschedulable_apart import keep_unschedulable_apart
 
 if TYPE_CHECKING:
     from ovenbird.backends.base import Backend
-    from ovenbird.tuning_log import TuningLog
+    from ovenbird.records.tuning_log import TuningLog
 
 #: Makes the walk of a backend for a function of the network, given the builder to write to and its batch size.
 Begin = Callable[[relax.BlockBuilder, relax.Function, int], Lowering]

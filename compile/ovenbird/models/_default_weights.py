@@ -13,7 +13,7 @@ import urllib.error
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 from ovenbird.errors import ExtraMissing, WeightsUnavailable, WeightsUnreadable
 from ovenbird.models._torchvision import import_torchvision
@@ -25,24 +25,6 @@ FETCH_TIMEOUT_S = 10.0
 """How long one silence of the server may last before we say that there is no network."""
 
 INSTEAD = "give --weights FILE.pth, or --weights random:SEED for a network that computes but knows nothing"
-
-
-class DefaultWeights(Protocol):
-    """The weights a recipe has of its own."""
-
-    @property
-    def origin(self) -> Literal["package", "torchvision"]:
-        """The manifest's word for where they come from."""
-        ...
-
-    @property
-    def detail(self) -> str:
-        """Which weights exactly, for the manifest."""
-        ...
-
-    def state_dict(self) -> Mapping[str, torch.Tensor]:
-        """Give the tensors. Raises WeightsUnavailable, WeightsUnreadable."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -93,7 +75,7 @@ class PackageWeights:
         return self.package
 
     def state_dict(self) -> Mapping[str, torch.Tensor]:
-        from ovenbird.weights import read_state_dict
+        from ovenbird.networks.weights import read_state_dict
 
         try:
             path = self.locate()

@@ -1,20 +1,10 @@
-"""What all of torchvision's classifiers have in common; each model's file adds its row.
-
-MODEL = classifier("resnet18", head="fc", weights="ResNet18_Weights.IMAGENET1K_V1", summary="...")
-"""
+"""torchvision, also beside a torch that it was not built for, and its names of ImageNet's classes."""
 
 from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
 
-from ovenbird.models.recipe import ModelRecipe, imagenet_pipelines
-
-if TYPE_CHECKING:
-    from torch import nn
-
-LICENCE = "BSD-3-Clause (torchvision); the weights were trained on ImageNet, whose terms are for research"
 NMS = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 
@@ -45,25 +35,3 @@ def imagenet_labels() -> tuple[str, ...]:
     from torchvision.models._meta import _IMAGENET_CATEGORIES
 
     return tuple(_IMAGENET_CATEGORIES)
-
-
-def classifier(name: str, *, head: str, weights: str, summary: str, resize: int = 256) -> ModelRecipe:
-    """Give the recipe of torchvision's classifier `name`, whose last linear layer is at the path `head`."""
-    from ovenbird.models._default_weights import TorchvisionWeights
-
-    def network() -> nn.Module:
-        models: Any = import_torchvision().models
-        built: nn.Module = getattr(models, name)(weights=None)
-        return built
-
-    enum, member = weights.split(".")
-    return ModelRecipe(
-        name=name,
-        summary=summary,
-        licence=LICENCE,
-        network=network,
-        head=head,
-        weights=TorchvisionWeights(enum, member),
-        labels=imagenet_labels,
-        pipelines=imagenet_pipelines(resize=resize),
-    )

@@ -1,6 +1,6 @@
 """DenseNet-121 (Huang et al. 2016): every layer reads all before it."""
 
-from ovenbird.models._torchvision import classifier
+from ovenbird.models._classifier import classifier
 
 MODEL = classifier(
     "densenet121",

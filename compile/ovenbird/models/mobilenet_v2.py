@@ -1,6 +1,6 @@
 """MobileNetV2 (Sandler et al. 2018): depthwise convolutions in inverted residuals."""
 
-from ovenbird.models._torchvision import classifier
+from ovenbird.models._classifier import classifier
 
 MODEL = classifier(
     "mobilenet_v2",

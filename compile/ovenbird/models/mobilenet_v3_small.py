@@ -1,6 +1,6 @@
 """MobileNetV3-small (Howard et al. 2019): squeeze-and-excitation and hard swish."""
 
-from ovenbird.models._torchvision import classifier
+from ovenbird.models._classifier import classifier
 
 MODEL = classifier(
     "mobilenet_v3_small",

@@ -7,16 +7,15 @@ Every recipe gives two outputs: `logits`, the network's own, and `embedding`, wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from ovenbird_runtime.steps import Pipeline, imagenet, zoom_crop_pad
+from ovenbird_runtime.artifact.steps import Pipeline, imagenet, zoom_crop_pad
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
-
-    from ovenbird.models._default_weights import DefaultWeights
 
 OutputKind = Literal["classification", "embedding", "raw"]
 
@@ -29,6 +28,24 @@ def classifier_outputs() -> dict[str, OutputKind]:
 def imagenet_pipelines(resize: int = 256) -> dict[str, Pipeline]:
     """Give the two pre-processings of an ImageNet classifier of 224x224; the first is the default. Sizes in pixels."""
     return {"imagenet": imagenet(resize=resize), "zoom-crop-pad": zoom_crop_pad()}
+
+
+class DefaultWeights(Protocol):
+    """The weights a recipe has of its own."""
+
+    @property
+    def origin(self) -> Literal["package", "torchvision"]:
+        """The manifest's word for where they come from."""
+        ...
+
+    @property
+    def detail(self) -> str:
+        """Which weights exactly, for the manifest."""
+        ...
+
+    def state_dict(self) -> Mapping[str, torch.Tensor]:
+        """Give the tensors. Raises WeightsUnavailable, WeightsUnreadable."""
+        ...
 
 
 @dataclass(frozen=True)

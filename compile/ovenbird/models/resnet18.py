@@ -1,6 +1,6 @@
 """ResNet-18 (He et al. 2015): the small residual network."""
 
-from ovenbird.models._torchvision import classifier
+from ovenbird.models._classifier import classifier
 
 MODEL = classifier(
     "resnet18",

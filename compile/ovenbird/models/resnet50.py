@@ -1,6 +1,6 @@
 """ResNet-50 (He et al. 2015, torchvision's v1.5): the model the project began with."""
 
-from ovenbird.models._torchvision import classifier
+from ovenbird.models._classifier import classifier
 
 MODEL = classifier(
     "resnet50",

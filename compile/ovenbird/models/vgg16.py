@@ -1,6 +1,6 @@
 """VGG-16 (Simonyan and Zisserman 2014): plain 3x3 convolutions and wide linear layers."""
 
-from ovenbird.models._torchvision import classifier
+from ovenbird.models._classifier import classifier
 
 MODEL = classifier(
     "vgg16",

@@ -1,6 +1,6 @@
 """ViT-B/16 (Dosovitskiy et al. 2020): a transformer over 16x16 patches."""
 
-from ovenbird.models._torchvision import classifier
+from ovenbird.models._classifier import classifier
 
 MODEL = classifier(
     "vit_b_16",

@@ -1,10 +1,10 @@
 """Pre-processing in one function: resize, crop and normalise an RGB image, bit for bit as Pillow and numpy do.
 
-    module[RESAMPLE] = resampling_kernel()        # called by ovenbird_runtime.preprocessor
+    module[RESAMPLE] = resampling_kernel()        # called by ovenbird_runtime.preprocess.preprocessor
 
 Pillow resizes along rows, rounds to 8 bits, then along columns (`src/libImaging/Resample.c`); so does this, in the same
 fixed-point arithmetic, but only for the window that a crop keeps, four channels or sixteen values at a time. The
-weights come from the caller (`ovenbird_runtime.resampling`); normalising is a table of 256 values a channel.
+weights come from the caller (`ovenbird_runtime.preprocess.resampling`); normalising is a table of 256 values a channel.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tvm import tirx
 from tvm.script import tirx as T
 
 from ovenbird_runtime.limits import VECTOR_BYTES
-from ovenbird_runtime.resampling import PRECISION_BITS
+from ovenbird_runtime.preprocess.resampling import PRECISION_BITS
 
 #: The function's name in the library.
 RESAMPLE = "resample_image"
@@ -24,7 +24,7 @@ assert VECTOR_BYTES % LANES == 0
 
 
 def resampling_kernel() -> tirx.PrimFunc:
-    """Return the function of `ovenbird_runtime.preprocessor.ResampleKernel`, for any size of image and window."""
+    """Return the function of `preprocessor.ResampleKernel` in the runtime, for any size of image and window."""
 
     @T.prim_func  # type: ignore[untyped-decorator]
     def resample(  # type: ignore[no-untyped-def]

@@ -17,17 +17,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.packaging import sha256_file
+from ovenbird.artifact.packaging import sha256_file
+from ovenbird.records.tuning_records import records_folder
 from ovenbird.trust.sbom import sbom_bytes
 from ovenbird.trust.versions import Commit, find_commit, maker_versions, tool_versions
-from ovenbird.tuning_records import records_folder
-from ovenbird_runtime.manifest import FileRecord, ModelInfo, file_record
-from ovenbird_runtime.origin import PROVENANCE, SBOM
+from ovenbird_runtime.artifact.manifest import FileRecord, ModelInfo, file_record
+from ovenbird_runtime.artifact.origin import PROVENANCE, SBOM
 
 if TYPE_CHECKING:
-    from ovenbird.artifact_writer import ArtifactWriter
-    from ovenbird.compiling import CompileOptions
-    from ovenbird.network import Network
+    from ovenbird.artifact.artifact_writer import ArtifactWriter
+    from ovenbird.networks.network import Network
+    from ovenbird.options import CompileOptions
     from ovenbird.targets import TargetSpec
 
 STATEMENT = "https://in-toto.io/Statement/v1"

@@ -3,7 +3,7 @@
     make_key(Path("release.key"))                                # release.key (secret) and release.key.pub
     sign_artifact(Path("artifacts/resnet50"), read_private_key(Path("release.key")))
 
-What is signed are the bytes of `manifest.json`; the check is the runtime's (`ovenbird_runtime.signatures`).
+What is signed are the bytes of `manifest.json`; the check is the runtime's (`ovenbird_runtime.integrity.signatures`).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ovenbird.artifact.packaging import MANIFEST, sync_folder, write_file
 from ovenbird.errors import KeyInvalid, OutputError, output_error
-from ovenbird.packaging import MANIFEST, sync_folder, write_file
-from ovenbird_runtime.artifact import open_artifact
+from ovenbird_runtime.artifact.artifact import open_artifact
 from ovenbird_runtime.errors import OvenbirdError, SignatureError
-from ovenbird_runtime.signatures import PublicKey, check_signature, signature_name
+from ovenbird_runtime.integrity.signatures import PublicKey, check_signature, signature_name
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

@@ -20,7 +20,7 @@ from ovenbird import __version__
 from ovenbird.backends.toolchain import find_linker
 from ovenbird.git import ask_git
 from ovenbird.resources import PACKAGE
-from ovenbird_runtime.versions import TVM_FFI_VERSION, TVM_VERSION
+from ovenbird_runtime.machine.versions import TVM_FFI_VERSION, TVM_VERSION
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -15,10 +15,10 @@ import tvm
 from ovenbird.backends.cpu.machine import machine_of
 from ovenbird.backends.cuda.options import Precision
 from ovenbird.targets import TargetSpec
-from ovenbird.tuning.candidates import Builder
 from ovenbird.tuning.log_writer import LogWriter
-from ovenbird.tuning.measuring import Measurer, Outcome
-from ovenbird.tuning.search import Candidate, TaskSearch, new_cost_model
+from ovenbird.tuning.measure.candidates import Builder
+from ovenbird.tuning.measure.measuring import Measurer, Outcome
+from ovenbird.tuning.search.task_search import Candidate, TaskSearch, new_cost_model
 from ovenbird.tuning.tasks import Task
 
 
@@ -87,7 +87,7 @@ class ProcessorBackend:
     def lower(self, modules: dict[int, tvm.IRModule], choices: dict[str, str]) -> tvm.IRModule:
         """The network's functions by the algorithms that were chosen."""
         from ovenbird.backends.cpu.pipeline import lower_networks
-        from ovenbird.tuning.algorithms import Recorder
+        from ovenbird.tuning.search.algorithms import Recorder
 
         return lower_networks(modules, self.machine, Recorder(choices))
 
@@ -101,7 +101,7 @@ class ProcessorBackend:
     ) -> None:
         """Time every algorithm on the 3x3 convolutions that were not measured yet."""
         from ovenbird.backends.cpu.pipeline import lower_networks
-        from ovenbird.tuning.algorithms import Recorder, measure_algorithms
+        from ovenbird.tuning.search.algorithms import Recorder, measure_algorithms
 
         known = Recorder(log.choices)
         lower_networks(modules, self.machine, known)
@@ -110,14 +110,14 @@ class ProcessorBackend:
 
     def search(self, task: Task, log: LogWriter, seed: int) -> Search:
         """The evolutionary search of one task; all of a run share a cost model."""
-        from ovenbird.tuning.design_space import DesignSpaces
+        from ovenbird.tuning.search.design_space import DesignSpaces
 
         spaces = DesignSpaces.of(task.module, self.machine)
         return TaskSearch(task, spaces, self.spec.tvm_target(), log, self._model, self.spec.cores, seed)
 
     def limit_flops(self, builder: Builder, measurer: Measurer) -> float:
         """The multiply-adds of all cores, measured; 0 where the function for it cannot be built."""
-        from ovenbird.tuning.arithmetic import multiply_add_module
+        from ovenbird.tuning.measure.arithmetic import multiply_add_module
 
         lanes, cores = self.machine.lanes(), self.machine.cores
         built = builder.build([multiply_add_module(lanes, cores)])[0]
@@ -147,7 +147,7 @@ class GpuBackend:
 
     def search(self, task: Task, log: LogWriter, seed: int) -> Search:
         """The plans of one task."""
-        from ovenbird.tuning.plan_search import PlanSearch
+        from ovenbird.tuning.search.plan_search import PlanSearch
 
         return PlanSearch(task, self.chip, log)
 

@@ -22,10 +22,8 @@ from typing import Any
 from tvm.s_tir import meta_schedule as ms
 
 from ovenbird.errors import TuningLogBusy, output_error
-from ovenbird.tuning.limits import FAILED_S
-from ovenbird.tuning.measuring import Outcome
-from ovenbird.tuning.tasks import Task
-from ovenbird.tuning_log import (
+from ovenbird.records.provenance import PROVENANCE, Provenance, read_provenance, timestamp, write_json
+from ovenbird.records.tuning_log import (
     CHOICES,
     FAILED_ABOVE_S,
     RECORDS,
@@ -36,7 +34,9 @@ from ovenbird.tuning_log import (
     record_json,
     trace_key,
 )
-from ovenbird.tuning_provenance import PROVENANCE, Provenance, read_provenance, timestamp, write_json
+from ovenbird.tuning.limits import FAILED_S
+from ovenbird.tuning.measure.measuring import Outcome
+from ovenbird.tuning.tasks import Task
 
 FAILURES = "failures.jsonl"
 LOCK = ".lock"

@@ -22,22 +22,22 @@ from ovenbird.backends.cuda.options import Precision
 from ovenbird.backends.cuda.toolchain import find_nvcc
 from ovenbird.errors import TuningInterrupted, UsageError
 from ovenbird.interruption import SIGNALS
-from ovenbird.network import Network
+from ovenbird.networks.network import Network
+from ovenbird.records.provenance import Provenance, read_provenance
+from ovenbird.records.tuning_records import own_folder
 from ovenbird.targets import TargetSpec, load_target
 from ovenbird.tuning.table import Display, Stoppable
-from ovenbird.tuning_provenance import Provenance, read_provenance
-from ovenbird.tuning_records import own_folder
-from ovenbird_runtime.cpu import available_threads, this_machine
+from ovenbird_runtime.machine.cpu import available_threads, this_machine
 
 if TYPE_CHECKING:
     import tvm
 
     from ovenbird.tuning.backends import Backend
-    from ovenbird.tuning.candidates import Builder
     from ovenbird.tuning.log_writer import LogWriter
-    from ovenbird.tuning.measuring import Measurer
+    from ovenbird.tuning.measure.candidates import Builder
+    from ovenbird.tuning.measure.measuring import Measurer
     from ovenbird.tuning.tasks import Task
-    from ovenbird_runtime.cuda import Gpu
+    from ovenbird_runtime.machine.cuda import Gpu
 
 ALL_TASKS = "all"
 
@@ -96,8 +96,8 @@ def tune_network(network: Network, options: TuneOptions, display: Display | None
     spec = load_target(options.target)
     gpu = check_target(spec, options)
     from ovenbird.tuning.backends import backend_of
-    from ovenbird.tuning.candidates import Builder
     from ovenbird.tuning.log_writer import LogWriter
+    from ovenbird.tuning.measure.candidates import Builder
     from ovenbird.tuning.session import Budget, Session
 
     folder = options.output or own_folder(network.name, spec, options.precision)
@@ -205,14 +205,14 @@ def check_target(spec: TargetSpec, options: TuneOptions) -> Gpu | None:
 def open_measurer(spec: TargetSpec, options: TuneOptions, gpu: Gpu | None) -> Any:
     """The measurer that the options and the target ask for."""
     if gpu is not None:
-        from ovenbird.tuning.gpu_measuring import GpuMeasurer
+        from ovenbird.tuning.measure.gpu_measuring import GpuMeasurer
 
         return GpuMeasurer(spec, gpu)
     if options.rpc_tracker is not None:
-        from ovenbird.tuning.remote import RemoteMeasurer, Tracker
+        from ovenbird.tuning.measure.remote import RemoteMeasurer, Tracker
 
         return RemoteMeasurer(spec, Tracker(options.rpc_tracker, options.rpc_key))
-    from ovenbird.tuning.measuring import LocalMeasurer
+    from ovenbird.tuning.measure.measuring import LocalMeasurer
 
     return LocalMeasurer(spec)
 

@@ -19,12 +19,12 @@ from typing import Any
 from ovenbird.errors import MeasurementFailed
 from ovenbird.targets import TargetSpec
 from ovenbird.tuning.backends import Backend, backend_of
-from ovenbird.tuning.candidates import Builder
 from ovenbird.tuning.limits import BATCH_TRIALS, CONFIRM_ROUNDS, ROUNDS
 from ovenbird.tuning.log_writer import LogWriter
-from ovenbird.tuning.measuring import Measurer, Outcome
-from ovenbird.tuning.scheduler import TaskState, choose_task, latency_seconds
-from ovenbird.tuning.search import Candidate
+from ovenbird.tuning.measure.candidates import Builder
+from ovenbird.tuning.measure.measuring import Measurer, Outcome
+from ovenbird.tuning.search.scheduler import TaskState, choose_task, latency_seconds
+from ovenbird.tuning.search.task_search import Candidate
 from ovenbird.tuning.table import Display, Progress
 from ovenbird.tuning.tasks import Task
 

@@ -17,7 +17,7 @@ from tvm.s_tir import meta_schedule
 
 from ovenbird.backends.layers import LayerRecord, describe_layers
 from ovenbird.errors import UsageError
-from ovenbird.workload import same_workload, workload, workload_hash
+from ovenbird.records.workload import same_workload, workload, workload_hash
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from urllib.parse import quote
 
 import click
 
+from ..console.output import fails
 from ..errors import OvenbirdError, WrongOption
 from ..limits import LOAD_ANSWER_SECONDS, LOAD_SEARCH_STEPS, LOAD_SECONDS, SERVE_IMAGES_PER_REQUEST
-from ..output import fails
 from .client import Target, first_model, form_of, parse_url
 from .figures import Figures, figures_of, table
 from .plan import LoadFailed, Plan, Sample

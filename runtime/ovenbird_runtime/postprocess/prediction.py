@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..manifest import Manifest, WeightsInfo
+from ..artifact.manifest import Manifest, WeightsInfo
 from .classes import ClassScore, top_classes
 from .embedding import Embedding, summarise
 

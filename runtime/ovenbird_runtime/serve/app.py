@@ -19,7 +19,8 @@ from .context import Call, Context, deadline_of
 from .errors import NotReady, ServeError, WrongMethod, forget_frames, status_of
 from .http.encoding import compress
 from .http.messages import Request, Response, error_body
-from .metric_names import (
+from .routes.table import allowed_methods, find_route
+from .telemetry.metric_names import (
     CANCELLED,
     MODEL_REQUESTS,
     MODEL_SECONDS,
@@ -27,10 +28,9 @@ from .metric_names import (
     REQUEST_SECONDS,
     REQUESTS,
 )
-from .routes import allowed_methods, find_route
 
 if TYPE_CHECKING:
-    from .routes import Route
+    from .routes.table import Route
 
 _SAFE_ID = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:/+=")
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import click
 
+from ..console.installing import install_hint
+from ..console.signals import CAUGHT
 from ..errors import OvenbirdError, WrongModelName
-from ..installing import install_hint
 from ..limits import MAX_THREADS, MAX_WORKERS
-from ..signals import CAUGHT
 from .settings import Limits, Settings, Source
 
 _DEFAULT = Settings(artifacts=())

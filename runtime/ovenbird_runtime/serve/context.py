@@ -9,19 +9,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .errors import BadRequest
-from .metric_names import DECODE, POSTPROCESS, PREPROCESS
 from .settings import Settings
+from .telemetry.metric_names import DECODE, POSTPROCESS, PREPROCESS
 
 if TYPE_CHECKING:
     from .account import Account
-    from .batcher import Entry
-    from .deployment import Deployment
     from .lifecycle import Lifecycle
-    from .logs import Log
-    from .metrics import Metrics
+    from .models.batcher import Entry
+    from .models.deployment import Deployment
+    from .models.slots import Slots
     from .preparation import Preparation
-    from .slots import Slots
-    from .statistics import Statistics
+    from .telemetry.logs import Log
+    from .telemetry.metrics import Metrics
+    from .telemetry.statistics import Statistics
 
 
 @dataclass(frozen=True)

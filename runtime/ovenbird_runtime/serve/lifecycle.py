@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from ..limits import SERVE_PROBE_SECONDS
 
 if TYPE_CHECKING:
-    from .logs import Log
-    from .slots import Slots
+    from .models.slots import Slots
+    from .telemetry.logs import Log
 
 
 class State(Enum):

@@ -20,12 +20,12 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..cpu import available_threads
+from ..artifact.names import model_name_from
+from ..console.installing import install_hint
+from ..console.signals import CAUGHT, STOPS
 from ..errors import OvenbirdError
-from ..installing import install_hint
 from ..limits import SERVE_RESERVED_FILES, SERVE_WATCH_SECONDS
-from ..names import model_name_from
-from ..signals import CAUGHT, STOPS
+from ..machine.cpu import available_threads
 from .account import Account
 from .app import App
 from .context import Context
@@ -33,13 +33,13 @@ from .errors import StartFailed
 from .http.listening import url_host
 from .http.server import HttpServer
 from .lifecycle import Lifecycle, State
-from .logs import Log
 from .memory import keep_memory
-from .metrics import Metrics, open_files
-from .pages import server_gauges
+from .models.slots import Slots
 from .preparation import Preparation
+from .routes.pages import server_gauges
 from .settings import Settings
-from .slots import Slots
+from .telemetry.logs import Log
+from .telemetry.metrics import Metrics, open_files
 
 if TYPE_CHECKING:
     from .grpc.server import GrpcServer

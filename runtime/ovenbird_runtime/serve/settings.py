@@ -10,8 +10,8 @@ from pathlib import Path
 
 from .. import limits
 from ..arguments import flag, path_text, real, whole
-from ..arrays import NanPolicy
-from ..names import check_model_name
+from ..artifact.names import check_model_name
+from ..engine.inputs import NanPolicy
 
 _HUGE = 1 << 62
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ovenbird_runtime.serve.metric_names import (
+from ovenbird_runtime.serve.telemetry.metric_names import (
     ALL,
     CANCELLED,
     ENGINE_FAILURES,
@@ -74,7 +74,7 @@ def test_head_has_no_body(server: Serving) -> None:
 
 
 def test_openapi_names_every_route(server: Serving) -> None:
-    from ovenbird_runtime.serve.routes import ROUTES
+    from ovenbird_runtime.serve.routes.table import ROUTES
 
     _, document = server.json("GET", "/openapi.json")
     assert {(path, method.upper()) for path, ways in document["paths"].items() for method in ways} == {

@@ -21,10 +21,10 @@ from ovenbird.baking.measuring import tree_bytes
 from ovenbird.baking.sbom import debian_components, merge_sbom
 from ovenbird.cli.bake import read_pairs
 from ovenbird.errors import UsageError
-from ovenbird_runtime import manifest as m
-from ovenbird_runtime.artifact import Artifact, open_artifact
+from ovenbird_runtime.artifact import manifest as m
+from ovenbird_runtime.artifact.artifact import Artifact, open_artifact
+from ovenbird_runtime.artifact.origin import SBOM
 from ovenbird_runtime.errors import FileChanged, ManifestInvalid
-from ovenbird_runtime.origin import SBOM
 
 DPKG = """Package: libc6
 Status: install ok installed
@@ -71,7 +71,7 @@ def test_labels(artifact: Artifact) -> None:
     assert labels["org.opencontainers.image.revision"] == "abc-dirty"
     assert labels["org.opencontainers.image.created"] == "2023-11-14T22:13:20Z"
     assert labels["org.opencontainers.image.base.name"] == "base:1"
-    assert labels["ovenbird.weights"] == "random"
+    assert labels["ovenbird.networks.weights"] == "random"
     expected = subprocess.run(
         ["sha256sum", artifact.root / "manifest.json"], capture_output=True, text=True, check=True
     ).stdout.split()[0]

@@ -14,7 +14,7 @@ import tvm
 from tvm import relax
 
 from ovenbird.backends.building import build_module
-from ovenbird.importing import import_exported
+from ovenbird.networks.importing import import_exported
 from ovenbird.targets import TargetSpec
 
 #: Vector widths that x86-64 has, narrowest first.

@@ -18,11 +18,7 @@ from tvm_ffi import from_dlpack
 from ovenbird.backends.codegen_pipeline import codegen_pipeline, for_host
 from ovenbird.operators.resampling import RESAMPLE, resampling_kernel
 from ovenbird.targets import load_target
-from ovenbird_runtime.errors import ImageTooLarge, PipelineError
-from ovenbird_runtime.pixels import Picture
-from ovenbird_runtime.preprocess import apply
-from ovenbird_runtime.preprocessor import Preprocessor
-from ovenbird_runtime.steps import (
+from ovenbird_runtime.artifact.steps import (
     CentreCrop,
     Normalise,
     Pad,
@@ -33,6 +29,10 @@ from ovenbird_runtime.steps import (
     imagenet,
     zoom_crop_pad,
 )
+from ovenbird_runtime.errors import ImageTooLarge, PipelineError
+from ovenbird_runtime.preprocess.interpreted import apply
+from ovenbird_runtime.preprocess.pixels import Picture
+from ovenbird_runtime.preprocess.preprocessor import Preprocessor
 from support.pictures import noise
 
 

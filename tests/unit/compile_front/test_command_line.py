@@ -14,7 +14,7 @@ from ovenbird.cli._options import parse_batches, parse_shapes
 from ovenbird.errors import UsageError
 from ovenbird.lowering.dumping import keep_kinds, parse_kinds
 from ovenbird.progress import PlainProgress, Progress, TerminalProgress
-from ovenbird.tuning_records import records_folder
+from ovenbird.records.tuning_records import records_folder
 
 
 def run(*arguments: str) -> int:
@@ -128,8 +128,8 @@ def test_records_that_are_not_there_are_wrong_usage(tmp_path: Path) -> None:
 
 def test_an_installed_compiler_tunes_below_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from ovenbird import resources
+    from ovenbird.records.tuning_records import own_folder
     from ovenbird.targets import load_target
-    from ovenbird.tuning_records import own_folder
 
     spec, brought = load_target("host"), resources.resource_folder("tuning_logs")
     package = tmp_path / "site-packages" / "ovenbird"

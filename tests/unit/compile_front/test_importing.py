@@ -13,9 +13,9 @@ from torch import nn
 from tvm import relax
 
 from ovenbird.errors import ImportFailed, NetworkUnreadable, UnsupportedOperator, UsageError
-from ovenbird.importing import import_error, import_exported
-from ovenbird.onnx_source import OnnxSource
-from ovenbird.tracing import Traced
+from ovenbird.networks.importing import import_error, import_exported
+from ovenbird.networks.onnx_source import OnnxSource
+from ovenbird.networks.tracing import Traced
 
 
 class Spectrum(nn.Module):

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from ovenbird.errors import UnknownModel
-from ovenbird.loading import NetworkOptions, load_network
 from ovenbird.models import model_names, recipe, recipes
 from ovenbird.models._torchvision import import_torchvision
 from ovenbird.models._two_outputs import TwoOutputs
-from ovenbird_runtime.preprocess import problem
+from ovenbird.networks.loading import NetworkOptions, load_network
+from ovenbird_runtime.preprocess.interpreted import problem
 
 EMBEDDINGS = {
     "densenet121": 1024, "efficientnet_lite0": 1280, "mobilenet_v2": 1280, "mobilenet_v3_small": 1024,

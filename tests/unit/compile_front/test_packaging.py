@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from ovenbird import interruption, packaging
+from ovenbird import interruption
+from ovenbird.artifact import packaging
+from ovenbird.artifact.packaging import Staging, check_output, write_file
 from ovenbird.errors import DiskFull, OutputError, output_error
 from ovenbird.interruption import Stopped, unwind
 from ovenbird.lowering.dumping import keep_kinds
-from ovenbird.packaging import Staging, check_output, write_file
-from ovenbird_runtime.artifact import open_artifact
-from ovenbird_runtime.manifest import (
+from ovenbird_runtime.artifact.artifact import open_artifact
+from ovenbird_runtime.artifact.manifest import (
     Manifest,
     ModelInfo,
     Preprocess,
@@ -142,7 +143,7 @@ def test_a_signal_at_any_step_leaves_one_whole_artifact(tmp_path: Path, old: str
 
 def test_what_a_killed_compiler_left_is_swept_away(tmp_path: Path) -> None:
     program = (
-        "import os, signal, sys; from pathlib import Path; from ovenbird.packaging import Staging\n"
+        "import os, signal, sys; from pathlib import Path; from ovenbird.artifact.packaging import Staging\n"
         "with Staging(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
     )
     output = tmp_path / "artifact"

@@ -16,7 +16,7 @@ import pytest
 from ovenbird.backends.cuda.options import check_precision, parse_precision
 from ovenbird.cli import main as compiler
 from ovenbird_runtime.cli import main as runtime
-from ovenbird_runtime.spellings import _ADVICE, _COMMANDS, advice_on_option
+from ovenbird_runtime.console.spellings import _ADVICE, _COMMANDS, advice_on_option
 
 MAINS: dict[str, click.Group] = {"ovenbird": compiler, "ovenbird-rt": runtime}
 

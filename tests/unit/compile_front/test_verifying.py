@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from ovenbird.errors import VerificationFailed
-from ovenbird.network import Network
-from ovenbird.verification_cases import LEAST_ROWS, choose_golden, make_cases, random_like, take
-from ovenbird.verifying import Verification, judge, parity, rounded_up
-from ovenbird_runtime.agreement import LIMITS, Difference
-from ovenbird_runtime.manifest import TargetParity, TensorSpec, WeightsInfo
+from ovenbird.networks.network import Network
+from ovenbird.verify.cases import LEAST_ROWS, choose_golden, make_cases, random_like, take
+from ovenbird.verify.verifying import Verification, judge, parity, rounded_up
+from ovenbird_runtime.artifact.agreement import LIMITS, Difference
+from ovenbird_runtime.artifact.manifest import TargetParity, TensorSpec, WeightsInfo
 
 F32 = LIMITS["f32"]
 

@@ -11,8 +11,8 @@ from torch import nn
 
 from ovenbird.errors import UsageError, WeightsMismatch, WeightsUnavailable, WeightsUnreadable
 from ovenbird.models._default_weights import PackageWeights, TorchvisionWeights
-from ovenbird.random_weights import randomise
-from ovenbird.weights import WeightsChoice, apply_weights, load_strictly, parse_weights, read_state_dict
+from ovenbird.networks.random_weights import randomise
+from ovenbird.networks.weights import WeightsChoice, apply_weights, load_strictly, parse_weights, read_state_dict
 
 
 class Small(nn.Module):

@@ -9,9 +9,10 @@ import pytest
 
 from ovenbird.backends.cuda.options import GpuOptions, Precision
 from ovenbird.backends.cuda.toolchain import find_nvcc
-from ovenbird.compiling import CompileOptions, compile_network
+from ovenbird.compiling import compile_network
 from ovenbird.errors import NoCudaCompiler
-from ovenbird.loading import load_network
+from ovenbird.networks.loading import load_network
+from ovenbird.options import CompileOptions
 
 
 class Compiled(NamedTuple):

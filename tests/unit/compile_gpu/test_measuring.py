@@ -16,10 +16,10 @@ from ovenbird.backends.cuda.schedules import apply_schedule
 from ovenbird.backends.layers import LayerRecord
 from ovenbird.errors import NoCudaCompiler
 from ovenbird.targets import load_target
-from ovenbird.tuning.candidates import Builder
-from ovenbird.tuning.gpu_measuring import GpuMeasurer
+from ovenbird.tuning.measure.candidates import Builder
+from ovenbird.tuning.measure.gpu_measuring import GpuMeasurer
 from ovenbird.tuning.tasks import Argument, Task
-from ovenbird_runtime.cuda import Gpu
+from ovenbird_runtime.machine.cuda import Gpu
 from support.cuda_emulation import build_toolkit
 
 SPEC = load_target("cuda-sm90")

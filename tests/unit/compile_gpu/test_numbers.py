@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ovenbird.backends.cuda.options import Precision
-from ovenbird.loading import load_network
+from ovenbird.networks.loading import load_network
 from support.cuda_emulation import build_emulation
 
 from .conftest import Compile

@@ -7,10 +7,10 @@ from tvm.s_tir import Schedule
 from tvm.s_tir import meta_schedule as ms
 
 from ovenbird.backends.cuda.options import Precision
+from ovenbird.records.tuning_log import RECORDS, json_lines, record_json, trace_key
+from ovenbird.records.workload import same_workload
 from ovenbird.targets import load_target
 from ovenbird.tuning.tasks import Task
-from ovenbird.tuning_log import RECORDS, json_lines, record_json, trace_key
-from ovenbird.workload import same_workload
 from support.cuda_emulation import Emulation, build_driver
 from support.gpu_plans import EmulatedCompiler, build_plans, run_plans
 

@@ -13,9 +13,10 @@ from elftools.elf.elffile import ELFFile
 
 from ovenbird.backends.codegen_pipeline import codegen_pipeline
 from ovenbird.backends.cuda.options import GpuOptions
-from ovenbird.compiling import CompileOptions, compile_network
-from ovenbird.loading import load_network
+from ovenbird.compiling import compile_network
+from ovenbird.networks.loading import load_network
 from ovenbird.operators.resampling import RESAMPLE, resampling_kernel
+from ovenbird.options import CompileOptions
 from ovenbird.targets import load_target
 from support.cuda_emulation import build_emulation
 
@@ -59,9 +60,9 @@ def test_its_code_is_a_processor_s(compile_gpu: Compile) -> None:
 
 PREDICT = """
 import sys, json, numpy as np, ovenbird_runtime
-from ovenbird_runtime.engine import Program
-from ovenbird_runtime.preprocess import apply
-from ovenbird_runtime.steps import CentreCrop, Normalise, Pad, Resize
+from ovenbird_runtime.engine.engine import Program
+from ovenbird_runtime.preprocess.interpreted import apply
+from ovenbird_runtime.artifact.steps import CentreCrop, Normalise, Pad, Resize
 from support.pictures import noise
 
 calls, kernel_of = [], Program.resample_kernel

@@ -19,15 +19,15 @@ from ovenbird.backends.cuda.pipeline import lower_networks
 from ovenbird.backends.cuda.plans.space import plan_space
 from ovenbird.backends.cuda.schedules import apply_schedule
 from ovenbird.errors import NoCudaCompiler
-from ovenbird.loading import load_network
+from ovenbird.networks.loading import load_network
+from ovenbird.records.provenance import Provenance
+from ovenbird.records.tuning_log import TuningLog
+from ovenbird.records.tuning_records import own_folder
 from ovenbird.targets import load_target
 from ovenbird.tuning.log_writer import LogWriter
-from ovenbird.tuning.measuring import Outcome
+from ovenbird.tuning.measure.measuring import Outcome
 from ovenbird.tuning.tasks import Task, extract_tasks
-from ovenbird.tuning_log import TuningLog
-from ovenbird.tuning_provenance import Provenance
-from ovenbird.tuning_records import own_folder
-from ovenbird_runtime.agreement import LIMITS
+from ovenbird_runtime.artifact.agreement import LIMITS
 from support.cuda_emulation import Emulation, build_driver, build_toolkit
 
 SPEC = load_target("cuda-sm90")

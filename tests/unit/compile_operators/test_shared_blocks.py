@@ -16,7 +16,7 @@ from ovenbird.backends.cpu.machine import machine_of
 from ovenbird.backends.cpu.packing import packing_of
 from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, choose_tile, fits
 from ovenbird.targets import load_target
-from ovenbird_runtime.cpu import this_machine
+from ovenbird_runtime.machine.cpu import this_machine
 
 NAMES = ("x86-64-v2", "x86-64-v3", "x86-64-v4", "aarch64-generic")
 

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from ovenbird.artifact_writer import ArtifactWriter
-from ovenbird.compiling import CompileOptions
-from ovenbird.network import Network
-from ovenbird.packaging import write_file
+from ovenbird.artifact.artifact_writer import ArtifactWriter
+from ovenbird.artifact.packaging import write_file
+from ovenbird.networks.network import Network
+from ovenbird.options import CompileOptions
 from ovenbird.targets import TargetSpec
 from ovenbird.trust.provenance import record_origin
 from ovenbird.trust.sums import write_sums
-from ovenbird_runtime.cpu import this_machine
-from ovenbird_runtime.manifest import Entry, Target, TensorSpec, VariantRef, WeightsInfo, target_bytes
-from ovenbird_runtime.versions import TVM_FFI_VERSION, TVM_VERSION
+from ovenbird_runtime.artifact.manifest import Entry, Target, TensorSpec, VariantRef, WeightsInfo, target_bytes
+from ovenbird_runtime.machine.cpu import this_machine
+from ovenbird_runtime.machine.versions import TVM_FFI_VERSION, TVM_VERSION
 
 HOST = TargetSpec("t", "a test's", "llvm", this_machine().arch, "", "")  # type: ignore[arg-type]
 

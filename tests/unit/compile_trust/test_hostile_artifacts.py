@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from ovenbird.baking.context import copy_into
 from ovenbird.cli import main
 from ovenbird.trust.signing import make_key
-from ovenbird_runtime.artifact import open_artifact
+from ovenbird_runtime.artifact.artifact import open_artifact
 from ovenbird_runtime.errors import OvenbirdError
 from support.hostile import HOSTILE
 from support.tiny_artifact import copy_tiny

@@ -14,9 +14,9 @@ from in_toto_attestation.predicates.provenance.v1.provenance_pb2 import Provenan
 from in_toto_attestation.v1.statement_pb2 import Statement
 
 from ovenbird.trust import versions
-from ovenbird_runtime.artifact import open_artifact
-from ovenbird_runtime.origin import PROVENANCE, SBOM, read_origin
-from ovenbird_runtime.versions import TVM_VERSION
+from ovenbird_runtime.artifact.artifact import open_artifact
+from ovenbird_runtime.artifact.origin import PROVENANCE, SBOM, read_origin
+from ovenbird_runtime.machine.versions import TVM_VERSION
 
 from .conftest import written
 

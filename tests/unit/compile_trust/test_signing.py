@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ovenbird.cli import main
-from ovenbird_runtime.artifact import open_artifact
+from ovenbird_runtime.artifact.artifact import open_artifact
 from ovenbird_runtime.errors import SignatureForeign, SignatureWrong
-from ovenbird_runtime.signatures import REQUIRE_SIGNATURE, signers
+from ovenbird_runtime.integrity.signatures import REQUIRE_SIGNATURE, signers
 
 needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl")
 

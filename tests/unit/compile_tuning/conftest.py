@@ -12,9 +12,9 @@ from ovenbird.backends.cpu.machine import machine_of
 from ovenbird.backends.cpu.pipeline import lower_networks
 from ovenbird.backends.cpu.schedules import schedule_function
 from ovenbird.targets import TargetSpec, load_target
-from ovenbird.tuning.algorithms import convolution
-from ovenbird.tuning.candidates import Builder
-from ovenbird.tuning.measuring import LocalMeasurer
+from ovenbird.tuning.measure.candidates import Builder
+from ovenbird.tuning.measure.measuring import LocalMeasurer
+from ovenbird.tuning.search.algorithms import convolution
 from ovenbird.tuning.tasks import Task, extract_tasks
 
 SHAPE = ConvolutionShape(batch=1, inputs=16, outputs=32, height=12, width=12)

@@ -6,7 +6,7 @@ from ovenbird.backends.cpu.machine import machine_of
 from ovenbird.backends.cpu.schedules import schedule_function
 from ovenbird.backends.cpu.schedules.choices import tile_sizes
 from ovenbird.targets import TargetSpec
-from ovenbird.tuning.design_space import DesignSpaces, FitsRegisters, MutateCategorical, accumulators, sampled
+from ovenbird.tuning.search.design_space import DesignSpaces, FitsRegisters, MutateCategorical, accumulators, sampled
 from ovenbird.tuning.tasks import Task
 
 

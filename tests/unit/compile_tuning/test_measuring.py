@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from ovenbird.targets import TargetSpec
-from ovenbird.tuning import measuring
-from ovenbird.tuning.arithmetic import multiply_add_module
-from ovenbird.tuning.candidates import Builder
-from ovenbird.tuning.jobs import difference
-from ovenbird.tuning.measuring import LocalMeasurer
+from ovenbird.tuning.measure import measuring
+from ovenbird.tuning.measure.arithmetic import multiply_add_module
+from ovenbird.tuning.measure.candidates import Builder
+from ovenbird.tuning.measure.jobs import difference
+from ovenbird.tuning.measure.measuring import LocalMeasurer
+from ovenbird.tuning.measure.worker import JobFailed, Worker, WorkerLost
 from ovenbird.tuning.tasks import Task
-from ovenbird.tuning.worker import JobFailed, Worker, WorkerLost
 
 from .conftest import calling, library
 

@@ -9,17 +9,17 @@ import pytest
 
 from ovenbird.backends.building import build_module
 from ovenbird.errors import TuningLogBusy, TuningLogInvalid
+from ovenbird.records.provenance import PROVENANCE, Provenance, read_provenance
+from ovenbird.records.tuning_log import RECORDS, WORKLOADS, TuningLog, fastest_records, json_lines
+from ovenbird.records.tuning_records import matches, provenance
 from ovenbird.targets import TargetSpec
-from ovenbird.tuning.algorithms import convolution
-from ovenbird.tuning.candidates import Builder
 from ovenbird.tuning.log_writer import LogWriter
-from ovenbird.tuning.measuring import LocalMeasurer, Outcome
+from ovenbird.tuning.measure.candidates import Builder
+from ovenbird.tuning.measure.measuring import LocalMeasurer, Outcome
+from ovenbird.tuning.search.algorithms import convolution
 from ovenbird.tuning.session import Budget, Session
 from ovenbird.tuning.table import Display
 from ovenbird.tuning.tasks import Task, select_tasks
-from ovenbird.tuning_log import RECORDS, WORKLOADS, TuningLog, fastest_records, json_lines
-from ovenbird.tuning_provenance import PROVENANCE, Provenance, read_provenance
-from ovenbird.tuning_records import matches, provenance
 
 from .conftest import SHAPE
 

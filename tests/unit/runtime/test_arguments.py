@@ -13,11 +13,11 @@ import pytest
 
 import ovenbird_runtime
 from ovenbird_runtime import errors, selftest
+from ovenbird_runtime.artifact.inspection import inspect_artifact
 from ovenbird_runtime.bench import bench
 from ovenbird_runtime.copying import copy_artifact
-from ovenbird_runtime.images import open_image, open_pixels
-from ovenbird_runtime.inspection import inspect_artifact
 from ovenbird_runtime.model import Model
+from ovenbird_runtime.preprocess.images import open_image, open_pixels
 from ovenbird_runtime.serve.settings import Limits, Settings, Source
 from support.pictures import noise
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import ovenbird_runtime
-from ovenbird_runtime.artifact import open_artifact, open_plain
+from ovenbird_runtime.artifact.artifact import open_artifact, open_plain
 from ovenbird_runtime.errors import ArtifactNotFound, FileChanged, FileMissing, ManifestInvalid, UnsafePath
 
 FILES = ["labels.txt", "targets/tiny/model.so", "targets/tiny/target.json", "evidence/golden.npz"]

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from ovenbird_runtime.ffi import LIBRARY_FOLDER
-from ovenbird_runtime.versions import TVM_FFI_VERSION
+from ovenbird_runtime.engine.ffi import LIBRARY_FOLDER
+from ovenbird_runtime.machine.versions import TVM_FFI_VERSION
 
 RUNTIME = Path(__file__).resolve().parents[3] / "runtime"
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import ovenbird_runtime
-from ovenbird_runtime.leases import LeasedPages
+from ovenbird_runtime.integrity.leases import LeasedPages
 from support.tiny_artifact import reseal
 
 MB = 1 << 20
@@ -134,7 +134,7 @@ def test_no_lease_on_another_user_s_file(tmp_path: Path) -> None:
     code = f"""
 import os, sys
 sys.path[:0] = {[p for p in sys.path if p]!r}
-from ovenbird_runtime.weights import MappedFile
+from ovenbird_runtime.integrity.weights import MappedFile
 descriptor = os.open(sys.argv[1], os.O_RDONLY)
 print(MappedFile(descriptor, "w").shared)
 {BECOME_NOBODY}
@@ -161,7 +161,7 @@ def test_the_image_of_a_container(tmp_path: Path) -> None:
 import os, sys
 sys.path[:0] = {[p for p in sys.path if p]!r}
 import numpy
-from ovenbird_runtime.weights import MappedFile
+from ovenbird_runtime.integrity.weights import MappedFile
 os.chroot(sys.argv[1])
 os.chdir("/")
 descriptors = [os.open(path, os.O_RDONLY) for path in ("/artifact/weights", "/mnt/weights")]
@@ -222,7 +222,7 @@ def test_a_forked_child_keeps_no_lease(tmp_path: Path) -> None:
 import os, sys
 sys.path[:0] = {[p for p in sys.path if p]!r}
 import ovenbird_runtime
-from ovenbird_runtime.leases import LeasedPages
+from ovenbird_runtime.integrity.leases import LeasedPages
 with open(sys.argv[1], "rb") as file:
     pages = LeasedPages.of(file.fileno())
 if os.fork() == 0:

@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 import ovenbird_runtime
+from ovenbird_runtime.artifact.golden import GOLDEN, read_golden, write_golden
 from ovenbird_runtime.cli import main
-from ovenbird_runtime.golden import GOLDEN, read_golden, write_golden
 from support.tiny_artifact import reseal
 
 
@@ -34,7 +34,7 @@ def test_a_bug_is_one_line_too(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> N
     def broken(*_: object) -> None:
         raise ZeroDivisionError("of a kind that\nnobody expects")
 
-    monkeypatch.setattr("ovenbird_runtime.inspection.inspect_artifact", broken)
+    monkeypatch.setattr("ovenbird_runtime.artifact.inspection.inspect_artifact", broken)
     result = CliRunner().invoke(main, ["inspect", str(tiny)])
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "error: internal: ZeroDivisionError: of a kind that (a bug; --debug shows where)\n"

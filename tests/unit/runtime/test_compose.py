@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from ovenbird_runtime.compose import plan_batches
+from ovenbird_runtime.engine.compose import plan_batches
 
 
 @pytest.mark.parametrize(

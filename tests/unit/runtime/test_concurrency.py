@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 
 import ovenbird_runtime
+from ovenbird_runtime.engine.hosts import Job
 from ovenbird_runtime.errors import EngineLoadFailed
-from ovenbird_runtime.hosts import Job
 from ovenbird_runtime.model import Model
 
 CALLERS = (2, 3, 4, 8, 16)

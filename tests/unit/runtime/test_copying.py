@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ovenbird_runtime import copying
-from ovenbird_runtime.artifact import open_artifact
+from ovenbird_runtime.artifact.artifact import open_artifact
 from ovenbird_runtime.cli import main
 from ovenbird_runtime.copying import copy_artifact
 from ovenbird_runtime.errors import (

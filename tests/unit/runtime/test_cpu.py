@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ovenbird_runtime.cpu import available_threads, cpu_quota, this_machine, version_pair
+from ovenbird_runtime.machine.cpu import available_threads, cpu_quota, this_machine, version_pair
 
 
 def write(root: Path, files: dict[str, str]) -> None:

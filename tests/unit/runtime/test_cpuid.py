@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from ovenbird_runtime.cpuid import EBX, ECX, LEAF_1, LEAF_7, NAMES, denied_features, hidden_features
+from ovenbird_runtime.machine.cpuid import EBX, ECX, LEAF_1, LEAF_7, NAMES, denied_features, hidden_features
 from support.emulation import emulate
 
 ALL = frozenset(name for names in NAMES.values() for name in names.values())
-SHOW = "from ovenbird_runtime.cpu import this_machine; print(*sorted(this_machine().features))"
+SHOW = "from ovenbird_runtime.machine.cpu import this_machine; print(*sorted(this_machine().features))"
 
 on_x86 = pytest.mark.skipif(platform.machine() != "x86_64", reason="CPUID is an instruction of x86-64")
 

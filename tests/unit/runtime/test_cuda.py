@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from ovenbird_runtime import errors
-from ovenbird_runtime.cuda import Gpu, check_gpu, compute_levels
-from ovenbird_runtime.devices import Device, parse_devices
-from ovenbird_runtime.manifest import VariantRef, decode_target, target_bytes
+from ovenbird_runtime.artifact.gpu_code import check_gpu, compute_levels
+from ovenbird_runtime.artifact.manifest import VariantRef, decode_target, target_bytes
+from ovenbird_runtime.machine.cuda import Gpu
+from ovenbird_runtime.machine.devices import Device, parse_devices
 from support.cuda_emulation import Emulation, build_driver
 from support.tiny_artifact import copy_tiny, reseal
 

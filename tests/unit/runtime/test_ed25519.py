@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ovenbird_runtime.ed25519 import ORDER, PRIME, decode_point, usable_key, verify
+from ovenbird_runtime.integrity.ed25519 import ORDER, PRIME, decode_point, usable_key, verify
 
 # RFC 8032, section 7.1: public key, message, signature
 VECTORS = [

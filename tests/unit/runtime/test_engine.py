@@ -18,8 +18,8 @@ import pytest
 
 import ovenbird_runtime
 from ovenbird_runtime import errors
-from ovenbird_runtime.golden import read_golden
-from ovenbird_runtime.manifest import Entry, Manifest, Target, TensorSpec
+from ovenbird_runtime.artifact.golden import read_golden
+from ovenbird_runtime.artifact.manifest import Entry, Manifest, Target, TensorSpec
 from ovenbird_runtime.model import Model
 from support.tiny_artifact import coupled_artifact, reseal, retarget
 
@@ -126,7 +126,7 @@ def test_a_pool_has_the_size_asked_for(tiny: Path) -> None:
     """Threads are used again after a model closes; one whose pool is small must not serve a model that wants more."""
     code = """
 import sys, ovenbird_runtime
-from ovenbird_runtime import engine
+from ovenbird_runtime.engine import engine
 prepare, sizes = engine._Worker._prepare, []
 def spy(self):
     functions = prepare(self)

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from ovenbird_runtime.errors import ImageTooLarge
-from ovenbird_runtime.images import open_image, open_pixels
+from ovenbird_runtime.preprocess.images import open_image, open_pixels
 from support.pictures import encoded, noise
 from support.png_files import COLOUR, chunk, png_file
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from ovenbird_runtime import errors, limits
-from ovenbird_runtime.images import as_list, open_image
+from ovenbird_runtime.preprocess.images import as_list, open_image
 
 WIDTH, HEIGHT = 12, 8
 

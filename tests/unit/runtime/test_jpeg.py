@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ovenbird_runtime import jpeg
 from ovenbird_runtime.errors import ImageTooLarge, OvenbirdError
-from ovenbird_runtime.images import open_image, open_pixels
-from ovenbird_runtime.pixels import Picture
+from ovenbird_runtime.preprocess import jpeg
+from ovenbird_runtime.preprocess.images import open_image, open_pixels
+from ovenbird_runtime.preprocess.pixels import Picture
 from support.pictures import noise
 
 pytest.importorskip("simplejpeg", reason="simplejpeg is not installed (extra jpeg)")

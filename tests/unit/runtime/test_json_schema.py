@@ -6,8 +6,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from ovenbird_runtime.json_schema import json_schema, write_schemas
-from ovenbird_runtime.manifest import Manifest, Target
+from ovenbird_runtime.artifact.json_schema import json_schema, write_schemas
+from ovenbird_runtime.artifact.manifest import Manifest, Target
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[3]
 def test_files_are_current(tmp_path: Path) -> None:
     for path in write_schemas(tmp_path):
         current = (ROOT / "artifacts" / path.name).read_text()
-        assert current == path.read_text(), "run: python -m ovenbird_runtime.json_schema artifacts"
+        assert current == path.read_text(), "run: python -m ovenbird_runtime.artifact.json_schema artifacts"
 
 
 @pytest.mark.parametrize(

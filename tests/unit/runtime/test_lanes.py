@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from ovenbird_runtime.lanes import TaskQueue, lanes_for
-from ovenbird_runtime.learning import LearnedCosts
+from ovenbird_runtime.engine.lanes import TaskQueue, lanes_for
+from ovenbird_runtime.engine.learning import LearnedCosts
 
 
 @dataclass

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ovenbird_runtime.compose import plan_batches
-from ovenbird_runtime.learning import LearnedCosts
+from ovenbird_runtime.engine.compose import plan_batches
+from ovenbird_runtime.engine.learning import LearnedCosts
 
 
 def run(costs: LearnedCosts, count: int, times: dict[int, float]) -> tuple[int, ...]:

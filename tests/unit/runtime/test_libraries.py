@@ -128,7 +128,7 @@ def test_where_a_sandbox_refuses_anonymous_files(spoilt: Path, tmp_path: Path) -
     """They lie in the temporary folder then, without a name."""
     code = """
 import ctypes, os, sys
-import ovenbird_runtime.sealed as sealed
+import ovenbird_runtime.integrity.sealed as sealed
 class Refusing:
     def __init__(self, *arguments, **options): pass
     memfd_create = staticmethod(lambda *arguments: -1)
@@ -140,8 +140,8 @@ print(os.pread(copy.descriptor, 100, 0) == open(sys.argv[1] + "/labels.txt", "rb
 library = os.open(sys.argv[1] + "/targets/tiny/model.so", os.O_RDONLY)
 library = sealed.SealedFile(library, "model.so")
 ctypes.CDLL = kept
-from ovenbird_runtime.ffi import import_ffi
-from ovenbird_runtime.libraries import load_library
+from ovenbird_runtime.engine.ffi import import_ffi
+from ovenbird_runtime.engine.libraries import load_library
 print(load_library(import_ffi(), library)["vm_load_executable"] is not None, os.listdir(os.environ["TMPDIR"]))
 """
     (tmp_path / "temporary").mkdir()

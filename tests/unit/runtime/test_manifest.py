@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from ovenbird_runtime.errors import ManifestInvalid, ManifestTooNew
-from ovenbird_runtime.manifest import (
+from ovenbird_runtime.artifact.manifest import (
     Entry,
     Manifest,
     Postprocess,
@@ -25,7 +24,8 @@ from ovenbird_runtime.manifest import (
     seal,
     target_bytes,
 )
-from ovenbird_runtime.steps import Normalise, Resize
+from ovenbird_runtime.artifact.steps import Normalise, Resize
+from ovenbird_runtime.errors import ManifestInvalid, ManifestTooNew
 
 replace = dataclasses.replace
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ovenbird_runtime.artifact.names import check_model_name, model_name_from
 from ovenbird_runtime.errors import WrongModelName
-from ovenbird_runtime.names import check_model_name, model_name_from
 
 
 @pytest.mark.parametrize("name", ["a", "7", "resnet50", "tiny-yolov2-voc", "v1.2_b", "A" * 128, "a..b", "a-"])

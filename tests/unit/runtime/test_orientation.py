@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ovenbird_runtime.images import open_image, open_pixels
-from ovenbird_runtime.orientation import orientation_in
+from ovenbird_runtime.preprocess.images import open_image, open_pixels
+from ovenbird_runtime.preprocess.orientation import orientation_in
 from support.pictures import noise
 from support.png_files import chunk
 

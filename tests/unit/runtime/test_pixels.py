@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ovenbird_runtime.pixels import shared_pixels
-from ovenbird_runtime.resampling import PRECISION_BITS, Filter, taps_of
+from ovenbird_runtime.preprocess.pixels import shared_pixels
+from ovenbird_runtime.preprocess.resampling import PRECISION_BITS, Filter, taps_of
 from support.pictures import noise
 
 needs_arrow = pytest.mark.skipif(

@@ -10,9 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ovenbird_runtime.errors import ImageTooLarge, PipelineError
-from ovenbird_runtime.preprocess import Draws, apply
-from ovenbird_runtime.steps import (
+from ovenbird_runtime.artifact.steps import (
     CentreCrop,
     Normalise,
     Pad,
@@ -23,6 +21,8 @@ from ovenbird_runtime.steps import (
     imagenet,
     zoom_crop_pad,
 )
+from ovenbird_runtime.errors import ImageTooLarge, PipelineError
+from ovenbird_runtime.preprocess.interpreted import Draws, apply
 from support.pictures import noise
 
 SIZES = [(640, 480), (480, 640), (224, 224), (100, 37), (37, 100), (256, 256), (1000, 301), (1, 1), (3, 500)]

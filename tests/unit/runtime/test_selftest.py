@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from ovenbird_runtime.agreement import LIMITS
+from ovenbird_runtime.artifact.agreement import LIMITS
+from ovenbird_runtime.artifact.manifest import Parity, TargetParity, decode_manifest, seal
+from ovenbird_runtime.artifact.schema import encode
 from ovenbird_runtime.errors import ManifestInvalid
-from ovenbird_runtime.manifest import Parity, TargetParity, decode_manifest, seal
-from ovenbird_runtime.schema import encode
 from ovenbird_runtime.selftest import selftest
 from support.tiny_artifact import reseal
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ovenbird_runtime.lanes import TaskQueue
+from ovenbird_runtime.engine.lanes import TaskQueue
 
 WORKERS = ("wide", "lane 1", "lane 2")
 CALLS = ("n", "c", "w", "nn", "cc", "wn", "nw", "wnn")

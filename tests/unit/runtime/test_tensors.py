@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ovenbird_runtime.artifact.golden import read_golden, write_golden
 from ovenbird_runtime.errors import FileChanged, InputUnreadable, OutputNotWritten
-from ovenbird_runtime.golden import read_golden, write_golden
-from ovenbird_runtime.tensors import read_tensors, write_tensors
+from ovenbird_runtime.tensors.tensors import read_tensors, write_tensors
 
 Array = np.ndarray[Any, Any]
 

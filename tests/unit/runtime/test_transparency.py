@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ovenbird_runtime.images import open_image, open_pixels
-from ovenbird_runtime.pixels import Picture
+from ovenbird_runtime.preprocess.images import open_image, open_pixels
+from ovenbird_runtime.preprocess.pixels import Picture
 from support.png_files import (
     COLOUR,
     COLOUR_ALPHA,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from ovenbird_runtime.errors import FileMissing
-from ovenbird_runtime.weights import MappedFile
+from ovenbird_runtime.integrity.weights import MappedFile
 from support.tiny_artifact import reseal
 
 MB = 1 << 20
@@ -56,7 +56,7 @@ def test_empty_file(tmp_path: Path) -> None:
 def test_a_write_is_a_fault() -> None:
     code = """
 import os, sys, tempfile
-from ovenbird_runtime.weights import MappedFile
+from ovenbird_runtime.integrity.weights import MappedFile
 with tempfile.NamedTemporaryFile() as file:
     file.write(bytes(4096)); file.flush()
     MappedFile(file.fileno(), "w").view(0, "float32", (4,))[0] = 1

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from ovenbird_runtime.serve.admission import Admission
 from ovenbird_runtime.serve.errors import BadRequest, DeadlineExceeded, QueueFull
+from ovenbird_runtime.serve.models.admission import Admission
 
 
 def soon(seconds: float = 2.0) -> float:

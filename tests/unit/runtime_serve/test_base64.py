@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ovenbird_runtime.serve.errors import BadRequest
-from ovenbird_runtime.serve.forms import Form, read_form
 from ovenbird_runtime.serve.http.messages import Request
+from ovenbird_runtime.serve.routes.forms import Form, read_form
 from ovenbird_runtime.serve.settings import Limits
 
 DATA = bytes(range(256)) + b"\xfb\xff\xfe>?"

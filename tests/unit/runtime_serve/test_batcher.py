@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ovenbird_runtime.engine.learning import Lanes
 from ovenbird_runtime.errors import EngineCallFailed
-from ovenbird_runtime.learning import Lanes
-from ovenbird_runtime.serve.batcher import Batcher, Entry
-from ovenbird_runtime.serve.batching import Costs
 from ovenbird_runtime.serve.errors import DeadlineExceeded, NotReady
+from ovenbird_runtime.serve.models.batcher import Batcher, Entry
+from ovenbird_runtime.serve.models.batching import Costs
 
 Array = np.ndarray[Any, Any]
 COSTS = Costs({1: 2000.0, 4: 2500.0}, 64)

@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 import pytest
 
-from ovenbird_runtime.serve.batcher import Batcher, Entry
-from ovenbird_runtime.serve.batching import Costs
 from ovenbird_runtime.serve.errors import NotReady
+from ovenbird_runtime.serve.models.batcher import Batcher, Entry
+from ovenbird_runtime.serve.models.batching import Costs
 
 Doing = Literal["looks", "waits", "gathers", "runs", "ended"]
 """What a thread does; `waits` until it is woken, `gathers` until then or until a time is over."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ovenbird_runtime.learning import Lanes
-from ovenbird_runtime.serve.batching import Costs
+from ovenbird_runtime.engine.learning import Lanes
+from ovenbird_runtime.serve.models.batching import Costs
 
 CHEAPER = {1: 20.0, 2: 36.0, 4: 64.0, 8: 112.0}
 LINEAR = {1: 20.0, 8: 160.0}

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ovenbird_runtime.serve import metric_names
 from ovenbird_runtime.serve.errors import STATUSES, BadRequest, BodyTooLarge, ServeError, UnsupportedContent, status_of
 from ovenbird_runtime.serve.http.encoding import compress, decompress
 from ovenbird_runtime.serve.http.messages import Request, Response
 from ovenbird_runtime.serve.http.multipart import parse_multipart
-from ovenbird_runtime.serve.metrics import Metrics
 from ovenbird_runtime.serve.settings import Limits
+from ovenbird_runtime.serve.telemetry import metric_names
+from ovenbird_runtime.serve.telemetry.metrics import Metrics
 
 KIND = "multipart/form-data; boundary=mark"
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import ovenbird_runtime
-from ovenbird_runtime.serve.calibration import calibrate, only
+from ovenbird_runtime.serve.models.calibration import calibrate, only
 from ovenbird_runtime.serve.settings import Settings
 from support.tiny_artifact import copy_tiny, retarget, tiny_artifact
 

@@ -13,19 +13,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ovenbird_runtime.agreement import LIMITS
+from ovenbird_runtime.artifact.agreement import LIMITS
+from ovenbird_runtime.artifact.golden import GOLDEN, read_golden, write_golden
 from ovenbird_runtime.errors import EngineCallFailed, SelftestFailed
-from ovenbird_runtime.golden import GOLDEN, read_golden, write_golden
 from ovenbird_runtime.model import Model
 from ovenbird_runtime.selftest import selftest
-from ovenbird_runtime.serve.deployment import Deployment
 from ovenbird_runtime.serve.errors import DeadlineExceeded, NotReady, UnknownModel
 from ovenbird_runtime.serve.lifecycle import Lifecycle, State
-from ovenbird_runtime.serve.logs import Log
-from ovenbird_runtime.serve.metric_names import ENGINE_FAILURES
-from ovenbird_runtime.serve.metrics import Metrics
+from ovenbird_runtime.serve.models.deployment import Deployment
+from ovenbird_runtime.serve.models.slots import Slots
 from ovenbird_runtime.serve.settings import Settings, Source
-from ovenbird_runtime.serve.slots import Slots
+from ovenbird_runtime.serve.telemetry.logs import Log
+from ovenbird_runtime.serve.telemetry.metric_names import ENGINE_FAILURES
+from ovenbird_runtime.serve.telemetry.metrics import Metrics
 from support.tiny_artifact import copy_tiny, reseal, tiny_artifact
 
 IMAGE = np.zeros((1, 3, 32, 32), np.float32)

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ovenbird_runtime.serve.errors import BadRequest
-from ovenbird_runtime.serve.forms import read_form
 from ovenbird_runtime.serve.http.messages import Request
 from ovenbird_runtime.serve.http.multipart import parse_multipart
+from ovenbird_runtime.serve.routes.forms import read_form
 from ovenbird_runtime.serve.settings import Limits
 
 PICTURE = b"\xff\xd8\r\n--mar\r\n\0" * 1000

@@ -8,11 +8,11 @@ import json
 
 import pytest
 
-from ovenbird_runtime.serve.deployment import Deployment
-from ovenbird_runtime.serve.logs import Log
-from ovenbird_runtime.serve.metrics import Metrics
+from ovenbird_runtime.serve.models.deployment import Deployment
+from ovenbird_runtime.serve.models.slots import Slots
 from ovenbird_runtime.serve.settings import Settings, Source
-from ovenbird_runtime.serve.slots import Slots
+from ovenbird_runtime.serve.telemetry.logs import Log
+from ovenbird_runtime.serve.telemetry.metrics import Metrics
 from support.tiny_artifact import tiny_artifact
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ovenbird_runtime.serve.context import Call
-from ovenbird_runtime.serve.statistics import Statistics
+from ovenbird_runtime.serve.telemetry.statistics import Statistics
 
 
 def test_requests_batches_and_stages() -> None:

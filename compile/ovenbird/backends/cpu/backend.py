@@ -19,7 +19,7 @@ from ovenbird.backends.cpu.pipeline import lower_networks
 from ovenbird.backends.cpu.schedules import schedule_function
 from ovenbird.lowering.dumping import Dump
 from ovenbird.targets import TargetSpec
-from ovenbird_runtime.agreement import Precision
+from ovenbird_runtime.artifact.agreement import Precision
 
 
 class CpuBackend(Backend):

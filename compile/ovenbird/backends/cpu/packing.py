@@ -13,7 +13,7 @@ from ovenbird.backends.cpu.machine import Machine, machine_of
 from ovenbird.targets import TargetSpec
 
 if TYPE_CHECKING:
-    from ovenbird.tuning_log import TuningLog
+    from ovenbird.records.tuning_log import TuningLog
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from ovenbird.backends.cuda.schedules.intrinsics import wmma_group
 from ovenbird.backends.cuda.toolchain import find_nvcc
 from ovenbird.lowering.dumping import Dump
 from ovenbird.targets import TargetSpec
-from ovenbird_runtime.agreement import Precision
+from ovenbird_runtime.artifact.agreement import Precision
 
 
 class CudaBackend(Backend):

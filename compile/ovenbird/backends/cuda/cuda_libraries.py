@@ -10,8 +10,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
+from ovenbird_runtime.console.installing import install_hint
 from ovenbird_runtime.errors import LibraryMissing
-from ovenbird_runtime.installing import install_hint
 
 DRIVER, CUDART = "libcuda.so.1", "libcudart.so.13"
 

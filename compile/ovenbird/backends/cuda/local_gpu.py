@@ -11,11 +11,12 @@ from pathlib import Path
 
 from ovenbird.backends.cuda.cuda_libraries import require_cudart
 from ovenbird.errors import RuntimeFailed
-from ovenbird.runtime_process import python_process
 from ovenbird.targets import TargetSpec
-from ovenbird_runtime.cuda import Gpu, check_gpu, probe_gpu
+from ovenbird.verify.runtime_process import python_process
+from ovenbird_runtime.artifact.gpu_code import check_gpu
+from ovenbird_runtime.artifact.manifest import decode_target
 from ovenbird_runtime.errors import OvenbirdError, WrongChip
-from ovenbird_runtime.manifest import decode_target
+from ovenbird_runtime.machine.cuda import Gpu, probe_gpu
 
 KERNEL_MODULE = Path("/proc/driver/nvidia/version")
 

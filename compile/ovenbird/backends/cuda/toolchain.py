@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ovenbird.errors import BuildFailed, NoCudaCompiler
-from ovenbird_runtime.installing import install_hint
+from ovenbird_runtime.console.installing import install_hint
 
 #: The first CUDA version whose fat binaries the runtime's libcudart 13 is tested with.
 OLDEST = (13, 0)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.errors import UsageError, suggest
-from ovenbird_runtime.installing import install_hint
+from ovenbird_runtime.console.installing import install_hint
 
 if TYPE_CHECKING:
     import numpy as np

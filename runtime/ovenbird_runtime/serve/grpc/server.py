@@ -21,7 +21,7 @@ from ..errors import BadRequest, ServeError, ServerFull, UnknownRoute, forget_fr
 from ..http.encoding import decompress
 from ..http.listening import listen, stop_handshakes
 from ..http.turns import ReadBuffer
-from ..metric_names import CANCELLED, MODEL_REQUESTS, MODEL_SECONDS, REJECTED, REQUEST_SECONDS, REQUESTS
+from ..telemetry.metric_names import CANCELLED, MODEL_REQUESTS, MODEL_SECONDS, REJECTED, REQUEST_SECONDS, REQUESTS
 from .connection import Connection
 from .rpc import Rpc
 from .services import methods

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ...arrays import check_dims
+from ...artifact.manifest import TensorSpec
+from ...engine.inputs import check_dims
 from ...errors import shown
 from ...limits import MAX_IO_TENSORS, MAX_TOP, SERVE_JSON_FIELD_BYTES
-from ...manifest import TensorSpec
 from ..context import Call, Context
-from ..deployment import Deployment
 from ..errors import BadRequest, UnsupportedContent
 from ..http.body import Bytes
 from ..http.encoding import decompress
 from ..http.messages import Request, Response, json_text
+from ..models.deployment import Deployment
 from .inference import InferRequest, Wanted, choose_outputs, infer, packed
 from .parameters import check_parameters, nan_policy
 from .tensors import NAMES, check_shape, dtype_of, from_bytes, from_json, to_json

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...arrays import NanPolicy, check_inputs
+from ...engine.inputs import NanPolicy, check_inputs
 from ...errors import shown
 from ..context import Call, Context
-from ..deployment import Deployment
 from ..errors import BadRequest
+from ..models.deployment import Deployment
 from .parameters import ALLOW_NAN
 from .tensors import to_bytes
 

@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 
 from ... import __version__
+from ...artifact.manifest import TensorSpec
 from ...errors import shown
-from ...manifest import TensorSpec
 from ..context import Call, Context
-from ..deployment import Deployment
 from ..errors import BadRequest, NotOffered
 from ..http.messages import Request, Response
+from ..models.deployment import Deployment
 from .tensors import NAMES
 
 EXTENSIONS = ["binary_tensor_data", "classification", "model_configuration", "statistics"]

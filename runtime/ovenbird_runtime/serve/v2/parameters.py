@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...arrays import NanPolicy
+from ...engine.inputs import NanPolicy
 from ...errors import shown
 from ..errors import BadRequest
 from ..settings import Settings

@@ -1,0 +1,170 @@
+"""What goes into an artifact's folder: code, weights, labels, evidence, and the manifest that lists them all.
+
+    writer = ArtifactWriter(folder, network)
+    writer.add_variant(built, target)            # targets/host/{model.so,target.json}, weights/<sha256>.bin
+    writer.add_evidence("evidence/parity.json", data)
+    writer.write_manifest(parity, tuning={})     # last: it holds every file's size and sha256
+
+Nothing here depends on time, on the machine's name or on the order of a dict that is not ours: two compiles of one
+network give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from ovenbird.artifact.packaging import MANIFEST, sha256_file, write_file, writing
+from ovenbird.isolated import run_isolated
+from ovenbird.networks.network import LABELS_FILE, Network
+from ovenbird.targets import TargetSpec
+from ovenbird_runtime.artifact.manifest import (
+    Dtype,
+    Entry,
+    FileRecord,
+    Manifest,
+    ModelInfo,
+    Parity,
+    Preprocess,
+    Target,
+    VariantRef,
+    WeightTensor,
+    seal,
+    target_bytes,
+)
+from ovenbird_runtime.limits import ALIGNMENT_BYTES, SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from ovenbird.backends.built import BuiltModule
+
+Array = np.ndarray[Any, Any]
+
+
+class ArtifactWriter:
+    """Writes one artifact into `folder`, which exists and is empty."""
+
+    def __init__(self, folder: Path, network: Network) -> None:
+        self.folder = folder
+        self.network = network
+        self.variants: list[VariantRef] = []
+        #: What lies in weights files: a tensor's digest -> (file, offset in bytes).
+        self._places: dict[bytes, tuple[str, int]] = {}
+        self.source_digest = network.source.digest()
+        if network.labels:
+            write_file(folder / LABELS_FILE, ("\n".join(network.labels) + "\n").encode("utf-8"))
+
+    def add_variant(self, built: BuiltModule, spec: TargetSpec) -> None:
+        """Write one target's library, its weights and its description. Raises DiskFull, BuildFailed."""
+        path = f"targets/{spec.name}"
+        (self.folder / path).mkdir(parents=True)
+        library = self.folder / path / "model.so"
+        run_isolated(lambda: built.export(library), f"{path}/model.so")
+        tensors = self._write_weights(built.tensors)
+        target = Target(
+            schema_version=SCHEMA_VERSION,
+            target=spec.name,
+            kind=spec.kind,
+            triple=spec.triple,
+            arch=spec.arch,
+            cpu_features=tuple(spec.features),
+            glibc=spec.glibc,
+            tvm=version("apache-tvm"),
+            tvm_ffi=version("apache-tvm-ffi"),
+            alignment=ALIGNMENT_BYTES,
+            vector_bits=spec.vector_bits,
+            entries=tuple(
+                Entry(batch=entry.batch, function=entry.function, cost_ms=None, weights=tuple(entry.weights))
+                for entry in built.entries
+            ),
+            tensors=tensors,
+            compute=(spec.cuda_arch,) if spec.cuda_arch else (),
+            driver=spec.min_driver,
+            resample=built.resample,
+        )
+        write_file(self.folder / path / "target.json", target_bytes(target))
+        self.variants.append(VariantRef(target=spec.name, path=path))
+
+    def _write_weights(self, arrays: list[Array]) -> tuple[WeightTensor, ...]:
+        """Give every tensor's place; those that no variant before had go into a new file, named by its digest.
+
+        Each begins at a multiple of 64 bytes. What has the same bytes has one place.
+        """
+        digests = [
+            hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data).digest() for array in arrays
+        ]
+        new = {digest: array for digest, array in zip(digests, arrays, strict=True) if digest not in self._places}
+        if new:
+            self._write_file(new)
+        return tuple(
+            WeightTensor(
+                file=self._places[digest][0],
+                offset=self._places[digest][1],
+                dtype=cast(Dtype, str(array.dtype)),
+                shape=tuple(int(dim) for dim in array.shape),
+            )
+            for digest, array in zip(digests, arrays, strict=True)
+        )
+
+    def _write_file(self, arrays: dict[bytes, Array]) -> None:
+        """Write one file of tensors and keep their places."""
+        partial = self.folder / "weights" / "partial"
+        taken = hashlib.sha256()
+        offsets: dict[bytes, int] = {}
+        offset = 0
+        with writing(partial) as file:
+            for digest, array in arrays.items():
+                offsets[digest] = offset
+                data = np.ascontiguousarray(array)
+                padding = bytes(-data.nbytes % ALIGNMENT_BYTES)
+                for piece in (data.reshape(-1).view(np.uint8).data, padding):
+                    file.write(piece)
+                    taken.update(piece)
+                offset += data.nbytes + len(padding)
+        name = f"weights/{taken.hexdigest()}.bin"
+        partial.replace(self.folder / name)
+        self._places |= {digest: (name, place) for digest, place in offsets.items()}
+
+    def add_evidence(self, name: str, data: bytes) -> None:
+        """Write one file of evidence. Raises DiskFull."""
+        write_file(self.folder / name, data)
+
+    def model_info(self) -> ModelInfo:
+        """Give what the manifest says about the network."""
+        network = self.network
+        return ModelInfo(
+            name=network.model_name,
+            version=network.version,
+            source_digest=self.source_digest,
+            licence=network.licence,
+            weights=network.weights,
+        )
+
+    def file_table(self) -> dict[str, FileRecord]:
+        """Give size and sha256 of every file in the folder but the manifest, sorted by name."""
+        return {
+            str(path.relative_to(self.folder)): FileRecord(size=path.stat().st_size, sha256=sha256_file(path))
+            for path in sorted(self.folder.rglob("*"))
+            if path.is_file() and path.name != MANIFEST
+        }
+
+    def write_manifest(self, parity: Parity | None, tuning: dict[str, Any]) -> Manifest:
+        """Write `manifest.json` over all that is in the folder, sealed. Raises DiskFull."""
+        network = self.network
+        manifest = Manifest(
+            schema_version=SCHEMA_VERSION,
+            model=self.model_info(),
+            inputs=network.inputs,
+            outputs=network.outputs,
+            preprocess=Preprocess(default=network.default_pipeline, pipelines=dict(network.pipelines)),
+            postprocess=network.postprocess,
+            parity=parity,
+            tuning=tuning,
+            variants=tuple(self.variants),
+            files=self.file_table(),
+        )
+        write_file(self.folder / MANIFEST, seal(manifest))
+        return manifest

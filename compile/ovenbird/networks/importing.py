@@ -1,0 +1,90 @@
+"""From a traced torch network to Relax, with an error that names the operator when TVM cannot follow.
+
+module = import_exported(traced.export(batch=8))    # IRModule; "main" takes the inputs only, weights are constants
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from ovenbird.errors import ImportFailed, NetworkError, UnsupportedOperator
+
+if TYPE_CHECKING:
+    import tvm
+    from torch.export import ExportedProgram
+
+UNSUPPORTED_TORCH = re.compile(r"Unsupported function types (\[.*\])")
+UNSUPPORTED_ONNX = re.compile(r"not supported for frontend ONNX: (.*)")
+
+
+def import_exported(program: ExportedProgram) -> tvm.IRModule:
+    """Import an ExportedProgram. Raises UnsupportedOperator, ImportFailed."""
+    from tvm.relax.frontend.torch import from_exported_program
+
+    from ovenbird.networks.torch_operators import torch_operators
+    from ovenbird.passes.bound_indices import bound_indices
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            imported = from_exported_program(program, keep_params_as_input=False, custom_convert_map=torch_operators())
+            return bound_indices(imported)
+    except Exception as error:
+        raise import_error(error) from error
+
+
+def as_tuple(module: tvm.IRModule) -> tvm.IRModule:
+    """Give the module with a `main` that returns a tuple, also where there is one output only."""
+    from tvm import relax
+
+    main = module["main"]
+    if isinstance(main.ret_ty, relax.TupleType):
+        return module
+    body = relax.SeqExpr(main.body.blocks, relax.Tuple([main.body.body]))
+    function = relax.Function(main.params, body, relax.TupleType([main.ret_ty])).with_attrs(dict(main.attrs or {}))
+    module.update_func(module.get_global_var("main"), function)
+    return relax.transform.Normalize()(module)
+
+
+def import_error(error: Exception) -> NetworkError:
+    """Turn what TVM's importers raise into the error that says which operator they stopped at."""
+    text = str(error)
+    if found := UNSUPPORTED_TORCH.search(text):
+        names = sorted(map(str, ast.literal_eval(found.group(1))))
+        return UnsupportedOperator(f"TVM cannot import {_operators(names)}; rewrite that part of the network")
+    if found := UNSUPPORTED_ONNX.search(text):
+        names = sorted(name.strip() for name in found.group(1).split(","))
+        return UnsupportedOperator(f"TVM cannot import {_operators(names)}; rewrite that part of the network")
+    node = _failing_node(error.__traceback__)
+    where = f" at the operator {node}" if node else ""
+    return ImportFailed(f"TVM cannot import the network{where}: {reason(error)}")
+
+
+def _operators(names: list[str]) -> str:
+    return f"the operator{'s' if len(names) > 1 else ''} {', '.join(names)}"
+
+
+def _failing_node(traceback: TracebackType | None) -> str:
+    """Find the graph node that the importer had in hand: the innermost local called `node`."""
+    found = ""
+    while traceback is not None:
+        node = traceback.tb_frame.f_locals.get("node")
+        kind = getattr(node, "op_type", None) or getattr(node, "target", None)
+        name = getattr(node, "name", None)
+        if kind is not None and name is not None:
+            found = f"{kind} ({name})" if name else str(kind)
+        traceback = traceback.tb_next
+    return found
+
+
+def reason(error: BaseException) -> str:
+    """Give the one line of TVM's error that says what is wrong: the first that is not part of a traceback."""
+    for line in str(error).splitlines():
+        line = line.strip()
+        if line and not line.startswith(("Traceback", "File ", "at ", "[bt]", "Stack trace", "--")):
+            return line
+    return type(error).__name__

@@ -1,0 +1,105 @@
+"""A network ready to be compiled, whatever it came from: named tensors, Relax at any batch size, a reference.
+
+    network = load_network("resnet50", NetworkOptions(weights="random:7"))
+    network.relax(8)                        # IRModule for eight images
+    network.reference({"image": array})     # what the network itself answers, by the framework it came from
+
+`loading.py` makes these from names, `module:callable`, `.pt2` and `.onnx`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import numpy as np
+
+from ovenbird_runtime.artifact.manifest import Postprocess, TensorSpec, WeightsInfo
+from ovenbird_runtime.artifact.names import check_model_name
+from ovenbird_runtime.artifact.steps import Pipeline
+
+if TYPE_CHECKING:
+    import tvm
+
+Array: TypeAlias = "np.ndarray[Any, Any]"
+Arrays = dict[str, Array]
+LABELS_FILE = "labels.txt"
+
+
+class Source(Protocol):
+    """Where the computation comes from. Arrays go by position, in the order of the network's inputs and outputs."""
+
+    @property
+    def framework(self) -> str:
+        """Give the name of what the reference answers come from."""
+        ...
+
+    @property
+    def batched(self) -> bool:
+        """Say whether the batch size can be chosen."""
+        ...
+
+    def relax(self, batch: int | None) -> tvm.IRModule:
+        """Give the Relax module for a batch size; None where the batch cannot be chosen."""
+        ...
+
+    def reference(self, inputs: list[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
+        """Run the network in the framework it came from."""
+        ...
+
+    def examples(self, batch: int) -> list[np.ndarray[Any, Any]]:
+        """Give inputs the network is known to accept, with `batch` rows where the batch can be chosen."""
+        ...
+
+    def digest(self) -> str:
+        """Give the sha256 of graph and weights."""
+        ...
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network and everything the manifest says about it."""
+
+    name: str
+    version: str
+    licence: str
+    weights: WeightsInfo
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    source: Source
+    pipelines: dict[str, Pipeline] = field(default_factory=dict)
+    default_pipeline: str | None = None
+    postprocess: tuple[Postprocess, ...] = ()
+    labels: tuple[str, ...] = ()
+    given_name: str = ""
+    """The model's name where the user gave one; tuning logs stay under `name`."""
+
+    @property
+    def model_name(self) -> str:
+        """The model's name, for the manifest, routes and labels."""
+        return check_model_name(self.given_name or self.name)
+
+    @property
+    def batched(self) -> bool:
+        """Whether the batch size can be chosen."""
+        return self.source.batched
+
+    @property
+    def image_input(self) -> TensorSpec | None:
+        """The only input, where it is a float32 image [N, 3, H, W]; then photographs can be shown to the network."""
+        spec = self.inputs[0]
+        image = len(spec.shape) == 4 and spec.shape[1] == 3 and spec.dtype == "float32"
+        return spec if image and len(self.inputs) == 1 else None
+
+    def relax(self, batch: int) -> tvm.IRModule:
+        """Give the Relax module for `batch` rows (a network of fixed batch ignores the number)."""
+        return self.source.relax(batch if self.batched else None)
+
+    def reference(self, inputs: Arrays) -> Arrays:
+        """Run the network in the framework it came from, by names."""
+        outputs = self.source.reference([inputs[spec.name] for spec in self.inputs])
+        return dict(zip((spec.name for spec in self.outputs), outputs, strict=True))
+
+    def examples(self, batch: int = 1) -> Arrays:
+        """Give inputs that the network is known to accept, by names."""
+        return dict(zip((spec.name for spec in self.inputs), self.source.examples(batch), strict=True))

@@ -1,0 +1,179 @@
+"""An ONNX file as a `Source`: imported at each batch size its first dimension leaves open, checked against ONNX itself.
+
+    source = OnnxSource.read(Path("net.onnx"), {})
+    source.input_names, source.batched
+
+The reference is ONNX Runtime where it is installed, else the (slow) evaluator of the onnx package.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import math
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ovenbird.errors import ExtraMissing, NetworkError, NetworkUnreadable, UsageError
+from ovenbird.limits import MAX_NETWORK_ELEMENTS
+from ovenbird.networks.importing import as_tuple, import_error, reason
+from ovenbird.networks.onnx_data import read_external_data
+
+if TYPE_CHECKING:
+    import tvm
+
+Dims = tuple[int | str, ...]
+Array = np.ndarray[Any, Any]
+EXAMPLE_SEED = 0
+
+
+@dataclass
+class OnnxSource:
+    """One ONNX model; `dims` holds each input's shape, its batch written "N"."""
+
+    model: Any
+    input_names: tuple[str, ...]
+    output_names: tuple[str, ...]
+    dims: tuple[Dims, ...]
+    dtypes: tuple[np.dtype[Any], ...]
+
+    @property
+    def framework(self) -> str:
+        """What the reference answers come from."""
+        return "onnxruntime" if importlib.util.find_spec("onnxruntime") else "onnx's reference evaluator"
+
+    @property
+    def batched(self) -> bool:
+        """Whether an input's first dimension is open."""
+        return any(dims[:1] == ("N",) for dims in self.dims)
+
+    @staticmethod
+    def read(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> OnnxSource:
+        """Read a file; `shapes` settles what it leaves open.
+
+        Raises NetworkUnreadable, NetworkUnsafe, UsageError, ExtraMissing.
+        """
+        onnx = import_onnx()
+        if not path.is_file():
+            raise NetworkUnreadable(f"{path}: no file there")
+        try:
+            model = onnx.load(str(path), load_external_data=False)
+            read_external_data(model, path.parent)
+            onnx.checker.check_model(model)
+        except NetworkError as error:
+            raise type(error)(f"{path}: {error}") from None
+        except Exception as error:  # noqa: BLE001 - protobuf's, onnx's and the operating system's
+            raise NetworkUnreadable(f"{path}: not an ONNX model: {reason(error)}") from None
+        weights = {tensor.name for tensor in model.graph.initializer}
+        inputs = [value for value in model.graph.input if value.name not in weights]
+        names = tuple(value.name for value in inputs)
+        if not names:
+            raise NetworkUnreadable(f"{path}: the model has no inputs")
+        unknown = sorted(set(shapes) - set(names))
+        if unknown:
+            raise UsageError(f"--input-shapes: no input {unknown[0]!r}, the network has {', '.join(names)}")
+        return OnnxSource(
+            model,
+            names,
+            tuple(value.name for value in model.graph.output),
+            tuple(settled(value, shapes.get(value.name)) for value in inputs),
+            tuple(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type) for value in inputs),
+        )
+
+    def relax(self, batch: int | None) -> tvm.IRModule:
+        """Import the model with `batch` rows. Raises UnsupportedOperator, ImportFailed."""
+        from tvm.relax.frontend.onnx import from_onnx
+
+        from ovenbird.passes.bound_indices import bound_indices
+
+        shapes = {name: list(self._shape(index, batch or 1)) for index, name in enumerate(self.input_names)}
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                module = from_onnx(self.model, shape_dict=shapes, keep_params_in_input=False)
+            return bound_indices(as_tuple(module))
+        except Exception as error:
+            raise import_error(error) from error
+
+    def _shape(self, index: int, batch: int) -> tuple[int, ...]:
+        return tuple(batch if dim == "N" else int(dim) for dim in self.dims[index])
+
+    def reference(self, inputs: list[Array]) -> list[Array]:
+        """Run the model by ONNX Runtime, on one thread, or by the onnx package."""
+        feeds = dict(zip(self.input_names, inputs, strict=True))
+        return [np.asarray(output) for output in self._evaluator.run(None, feeds)]
+
+    @cached_property
+    def _evaluator(self) -> Any:
+        if importlib.util.find_spec("onnxruntime"):
+            import onnxruntime
+
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = 1  # sums that do not depend on the number of cores
+            options.log_severity_level = 3
+            return onnxruntime.InferenceSession(
+                self.model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
+        from onnx.reference import ReferenceEvaluator
+
+        return ReferenceEvaluator(self.model)
+
+    def examples(self, batch: int) -> list[Array]:
+        """Give seeded inputs: standard normal numbers, zeros and ones for whole numbers and booleans."""
+        random = np.random.default_rng(EXAMPLE_SEED)
+        found: list[Array] = []
+        for index, dtype in enumerate(self.dtypes):
+            shape = self._shape(index, batch)
+            if math.prod(shape) > MAX_NETWORK_ELEMENTS:
+                raise NetworkUnreadable(
+                    f"input {self.input_names[index]} has {math.prod(shape)} elements, limit {MAX_NETWORK_ELEMENTS}"
+                )
+            drawn = random.standard_normal(shape) if dtype.kind == "f" else random.integers(0, 2, shape)
+            found.append(drawn.astype(dtype))
+        return found
+
+    def digest(self) -> str:
+        """Give the sha256 of the model, weights included."""
+        return hashlib.sha256(self.model.SerializeToString(deterministic=True)).hexdigest()
+
+
+def settled(value: Any, given: tuple[int, ...] | None) -> Dims:
+    """Give an input's shape. An open first dimension is the batch, any other must be given. Raises UsageError."""
+    dims: list[int | str] = []
+    for index, dim in enumerate(value.type.tensor_type.shape.dim):
+        fixed = dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None
+        if given is not None and (index >= len(given) or fixed not in (None, given[index])):
+            raise UsageError(f"--input-shapes: {value.name}:{list(given)} does not fit the model's {shape_text(value)}")
+        if index == 0 and fixed is None:
+            dims.append("N")
+        elif fixed is None and given is None:
+            raise UsageError(
+                f"input {value.name} has open dimensions {shape_text(value)}; settle them: "
+                f'--input-shapes "{value.name}:[1,...]"'
+            )
+        else:
+            dims.append(given[index] if given is not None else dim.dim_value)
+    if given is not None and len(given) != len(dims):
+        raise UsageError(f"--input-shapes: {value.name}:{list(given)} does not fit the model's {shape_text(value)}")
+    return tuple(dims)
+
+
+def shape_text(value: Any) -> str:
+    """Give an input's shape as the model states it, `[batch, 3, height, width]`."""
+    dims = value.type.tensor_type.shape.dim
+    return "[" + ", ".join(str(dim.dim_value or dim.dim_param or "?") for dim in dims) + "]"
+
+
+def import_onnx() -> Any:
+    """Import the onnx package. Raises ExtraMissing with the command that installs it."""
+    try:
+        import onnx
+    except ImportError:
+        raise ExtraMissing("the package onnx is not installed: pip install onnx") from None
+    return onnx

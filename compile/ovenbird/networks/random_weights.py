@@ -1,0 +1,68 @@
+"""Seeded random weights that make a network compute like a trained one: sane activations, real batch norms.
+
+    randomise(net, seed=7)      # the same seed gives the same weights, on any machine
+
+Torch's own initialisation leaves every batch norm at mean 0 and variance 1, so that folding them could not be tested,
+and lets activations grow with depth. Here each batch norm gets its own random scale, shift and mean, and a variance
+near that of what reaches it: that of one forward pass, rounded to a power of two so that no machine's last bit shows.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+IMAGE = (2, 3, 224, 224)
+SPREAD = 0.5
+"""Standard deviation of the shifts and means, against a standard deviation of 1 for the signal."""
+
+
+def randomise(net: nn.Module, seed: int) -> None:
+    """Draw every parameter and buffer of `net` from `seed`; it eats images of 224x224 and is in evaluation mode."""
+    import torch
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    from ovenbird.networks.tracing import steady_torch
+
+    random = torch.Generator().manual_seed(seed)
+    with torch.no_grad(), steady_torch():
+        for module in net.modules():
+            _draw_layer(module, random)
+        hooks = [
+            module.register_forward_pre_hook(_fit_batchnorm(random))
+            for module in net.modules()
+            if isinstance(module, _BatchNorm)
+        ]
+        try:
+            net(torch.randn(IMAGE, generator=random))
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+
+def _draw_layer(module: nn.Module, random: torch.Generator) -> None:
+    """Draw the layer's own parameters: He's scale for matrices and filters, small numbers for everything else."""
+    for name, parameter in module.named_parameters(recurse=False):
+        if name == "weight" and parameter.dim() == 1:  # a norm's scale
+            parameter.uniform_(0.5, 1.5, generator=random)
+        elif parameter.dim() >= 2 and name.endswith("weight"):
+            fan_in = parameter[0].numel()
+            gain = 2.0 if parameter.dim() == 4 else 1.0
+            parameter.normal_(0.0, math.sqrt(gain / fan_in), generator=random)
+        else:
+            parameter.normal_(0.0, 0.1, generator=random)
+
+
+def _fit_batchnorm(random: torch.Generator) -> Any:
+    """Give a hook that sets a batch norm's statistics from what is about to enter it."""
+
+    def fit(module: Any, inputs: tuple[torch.Tensor, ...]) -> None:
+        variance = 2.0 ** round(math.log2(max(float(inputs[0].var()), 1e-6)))
+        module.running_var.uniform_(0.5 * variance, 1.5 * variance, generator=random)
+        module.running_mean.normal_(0.0, SPREAD * math.sqrt(variance), generator=random)
+
+    return fit

@@ -1,0 +1,66 @@
+"""A torch network as a `Source`: traced by torch.export at each batch size, with torch itself as the reference.
+
+source = TorchSource(Traced.of(net, example_inputs))
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from ovenbird.networks.importing import import_exported
+from ovenbird.networks.tracing import Traced
+
+if TYPE_CHECKING:
+    import tvm
+    from torch.export import ExportedProgram
+
+
+@dataclass
+class TorchSource:
+    """Holds a traced network; exports are kept, since digest and import need the same one."""
+
+    traced: Traced
+    framework: str = "torch"
+    _exports: dict[int | None, ExportedProgram] = field(default_factory=dict)
+
+    @property
+    def batched(self) -> bool:
+        """Whether an input has a batch dimension."""
+        return any(self.traced.batched)
+
+    def exported(self, batch: int | None) -> ExportedProgram:
+        """Give the ExportedProgram for a batch size, traced once. Raises NetworkUntraceable."""
+        if batch not in self._exports:
+            self._exports[batch] = self.traced.export(batch)
+        return self._exports[batch]
+
+    def relax(self, batch: int | None) -> tvm.IRModule:
+        """Trace and import. Raises NetworkUntraceable, UnsupportedOperator, ImportFailed."""
+        return import_exported(self.exported(batch))
+
+    def reference(self, inputs: list[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
+        """Run the network in torch, on one thread."""
+        tensors = [torch.from_numpy(np.ascontiguousarray(array)) for array in inputs]
+        return [output.detach().contiguous().numpy() for output in self.traced.run(tensors)]
+
+    def examples(self, batch: int) -> list[np.ndarray[Any, Any]]:
+        """Give the examples, their first row repeated to `batch`."""
+        tensors = self.traced.with_batch(batch) if self.batched else self.traced.examples
+        return [tensor.numpy() for tensor in tensors]
+
+    def digest(self) -> str:
+        """Give the sha256 of the traced code and of every tensor it holds."""
+        program = self.exported(1 if self.batched else None)
+        taken = hashlib.sha256(str(program.graph_module.code).encode("utf-8"))
+        tensors: dict[str, Any] = {**program.state_dict, **program.constants}
+        for name in sorted(tensors):
+            tensor = tensors[name]
+            taken.update(f"{name} {getattr(tensor, 'dtype', '')} {tuple(getattr(tensor, 'shape', ()))}\n".encode())
+            if isinstance(tensor, torch.Tensor):
+                taken.update(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        return taken.hexdigest()

@@ -1,0 +1,239 @@
+"""From a torch network to what the importer eats: named tensors in, a flat tuple of named tensors out, one batch size.
+
+    traced = Traced.of(net, (torch.randn(1, 3, 224, 224),))
+    traced.input_names, traced.output_names      # ("image",), ("logits", "embedding")
+    traced.export(8)                             # torch.export.ExportedProgram for eight images
+
+Names of inputs come from `forward`'s signature, names of outputs from the dict (or named tuple) that it returns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils import _pytree as pytree
+
+from ovenbird.errors import NetworkUnreadable, NetworkUntraceable
+from ovenbird_runtime.artifact.agreement import LIMITS, compare
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+
+
+@contextlib.contextmanager
+def steady_torch() -> Iterator[None]:
+    """Run torch on one thread, so that its sums do not depend on the number of cores, and without its remarks."""
+    threads, logged = torch.get_num_threads(), logging.root.manager.disable
+    torch.set_num_threads(1)
+    logging.disable(logging.CRITICAL)  # torch logs a page of code where it cannot trace
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logged)
+        torch.set_num_threads(threads)
+
+
+class FlatNetwork(nn.Module):
+    """The user's network with positional tensors in and a tuple of tensors out."""
+
+    def __init__(self, net: nn.Module, call: Callable[..., Any]) -> None:
+        super().__init__()
+        self.net = net
+        self._call = call
+
+    def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Call the network, and give the tensors in what it returns."""
+        return tuple(tensor for _, tensor in flatten_outputs(self._call(self.net, tensors)))
+
+
+def flatten_outputs(value: Any) -> list[tuple[str, torch.Tensor]]:
+    """Give the tensors in what a network returned, each with its name. Raises NetworkUnreadable for anything else.
+
+    A dict's keys and a named tuple's fields are names, other places `output0`, `output1` ...; nested ones are joined.
+    """
+    found: list[tuple[str, torch.Tensor]] = []
+    for path, leaf in pytree.tree_flatten_with_path(_plain(value))[0]:
+        if leaf is None:
+            continue
+        if not isinstance(leaf, torch.Tensor):
+            raise NetworkUnreadable(
+                f"the network returns {type(leaf).__name__} at {_joined(path)}, expected tensors only"
+            )
+        found.append((_joined(path), leaf))
+    if not found:
+        raise NetworkUnreadable("the network returns no tensor")
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """Turn named tuples and mappings (Hugging Face's ModelOutput among them) into dicts, which keep their names."""
+    if isinstance(value, torch.Tensor):
+        return (value,)
+    if isinstance(value, Mapping):
+        return {str(key): _plain_inside(item) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return {name: _plain_inside(getattr(value, name)) for name in value._fields}
+    return value
+
+
+def _plain_inside(value: Any) -> Any:
+    return value if isinstance(value, torch.Tensor) else _plain(value)
+
+
+def _joined(path: Sequence[Any]) -> str:
+    keys = [str(getattr(step, "key", getattr(step, "idx", step))) for step in path] or ["output"]
+    head = f"output{keys[0]}" if keys[0].isdigit() else keys[0]
+    return "_".join([head, *keys[1:]])
+
+
+@dataclass
+class Traced:
+    """A torch network made ready: `flat` eats `examples` in the order of `input_names`."""
+
+    flat: nn.Module
+    input_names: tuple[str, ...]
+    output_names: tuple[str, ...]
+    examples: tuple[torch.Tensor, ...]
+    output_examples: tuple[torch.Tensor, ...]
+    batched: tuple[bool, ...]
+    """Which inputs have a batch dimension; none where the network's batch cannot be changed."""
+
+    @staticmethod
+    def of(net: nn.Module, example_inputs: Any) -> Traced:
+        """Look at a network and its example inputs (a tensor, a tuple, or a dict by name).
+
+        Raises NetworkUnreadable, NetworkUntraceable.
+        """
+        net = net.eval()
+        names, examples, call = bind(net, example_inputs)
+        flat = FlatNetwork(net, call).eval()
+        with torch.no_grad(), steady_torch():
+            try:
+                outputs = flatten_outputs(call(net, examples))
+            except NetworkUnreadable:
+                raise
+            except Exception as error:
+                raise NetworkUntraceable(
+                    f"the network does not run on its example inputs: {first_line(error)}"
+                ) from error
+        traced = Traced(
+            flat, names, tuple(n for n, _ in outputs), examples, tuple(t for _, t in outputs), (False,) * len(names)
+        )
+        traced.batched = traced._find_batch()
+        return traced
+
+    def export(self, batch: int | None) -> ExportedProgram:
+        """Trace with `batch` rows (None: the size of the examples). Raises NetworkUntraceable."""
+        inputs = self.examples if batch is None else self.with_batch(batch)
+        with torch.no_grad(), steady_torch():
+            try:
+                return torch.export.export(self.flat, inputs, strict=False)
+            except Exception as error:
+                raise NetworkUntraceable(f"torch.export cannot trace the network: {first_line(error)}") from error
+
+    def run(self, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        """Run the network itself, on one thread; the outputs in the order of `output_names`."""
+        with torch.no_grad(), steady_torch():
+            outputs: tuple[torch.Tensor, ...] = self.flat(*inputs)
+            return outputs
+
+    def with_batch(self, batch: int) -> tuple[torch.Tensor, ...]:
+        """Give the examples with their first row repeated `batch` times, where they have a batch dimension."""
+        return tuple(
+            tensor[:1].repeat(batch, *[1] * (tensor.dim() - 1)).contiguous() if batched else tensor
+            for tensor, batched in zip(self.examples, self.batched, strict=True)
+        )
+
+    def _find_batch(self) -> tuple[bool, ...]:
+        """Find which inputs carry a batch: those as long as the first, if every output follows and rows stay apart."""
+        none = (False,) * len(self.examples)
+        rows = next((tensor.shape[0] for tensor in self.examples if tensor.dim()), 0)
+        if not rows or any(tensor.dim() == 0 or tensor.shape[0] != rows for tensor in self.output_examples):
+            return none
+        self.batched = tuple(bool(tensor.dim()) and tensor.shape[0] == rows for tensor in self.examples)
+        shift = tuple(
+            _another(tensor) if b else tensor for tensor, b in zip(self.with_batch(1), self.batched, strict=True)
+        )
+        both = tuple(
+            torch.cat([one, two]) if b else one
+            for one, two, b in zip(self.with_batch(1), shift, self.batched, strict=True)
+        )
+        try:
+            alone = (self.run(self.with_batch(1)), self.run(shift))
+            together = self.run(both)
+        except Exception:  # noqa: BLE001 - a fixed batch shows itself in any way it likes
+            return none
+        for one, two, joint in zip(*alone, together, strict=True):
+            if one.shape[0] != 1 or two.shape[0] != 1 or not _near(torch.cat([one, two]), joint):
+                return none
+        return self.batched
+
+
+def _another(tensor: torch.Tensor) -> torch.Tensor:
+    """Give a row that differs from `tensor`'s but is as valid: its own values in reverse order."""
+    return tensor.flatten().flip(0).reshape(tensor.shape)
+
+
+def _near(alone: torch.Tensor, together: torch.Tensor) -> bool:
+    """Say whether rows alone and the same rows in a batch are the same, but for rounding."""
+    right, given = (tensor.detach().cpu().numpy() for tensor in (alone, together))
+    return not compare(given, right, LIMITS["f16" if right.dtype == np.float16 else "f32"]).fault
+
+
+def bind(net: nn.Module, example_inputs: Any) -> tuple[tuple[str, ...], tuple[torch.Tensor, ...], Callable[..., Any]]:
+    """Give the inputs' names and tensors, and how to call the network with them."""
+    if isinstance(example_inputs, torch.Tensor):
+        example_inputs = (example_inputs,)
+    if isinstance(example_inputs, Mapping):
+        names = tuple(str(name) for name in example_inputs)
+        tensors = tuple(example_inputs.values())
+
+        def call(net: nn.Module, values: Sequence[torch.Tensor]) -> Any:
+            return net(**dict(zip(names, values, strict=True)))
+    elif isinstance(example_inputs, (tuple, list)):
+        tensors = tuple(example_inputs)
+        names = _positional_names(net, len(tensors))
+
+        def call(net: nn.Module, values: Sequence[torch.Tensor]) -> Any:
+            return net(*values)
+    else:
+        raise NetworkUnreadable(
+            f"the example inputs are {type(example_inputs).__name__}, expected a tensor, a tuple of tensors or a dict"
+        )
+    for name, tensor in zip(names, tensors, strict=True):
+        if not isinstance(tensor, torch.Tensor):
+            raise NetworkUnreadable(f"the example input {name} is {type(tensor).__name__}, expected a tensor")
+    if not tensors:
+        raise NetworkUnreadable("the network has no example inputs; return them beside it")
+    return names, tuple(tensor.detach().contiguous() for tensor in tensors), call
+
+
+def _positional_names(net: nn.Module, count: int) -> tuple[str, ...]:
+    names: list[str] = []
+    for parameter in inspect.signature(net.forward).parameters.values():
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            names += [f"{parameter.name}{index}" for index in range(count - len(names))]
+        elif parameter.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD):
+            names.append(parameter.name)
+    if len(names) < count:
+        raise NetworkUnreadable(f"the network's forward takes {len(names)} inputs, {count} example inputs were given")
+    return tuple(names[:count])
+
+
+def first_line(error: BaseException) -> str:
+    """Give the first line of an error that says something, for a one-line message."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

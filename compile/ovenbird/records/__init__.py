@@ -1,0 +1,1 @@
+"""What was measured: tuning logs, their records, and where they come from."""

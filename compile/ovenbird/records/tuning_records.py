@@ -1,0 +1,84 @@
+"""Which tuning records a compilation uses, and what the manifest says about them.
+
+records = find_records(None, "resnet50", spec)      # tuning_logs/<target>/resnet50, where it exists
+provenance(records, layers)                         # {"records": "...", "tuned": 20, "default": 33, "stale": 0}
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.backends.cuda.options import Precision
+from ovenbird.errors import UsageError
+from ovenbird.records.provenance import read_provenance
+from ovenbird.resources import tuning_folders
+from ovenbird.targets import TargetSpec
+
+if TYPE_CHECKING:
+    from ovenbird.backends.layers import LayerRecord
+
+NONE = "none"
+
+
+def records_folder(choice: str | None, model: str, spec: TargetSpec, precision: Precision = "float32") -> Path | None:
+    """Give the folder of records to use: the one asked for, else the one in `tuning_logs/` if there is one."""
+    if choice == NONE:
+        return None
+    if choice is not None:
+        folder = Path(choice)
+        if not folder.is_dir():
+            raise UsageError(f"--tuning-records {choice}: no such folder; give one that `ovenbird tune` wrote, or none")
+        return folder
+    for root in tuning_folders():
+        folder = root / log_place(model, spec, precision)
+        beside = [found for found in sorted(folder.parent.glob(f"{folder.name}@*")) if matches(found, spec)]
+        if folder.is_dir() and (matches(folder, spec) or not beside):
+            return folder
+        if beside:
+            return beside[-1]
+    return None
+
+
+def own_folder(model: str, spec: TargetSpec, precision: Precision = "float32") -> Path:
+    """Give the folder `ovenbird tune` writes, in a clone or below the current folder."""
+    return tuning_folders()[0] / log_place(model, spec, precision)
+
+
+def log_place(model: str, spec: TargetSpec, precision: Precision) -> Path:
+    """Give a log's place among others; those of other processors lie beside it, as `<model>@<mcpu>-<date>`.
+
+    In float16 a network has other functions, and a log of its own: `<model>+fp16`.
+    """
+    suffix = "+fp16" if spec.kind == "cuda" and precision == "float16" else ""
+    return Path(spec.name) / (model + suffix)
+
+
+def matches(folder: Path, spec: TargetSpec) -> bool:
+    """Tell whether a log was made for this very processor by this TVM."""
+    made_by = read_provenance(folder)
+    return made_by is not None and not made_by.mismatch(spec)
+
+
+def find_records(choice: str | None, model: str, spec: TargetSpec, precision: Precision = "float32") -> Any:
+    """Open the records to use, or give None where the defaults are to be taken."""
+    folder = records_folder(choice, model, spec, precision)
+    if folder is None:
+        return None
+    return importlib.import_module("ovenbird.records.tuning_log").TuningLog.open(folder)
+
+
+def provenance(records: Any, layers: Sequence[LayerRecord]) -> dict[str, Any]:
+    """Give the manifest's words on one target's tuning: how many layers were tuned, took defaults, or were stale."""
+    counts = {"tuned": 0, "default": 0, "stale": 0}
+    for layer in layers:
+        counts[layer.source] += 1
+    if records is not None:
+        counts["stale"] += records.unused(sorted({entry for layer in layers for entry in layer.calls}))
+    told: dict[str, Any] = dict(counts)
+    describe = getattr(records, "provenance", None)
+    if describe is not None:
+        told["records"] = describe() if callable(describe) else describe
+    return told

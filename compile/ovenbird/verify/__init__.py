@@ -1,0 +1,1 @@
+"""The artifact against its framework: the real runtime, in its own process."""

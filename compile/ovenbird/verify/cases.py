@@ -1,0 +1,134 @@
+"""The inputs that an artifact is verified on: photographs where the network eats images, then random rows.
+
+    cases = make_cases(network, batch_sizes=(1, 8), photographs=own_photographs())
+
+They are to make a network's answers differ, as a fault shows in what an answer owes to its input. White noise alone
+does not: a network that averages over places answers it the same each time. So rows take turns at `PATTERNS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ovenbird.networks.network import Array, Arrays, Network
+from ovenbird_runtime.artifact.manifest import TensorSpec
+from ovenbird_runtime.limits import MAX_GOLDEN_BYTES
+
+RANDOM_SEED = 20_15
+LEAST_ROWS = 8
+"""Random rows at least, over all cases."""
+MAP_SIDE = 8
+"""Arrays whose last two sides are at least as long have places, as images do."""
+PATTERNS = ((1, 1.0), (16, 1.0), (4, 1.0), (1, 0.25))
+"""What rows look like in turn: patches a side (1: each place is drawn by itself), and contrast about a level."""
+GRAIN = 0.1
+"""Share of noise in patches: equal numbers would let `topk` or `sort` answer in any order."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Named inputs, and whether they are photographs."""
+
+    name: str
+    inputs: Arrays
+    photographs: bool = False
+
+
+def make_cases(network: Network, batch_sizes: Sequence[int], photographs: Sequence[Path] = ()) -> list[Case]:
+    """Give the cases: the photographs, then random rows for every compiled batch size, `LEAST_ROWS` at least."""
+    cases = []
+    image = network.image_input
+    if image is not None and network.batched and network.default_pipeline is not None and photographs:
+        from ovenbird.verify.photographs import read_photographs
+
+        pixels = read_photographs(photographs, network.pipelines[network.default_pipeline])
+        cases.append(Case("photographs", {image.name: pixels}, photographs=True))
+    random = np.random.default_rng(RANDOM_SEED)
+    sizes = list(batch_sizes) if network.batched else [1]
+    while sum(sizes) < LEAST_ROWS:
+        sizes.append(sizes[-1])
+    row = 0
+    for index, size in enumerate(sizes):
+        inputs: Arrays = {}
+        for spec, example in zip(network.inputs, network.examples(size).values(), strict=True):
+            if spec.batched:
+                rows = [random_like(one, random, row + place) for place, one in enumerate(example)]
+                inputs[spec.name] = np.stack(rows)
+            else:
+                inputs[spec.name] = random_like(example, random, row)
+        cases.append(Case(f"random{index}", inputs))
+        row += size
+    return cases
+
+
+def random_like(example: Any, random: np.random.Generator, row: int = 0) -> Any:
+    """Draw an array like `example`: whole numbers of its own (ids stay valid), others between two of its own.
+
+    An example that is constant, or nearly, says nothing about its range: then the numbers are standard normal.
+    """
+    if example.size == 0:
+        return example
+    values = np.unique(example)
+    if example.dtype.kind != "f":
+        return random.choice(values, size=example.shape).astype(example.dtype)
+    patches, contrast = PATTERNS[row % len(PATTERNS)]
+
+    def draw(shape: tuple[int, ...]) -> Any:
+        if len(values) <= 2:
+            return random.standard_normal(shape)
+        # not the values themselves, some of which would be equal
+        one, two = (random.choice(values, size=shape).astype(np.float64) for _ in range(2))
+        return one + random.random(shape) * (two - one)
+
+    drawn, sides = draw(example.shape), example.shape[-2:]
+    if patches > 1 and min(sides, default=0) >= MAP_SIDE:
+        blocks = [-(-side // patches) for side in sides]
+        coarse = draw((*example.shape[:-2], *(-(-side // block) for side, block in zip(sides, blocks, strict=True))))
+        for axis, block in zip((-2, -1), blocks, strict=True):
+            coarse = np.repeat(coarse, block, axis)
+        drawn = GRAIN * drawn + (1 - GRAIN) * coarse[..., : sides[0], : sides[1]]
+    if contrast < 1.0:
+        drawn = draw(()) * (1 - contrast) + contrast * drawn
+    return drawn.astype(example.dtype)
+
+
+Pick = tuple[Case, int]
+"""A case, and a row of it."""
+
+
+def choose_golden(network: Network, cases: Sequence[Case], references: Mapping[str, Arrays]) -> list[Pick]:
+    """Choose two inputs for `selftest`: the first, and the one whose right answers differ most from its.
+
+    Only one where both would take more than the half of what golden outputs may.
+    """
+    if network.batched and not all(spec.batched for spec in network.inputs):  # what rows share is one case's
+        cases = [max(cases, key=lambda case: _rows(network, case))]
+    picks = [(case, row) for case in cases for row in range(_rows(network, case))]
+    right = {spec.name: take(network, spec, picks, references).astype(np.float64) for spec in network.outputs}
+    distance = np.zeros(len(picks))
+    for array in right.values():
+        numbers = np.nan_to_num(array.reshape(len(picks), -1), posinf=0.0, neginf=0.0)
+        size = float(np.abs(numbers).max(initial=0.0)) or 1.0
+        distance += np.square(numbers / size - numbers[0] / size).mean(axis=1) if numbers.size else 0.0
+    chosen = [picks[0], picks[int(distance.argmax())]] if distance.any() else picks[:2]
+    inputs = {case.name: case.inputs for case in cases}
+    arrays = [take(network, spec, chosen, inputs) for spec in network.inputs]
+    arrays += [take(network, spec, chosen, references) for spec in network.outputs]
+    return chosen if sum(array.nbytes for array in arrays) <= MAX_GOLDEN_BYTES // 2 else chosen[:1]
+
+
+def take(network: Network, spec: TensorSpec, picks: Sequence[Pick], arrays: Mapping[str, Arrays]) -> Array:
+    """Give the picked rows of one tensor; where the network has no batch, the picked cases along an axis more."""
+    if network.batched and not spec.batched:
+        return arrays[picks[0][0].name][spec.name]
+    found = [arrays[case.name][spec.name] for case, _ in picks]
+    return np.stack([array[row] if spec.batched else array for array, (_, row) in zip(found, picks, strict=True)])
+
+
+def _rows(network: Network, case: Case) -> int:
+    return max((case.inputs[spec.name].shape[0] for spec in network.inputs if spec.batched), default=1)

@@ -1,0 +1,52 @@
+"""From an artifact back to the network it was compiled from, for `ovenbird verify`.
+
+network = rebuild(manifest, model=None, options=NetworkOptions(weights="resnet50.pth"))
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ovenbird.errors import UsageError, VerificationFailed
+from ovenbird.models import model_names
+from ovenbird.networks.loading import NetworkOptions, load_network
+from ovenbird.networks.network import Network
+from ovenbird_runtime.artifact.artifact import Artifact
+from ovenbird_runtime.artifact.manifest import Manifest
+
+
+def rebuild(manifest: Manifest, model: str | None, options: NetworkOptions) -> Network:
+    """Load the network of an artifact, with its weights. Raises UsageError, VerificationFailed for another network."""
+    name, weights = manifest.model.name, manifest.model.weights
+    if model is None:
+        if name not in model_names():
+            raise UsageError(f"{name} is not a built-in network; give --model, as you gave it to compile")
+        model = name
+    if options.weights is None and model in model_names():
+        if weights.origin == "random":
+            options = dataclasses.replace(options, weights=f"random:{weights.seed}")
+        elif weights.origin == "file":
+            raise UsageError(
+                f"the artifact's weights came from a file ({weights.detail}); give it again: --weights FILE"
+            )
+    if options.input_shapes is None and model in model_names():
+        shapes = {spec.name: spec.with_batch(1) for spec in manifest.inputs}
+        options = dataclasses.replace(options, input_shapes=shapes)
+    network = load_network(model, options)
+    network = dataclasses.replace(network, default_pipeline=manifest.preprocess.default)
+    if network.inputs != manifest.inputs or network.outputs != manifest.outputs:
+        raise VerificationFailed(
+            f"{model} has other inputs or outputs than the artifact; was it compiled from another?"
+        )
+    if network.source.digest() != manifest.model.source_digest:
+        raise VerificationFailed(
+            f"{model} with these weights is not what the artifact was compiled from "
+            f"(source {network.source.digest()[:12]}, the artifact's is {manifest.model.source_digest[:12]})"
+        )
+    return network
+
+
+def entry_sizes(artifact: Artifact) -> tuple[int, ...]:
+    """Give every batch size that some variant has code for, ascending."""
+    targets = [artifact.read_target(variant) for variant in artifact.manifest.variants]
+    return tuple(sorted({entry.batch for target in targets for entry in target.entries}))

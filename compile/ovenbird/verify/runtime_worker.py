@@ -1,0 +1,55 @@
+"""The process in which the compiler tries an artifact: it holds the runtime, and never TVM's compiler.
+
+    python -m ovenbird.verify.runtime_worker ARTIFACT CASES.npz ANSWERS.npz [--threads N] [--target NAME] [--device cpu]
+
+CASES.npz holds arrays named `CASE/INPUT`; ANSWERS.npz gets `CASE/OUTPUT`. A refusal by the runtime is one line of JSON
+on standard output, `{"error": TYPE, "message": TEXT}`, and exit code 1. `runtime_process.py` is the other end.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ovenbird_runtime.errors import OvenbirdError
+
+
+def main(arguments: list[str]) -> int:
+    """Run every case and write the answers."""
+    artifact, cases_path, answers_path, *rest = arguments
+    options = dict(zip(rest[::2], rest[1::2], strict=True))
+    threads = int(options["--threads"]) if "--threads" in options else None
+    # by name: the rule that the compiler never loads the engine holds for every process but this one
+    runtime: Any = importlib.import_module("ovenbird_runtime")
+    try:
+        device = options.get("--device", "cpu")
+        model = runtime.load(artifact, device, threads=threads, target=options.get("--target"))
+        answers: dict[str, Any] = {}
+        for case, inputs in grouped(Path(cases_path)):
+            for name, array in model.run(inputs).items():
+                answers[f"{case}/{name}"] = np.array(array)
+    except OvenbirdError as error:
+        print(json.dumps({"error": type(error).__name__, "message": str(error)}))
+        return 1
+    np.savez(answers_path, **answers)
+    return 0
+
+
+def grouped(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give each case's name and its inputs, in the order of the file."""
+    with np.load(path, allow_pickle=False) as archive:
+        cases: dict[str, dict[str, Any]] = {}
+        for key in archive.files:
+            case, _, name = key.partition("/")
+            cases.setdefault(case, {})[name] = archive[key]
+    yield from cases.items()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,180 @@
+"""Is the artifact the network? It runs in the real runtime, in a process of its own, beside the framework it came from.
+
+    found = verify(Path("artifacts/resnet50"), network, (1, 8), LIMITS["f32"])
+    found.outputs["logits"].rms, found.golden_inputs, found.golden_outputs
+    parity({"host": found}, targets)                        # for the manifest
+
+How answers are judged is `ovenbird_runtime.artifact.agreement`, which `selftest` and the server use as well; on which
+inputs is `cases.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+
+from ovenbird.errors import VerificationFailed
+from ovenbird.networks.network import Array, Arrays, Network
+from ovenbird.verify.cases import Case, choose_golden, make_cases, take
+from ovenbird.verify.runtime_process import run_artifact
+from ovenbird_runtime.artifact.agreement import RULE, Difference, Limits, compare, join_rows
+from ovenbird_runtime.artifact.manifest import Measured, Parity, TargetParity
+from ovenbird_runtime.artifact.schema import encode
+
+PARITY = "evidence/parity.json"
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was found: how far each output is, on how many inputs, and some of them with their right answers."""
+
+    limits: Limits
+    outputs: dict[str, Difference]
+    top1_agreement: float | None
+    images: int
+    random_inputs: int
+    golden_inputs: Arrays
+    golden_outputs: Arrays
+
+    @property
+    def blind(self) -> list[str]:
+        """The outputs whose right answers are the same for all inputs."""
+        return [name for name, found in self.outputs.items() if found.blind]
+
+
+def verify(
+    artifact: Path,
+    network: Network,
+    batch_sizes: Sequence[int],
+    limits: Limits,
+    photographs: Sequence[Path] = (),
+    target: str | None = None,
+    device: str = "cpu",
+) -> Verification:
+    """Compare an artifact, or its variant for `target`, run on `device`, with its network.
+
+    Raises VerificationFailed naming the output, RuntimeFailed.
+    """
+    cases = make_cases(network, batch_sizes, photographs)
+    answers = run_artifact(artifact, {case.name: case.inputs for case in cases}, target=target, device=device)
+    references = {case.name: network.reference(case.inputs) for case in cases}
+    outputs = judge(network, answers, references, limits)
+    rows = {True: 0, False: 0}
+    for case in cases:
+        rows[case.photographs] += next(iter(references[case.name].values())).shape[0] if network.batched else 1
+    top1 = _top1_agreement(network, cases, answers, references)
+    picks = choose_golden(network, cases, references)
+    golden = {spec.name: take(network, spec, picks, references) for spec in network.outputs}
+    found = {spec.name: take(network, spec, picks, answers) for spec in network.outputs}
+    if any(compare(found[name], right, limits).fault for name, right in golden.items()):
+        picks = picks[:1]  # two rows spread less than all: what `selftest` is given, it must be able to reproduce
+        golden = {spec.name: take(network, spec, picks, references) for spec in network.outputs}
+    inputs = {case.name: case.inputs for case in cases}
+    given = {spec.name: take(network, spec, picks, inputs) for spec in network.inputs}
+    return Verification(limits, outputs, top1, rows[True], rows[False], given, golden)
+
+
+def judge(
+    network: Network, answers: Mapping[str, Arrays], references: Mapping[str, Arrays], limits: Limits
+) -> dict[str, Difference]:
+    """Compare the answers to all cases, output by output. Raises VerificationFailed naming the first that differs."""
+    outputs = {}
+    for spec in network.outputs:
+        pairs = [(answers[case][spec.name], right[spec.name]) for case, right in references.items()]
+        # case by case first: arrays of other shapes could not be joined
+        fault = next((fault for pair in pairs if (fault := check_form(*pair))), "")
+        if not fault:
+            given, right = (join_rows(arrays, network.batched) for arrays in zip(*pairs, strict=True))
+            found = compare(given, right, limits)
+            outputs[spec.name], fault = rounded(found), found.fault
+        if fault:
+            loosen = "; --tolerance loosens the limit" if "spread" in fault else ""
+            raise VerificationFailed(f"output {spec.name} {fault} (compared with {network.source.framework}{loosen})")
+    return outputs
+
+
+def parity(found: Mapping[str, Verification], targets: Mapping[str, TargetParity]) -> Parity:
+    """Give the manifest's figures: those of each target in `found`, at least one, and what `targets` says of all.
+
+    The figures that are not of one target are the worst of all.
+    """
+    first = next(iter(found.values()))
+    tops = [one.top1_agreement for one in found.values() if one.top1_agreement is not None]
+    return Parity(
+        max_abs_error={name: max(one.outputs[name].max_abs for one in found.values()) for name in first.outputs},
+        tolerance=max(one.limits.rms for one in found.values()),
+        top1_agreement=min(tops) if tops else None,
+        images=first.images,
+        random_inputs=first.random_inputs,
+        targets={
+            name: replace(held, outputs=measured(found[name])) if name in found else held
+            for name, held in targets.items()
+        },
+    )
+
+
+def measured(found: Verification) -> dict[str, Measured]:
+    """Give each output's figures, as the manifest holds them."""
+    return {
+        name: Measured(**{field.name: getattr(difference, field.name) for field in fields(Measured)})
+        for name, difference in found.outputs.items()
+    }
+
+
+def parity_bytes(parity: Parity, framework: str, unverified: Mapping[str, str] = {}) -> bytes:
+    """Give `evidence/parity.json`: the manifest's figures, by which rule, and which targets' code could not be run."""
+    told = {
+        "framework": framework,
+        "verified": [name for name in parity.targets if name not in unverified],
+        "not_verified": sorted(unverified),
+        "rule": RULE,
+        **encode(parity),
+    }
+    return (json.dumps(told, indent=2) + "\n").encode("utf-8")
+
+
+def check_form(given: Array, right: Array) -> str:
+    """Say what is wrong with an array's shape or dtype; nothing where they are right."""
+    if given.shape == right.shape and given.dtype == right.dtype:
+        return ""
+    return f"is {given.dtype}{list(given.shape)}, expected {right.dtype}{list(right.shape)}"
+
+
+def rounded(found: Difference) -> Difference:
+    """Round all figures up."""
+    return replace(
+        found,
+        max_abs=rounded_up(found.max_abs),
+        rms=rounded_up(found.rms),
+        peak=rounded_up(found.peak),
+        dependence=rounded_up(found.dependence),
+        mismatches=rounded_up(found.mismatches),
+    )
+
+
+def rounded_up(value: float) -> float:
+    """Round up to two significant digits: a bound that stays true, and does not show a machine's last bit."""
+    if value == 0.0:
+        return 0.0
+    unit = 10.0 ** (np.floor(np.log10(value)) - 1)
+    return float(f"{np.ceil(value / unit * (1 - 1e-12)) * unit:.2g}")
+
+
+def _top1_agreement(
+    network: Network, cases: list[Case], answers: dict[str, Arrays], references: dict[str, Arrays]
+) -> float | None:
+    """Give the share of photographs with the framework's most probable class; None where nothing is classified."""
+    classified = [post.output for post in network.postprocess if post.kind == "classification"]
+    shown = [case.name for case in cases if case.photographs]
+    if not classified or not shown:
+        return None
+    same = [
+        answers[case][output].argmax(axis=-1) == references[case][output].argmax(axis=-1)
+        for case in shown
+        for output in classified
+    ]
+    return float(np.concatenate(same).mean())

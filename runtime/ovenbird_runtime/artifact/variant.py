@@ -1,0 +1,108 @@
+"""Choose the variant of an artifact that this machine can run; what would end in SIGILL is refused here.
+
+variant, target = choose_variant(artifact, "cpu", this_machine())
+"""
+
+from __future__ import annotations
+
+from ..errors import (
+    DeviceUnavailable,
+    GlibcTooOld,
+    MachineError,
+    MissingCpuFeatures,
+    NoVariant,
+    VersionMismatch,
+    WrongArchitecture,
+    WrongOption,
+    shown,
+)
+from ..machine.cpu import Machine, version_pair
+from ..machine.cuda import Gpu, probe_gpu
+from ..machine.devices import Device, parse_devices
+from ..machine.versions import TVM_FFI_VERSION, TVM_VERSION
+from .artifact import Artifact
+from .gpu_code import check_gpu, compute_levels
+from .manifest import Target, VariantRef
+
+
+def check_runs_here(target: Target, machine: Machine) -> None:
+    """Raise the MachineError that says why code for `target` does not run on `machine`; return where it does."""
+    name = target.target
+    if target.arch != machine.arch:
+        raise WrongArchitecture(
+            f"{name} is code for {target.arch}, this machine is {machine.arch}: compile with --target for it"
+        )
+    missing = sorted(set(target.cpu_features) - machine.features)
+    if missing:
+        listed = " ".join(missing[:8]) + (f" and {len(missing) - 8} more" if len(missing) > 8 else "")
+        raise MissingCpuFeatures(
+            f"{name} needs processor features that this machine lacks: {listed}; compile with --target for it"
+        )
+    if version_pair(target.glibc) > machine.glibc:
+        here = ".".join(map(str, machine.glibc)) if machine.glibc != (0, 0) else "none"
+        raise GlibcTooOld(
+            f"{name} needs glibc {target.glibc}, this machine has {here}: compile with an older glibc floor"
+        )
+    if (target.tvm, target.tvm_ffi) != (TVM_VERSION, TVM_FFI_VERSION):
+        raise VersionMismatch(
+            f"{name} was compiled with tvm {shown(target.tvm)} and tvm-ffi {shown(target.tvm_ffi)}, "
+            f"this runtime has {TVM_VERSION} and {TVM_FFI_VERSION}: "
+            "compile again, or install the runtime of that version"
+        )
+
+
+def choose_variant(
+    artifact: Artifact, device: Device | str, machine: Machine, name: str | None = None
+) -> tuple[VariantRef, Target]:
+    """Give the variant to run on `device`, and its target: the best that runs here, or the one of this `name`.
+
+    Of those that run here: on a GPU the one for the latest chip up to this one, then the one with the widest vectors,
+    then the one that asks for the most features. Raises WrongOption for a name that the artifact lacks; DriverMissing,
+    DriverTooOld, GpuMissing; DeviceUnavailable where no variant is for the device; where one variant is refused, its
+    own MachineError; where several are, NoVariant with all reasons.
+    """
+    device = parse_devices(device)[0] if isinstance(device, str) else device
+    variants = [variant for variant in artifact.manifest.variants if name in (None, variant.target)]
+    if not variants:
+        held = ", ".join(variant.target for variant in artifact.manifest.variants)
+        raise WrongOption(f"target is {shown(name)}, the artifact holds {held}")
+    candidates = [(variant, artifact.read_target(variant)) for variant in variants]
+    of_kind = [(variant, target) for variant, target in candidates if target.kind == device.kind]
+    if not of_kind:
+        others = ", ".join(sorted(f"{target.target} ({target.kind})" for _, target in candidates))
+        raise DeviceUnavailable(
+            f"the artifact has no code for device {shown(str(device))}, only {others}: compile with a target for it"
+        )
+    gpu = probe_gpu(device.index) if device.kind == "cuda" else None
+    fitting, reasons = [], []
+    for variant, target in of_kind:
+        try:
+            check_runs_here(target, machine)
+            if gpu is not None:
+                check_gpu(target, gpu)
+            fitting.append((variant, target))
+        except MachineError as error:
+            reasons.append(error)
+    if fitting:
+        return max(fitting, key=lambda pair: rank(pair[1], gpu))
+    if len(reasons) == 1:
+        raise reasons[0]
+    asked = {feature for _, target in of_kind for feature in target.cpu_features}
+    raise NoVariant(f"no variant runs on this machine ({describe(machine, asked)}): " + "; ".join(map(str, reasons)))
+
+
+def rank(target: Target, gpu: Gpu | None) -> tuple[tuple[int, int], int, int]:
+    """Give what orders the variants that run here, the best highest."""
+    return newest(target, gpu), target.vector_bits, len(target.cpu_features)
+
+
+def describe(machine: Machine, asked: set[str]) -> str:
+    """Say what a machine is, and which of the features that are asked for it has."""
+    glibc = ".".join(map(str, machine.glibc)) if machine.glibc != (0, 0) else "none"
+    had = sorted(asked & machine.features)
+    return f"{machine.arch}, glibc {glibc}, of the features asked for it has {' '.join(had) or 'none'}"
+
+
+def newest(target: Target, gpu: Gpu | None) -> tuple[int, int]:
+    """Give the latest compute capability of a target's code that a GPU has; (0, 0) on the processor."""
+    return max((level for level in compute_levels(target) if gpu and level <= gpu.compute), default=(0, 0))

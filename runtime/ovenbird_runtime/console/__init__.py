@@ -1,0 +1,1 @@
+"""What every command of ours does alike: words, output, signals, advice."""

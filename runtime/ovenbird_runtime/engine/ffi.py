@@ -1,0 +1,123 @@
+"""Bring `tvm_ffi` and `libtvm_runtime.so` into the process, once, checked.
+
+    ffi = import_ffi()                     # the tvm_ffi module
+    ffi.load_module("/path/to/model.so")
+
+Part of the engine: nothing else imports this.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+import sys
+import sysconfig
+import threading
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ..console.installing import install_hint
+from ..errors import EngineLoadFailed, LibraryMissing, VersionMismatch
+from ..machine.versions import TVM_FFI_VERSION
+
+LIBRARY_FOLDER = Path(__file__).parents[1] / "lib"
+# The VM and its kernels' support, then sort and random, which networks with `topk` or `nms` call.
+_LIBRARIES = ("libtvm_runtime.so", "libtvm_runtime_extra.so")
+# For `device="cuda"` alone: it needs libcudart, and NVIDIA's driver.
+_CUDA_LIBRARY = "libtvm_runtime_cuda.so"
+_CUDART = "libcudart.so.13"
+_lock = threading.Lock()
+_loaded: list[Any] = []
+
+
+def import_ffi() -> Any:
+    """Give the `tvm_ffi` module, TVM's runtime library loaded beside it.
+
+    Raises LibraryMissing, VersionMismatch, and EngineLoadFailed where the compiler's TVM is already in this
+    process: two copies of one library would fight over its registry.
+    """
+    with _lock:
+        if not _loaded:
+            if "tvm" in sys.modules:
+                raise EngineLoadFailed(
+                    "the package tvm is imported in this process: load the model in a process without the compiler"
+                )
+            ffi = _import_without_torch()
+            if ffi.__version__ != TVM_FFI_VERSION:
+                raise VersionMismatch(
+                    f"tvm-ffi {ffi.__version__} is installed, this runtime needs {TVM_FFI_VERSION}: "
+                    f"pip install apache-tvm-ffi=={TVM_FFI_VERSION}"
+                )
+            # Read when a pool of threads is made: threads bound to cores fight with other processes' and with
+            # containers' limits.
+            os.environ.setdefault("TVM_BIND_THREADS", "0")
+            # How often an idle thread looks for work before it sleeps. TVM's 300,000 keep each busy for 0.12 s after a
+            # call; 2,000 (below 1 ms) bridge the gaps between layers as well, at the same latency.
+            os.environ.setdefault("TVM_THREAD_POOL_SPIN_COUNT", "2000")
+            libraries = [_open(LIBRARY_FOLDER / name) for name in _LIBRARIES]
+            _loaded.extend([ffi, *libraries])
+        return _loaded[0]
+
+
+def import_cuda() -> None:
+    """Load TVM's CUDA runtime beside the other libraries, once. Raises LibraryMissing, EngineLoadFailed."""
+    import_ffi()
+    with _lock:
+        if len(_loaded) == 1 + len(_LIBRARIES):
+            _loaded.extend([_open_cudart(), _open(LIBRARY_FOLDER / _CUDA_LIBRARY)])
+
+
+def _open_cudart() -> ctypes.CDLL:
+    """Load CUDA's own runtime: the machine's, or that of the wheel that the extra `cuda` installs."""
+    packages = {Path(entry) for entry in (sysconfig.get_path("purelib"), *sys.path) if entry}
+    wheels = [str(folder / "nvidia" / "cu13" / "lib" / _CUDART) for folder in sorted(packages)]
+    for name in [_CUDART, *wheels]:
+        try:
+            return ctypes.CDLL(name, ctypes.RTLD_GLOBAL)
+        except OSError:
+            continue
+    raise LibraryMissing(f"{_CUDART} is not on this machine: {install_hint('cuda')}")
+
+
+def _open(path: Path) -> ctypes.CDLL:
+    if not path.is_file():
+        raise LibraryMissing(
+            f"{path.name} is not in this installation: {install_hint()}, again "
+            "(in a checkout: python runtime/hatch_build.py)"
+        )
+    try:
+        return ctypes.CDLL(str(path), ctypes.RTLD_GLOBAL)
+    except OSError as error:
+        raise EngineLoadFailed(f"{path.name} cannot be loaded: {error}") from None
+
+
+class _NoTorch:
+    """Hides torch from this thread: tvm_ffi imports it where it is installed, for a second or more."""
+
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Refuse torch; leave all else to the other finders."""
+        if name == "torch" and threading.get_ident() == self._thread:
+            raise ModuleNotFoundError("the Ovenbird runtime does not import torch", name=name)
+        return None
+
+
+def _import_without_torch() -> Any:
+    finder = _NoTorch()
+    sys.meta_path.insert(0, finder)
+    try:
+        return importlib.import_module("tvm_ffi")
+    except ImportError as error:
+        raise LibraryMissing(
+            f"tvm_ffi cannot be imported: {error}; pip install apache-tvm-ffi=={TVM_FFI_VERSION}"
+        ) from None
+    finally:
+        sys.meta_path.remove(finder)

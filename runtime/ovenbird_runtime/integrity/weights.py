@@ -1,0 +1,81 @@
+"""Weights mapped read-only, as they were when they were checked, whatever happens to their file afterwards.
+
+    mapped = MappedFile(descriptor, "weights/5f0c.bin")
+    mapped.view(offset=0, dtype="float32", shape=(64, 3, 7, 7))
+
+Where the file can be put under a lease (`leases.py`), or lies in the read-only image of our container, its own pages
+are mapped: every process that loads the artifact shares them, and nothing is copied. Elsewhere (another user's file, a
+network file system, a file that is open for writing) the process has a sealed copy of its own.
+
+A write through such a view is a segmentation fault, by the processor's own protection; nothing in the runtime
+writes there.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import mmap
+import os
+from typing import TYPE_CHECKING, Any
+
+from ..errors import FileMissing
+from ..tensors.arrays import aligned_empty
+from .leases import LeasedPages, lies_in_image
+from .sealed import SealedFile
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_POPULATE = int(getattr(mmap, "MAP_POPULATE", 0))
+
+
+class MappedFile:
+    """A whole file mapped read-only; takes no ownership of the descriptor, which may be closed afterwards."""
+
+    def __init__(self, descriptor: int, name: str) -> None:
+        """Map the file, its pages at once (not one fault each during the first prediction). Raises
+        FileMissing.
+        """
+        self._map: mmap.mmap | None = None
+        in_image = lies_in_image(descriptor)
+        self._leased = None if in_image else LeasedPages.of(descriptor)
+        self.shared = in_image or self._leased is not None
+        """Whether the pages are the file's own, which other processes map too."""
+        if self._leased is not None:
+            self.size, self._map = self._leased.size, self._leased.map
+            return
+        copy = None if in_image else SealedFile(descriptor, name)
+        source = descriptor if copy is None else copy.descriptor
+        self.size = os.fstat(source).st_size
+        if self.size == 0:  # cannot be mapped; views of no elements are all there can be
+            return
+        try:
+            self._map = mmap.mmap(source, self.size, flags=mmap.MAP_SHARED | _POPULATE, prot=mmap.PROT_READ)
+        except (OSError, ValueError) as error:
+            raise FileMissing(f"{name} cannot be mapped: {error}") from None
+
+    @property
+    def bytes(self) -> memoryview:
+        """The whole file, read-only."""
+        return memoryview(self._map) if self._map is not None else memoryview(b"")
+
+    def view(self, offset: int, dtype: str, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+        """Give the array at `offset` bytes, without a copy; the caller keeps this object alive as long as the
+        array.
+
+        The array calls itself writeable because DLPack producers refuse to export what is not; the pages are
+        not.
+        """
+        import numpy as np
+
+        nbytes = math.prod(shape) * np.dtype(dtype).itemsize
+        if nbytes == 0:
+            return aligned_empty(shape, dtype)
+        # The manifest's check comes first; this one guards the address arithmetic.
+        if self._map is None or offset < 0 or offset + nbytes > self.size:
+            raise FileMissing(f"bytes {offset} to {offset + nbytes} are not in a file of {self.size}")
+        address = int(np.frombuffer(self._map, np.uint8).ctypes.data) + offset
+        buffer = (ctypes.c_uint8 * nbytes).from_address(address)
+        array: np.ndarray[Any, Any] = np.frombuffer(memoryview(buffer), dtype=np.dtype(dtype)).reshape(shape)
+        return array

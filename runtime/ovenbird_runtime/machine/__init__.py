@@ -1,0 +1,1 @@
+"""What this machine is: its processor, its GPUs, its libraries."""

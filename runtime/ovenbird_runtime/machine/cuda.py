@@ -1,0 +1,89 @@
+"""What NVIDIA's driver says of this machine's GPUs, asked through ctypes before anything of ours is loaded.
+
+    gpu = probe_gpu(0)
+    gpu.driver, gpu.compute             # (13, 0), (9, 0): the CUDA version the driver knows, the chip's capability
+
+Every answer comes from `libcuda.so.1`, which is part of the driver; no CUDA toolkit is needed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+
+from ..errors import DriverMissing, DriverTooOld, GpuMissing
+
+DRIVER_LIBRARY = "libcuda.so.1"
+#: The CUDA version of libcudart that `libtvm_runtime_cuda.so` is built for: an older driver cannot run it.
+OLDEST_DRIVER = (13, 0)
+_MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
+_NO_DEVICE = 100  # CUDA_ERROR_NO_DEVICE
+_NAME_BYTES = 100
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU: its index, the CUDA version its driver knows, its compute capability, and what it calls itself."""
+
+    index: int
+    driver: tuple[int, int]
+    compute: tuple[int, int]
+    name: str = ""
+
+
+def probe_gpu(index: int, otherwise: str = "or use device='cpu'") -> Gpu:
+    """Ask the driver about the GPU `index`. Raises DriverMissing, DriverTooOld, GpuMissing.
+
+    `otherwise` ends the messages: what the caller may do without a GPU.
+    """
+    try:
+        driver = ctypes.CDLL(DRIVER_LIBRARY)
+    except OSError:
+        raise DriverMissing(
+            f"no NVIDIA driver on this machine ({DRIVER_LIBRARY} is not there): "
+            f"install one for CUDA {dotted(OLDEST_DRIVER)} or later, {otherwise}"
+        ) from None
+    number = ctypes.c_int(0)
+    _ask(driver, "cuDriverGetVersion", ctypes.byref(number))
+    version = (number.value // 1000, number.value % 1000 // 10)
+    if version < OLDEST_DRIVER:
+        raise DriverTooOld(
+            f"the NVIDIA driver is for CUDA {dotted(version)}, this runtime needs {dotted(OLDEST_DRIVER)} or later: "
+            f"upgrade the driver, {otherwise}"
+        )
+    code = _call(driver, "cuInit", 0)
+    count = ctypes.c_int(0)
+    if code not in (0, _NO_DEVICE):
+        raise GpuMissing(f"the NVIDIA driver cannot start (cuInit gave error {code}): see `nvidia-smi`, {otherwise}")
+    if code == 0:
+        _ask(driver, "cuDeviceGetCount", ctypes.byref(count))
+    if index >= count.value:
+        seen = "no GPU" if count.value == 0 else f"{count.value} GPU(s), cuda:0 to cuda:{count.value - 1}"
+        raise GpuMissing(
+            f"cuda:{index} is not on this machine: the driver sees {seen} (see CUDA_VISIBLE_DEVICES), {otherwise}"
+        )
+    device, major, minor = ctypes.c_int(0), ctypes.c_int(0), ctypes.c_int(0)
+    _ask(driver, "cuDeviceGet", ctypes.byref(device), index)
+    _ask(driver, "cuDeviceGetAttribute", ctypes.byref(major), _MAJOR, device)
+    _ask(driver, "cuDeviceGetAttribute", ctypes.byref(minor), _MINOR, device)
+    name = ctypes.create_string_buffer(_NAME_BYTES)
+    _ask(driver, "cuDeviceGetName", name, len(name), device)
+    return Gpu(index, version, (major.value, minor.value), name.value.decode(errors="replace"))
+
+
+def _ask(driver: ctypes.CDLL, name: str, *arguments: object) -> None:
+    code = _call(driver, name, *arguments)
+    if code != 0:
+        raise GpuMissing(f"the NVIDIA driver does not answer ({name} gave error {code}): see `nvidia-smi`")
+
+
+def _call(driver: ctypes.CDLL, name: str, *arguments: object) -> int:
+    try:
+        return int(getattr(driver, name)(*arguments))
+    except AttributeError:
+        raise DriverMissing(f"{DRIVER_LIBRARY} is no NVIDIA driver: it lacks {name}") from None
+
+
+def dotted(version: tuple[int, int]) -> str:
+    """Give a version as users write it."""
+    return f"{version[0]}.{version[1]}"

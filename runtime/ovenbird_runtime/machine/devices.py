@@ -1,0 +1,50 @@
+"""Where to run, as users write it, in any case: "cpu", "cuda", "cuda:1", or a list of choices, "cuda,cpu".
+
+    parse_devices("cuda:1,cpu")          # (Device("cuda", 1), Device("cpu", 0)): the GPU, else the processor
+
+The order is the caller's: a later device is used only where an earlier one cannot be, and never unasked.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ..errors import DeviceUnavailable, shown
+
+KINDS = {"cpu": "llvm", "cuda": "cuda"}
+_DEVICE = re.compile(r"(cpu|cuda)(?::([0-9]{1,3}))?")
+
+
+@dataclass(frozen=True)
+class Device:
+    """One device; `index` counts GPUs from 0."""
+
+    name: str
+    index: int = 0
+
+    @property
+    def kind(self) -> str:
+        """The kind of code that it runs: "llvm" or "cuda"."""
+        return KINDS[self.name]
+
+    def __str__(self) -> str:
+        """Give the name as users write it."""
+        return f"{self.name}:{self.index}" if self.index else self.name
+
+
+CPU = Device("cpu")
+
+
+def parse_devices(text: object) -> tuple[Device, ...]:
+    """Read a device or a list of them, first choice first. Raises DeviceUnavailable for a name that there is not."""
+    found = []
+    for part in text.split(",") if isinstance(text, str) else [""]:
+        match = _DEVICE.fullmatch(part.strip().lower())
+        if match is None or (match[1] == "cpu" and match[2] not in (None, "0")):
+            meant = "; an NVIDIA GPU is called cuda" if "gpu" in part.lower() or part.strip().isdecimal() else ""
+            raise DeviceUnavailable(
+                f"device {shown(text)} is unknown: choose cpu, cuda, cuda:1 ..., or a list as cuda,cpu{meant}"
+            )
+        found.append(Device(match[1], int(match[2] or 0)))
+    return tuple(found)

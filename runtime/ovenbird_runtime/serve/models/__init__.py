@@ -1,0 +1,1 @@
+"""Models that are served: loaded, warm, batched, and swapped for a new version."""

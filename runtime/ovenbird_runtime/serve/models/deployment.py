@@ -1,0 +1,225 @@
+"""One loaded artifact, warm and tested, with its batcher: what requests are answered by.
+
+    deployment = Deployment.prepare(source, settings)        # blocks: load, warm-up, self-test
+    deployment.start(metrics)                                # on the event loop
+    outputs = await deployment.infer(rows, arrays, deadline)
+
+Requests keep the deployment they began with, so that a swap changes nothing under their feet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ...artifact.names import model_name_from
+from ...limits import SERVE_ENGINE_FAILURES
+from ...model import Model, load
+from ...selftest import Golden
+from ..errors import DeadlineExceeded, NotReady
+from ..preparation import Preparation
+from ..settings import Settings, Source
+from ..telemetry.metric_names import (
+    BATCH_IMAGES,
+    COMPUTE,
+    ENGINE_FAILURES,
+    EXPIRED,
+    IMAGES_DONE,
+    PADDED_IMAGES,
+    QUEUE,
+)
+from ..telemetry.metrics import Metrics
+from ..telemetry.statistics import Statistics
+from .admission import Admission
+from .batcher import Batcher, Entry
+from .batching import Costs
+from .calibration import calibrate
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+
+class Deployment:
+    """A model and everything that feeds it."""
+
+    def __init__(self, name: str, model: Model, settings: Settings, costs: Costs) -> None:
+        """Made by `prepare`."""
+        self.name, self.model, self.settings, self.costs = name, model, settings, costs
+        self.version = model.manifest.model.version or "1"
+        self.failures = self.uses = 0
+        self.statistics = Statistics()
+        self._golden = Golden.of(model)
+        self.batcher: Batcher
+        self.admission: Admission
+        self._metrics: Metrics
+
+    @classmethod
+    def prepare(cls, source: Source, settings: Settings) -> Deployment:
+        """Load, run every batch size until its cost is known, and reproduce the golden outputs.
+
+        Raises OvenbirdError of whatever is wrong with the artifact, the machine or the results.
+        """
+        model = load(
+            source.path, settings.device, settings.threads, workers=settings.workers, public_key=settings.public_key
+        )
+        try:
+            deployment = cls(source.name or model_name_from(model.name), model, settings, calibrate(model, settings))
+            deployment.selftest()
+            deployment.warm_up()
+        except BaseException:
+            model.close()
+            raise
+        return deployment
+
+    def selftest(self) -> None:
+        """Reproduce the golden outputs, as `ovenbird-rt selftest` does. Raises SelftestFailed, EngineError."""
+        if self._golden is not None:
+            self._golden.reproduce(self.model)
+
+    def warm_up(self) -> None:
+        """Answer one made-up picture, so that no client waits while decoders are imported."""
+        from PIL import Image
+
+        manifest = self.model.manifest
+        if manifest.preprocess.default is None:
+            return
+        for kind in ("JPEG", "PNG"):
+            file = io.BytesIO()
+            Image.new("RGB", (320, 240)).save(file, kind)
+            self.model.predict(file.getvalue())
+
+    def start(self, metrics: Metrics) -> None:
+        """Begin to take work. On the event loop."""
+        settings = self.settings
+        specs = (*self.model.inputs, *self.model.outputs)
+        self._metrics = metrics
+        self.batcher = Batcher(
+            self.model.run_checked,
+            self.costs,
+            settings.workers,
+            settings.batch_wait_ms / 1000,
+            self,
+            merge=all(spec.batched for spec in specs),
+        )
+        self.admission = Admission(settings.queue_images, self.seconds_for)
+
+    def __enter__(self) -> Deployment:
+        """Hold the deployment for one request: it is not closed before all let go."""
+        self.uses += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go."""
+        self.uses -= 1
+
+    def seconds_for(self, rows: int) -> float:
+        """Estimate how long `rows` take from now, as things have gone of late."""
+        return self.costs.total(rows) / 1000 * self.batcher.slowdown / self.settings.workers
+
+    async def infer(self, rows: int, arrays: Mapping[str, Array], deadline: float) -> tuple[dict[str, Array], Entry]:
+        """Queue checked rows that were announced to the batcher; give the outputs, and the entry for its times.
+
+        Raises DeadlineExceeded, EngineError, NotReady.
+        """
+        entry = Entry(rows, arrays, deadline, asyncio.get_running_loop().create_future())
+        self.batcher.submit(entry)
+        return await self._answer(entry)
+
+    async def infer_prepared(
+        self, preparation: Preparation, prepare: Callable[[], Mapping[str, Array]], deadline: float
+    ) -> tuple[dict[str, Array], Entry]:
+        """Announce one row to the batcher, and queue what `prepare()` gives straight from the thread of `preparation`
+        that it ran on; give what `infer` gives. Raises what `prepare` and `infer` raise.
+        """
+        self.batcher.expect(1)
+        entry = Entry(1, {}, deadline, asyncio.get_running_loop().create_future())
+        preparation.start(self._fill, entry, prepare)
+        return await self._answer(entry)
+
+    def _fill(self, entry: Entry, prepare: Callable[[], Mapping[str, Array]]) -> None:
+        """Prepare and queue an entry whose client still waits. On a thread of the preparation's."""
+        if entry.future.done():
+            self.batcher.expect(-entry.rows)
+            return
+        try:
+            entry.arrays = prepare()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the client's answer
+            self.batcher.expect(-entry.rows)
+            self.batcher.fail(entry, error)
+            return
+        try:
+            self.batcher.submit(entry)
+        except NotReady as error:
+            self.batcher.fail(entry, error)
+
+    async def _answer(self, entry: Entry) -> tuple[dict[str, Array], Entry]:
+        """Wait for an entry's outputs, until its deadline."""
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(max(0.0, entry.deadline - time.monotonic()), _give_up, entry.future)
+        try:
+            return await entry.future, entry
+        except DeadlineExceeded:
+            self._metrics.add(EXPIRED, 1, self.name)
+            raise
+        finally:
+            timer.cancel()
+            entry.future.cancel()
+
+    # ---- what the batcher tells, from its threads
+
+    def ran(self, images: int, size: int, seconds: float, waits: list[float]) -> None:
+        """Count a batch."""
+        self.failures = 0
+        metrics = self._metrics
+        self.statistics.ran(images, seconds)
+        metrics.observe(COMPUTE, seconds, self.name)
+        metrics.observe(BATCH_IMAGES, images, self.name)
+        metrics.add(IMAGES_DONE, images, self.name)
+        if size > images:
+            metrics.add(PADDED_IMAGES, size - images, self.name)
+        for wait in waits:
+            metrics.observe(QUEUE, wait, self.name)
+
+    def failed(self, error: BaseException) -> None:
+        """Count a failure; some in a row make the model unwell."""
+        self.failures += 1
+        self._metrics.add(ENGINE_FAILURES, 1, self.name)
+
+    # ---- health
+
+    @property
+    def hung(self) -> bool:
+        """Whether a call into the engine takes absurdly long."""
+        expected = self.costs.total(self.costs.largest) / 1000 * 10
+        return self.batcher.busy_seconds() > max(self.settings.hang_seconds, expected)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the engine neither fails nor hangs."""
+        return self.failures < SERVE_ENGINE_FAILURES and not self.hung
+
+    def probe(self) -> bool:
+        """Run the self-test on a model that failed; a success makes it healthy again. Blocks."""
+        try:
+            self.selftest()
+        except Exception:  # noqa: BLE001 - still unwell, in whatever way
+            return False
+        self.failures = 0
+        return True
+
+    def close(self, seconds: float) -> None:
+        """Finish what is queued and let go of the model; blocks for at most about `seconds`."""
+        self.batcher.close(seconds)
+        if not self.hung:
+            self.model.close()
+            del self.admission  # it knows this object: without it the last request's end is the model's end
+
+
+def _give_up(future: asyncio.Future[Any]) -> None:
+    if not future.done():
+        future.set_exception(DeadlineExceeded("the request's time is over (X-Request-Timeout-Ms)"))

@@ -1,0 +1,1 @@
+"""Every route over HTTP but the Open Inference Protocol's."""

@@ -1,0 +1,169 @@
+"""What a prediction request holds, in whichever of three forms it came: raw image, multipart, JSON.
+
+form = read_form(request, limits)
+form.images, form.top, form.seed, form.preprocess, form.embedding
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from ...errors import shown
+from ..errors import BadRequest, BodyTooLarge, MissingImage, UnsupportedContent
+from ..http.body import Bytes
+from ..http.encoding import decompress
+from ..http.messages import Request, json_text
+from ..http.multipart import parse_multipart
+from ..settings import Limits
+
+_SEND = (
+    "send the image's bytes as the body (Content-Type: image/jpeg), files in multipart/form-data, "
+    'or JSON like {"images": ["<base64>"]}'
+)
+_OPTIONS = ("preprocess", "top", "seed", "embedding")
+_IMAGE_KEYS = ("images", "instances", "image")
+_FILE_NAMES = ("image", "images", "file", "files")  # of parts that are pictures, whether they have a filename or not
+_BASE64 = bytes.maketrans(b"-_", b"+/")
+_WHITE_SPACE = b" \t\r\n"
+_TRUE, _FALSE = ("1", "true", "yes", "on", ""), ("0", "false", "no", "off")
+
+
+@dataclass(frozen=True)
+class Form:
+    """Images as bytes of files, and the options of `Model.predict`."""
+
+    images: tuple[bytes | memoryview, ...]
+    preprocess: str | None = None
+    top: int = 2
+    seed: int | None = None
+    embedding: bool = False
+    made_bytes: int = 0
+    """Memory that was made beside the request's body: what was unpacked, and pictures out of JSON."""
+
+
+def read_form(request: Request, limits: Limits) -> Form:
+    """Read a request. Raises MissingImage, BadRequest, UnsupportedContent, BodyTooLarge."""
+    body = decompress(request.body, request.header("content-encoding"), limits.body_bytes)
+    kind = request.header("content-type").partition(";")[0].strip().lower()
+    fields: dict[str, Any] = dict(request.query)
+    unknown = [name for name in fields if name not in _OPTIONS]
+    if unknown:
+        raise BadRequest(f"the query has an unknown field {shown(unknown[0])}; there are {', '.join(_OPTIONS)}")
+    made = len(body) if body is not request.body else 0
+    if kind == "multipart/form-data":
+        images = []
+        for part in parse_multipart(body, request.header("content-type"), limits, _FILE_NAMES):
+            if part.filename == "" and not part.content:  # a browser's file field that nobody filled
+                continue
+            if part.filename is not None or part.name in _FILE_NAMES:
+                images.append(part.content)
+            elif part.name in _OPTIONS:
+                fields[part.name] = _text(part.content)
+            else:
+                raise BadRequest(f"the form has an unknown field {shown(part.name)}; there are {', '.join(_OPTIONS)}")
+        return replace(_checked(images, fields, limits), made_bytes=made)
+    if kind == "application/json" or kind.endswith("+json"):
+        form = _from_json(body, fields, limits)
+        return replace(form, made_bytes=made + sum(map(len, form.images)))
+    if kind.startswith("text/"):
+        raise UnsupportedContent(f"content type {kind} holds no image: {_SEND}")
+    # Any other type will do: the bytes say what they are, and curl sends a form's type by default.
+    return replace(_checked([memoryview(body)] if body else [], fields, limits), made_bytes=made)
+
+
+def _from_json(body: Bytes, fields: dict[str, Any], limits: Limits) -> Form:
+    try:
+        value = msgspec.json.decode(json_text(body))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"the body is not JSON: {error or 'nested too deeply'}") from None
+    if not isinstance(value, Mapping):
+        raise BadRequest('the JSON body must be an object, like {"images": ["<base64>"]}')
+    given = [key for key in _IMAGE_KEYS if key in value]
+    unknown = [key for key in value if key not in (*_OPTIONS, *_IMAGE_KEYS)]
+    if unknown:
+        raise BadRequest(f"the JSON body has an unknown field {shown(unknown[0])}")
+    if len(given) > 1:
+        raise BadRequest(f"the JSON body has both {given[0]} and {given[1]}: give one")
+    items = value[given[0]] if given else []
+    items = items if isinstance(items, list) else [items]
+    _check_count(len(items), limits)
+    return _checked([_base64(item, i) for i, item in enumerate(items)], fields | _options(value), limits)
+
+
+def _options(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value[key] for key in _OPTIONS if value.get(key) is not None}
+
+
+def _base64(item: Any, index: int) -> bytes:
+    text = item.get("b64") if isinstance(item, dict) else item
+    if not isinstance(text, str):
+        raise BadRequest(f'image {index} is {shown(item)}, expected a base64 text or {{"b64": "..."}}')
+    try:
+        return _decoded(text)
+    except ValueError as error:
+        hint = "; this server fetches nothing, send the image itself" if "://" in text[:16] else ""
+        raise BadRequest(f"image {index} is not base64: {error}{hint}") from None
+
+
+def _decoded(text: str) -> bytes:
+    """Decode base64 as it is written: in lines (RFC 2045), of the URLs' alphabet or the other, padded or not
+    (RFC 4648 3.2 and 5), or in a data: URL (RFC 2397). Raises ValueError.
+    """
+    head = text[:256].lstrip().lower()
+    if head.startswith("data:"):
+        text = text[text.find(",") + 1 :] if ";base64," in head else text
+    plain = text.encode("ascii").translate(_BASE64, delete=_WHITE_SPACE)
+    bare = plain.rstrip(b"=")
+    if len(plain) - len(bare) > 2 or (len(plain) > len(bare) and len(plain) % 4):
+        raise ValueError("wrong padding")
+    return base64.b64decode(bare + b"=" * (-len(bare) % 4), validate=True)
+
+
+def _check_count(count: int, limits: Limits) -> None:
+    if count > limits.images:
+        raise BodyTooLarge(f"the request has {count} images, limit {limits.images} (--max-images)")
+
+
+def _checked(images: list[Any], fields: Mapping[str, Any], limits: Limits) -> Form:
+    if not images or all(len(image) == 0 for image in images):
+        raise MissingImage(f"no image came with the request: {_SEND}")
+    _check_count(len(images), limits)
+    form = Form(tuple(images))
+    preprocess = fields.get("preprocess")
+    if preprocess is not None and not isinstance(preprocess, str):
+        raise BadRequest(f"preprocess is {shown(preprocess)}, expected the name of a pipeline")
+    return replace(
+        form,
+        preprocess=preprocess or None,
+        top=_whole("top", fields.get("top", form.top)),
+        seed=None if fields.get("seed") is None else _whole("seed", fields["seed"]),
+        embedding=_flag("embedding", fields.get("embedding", False)),
+    )
+
+
+def _whole(name: str, value: Any) -> int:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise BadRequest(f"{name} is {shown(value)}, expected a whole number")
+
+
+def _flag(name: str, value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in (*_TRUE, *_FALSE):
+        return value.lower() in _TRUE
+    raise BadRequest(f"{name} is {shown(value)}, expected true or false")
+
+
+def _text(content: memoryview) -> str:
+    try:
+        return bytes(content).decode("utf-8").strip()
+    except UnicodeDecodeError:
+        raise BadRequest("a field of the form is not UTF-8") from None

@@ -1,0 +1,113 @@
+"""The OpenAPI 3.1 document, made from the table of routes.
+
+document()["paths"]["/v1/models/{model}:predict"]["post"]["summary"]
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ... import __version__
+from ..errors import REASONS
+from .table import ROUTES, Route
+
+_ERROR = {
+    "type": "object",
+    "required": ["error", "type"],
+    "properties": {"error": {"type": "string"}, "type": {"type": "string"}},
+}
+_TENSOR = {
+    "type": "object",
+    "required": ["name", "datatype", "shape"],
+    "properties": {
+        "name": {"type": "string"},
+        "datatype": {"type": "string", "examples": ["FP32"]},
+        "shape": {"type": "array", "items": {"type": "integer"}},
+        "data": {"type": "array"},
+        "parameters": {"type": "object"},
+    },
+}
+_SCHEMAS = {
+    "Error": _ERROR,
+    "Tensor": _TENSOR,
+    "InferRequest": {
+        "type": "object",
+        "required": ["inputs"],
+        "properties": {
+            "id": {"type": "string"},
+            "inputs": {"type": "array", "items": {"$ref": "#/components/schemas/Tensor"}},
+            "outputs": {"type": "array", "items": {"type": "object", "required": ["name"]}},
+            "parameters": {"type": "object"},
+        },
+    },
+    "PredictRequest": {
+        "type": "object",
+        "required": ["images"],
+        "properties": {
+            "images": {"type": "array", "items": {"type": "string", "contentEncoding": "base64"}},
+            "preprocess": {"type": "string"},
+            "top": {"type": "integer", "minimum": 1, "default": 2},
+            "seed": {"type": "integer", "minimum": 0},
+            "embedding": {"type": "boolean", "default": False},
+        },
+    },
+}
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_BODIES: dict[str, dict[str, Any]] = {
+    "predict": {
+        "image/*": _BINARY,
+        "multipart/form-data": {
+            "schema": {"type": "object", "properties": {"image": {"type": "string", "format": "binary"}}}
+        },
+        "application/json": {"schema": {"$ref": "#/components/schemas/PredictRequest"}},
+    },
+    "infer": {
+        "application/json": {"schema": {"$ref": "#/components/schemas/InferRequest"}},
+        "application/octet-stream": _BINARY,
+    },
+}
+_PREDICT_QUERY = {"preprocess": "string", "top": "integer", "seed": "integer", "embedding": "boolean"}
+_ERRORS = {"GET": (404, 503), "POST": (400, 404, 408, 413, 415, 429, 500, 503, 504)}
+_CONTENT = {"page": "text/html", "metrics": "text/plain"}
+
+
+def document() -> dict[str, Any]:
+    """Give the document."""
+    paths: dict[str, Any] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Ovenbird", "version": __version__, "license": {"name": "Apache-2.0"}},
+        "paths": paths,
+        "components": {"schemas": _SCHEMAS},
+    }
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    names = re.findall(r"\{(\w+)\}", route.path)
+    parameters = [{"name": n, "in": "path", "required": True, "schema": {"type": "string"}} for n in names]
+    if route.name == "predict":
+        parameters += [
+            {"name": n, "in": "query", "required": False, "schema": {"type": kind}}
+            for n, kind in _PREDICT_QUERY.items()
+        ]
+    if route.method == "POST":
+        schema = {"type": "integer", "minimum": 1}
+        parameters.append({"name": "X-Request-Timeout-Ms", "in": "header", "required": False, "schema": schema})
+    kind = _CONTENT.get(route.name, "application/json")
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    responses: dict[str, Any] = {"200": {"description": "OK", "content": {kind: {}}}}
+    for status in _ERRORS[route.method]:
+        responses[str(status)] = {"description": REASONS[status], "content": error}
+    suffix = "_version" if "{version}" in route.path else ""
+    operation: dict[str, Any] = {
+        "operationId": route.name + suffix,
+        "summary": route.summary,
+        "parameters": parameters,
+        "responses": responses,
+    }
+    if route.name in _BODIES:
+        operation["requestBody"] = {"required": True, "content": _BODIES[route.name]}
+    return operation

@@ -1,0 +1,1 @@
+"""Arrays: memory for them, and files of them."""

@@ -1,0 +1,26 @@
+"""Memory that compiled code may read and write.
+
+buffer = aligned_empty((1, 3, 224, 224), "float32")             # on a 64-byte boundary, contiguous
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from ..limits import ALIGNMENT_BYTES
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+
+def aligned_empty(shape: tuple[int, ...], dtype: str) -> Array:
+    """Give an uninitialised C-contiguous array that begins on a 64-byte boundary."""
+    import numpy as np
+
+    nbytes = math.prod(shape) * np.dtype(dtype).itemsize
+    raw = np.empty(nbytes + ALIGNMENT_BYTES, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT_BYTES
+    return raw[start : start + nbytes].view(dtype).reshape(shape)
