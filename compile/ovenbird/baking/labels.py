@@ -57,7 +57,7 @@ def image_labels(artifact: Artifact, target: str, base: str, source: Source) -> 
         f"{OCI}.base.name": base,
         "ovenbird.model": model.name,
         "ovenbird.model.licence": model.licence,
-        "ovenbird.networks.weights": "random" if model.weights.random else model.weights.origin,
+        "ovenbird.weights": "random" if model.weights.random else model.weights.origin,
         "ovenbird.target": target,
         "ovenbird.runtime.version": __version__,
         "ovenbird.manifest.digest": f"sha256:{digest}",

@@ -71,7 +71,7 @@ def test_labels(artifact: Artifact) -> None:
     assert labels["org.opencontainers.image.revision"] == "abc-dirty"
     assert labels["org.opencontainers.image.created"] == "2023-11-14T22:13:20Z"
     assert labels["org.opencontainers.image.base.name"] == "base:1"
-    assert labels["ovenbird.networks.weights"] == "random"
+    assert labels["ovenbird.weights"] == "random"
     expected = subprocess.run(
         ["sha256sum", artifact.root / "manifest.json"], capture_output=True, text=True, check=True
     ).stdout.split()[0]
