@@ -23,6 +23,7 @@ from .console.output import end_with_output, fails
 from .console.spellings import GuidedGroup
 from .errors import OvenbirdError, one_line
 from .limits import MAX_BENCH_BATCH, MAX_BENCH_CALLS, MAX_IMAGE_MEGAPIXELS, MAX_THREADS, MAX_TOP, MAX_WORKERS
+from .options import PredictOptions
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -127,7 +128,9 @@ def main() -> None:
 @_directory
 @click.argument("images", metavar="IMAGE...", nargs=-1, type=click.Path())
 @click.option("--preprocess", metavar="NAME", help="Pre-processing pipeline [the artifact's default].")
-@click.option("--top", type=click.IntRange(1, MAX_TOP), default=2, show_default=True, help="Classes to print.")
+@click.option(
+    "--top", type=click.IntRange(1, MAX_TOP), default=PredictOptions.top, show_default=True, help="Classes to print."
+)
 @click.option("--seed", type=click.IntRange(0), help="Seed of random pre-processing [a fresh one].")
 @click.option("--embedding", is_flag=True, help="Print the embedding's vector too (with --json).")
 @click.option("--inputs", "-i", type=click.Path(), help="Feed this .npz of named tensors instead of images.")

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from .arguments import whole
 from .artifact.artifact import Artifact, open_artifact
 from .artifact.manifest import Manifest, Target, TensorSpec, VariantRef
 from .artifact.variant import choose_variant
-from .engine.background import Background
 from .engine.inputs import NanPolicy, check_inputs
 from .errors import EngineCallFailed, LibraryMissing, MachineError, NoVariant
 from .integrity.sealed import SealedFile
@@ -24,6 +24,7 @@ from .integrity.weights import MappedFile
 from .limits import MAX_IMAGE_MEGAPIXELS, MAX_THREADS, MAX_WORKERS
 from .machine.cpu import available_threads, this_machine
 from .machine.devices import CPU, Device, parse_devices
+from .options import PredictOptions, fresh_seed
 from .postprocess.prediction import Prediction
 from .predict import predict
 from .preprocess.preprocessor import Preprocessor
@@ -88,7 +89,7 @@ class Model:
         self,
         images: Any,
         preprocess: str | None = None,
-        top: int = 2,
+        top: int = PredictOptions.top,
         seed: int | None = None,
         embedding: bool = False,
         *,
@@ -102,16 +103,14 @@ class Model:
         `top` is how many classes to give, `embedding=True` adds the embedding's vector to its statistics.
         Raises ImageError, PipelineError, WrongOption, EngineError.
         """
+        options = PredictOptions(preprocess, top, fresh_seed() if seed is None else seed, embedding)
         return predict(
             self.manifest,
             self.labels,
             self.run,
             images,
+            options,
             preprocessor=self.preprocessor,
-            preprocess=preprocess,
-            top=top,
-            seed=seed,
-            embedding=embedding,
             max_megapixels=max_megapixels,
         )
 
@@ -189,14 +188,13 @@ def load(
     chosen, variant, needs = _choose(artifact, devices, target)
     # The digests of 100 MB take about as long as the imports do: side by side, and both before the code is
     # loaded.
-    check = Background(lambda: _check_files(artifact, variant, needs))
-    try:
+    with ThreadPoolExecutor(1, "ovenbird-check") as beside:
+        check = beside.submit(_check_files, artifact, variant, needs)
         from .engine.engine import Engine, Program
         from .engine.ffi import import_ffi
 
         import_ffi()
-    finally:
-        library, weights = check.join()
+    library, weights = check.result()
     labels = _read_labels(artifact)
     program = Program(
         library,

@@ -7,15 +7,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .arguments import flag, real, whole
+from .arguments import real
 from .artifact.manifest import Manifest, TensorSpec
 from .artifact.steps import Pipeline
 from .errors import PipelineError, WrongOption, shown
-from .limits import MAX_IMAGE_MEGAPIXELS, MAX_IMAGES_PER_CALL, MAX_TOP
+from .limits import MAX_IMAGE_MEGAPIXELS, MAX_IMAGES_PER_CALL
+from .options import PredictOptions
 from .postprocess.prediction import Prediction, explain
 from .preprocess.images import as_list, open_pixels
 from .preprocess.preprocessor import Preprocessor
@@ -34,28 +34,24 @@ def predict(
     labels: Mapping[str, tuple[str, ...]],
     run: Callable[[Mapping[str, Array]], Mapping[str, Array]],
     images: Any,
+    options: PredictOptions,
     *,
     preprocessor: Preprocessor,
-    preprocess: str | None,
-    top: int,
-    seed: int | None,
-    embedding: bool,
     max_megapixels: float,
 ) -> list[Prediction]:
-    """Give one prediction an image, in order. `run` takes and gives the network's own tensors."""
+    """Return one prediction per image, in input order. `run` takes and returns the network's own tensors."""
     spec = image_input(manifest)
-    name, pipeline = choose_pipeline(manifest, preprocess)
-    top, seed, max_megapixels = check_options(top, seed, max_megapixels)
-    embedding = flag("embedding", embedding)
+    name, pipeline = choose_pipeline(manifest, options.preprocess)
+    max_megapixels = real("max_megapixels", max_megapixels, MAX_IMAGE_MEGAPIXELS * 20)
     sources = as_list(images)
     if len(sources) > MAX_IMAGES_PER_CALL:
         raise WrongOption(f"{len(sources)} images in one call, limit {MAX_IMAGES_PER_CALL}: call predict several times")
     results: list[Prediction] = []
     for start in range(0, len(sources), _PORTION):
         portion = sources[start : start + _PORTION]
-        batch = tensor_of(spec, preprocessor, pipeline, portion, seed, start, max_megapixels)
+        batch = tensor_of(spec, preprocessor, pipeline, portion, options.seed, start, max_megapixels)
         outputs = run({spec.name: batch})
-        results += explain(manifest, outputs, labels, preprocess=name, seed=seed, top=top, embedding=embedding)
+        results += explain(manifest, outputs, labels, name, options)
     return results
 
 
@@ -104,12 +100,3 @@ def choose_pipeline(manifest: Manifest, name: str | None) -> tuple[str, Pipeline
             f"pre-processing {shown(chosen)} is unknown; there are {', '.join(sorted(pipelines)) or 'none'}"
         )
     return chosen, pipelines[chosen]
-
-
-def check_options(top: Any, seed: Any, max_megapixels: Any) -> tuple[int, int, float]:
-    """Check predict's options; give them as Python's own numbers, a fresh seed for None. Raises WrongOption."""
-    top = whole("top", top, 1, MAX_TOP)
-    max_megapixels = real("max_megapixels", max_megapixels, MAX_IMAGE_MEGAPIXELS * 20)
-    if seed is None:
-        return top, int.from_bytes(os.urandom(4), "little"), max_megapixels
-    return top, whole("seed", seed, 0, (1 << 63) - 1), max_megapixels

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..artifact.manifest import Manifest, WeightsInfo
+from ..options import PredictOptions
 from .classes import ClassScore, top_classes
 from .embedding import Embedding, summarise
 
@@ -84,24 +85,23 @@ def explain(
     manifest: Manifest,
     outputs: Mapping[str, Array],
     labels: Mapping[str, Sequence[str]],
-    *,
-    preprocess: str,
-    seed: int,
-    top: int,
-    embedding: bool,
+    pipeline: str,
+    options: PredictOptions,
 ) -> list[Prediction]:
-    """Turn the outputs of one batch, each [N, ...], into N predictions."""
+    """Turn the outputs of one batch, each [N, ...], into N predictions; `pipeline` made its inputs."""
     kinds = {post.output: post.kind for post in manifest.postprocess}
     count = len(next(iter(outputs.values())))
-    classes = {n: top_classes(a, labels.get(n), top) for n, a in outputs.items() if kinds.get(n) == "classification"}
-    embeddings = {n: summarise(a, embedding) for n, a in outputs.items() if kinds.get(n) == "embedding"}
+    classes = {
+        n: top_classes(a, labels.get(n), options.top) for n, a in outputs.items() if kinds.get(n) == "classification"
+    }
+    embeddings = {n: summarise(a, options.embedding) for n, a in outputs.items() if kinds.get(n) == "embedding"}
     others = {n: a for n, a in outputs.items() if n not in classes and n not in embeddings}
     return [
         Prediction(
             model=manifest.model.name,
             weights=manifest.model.weights,
-            preprocess=preprocess,
-            seed=seed,
+            preprocess=pipeline,
+            seed=options.seed,
             classes={name: rows[i] for name, rows in classes.items()},
             embeddings={name: rows[i] for name, rows in embeddings.items()},
             raw={name: array[i].copy() for name, array in others.items()},

@@ -1,19 +1,20 @@
 """What a prediction request holds, in whichever of three forms it came: raw image, multipart, JSON.
 
 form = read_form(request, limits)
-form.images, form.top, form.seed, form.preprocess, form.embedding
+form.images, form.options.top, form.options.seed
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from ...errors import shown
+from ...options import OPTION_NAMES, PredictOptions
 from ..errors import BadRequest, BodyTooLarge, MissingImage, UnsupportedContent
 from ..http.body import Bytes
 from ..http.encoding import decompress
@@ -25,7 +26,6 @@ _SEND = (
     "send the image's bytes as the body (Content-Type: image/jpeg), files in multipart/form-data, "
     'or JSON like {"images": ["<base64>"]}'
 )
-_OPTIONS = ("preprocess", "top", "seed", "embedding")
 _IMAGE_KEYS = ("images", "instances", "image")
 _FILE_NAMES = ("image", "images", "file", "files")  # of parts that are pictures, whether they have a filename or not
 _BASE64 = bytes.maketrans(b"-_", b"+/")
@@ -35,48 +35,48 @@ _TRUE, _FALSE = ("1", "true", "yes", "on", ""), ("0", "false", "no", "off")
 
 @dataclass(frozen=True)
 class Form:
-    """Images as bytes of files, and the options of `Model.predict`."""
+    """Images as bytes of files, and the options for all of them."""
 
     images: tuple[bytes | memoryview, ...]
-    preprocess: str | None = None
-    top: int = 2
-    seed: int | None = None
-    embedding: bool = False
+    options: PredictOptions
     made_bytes: int = 0
-    """Memory that was made beside the request's body: what was unpacked, and pictures out of JSON."""
+    """Memory that was made next to the request's body: what was unpacked, and pictures out of JSON."""
 
 
 def read_form(request: Request, limits: Limits) -> Form:
-    """Read a request. Raises MissingImage, BadRequest, UnsupportedContent, BodyTooLarge."""
+    """Read a request. Raises MissingImage, BadRequest, WrongOption, UnsupportedContent, BodyTooLarge."""
     body = decompress(request.body, request.header("content-encoding"), limits.body_bytes)
     kind = request.header("content-type").partition(";")[0].strip().lower()
     fields: dict[str, Any] = dict(request.query)
-    unknown = [name for name in fields if name not in _OPTIONS]
+    unknown = [name for name in fields if name not in OPTION_NAMES]
     if unknown:
-        raise BadRequest(f"the query has an unknown field {shown(unknown[0])}; there are {', '.join(_OPTIONS)}")
+        raise BadRequest(f"the query has an unknown field {shown(unknown[0])}; there are {', '.join(OPTION_NAMES)}")
     made = len(body) if body is not request.body else 0
     if kind == "multipart/form-data":
-        images = []
+        images: list[bytes | memoryview] = []
         for part in parse_multipart(body, request.header("content-type"), limits, _FILE_NAMES):
             if part.filename == "" and not part.content:  # a browser's file field that nobody filled
                 continue
             if part.filename is not None or part.name in _FILE_NAMES:
                 images.append(part.content)
-            elif part.name in _OPTIONS:
+            elif part.name in OPTION_NAMES:
                 fields[part.name] = _text(part.content)
             else:
-                raise BadRequest(f"the form has an unknown field {shown(part.name)}; there are {', '.join(_OPTIONS)}")
-        return replace(_checked(images, fields, limits), made_bytes=made)
+                raise BadRequest(
+                    f"the form has an unknown field {shown(part.name)}; there are {', '.join(OPTION_NAMES)}"
+                )
+        return _checked(images, fields, limits, made)
     if kind == "application/json" or kind.endswith("+json"):
-        form = _from_json(body, fields, limits)
-        return replace(form, made_bytes=made + sum(map(len, form.images)))
+        decoded = _from_json(body, fields, limits)
+        return _checked(decoded, fields, limits, made + sum(map(len, decoded)))
     if kind.startswith("text/"):
         raise UnsupportedContent(f"content type {kind} holds no image: {_SEND}")
     # Any other type will do: the bytes say what they are, and curl sends a form's type by default.
-    return replace(_checked([memoryview(body)] if body else [], fields, limits), made_bytes=made)
+    return _checked([memoryview(body)] if body else [], fields, limits, made)
 
 
-def _from_json(body: Bytes, fields: dict[str, Any], limits: Limits) -> Form:
+def _from_json(body: Bytes, fields: dict[str, Any], limits: Limits) -> list[bytes]:
+    """Return the images of a JSON body; its options go to `fields`. Raises BadRequest, BodyTooLarge."""
     try:
         value = msgspec.json.decode(json_text(body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -84,7 +84,7 @@ def _from_json(body: Bytes, fields: dict[str, Any], limits: Limits) -> Form:
     if not isinstance(value, Mapping):
         raise BadRequest('the JSON body must be an object, like {"images": ["<base64>"]}')
     given = [key for key in _IMAGE_KEYS if key in value]
-    unknown = [key for key in value if key not in (*_OPTIONS, *_IMAGE_KEYS)]
+    unknown = [key for key in value if key not in (*OPTION_NAMES, *_IMAGE_KEYS)]
     if unknown:
         raise BadRequest(f"the JSON body has an unknown field {shown(unknown[0])}")
     if len(given) > 1:
@@ -92,11 +92,8 @@ def _from_json(body: Bytes, fields: dict[str, Any], limits: Limits) -> Form:
     items = value[given[0]] if given else []
     items = items if isinstance(items, list) else [items]
     _check_count(len(items), limits)
-    return _checked([_base64(item, i) for i, item in enumerate(items)], fields | _options(value), limits)
-
-
-def _options(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value[key] for key in _OPTIONS if value.get(key) is not None}
+    fields |= {name: value[name] for name in OPTION_NAMES if value.get(name) is not None}
+    return [_base64(item, i) for i, item in enumerate(items)]
 
 
 def _base64(item: Any, index: int) -> bytes:
@@ -129,21 +126,18 @@ def _check_count(count: int, limits: Limits) -> None:
         raise BodyTooLarge(f"the request has {count} images, limit {limits.images} (--max-images)")
 
 
-def _checked(images: list[Any], fields: Mapping[str, Any], limits: Limits) -> Form:
+def _checked(images: Sequence[bytes | memoryview], fields: Mapping[str, Any], limits: Limits, made: int) -> Form:
     if not images or all(len(image) == 0 for image in images):
         raise MissingImage(f"no image came with the request: {_SEND}")
     _check_count(len(images), limits)
-    form = Form(tuple(images))
-    preprocess = fields.get("preprocess")
-    if preprocess is not None and not isinstance(preprocess, str):
-        raise BadRequest(f"preprocess is {shown(preprocess)}, expected the name of a pipeline")
-    return replace(
-        form,
-        preprocess=preprocess or None,
-        top=_whole("top", fields.get("top", form.top)),
-        seed=None if fields.get("seed") is None else _whole("seed", fields["seed"]),
-        embedding=_flag("embedding", fields.get("embedding", False)),
-    )
+    given = {name: _READERS[name](name, value) for name, value in fields.items()}
+    return Form(tuple(images), PredictOptions(**given), made)
+
+
+def _pipeline(name: str, value: Any) -> str | None:
+    if not isinstance(value, str):
+        raise BadRequest(f"{name} is {shown(value)}, expected the name of a pipeline")
+    return value or None
 
 
 def _whole(name: str, value: Any) -> int:
@@ -160,6 +154,15 @@ def _flag(name: str, value: Any) -> bool:
     if isinstance(value, str) and value.lower() in (*_TRUE, *_FALSE):
         return value.lower() in _TRUE
     raise BadRequest(f"{name} is {shown(value)}, expected true or false")
+
+
+# How each option is written in a request: as JSON has it, or as the text of a query or of a form's field.
+_READERS: dict[str, Callable[[str, Any], Any]] = {
+    "preprocess": _pipeline,
+    "top": _whole,
+    "seed": _whole,
+    "embedding": _flag,
+}
 
 
 def _text(content: memoryview) -> str:

@@ -9,6 +9,8 @@ import re
 from typing import Any
 
 from ... import __version__
+from ...limits import MAX_TOP
+from ...options import PredictOptions
 from ..errors import REASONS
 from .table import ROUTES, Route
 
@@ -28,6 +30,12 @@ _TENSOR = {
         "parameters": {"type": "object"},
     },
 }
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "preprocess": {"type": "string"},
+    "top": {"type": "integer", "minimum": 1, "maximum": MAX_TOP, "default": PredictOptions.top},
+    "seed": {"type": "integer", "minimum": 0},
+    "embedding": {"type": "boolean", "default": PredictOptions.embedding},
+}
 _SCHEMAS = {
     "Error": _ERROR,
     "Tensor": _TENSOR,
@@ -46,10 +54,7 @@ _SCHEMAS = {
         "required": ["images"],
         "properties": {
             "images": {"type": "array", "items": {"type": "string", "contentEncoding": "base64"}},
-            "preprocess": {"type": "string"},
-            "top": {"type": "integer", "minimum": 1, "default": 2},
-            "seed": {"type": "integer", "minimum": 0},
-            "embedding": {"type": "boolean", "default": False},
+            **_OPTIONS,
         },
     },
 }
@@ -67,7 +72,6 @@ _BODIES: dict[str, dict[str, Any]] = {
         "application/octet-stream": _BINARY,
     },
 }
-_PREDICT_QUERY = {"preprocess": "string", "top": "integer", "seed": "integer", "embedding": "boolean"}
 _ERRORS = {"GET": (404, 503), "POST": (400, 404, 408, 413, 415, 429, 500, 503, 504)}
 _CONTENT = {"page": "text/html", "metrics": "text/plain"}
 
@@ -90,8 +94,7 @@ def _operation(route: Route) -> dict[str, Any]:
     parameters = [{"name": n, "in": "path", "required": True, "schema": {"type": "string"}} for n in names]
     if route.name == "predict":
         parameters += [
-            {"name": n, "in": "query", "required": False, "schema": {"type": kind}}
-            for n, kind in _PREDICT_QUERY.items()
+            {"name": n, "in": "query", "required": False, "schema": schema} for n, schema in _OPTIONS.items()
         ]
     if route.method == "POST":
         schema = {"type": "integer", "minimum": 1}

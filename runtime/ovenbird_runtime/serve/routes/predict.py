@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ...engine.inputs import check_inputs
 from ...errors import OvenbirdError
 from ...postprocess.prediction import explain
-from ...predict import check_options, choose_pipeline, image_input
+from ...predict import choose_pipeline, image_input
 from ...preprocess.images import open_pixels
 from ...preprocess.preprocessor import Preprocessor
 from ..context import Call, Context
@@ -37,12 +37,11 @@ async def predict(context: Context, request: Request, call: Call) -> Response:
         form = await _form(context, request)
         manifest = deployment.model.manifest
         spec = image_input(manifest)
-        name, pipeline = choose_pipeline(manifest, form.preprocess)
-        _, seed, _ = check_options(form.top, form.seed, context.settings.limits.megapixels)
+        name, pipeline = choose_pipeline(manifest, form.options.preprocess)
         permit = deployment.admission.take(len(form.images), call.deadline)
         try:
             call.images, call.stage = len(form.images), "decode"
-            rows = await _run_all(context, deployment, call, form, (spec, pipeline, seed))
+            rows = await _run_all(context, deployment, call, form, (spec, pipeline, form.options.seed))
             call.stage = "postprocess"
             start = time.monotonic()
             results: list[Any] = []
@@ -51,10 +50,7 @@ async def predict(context: Context, request: Request, call: Call) -> Response:
                     results.append(error_body(row) | {"status": status_of(row).http})
                     forget_frames(row)
                     continue
-                answer = explain(
-                    manifest, row, deployment.model.labels,
-                    preprocess=name, seed=seed, top=form.top, embedding=form.embedding,
-                )  # fmt: skip
+                answer = explain(manifest, row, deployment.model.labels, name, form.options)
                 results.append(answer[0].to_json())
             call.spent("postprocess", time.monotonic() - start)
         finally:
