@@ -78,12 +78,12 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[misc]  # hatchling is
 
 
 def machine_arch() -> str:
-    """Give this machine's architecture as wheels spell it."""
+    """Return this machine's architecture as wheels spell it."""
     return {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine().lower(), platform.machine().lower())
 
 
 def wanted_arch() -> str:
-    """Give the architecture to build for. Raises BuildError for one that TVM has no wheel for."""
+    """Return the architecture to build for. Raises BuildError for one that TVM has no wheel for."""
     arch = os.environ.get("OVENBIRD_RUNTIME_ARCH") or machine_arch()
     if arch not in WHEELS or not sys.platform.startswith("linux"):
         raise BuildError(f"UnknownArch: {arch} on {sys.platform}; Linux on one of {', '.join(WHEELS)}")
@@ -141,7 +141,7 @@ def extract(wheel: Path, folder: Path, arch: str) -> None:
 
 
 def digest(path: Path) -> str:
-    """Give a file's sha256, or "" where there is none."""
+    """Return a file's sha256, or "" where there is none."""
     if not path.is_file():
         return ""
     result = hashlib.sha256()

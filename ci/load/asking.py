@@ -56,7 +56,7 @@ def pool(turns: list[Turn]) -> Turn:
 
 
 def form_of(image: Path, folder: Path) -> Path:
-    """Write the picture as a form; give the file."""
+    """Write the picture as a form; return the file."""
     form = folder / "form.bin"
     head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="image"; filename="image.jpg"\r\n\r\n'
     form.write_bytes(head.encode() + image.read_bytes() + f"\r\n--{BOUNDARY}--\r\n".encode())
@@ -64,7 +64,7 @@ def form_of(image: Path, folder: Path) -> Path:
 
 
 def requests_for(seconds: float, per_second: float, concurrency: int) -> int:
-    """Give how many requests fill the seconds at a rate, in whole waves of `concurrency`."""
+    """Return how many requests fill the seconds at a rate, in whole waves of `concurrency`."""
     return concurrency * max(LEAST_WAVES, math.ceil(max(seconds * per_second, LEAST_REQUESTS) / concurrency))
 
 
@@ -104,8 +104,8 @@ def read_turn(report: str, table: str) -> Turn:
 
 
 def run_in_process(artifact: str, image: Path, seconds: float) -> dict[int, Turn]:
-    """Time predictions from the decoded picture without a server, one call after the other; give a turn for each batch
-    size, an image counted as a request.
+    """Time predictions from the decoded picture without a server, one call after the other; return a turn for each
+    batch size, an image counted as a request.
     """
     command = [sys.executable, "-m", "ovenbird_runtime.cli", "bench", artifact, "--image", str(image)]
     command += ["--seconds", f"{seconds:g}", "--json"]

@@ -49,7 +49,7 @@ class Comparison:
         self._rates: dict[tuple[str, int], float] = {}  # of the last turn: how long the next will be
 
     def run_round(self, number: int) -> Round:
-        """Start the servers, and give every participant its turns."""
+        """Start the servers, and return every participant its turns."""
         round_ = Round()
         with contextlib.ExitStack() as stack:
             for server in servers_of(self.options.artifact, self.options.onnx):
@@ -101,7 +101,7 @@ class Comparison:
 
 
 def order_of(names: list[str], passes: int) -> list[str]:
-    """Give who comes after whom: nobody always after the same one."""
+    """Return who comes after whom: nobody always after the same one."""
     first = passes // 2 % len(names)
     order = names[first:] + names[:first]
     return order[::-1] if passes % 2 else order

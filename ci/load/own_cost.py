@@ -24,7 +24,7 @@ _ENTRY = re.compile(r"(\w+);dur=([\d.]+)")
 
 
 def ask_one_by_one(server: Server, photos: Sequence[Path], count: int) -> list[dict[str, float]]:
-    """Send the photographs in turn over one kept-alive connection; give each answer's stages and `client`, in ms."""
+    """Send the photographs in turn over one kept-alive connection; return each answer's stages and `client`, in ms."""
     bodies = [photo.read_bytes() for photo in photos]
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     connection.connect()
@@ -45,7 +45,7 @@ def ask_one_by_one(server: Server, photos: Sequence[Path], count: int) -> list[d
 
 
 def own_cost(timings: Sequence[dict[str, float]]) -> dict[str, Any]:
-    """Give medians in ms: compute, own cost (whole and by stage), what the client saw, and own over compute."""
+    """Return medians in ms: compute, own cost (whole and by stage), what the client saw, and own over compute."""
     stages = sorted({name for timing in timings for name in timing} - {"total", "client", "compute"})
     compute = statistics.median(timing["compute"] for timing in timings)
     own = statistics.median(timing["total"] - timing["compute"] for timing in timings)

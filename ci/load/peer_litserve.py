@@ -37,7 +37,7 @@ class Api(litserve.LitAPI):
         return output
 
     def encode_response(self, output: Any) -> Any:
-        """Give JSON."""
+        """Return JSON."""
         return output
 
 

@@ -37,7 +37,7 @@ class OnnxModel:
         return np.ascontiguousarray(((pixels / 255 - MEAN) / STD).transpose(2, 0, 1))
 
     def run(self, batch: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
-        """Run a batch; give each image's best two classes and its embedding's statistics."""
+        """Run a batch; return each image's best two classes and its embedding's statistics."""
         logits, embedding = self.session.run(["logits", "embedding"], {"image": batch})
         wide = np.exp(logits - logits.max(axis=1, keepdims=True))
         shares = wide / wide.sum(axis=1, keepdims=True)

@@ -22,7 +22,7 @@ CONFIDENCE = 0.95
 
 
 def percentile(times_ms: Sequence[int], share: float) -> float:
-    """Give a percentile of times in whole ms, each taken as spread evenly over its millisecond (as
+    """Return a percentile of times in whole ms, each taken as spread evenly over its millisecond (as
     statistics.median_grouped does for the median).
     """
     values, counts = np.unique(times_ms, return_counts=True)
@@ -32,7 +32,7 @@ def percentile(times_ms: Sequence[int], share: float) -> float:
 
 
 def rate_ratio(what: str, concurrency: int, pairs: Pairs) -> dict[str, Any]:
-    """Give the median of the turns' ratios of requests/s with its exact interval; the rounds' median, least, most.
+    """Return the median of the turns' ratios of requests/s with its exact interval; the rounds' median, least, most.
 
     A pair in whose middle the machine changed its speed is off by a factor: it would move a mean and widen Student's
     interval, but is one of many to a median. Fewer than six turns have no interval.
@@ -46,7 +46,7 @@ def rate_ratio(what: str, concurrency: int, pairs: Pairs) -> dict[str, Any]:
 
 
 def p99_ratio(what: str, concurrency: int, pairs: Pairs) -> dict[str, Any]:
-    """Give the ratio of the p99 of all requests, and the rounds' median, least and most."""
+    """Return the ratio of the p99 of all requests, and the rounds' median, least and most."""
     ours, theirs = (pool([turn[side] for turns in pairs for turn in turns]) for side in (0, 1))
     found = _by_round(what, concurrency, pairs, lambda turn: percentile(turn.times_ms, 0.99))
     pooled = percentile(ours.times_ms, 0.99) / percentile(theirs.times_ms, 0.99)

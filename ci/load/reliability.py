@@ -59,7 +59,7 @@ def rows_of(bars: list[str], file: Path) -> dict[str, dict[str, Any]]:
 
 
 def main() -> int:
-    """Run, write, print; give the exit code."""
+    """Run, write, print; return the exit code."""
     parser = argparse.ArgumentParser(description="Hold the server to its reliability bars.")
     parser.add_argument(
         "--artifact", type=Path, help="What is served under overload and in the long run [the tiny network]."

@@ -43,7 +43,7 @@ class Server:
 
 
 def servers_of(artifact: str, onnx: str | None) -> list[Server]:
-    """Give the servers that this run compares, each on a port of its own."""
+    """Return the servers that this run compares, each on a port of its own."""
     name = json.loads((Path(artifact) / "manifest.json").read_text())["model"]["name"]
     ours = [sys.executable, "-m", "ovenbird_runtime.cli", "serve", artifact, "--no-access-log"]
     ours += ["--timeout-ms", "20000"]
@@ -134,7 +134,7 @@ class Running:
         self.wait_ready()
 
     def memory_mib(self) -> float:
-        """Give the resident memory of the family, in MiB; shared pages count once a process."""
+        """Return the resident memory of the family, in MiB; shared pages count once a process."""
         pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self._family())
         return pages * os.sysconf("SC_PAGESIZE") / 2**20
 
@@ -142,7 +142,7 @@ class Running:
         return sum(_stat(pid)[1] for pid in self._family())
 
     def _family(self) -> list[int]:
-        """Give the process and its descendants, in whichever group they are."""
+        """Return the process and its descendants, in whichever group they are."""
         family, rest = [self._process.pid], [self._process.pid]
         while rest:
             parent = rest.pop()
@@ -155,7 +155,7 @@ class Running:
 
 
 def _stat(pid: int) -> tuple[str, int]:
-    """Give a process's state and the clock ticks that it has used; ("X", 0) once it is gone."""
+    """Return a process's state and the clock ticks that it has used; ("X", 0) once it is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -33,7 +33,7 @@ class Round:
 
 
 def summarise(rounds: Sequence[Round]) -> dict[str, Any]:
-    """Give `servers` (by concurrency), `in_process` and `ratios` of all rounds."""
+    """Return `servers` (by concurrency), `in_process` and `ratios` of all rounds."""
     servers: dict[str, list[dict[str, Any]]] = {}
     for name, concurrency in sorted(rounds[0].asked, key=lambda key: key[1]):
         turns = [round_.asked[name, concurrency] for round_ in rounds]
@@ -50,7 +50,7 @@ def summarise(rounds: Sequence[Round]) -> dict[str, Any]:
 
 
 def figures(turn: Turn) -> dict[str, Any]:
-    """Give requests/s, how many were asked and failed, and the percentiles in ms."""
+    """Return requests/s, how many were asked and failed, and the percentiles in ms."""
     return {
         "per_second": round(turn.per_second, 2),
         "requests": turn.requests,
@@ -61,7 +61,7 @@ def figures(turn: Turn) -> dict[str, Any]:
 
 
 def best_batch(rounds: Sequence[Round]) -> int:
-    """Give the batch size with which the network alone is fastest over all rounds: the best of each turn would be
+    """Return the batch size with which the network alone is fastest over all rounds: the best of each turn would be
     partly luck.
     """
     sizes = rounds[0].in_process

@@ -99,7 +99,7 @@ class Tree:
         self.environment = environment | {"PYTHONPATH": packages, "PYTHONDONTWRITEBYTECODE": "1"}
 
     def problem(self, fault: Fault) -> str:
-        """Say why a fault cannot be put in; nothing where it can."""
+        """Return why a fault cannot be put in; nothing where it can."""
         path = self.folder / fault.file
         if not path.is_file():
             return f"{fault.file} is gone"
@@ -143,7 +143,7 @@ class Tree:
 
 
 def sound_groups(faults: Sequence[Fault]) -> list[list[str]]:
-    """Give all tests of these faults, those that may share a process together (as ci/steps/test.sh does)."""
+    """Return all tests of these faults, those that may share a process together (as ci/steps/test.sh does)."""
     groups: dict[str, dict[str, None]] = {}
     for test in (test for fault in faults for test in fault.tests):
         folder = str(Path(test.partition("::")[0]).parent) if ".py" in test else test
@@ -183,13 +183,13 @@ def mutate(root: Path, faults: Sequence[Fault], environment: dict[str, str]) -> 
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """Give the outcomes as a Markdown table."""
+    """Return the outcomes as a Markdown table."""
     rows = [f"| {o.fault.name} | {o.fault.file} | {'' if o.caught else '**NOT CAUGHT** '}{o.by} |" for o in outcomes]
     return "\n".join(["| fault | file | caught by |", "|---|---|---|", *rows])
 
 
 def settings(folder: Path) -> dict[str, str]:
-    """Give the environment of the tests: the tiny network compiled once for all, the real weights where they are."""
+    """Return the environment of the tests: the tiny network compiled once for all, the real weights where they are."""
     tiny = folder / "tiny"
     subprocess.run(
         [sys.executable, str(ROOT / "tests/support/compile_tiny.py"), str(tiny)],
@@ -201,7 +201,7 @@ def settings(folder: Path) -> dict[str, str]:
 
 
 def main(words: Sequence[str]) -> int:
-    """Try the faults that the words choose; print the table; give the exit code."""
+    """Try the faults that the words choose; print the table; return the exit code."""
     parser = argparse.ArgumentParser(description="Put known faults in; see that a test fails of each.")
     parser.add_argument("words", nargs="*", help="Only faults whose name or file holds one of these words.")
     chosen = parser.parse_args(words).words

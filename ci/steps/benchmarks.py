@@ -60,7 +60,7 @@ def main() -> int:
 
 
 def page(found: dict[str, Benchmark]) -> str:
-    """Give docs/benchmarks.md: each table with the command that made it, its picture and its full report."""
+    """Return docs/benchmarks.md: each table with the command that made it, its picture and its full report."""
     lines = [WRITTEN, "# Benchmarks", "", "`make bench` measures all of this again and writes this page.", ""]
     for name, benchmark in found.items():
         lines += [f"## {TITLES[name]}", "", f"`{benchmark.command}`", ""]
@@ -90,7 +90,7 @@ def page(found: dict[str, Benchmark]) -> str:
 
 
 def readme_lines(found: dict[str, Benchmark]) -> list[str]:
-    """Give README's figures: the two-output ResNet50, then the other networks' mean."""
+    """Return README's figures: the two-output ResNet50, then the other networks' mean."""
     lines: list[str] = []
     first = next(iter(found.values()))
     headline = [found[name] for name in HEADLINE if name in found]

@@ -21,7 +21,7 @@ CANNOT_RUN = 3
 
 
 def main() -> int:
-    """Check; give the exit code."""
+    """Check; return the exit code."""
     parser = argparse.ArgumentParser(description="Check an artifact's files against its manifest.")
     parser.add_argument("artifact", type=Path)
     parser.add_argument("target")
@@ -50,7 +50,7 @@ def main() -> int:
 
 
 def fail(message: str) -> int:
-    """Say what is wrong, in one line; give the exit code."""
+    """Print what is wrong, in one line; return the exit code."""
     print(f"error: {message}", file=sys.stderr)
     return 1
 

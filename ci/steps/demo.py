@@ -26,7 +26,7 @@ RANDOM = "random:0"
 
 
 def main() -> int:
-    """Run the demo; give 0 when every step worked, otherwise the exit code of the one that did not."""
+    """Run the demo; return 0 when every step worked, otherwise the exit code of the one that did not."""
     parser = argparse.ArgumentParser(description="Compile ResNet50 for this machine and run it on a photograph.")
     parser.add_argument("--weights", help="a torchvision state_dict (.pth); default: torchvision's own, fetched")
     parser.add_argument("--image", type=Path, default=ROOT / "examples" / "chelsea.png")
@@ -85,7 +85,7 @@ def show(artifact: Path, image: Path) -> int:
 
 
 def run(command: list[str]) -> tuple[int, str]:
-    """Run a command, showing what it prints; give its exit code and its last line on stderr."""
+    """Run a command, showing what it prints; return its exit code and its last line on stderr."""
     say("$ " + " ".join(part.removeprefix(f"{ROOT}/") for part in command))
     last = ""
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
@@ -97,7 +97,7 @@ def run(command: list[str]) -> tuple[int, str]:
 
 
 def key_of(model: str, weights: str | None) -> str:
-    """Give a digest of everything a compilation depends on."""
+    """Return a digest of everything a compilation depends on."""
     digest = hashlib.sha256(f"{model} {platform.python_version()} {processor()}".encode())
     folders = (ROOT / "compile", ROOT / "runtime", ROOT / "targets" / "host", ROOT / "tuning_logs" / "host" / model)
     files = [ROOT / "pyproject.toml", ROOT / "ci" / "constraints.txt"]

@@ -59,7 +59,7 @@ class Models:
         self.definitions: dict[str, Schema] = {}
 
     def schema_of(self, kind: str) -> Schema:
-        """Give the schema of a type as the models write it: `str`, `list[V1Container]`, `V1beta1ModelSpec` ..."""
+        """Return the schema of a type as the models write it: `str`, `list[V1Container]`, `V1beta1ModelSpec` ..."""
         if match := re.fullmatch(r"list\[(.+)\]", kind):
             return {"type": "array", "items": self.schema_of(match[1])}
         if match := re.fullmatch(r"dict\(str, (.+)\)", kind):

@@ -30,7 +30,7 @@ WRITTEN = "<!-- Written by ci/steps/reference.py from the code; do not edit. -->
 
 
 def main() -> int:
-    """Write the pages, or check them; give the exit code."""
+    """Write the pages, or check them; return the exit code."""
     parser = argparse.ArgumentParser(description="Write the reference pages that come from the code.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a page is out of date")
     check = parser.parse_args().check
@@ -50,7 +50,7 @@ def main() -> int:
 
 
 def server_page() -> str:
-    """Give the server's routes, statuses and metrics."""
+    """Return the server's routes, statuses and metrics."""
     from ovenbird_runtime.serve.errors import STATUSES
     from ovenbird_runtime.serve.routes.table import ROUTES
     from ovenbird_runtime.serve.telemetry.metric_names import ALL
@@ -77,7 +77,7 @@ def server_page() -> str:
 
 
 def pages() -> dict[Path, str]:
-    """Give every page's path and text."""
+    """Return every page's path and text."""
     found = {
         ROOT / "docs/reference/cli.md": cli_page(),
         ROOT / "docs/reference/errors.md": errors_page(),
@@ -112,7 +112,7 @@ For `ovenbird-rt` the variable is `_OVENBIRD_RT_COMPLETE`.
 
 
 def cli_page() -> str:
-    """Give the page of both programs: every command, argument and option."""
+    """Return the page of both programs: every command, argument and option."""
     parts = [
         WRITTEN,
         "# Command line\n",
@@ -137,7 +137,7 @@ def cli_page() -> str:
 
 
 def command_part(command: click.Command, context: click.Context) -> Iterator[str]:
-    """Give one command's text: usage, help, table of options."""
+    """Yield one command's text: usage, help, table of options."""
     yield f"    {context.command_path} {' '.join(command.collect_usage_pieces(context))}\n"
     if command.help:
         # click marks paragraphs that must not be wrapped again with \b.
@@ -149,7 +149,7 @@ def command_part(command: click.Command, context: click.Context) -> Iterator[str
 
 
 def option_row(record: tuple[str, str]) -> str:
-    """Give one row of a table of options: its names, and what it does."""
+    """Return one row of a table of options: its names, and what it does."""
     names, what = (" ".join(cell.split()).replace("|", "\\|") for cell in record)
     return f"| `{names}` | {what} |"
 
@@ -158,7 +158,7 @@ def option_row(record: tuple[str, str]) -> str:
 
 
 def errors_page() -> str:
-    """Give the page of every error type, by family, with its exit code."""
+    """Return the page of every error type, by family, with its exit code."""
     parts = [
         WRITTEN,
         "# Errors\n",
@@ -177,7 +177,7 @@ def errors_page() -> str:
 
 
 def errors_of(module: str) -> list[type[Exception]]:
-    """Give the error types that a module defines, in its order."""
+    """Return the error types that a module defines, in its order."""
     found = vars(importlib.import_module(module)).values()
     return [
         kind for kind in found if isinstance(kind, type) and issubclass(kind, Exception) and kind.__module__ == module

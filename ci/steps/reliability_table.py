@@ -11,7 +11,7 @@ _HOLDS = {True: "yes", False: "**no**", None: "not measured"}
 
 
 def reliability_lines(result: dict[str, Any]) -> list[str]:
-    """Give the section: each bar, its figure, whether it holds."""
+    """Return the section: each bar, its figure, whether it holds."""
     lines = [
         "## Reliability of the server",
         "",

@@ -24,7 +24,7 @@ WORLD_WRITABLE = 0o002
 
 
 def main() -> int:
-    """Print what is wrong; give the exit code."""
+    """Print what is wrong; return the exit code."""
     parser = argparse.ArgumentParser(description="Look into an image's archive.")
     parser.add_argument("archive", type=Path)
     parser.add_argument("--sbom", type=Path, required=True)

@@ -20,7 +20,7 @@ POOLED = (
 
 
 def server_lines(result: dict[str, Any]) -> list[str]:
-    """Give the section: figures by concurrency, ratios with their intervals, the server's own cost, memory."""
+    """Return the section: figures by concurrency, ratios with their intervals, the server's own cost, memory."""
     lines = [
         "## Servers",
         "",
@@ -72,7 +72,7 @@ def _ratio_lines(result: dict[str, Any]) -> list[str]:
 
 
 def _bar(what: str) -> str:
-    """Give what the ratio should be; nothing is asked of p99 against ourselves."""
+    """Return what the ratio should be; nothing is asked of p99 against ourselves."""
     if "in process" in what:
         return "at least 0.85"
     if "unbatched" in what:
@@ -118,7 +118,7 @@ def _memory_lines(result: dict[str, Any]) -> list[str]:
 
 
 def served_line(result: dict[str, Any]) -> str:
-    """Give README's line: requests/s at one number of requests at once."""
+    """Return README's line: requests/s at one number of requests at once."""
     served = "; ".join(
         f"{name}: {row['per_second']:.1f}"
         for name, rows in result["servers"].items()

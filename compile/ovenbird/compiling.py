@@ -119,7 +119,7 @@ def _import(network: Network, batches: Sequence[int], tell: Progress) -> dict[in
 
 
 def _shared_packing(network: Network, specs: Sequence[TargetSpec], options: CompileOptions) -> Packing | None:
-    """Give the one way to pack the weights of all processors: that of the widest vectors, the first of equals."""
+    """Return the one way to pack the weights of all processors: that of the widest vectors, the first of equals."""
     from ovenbird.backends.cpu.packing import packing_of
 
     processors = [spec for spec in specs if spec.kind == "llvm"]
@@ -165,7 +165,7 @@ def _verify_variants(
     options: CompileOptions,
     tell: Progress,
 ) -> tuple[dict[str, Verification], dict[str, str]]:
-    """Verify each target's code that this machine can run; give what was found, and why others were not run."""
+    """Verify each target's code that this machine can run; return what was found, and why others were not run."""
     unverified: dict[str, str] = {}
     found: dict[str, Verification] = {}
     writer.write_manifest(None, {})
@@ -182,7 +182,7 @@ def _verify_variants(
 
 
 def runs_here(target_json: Path) -> str:
-    """Give the runtime's reason why this machine cannot run a variant, or nothing where it can."""
+    """Return the runtime's reason why this machine cannot run a variant, or nothing where it can."""
     from ovenbird_runtime.artifact.manifest import decode_target
     from ovenbird_runtime.artifact.variant import check_runs_here
     from ovenbird_runtime.errors import MachineError
@@ -197,7 +197,7 @@ def runs_here(target_json: Path) -> str:
 
 
 def held_to(spec: TargetSpec, network: Network, options: CompileOptions) -> TargetParity:
-    """Give what one target's code is held to: by its precision, or by `--tolerance`."""
+    """Return what one target's code is held to: by its precision, or by `--tolerance`."""
     from ovenbird.backends.base import BuildOptions
     from ovenbird.backends.table import BACKENDS
 

@@ -212,6 +212,6 @@ def output_error(error: OSError, what: str) -> OutputError:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Give `; did you mean a, b?` for the names close to `name`, or nothing."""
+    """Return `; did you mean a, b?` for the names close to `name`, or nothing."""
     close = get_close_matches(name, list(known), n=3, cutoff=0.6)
     return f"; did you mean {', '.join(close)}?" if close else ""

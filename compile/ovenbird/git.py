@@ -13,7 +13,7 @@ LIMIT_S = 60.0
 
 
 def ask_git(root: Path, *arguments: str) -> str | None:
-    """Give what `git ARGUMENTS` prints in `root`, whatever GIT_DIR and its like say; None where it fails."""
+    """Return what `git ARGUMENTS` prints in `root`, whatever GIT_DIR and its like say; None where it fails."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     command = ["git", "-C", str(root), *arguments]
     try:

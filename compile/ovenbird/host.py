@@ -37,7 +37,10 @@ ARM_FEATURES: dict[str, str] = {
 
 
 def describe_host() -> dict[str, Any]:
-    """Give the fields of `TargetSpec` for the machine this runs on. Raises TargetInvalid on an unknown architecture."""
+    """Return the fields of `TargetSpec` for the machine this runs on.
+
+    Raises TargetInvalid on an unknown architecture.
+    """
     arch = platform.machine()
     if arch not in ("x86_64", "aarch64"):
         raise TargetInvalid(f"target 'host': this machine is {arch}, known are x86_64 and aarch64")
@@ -68,7 +71,7 @@ def describe_host() -> dict[str, Any]:
 
 
 def _llvm_view() -> tuple[str, frozenset[str]]:
-    """The processor's name in LLVM, and the features that LLVM takes it to have."""
+    """Return the processor's name in LLVM, and the features that LLVM takes it to have."""
     import tvm
     from tvm.target import codegen
 
@@ -78,7 +81,7 @@ def _llvm_view() -> tuple[str, frozenset[str]]:
 
 
 def cpu_flags(cpuinfo: Path = CPUINFO) -> frozenset[str]:
-    """Give the processor's flags as the kernel shows them (`flags` on x86-64, `Features` on aarch64)."""
+    """Return the processor's flags as the kernel shows them (`flags` on x86-64, `Features` on aarch64)."""
     try:
         lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
@@ -91,7 +94,7 @@ def cpu_flags(cpuinfo: Path = CPUINFO) -> frozenset[str]:
 
 
 def cache_bytes(level: int, default: int, caches: Path = CACHES) -> int:
-    """Give the size in bytes of the first core's data cache at `level`, or `default` where the kernel hides it."""
+    """Return the size in bytes of the first core's data cache at `level`, or `default` where the kernel hides it."""
     for index in sorted(caches.glob("index*")):
         try:
             found, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))

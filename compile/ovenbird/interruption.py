@@ -60,7 +60,7 @@ def unwind(work: Callable[[], T]) -> T:
 
 
 def _is_stopped(error: BaseException) -> bool:
-    """Whether an error was raised while a signal's exception was on its way."""
+    """Return whether an error was raised while a signal's exception was on its way."""
     context = error.__context__
     return context is not None and (isinstance(context, (Stopped, KeyboardInterrupt)) or _is_stopped(context))
 
@@ -115,7 +115,7 @@ class _Command:
 
 
 def _caught() -> list[signal.Signals]:
-    """Give the signals to catch: none but in the main thread, and none that is ignored."""
+    """Return the signals to catch: none but in the main thread, and none that is ignored."""
     if threading.current_thread() is not threading.main_thread():
         return []
     return [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]

@@ -70,7 +70,7 @@ def _in_child(work: Callable[[], None], writing: int) -> NoReturn:
 
 
 def _portable(error: OvenbirdError) -> Any:
-    """Give the error without what it was raised from, which need not pickle."""
+    """Return the error without what it was raised from, which need not pickle."""
     return type(error)(str(error))
 
 

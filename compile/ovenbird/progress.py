@@ -28,7 +28,7 @@ class Progress:
 
     @staticmethod
     def choose(quiet: bool) -> Progress:
-        """Give the one that fits where standard error goes."""
+        """Return the one that fits where standard error goes."""
         if quiet:
             return Progress()
         return TerminalProgress() if sys.stderr.isatty() else PlainProgress(sys.stderr)

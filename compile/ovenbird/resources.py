@@ -11,19 +11,19 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def resource_folder(name: str) -> Path:
-    """Give the folder `name` (`targets`, `tuning_logs`) of the installation or the checkout this code runs from."""
+    """Return the folder `name` (`targets`, `tuning_logs`) of the installation or the checkout this code runs from."""
     installed = PACKAGE / f"_{name}"
     return installed if installed.is_dir() else PACKAGE.parents[1] / name
 
 
 def sources_folder() -> Path:
-    """Give the folder that holds `runtime/` and `ci/constraints.txt`, which images are built from."""
+    """Return the folder that holds `runtime/` and `ci/constraints.txt`, which images are built from."""
     installed = PACKAGE / "_sources"
     return installed if installed.is_dir() else PACKAGE.parents[1]
 
 
 def tuning_folders() -> tuple[Path, ...]:
-    """Give the folders of tuning logs, the one that is written first: a checkout's, or the current folder's.
+    """Return the folders of tuning logs, the one that is written first: a checkout's, or the current folder's.
 
     What an installation brings is read only: it may belong to another user, and goes with the next version.
     """
@@ -32,5 +32,5 @@ def tuning_folders() -> tuple[Path, ...]:
 
 
 def data_file(name: str) -> Path:
-    """Give a file of the package's own `data/` folder (photographs that verification uses)."""
+    """Return a file of the package's own `data/` folder (photographs that verification uses)."""
     return PACKAGE / "data" / name

@@ -61,7 +61,7 @@ class TargetSpec:
     attributes: tuple[tuple[str, Any], ...] = ()
 
     def tvm_target(self) -> tvm.target.Target:
-        """Give TVM's own target: for `llvm` the triple, cpu and features; for `cuda` the arch, with an llvm host."""
+        """Return TVM's own target: for `llvm` the triple, cpu and features; for `cuda` the arch, with an llvm host."""
         import tvm
 
         host: dict[str, Any] = {
@@ -78,7 +78,7 @@ class TargetSpec:
 
 
 def target_folders(root: Path | None = None) -> dict[str, Path]:
-    """Give every target's name and folder, sorted by name. A folder is a target when it holds a `target.toml`."""
+    """Return every target's name and folder, sorted by name. A folder is a target when it holds a `target.toml`."""
     root = root or resource_folder("targets")
     if not root.is_dir():
         raise TargetInvalid(f"no folder of targets at {root}; the installation is incomplete")
@@ -86,7 +86,7 @@ def target_folders(root: Path | None = None) -> dict[str, Path]:
 
 
 def find_target(name: str, root: Path | None = None) -> Path:
-    """Give the folder of the target `name`. Raises UnknownTarget with the names that are close."""
+    """Return the folder of the target `name`. Raises UnknownTarget with the names that are close."""
     folders = target_folders(root)
     if name not in folders:
         raise UnknownTarget(f"unknown target {name!r}{suggest(name, folders)} (`ovenbird targets` lists all)")
@@ -125,7 +125,7 @@ def parse_target(name: str, path: Path) -> TargetSpec:
 
 
 def why_not_here(spec: TargetSpec) -> str:
-    """Give why this machine cannot run the processor's part of `spec`'s code, or nothing where it can."""
+    """Return why this machine cannot run the processor's part of `spec`'s code, or nothing where it can."""
     machine = this_machine()
     if spec.arch != machine.arch:
         return f"it is code for {spec.arch}, this machine is {machine.arch}"

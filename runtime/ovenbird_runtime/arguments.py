@@ -18,7 +18,7 @@ from .errors import WrongOption, shown
 
 
 def whole(name: str, value: Any, low: int, high: int) -> int:
-    """Give an integer of `low` to `high`."""
+    """Return an integer of `low` to `high`."""
     try:
         number = low - 1 if _is_switch(value) else operator.index(value)
     except TypeError:
@@ -29,7 +29,7 @@ def whole(name: str, value: Any, low: int, high: int) -> int:
 
 
 def real(name: str, value: Any, high: float, or_zero: bool = False) -> float:
-    """Give a number above 0, or 0 too, and up to `high`."""
+    """Return a number above 0, or 0 too, and up to `high`."""
     try:
         number = float(value) if isinstance(value, Real) and not _is_switch(value) else math.nan
     except OverflowError:
@@ -40,14 +40,14 @@ def real(name: str, value: Any, high: float, or_zero: bool = False) -> float:
 
 
 def flag(name: str, value: Any) -> bool:
-    """Give a bool, numpy's too."""
+    """Return a bool, numpy's too."""
     if not _is_switch(value):
         raise WrongOption(f"{name} is {shown(value)}, expected True or False")
     return bool(value)
 
 
 def path_text(name: str, value: Any) -> str:
-    """Give a path as text: of a str, bytes or `os.PathLike`."""
+    """Return a path as text: of a str, bytes or `os.PathLike`."""
     try:
         return os.fsdecode(value)
     except TypeError:
@@ -55,7 +55,7 @@ def path_text(name: str, value: Any) -> str:
 
 
 def _is_switch(value: Any) -> bool:
-    """Whether a value is a bool, or one of numpy's, without importing numpy."""
+    """Return whether a value is a bool, or one of numpy's, without importing numpy."""
     return isinstance(value, bool) or type(value).__name__ in ("bool_", "bool")
 
 

@@ -39,7 +39,7 @@ class Timing:
 
 
 def random_inputs(model: Model, batch: int, seed: int = 0) -> dict[str, Any]:
-    """Give inputs for the network: standard normal for floating-point ones, zeros and ones for others."""
+    """Return inputs for the network: standard normal for floating-point ones, zeros and ones for others."""
     import numpy as np
 
     rng = np.random.default_rng(seed)
@@ -92,7 +92,7 @@ def bench(
 
 
 def _times(call: Callable[[], Any], seconds: float, calls: int | None) -> list[float]:
-    """Give the seconds of each call: of `calls` where they were asked for, else of as many as take `seconds`."""
+    """Return the seconds of each call: of `calls` where they were asked for, else of as many as take `seconds`."""
     times: list[float] = []
     end = time.perf_counter() + seconds
     while len(times) < (3 if calls is None else calls) or (calls is None and time.perf_counter() < end):

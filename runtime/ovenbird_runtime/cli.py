@@ -106,11 +106,11 @@ class _Commands(GuidedGroup):
         return run() if not extra.get("standalone_mode", True) else end_with_output(run)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Give all names."""
+        """Return all names."""
         return sorted({*super().list_commands(ctx), *_EXTRAS})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Give a command; that of an extra is imported now."""
+        """Return a command; that of an extra is imported now."""
         if cmd_name not in _EXTRAS:
             return super().get_command(ctx, cmd_name)
         attribute, module = _EXTRAS[cmd_name]

@@ -111,7 +111,7 @@ def _prepare(root: Path, artifact: Artifact) -> None:
 
 
 def _is_copy(root: Path, artifact: Artifact) -> bool:
-    """Tell whether a folder is an artifact, or a copy of this one that was cut off."""
+    """Return whether a folder is an artifact, or a copy of this one that was cut off."""
     with contextlib.suppress(OvenbirdError, OSError):
         open_artifact(root, unsigned=True)
         return True
@@ -125,7 +125,7 @@ def _is_copy(root: Path, artifact: Artifact) -> bool:
 
 
 def _copy(descriptor: int, output: Path) -> str:
-    """Copy an open file; give its sha256. An older file is unlinked, not overwritten: a server may have it mapped."""
+    """Copy an open file; return its sha256. An older file is unlinked, not overwritten: a server may have it mapped."""
     output.parent.mkdir(parents=True, exist_ok=True)
     output.unlink(missing_ok=True)
     digest = hashlib.sha256()

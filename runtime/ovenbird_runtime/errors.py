@@ -25,7 +25,7 @@ def one_line(text: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """Give `value` as a short one-line quotation for a message."""
+    """Return `value` as a short one-line quotation for a message."""
     try:
         text = repr(value) if not isinstance(value, str) else repr(value[:81])
     except (ValueError, RecursionError):  # an integer of 5,000 digits, a list in a list in a list ...

@@ -74,7 +74,7 @@ class Model:
         return self.manifest.outputs
 
     def run(self, inputs: Mapping[str, Any], nan: NanPolicy = "refuse") -> dict[str, Array]:
-        """Run the network on named arrays of one batch size N >= 1 and give its named outputs, arrays of the
+        """Run the network on named arrays of one batch size N >= 1 and return its named outputs, arrays of the
         caller's own.
 
         Arrays may lie anyhow in memory and are converted within their kind (float64 to float32, int32 to
@@ -95,7 +95,7 @@ class Model:
         *,
         max_megapixels: float = MAX_IMAGE_MEGAPIXELS,
     ) -> list[Prediction]:
-        """Pre-process images, run the network, and give one prediction an image, in order.
+        """Pre-process images, run the network, and return one prediction an image, in order.
 
         `images` is one image or a list of them, each a path, the bytes of a file, a PIL image or a uint8
         array [height, width(, channels)]; or one uint8 array [N, height, width, channels]. `preprocess` names
@@ -149,7 +149,7 @@ class Model:
         self._engine.close()
 
     def __enter__(self) -> Model:
-        """Give the model itself."""
+        """Return the model itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -238,7 +238,7 @@ def _read_labels(artifact: Artifact) -> dict[str, tuple[str, ...]]:
 
 
 def _check_files(artifact: Artifact, variant: VariantRef, target: Target) -> tuple[SealedFile, dict[str, MappedFile]]:
-    """Check the digests of all files but other variants' own; give this one's code and weights, as they were then."""
+    """Check the digests of all files but other variants' own; return this one's code and weights, as they were then."""
     code, weights = f"{variant.path}/model.so", {tensor.file for tensor in target.tensors}
     others = tuple(f"{ref.path}/" for ref in artifact.manifest.variants if ref != variant)
     skipped = (*others, "weights/")

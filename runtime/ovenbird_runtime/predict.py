@@ -81,7 +81,7 @@ def tensor_of(
 
 
 def image_input(manifest: Manifest) -> TensorSpec:
-    """Give the one input that images go to. Raises PipelineError where the network is not of that kind."""
+    """Return the one input that images go to. Raises PipelineError where the network is not of that kind."""
     first = manifest.inputs[0]
     if len(manifest.inputs) != 1 or not first.batched or len(first.shape) != 4 or first.dtype != "float32":
         names = ", ".join(f"{spec.name} {spec.dtype} {spec.shape}" for spec in manifest.inputs)
@@ -90,7 +90,7 @@ def image_input(manifest: Manifest) -> TensorSpec:
 
 
 def choose_pipeline(manifest: Manifest, name: str | None) -> tuple[str, Pipeline]:
-    """Give a pipeline by name, the default for None. Raises PipelineError naming those there are."""
+    """Return a pipeline by name, the default for None. Raises PipelineError naming those there are."""
     pipelines = manifest.preprocess.pipelines
     chosen = manifest.preprocess.default if name is None else name
     if chosen is None:

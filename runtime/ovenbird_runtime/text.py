@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def prediction_lines(prediction: Prediction) -> list[str]:
-    """Give an image's classes and statistics."""
+    """Return an image's classes and statistics."""
     lines = [f"{prediction.model}: RANDOM WEIGHTS, the answer means nothing"] if prediction.weights.random else []
     for name, scores in prediction.classes.items():
         lines += [
@@ -32,7 +32,7 @@ def prediction_lines(prediction: Prediction) -> list[str]:
 
 
 def inspection_lines(found: dict[str, Any]) -> list[str]:
-    """Give what `inspect_artifact` found."""
+    """Return what `inspect_artifact` found."""
     model, weights = found["model"], found["model"]["weights"]
     origin = f"RANDOM (seed {weights['seed']})" if weights["random"] else f"{weights['origin']} {weights['detail']}"
     lines = [
@@ -66,7 +66,7 @@ def inspection_lines(found: dict[str, Any]) -> list[str]:
 def trust_lines(
     digest: str, signatures: Sequence[str], signed_by: str | None, provenance: Mapping[str, Any] | None
 ) -> list[str]:
-    """Give the digest, who signed it, and where it comes from."""
+    """Return the digest, who signed it, and where it comes from."""
     if signed_by is not None:
         signed = f"by {signed_by}, checked"
     elif signatures:
@@ -100,7 +100,7 @@ def _shape(shape: list[int | str]) -> str:
 
 
 def timing_line(timing: Timing) -> str:
-    """Give one batch size's times."""
+    """Return one batch size's times."""
     return (
         f"batch {timing.batch}: min {timing.min_ms:.3f}, median {timing.median_ms:.3f}, p90 {timing.p90_ms:.3f}, "
         f"{timing.images_per_second:.1f} images/s, {timing.calls} calls"

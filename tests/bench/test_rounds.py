@@ -38,7 +38,7 @@ def at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def altered(prepared: Path, tmp_path: Path) -> Callable[[float], Path]:
-    """Give a copy of the prepared folder whose ONNX file has one weight changed."""
+    """Return a copy of the prepared folder whose ONNX file has one weight changed."""
     onnx = pytest.importorskip("onnx")
 
     def copy(add: float) -> Path:

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def pipeline() -> str:
-    """Run the Jenkinsfile from compile to scan; give what it printed."""
+    """Run the Jenkinsfile from compile to scan; return what it printed."""
     done = jenkins("--from", "compile", "--to", "scan", "--only", f"TARGET={TARGET}", "--set", "BASES=debian")
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

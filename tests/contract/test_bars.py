@@ -14,7 +14,7 @@ FOLDERS = ("tests/load", "tests/e2e/serve", "tests/security/serve")
 
 
 def reporting_tests() -> dict[str, set[str]]:
-    """Give the bars that each test tells figures of, by the test's id."""
+    """Return the bars that each test tells figures of, by the test's id."""
     found: dict[str, set[str]] = {}
     for folder in FOLDERS:
         for path in (ROOT / folder).glob("test_*.py"):

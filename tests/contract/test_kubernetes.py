@@ -161,7 +161,7 @@ def test_selectors_meet_the_pods_and_no_others(overlay: str) -> None:
 
 
 def selectors_of(one: dict[str, Any]) -> list[dict[str, str]]:
-    """Give every selector of pods in an object."""
+    """Return every selector of pods in an object."""
     found = {
         "Service": lambda spec: [spec["selector"]],
         "Deployment": lambda spec: [

@@ -36,7 +36,7 @@ def files_of(wheel: Path) -> list[str]:
 
 
 def sources_of(folder: Path) -> set[str]:
-    """Give the files of a package in this checkout, but for what building makes."""
+    """Return the files of a package in this checkout, but for what building makes."""
     return {
         str(path.relative_to(folder.parent))
         for path in folder.rglob("*")

@@ -24,7 +24,7 @@ def test_descriptors_are_of_the_sources() -> None:
 
 
 def official() -> dict[str, Any]:
-    """Give the descriptors of others' packages, by full name; empty where none is installed."""
+    """Return the descriptors of others' packages, by full name; empty where none is installed."""
     found: dict[str, Any] = {}
     try:
         from grpc_health.v1 import health_pb2

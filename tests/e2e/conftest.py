@@ -36,7 +36,7 @@ Command = Callable[..., Done]
 
 
 def environment() -> dict[str, str]:
-    """Give the environment of a process that imports what this one does."""
+    """Return the environment of a process that imports what this one does."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
@@ -57,7 +57,7 @@ def ovenbird() -> Command:
 
 @pytest.fixture(scope="session")
 def compiled(ovenbird: Command, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Compile a network once a session and give the artifact's folder."""
+    """Compile a network once a session and return the artifact's folder."""
     found: dict[tuple[str, ...], Path] = {}
 
     def artifact(*arguments: str | Path) -> Path:
@@ -74,7 +74,7 @@ def compiled(ovenbird: Command, tmp_path_factory: pytest.TempPathFactory) -> Cal
 
 @pytest.fixture(scope="session")
 def network_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with the detector as .pt2 and .onnx files."""
+    """Return a folder with the detector as .pt2 and .onnx files."""
     folder = tmp_path_factory.mktemp("networks")
     command = [sys.executable, "-W", "ignore", "networks.py", str(folder)]
     subprocess.run(command, cwd=HERE, env=environment(), check=True, capture_output=True, timeout=300)

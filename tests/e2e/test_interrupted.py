@@ -29,7 +29,7 @@ def catches(pid: int, number: signal.Signals) -> bool:
 
 
 def group_of(pid: int) -> list[str]:
-    """Give the processes of a session that are still there and do something."""
+    """Return the processes of a session that are still there and do something."""
     found = []
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError):

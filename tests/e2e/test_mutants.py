@@ -52,7 +52,7 @@ def answers(network: Network, cases: list[Case], mutant: Mutant) -> dict[str, Ar
 
 
 def changes(found: dict[str, Arrays], right: dict[str, Arrays]) -> bool:
-    """Say whether any number is off by more than rounding."""
+    """Return whether any number is off by more than rounding."""
     return any(
         bool((np.abs(found[case][name] - array) > ROUNDING * np.abs(array).max(axis=0)).any())
         for case, outputs in right.items()
@@ -69,7 +69,7 @@ def refused(network: Network, found: dict[str, Arrays], right: dict[str, Arrays]
 
 
 def living(name: str) -> Iterator[tuple[Mutant, dict[str, Arrays]]]:
-    """Give a network's mutants that answer otherwise than it does, and their answers."""
+    """Yield a network's mutants that answer otherwise than it does, and their answers."""
     network, cases, right = loaded(name)
     for mutant in mutants(network.source.traced.flat):  # type: ignore[attr-defined]
         found = answers(network, cases, mutant)

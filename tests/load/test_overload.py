@@ -100,7 +100,7 @@ class Growth:
         self._thread.join()
 
     def growth(self) -> tuple[float, int, int]:
-        """Give what the last fifth's medians have more than the second's: the first is the run's beginning."""
+        """Return what the last fifth's medians have more than the second's: the first is the run's beginning."""
         fifth = len(self.samples) // 5
         first, last = self.samples[fifth : 2 * fifth], self.samples[-fifth:]
         memory, threads, files = (

@@ -39,7 +39,7 @@ def ask_alone(server: Serving, jpeg: bytes, seconds: float, times: list[float]) 
 
 
 def compared(alone: list[float], during: list[float]) -> dict[str, float]:
-    """Give the p99 of both and their ratio; `alone` is half before and half after, as the machine's speed drifts."""
+    """Return the p99 of both and their ratio; `alone` is half before and half after, as the machine's speed drifts."""
     before, then = (percentile(sorted(times), 0.99) for times in (alone, during))
     return {"before_ms": before, "during_ms": then, "ratio": then / before}
 

@@ -31,7 +31,7 @@ IMAGE = np.zeros((2, 3, 32, 32), np.float32)
 
 
 def one_line_with_a_type(result: Result) -> bool:
-    """Tell whether a command ended well, or with exit code 1 and one printable line that names an error."""
+    """Return whether a command ended well, or with exit code 1 and one printable line that names an error."""
     if result.exit_code == 0:
         return all(line.isprintable() for line in result.stdout.splitlines())
     lines = [line for line in result.stderr.splitlines() if not line.startswith("RANDOM WEIGHTS")]

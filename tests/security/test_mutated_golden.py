@@ -20,7 +20,7 @@ DTYPES = ["<f8", "|O", "<U9", "|V0", "|S5", ">i8", "<c8", "<f2", "|b1", "<M8[s]"
 
 
 def seeds() -> list[bytes]:
-    """Give small golden files as numpy writes them: stored and deflated."""
+    """Return small golden files as numpy writes them: stored and deflated."""
     files = []
     rng = np.random.default_rng(0)
     arrays = {"input.image": rng.standard_normal((2, 3, 4, 4)).astype("float32"), "output.logits": np.arange(10)}

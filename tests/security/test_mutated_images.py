@@ -22,7 +22,7 @@ MAX_GROWTH_MB = 900.0
 
 
 def seeds() -> list[bytes]:
-    """Give one small file of each kind that there is a decoder for."""
+    """Return one small file of each kind that there is a decoder for."""
     rng = np.random.default_rng(0)
     colour = Image.fromarray(rng.integers(0, 256, (40, 50, 3), np.uint8))
     exif = Image.Exif()

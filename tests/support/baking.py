@@ -22,7 +22,7 @@ PHOTOGRAPH = ROOT / "compile" / "ovenbird" / "data" / "chelsea.jpg"
 
 
 def step(*command: str) -> str:
-    """Run a command from the root of the checkout; give what it prints."""
+    """Run a command from the root of the checkout; return what it prints."""
     path = os.pathsep.join(path for path in sys.path if path)
     done = subprocess.run(
         command, cwd=ROOT, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False
@@ -37,7 +37,7 @@ def ovenbird(*arguments: str) -> str:
 
 
 def bake(artifact: Path, target: str, bases: dict[str, str], *options: str) -> dict[str, Any]:
-    """Bake an artifact's image on bases of Debian packages; give the report."""
+    """Bake an artifact's image on bases of Debian packages; return the report."""
     base = bases["arm64" if target.startswith("aarch64") else "amd64"]
     arguments = ["bake", str(artifact), "--target", target, "--builder", "buildah", "--json", "--quiet"]
     arguments += ["--build-arg", f"BASE={base}", "--build-arg", f"TOOLS_BASE={bases['tools']}"]
@@ -46,13 +46,13 @@ def bake(artifact: Path, target: str, bases: dict[str, str], *options: str) -> d
 
 
 def expected_classes(artifact: Path) -> list[str]:
-    """Give what the runtime says on this machine, without a container, where it can run the artifact."""
+    """Return what the runtime says on this machine, without a container, where it can run the artifact."""
     told = ovenbird("run", str(artifact), str(PHOTOGRAPH), "--top", "3", "--json")
     return [one["label"] for one in json.loads(told)[0]["classes"]["logits"]]
 
 
 def predicted_classes(running: RunningImage) -> list[str]:
-    """Give what a running image says, over the network."""
+    """Return what a running image says, over the network."""
     photograph = PHOTOGRAPH.read_bytes()
     status, answer = running.request("POST", "/v1/models/efficientnet_lite0:predict?top=3", photograph, "image/jpeg")
     assert status == 200, answer

@@ -33,7 +33,7 @@ class Bar:
     seconds: float = 0.0
 
     def figure(self, figures: Mapping[str, Any]) -> str:
-        """Give the figure as a reader sees it."""
+        """Return the figure as a reader sees it."""
         return self.template.format_map(figures)
 
 

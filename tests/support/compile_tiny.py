@@ -30,7 +30,7 @@ SHAPES = {"kernel": (FEATURES, 3, 3, 3), "matrix": (FEATURES, CLASSES)}
 
 
 def build(batch: int, coupled: bool = False) -> tuple[str, relax.Function]:
-    """Give the network as a Relax function `main_b<batch>` of (image, kernel, matrix)."""
+    """Return the network as a Relax function `main_b<batch>` of (image, kernel, matrix)."""
     builder, name = relax.BlockBuilder(), f"main_b{batch}"
     image = relax.Var("image", relax.TensorType((batch, 3, SIDE, SIDE), "float32"))
     kernel, matrix = (relax.Var(n, relax.TensorType(s, "float32")) for n, s in SHAPES.items())

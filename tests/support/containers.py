@@ -48,7 +48,7 @@ exec chroot --userspec="$user" --groups= "$root" "$@"
 
 
 def run(*command: str) -> str:
-    """Run a command; give what it prints."""
+    """Run a command; return what it prints."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
     return done.stdout.strip()
@@ -105,7 +105,7 @@ class RunningImage:
             yield cls(process, address, port, log, root)
 
     def request(self, method: str, path: str, body: bytes | None = None, kind: str = "") -> tuple[int, Any]:
-        """Send one request over the network; give the status and the answer's JSON."""
+        """Send one request over the network; return the status and the answer's JSON."""
         client = http.client.HTTPConnection(self.address, self.port, timeout=120)
         try:
             # emulated, a prediction takes seconds where it takes milliseconds
@@ -129,18 +129,18 @@ class RunningImage:
         raise AssertionError(f"not ready after {seconds} s: {self.text()}")
 
     def text(self) -> str:
-        """Give what the image printed."""
+        """Return what the image printed."""
         self.log.seek(0)
         return self.log.read().decode(errors="replace")
 
     def server_status(self) -> dict[str, str]:
-        """Give /proc/PID/status of the server itself."""
+        """Return /proc/PID/status of the server itself."""
         child = run("pgrep", "--parent", str(self.process.pid))
         lines = Path(f"/proc/{child}/status").read_text().splitlines()
         return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
     def terminate(self, seconds: float = 60) -> int:
-        """Send SIGTERM to the server, as an engine does; give its exit code."""
+        """Send SIGTERM to the server, as an engine does; return its exit code."""
         os.kill(int(run("pgrep", "--parent", str(self.process.pid))), signal.SIGTERM)
         return self.process.wait(seconds)
 
@@ -168,7 +168,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 @contextlib.contextmanager
 def network() -> Iterator[tuple[str, str]]:
-    """Make a network namespace joined to ours by a veth pair; give its name and its address."""
+    """Make a network namespace joined to ours by a veth pair; return its name and its address."""
     number = os.getpid() % 250 + 1
     name, outer, inner = f"ovenbird-{number}", f"ovb{number}a", f"ovb{number}b"
     with contextlib.ExitStack() as stack:

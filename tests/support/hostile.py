@@ -77,7 +77,7 @@ def raw_manifest(data: bytes) -> Spoil:
 
 
 def npy(shape: str, descr: str = "'<f4'", numbers: bytes = b"\0" * 16, version: int = 1) -> bytes:
-    """Give an array file whose header says what it likes."""
+    """Return an array file whose header says what it likes."""
     header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}".encode()
     header += b" " * (-(len(header) + 11) % 64) + b"\n"
     length = struct.pack("<H", len(header)) if version == 1 else struct.pack("<I", len(header))
@@ -93,7 +93,7 @@ def npz(members: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
 
 
 def packed(data: bytes, method: int = zipfile.ZIP_STORED) -> bytes:
-    """Give golden arrays whose input is these bytes."""
+    """Return golden arrays whose input is these bytes."""
     return npz({"input.image.npy": data, "output.logits.npy": npy("(4,)")}, method)
 
 
@@ -142,7 +142,7 @@ def nested(levels: int) -> Any:
 
 
 def images_and(outputs: dict[str, bytes]) -> bytes:
-    """Give golden arrays of one image that the network takes, and outputs that are something else."""
+    """Return golden arrays of one image that the network takes, and outputs that are something else."""
     image = npy("(1, 3, 32, 32)", numbers=bytes(4 * 3 * 32 * 32))
     return npz({"input.image.npy": image} | {f"output.{name}.npy": data for name, data in outputs.items()})
 

@@ -59,24 +59,24 @@ def write_honest(path: Path) -> None:
 
 
 def saved(value: Any) -> bytes:
-    """Give what `torch.save` writes."""
+    """Return what `torch.save` writes."""
     buffer = io.BytesIO()
     torch.save(value, buffer)
     return buffer.getvalue()
 
 
 def padded(data: bytes) -> bytes:
-    """Give whole float32 numbers, which torch counts before it unpickles."""
+    """Return whole float32 numbers, which torch counts before it unpickles."""
     return data + bytes(-len(data) % 4)
 
 
 def shell(marker: Path) -> str:
-    """Give the shell's command that creates the marker."""
+    """Return the shell's command that creates the marker."""
     return f"touch {marker}"
 
 
 def python(marker: Path) -> str:
-    """Give the same as a Python expression."""
+    """Return the same as a Python expression."""
     return f"__import__('os').system('touch {marker}')"
 
 

@@ -23,7 +23,7 @@ LIVE = "/inference.GRPCInferenceService/ServerLive"
 
 
 def framed(message: bytes, length: int | None = None, flag: int = 0) -> bytes:
-    """Give a message with gRPC's prefix, which may lie about its length."""
+    """Return a message with gRPC's prefix, which may lie about its length."""
     return bytes([flag]) + (len(message) if length is None else length).to_bytes(4, "big") + message
 
 
@@ -66,7 +66,7 @@ class Http2:
         return stream
 
     def send(self, stream: int, data: bytes, end: bool = False, piece: int = 1 << 24, seconds: float = 30) -> int:
-        """Send data within the server's windows; give how much went out before the server ended the call."""
+        """Send data within the server's windows; return how much went out before the server ended the call."""
         sent, last = 0, time.monotonic() + seconds
         while sent < len(data) and not self.closed and self.gone is None and stream not in self.ended:
             room = min(self.h2.local_flow_control_window(stream), self.h2.max_outbound_frame_size, piece)
@@ -120,14 +120,14 @@ class Http2:
             self.gone = int(event.error_code)
 
     def wait(self, stream: int, seconds: float = 30) -> dict[str, str]:
-        """Wait for a call's end; give its headers and trailers."""
+        """Wait for a call's end; return its headers and trailers."""
         end = time.monotonic() + seconds
         while stream not in self.ended and not self.closed and time.monotonic() < end:
             self.receive(0.1)
         return self.headers.get(stream, {})
 
     def wait_for_end(self, seconds: float = 30) -> bool:
-        """Wait until the server closes; give whether it did."""
+        """Wait until the server closes; return whether it did."""
         end = time.monotonic() + seconds
         while not self.closed and time.monotonic() < end:
             self.receive(0.1)

@@ -123,7 +123,7 @@ class Reader:
                 self._assign(one, part)
 
     def infer(self, node: ast.expr) -> Any:
-        """Give what an expression is: an object, an Instance, a tuple of these, or UNKNOWN; count its calls."""
+        """Return what an expression is: an object, an Instance, a tuple of these, or UNKNOWN; count its calls."""
         match node:
             case ast.Name(id=name):
                 return self._names[name] if name in self._names else self._look_up(name, False)

@@ -20,7 +20,7 @@ MODELS = {"ServingRuntime": "V1alpha1ServingRuntime", "InferenceService": "V1bet
 
 @functools.cache
 def validator(kind: str, version: str) -> jsonschema.protocols.Validator:
-    """Give the validator of a kind, its Kubernetes parts as of Kubernetes `version` ("1.33")."""
+    """Return the validator of a kind, its Kubernetes parts as of Kubernetes `version` ("1.33")."""
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     exact = next(one for one in all_versions() if one.startswith(f"{version}."))
     kubernetes = schema_contents(f"kubernetes-json-schema/v{exact}-local-strict/_definitions.json", exact)

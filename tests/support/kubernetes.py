@@ -51,7 +51,7 @@ def find(objects: list[Object], kind: str) -> Object:
 
 
 def server_of(objects: list[Object]) -> tuple[Object, Object]:
-    """Give the pod's spec and its one container, of a Deployment or a ServingRuntime."""
+    """Return the pod's spec and its one container, of a Deployment or a ServingRuntime."""
     kinds = {one["kind"]: one for one in objects}
     pod = kinds["Deployment"]["spec"]["template"]["spec"] if "Deployment" in kinds else kinds["ServingRuntime"]["spec"]
     (container,) = pod["containers"]
@@ -59,6 +59,6 @@ def server_of(objects: list[Object]) -> tuple[Object, Object]:
 
 
 def options_of(container: Object) -> dict[str, str]:
-    """Give `--name=value` arguments as {"--name": "value"}."""
+    """Return `--name=value` arguments as {"--name": "value"}."""
     pairs = (argument.partition("=") for argument in container["args"] if argument.startswith("--"))
     return {name: value for name, _, value in pairs}

@@ -37,7 +37,7 @@ class Mutant:
         self._handle.remove()
 
     def __str__(self) -> str:
-        """Give `head scale`."""
+        """Return `head scale`."""
         return f"{self.name} {self.kind}"
 
     def _change(self, layer: nn.Module, inputs: tuple[Any, ...], output: torch.Tensor) -> torch.Tensor:
@@ -53,7 +53,7 @@ class Mutant:
 
 
 def mutants(net: nn.Module) -> Iterator[Mutant]:
-    """Give every way to make one layer of a network wrong."""
+    """Yield every way to make one layer of a network wrong."""
     for name, layer in net.named_modules():
         if not list(layer.children()):
             for kind in KINDS:
@@ -61,5 +61,5 @@ def mutants(net: nn.Module) -> Iterator[Mutant]:
 
 
 def find_mutant(net: nn.Module, name: str, kind: str) -> Mutant:
-    """Give one by its layer's name and its kind."""
+    """Return one by its layer's name and its kind."""
     return Mutant(name, net.get_submodule(name), kind)

@@ -28,7 +28,7 @@ class Seen:
     answers: list[tuple[float, int, float]] = field(default_factory=list)
 
     def times(self, statuses: Collection[int]) -> list[float]:
-        """Give the ms of the answers with one of `statuses`, sorted."""
+        """Return the ms of the answers with one of `statuses`, sorted."""
         return sorted(ms for _, status, ms in self.answers if status in statuses)
 
 

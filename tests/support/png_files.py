@@ -26,7 +26,7 @@ def chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def _rows(samples: Samples, depth: int) -> Iterable[bytes]:
-    """Give each row of samples [H, W, C] as bytes, behind the number of the filter that does nothing."""
+    """Yield each row of samples [H, W, C] as bytes, behind the number of the filter that does nothing."""
     for row in samples.reshape(samples.shape[0], -1):
         if depth == 16:
             yield b"\0" + row.astype(">u2").tobytes()
@@ -45,7 +45,7 @@ def png_file(
     before: bytes = b"",
     behind: bytes = b"",
 ) -> bytes:
-    """Give a file of the samples, an array [H, W, C]; chunks `before` and `behind` its pixels."""
+    """Return a file of the samples, an array [H, W, C]; chunks `before` and `behind` its pixels."""
     height, width, _ = samples.shape
     passes = ADAM7 if interlaced else ((0, 0, 1, 1),)
     parts = [samples[y::dy, x::dx] for y, x, dy, dx in passes]

@@ -109,7 +109,7 @@ class Serving:
         return status, json.loads(answer)
 
     def raw(self, data: bytes, seconds: float = 10) -> bytes:
-        """Send bytes as they are; give all that comes back until the server closes or is silent for `seconds`."""
+        """Send bytes as they are; return all that comes back until the server closes or is silent for `seconds`."""
         with self.connect() as sock:
             sock.settimeout(seconds)
             sock.sendall(data)
@@ -120,7 +120,10 @@ class Serving:
             return found
 
     def metric(self, name: str) -> float:
-        """Give the sum of a metric over its labels; 0 where nothing was counted yet. A name that is none is refused."""
+        """Return the sum of a metric over its labels; 0 where nothing was counted yet.
+
+        A name that is none is refused.
+        """
         known = {known.name for known in ALL}
         assert name in known or name.rpartition("_")[0] in known, f"there is no metric {name}"
         _, _, body = self.request("GET", "/metrics")
@@ -128,7 +131,7 @@ class Serving:
         return sum(float(line.rsplit(" ", 1)[1]) for line in found)
 
     def stop(self, seconds: float = 40) -> int:
-        """Send SIGTERM; give the exit code."""
+        """Send SIGTERM; return the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(seconds)
 
@@ -136,7 +139,7 @@ class Serving:
         return self._status("VmRSS")
 
     def peak_kib(self) -> int:
-        """Give the most memory since `forget_peak`, or since the start."""
+        """Return the most memory since `forget_peak`, or since the start."""
         return self._status("VmHWM")
 
     def forget_peak(self) -> None:

@@ -37,7 +37,7 @@ _SCRIPT = Path(__file__).with_name("compile_tiny.py")
 
 @functools.cache
 def tiny_artifact() -> Path:
-    """Compile the tiny network once; give its folder, which nobody may change."""
+    """Compile the tiny network once; return its folder, which nobody may change."""
     if given := os.environ.get("OVENBIRD_TINY"):
         return Path(given)
     return _compile()
@@ -45,7 +45,7 @@ def tiny_artifact() -> Path:
 
 @functools.cache
 def coupled_artifact() -> Path:
-    """Compile the tiny network that adds the mean over the batch to each row, once; give its folder, which nobody may
+    """Compile the tiny network that adds the mean over the batch to each row, once; return its folder, which nobody may
     change.
     """
     if find_spec("tvm") is None:
@@ -69,7 +69,7 @@ def _compile(*arguments: str) -> Path:
 
 
 def copy_tiny(folder: Path) -> Path:
-    """Copy the tiny artifact into `folder`; give the copy."""
+    """Copy the tiny artifact into `folder`; return the copy."""
     return Path(shutil.copytree(tiny_artifact(), folder / "artifact"))
 
 

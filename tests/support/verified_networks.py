@@ -192,7 +192,7 @@ class Regressor(nn.Module):
 
 
 def made(net: nn.Module, *inputs: torch.Tensor) -> Examples:
-    """Give a network with batch norms of its own, in evaluation mode, and its inputs."""
+    """Return a network with batch norms of its own, in evaluation mode, and its inputs."""
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.running_mean, -0.5, 0.5)

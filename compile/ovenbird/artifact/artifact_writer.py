@@ -89,7 +89,7 @@ class ArtifactWriter:
         self.variants.append(VariantRef(target=spec.name, path=path))
 
     def _write_weights(self, arrays: list[Array]) -> tuple[WeightTensor, ...]:
-        """Give every tensor's place; those that no variant before had go into a new file, named by its digest.
+        """Return every tensor's place; those that no variant before had go into a new file, named by its digest.
 
         Each begins at a multiple of 64 bytes. What has the same bytes has one place.
         """
@@ -133,7 +133,7 @@ class ArtifactWriter:
         write_file(self.folder / name, data)
 
     def model_info(self) -> ModelInfo:
-        """Give what the manifest says about the network."""
+        """Return what the manifest says about the network."""
         network = self.network
         return ModelInfo(
             name=network.model_name,
@@ -144,7 +144,7 @@ class ArtifactWriter:
         )
 
     def file_table(self) -> dict[str, FileRecord]:
-        """Give size and sha256 of every file in the folder but the manifest, sorted by name."""
+        """Return size and sha256 of every file in the folder but the manifest, sorted by name."""
         return {
             str(path.relative_to(self.folder)): FileRecord(size=path.stat().st_size, sha256=sha256_file(path))
             for path in sorted(self.folder.rglob("*"))

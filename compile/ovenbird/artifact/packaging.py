@@ -95,7 +95,7 @@ class Staging:
 
 
 def glob_escape(name: str) -> str:
-    """Give `name` as a pattern that matches itself only."""
+    """Return `name` as a pattern that matches itself only."""
     return re.sub(r"([*?[])", r"[\1]", name)
 
 
@@ -153,7 +153,7 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 def sha256_file(path: Path) -> str:
-    """Give the sha256 of a file's bytes in hexadecimal."""
+    """Return the sha256 of a file's bytes in hexadecimal."""
     taken = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):

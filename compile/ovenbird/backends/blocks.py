@@ -25,7 +25,9 @@ class Stages:
 
 
 def leaf_blocks(sch: Schedule) -> list[SBlockRV]:
-    """All blocks of the function, in program order; none where TVM wrote plain loops into a single one (scatter)."""
+    """Return all blocks of the function, in program order; none where TVM wrote plain loops
+    into a single one (scatter).
+    """
     body = sch.mod["main"].body
     if not isinstance(body, SBlockRealize) or body.block.name_hint != "root":
         return []

@@ -64,12 +64,14 @@ class BakeReport:
 
 
 def default_tag(artifact: Artifact, target: str) -> str:
-    """Give `ovenbird/resnet50:x86-64-v3`."""
+    """Return `ovenbird/resnet50:x86-64-v3`."""
     return f"ovenbird/{repository_name(artifact.manifest.model.name)}:{target}"
 
 
 def repository_name(model: str) -> str:
-    """Give a model's name as OCI's distribution specification spells names: lower case, separators alone and within."""
+    """Return a model's name as OCI's distribution specification spells names: lower case,
+    separators alone and within.
+    """
     plain = re.sub(r"[^a-z0-9._-]+", "-", model.lower()).strip("._-") or "model"
     return re.sub(r"[._-]+", lambda found: found[0] if re.fullmatch(r"\.|__?|-+", found[0]) else "-", plain)
 
@@ -128,7 +130,7 @@ def check_variant(artifact: Artifact, target: str) -> None:
 
 
 def target_platform(container: Container) -> str:
-    """Give the image's platform, as `linux/arm64`; a target that detects its machine has this machine's."""
+    """Return the image's platform, as `linux/arm64`; a target that detects its machine has this machine's."""
     machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
     return container.platform or PLATFORMS.get(machine, f"linux/{machine}")
 

@@ -59,7 +59,7 @@ class Builder:
     program: str
 
     def command(self, build: Build) -> list[str]:
-        """Give the command line that builds."""
+        """Return the command line that builds."""
         start = {"docker": ["buildx", "build", "--load"], "podman": ["build"], "buildah": ["build"]}[self.name]
         command = [self.program, *start, "--file", str(build.containerfile), "--target", build.target]
         command += ["--tag", build.tag]
@@ -99,14 +99,16 @@ class Builder:
             raise explain("".join(log), build.tag, self.name)
 
     def run(self, *arguments: str) -> bytes:
-        """Run the builder; give what it printed. Raises BakeFailed with its last line."""
+        """Run the builder; return what it printed. Raises BakeFailed with its last line."""
         done = subprocess.run([self.program, *arguments], capture_output=True, check=False)
         if done.returncode != 0:
             raise BakeFailed(f"{self.name} {arguments[0]} failed: {last_line(done.stderr.decode(errors='replace'))}")
         return done.stdout
 
     def inspect(self, image: str) -> dict[str, Any]:
-        """Give an image's configuration in Docker's words: `Id`, `Architecture`, `Config` with `Labels`, `User` ..."""
+        """Return an image's configuration in Docker's words: `Id`, `Architecture`,
+        `Config` with `Labels`, `User` ...
+        """
         if self.name == "buildah":
             told = json.loads(self.run("inspect", "--type", "image", image))
             docker = told["Docker"]
@@ -121,7 +123,7 @@ class Builder:
         return found
 
     def has_image(self, image: str) -> bool:
-        """Tell whether the builder has an image of this name."""
+        """Return whether the builder has an image of this name."""
         command = [self.program, "inspect", "--type", "image", image]
         if self.name != "buildah":
             command = [self.program, "image", "inspect", image]
@@ -172,7 +174,10 @@ def click_echo(line: str) -> None:
 
 
 def find_builder(wanted: str | None = None) -> Builder:
-    """Give the builder `wanted`, or the first of docker, podman, buildah that answers. Raises NoBuilder saying why."""
+    """Return the builder `wanted`, or the first of docker, podman, buildah that answers.
+
+    Raises NoBuilder saying why.
+    """
     reasons = []
     for name in NAMES if wanted is None else (name for name in NAMES if name == wanted):
         program = shutil.which(name)
@@ -188,7 +193,7 @@ def find_builder(wanted: str | None = None) -> Builder:
 
 
 def _why_not(program: str, name: Name) -> str:
-    """Give the reason why a builder does not work, or nothing where it does."""
+    """Return the reason why a builder does not work, or nothing where it does."""
     for arguments in PROBES[name]:
         try:
             done = subprocess.run(
@@ -204,13 +209,13 @@ def _why_not(program: str, name: Name) -> str:
 
 
 def last_line(text: str) -> str:
-    """Give the last line that says something, cut to a terminal's width or two."""
+    """Return the last line that says something, cut to a terminal's width or two."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return one_line(lines[-1])[:300] if lines else ""
 
 
 def _only_member(archive: bytes) -> bytes:
-    """Give the content of the one file in what `docker cp` sends."""
+    """Return the content of the one file in what `docker cp` sends."""
     with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
         file = opened.extractfile(opened.getmembers()[0])
         return file.read() if file is not None else b""

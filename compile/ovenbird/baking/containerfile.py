@@ -78,7 +78,7 @@ def read_container(folder: Path) -> Container:
 
 
 def render(folder: Path) -> str:
-    """Give the text of the Containerfile of the target in `folder`. Raises TargetInvalid."""
+    """Return the text of the Containerfile of the target in `folder`. Raises TargetInvalid."""
     container = read_container(folder)
     serve = ["serve", "/artifact", "--host", "0.0.0.0", "--port", str(PORT), *container.serve]
     values = {

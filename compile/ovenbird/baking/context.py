@@ -41,7 +41,7 @@ class Context:
 
 
 def find_sources() -> Path:
-    """Give the folder with the runtime's sources: the clone that this code runs from, or what its wheel brought.
+    """Return the folder with the runtime's sources: the clone that this code runs from, or what its wheel brought.
 
     Raises UsageError where there are none.
     """
@@ -56,7 +56,7 @@ def find_sources() -> Path:
 
 @contextlib.contextmanager
 def prepared(sources: Path, artifact: Artifact | None) -> Iterator[Context]:
-    """Give a context that vanishes afterwards. Raises FileChanged, FileMissing, DiskFull, OutputError."""
+    """Yield a context that vanishes afterwards. Raises FileChanged, FileMissing, DiskFull, OutputError."""
     with tempfile.TemporaryDirectory(prefix="ovenbird-bake-") as temporary:
         folder = Path(temporary) / "context"
         try:
@@ -84,7 +84,7 @@ def copy_into(artifact: Artifact, folder: Path) -> None:
 
 
 def _pip_secrets(folder: Path) -> dict[str, Path]:
-    """Give this machine's pip settings as secrets; folders of this machine do not exist in a build."""
+    """Return this machine's pip settings as secrets; folders of this machine do not exist in a build."""
     done = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False)
     settings: dict[str, str] = {}
     for line in done.stdout.splitlines():

@@ -23,7 +23,7 @@ _NO_PACKAGE = re.compile(r"(?:No matching distribution found for|Could not find 
 
 
 def explain(log: str, tag: str, builder: str) -> BakeError:
-    """Give the error that a failed build's log tells of."""
+    """Return the error that a failed build's log tells of."""
     if _NO_ROOM.search(log):
         return ImageStorageFull(
             f"no room to build {tag}: {builder}'s storage is full; remove images or containers it holds, or move it"

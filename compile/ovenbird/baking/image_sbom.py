@@ -21,7 +21,7 @@ SPEC_VERSION = "1.6"
 
 
 def describe_folder(folder: Path) -> list[dict[str, Any]]:
-    """Give a CycloneDX component for each distribution in `folder`, sorted by name."""
+    """Return a CycloneDX component for each distribution in `folder`, sorted by name."""
     found = {}
     for distribution in importlib.metadata.distributions(path=[str(folder)]):
         name = _normal(distribution.metadata["Name"])
@@ -45,7 +45,7 @@ def describe_folder(folder: Path) -> list[dict[str, Any]]:
 
 
 def document(components: list[dict[str, Any]], subject: dict[str, Any]) -> dict[str, Any]:
-    """Give a CycloneDX document about `subject`; the same components give the same bytes."""
+    """Return a CycloneDX document about `subject`; the same components give the same bytes."""
     digest = hashlib.sha256(json.dumps([subject, components], sort_keys=True).encode()).digest()
     return {
         "$schema": f"http://cyclonedx.org/schema/bom-{SPEC_VERSION}.schema.json",

@@ -44,7 +44,7 @@ def describe_source(root: Path) -> Source:
 
 
 def image_labels(artifact: Artifact, target: str, base: str, source: Source) -> Mapping[str, str]:
-    """Give the labels of an image that holds, or is made for, `artifact`. Empty values are left out."""
+    """Return the labels of an image that holds, or is made for, `artifact`. Empty values are left out."""
     model = artifact.manifest.model
     digest = hashlib.sha256(artifact.manifest_bytes).hexdigest()
     labels = {

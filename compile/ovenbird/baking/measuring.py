@@ -13,7 +13,7 @@ from ovenbird.baking.builders import Builder
 
 
 def image_bytes(builder: Builder, image: str) -> int:
-    """Give an image's size: docker's and podman's own figure, or the sum of its files. Raises BakeFailed."""
+    """Return an image's size: docker's and podman's own figure, or the sum of its files. Raises BakeFailed."""
     if builder.name != "buildah":
         return int(builder.inspect(image)["Size"])
     container = builder.run("from", "--pull-never", image).decode().strip()
@@ -24,7 +24,7 @@ def image_bytes(builder: Builder, image: str) -> int:
 
 
 def tree_bytes(root: Path) -> int:
-    """Give the bytes of all plain files below `root`; a file with several names counts once."""
+    """Return the bytes of all plain files below `root`; a file with several names counts once."""
     seen: set[tuple[int, int]] = set()
     total = 0
     for folder, _, names in os.walk(root):

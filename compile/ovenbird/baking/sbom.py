@@ -20,7 +20,7 @@ MAX_SBOM_BYTES = 16 * 1024 * 1024
 
 
 def merge_sbom(image: str, packages: bytes, dpkg_status: bytes, artifact: Artifact) -> str:
-    """Give the CycloneDX document, as JSON; the same image gives the same bytes."""
+    """Return the CycloneDX document, as JSON; the same image gives the same bytes."""
     installed = json.loads(packages)["components"] if packages else []
     components = [model_component(artifact), *_artifact_components(artifact, {one["name"] for one in installed})]
     components += installed
@@ -31,7 +31,7 @@ def merge_sbom(image: str, packages: bytes, dpkg_status: bytes, artifact: Artifa
 
 
 def model_component(artifact: Artifact) -> dict[str, Any]:
-    """Give the model in an image as a component with the manifest's digest."""
+    """Return the model in an image as a component with the manifest's digest."""
     model = artifact.manifest.model
     return {
         "type": "machine-learning-model",
@@ -44,7 +44,7 @@ def model_component(artifact: Artifact) -> dict[str, Any]:
 
 
 def _artifact_components(artifact: Artifact, installed: set[str]) -> list[dict[str, Any]]:
-    """Give what the artifact's own SBOM names, but for its requirements that pip met and names with their versions.
+    """Return what the artifact's own SBOM names, but for its requirements that pip met and names with their versions.
 
     Raises ManifestInvalid.
     """
@@ -58,7 +58,7 @@ def _artifact_components(artifact: Artifact, installed: set[str]) -> list[dict[s
 
 
 def debian_components(status: str) -> list[dict[str, Any]]:
-    """Give the packages in dpkg's `status` file (empty where the base has none)."""
+    """Return the packages in dpkg's `status` file (empty where the base has none)."""
     found = []
     for paragraph in re.split(r"\n\s*\n", status):
         fields = dict(re.findall(r"^(Package|Version|Architecture): *(.*)$", paragraph, re.M))

@@ -15,7 +15,7 @@ from ovenbird_runtime.artifact.agreement import LIMITS, compare
 
 
 def check_agreement(engine: str, reference: Mapping[str, Any], found: Mapping[str, Any]) -> float:
-    """Compare outputs by position; give the largest `rms` of them. Raises OutputsDisagree."""
+    """Compare outputs by position; return the largest `rms` of them. Raises OutputsDisagree."""
     if len(found) != len(reference):
         raise OutputsDisagree(f"{engine} gives {len(found)} outputs, the network has {len(reference)}")
     worst = 0.0

@@ -22,7 +22,7 @@ APART = {"numpy", "pip", "setuptools", "wheel"}
 
 
 def footprint(job: Job, limit_s: float) -> dict[str, int]:
-    """Load the job's network in one process, then in a second beside it; give bytes. Raises EngineFailed."""
+    """Load the job's network in one process, then in a second beside it; return bytes. Raises EngineFailed."""
     found: dict[str, int] = {}
     with contextlib.ExitStack() as stack:
         processes = []
@@ -37,12 +37,12 @@ def footprint(job: Job, limit_s: float) -> dict[str, int]:
 
 
 def installed_bytes(distributions: Sequence[str]) -> int:
-    """Give the bytes on disk of distributions and of all that they need; 0 for what is not installed."""
+    """Return the bytes on disk of distributions and of all that they need; 0 for what is not installed."""
     return sum(distribution_bytes(name) for name in sorted(closure(distributions)))
 
 
 def closure(names: Sequence[str]) -> set[str]:
-    """Give the distributions that `names` need, themselves among them; extras are not followed."""
+    """Return the distributions that `names` need, themselves among them; extras are not followed."""
     found: set[str] = set()
     waiting = list(names)
     while waiting:
@@ -59,7 +59,7 @@ def closure(names: Sequence[str]) -> set[str]:
 
 
 def distribution_bytes(name: str) -> int:
-    """Give the bytes of one distribution's files; of an editable one, those of its packages' folders."""
+    """Return the bytes of one distribution's files; of an editable one, those of its packages' folders."""
     try:
         distribution = importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError:
@@ -71,7 +71,7 @@ def distribution_bytes(name: str) -> int:
 
 
 def folder_bytes(name: str) -> int:
-    """Give the bytes of the package folder that a distribution of this name brings, wherever it is imported from."""
+    """Return the bytes of the package folder that a distribution of this name brings, wherever it is imported from."""
     spec = importlib.util.find_spec(name.replace("-", "_"))
     if spec is None or not spec.submodule_search_locations:
         return 0

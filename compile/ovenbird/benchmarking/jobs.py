@@ -74,17 +74,17 @@ class Answer:
 
 
 def inputs_file(folder: Path, batch: int) -> Path:
-    """Give the place of the inputs for one batch size."""
+    """Return the place of the inputs for one batch size."""
     return folder / f"inputs-b{batch}.npz"
 
 
 def reference_file(folder: Path, batch: int) -> Path:
-    """Give the place of the framework's own outputs for one batch size."""
+    """Return the place of the framework's own outputs for one batch size."""
     return folder / f"reference-b{batch}.npz"
 
 
 def onnx_file(folder: Path, batch: int) -> Path:
-    """Give the place of the ONNX file for one batch size."""
+    """Return the place of the ONNX file for one batch size."""
     return folder / f"model-b{batch}.onnx"
 
 

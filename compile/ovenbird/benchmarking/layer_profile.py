@@ -26,7 +26,7 @@ SHORT_MS = 0.03
 
 
 def measure(artifact: Path, inputs: Path, batch: int, runs: int) -> list[dict[str, Any]]:
-    """Give each function's calls a run, median milliseconds of all its calls in a run, and bytes that it touches."""
+    """Return each function's calls a run, median milliseconds of all its calls in a run, and bytes that it touches."""
     import numpy as np
     import tvm
     from tvm import relax
@@ -88,7 +88,7 @@ def measure(artifact: Path, inputs: Path, batch: int, runs: int) -> list[dict[st
 
 
 def tensor_bytes(value: Any) -> int:
-    """Give the bytes of a tensor argument; 0 for anything else."""
+    """Return the bytes of a tensor argument; 0 for anything else."""
     shape, dtype = getattr(value, "shape", None), str(getattr(value, "dtype", ""))
     if shape is None or not dtype:
         return 0
@@ -127,7 +127,7 @@ def explain(rows: list[dict[str, Any]], layers: Mapping[str, Any], limits: Mappi
 
 
 def _merged(rows: list[dict[str, Any]], layers: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Give the rows with all those that are no compiled layer as one; no row changes where layers are unknown."""
+    """Return the rows with all those that are no compiled layer as one; no row changes where layers are unknown."""
     builtins = [row for row in rows if layers and row["name"] not in layers]
     if not builtins:
         return rows
@@ -136,7 +136,7 @@ def _merged(rows: list[dict[str, Any]], layers: Mapping[str, Any]) -> list[dict[
 
 
 def direct_flops(layer: Mapping[str, Any], output: list[int]) -> float:
-    """Give the operations that a layer stands for: of a Winograd layer, those of the direct 3x3 convolution.
+    """Return the operations that a layer stands for: of a Winograd layer, those of the direct 3x3 convolution.
 
     Winograd's anchor is [points, points, channels / block, tiles, block] and does points^2 x tiles products for each
     pair of channels, where direct convolution does 9 for each place of the output [N, channels / block, H, W, block].
@@ -150,7 +150,7 @@ def direct_flops(layer: Mapping[str, Any], output: list[int]) -> float:
 
 
 def reason(row: Mapping[str, Any], limits: Mapping[str, float]) -> str:
-    """Say what holds a function back that stays below GOOD_SHARE of the arithmetic limit; nothing for the others."""
+    """Return what holds a function back that stays below GOOD_SHARE of the arithmetic limit; nothing for the others."""
     if row["limit_share"] >= GOOD_SHARE:
         return ""
     at = f"{row['gbytes_per_s']:.0f} of {limits['gbytes_per_s']:.0f} GB/s"

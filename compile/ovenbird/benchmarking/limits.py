@@ -24,7 +24,7 @@ REPEATS = 12
 
 
 def arithmetic_kernel(lanes: int, threads: int) -> Any:
-    """Give a function of one array [threads, CHAINS * lanes]: each element goes through STEPS multiply-adds."""
+    """Return a function of one array [threads, CHAINS * lanes]: each element goes through STEPS multiply-adds."""
     from tvm.script import tirx as T
 
     width = CHAINS * lanes
@@ -46,7 +46,7 @@ def arithmetic_kernel(lanes: int, threads: int) -> Any:
 
 
 def reading_kernel(lanes: int, threads: int, count: int) -> Any:
-    """Give a function of an array [threads, count // threads] that sums each row into [threads, 8 * lanes]."""
+    """Return a function of an array [threads, count // threads] that sums each row into [threads, 8 * lanes]."""
     from tvm.script import tirx as T
 
     width = 8 * lanes
@@ -72,7 +72,7 @@ def reading_kernel(lanes: int, threads: int, count: int) -> Any:
 
 
 def seconds(function: Any, *arguments: Any) -> float:
-    """Give the least seconds of a call: a limit is what the machine reaches when nothing is in its way."""
+    """Return the least seconds of a call: a limit is what the machine reaches when nothing is in its way."""
     function(*arguments)
     times = []
     for _ in range(REPEATS):

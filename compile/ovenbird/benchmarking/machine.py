@@ -14,7 +14,7 @@ from ovenbird import __version__
 
 
 def describe() -> dict[str, Any]:
-    """Give the processor's name, how many of them this process may use, the system, Python and our version."""
+    """Return the processor's name, how many of them this process may use, the system, Python and our version."""
     return {
         "processor": processor_name(),
         "processors": len(os.sched_getaffinity(0)),
@@ -25,7 +25,7 @@ def describe() -> dict[str, Any]:
 
 
 def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """Give the processor's name, family and model (hypervisors often shorten the name); else the architecture."""
+    """Return the processor's name, family and model (hypervisors often shorten the name); else the architecture."""
     try:
         lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -17,7 +17,7 @@ MAX_BARS = 12
 
 
 def draw(benchmark: Benchmark, path: Path) -> bool:
-    """Write the picture; give False where matplotlib is not installed or there is nothing to show."""
+    """Write the picture; return False where matplotlib is not installed or there is nothing to show."""
     cases = [case for case in benchmark.cases if not case.refused]
     try:
         import matplotlib
@@ -56,7 +56,7 @@ def _value(case: CaseResult, axis: str) -> Any:
 
 
 def _bars(place: Any, cases: list[CaseResult], colours: dict[str, str]) -> None:
-    """Times relative to the fastest peer of each case, with the rounds' extremes."""
+    """Draw times relative to the fastest peer of each case, with the rounds' extremes."""
     width = 0.8 / len(colours)
     for index, (engine, colour) in enumerate(colours.items()):
         for x, case in enumerate(cases):
@@ -76,7 +76,9 @@ def _bars(place: Any, cases: list[CaseResult], colours: dict[str, str]) -> None:
 
 
 def _lines(place: Any, cases: list[CaseResult], axis: str, name: str, colours: dict[str, str]) -> None:
-    """Milliseconds a row along one axis; a line for each engine and thread count, other axes at their first value."""
+    """Draw milliseconds a row along one axis; a line for each engine and thread count,
+    other axes at their first value.
+    """
     # elsewhere as most cases are: all batch sizes at the usual image size, all image sizes at one batch size
     fixed = {other: Counter(_value(case, other) for case in cases).most_common(1)[0][0] for other, _ in AXES}
     lines: dict[tuple[str, int], list[tuple[float, float]]] = defaultdict(list)

@@ -58,7 +58,7 @@ class Request:
 
 
 def network_options(told: dict[str, Any]) -> NetworkOptions:
-    """Give the options that build this network again, from a request or from `network.json`."""
+    """Return the options that build this network again, from a request or from `network.json`."""
     from ovenbird.networks.loading import NetworkOptions
 
     size = told["image_size"]
@@ -70,7 +70,7 @@ def network_options(told: dict[str, Any]) -> NetworkOptions:
 
 
 def prepare(request: Request, tell: Progress) -> dict[str, Any]:
-    """Write the folder and give what `network.json` says. Raises any CompilerError."""
+    """Write the folder and return what `network.json` says. Raises any CompilerError."""
     folder = Path(request.folder)
     folder.mkdir(parents=True, exist_ok=True)
     kept = _read(folder / NETWORK_FILE)
@@ -217,7 +217,7 @@ def _write_arrays(folder: Path, network: Network, batch: int) -> None:
 
 
 def _write_onnx(folder: Path, network: Network, batch: int) -> str:
-    """Export the network with fixed shapes, as the peers like it best; give the reason where that cannot be done."""
+    """Export the network with fixed shapes, as the peers like it best; return the reason where that cannot be done."""
     import torch
 
     path = onnx_file(folder, batch)

@@ -49,7 +49,10 @@ def run_worker(job: Job, limit_s: float) -> tuple[Answer, Arrays]:
 
 @contextlib.contextmanager
 def started_worker(job: Job) -> Iterator[tuple[subprocess.Popen[bytes], Path, IO[bytes]]]:
-    """Start a job's process; give it, the folder of its answer and what it says. It is ended when the block is left."""
+    """Start a job's process; return it, the folder of its answer and what it says.
+
+    It is ended when the block is left.
+    """
     with tempfile.TemporaryDirectory(prefix="ovenbird-bench-") as name, tempfile.TemporaryFile() as said:
         folder = Path(name)
         files = [str(folder / file) for file in ("job.json", "answer.json", "outputs.npz")]
@@ -83,7 +86,7 @@ def wait_for_answer(
 
 
 def worker_environment(threads: int) -> dict[str, str]:
-    """Give a process's environment: this one's packages, and its thread count in the words of OpenMP, MKL and TVM."""
+    """Return a process's environment: this one's packages, and its thread count in the words of OpenMP, MKL and TVM."""
     count = str(threads)
     return environment() | {"OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "TVM_NUM_THREADS": count}
 
@@ -98,7 +101,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def ended(code: int, said: IO[bytes]) -> str:
-    """Say how a process ended: its last line, or the signal that ended it."""
+    """Return how a process ended: its last line, or the signal that ended it."""
     if code < 0:
         return f"ended by {signal.Signals(-code).name}"
     said.seek(0)
@@ -111,7 +114,7 @@ def ended(code: int, said: IO[bytes]) -> str:
 
 
 def run_module(module: str, arguments: Sequence[str], threads: int, limit_s: float) -> dict[str, Any]:
-    """Run one of the benchmark's own measuring programs and give the JSON it prints last. Raises EngineFailed."""
+    """Run one of the benchmark's own measuring programs and return the JSON it prints last. Raises EngineFailed."""
     name = module.rpartition(".")[2]
     try:
         done = subprocess.run(
@@ -132,7 +135,7 @@ def run_module(module: str, arguments: Sequence[str], threads: int, limit_s: flo
 
 
 def run_preparing(request: preparing.Request) -> dict[str, Any]:
-    """Prepare one network in a process of its own; give what `network.json` says. Raises what that process raised."""
+    """Prepare one network in a process of its own; return what `network.json` says. Raises what that process raised."""
     folder = Path(request.folder)
     folder.mkdir(parents=True, exist_ok=True)
     error_file, request_file = folder / preparing.ERROR_FILE, folder / "request.json"

@@ -17,18 +17,18 @@ PROFILE_ROWS = 25
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Give a Markdown table; the first column is left-aligned, the others right-aligned."""
+    """Return a Markdown table; the first column is left-aligned, the others right-aligned."""
     lines = ["| " + " | ".join(head) + " |", "|" + "|".join(["---", *["---:"] * (len(head) - 1)]) + "|"]
     return lines + ["| " + " | ".join(row) + " |" for row in rows]
 
 
 def title(engine: str) -> str:
-    """Give an engine's name as people write it."""
+    """Return an engine's name as people write it."""
     return find_engine(engine).title
 
 
 def markdown(benchmark: Benchmark) -> str:
-    """Give the whole report."""
+    """Return the whole report."""
     lines = ["# Benchmark", "", f"`{benchmark.command}`", "", *provenance_lines(benchmark), ""]
     if len(benchmark.cases) > 1:
         lines += ["## Summary", "", *summary_lines(benchmark), "", *mean_lines(benchmark), ""]
@@ -44,7 +44,7 @@ def markdown(benchmark: Benchmark) -> str:
 
 
 def provenance_lines(benchmark: Benchmark) -> list[str]:
-    """Say where and how it was measured."""
+    """Return where and how it was measured."""
     machine, options = benchmark.machine, benchmark.options
     lines = [
         f"{benchmark.date}; {machine['processor']}, {machine['processors']} processors; {machine['system']}; "
@@ -70,12 +70,12 @@ def provenance_lines(benchmark: Benchmark) -> list[str]:
 
 
 def spread_text(found: Spread, digits: int = 2) -> str:
-    """Give a median with its extremes."""
+    """Return a median with its extremes."""
     return f"{found.median:.{digits}f} ({found.low:.{digits}f}–{found.high:.{digits}f})"
 
 
 def summary_lines(benchmark: Benchmark) -> list[str]:
-    """Give one row a case: every engine's milliseconds, and the ratio to the fastest peer."""
+    """Return one row a case: every engine's milliseconds, and the ratio to the fastest peer."""
     order = [name for name in _engine_order(benchmark) if any(name in case.engines for case in benchmark.cases)]
     head = ["case", *(f"{title(name)}, ms" for name in order), "fastest peer", "ratio to it"]
     rows = []
@@ -99,7 +99,7 @@ def _engine_order(benchmark: Benchmark) -> list[str]:
 
 
 def mean_lines(benchmark: Benchmark) -> list[str]:
-    """Give the geometric mean of the ratios to each peer over all cases that have it."""
+    """Return the geometric mean of the ratios to each peer over all cases that have it."""
     lines = []
     for own, attribute in ((OWN, "ratios"), (OWN_UNTUNED, "untuned_ratios")):
         found: dict[str, list[float]] = {}
@@ -116,7 +116,7 @@ def mean_lines(benchmark: Benchmark) -> list[str]:
 
 
 def case_lines(case: CaseResult) -> list[str]:
-    """Give one case's table: milliseconds, images a second, ratio, difference of outputs."""
+    """Return one case's table: milliseconds, images a second, ratio, difference of outputs."""
     if case.refused:
         return [f"Refused: {case.refused}"]
     head = ["engine", "ms (least–most round)", "quartiles", "rows/s", "Ovenbird / it", "output error", "version"]
@@ -144,7 +144,7 @@ def case_lines(case: CaseResult) -> list[str]:
 
 
 def footprint_lines(benchmark: Benchmark) -> list[str]:
-    """Give cold start, memory and installed size by network and engine."""
+    """Return cold start, memory and installed size by network and engine."""
     head = ["network", "engine", "load + first run, s", "process to first output, s", "PSS, MB", "PSS of two, MB",
             "RSS of two, MB", "installed, MB"]  # fmt: skip
     rows = []
@@ -170,7 +170,7 @@ def _mb(size: int) -> str:
 
 
 def profile_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Give the slowest layers' table, and the layers below the mark with their reasons."""
+    """Return the slowest layers' table, and the layers below the mark with their reasons."""
     total = sum(row["ms"] for row in rows)
     head = ["layer", "calls", "ms", "share of time", "GFLOP/s", "share of limit", "GB/s", "reason below 80 %"]
     shown = rows[:PROFILE_ROWS]

@@ -63,7 +63,7 @@ class CaseResult:
 
 
 def engine_result(answers: list[Answer], error: float) -> EngineResult:
-    """Give one engine's figures from its rounds."""
+    """Return one engine's figures from its rounds."""
     medians = tuple(statistics.median(answer.times_ms) for answer in answers)
     runs = [time for answer in answers for time in answer.times_ms]
 
@@ -87,7 +87,7 @@ def engine_result(answers: list[Answer], error: float) -> EngineResult:
 
 
 def case_result(measured: Measured) -> CaseResult:
-    """Give one case's figures from its rounds."""
+    """Return one case's figures from its rounds."""
     engines = {name: engine_result(answers, measured.errors[name]) for name, answers in measured.answers.items()}
     peers = [name for name in engines if name not in OWN_NAMES]
 
@@ -115,7 +115,7 @@ class Benchmark:
     skipped: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """Give the whole as JSON, with the fastest peer of each case beside its figures."""
+        """Return the whole as JSON, with the fastest peer of each case beside its figures."""
         told = dataclasses.asdict(self)
         for case, found in zip(told["cases"], self.cases, strict=True):
             case["fastest_peer"] = found.fastest_peer

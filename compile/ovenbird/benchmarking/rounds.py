@@ -37,7 +37,7 @@ class Case:
 
     @property
     def label(self) -> str:
-        """Give the case in words, as in `resnet50 at 320, batch 8, 2 threads`."""
+        """The case in words, as in `resnet50 at 320, batch 8, 2 threads`."""
         size = f" at {self.image_size}" if self.image_size else ""
         return f"{self.model}{size}, batch {self.batch}, {self.threads} thread{'s' if self.threads > 1 else ''}"
 
@@ -53,7 +53,7 @@ class Measured:
 
 
 def rotated(names: Sequence[str], turn: int) -> list[str]:
-    """Give the order of round `turn`: each engine comes first, second ... equally often."""
+    """Return the order of round `turn`: each engine comes first, second ... equally often."""
     start = turn % len(names)
     return [*names[start:], *names[:start]]
 
@@ -101,6 +101,6 @@ def measure_case(
 
 
 def run_limit(runs: Runs) -> float:
-    """Give the seconds that a round's runs may take: more where more were asked for than usual."""
+    """Return the seconds that a round's runs may take: more where more were asked for than usual."""
     usual = (runs.repeat or MAX_RUNS) + (runs.warmup or 0)
     return RUN_LIMIT_S * max(1.0, usual / MAX_RUNS, runs.seconds / DEFAULT_SECONDS)

@@ -59,7 +59,7 @@ class Plan:
 
 
 def installed_peers(names: tuple[str, ...]) -> tuple[list[Engine], dict[str, str]]:
-    """Give the peers that are installed, and why the others are left out. Raises NoPeers where none is."""
+    """Return the peers that are installed, and why the others are left out. Raises NoPeers where none is."""
     found, skipped = [], {}
     for engine in map(find_engine, names):
         package = engine.missing()
@@ -113,7 +113,7 @@ def _measure_limits(plan: Plan, threads: int, benchmark: Benchmark) -> None:
 
 @contextlib.contextmanager
 def work_folder(plan: Plan) -> Iterator[Path]:
-    """Give the folder that artifacts and ONNX files are kept in: the one asked for, or one that goes away."""
+    """Yield the folder that artifacts and ONNX files are kept in: the one asked for, or one that goes away."""
     if plan.work is not None:
         plan.work.mkdir(parents=True, exist_ok=True)
         yield plan.work
@@ -123,7 +123,9 @@ def work_folder(plan: Plan) -> Iterator[Path]:
 
 
 def batches_at(plan: Plan, size: int | None) -> tuple[int, ...]:
-    """Give the batch sizes to time at an image size: all at the usual one (else the first asked for), one elsewhere."""
+    """Return the batch sizes to time at an image size: all at the usual one (else the
+    first asked for), one elsewhere.
+    """
     if plan.image_sizes is None:
         return plan.batch_sizes
     base = USUAL_IMAGE_SIZE if USUAL_IMAGE_SIZE in plan.image_sizes else plan.image_sizes[0]
@@ -137,7 +139,7 @@ def _key(label: str, size: int | None) -> str:
 def _prepare_all(
     plan: Plan, work: Path, benchmark: Benchmark, tell: Progress
 ) -> dict[tuple[str, int | None], tuple[Path, dict[str, Any]]]:
-    """Prepare every network at every image size; give the folders and what is known of the networks."""
+    """Prepare every network at every image size; return the folders and what is known of the networks."""
     prepared: dict[tuple[str, int | None], tuple[Path, dict[str, Any]]] = {}
     sizes = plan.image_sizes or (None,)
     for model, size in itertools.product(plan.models, sizes):
@@ -170,7 +172,7 @@ def _engines_for(network: dict[str, Any], peers: list[Engine]) -> list[Engine]:
 
 
 def _able(network: dict[str, Any], engines: list[Engine], batch: int) -> tuple[list[Engine], dict[str, str]]:
-    """Give the engines that can take the network, and why the others cannot."""
+    """Return the engines that can take the network, and why the others cannot."""
     able, left_out = [], {}
     for engine in engines:
         why = network["onnx"].get(str(batch), "") if engine.needs == "onnx" else ""
@@ -198,7 +200,7 @@ def _measure(
 def _footprints(
     folder: Path, engines: list[Engine], benchmark: Benchmark, network: tuple[str, int | None], tell: Progress
 ) -> dict[str, Any]:
-    """Give memory, size on disk and cold start of every engine that was timed on this network."""
+    """Return memory, size on disk and cold start of every engine that was timed on this network."""
     cases = [c for c in benchmark.cases if (c.case.model, c.case.image_size) == network and not c.refused]
     found: dict[str, Any] = {}
     if not cases:

@@ -26,22 +26,22 @@ class Spread:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Give the median and the extremes of at least one value."""
+    """Return the median and the extremes of at least one value."""
     return Spread(statistics.median(values), min(values), max(values))
 
 
 def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
-    """Give the spread of ours/theirs over rounds; both have one value a round, in the same order."""
+    """Return the spread of ours/theirs over rounds; both have one value a round, in the same order."""
     return spread([mine / other for mine, other in zip(ours, theirs, strict=True)])
 
 
 def geometric_mean(values: Sequence[float]) -> float:
-    """Give the geometric mean of at least one positive value."""
+    """Return the geometric mean of at least one positive value."""
     return math.exp(sum(map(math.log, values)) / len(values))
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float]:
-    """Give the first and the third quartile; of one value, that value twice."""
+    """Return the first and the third quartile; of one value, that value twice."""
     if len(values) < 2:
         return values[0], values[0]
     first, _, third = statistics.quantiles(values, n=4, method="inclusive")

@@ -73,7 +73,7 @@ def end_with_parent() -> None:
 
 
 def timed_runs(session: Session, inputs: Mapping[str, Any], asked: Runs) -> list[float]:
-    """Warm up, then time each run; give milliseconds."""
+    """Warm up, then time each run; return milliseconds."""
     start, runs = time.perf_counter(), 0
     while runs < (WARM_UP_RUNS if asked.warmup is None else asked.warmup) or (
         asked.warmup is None and time.perf_counter() - start < WARM_UP_SECONDS
@@ -95,7 +95,7 @@ def timed_runs(session: Session, inputs: Mapping[str, Any], asked: Runs) -> list
 
 
 def memory(process: str = "self") -> tuple[int, int]:
-    """Give a process's RSS and PSS in bytes; PSS counts a page shared by n processes 1/n."""
+    """Return a process's RSS and PSS in bytes; PSS counts a page shared by n processes 1/n."""
     found = {"Rss": 0, "Pss": 0}
     for line in Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii", errors="replace").splitlines():
         key, _, value = line.partition(":")

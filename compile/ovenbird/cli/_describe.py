@@ -12,7 +12,7 @@ from ovenbird_runtime.errors import one_line
 
 
 def random_warning(manifest: Manifest) -> str:
-    """Give the line that every output of a network with random weights begins with; nothing for a trained one."""
+    """Return the line that every output of a network with random weights begins with; nothing for a trained one."""
     if not manifest.model.weights.random:
         return ""
     model = manifest.model
@@ -20,7 +20,7 @@ def random_warning(manifest: Manifest) -> str:
 
 
 def blind_warning(outputs: Sequence[str], framework: str) -> str:
-    """Give the line about outputs that verification can say little of."""
+    """Return the line about outputs that verification can say little of."""
     return (
         f"SAME FOR ALL INPUTS: {', '.join(outputs)}. {framework} itself answers every input alike, so that a fault "
         "would hardly show"
@@ -28,12 +28,12 @@ def blind_warning(outputs: Sequence[str], framework: str) -> str:
 
 
 def tensor_line(spec: TensorSpec) -> str:
-    """Give `image float32 [N, 3, 224, 224] NCHW`."""
+    """Return `image float32 [N, 3, 224, 224] NCHW`."""
     return f"{spec.name} {spec.dtype} [{', '.join(map(str, spec.shape))}] {spec.layout}".rstrip()
 
 
 def describe(manifest: Manifest, targets: Mapping[str, Target]) -> str:
-    """Give an artifact's description, several lines; what a stranger wrote into it cannot drive a terminal."""
+    """Return an artifact's description, several lines; what a stranger wrote into it cannot drive a terminal."""
     return "\n".join(map(one_line, _lines(manifest, targets)))
 
 

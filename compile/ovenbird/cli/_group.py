@@ -32,7 +32,7 @@ class CommandFolder(GuidedGroup):
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Give the commands' names, sorted."""
+        """Return the commands' names, sorted."""
         package = importlib.import_module("ovenbird.cli")
         found = {module.name for module in pkgutil.iter_modules(package.__path__)}
         return sorted(name.replace("_", "-") for name in found if not name.startswith("_"))

@@ -25,7 +25,7 @@ trust = click.option("--trust", is_flag=True, help="Let a .pt2 file run code of 
 
 
 def batch_sizes(default: str, what: str) -> Callable[[F], F]:
-    """Give the option for batch sizes, under the names that other tools have for it."""
+    """Return the option for batch sizes, under the names that other tools have for it."""
     return click.option("-b", "--batch-sizes", "--batch-size", default=default, show_default=True, help=what)
 
 

@@ -108,7 +108,7 @@ def _numbers(option: str, text: str | None, least: int, most: int) -> tuple[int,
 
 
 def _typed() -> str:
-    """Give the command line as it was typed, without the program's folder."""
+    """Return the command line as it was typed, without the program's folder."""
     own = Path(sys.argv[0]).name in ("ovenbird", "__main__.py")
     return shlex.join(["ovenbird", *sys.argv[1:]]) if own else "ovenbird bench"
 

@@ -16,7 +16,7 @@ from ovenbird.cli import _options
 @click.argument("artifact", type=click.Path(path_type=Path))
 @_options.as_json
 def command(artifact: Path, as_json: bool) -> None:
-    """Tell what the artifact is: network, inputs, outputs, targets, parity, tuning. Its code is not loaded."""
+    """Describe the artifact: network, inputs, outputs, targets, parity, tuning. Its code is not loaded."""
     from ovenbird.cli._describe import describe
     from ovenbird_runtime.artifact.artifact import open_artifact
     from ovenbird_runtime.artifact.origin import read_origin

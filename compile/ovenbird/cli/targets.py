@@ -45,7 +45,7 @@ def command(name: str | None, as_json: bool) -> None:
 
 
 def explain(spec: TargetSpec) -> dict[str, Any]:
-    """Give all that is known of a target: its fields, its container, and how it stands with this machine."""
+    """Return all that is known of a target: its fields, its container, and how it stands with this machine."""
     import dataclasses
 
     from ovenbird.backends.toolchain import find_linker
@@ -66,7 +66,7 @@ def explain(spec: TargetSpec) -> dict[str, Any]:
 
 
 def explained(told: dict[str, Any]) -> Iterator[str]:
-    """Give the lines of one target's explanation."""
+    """Yield the lines of one target's explanation."""
 
     def kilobytes(level: str) -> str:
         return f"{told[level] // 1024} KiB" if told[level] else "none"

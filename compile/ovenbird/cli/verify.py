@@ -73,7 +73,7 @@ def command(artifact: Path, model: str | None, images: Path | None, target: str 
 
 
 def find_images(path: Path) -> list[Path]:
-    """Give an image, or a folder's images in the order of their names. Raises UsageError where there is none."""
+    """Return an image, or a folder's images in the order of their names. Raises UsageError where there is none."""
     from ovenbird.errors import UsageError
 
     found = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)

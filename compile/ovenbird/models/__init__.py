@@ -17,13 +17,13 @@ from ovenbird.models.recipe import ModelRecipe
 
 
 def model_names() -> list[str]:
-    """Give the names of all built-in networks, sorted."""
+    """Return the names of all built-in networks, sorted."""
     found = (module.name for module in pkgutil.iter_modules(__path__))
     return sorted(name for name in found if not name.startswith("_") and name != "recipe")
 
 
 def recipe(name: str) -> ModelRecipe:
-    """Give the recipe of a built-in network. Raises UnknownModel with the names that are close."""
+    """Return the recipe of a built-in network. Raises UnknownModel with the names that are close."""
     names = model_names()
     module = name.replace("-", "_")
     if module not in names:
@@ -37,5 +37,5 @@ def recipe(name: str) -> ModelRecipe:
 
 
 def recipes() -> dict[str, ModelRecipe]:
-    """Give every built-in network's recipe by name."""
+    """Return every built-in network's recipe by name."""
     return {name: recipe(name) for name in model_names()}

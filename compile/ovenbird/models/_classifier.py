@@ -18,7 +18,7 @@ LICENCE = "BSD-3-Clause (torchvision); the weights were trained on ImageNet, who
 
 
 def classifier(name: str, *, head: str, weights: str, summary: str, resize: int = 256) -> ModelRecipe:
-    """Give the recipe of torchvision's classifier `name`, whose last linear layer is at the path `head`."""
+    """Return the recipe of torchvision's classifier `name`, whose last linear layer is at the path `head`."""
 
     def network() -> nn.Module:
         models: Any = import_torchvision().models

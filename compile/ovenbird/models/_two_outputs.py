@@ -22,6 +22,6 @@ class TwoOutputs(nn.Module):
         setattr(owner, name, nn.Identity())
 
     def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Take [N, 3, H, W] float32, give `logits` [N, classes] and `embedding` [N, features]."""
+        """Take [N, 3, H, W] float32, return `logits` [N, classes] and `embedding` [N, features]."""
         embedding = self.body(image)
         return {"logits": self.head(embedding), "embedding": embedding}

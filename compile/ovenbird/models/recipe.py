@@ -21,12 +21,15 @@ OutputKind = Literal["classification", "embedding", "raw"]
 
 
 def classifier_outputs() -> dict[str, OutputKind]:
-    """Give the two outputs of every built-in classifier, in order."""
+    """Return the two outputs of every built-in classifier, in order."""
     return {"logits": "classification", "embedding": "embedding"}
 
 
 def imagenet_pipelines(resize: int = 256) -> dict[str, Pipeline]:
-    """Give the two pre-processings of an ImageNet classifier of 224x224; the first is the default. Sizes in pixels."""
+    """Return the two pre-processings of an ImageNet classifier of 224x224; the first is the default.
+
+    Sizes in pixels.
+    """
     return {"imagenet": imagenet(resize=resize), "zoom-crop-pad": zoom_crop_pad()}
 
 
@@ -44,7 +47,7 @@ class DefaultWeights(Protocol):
         ...
 
     def state_dict(self) -> Mapping[str, torch.Tensor]:
-        """Give the tensors. Raises WeightsUnavailable, WeightsUnreadable."""
+        """Return the tensors. Raises WeightsUnavailable, WeightsUnreadable."""
         ...
 
 
@@ -68,5 +71,5 @@ class ModelRecipe:
     pipelines: dict[str, Pipeline] = field(default_factory=imagenet_pipelines)
 
     def build(self) -> nn.Module:
-        """Give the network in evaluation mode, with the weights its constructor gave it."""
+        """Return the network in evaluation mode, with the weights its constructor gave it."""
         return self.network().eval()

@@ -38,7 +38,7 @@ def import_exported(program: ExportedProgram) -> tvm.IRModule:
 
 
 def as_tuple(module: tvm.IRModule) -> tvm.IRModule:
-    """Give the module with a `main` that returns a tuple, also where there is one output only."""
+    """Return the module with a `main` that returns a tuple, also where there is one output only."""
     from tvm import relax
 
     main = module["main"]
@@ -82,7 +82,7 @@ def _failing_node(traceback: TracebackType | None) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Give the one line of TVM's error that says what is wrong: the first that is not part of a traceback."""
+    """Return the one line of TVM's error that says what is wrong: the first that is not part of a traceback."""
     for line in str(error).splitlines():
         line = line.strip()
         if line and not line.startswith(("Traceback", "File ", "at ", "[bt]", "Stack trace", "--")):

@@ -61,7 +61,7 @@ def load_network(model: str, options: NetworkOptions = NetworkOptions()) -> Netw
 
 
 def name_of(model: str, options: NetworkOptions = NetworkOptions()) -> str:
-    """Give the model's name: the one given, else one made of MODEL. Raises UsageError for a name that is none."""
+    """Return the model's name: the one given, else one made of MODEL. Raises UsageError for a name that is none."""
     if options.name is not None:
         try:
             return check_model_name(options.name)
@@ -73,7 +73,7 @@ def name_of(model: str, options: NetworkOptions = NetworkOptions()) -> str:
 
 
 def own(model: str) -> bool:
-    """Say whether MODEL is a user's own network: a file or `module:callable`."""
+    """Return whether MODEL is a user's own network: a file or `module:callable`."""
     return Path(model).suffix.lower() in FILES or re.fullmatch(r"[\w.]+:[\w.]+", model) is not None
 
 
@@ -147,7 +147,7 @@ def _from_torch(net: Any, examples: Any, name: str, options: NetworkOptions) -> 
 
 
 def _reshaped(net: Any, examples: Any, options: NetworkOptions) -> Any:
-    """Give the example inputs in the shapes that `--input-shapes` asks for: repeated, then cut."""
+    """Return the example inputs in the shapes that `--input-shapes` asks for: repeated, then cut."""
     if not options.input_shapes:
         return examples
     from ovenbird.networks.user_networks import reshape_examples
@@ -158,7 +158,7 @@ def _reshaped(net: Any, examples: Any, options: NetworkOptions) -> Any:
 def _described(
     source: Source, name: str, inputs: Sequence[str], outputs: Sequence[str], options: NetworkOptions
 ) -> Network:
-    """Give the Network around a source: names, dtypes and shapes, the batch written as "N"."""
+    """Return the Network around a source: names, dtypes and shapes, the batch written as "N"."""
     inputs = _renamed("--input-names", inputs, options.input_names)
     outputs = _renamed("--output-names", outputs, options.output_names)
     arrays = source.examples(1)
@@ -203,7 +203,7 @@ def _spec(name: str, array: Any, batched: bool) -> TensorSpec:
 
 
 def resized(recipe: ModelRecipe, height: int, width: int) -> dict[str, Pipeline]:
-    """Give a recipe's pipelines for another square image size, its own normalisation kept; none for other shapes."""
+    """Return a recipe's pipelines for another square image size, its own normalisation kept; none for other shapes."""
     normalise = next(step for step in next(iter(recipe.pipelines.values())) if isinstance(step, Normalise))
     return {
         name: tuple(normalise if isinstance(step, Normalise) else step for step in steps)
@@ -212,7 +212,7 @@ def resized(recipe: ModelRecipe, height: int, width: int) -> dict[str, Pipeline]
 
 
 def _pipelines_for(height: int, width: int) -> dict[str, Pipeline]:
-    """Give ImageNet's pipelines for another image size; only square ones have them."""
+    """Return ImageNet's pipelines for another image size; only square ones have them."""
     if height != width:
         return {}
     return {

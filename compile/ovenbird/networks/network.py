@@ -31,16 +31,16 @@ class Source(Protocol):
 
     @property
     def framework(self) -> str:
-        """Give the name of what the reference answers come from."""
+        """The name of what the reference answers come from."""
         ...
 
     @property
     def batched(self) -> bool:
-        """Say whether the batch size can be chosen."""
+        """Whether the batch size can be chosen."""
         ...
 
     def relax(self, batch: int | None) -> tvm.IRModule:
-        """Give the Relax module for a batch size; None where the batch cannot be chosen."""
+        """Return the Relax module for a batch size; None where the batch cannot be chosen."""
         ...
 
     def reference(self, inputs: list[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
@@ -48,11 +48,11 @@ class Source(Protocol):
         ...
 
     def examples(self, batch: int) -> list[np.ndarray[Any, Any]]:
-        """Give inputs the network is known to accept, with `batch` rows where the batch can be chosen."""
+        """Return inputs the network is known to accept, with `batch` rows where the batch can be chosen."""
         ...
 
     def digest(self) -> str:
-        """Give the sha256 of graph and weights."""
+        """Return the sha256 of graph and weights."""
         ...
 
 
@@ -92,7 +92,7 @@ class Network:
         return spec if image and len(self.inputs) == 1 else None
 
     def relax(self, batch: int) -> tvm.IRModule:
-        """Give the Relax module for `batch` rows (a network of fixed batch ignores the number)."""
+        """Return the Relax module for `batch` rows (a network of fixed batch ignores the number)."""
         return self.source.relax(batch if self.batched else None)
 
     def reference(self, inputs: Arrays) -> Arrays:
@@ -101,5 +101,5 @@ class Network:
         return dict(zip((spec.name for spec in self.outputs), outputs, strict=True))
 
     def examples(self, batch: int = 1) -> Arrays:
-        """Give inputs that the network is known to accept, by names."""
+        """Return inputs that the network is known to accept, by names."""
         return dict(zip((spec.name for spec in self.inputs), self.source.examples(batch), strict=True))

@@ -35,7 +35,7 @@ def read_external_data(model: Any, folder: Path) -> None:
 
 
 def tensors_in(message: Any) -> Iterator[Any]:
-    """Give every tensor of a model: initializers, attributes, those of subgraphs, functions and sparse tensors."""
+    """Yield every tensor of a model: initializers, attributes, those of subgraphs, functions and sparse tensors."""
     from onnx import TensorProto
 
     for field, value in message.ListFields():
@@ -49,7 +49,7 @@ def tensors_in(message: Any) -> Iterator[Any]:
 
 
 def locate(what: str, folder: Path, location: str) -> Path:
-    """Give the file that a tensor names. Raises NetworkUnsafe where it is not in the model's folder."""
+    """Return the file that a tensor names. Raises NetworkUnsafe where it is not in the model's folder."""
     path = PurePosixPath(location)
     if not path.parts or path.is_absolute() or ".." in path.parts or "\\" in location or not location.isprintable():
         raise NetworkUnsafe(f"{what} is in {location[:80]!r}, which is no file below the model's folder")

@@ -125,7 +125,7 @@ class OnnxSource:
         return ReferenceEvaluator(self.model)
 
     def examples(self, batch: int) -> list[Array]:
-        """Give seeded inputs: standard normal numbers, zeros and ones for whole numbers and booleans."""
+        """Return seeded inputs: standard normal numbers, zeros and ones for whole numbers and booleans."""
         random = np.random.default_rng(EXAMPLE_SEED)
         found: list[Array] = []
         for index, dtype in enumerate(self.dtypes):
@@ -139,12 +139,12 @@ class OnnxSource:
         return found
 
     def digest(self) -> str:
-        """Give the sha256 of the model, weights included."""
+        """Return the sha256 of the model, weights included."""
         return hashlib.sha256(self.model.SerializeToString(deterministic=True)).hexdigest()
 
 
 def settled(value: Any, given: tuple[int, ...] | None) -> Dims:
-    """Give an input's shape. An open first dimension is the batch, any other must be given. Raises UsageError."""
+    """Return an input's shape. An open first dimension is the batch, any other must be given. Raises UsageError."""
     dims: list[int | str] = []
     for index, dim in enumerate(value.type.tensor_type.shape.dim):
         fixed = dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None
@@ -165,7 +165,7 @@ def settled(value: Any, given: tuple[int, ...] | None) -> Dims:
 
 
 def shape_text(value: Any) -> str:
-    """Give an input's shape as the model states it, `[batch, 3, height, width]`."""
+    """Return an input's shape as the model states it, `[batch, 3, height, width]`."""
     dims = value.type.tensor_type.shape.dim
     return "[" + ", ".join(str(dim.dim_value or dim.dim_param or "?") for dim in dims) + "]"
 

@@ -58,7 +58,7 @@ def _draw_layer(module: nn.Module, random: torch.Generator) -> None:
 
 
 def _fit_batchnorm(random: torch.Generator) -> Any:
-    """Give a hook that sets a batch norm's statistics from what is about to enter it."""
+    """Return a hook that sets a batch norm's statistics from what is about to enter it."""
 
     def fit(module: Any, inputs: tuple[torch.Tensor, ...]) -> None:
         variance = 2.0 ** round(math.log2(max(float(inputs[0].var()), 1e-6)))

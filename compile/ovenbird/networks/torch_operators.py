@@ -21,7 +21,7 @@ Converter = Callable[[Any, Any], "relax.Var"]
 
 
 def torch_operators() -> dict[str, Converter]:
-    """Give the converters by the operator's name and overload, as torch.export writes them."""
+    """Return the converters by the operator's name and overload, as torch.export writes them."""
     from tvm import relax
 
     return {

@@ -34,7 +34,7 @@ class TorchSource:
         return any(self.traced.batched)
 
     def exported(self, batch: int | None) -> ExportedProgram:
-        """Give the ExportedProgram for a batch size, traced once. Raises NetworkUntraceable."""
+        """Return the ExportedProgram for a batch size, traced once. Raises NetworkUntraceable."""
         if batch not in self._exports:
             self._exports[batch] = self.traced.export(batch)
         return self._exports[batch]
@@ -49,12 +49,12 @@ class TorchSource:
         return [output.detach().contiguous().numpy() for output in self.traced.run(tensors)]
 
     def examples(self, batch: int) -> list[np.ndarray[Any, Any]]:
-        """Give the examples, their first row repeated to `batch`."""
+        """Return the examples, their first row repeated to `batch`."""
         tensors = self.traced.with_batch(batch) if self.batched else self.traced.examples
         return [tensor.numpy() for tensor in tensors]
 
     def digest(self) -> str:
-        """Give the sha256 of the traced code and of every tensor it holds."""
+        """Return the sha256 of the traced code and of every tensor it holds."""
         program = self.exported(1 if self.batched else None)
         taken = hashlib.sha256(str(program.graph_module.code).encode("utf-8"))
         tensors: dict[str, Any] = {**program.state_dict, **program.constants}

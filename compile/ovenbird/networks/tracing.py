@@ -55,12 +55,12 @@ class FlatNetwork(nn.Module):
         self._call = call
 
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Call the network, and give the tensors in what it returns."""
+        """Call the network, and return the tensors in what it returns."""
         return tuple(tensor for _, tensor in flatten_outputs(self._call(self.net, tensors)))
 
 
 def flatten_outputs(value: Any) -> list[tuple[str, torch.Tensor]]:
-    """Give the tensors in what a network returned, each with its name. Raises NetworkUnreadable for anything else.
+    """Return the tensors in what a network returned, each with its name. Raises NetworkUnreadable for anything else.
 
     A dict's keys and a named tuple's fields are names, other places `output0`, `output1` ...; nested ones are joined.
     """
@@ -151,7 +151,7 @@ class Traced:
             return outputs
 
     def with_batch(self, batch: int) -> tuple[torch.Tensor, ...]:
-        """Give the examples with their first row repeated `batch` times, where they have a batch dimension."""
+        """Return the examples with their first row repeated `batch` times, where they have a batch dimension."""
         return tuple(
             tensor[:1].repeat(batch, *[1] * (tensor.dim() - 1)).contiguous() if batched else tensor
             for tensor, batched in zip(self.examples, self.batched, strict=True)
@@ -183,18 +183,18 @@ class Traced:
 
 
 def _another(tensor: torch.Tensor) -> torch.Tensor:
-    """Give a row that differs from `tensor`'s but is as valid: its own values in reverse order."""
+    """Return a row that differs from `tensor`'s but is as valid: its own values in reverse order."""
     return tensor.flatten().flip(0).reshape(tensor.shape)
 
 
 def _near(alone: torch.Tensor, together: torch.Tensor) -> bool:
-    """Say whether rows alone and the same rows in a batch are the same, but for rounding."""
+    """Return whether rows alone and the same rows in a batch are the same, but for rounding."""
     right, given = (tensor.detach().cpu().numpy() for tensor in (alone, together))
     return not compare(given, right, LIMITS["f16" if right.dtype == np.float16 else "f32"]).fault
 
 
 def bind(net: nn.Module, example_inputs: Any) -> tuple[tuple[str, ...], tuple[torch.Tensor, ...], Callable[..., Any]]:
-    """Give the inputs' names and tensors, and how to call the network with them."""
+    """Return the inputs' names and tensors, and how to call the network with them."""
     if isinstance(example_inputs, torch.Tensor):
         example_inputs = (example_inputs,)
     if isinstance(example_inputs, Mapping):
@@ -234,6 +234,6 @@ def _positional_names(net: nn.Module, count: int) -> tuple[str, ...]:
 
 
 def first_line(error: BaseException) -> str:
-    """Give the first line of an error that says something, for a one-line message."""
+    """Return the first line of an error that says something, for a one-line message."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__

@@ -44,7 +44,7 @@ def call_user(reference: str) -> tuple[nn.Module, Any]:
 
 
 def _where(error: BaseException) -> str:
-    """Give the user's own line that raised, or nothing."""
+    """Return the user's own line that raised, or nothing."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -82,7 +82,7 @@ class _Named(nn.Module):
         self.places: dict[str, int] = {}
 
     def name(self, names: Sequence[str]) -> dict[str, torch.Tensor]:
-        """Give the example tensors by name."""
+        """Return the example tensors by name."""
         self.places = {n: i for i, n in enumerate(names) if isinstance(self.leaves[i], torch.Tensor)}
         return {name: self.leaves[place].detach() for name, place in self.places.items()}
 
@@ -98,7 +98,7 @@ class _Named(nn.Module):
 
 
 def reshape_examples(net: nn.Module, examples: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
-    """Give the example inputs by name, those named in `shapes` tiled and cut to that shape. Raises UsageError."""
+    """Return the example inputs by name, those named in `shapes` tiled and cut to that shape. Raises UsageError."""
     names, tensors, _ = bind(net, examples)
     unknown = sorted(set(shapes) - set(names))
     if unknown:

@@ -52,7 +52,7 @@ def parse_weights(text: str | None) -> WeightsChoice | None:
 
 
 def apply_weights(net: nn.Module, choice: WeightsChoice | None, default: DefaultWeights) -> WeightsInfo:
-    """Put the chosen weights into `net` and give what the manifest says about them.
+    """Put the chosen weights into `net` and return what the manifest says about them.
 
     Raises WeightsUnavailable, WeightsUnreadable, WeightsMismatch.
     """

@@ -58,7 +58,7 @@ def pack_mask(mask: te.Tensor, lanes: int, padded: int) -> te.Tensor:
 
 
 def attention(*tensors: te.Tensor, plan: AttentionPlan) -> te.Tensor:
-    """Sources of q, k and v, then packed masks -> [B, M, E]."""
+    """Compute attention: sources of q, k and v, then packed masks -> [B, M, E]."""
     query, key, value = (view(tensor) for view, tensor in zip(plan.views, tensors[:3], strict=True))
     masks = tensors[3:]
     batch, rows, depth = extents(query)

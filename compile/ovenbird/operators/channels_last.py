@@ -46,7 +46,9 @@ def product(left: te.Tensor, right: te.Tensor, runs: tuple[int, int]) -> te.Tens
 
 
 def patches(data: te.Tensor, window: Window, groups: int) -> te.Tensor:
-    """The [groups, N * OH * OW, KH * KW * C / groups] matrix of what each output pixel sees; zero outside the image."""
+    """Return the [groups, N * OH * OW, KH * KW * C / groups] matrix of what each output pixel
+    sees; zero outside the image.
+    """
     batch, height, width, channels = extents(data)
     out_height, out_width = window.output(height, width)
     per_group = channels // groups

@@ -15,7 +15,7 @@ from ovenbird.operators.anchors import PARTS, anchored
 
 
 def blocks(channels: int, block: int) -> int:
-    """Number of blocks of `block` channels that hold `channels` channels."""
+    """Return the number of blocks of `block` channels that hold `channels` channels."""
     return -(-channels // block)
 
 

@@ -72,7 +72,9 @@ def spatial_mean(data: te.Tensor) -> te.Tensor:
 
 
 def adaptive_sizes(size: int, outputs: int) -> list[int]:
-    """Pixels in each window of an adaptive pooling along one axis: output i covers [i * size / outputs, ...)."""
+    """Return the pixels in each window of an adaptive pooling along one axis: output i
+    covers [i * size / outputs, ...).
+    """
     return [-(-(i + 1) * size // outputs) - i * size // outputs for i in range(outputs)]
 
 

@@ -33,7 +33,9 @@ class ConstantTable:
 
 
 def externalize_constants(module: IRModule, table: ConstantTable) -> tuple[IRModule, dict[str, list[int]]]:
-    """The module with constants as parameters, and for each Relax function the table's indices in parameter order."""
+    """Return the module with constants as parameters, and for each Relax function the
+    table's indices in parameter order.
+    """
     result = IRModule(dict(module.functions_items()), attrs=module.attrs)
     order: dict[str, list[int]] = {}
     for name, function in module.functions_items():

@@ -39,7 +39,9 @@ def insert_prefetches(function: tirx.PrimFunc, _module: Any, _context: Any) -> t
 
 
 def prefetches(loop: tirx.For, distance: int, parameters: list[Any]) -> list[tirx.Stmt]:
-    """One statement for each stream: each parameter that is read as vectors, for each value of the unrolled loops."""
+    """Return one statement for each stream: each parameter that is read as vectors, for each
+    value of the unrolled loops.
+    """
     body, inner = loop.body, []
     while isinstance(body, tirx.For):
         inner.append(body)

@@ -50,7 +50,7 @@ class Provenance:
     def of(
         target: TargetSpec, model: str, options: dict[str, Any], cpu: str = "", gpu: dict[str, str] | None = None
     ) -> Provenance:
-        """The provenance of a log that is begun now, on this machine unless `cpu` says otherwise.
+        """Return the provenance of a log that is begun now, on this machine unless `cpu` says otherwise.
 
         `gpu`: what measured, where that is a GPU: its name, compute capability and driver.
         """
@@ -74,7 +74,7 @@ class Provenance:
         return "-".join(name.split()).replace("/", "-")
 
     def mismatch(self, target: TargetSpec) -> str:
-        """Why these records do not hold for `target` and this compiler; nothing where they do."""
+        """Return why these records do not hold for `target` and this compiler; nothing where they do."""
         if self.versions.get("tvm") != TVM_VERSION:
             return f"made by TVM {self.versions.get('tvm')}, this is {TVM_VERSION}"
         for name, value in decisive_fields(target).items():
@@ -90,7 +90,7 @@ class Provenance:
         return {str(task.get("workload")): set(task.get("calls", {})) for task in self.tasks}
 
     def summary(self) -> dict[str, Any]:
-        """The part that a manifest carries."""
+        """Return the part that a manifest carries."""
         return {
             "cpu": self.cpu,
             "mcpu": self.target.get("mcpu"),
@@ -118,7 +118,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_provenance(folder: Path) -> Provenance | None:
-    """A log's provenance; None where there is none, or none that can be read."""
+    """Return a log's provenance; None where there is none, or none that can be read."""
     try:
         found = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
         known = {item.name for item in dataclasses.fields(Provenance)}
@@ -128,7 +128,7 @@ def read_provenance(folder: Path) -> Provenance | None:
 
 
 def decisive_fields(target: TargetSpec) -> dict[str, Any]:
-    """The target's fields that decide whether records hold, as JSON gives them back."""
+    """Return the target's fields that decide whether records hold, as JSON gives them back."""
     names = (*DECISIVE, "cuda_arch") if target.kind == "cuda" else DECISIVE
     fields: dict[str, Any] = json.loads(json.dumps({name: getattr(target, name) for name in names}))
     return fields
@@ -140,7 +140,7 @@ def timestamp() -> str:
 
 
 def cpu_name() -> str:
-    """What this machine's processor calls itself, with family and model, as vendors reuse names."""
+    """Return what this machine's processor calls itself, with family and model, as vendors reuse names."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -75,7 +75,7 @@ class TuningLog:
         return log
 
     def for_target(self, target: TargetSpec) -> TuningLog:
-        """The same log, every record stale if it was made for another processor or by another TVM."""
+        """Return the same log, every record stale if it was made for another processor or by another TVM."""
         if self.made_by is not None:
             self.mismatch = self.made_by.mismatch(target)
         if self.mismatch:
@@ -83,7 +83,7 @@ class TuningLog:
         return self
 
     def lookup(self, function: tirx.PrimFunc) -> Found:
-        """The best schedule for an unscheduled function; the names of its variables do not matter."""
+        """Return the best schedule for an unscheduled function; the names of its variables do not matter."""
         from ovenbird.records.workload import same_workload, workload, workload_hash
 
         module = workload(function)
@@ -94,11 +94,13 @@ class TuningLog:
         return Found("default")
 
     def find(self, function: tirx.PrimFunc) -> tirx.PrimFunc | None:
-        """The scheduled function by the best record, None where there is none that applies."""
+        """Return the scheduled function by the best record, None where there is none that applies."""
         return self.lookup(function).function
 
     def unused(self, entries: Sequence[str]) -> int:
-        """How many records belong to a function that these entries (`main_b1`, ...) once had and have no more."""
+        """Return how many records belong to a function that these entries (`main_b1`,
+        ...) once had and have no more.
+        """
         known = self.made_by.entries_of if self.made_by else {}
         count = self._unreadable
         for bests in self._best.values():
@@ -108,7 +110,7 @@ class TuningLog:
         return count
 
     def provenance(self) -> dict[str, Any]:
-        """What the manifest says about the log."""
+        """Return what the manifest says about the log."""
         told: dict[str, Any] = {"folder": self.folder.name, "workloads": sum(map(len, self._best.values()))}
         if self.made_by is not None:
             told.update(self.made_by.summary())
@@ -159,7 +161,7 @@ def fastest_records(path: Path) -> dict[int, tuple[float, Any]]:
 
 
 def trace_key(record: Any) -> str:
-    """A record's trace as a name: two records of one trace are two measurements of one schedule."""
+    """Return a record's trace as a name: two records of one trace are two measurements of one schedule."""
     # a truth value comes back from MetaSchedule's file as a number
     return json.dumps(record[0], separators=(",", ":")).replace("true", "1").replace("false", "0")
 
@@ -192,13 +194,13 @@ def plain_json(value: Any) -> Any:
 
 
 def mean_seconds(record: Any) -> float:
-    """A record's time."""
+    """Return a record's time."""
     times = [float(value) for value in record[1] or ()]
     return sum(times) / len(times) if times else 1e10
 
 
 def json_lines(path: Path) -> Iterator[Any]:
-    """The values of a file of one JSON value a line; a last line that was cut off by a kill is left out."""
+    """Yield the values of a file of one JSON value a line; a last line that was cut off by a kill is left out."""
     if not path.is_file():
         return
     with path.open(encoding="utf-8", errors="replace") as lines:
@@ -210,7 +212,7 @@ def json_lines(path: Path) -> Iterator[Any]:
 
 
 def read_choices(folder: Path) -> dict[str, str]:
-    """The choices made before lowering, none where there is no such file or it is damaged."""
+    """Return the choices made before lowering, none where there is no such file or it is damaged."""
     try:
         found = json.loads((folder / CHOICES).read_text(encoding="utf-8"))
     except (OSError, ValueError):

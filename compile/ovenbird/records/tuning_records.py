@@ -24,7 +24,7 @@ NONE = "none"
 
 
 def records_folder(choice: str | None, model: str, spec: TargetSpec, precision: Precision = "float32") -> Path | None:
-    """Give the folder of records to use: the one asked for, else the one in `tuning_logs/` if there is one."""
+    """Return the folder of records to use: the one asked for, else the one in `tuning_logs/` if there is one."""
     if choice == NONE:
         return None
     if choice is not None:
@@ -43,12 +43,12 @@ def records_folder(choice: str | None, model: str, spec: TargetSpec, precision: 
 
 
 def own_folder(model: str, spec: TargetSpec, precision: Precision = "float32") -> Path:
-    """Give the folder `ovenbird tune` writes, in a clone or below the current folder."""
+    """Return the folder `ovenbird tune` writes, in a clone or below the current folder."""
     return tuning_folders()[0] / log_place(model, spec, precision)
 
 
 def log_place(model: str, spec: TargetSpec, precision: Precision) -> Path:
-    """Give a log's place among others; those of other processors lie beside it, as `<model>@<mcpu>-<date>`.
+    """Return a log's place among others; those of other processors lie beside it, as `<model>@<mcpu>-<date>`.
 
     In float16 a network has other functions, and a log of its own: `<model>+fp16`.
     """
@@ -57,7 +57,7 @@ def log_place(model: str, spec: TargetSpec, precision: Precision) -> Path:
 
 
 def matches(folder: Path, spec: TargetSpec) -> bool:
-    """Tell whether a log was made for this very processor by this TVM."""
+    """Return whether a log was made for this very processor by this TVM."""
     made_by = read_provenance(folder)
     return made_by is not None and not made_by.mismatch(spec)
 
@@ -71,7 +71,7 @@ def find_records(choice: str | None, model: str, spec: TargetSpec, precision: Pr
 
 
 def provenance(records: Any, layers: Sequence[LayerRecord]) -> dict[str, Any]:
-    """Give the manifest's words on one target's tuning: how many layers were tuned, took defaults, or were stale."""
+    """Return the manifest's words on one target's tuning: how many layers were tuned, took defaults, or were stale."""
     counts = {"tuned": 0, "default": 0, "stale": 0}
     for layer in layers:
         counts[layer.source] += 1

@@ -16,7 +16,7 @@ KEPT = frozenset({"s_tir", "tirx.noalias"})
 
 
 def workload(function: tirx.PrimFunc) -> tvm.IRModule:
-    """The function as MetaSchedule's database keeps it: alone in a module, named `main`."""
+    """Return the function as MetaSchedule's database keeps it: alone in a module, named `main`."""
     for key in list(function.attrs.keys()) if function.attrs else []:
         if str(key) not in KEPT:
             function = function.without_attr(str(key))
@@ -25,11 +25,11 @@ def workload(function: tirx.PrimFunc) -> tvm.IRModule:
 
 
 def same_workload(one: tvm.IRModule, other: tvm.IRModule) -> bool:
-    """Whether two workloads are the same program, names of variables aside."""
+    """Return whether two workloads are the same program, names of variables aside."""
     return bool(tvm_ffi.structural_equal(one, other))
 
 
 def workload_hash(module: tvm.IRModule) -> int:
-    """A hash that equal workloads share."""
+    """Return a hash that equal workloads share."""
     found: Any = tvm_ffi.structural_hash(module)
     return int(found)

@@ -79,7 +79,7 @@ def record_origin(
 
 
 def folder_digest(folder: Path) -> str:
-    """Give the sha256 over names and digests of a tuning log's files, as `sha256sum *.json` prints them."""
+    """Return the sha256 over names and digests of a tuning log's files, as `sha256sum *.json` prints them."""
     files = sorted(path for path in folder.glob("*.json") if path.is_file())
     return hashlib.sha256("".join(f"{sha256_file(path)}  {path.name}\n" for path in files).encode()).hexdigest()
 
@@ -91,7 +91,7 @@ def provenance_bytes(
     files: Mapping[str, FileRecord],
     made: Making,
 ) -> bytes:
-    """Give the statement about `files`, its subjects."""
+    """Return the statement about `files`, its subjects."""
     versions = tool_versions()
     materials: list[dict[str, Any]] = [{"name": "network", "digest": {"sha256": model.source_digest}}]
     if made.commit is not None:

@@ -22,7 +22,7 @@ _LICENCES = {"apache-tvm": "Apache-2.0", "apache-tvm-ffi": "Apache-2.0", "ovenbi
 
 
 def sbom_bytes(model: ModelInfo, files: Mapping[str, FileRecord]) -> bytes:
-    """Give the document for a network and the files written so far (all but the evidence of origin itself)."""
+    """Return the document for a network and the files written so far (all but the evidence of origin itself)."""
     from cyclonedx.model import HashAlgorithm, HashType, Property
     from cyclonedx.model.bom import Bom, BomMetaData
     from cyclonedx.model.component import Component, ComponentScope, ComponentType
@@ -98,7 +98,7 @@ def sbom_bytes(model: ModelInfo, files: Mapping[str, FileRecord]) -> bytes:
 
 
 def _licence(text: str) -> Any:
-    """Give a licence by its SPDX id, as an expression of them, or under the name it has."""
+    """Return a licence by its SPDX id, as an expression of them, or under the name it has."""
     from cyclonedx.contrib.license.factories import LicenseFactory
 
     return LicenseFactory().make_from_string(text)

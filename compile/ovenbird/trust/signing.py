@@ -79,7 +79,7 @@ def read_private_key(path: Path) -> Ed25519PrivateKey:
 
 
 def sign_artifact(folder: Path, key: Ed25519PrivateKey) -> Path:
-    """Check every file of the artifact, sign its manifest, check the signature as a target will; give its file.
+    """Check every file of the artifact, sign its manifest, check the signature as a target will; return its file.
 
     Raises ArtifactError where the artifact is not as it was written, OutputError, DiskFull.
     """

@@ -44,7 +44,7 @@ class Commit:
 
 
 def tool_versions() -> dict[str, str]:
-    """Give name and version of everything that decides an artifact's bytes, sorted by name."""
+    """Return name and version of everything that decides an artifact's bytes, sorted by name."""
     found = {
         "ovenbird": __version__,
         "apache-tvm": TVM_VERSION,
@@ -60,7 +60,7 @@ def tool_versions() -> dict[str, str]:
 
 
 def runtime_requirements() -> dict[str, str]:
-    """Give what `ovenbird-runtime` requires on a target, without extras: {"numpy": ">=1.26", ...}, sorted."""
+    """Return what `ovenbird-runtime` requires on a target, without extras: {"numpy": ">=1.26", ...}, sorted."""
     project = PACKAGE.parents[1] / "runtime" / "pyproject.toml"
     if project.is_file():
         listed = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["dependencies"]
@@ -89,7 +89,7 @@ def find_commit(targets: Sequence[str] = ()) -> Commit | None:
 
 
 def maker_versions(spec: TargetSpec) -> dict[str, str]:
-    """Give what links for a target, and for a GPU what assembles for it, as they name themselves."""
+    """Return what links for a target, and for a GPU what assembles for it, as they name themselves."""
     command = find_linker(spec)
     found = {f"linker of {spec.name}": _says(command)}
     if spec.kind == "cuda":

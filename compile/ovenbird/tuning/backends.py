@@ -33,11 +33,11 @@ class Search(Protocol):
         ...
 
     def starts(self) -> list[Candidate]:
-        """What is measured with the first batch, besides the default."""
+        """Return what is measured with the first batch, besides the default."""
         ...
 
     def next_batch(self) -> list[Candidate]:
-        """Schedules that were never measured; none when the search is exhausted."""
+        """Return schedules that were never measured; none when the search is exhausted."""
         ...
 
     def report(self, candidates: Sequence[Candidate], outcomes: Sequence[Outcome]) -> None:
@@ -45,7 +45,7 @@ class Search(Protocol):
         ...
 
     def key(self, candidate: Candidate) -> str:
-        """The name of a candidate's trace in the log."""
+        """Return the name of a candidate's trace in the log."""
         ...
 
 
@@ -53,7 +53,7 @@ class Backend(Protocol):
     """One kind of target."""
 
     def lower(self, modules: dict[int, tvm.IRModule], choices: dict[str, str]) -> tvm.IRModule:
-        """The network's functions, unscheduled, by the choices that were measured."""
+        """Return the network's functions, unscheduled, by the choices that were measured."""
         ...
 
     def measure_choices(
@@ -68,11 +68,11 @@ class Backend(Protocol):
         ...
 
     def search(self, task: Task, log: LogWriter, seed: int) -> Search:
-        """The search of one task that the log knows."""
+        """Return the search of one task that the log knows."""
         ...
 
     def limit_flops(self, builder: Builder, measurer: Measurer) -> float:
-        """Float operations a second that the machine does at most; 0 where that is not known."""
+        """Return the float operations a second that the machine does at most; 0 where that is not known."""
         ...
 
 
@@ -85,7 +85,7 @@ class ProcessorBackend:
         self._model = new_cost_model(spec.cores)
 
     def lower(self, modules: dict[int, tvm.IRModule], choices: dict[str, str]) -> tvm.IRModule:
-        """The network's functions by the algorithms that were chosen."""
+        """Return the network's functions by the algorithms that were chosen."""
         from ovenbird.backends.cpu.pipeline import lower_networks
         from ovenbird.tuning.search.algorithms import Recorder
 
@@ -109,14 +109,14 @@ class ProcessorBackend:
             log.choose(measure_algorithms(known.missing, self.machine, builder, measurer, show))
 
     def search(self, task: Task, log: LogWriter, seed: int) -> Search:
-        """The evolutionary search of one task; all of a run share a cost model."""
+        """Return the evolutionary search of one task; all of a run share a cost model."""
         from ovenbird.tuning.search.design_space import DesignSpaces
 
         spaces = DesignSpaces.of(task.module, self.machine)
         return TaskSearch(task, spaces, self.spec.tvm_target(), log, self._model, self.spec.cores, seed)
 
     def limit_flops(self, builder: Builder, measurer: Measurer) -> float:
-        """The multiply-adds of all cores, measured; 0 where the function for it cannot be built."""
+        """Return the multiply-adds of all cores, measured; 0 where the function for it cannot be built."""
         from ovenbird.tuning.measure.arithmetic import multiply_add_module
 
         lanes, cores = self.machine.lanes(), self.machine.cores
@@ -137,7 +137,7 @@ class GpuBackend:
         self.precision = precision
 
     def lower(self, modules: dict[int, tvm.IRModule], choices: dict[str, str]) -> tvm.IRModule:
-        """The network's functions in the precision asked for."""
+        """Return the network's functions in the precision asked for."""
         from ovenbird.backends.cuda.pipeline import lower_networks
 
         return lower_networks(modules, self.precision)
@@ -146,7 +146,7 @@ class GpuBackend:
         """Nothing to choose."""
 
     def search(self, task: Task, log: LogWriter, seed: int) -> Search:
-        """The plans of one task."""
+        """Return the plans of one task."""
         from ovenbird.tuning.search.plan_search import PlanSearch
 
         return PlanSearch(task, self.chip, log)
@@ -157,5 +157,5 @@ class GpuBackend:
 
 
 def backend_of(spec: TargetSpec, precision: Precision = "float32") -> Backend:
-    """The backend of a target. Raises TargetInvalid."""
+    """Return the backend of a target. Raises TargetInvalid."""
     return GpuBackend(spec, precision) if spec.kind == "cuda" else ProcessorBackend(spec)

@@ -52,7 +52,7 @@ class TaskRecords:
     written: dict[str, Any] = field(default_factory=dict)
 
     def record(self, key: str) -> Any:
-        """The record of a trace, as MetaSchedule's object."""
+        """Return the record of a trace, as MetaSchedule's object."""
         return ms.database.TuningRecord.from_json(self.written[key], self.workload)
 
     @property
@@ -122,12 +122,14 @@ class LogWriter:
                 found_records.written[trace_key(written)] = written
 
     def key(self, task: Task, trace: Any) -> str:
-        """The name of a trace in the log."""
+        """Return the name of a trace in the log."""
         known = self.tasks[task.index]
         return trace_key(record_json(ms.database.TuningRecord(trace, known.workload, [0.0], None, known.arguments)))
 
     def add(self, task: Task, trace: Any, outcome: Outcome, name: str = "") -> str:
-        """Record one measurement, also of a candidate that failed, by its name if it has one; gives the trace's key."""
+        """Record one measurement, also of a candidate that failed, by its name if it has
+        one; return the trace's key.
+        """
         known = self.tasks[task.index]
         seconds = FAILED_S if outcome.seconds is None else outcome.seconds
         record = ms.database.TuningRecord(trace, known.workload, [seconds], self.target, known.arguments)
@@ -156,11 +158,11 @@ class LogWriter:
                     os.fsync(file.fileno())
 
     def trials(self, task: Task) -> int:
-        """How many schedules of a task were measured; measuring one again is no trial."""
+        """Return how many schedules of a task were measured; measuring one again is no trial."""
         return len(self.tasks[task.index].times)
 
     def best_seconds(self, task: Task) -> float | None:
-        """The time of the fastest schedule of a task."""
+        """Return the time of the fastest schedule of a task."""
         known = self.tasks[task.index]
         return known.times[known.best] if known.best else None
 
@@ -176,7 +178,7 @@ class LogWriter:
 
 
 def decisions(trace: Any) -> list[Any]:
-    """The numbers that tell one trace of a space from another."""
+    """Return the numbers that tell one trace of a space from another."""
     return [[int(n) for n in one] if hasattr(one, "__iter__") else int(one) for one in trace.decisions.values()]
 
 

@@ -76,7 +76,7 @@ class TuneReport:
 
 
 def list_tasks(network: Network, options: TuneOptions) -> list[Task]:
-    """The tasks of a network, nothing tuned."""
+    """Return the tasks of a network, nothing tuned."""
     from ovenbird.tuning.backends import backend_of
     from ovenbird.tuning.tasks import extract_tasks
 
@@ -85,7 +85,7 @@ def list_tasks(network: Network, options: TuneOptions) -> list[Task]:
 
 
 def import_network(network: Network, options: TuneOptions) -> dict[int, tvm.IRModule]:
-    """The Relax module of every batch size."""
+    """Return the Relax module of every batch size."""
     sizes = tuple(sorted(set(options.batch_sizes))) if network.batched else (1,)
     return {batch: network.relax(batch) for batch in sizes}
 
@@ -138,7 +138,7 @@ def choose_and_lower(
     measurer: Measurer,
     display: Display,
 ) -> tuple[list[Task], list[Task]]:
-    """Measure the choices that nobody measured, lower by all of them; gives the tasks, and those to be tuned."""
+    """Measure the choices that nobody measured, lower by all of them; return the tasks, and those to be tuned."""
     from ovenbird.tuning.table import Progress
     from ovenbird.tuning.tasks import extract_tasks, select_tasks
 
@@ -154,14 +154,18 @@ def choose_and_lower(
 
 
 def builders(spec: TargetSpec) -> int:
-    """How many candidates are built side by side: a processor each, where the target says how many there are here."""
+    """Return how many candidates are built side by side: a processor each, where the target
+    says how many there are here.
+    """
     if spec.kind == "cuda":
         return available_threads()
     return max(spec.cores if spec.name == "host" else 1, 1)
 
 
 def why_begin_anew(old: Provenance | None, spec: TargetSpec, gpu: Gpu | None, precision: Precision) -> str:
-    """Why an earlier log does not go on: made for another target, on a GPU of another name, in another precision."""
+    """Return why an earlier log does not go on: made for another target, on a GPU of
+    another name, in another precision.
+    """
     if old is None:
         return ""
     if gpu is not None and old.options.get("precision") != precision:
@@ -203,7 +207,7 @@ def check_target(spec: TargetSpec, options: TuneOptions) -> Gpu | None:
 
 
 def open_measurer(spec: TargetSpec, options: TuneOptions, gpu: Gpu | None) -> Any:
-    """The measurer that the options and the target ask for."""
+    """Return the measurer that the options and the target ask for."""
     if gpu is not None:
         from ovenbird.tuning.measure.gpu_measuring import GpuMeasurer
 
@@ -218,7 +222,7 @@ def open_measurer(spec: TargetSpec, options: TuneOptions, gpu: Gpu | None) -> An
 
 
 def told_options(options: TuneOptions) -> dict[str, Any]:
-    """The options that the provenance keeps; where the log lies is no part of it."""
+    """Return the options that the provenance keeps; where the log lies is no part of it."""
     return {
         "target": options.target,
         "trials": options.trials,
@@ -231,7 +235,7 @@ def told_options(options: TuneOptions) -> dict[str, Any]:
 
 
 def report_of(session: Any, folder: Path) -> TuneReport:
-    """What there is to tell of a session."""
+    """Return what there is to tell of a session."""
     from ovenbird.tuning.table import Progress, table_rows
 
     provenance = session.log.provenance

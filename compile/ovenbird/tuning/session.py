@@ -225,7 +225,7 @@ class Session:
         return keys
 
     def _default(self, state: TaskState) -> Path:
-        """The library of a task's default schedule, built again after a resume."""
+        """Return the library of a task's default schedule, built again after a resume."""
         if state.task.index not in self._defaults:
             built = self.builder.build([state.search.default.schedule.mod])[0]
             if built.library is None:

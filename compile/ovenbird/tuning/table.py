@@ -48,7 +48,7 @@ class Display:
 
     @staticmethod
     def choose(quiet: bool) -> Display:
-        """The one that fits where standard error goes."""
+        """Return the one that fits where standard error goes."""
         if quiet:
             return Display()
         return LiveTable() if sys.stderr.isatty() else PlainLines(sys.stderr)
@@ -111,7 +111,7 @@ class LiveTable(Display):
 
 
 def build_table(progress: Progress) -> Any:
-    """The table as rich draws it."""
+    """Return the table as rich draws it."""
     from rich.table import Table
 
     left = "" if progress.seconds_left is None else f" · {clock(progress.seconds_left)} left"
@@ -130,7 +130,7 @@ def build_table(progress: Progress) -> Any:
 
 
 def known_limit(limit_flops: float) -> list[str]:
-    """The arithmetic limit in words; nothing where it is not known."""
+    """Return the arithmetic limit in words; nothing where it is not known."""
     return [f"limit {limit_flops / 1e9:.0f} GFLOP/s"] if limit_flops else []
 
 
@@ -138,7 +138,7 @@ HEADINGS = ("task", "shape", "calls", "best ms", "GFLOP/s", "of limit", "gain", 
 
 
 def table_rows(progress: Progress) -> list[tuple[str, ...]]:
-    """One row of text a task, the one that takes most of the time first."""
+    """Return one row of text a task, the one that takes most of the time first."""
     total = sum(state.weighted_seconds for state in progress.states) or 1.0
     rows: list[tuple[str, ...]] = []
     for state in sorted(progress.states, key=lambda one: -one.weighted_seconds):
@@ -171,7 +171,7 @@ def latencies(progress: Progress) -> list[str]:
 
 
 def clock(seconds: float) -> str:
-    """Seconds as 1:02:03 or 2:03."""
+    """Return seconds as 1:02:03 or 2:03."""
     minutes, rest = divmod(int(max(seconds, 0.0)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -54,12 +54,12 @@ class Task:
 
 
 def entry_batch(entry: str) -> int:
-    """The batch size of an entry's name: 8 for `main_b8`."""
+    """Return the batch size of an entry's name: 8 for `main_b8`."""
     return int(entry.rpartition("_b")[2])
 
 
 def extract_tasks(lowered: tvm.IRModule) -> list[Task]:
-    """One task for each distinct function, in the order of the network."""
+    """Return one task for each distinct function, in the order of the network."""
     layers = describe_layers(lowered)
     roles = constant_arguments(lowered)
     tasks: list[Task] = []
@@ -81,7 +81,7 @@ def extract_tasks(lowered: tvm.IRModule) -> list[Task]:
 
 
 def new_task(index: int, module: tvm.IRModule, layer: LayerRecord, constants: tuple[bool, ...]) -> Task:
-    """The task of a workload whose inputs are constant or not as `constants` says."""
+    """Return the task of a workload whose inputs are constant or not as `constants` says."""
     tensors = [
         Argument(
             tuple(int(extent) for extent in info.shape),
@@ -110,7 +110,7 @@ def constant_arguments(lowered: tvm.IRModule) -> dict[str, tuple[bool, ...]]:
 
 
 def select_tasks(tasks: Sequence[Task], selection: str) -> list[Task]:
-    """Reads tvmc's `--tasks`: `all`, numbers and ranges (`0,3-5`), or part of a title (`conv2d`). Raises UsageError."""
+    """Read tvmc's `--tasks`: `all`, numbers and ranges (`0,3-5`), or part of a title (`conv2d`). Raises UsageError."""
     if selection == "all":
         return list(tasks)
     chosen: set[int] = set()

@@ -40,7 +40,7 @@ class Case:
 
 
 def make_cases(network: Network, batch_sizes: Sequence[int], photographs: Sequence[Path] = ()) -> list[Case]:
-    """Give the cases: the photographs, then random rows for every compiled batch size, `LEAST_ROWS` at least."""
+    """Return the cases: the photographs, then random rows for every compiled batch size, `LEAST_ROWS` at least."""
     cases = []
     image = network.image_input
     if image is not None and network.batched and network.default_pipeline is not None and photographs:
@@ -123,7 +123,7 @@ def choose_golden(network: Network, cases: Sequence[Case], references: Mapping[s
 
 
 def take(network: Network, spec: TensorSpec, picks: Sequence[Pick], arrays: Mapping[str, Arrays]) -> Array:
-    """Give the picked rows of one tensor; where the network has no batch, the picked cases along an axis more."""
+    """Return the picked rows of one tensor; where the network has no batch, the picked cases along an axis more."""
     if network.batched and not spec.batched:
         return arrays[picks[0][0].name][spec.name]
     found = [arrays[case.name][spec.name] for case, _ in picks]

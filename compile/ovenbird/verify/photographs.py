@@ -20,7 +20,7 @@ SEED = 0
 
 
 def own_photographs() -> list[Path]:
-    """Give the photographs that come with the compiler."""
+    """Return the photographs that come with the compiler."""
     return [data_file(name) for name in PHOTOGRAPHS]
 
 

@@ -47,6 +47,6 @@ def rebuild(manifest: Manifest, model: str | None, options: NetworkOptions) -> N
 
 
 def entry_sizes(artifact: Artifact) -> tuple[int, ...]:
-    """Give every batch size that some variant has code for, ascending."""
+    """Return every batch size that some variant has code for, ascending."""
     targets = [artifact.read_target(variant) for variant in artifact.manifest.variants]
     return tuple(sorted({entry.batch for target in targets for entry in target.entries}))

@@ -74,7 +74,7 @@ def python_process(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]
 
 
 def environment() -> dict[str, str]:
-    """Give the environment for a process that imports from where this one does: a checkout need not be installed."""
+    """Return the environment for a process that imports from where this one does: a checkout need not be installed."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 

@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
 
 
 def grouped(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give each case's name and its inputs, in the order of the file."""
+    """Yield each case's name and its inputs, in the order of the file."""
     with np.load(path, allow_pickle=False) as archive:
         cases: dict[str, dict[str, Any]] = {}
         for key in archive.files:

@@ -98,7 +98,7 @@ def judge(
 
 
 def parity(found: Mapping[str, Verification], targets: Mapping[str, TargetParity]) -> Parity:
-    """Give the manifest's figures: those of each target in `found`, at least one, and what `targets` says of all.
+    """Return the manifest's figures: those of each target in `found`, at least one, and what `targets` says of all.
 
     The figures that are not of one target are the worst of all.
     """
@@ -118,7 +118,7 @@ def parity(found: Mapping[str, Verification], targets: Mapping[str, TargetParity
 
 
 def measured(found: Verification) -> dict[str, Measured]:
-    """Give each output's figures, as the manifest holds them."""
+    """Return each output's figures, as the manifest holds them."""
     return {
         name: Measured(**{field.name: getattr(difference, field.name) for field in fields(Measured)})
         for name, difference in found.outputs.items()
@@ -126,7 +126,9 @@ def measured(found: Verification) -> dict[str, Measured]:
 
 
 def parity_bytes(parity: Parity, framework: str, unverified: Mapping[str, str] = {}) -> bytes:
-    """Give `evidence/parity.json`: the manifest's figures, by which rule, and which targets' code could not be run."""
+    """Return `evidence/parity.json`: the manifest's figures, by which rule, and which
+    targets' code could not be run.
+    """
     told = {
         "framework": framework,
         "verified": [name for name in parity.targets if name not in unverified],
@@ -138,7 +140,7 @@ def parity_bytes(parity: Parity, framework: str, unverified: Mapping[str, str] =
 
 
 def check_form(given: Array, right: Array) -> str:
-    """Say what is wrong with an array's shape or dtype; nothing where they are right."""
+    """Return what is wrong with an array's shape or dtype; nothing where they are right."""
     if given.shape == right.shape and given.dtype == right.dtype:
         return ""
     return f"is {given.dtype}{list(given.shape)}, expected {right.dtype}{list(right.shape)}"
@@ -167,7 +169,7 @@ def rounded_up(value: float) -> float:
 def _top1_agreement(
     network: Network, cases: list[Case], answers: dict[str, Arrays], references: dict[str, Arrays]
 ) -> float | None:
-    """Give the share of photographs with the framework's most probable class; None where nothing is classified."""
+    """Return the share of photographs with the framework's most probable class; None where nothing is classified."""
     classified = [post.output for post in network.postprocess if post.kind == "classification"]
     shown = [case.name for case in cases if case.photographs]
     if not classified or not shown:

@@ -59,11 +59,11 @@ class Limits:
     mismatches: Share
 
     def loosened(self, factor: float) -> Limits:
-        """Give these limits for errors that are `factor` times as large."""
+        """Return these limits for errors that are `factor` times as large."""
         return Limits(self.rms * factor, self.peak * factor, self.offset, self.mismatches * factor)
 
     def for_tolerance(self, rms: float | None) -> Limits:
-        """Give these limits, or what they are at another `rms`."""
+        """Return these limits, or what they are at another `rms`."""
         return self if rms is None else self.loosened(rms / self.rms)
 
 
@@ -118,7 +118,7 @@ def compare(given: Array, right: Array, limits: Limits) -> Difference:
 
 
 def join_rows(answers: Sequence[Array], batched: bool) -> Array:
-    """Give one array of [rows, ...] from several answers: their rows, or themselves where they have none."""
+    """Return one array of [rows, ...] from several answers: their rows, or themselves where they have none."""
     import numpy as np
 
     return np.concatenate(answers) if batched else np.stack(answers)
@@ -192,7 +192,7 @@ def _scales(right: Array, finite: Array, limits: Limits) -> _Scales:
 
 
 def _median(values: Array) -> float:
-    """Give the lower median, which is one of the values."""
+    """Return the lower median, which is one of the values."""
     import numpy as np
 
     return float(np.sort(values, axis=None)[(values.size - 1) // 2])

@@ -80,14 +80,14 @@ class Artifact:
         return data
 
     def seal(self, name: str) -> SealedFile:
-        """Give a sealed copy of a listed file, its sha256 checked. Raises as `verify` does."""
+        """Return a sealed copy of a listed file, its sha256 checked. Raises as `verify` does."""
         with self._opened(name) as descriptor:
             copy = SealedFile(descriptor, name)
         self._check(name, copy.sha256)
         return copy
 
     def map(self, name: str) -> MappedFile:
-        """Give a listed file mapped for good, the sha256 of what is mapped checked. Raises as `verify` does."""
+        """Return a listed file mapped for good, the sha256 of what is mapped checked. Raises as `verify` does."""
         with self._opened(name) as descriptor:
             mapped = MappedFile(descriptor, name)
         self._check(name, hashlib.sha256(mapped.bytes).hexdigest())

@@ -31,7 +31,7 @@ def check_gpu(target: Target, gpu: Gpu) -> None:
 
 
 def compute_levels(target: Target) -> list[tuple[int, int]]:
-    """Give the compute capabilities of a target's code: sm_90 is (9, 0), sm_120 is (12, 0)."""
+    """Return the compute capabilities of a target's code: sm_90 is (9, 0), sm_120 is (12, 0)."""
     found = []
     for name in target.compute:
         digits = name.removeprefix("sm_")

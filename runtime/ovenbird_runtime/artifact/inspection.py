@@ -51,7 +51,7 @@ def inspect_artifact(path: str | os.PathLike[str], public_key: str | os.PathLike
 
 
 def _chosen(artifact: Artifact, machine: Machine) -> str | None:
-    """Give the variant that `load` takes on this machine's processor; None where none runs."""
+    """Return the variant that `load` takes on this machine's processor; None where none runs."""
     try:
         return choose_variant(artifact, "cpu", machine)[0].target
     except (ArtifactError, MachineError):

@@ -19,7 +19,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def json_schema(cls: type, title: str) -> dict[str, Json]:
-    """Give the JSON Schema of the dataclass `cls` as JSON values; nested dataclasses go under `$defs`."""
+    """Return the JSON Schema of the dataclass `cls` as JSON values; nested dataclasses go under `$defs`."""
     definitions: dict[str, Json] = {}
     root = _object(cls, definitions)
     root_first = {"$schema": DIALECT, "title": title, **root}
@@ -85,7 +85,7 @@ def _plain(kind: Any, bound: Any) -> dict[str, Json]:
 
 
 def write_schemas(folder: Path) -> list[Path]:
-    """Write `manifest.schema.json` and `target.schema.json` into `folder`; give their paths."""
+    """Write `manifest.schema.json` and `target.schema.json` into `folder`; return their paths."""
     from .manifest import Manifest, Target
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -120,11 +120,13 @@ class TensorSpec:
         return bool(self.shape) and self.shape[0] == "N"
 
     def with_batch(self, batch: int) -> tuple[int, ...]:
-        """Give the shape for `batch` images (the shape itself where there is no batch dimension)."""
+        """Return the shape for `batch` images (the shape itself where there is no batch dimension)."""
         return tuple(batch if dim == "N" else int(dim) for dim in self.shape)
 
     def room(self, batch: int) -> int:
-        """Give the bytes for `batch` images, an empty dimension counted as one: what numpy must be able to address."""
+        """Return the bytes for `batch` images, an empty dimension counted as one: what
+        numpy must be able to address.
+        """
         return ITEM_BYTES[self.dtype] * math.prod(max(1, dim) for dim in self.with_batch(batch))
 
 
@@ -184,7 +186,9 @@ class Parity:
     targets: Annotated[dict[str, TargetParity], Count(0, MAX_VARIANTS, FOLDER_TEXT)] = field(default_factory=dict)
 
     def limits_for(self, target: Target) -> Limits:
-        """Give what a target's code is held to; of an artifact made before manifests said so, what it would be now."""
+        """Return what a target's code is held to; of an artifact made before manifests
+        said so, what it would be now.
+        """
         if target.target in self.targets:
             return self.targets[target.target].limits
         if target.kind == "cuda" and self.tolerance >= OLD_HALF_TOLERANCE:
@@ -248,7 +252,7 @@ def decode_manifest(data: bytes, where: str = "manifest.json") -> Manifest:
 
 
 def seal(manifest: Manifest) -> bytes:
-    """Give the bytes of `manifest.json`, its own digest filled in. Raises ManifestInvalid."""
+    """Return the bytes of `manifest.json`, its own digest filled in. Raises ManifestInvalid."""
     data = dump(encode(dataclasses.replace(manifest, digest=UNSEALED)))
     if data.count(UNSEALED.encode()) != 1:
         raise ManifestInvalid("manifest.json holds 64 zeros elsewhere than in its digest")
@@ -258,7 +262,7 @@ def seal(manifest: Manifest) -> bytes:
 
 
 def file_record(path: Path) -> FileRecord:
-    """Give the size and sha256 of a file as it is, for the file table. Raises OSError."""
+    """Return the size and sha256 of a file as it is, for the file table. Raises OSError."""
     data = path.read_bytes()
     return FileRecord(len(data), hashlib.sha256(data).hexdigest())
 

@@ -20,7 +20,7 @@ _NAMELESS = "model"
 
 
 def check_model_name(name: str) -> str:
-    """Give `name` back where it is one. Raises WrongModelName, which says what name would do."""
+    """Return `name` where it is one. Raises WrongModelName, which says what name would do."""
     if not _NAME.fullmatch(name):
         raise WrongModelName(
             f"{shown(name)} is no model's name: 1 to {MAX_NAME_CHARS} letters, digits, '.', '_' or '-', "
@@ -30,7 +30,7 @@ def check_model_name(name: str) -> str:
 
 
 def model_name_from(text: str) -> str:
-    """Give the name closest to `text`: a name stays as it is, and what no name holds becomes one '-'."""
+    """Return the name closest to `text`: a name stays as it is, and what no name holds becomes one '-'."""
     if _NAME.fullmatch(text):
         return text
     plain = unicodedata.normalize("NFKD", text[: 8 * MAX_NAME_CHARS]).encode("ascii", "ignore").decode("ascii")

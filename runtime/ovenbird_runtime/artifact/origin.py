@@ -19,7 +19,7 @@ SBOM = "sbom.cdx.json"
 
 
 def read_origin(artifact: Artifact) -> dict[str, Any] | None:
-    """Give commit, whether files differed from it, tool versions and options; None where nothing is recorded.
+    """Return commit, whether files differed from it, tool versions and options; None where nothing is recorded.
 
     Raises FileChanged where the file is not the manifest's, or is no provenance.
     """

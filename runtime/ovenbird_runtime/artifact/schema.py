@@ -61,7 +61,7 @@ class Count:
 
 @cache
 def fields_of(cls: type) -> tuple[tuple[str, Any, bool], ...]:
-    """Give (name, type with annotations, whether JSON must have it) for each field of a dataclass."""
+    """Return (name, type with annotations, whether JSON must have it) for each field of a dataclass."""
     hints = get_type_hints(cls, include_extras=True)
     return tuple(
         (f.name, hints[f.name], f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING)

@@ -111,14 +111,14 @@ def problem(pipeline: Pipeline) -> str | None:
 
 
 def _sizes(step: Step) -> list[tuple[int, ...]]:
-    """Give the sizes that a step names."""
+    """Return the sizes that a step names."""
     if isinstance(step, Resize):
         return [size for size in (step.fit, step.exact) if size is not None]
     return [step.size] if isinstance(step, (CentreCrop, RandomCrop, Pad)) else []
 
 
 def imagenet(size: int = 224, resize: int = 256, interpolation: Interpolation = "bilinear") -> Pipeline:
-    """Give the ImageNet evaluation pipeline: resize the shorter side, centre crop, normalise."""
+    """Return the ImageNet evaluation pipeline: resize the shorter side, centre crop, normalise."""
     return (
         Resize(shorter=resize, interpolation=interpolation),
         CentreCrop(size=(size, size)),
@@ -127,7 +127,7 @@ def imagenet(size: int = 224, resize: int = 256, interpolation: Interpolation = 
 
 
 def zoom_crop_pad(size: int = 224, factor: float = 1.5, crop: int = 100) -> Pipeline:
-    """Give zoom to 150 % -> random crop of 100x100 -> zero-pad to the input, normalised as ImageNet."""
+    """Return zoom to 150 % -> random crop of 100x100 -> zero-pad to the input, normalised as ImageNet."""
     return (
         Zoom(factor=factor),
         RandomCrop(size=(crop, crop)),

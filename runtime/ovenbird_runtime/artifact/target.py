@@ -95,7 +95,7 @@ def decode_target(data: bytes, where: str = "target.json") -> Target:
 
 
 def target_bytes(target: Target) -> bytes:
-    """Give the bytes of `target.json`. Raises ManifestInvalid where the target is not valid."""
+    """Return the bytes of `target.json`. Raises ManifestInvalid where the target is not valid."""
     data = dump(encode(target))
     decode_target(data)
     return data

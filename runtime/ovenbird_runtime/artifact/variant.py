@@ -54,7 +54,7 @@ def check_runs_here(target: Target, machine: Machine) -> None:
 def choose_variant(
     artifact: Artifact, device: Device | str, machine: Machine, name: str | None = None
 ) -> tuple[VariantRef, Target]:
-    """Give the variant to run on `device`, and its target: the best that runs here, or the one of this `name`.
+    """Return the variant to run on `device`, and its target: the best that runs here, or the one of this `name`.
 
     Of those that run here: on a GPU the one for the latest chip up to this one, then the one with the widest vectors,
     then the one that asks for the most features. Raises WrongOption for a name that the artifact lacks; DriverMissing,
@@ -92,17 +92,17 @@ def choose_variant(
 
 
 def rank(target: Target, gpu: Gpu | None) -> tuple[tuple[int, int], int, int]:
-    """Give what orders the variants that run here, the best highest."""
+    """Return what orders the variants that run here, the best highest."""
     return newest(target, gpu), target.vector_bits, len(target.cpu_features)
 
 
 def describe(machine: Machine, asked: set[str]) -> str:
-    """Say what a machine is, and which of the features that are asked for it has."""
+    """Return what a machine is, and which of the features that are asked for it has."""
     glibc = ".".join(map(str, machine.glibc)) if machine.glibc != (0, 0) else "none"
     had = sorted(asked & machine.features)
     return f"{machine.arch}, glibc {glibc}, of the features asked for it has {' '.join(had) or 'none'}"
 
 
 def newest(target: Target, gpu: Gpu | None) -> tuple[int, int]:
-    """Give the latest compute capability of a target's code that a GPU has; (0, 0) on the processor."""
+    """Return the latest compute capability of a target's code that a GPU has; (0, 0) on the processor."""
     return max((level for level in compute_levels(target) if gpu and level <= gpu.compute), default=(0, 0))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 def install_hint(extra: str = "", folder: str = "./runtime") -> str:
-    """Give the command that installs an extra of a distribution: of the runtime, or of the compiler, folder "."."""
+    """Return the command that installs an extra of a distribution: of the runtime, or of the compiler, folder "."."""
     wanted = f"[{extra}]" if extra else ""
     whose = "the runtime's" if folder != "." else "the compiler's"
     return f"pip install '{folder}{wanted}' in a clone of Ovenbird, or 'FILE.whl{wanted}' with {whose} wheel"

@@ -67,7 +67,7 @@ def end_with_output(command: Callable[[], Any]) -> NoReturn:
 
 
 def fails(error: BaseException) -> bool:
-    """Whether an error is that of standard output."""
+    """Return whether an error is that of standard output."""
     return any(error is descriptor.failure for descriptor in _watched.values())
 
 

@@ -65,7 +65,7 @@ _COMMANDS = {
 
 
 def advice_on_option(command: str, name: str) -> str:
-    """Give the advice on an option that `command` does not have, or nothing."""
+    """Return the advice on an option that `command` does not have, or nothing."""
     plain = name.lower().replace("_", "-")
     found = [(of, text) for words, of, text in _ADVICE if plain in words.split()]
     special = [text for of, text in found if command in of.split()]
@@ -73,7 +73,7 @@ def advice_on_option(command: str, name: str) -> str:
 
 
 def close_to(name: str, known: Iterable[str]) -> str:
-    """Give `; did you mean --target?` for an option or a command that is close to a known one, or nothing."""
+    """Return `; did you mean --target?` for an option or a command that is close to a known one, or nothing."""
     close = get_close_matches(name.lower().replace("_", "-"), list(known), n=1, cutoff=CLOSE)
     return f"; did you mean {close[0]}?" if close else ""
 

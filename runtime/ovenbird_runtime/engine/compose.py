@@ -15,7 +15,7 @@ _CALL_COST_IN_IMAGES = 0.1
 
 
 def plan_batches(count: int, costs: Mapping[int, float | None]) -> tuple[int, ...]:
-    """Give the compiled batch sizes to run, largest first, that together take `count` >= 1 images at the
+    """Return the compiled batch sizes to run, largest first, that together take `count` >= 1 images at the
     least cost.
 
     `costs` maps each compiled size to its measured time (any unit), or to None where it was not measured;

@@ -40,7 +40,7 @@ class DeviceMemory:
         self.vm_arguments = (CPU, 0, pooled) if self.on_cpu else (CUDA, device.index, pooled, CPU, 0, pooled)
 
     def upload(self, array: Array) -> Any:
-        """Give a tensor of the array's contents: over its memory on the processor, a copy on a GPU."""
+        """Return a tensor of the array's contents: over its memory on the processor, a copy on a GPU."""
         if self.on_cpu:
             return self._ffi.from_dlpack(array, require_alignment=self._alignment, require_contiguous=True)
         tensor = self._make(self._ffi.Shape(array.shape), str(array.dtype), self.device, None)
@@ -62,7 +62,7 @@ class DeviceMemory:
         self._clear()
 
     def download(self, tensor: Any) -> Array:
-        """Give a tensor as an array: over its memory on the processor, a copy from a GPU."""
+        """Return a tensor as an array: over its memory on the processor, a copy from a GPU."""
         import numpy as np
 
         if self.on_cpu:

@@ -71,7 +71,7 @@ class Program:
             raise EngineLoadFailed(f"{library.name} cannot be loaded: {_reason(error)}") from None
 
     def resample_kernel(self) -> Callable[..., None] | None:
-        """Give the compiled pre-processing (see `preprocessor.ResampleKernel`); None where the code has none.
+        """Return the compiled pre-processing (see `preprocessor.ResampleKernel`); None where the code has none.
 
         Raises EngineLoadFailed where it lacks what its description names.
         """
@@ -320,6 +320,6 @@ def _stop(pid: int, tasks: TaskQueue[_Task], jobs: list[Job]) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """Give the first line of a TVM error, which may carry a C++ stack below it."""
+    """Return the first line of a TVM error, which may carry a C++ stack below it."""
     text = str(error).strip() or type(error).__name__
     return shown(text.splitlines()[0]).strip("'\"")

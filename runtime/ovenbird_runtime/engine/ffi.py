@@ -35,7 +35,7 @@ _loaded: list[Any] = []
 
 
 def import_ffi() -> Any:
-    """Give the `tvm_ffi` module, TVM's runtime library loaded beside it.
+    """Return the `tvm_ffi` module, TVM's runtime library loaded beside it.
 
     Raises LibraryMissing, VersionMismatch, and EngineLoadFailed where the compiler's TVM is already in this
     process: two copies of one library would fight over its registry.

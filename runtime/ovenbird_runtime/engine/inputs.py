@@ -51,7 +51,7 @@ def check_inputs(
 
 
 def check_array(spec: TensorSpec, value: Any, nan: NanPolicy, hint: str = _ALLOW_NAN) -> Array:
-    """Give `value` as an array of the spec's dtype and shape. Raises WrongShape, WrongDtype, NotFinite."""
+    """Return `value` as an array of the spec's dtype and shape. Raises WrongShape, WrongDtype, NotFinite."""
     import numpy as np
 
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):

@@ -54,7 +54,7 @@ class LearnedCosts:
         return self.table.get(self.smallest)
 
     def lanes_pay(self, crowded: bool) -> bool:
-        """Whether lanes take less time than one worker with all threads; true until it is known.
+        """Return whether lanes take less time than one worker with all threads; true until it is known.
 
         `crowded` calls come with other work (images are decoded, clients are answered), which holds up one lane where
         it would hold up all threads, at the end of every layer: lanes are taken even if they are a little slower.
@@ -74,7 +74,7 @@ class LearnedCosts:
         return max(self.lane - busy_ms, 0.0) + self.single < self.lane
 
     def plan(self, count: int) -> tuple[int, ...]:
-        """Give the batch sizes for `count` images: the cheapest, or sizes not yet known where they would fit."""
+        """Return the batch sizes for `count` images: the cheapest, or sizes not yet known where they would fit."""
         table = dict(self.table)
         fitting = {size: cost for size, cost in table.items() if size <= count or size == self.smallest}
         unknown = [size for size, cost in fitting.items() if cost is None]

@@ -22,7 +22,7 @@ _names = 0
 
 
 def load_library(ffi: Any, library: SealedFile) -> Any:
-    """Give the module of a library; the same one for the same bytes. Raises EngineLoadFailed."""
+    """Return the module of a library; the same one for the same bytes. Raises EngineLoadFailed."""
     global _names
     with _lock:
         if library.sha256 not in _loaded:
@@ -41,8 +41,8 @@ def load_library(ffi: Any, library: SealedFile) -> Any:
 
 
 def _path_of(descriptor: int, serial: int) -> str:
-    """Give a path to an open file that no other has had: dlopen(3) takes a path it knows for the library it knows, and
-    a descriptor's number comes back once it is closed.
+    """Return a path to an open file that no other has had: dlopen(3) takes a path it knows for the library it knows,
+    and a descriptor's number comes back once it is closed.
     """
     spelling = format(serial, "b").replace("0", "/").replace("1", "./")
     return f"/proc/self/fd/{spelling}{descriptor}"

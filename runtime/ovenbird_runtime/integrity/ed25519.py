@@ -24,7 +24,7 @@ _NEUTRAL: Point = (0, 1, 1, 0)
 
 
 def verify(public_key: bytes, message: bytes, signature: bytes) -> bool:
-    """Tell whether `signature` (64 bytes) is that of `message` by the key `public_key` (32 bytes)."""
+    """Return whether `signature` (64 bytes) is that of `message` by the key `public_key` (32 bytes)."""
     key = decode_point(public_key)
     if key is None or len(signature) != SIGNATURE_BYTES:
         return False
@@ -39,13 +39,13 @@ def verify(public_key: bytes, message: bytes, signature: bytes) -> bool:
 
 
 def usable_key(public_key: bytes) -> bool:
-    """Tell whether these 32 bytes are a point of large order: with one of small order anybody could sign."""
+    """Return whether these 32 bytes are a point of large order: with one of small order anybody could sign."""
     point = decode_point(public_key)
     return point is not None and _encode(_multiply(8, point)) != _encode(_NEUTRAL)
 
 
 def decode_point(data: bytes) -> Point | None:
-    """Give the point that 32 bytes encode, None where they encode none (RFC 8032, 5.1.3)."""
+    """Return the point that 32 bytes encode, None where they encode none (RFC 8032, 5.1.3)."""
     if len(data) != KEY_BYTES:
         return None
     number = int.from_bytes(data, "little")

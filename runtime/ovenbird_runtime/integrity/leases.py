@@ -145,14 +145,14 @@ class _Watcher:
 
 
 def _release(lease: int) -> None:
-    """Give a lease up, also where a forked child still holds the descriptor."""
+    """Give up a lease, also where a forked child still holds the descriptor."""
     with contextlib.suppress(OSError):
         fcntl.fcntl(lease, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     os.close(lease)
 
 
 def lies_in_image(descriptor: int) -> bool:
-    """Tell whether a file is part of the image of the container that we run in, whose root is mounted read-only.
+    """Return whether a file is part of the image of the container that we run in, whose root is mounted read-only.
 
     Nothing changes such a file in place: whoever writes there by another mount gets a copy of his own (overlayfs), and
     layers of images are not written to. A volume that is mounted read-only here may be written to elsewhere; it has
@@ -167,7 +167,7 @@ def lies_in_image(descriptor: int) -> bool:
 
 
 def _file_system(descriptor: int) -> int:
-    """Give the type of the file system that an open file is on; 0 where it cannot be told."""
+    """Return the type of the file system that an open file is on; 0 where it cannot be told."""
     buffer = (ctypes.c_long * 64)()  # struct statfs, which begins with it
     return buffer[0] if _libc.fstatfs(descriptor, buffer) == 0 else 0
 

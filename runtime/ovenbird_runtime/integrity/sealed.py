@@ -49,7 +49,7 @@ class SealedFile:
 
 
 def sha256_of(descriptor: int) -> str:
-    """Give the sha256 of an open file, from its beginning, as 64 hexadecimal characters."""
+    """Return the sha256 of an open file, from its beginning, as 64 hexadecimal characters."""
     digest = hashlib.sha256()
     buffer = bytearray(_CHUNK_BYTES)
     view = memoryview(buffer)

@@ -52,7 +52,7 @@ class PublicKey:
 
 
 def required_keys(path: str | os.PathLike[str] | None) -> tuple[PublicKey, ...]:
-    """Give the keys of the file `path`, else of the file that $OVENBIRD_REQUIRE_SIGNATURE names, else none.
+    """Return the keys of the file `path`, else of the file that $OVENBIRD_REQUIRE_SIGNATURE names, else none.
 
     Raises KeyUnreadable, WrongKeyType. A variable that is set and empty is refused: it would switch the check off.
     """
@@ -97,7 +97,7 @@ def _decode_key(label: str, body: bytes, where: str) -> PublicKey:
 
 
 def signers(root: Path) -> tuple[str, ...]:
-    """Give the ids of the keys whose signatures lie in an artifact, unchecked, sorted; at most MAX_SIGNATURES."""
+    """Return the ids of the keys whose signatures lie in an artifact, unchecked, sorted; at most MAX_SIGNATURES."""
     try:
         names = [path.name for path in root.iterdir()]
     except OSError:  # a folder whose files may be read, but not listed
@@ -107,12 +107,12 @@ def signers(root: Path) -> tuple[str, ...]:
 
 
 def signature_name(key_id: str) -> str:
-    """Give the name of the file that holds a key's signature."""
+    """Return the name of the file that holds a key's signature."""
     return f"manifest.json.{key_id}.sig"
 
 
 def check_signature(root: Path, manifest: bytes, keys: Iterable[PublicKey]) -> PublicKey:
-    """Give the first of `keys` that signed these bytes of `manifest.json`; its signature lies below `root`.
+    """Return the first of `keys` that signed these bytes of `manifest.json`; its signature lies below `root`.
 
     Raises SignatureMissing, SignatureForeign, SignatureWrong, and UnsafePath where the file is a link.
     """

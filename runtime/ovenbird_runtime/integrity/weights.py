@@ -61,7 +61,7 @@ class MappedFile:
         return memoryview(self._map) if self._map is not None else memoryview(b"")
 
     def view(self, offset: int, dtype: str, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-        """Give the array at `offset` bytes, without a copy; the caller keeps this object alive as long as the
+        """Return the array at `offset` bytes, without a copy; the caller keeps this object alive as long as the
         array.
 
         The array calls itself writeable because DLPack producers refuse to export what is not; the pages are

@@ -32,7 +32,7 @@ class Target:
 
 
 def parse_url(url: str) -> tuple[str, int, str]:
-    """Give host, port and path of an http URL. Raises WrongOption."""
+    """Return host, port and path of an http URL. Raises WrongOption."""
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         host, port = parts.hostname, parts.port or 80
@@ -44,7 +44,7 @@ def parse_url(url: str) -> tuple[str, int, str]:
 
 
 def form_of(images: list[bytes]) -> tuple[bytes, str]:
-    """Give a body of one or many images, and its content type."""
+    """Return a body of one or many images, and its content type."""
     if len(images) == 1:
         return images[0], "application/octet-stream"
     mark = uuid.uuid4().hex
@@ -76,7 +76,7 @@ class Client:
         return head.encode("latin-1") + body
 
     def send(self) -> tuple[int, float]:
-        """Send the next request and read its answer; give (status, seconds)."""
+        """Send the next request and read its answer; return (status, seconds)."""
         request = next(self._requests)
         self._asked = start = time.perf_counter()
         reused = self._connection is not None

@@ -36,7 +36,7 @@ class Figures:
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
-    """Give the value that `share` (0 to 1) of the sorted values do not exceed; 0 for none."""
+    """Return the value that `share` (0 to 1) of the sorted values do not exceed; 0 for none."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
 
 
@@ -80,7 +80,7 @@ _COLUMNS: tuple[tuple[str, Callable[[Figures], str]], ...] = (
 
 
 def table(rows: Sequence[Figures]) -> str:
-    """Give the figures as lines of columns."""
+    """Return the figures as lines of columns."""
     cells = [[name for name, _ in _COLUMNS]] + [[show(row) for _, show in _COLUMNS] for row in rows]
     widths = [max(len(line[i]) for line in cells) for i in range(len(_COLUMNS))]
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in cells)

@@ -14,7 +14,7 @@ from .plan import Sample
 
 
 def write_plots(folder: Path, runs: Sequence[Figures], samples: Sequence[Sequence[Sample]]) -> list[Path]:
-    """Write the plots that the runs allow; give their paths. Raises ModuleNotFoundError without matplotlib."""
+    """Write the plots that the runs allow; return their paths. Raises ModuleNotFoundError without matplotlib."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -63,7 +63,7 @@ class _Thread(threading.Thread):
         self.client.close()
 
     def news(self) -> list[Sample]:
-        """Give the samples since the last time."""
+        """Return the samples since the last time."""
         new = self.found[self.told :]
         self.told += len(new)
         return new

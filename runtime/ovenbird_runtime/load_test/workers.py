@@ -120,7 +120,7 @@ class _Crew:
 def run_load(
     target: Target, bodies: list[tuple[bytes, str]], plan: Plan, progress: Callable[[int], None] = lambda done: None
 ) -> tuple[list[Sample], float]:
-    """Run the plan; give all samples and the seconds it took. `progress` is told how many are done.
+    """Run the plan; return all samples and the seconds it took. `progress` is told how many are done.
 
     Raises WorkerDied, and ServerSilent where the last requests of all threads, or all for the time of an answer, had
     no answer.

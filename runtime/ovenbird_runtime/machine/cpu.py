@@ -87,7 +87,7 @@ def version_pair(version: str) -> tuple[int, int]:
 
 
 def available_threads(root: Path = Path("/")) -> int:
-    """Give the number of threads worth starting: at least 1.
+    """Return the number of threads worth starting: at least 1.
 
     The least of: physical cores in the affinity mask (two hardware threads of one core share its vector
     units), and the container's CPU quota (cgroup v2 `cpu.max`, v1 `cpu.cfs_quota_us`) rounded down, since
@@ -108,7 +108,7 @@ def _siblings(cpu: int, root: Path) -> str:
 
 
 def cpu_quota(root: Path = Path("/")) -> float | None:
-    """Give the CPUs that this process's control groups allow, all levels considered; None where there is no
+    """Return the CPUs that this process's control groups allow, all levels considered; None where there is no
     quota.
     """
     quotas = []
@@ -123,7 +123,7 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
 
 
 def _up(mount: Path, path: str) -> list[Path]:
-    """Give the group's folder and all above it; inside a container the path may not exist below the mount,
+    """Return the group's folder and all above it; inside a container the path may not exist below the mount,
     its root does.
     """
     parts = [part for part in path.split("/") if part not in ("", "..")]

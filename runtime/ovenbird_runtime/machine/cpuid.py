@@ -36,7 +36,7 @@ NAMES: dict[tuple[int, int], dict[int, str]] = {
 
 
 def hidden_features() -> frozenset[str]:
-    """Give the features that CPUID denies, by their names in /proc/cpuinfo; none where CPUID cannot be asked.
+    """Return the features that CPUID denies, by their names in /proc/cpuinfo; none where CPUID cannot be asked.
 
     It cannot with a C library other than glibc, or one before 2.33: the kernel's list then stands alone.
     """
@@ -50,7 +50,7 @@ def hidden_features() -> frozenset[str]:
 
 
 def denied_features(register_of: Callable[[int, int], int]) -> frozenset[str]:
-    """Give the names of the bits that are 0 in the words of `register_of(leaf, register)`."""
+    """Return the names of the bits that are 0 in the words of `register_of(leaf, register)`."""
     return frozenset(
         name
         for (leaf, register), names in NAMES.items()

@@ -85,5 +85,5 @@ def _call(driver: ctypes.CDLL, name: str, *arguments: object) -> int:
 
 
 def dotted(version: tuple[int, int]) -> str:
-    """Give a version as users write it."""
+    """Return a version as users write it."""
     return f"{version[0]}.{version[1]}"

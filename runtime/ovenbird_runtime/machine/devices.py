@@ -29,7 +29,7 @@ class Device:
         return KINDS[self.name]
 
     def __str__(self) -> str:
-        """Give the name as users write it."""
+        """Return the name as users write it."""
         return f"{self.name}:{self.index}" if self.index else self.name
 
 

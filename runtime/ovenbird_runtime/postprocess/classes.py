@@ -32,7 +32,7 @@ class ClassScore:
 
 
 def top_classes(logits: Array, labels: Sequence[str] | None, count: int) -> list[tuple[ClassScore, ...]]:
-    """Give the `count` most probable classes of each row of [N, classes], most probable first; equal ones by
+    """Return the `count` most probable classes of each row of [N, classes], most probable first; equal ones by
     index.
 
     Confidences are the softmax in float64, of the logits less their maximum so that nothing overflows. A row that
@@ -51,7 +51,7 @@ def top_classes(logits: Array, labels: Sequence[str] | None, count: int) -> list
 
 
 def _largest(row: Array, count: int) -> list[int]:
-    """Give the places of the `count` largest values, equal ones by place, NaN last."""
+    """Return the places of the `count` largest values, equal ones by place, NaN last."""
     import numpy as np
 
     places: list[int] = []

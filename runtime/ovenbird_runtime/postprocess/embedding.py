@@ -26,7 +26,7 @@ class Embedding:
 
 
 def summarise(embedding: Array, vector: bool) -> list[Embedding]:
-    """Give the statistics of each row of [N, D]; the rows themselves too where `vector` is true."""
+    """Return the statistics of each row of [N, D]; the rows themselves too where `vector` is true."""
     import numpy as np
 
     found = []

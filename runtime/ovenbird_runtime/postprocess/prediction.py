@@ -48,7 +48,7 @@ class Prediction:
         return next(iter(self.embeddings.values()), None)
 
     def to_json(self) -> dict[str, Any]:
-        """Give JSON values; a number that JSON cannot say (NaN) becomes null."""
+        """Return JSON values; a number that JSON cannot say (NaN) becomes null."""
         return {
             "model": self.model,
             "random_weights": self.weights.random,

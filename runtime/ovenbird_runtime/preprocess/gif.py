@@ -17,7 +17,7 @@ _EXTENSION, _PICTURE, _END = 0x21, 0x2C, 0x3B
 
 
 def is_gif(data: bytes) -> bool:
-    """Whether a file begins like a GIF."""
+    """Return whether a file begins like a GIF."""
     return data.startswith(_SIGNATURES)
 
 

@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 def open_image(source: Any, max_megapixels: float = MAX_IMAGE_MEGAPIXELS) -> Image:
-    """Give `source` as a new RGB image of 8 bits a channel.
+    """Return `source` as a new RGB image of 8 bits a channel.
 
     `source` is a path, the bytes of a file, a PIL image, or an array: uint8 or uint16, [height, width] grey
     or [height, width, 1, 3 or 4], in RGB(A) order. Raises ImageNotFound, ImageTooLarge, ImageUnreadable, WrongOption.
@@ -55,7 +55,7 @@ def open_image(source: Any, max_megapixels: float = MAX_IMAGE_MEGAPIXELS) -> Ima
 
 
 def open_pixels(source: Any, max_megapixels: float = MAX_IMAGE_MEGAPIXELS) -> Image | Picture:
-    """Give what `open_image` gives, or the same pixels as a Picture where a file can be decoded without Pillow.
+    """Return what `open_image` gives, or the same pixels as a Picture where a file can be decoded without Pillow.
 
     Raises what `open_image` raises.
     """
@@ -76,7 +76,7 @@ def _checked(max_megapixels: Any) -> float:
 
 
 def _file_of(source: Any) -> tuple[bytes, str] | None:
-    """Give a file's bytes, checked as far as they can be before decoding, and its name for messages; None where the
+    """Return a file's bytes, checked as far as they can be before decoding, and its name for messages; None where the
     source is no file.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
@@ -97,7 +97,7 @@ def _file_of(source: Any) -> tuple[bytes, str] | None:
 
 
 def one_name(name: Any) -> str:
-    """Give a path's last part, for messages."""
+    """Return a path's last part, for messages."""
     return shown(Path(os.fsdecode(name)).name)
 
 
@@ -185,7 +185,7 @@ def _from_pil(image: Image, name: str, max_megapixels: float) -> Image:
 
 
 def _flat(image: Image, name: str, owned: bool) -> Image:
-    """Load an image and give it as RGB."""
+    """Load an image and return it as RGB."""
     nothing = transparent_colour(image)
     image.load()
     if nothing != image.info.get("transparency"):
@@ -226,7 +226,7 @@ def _from_array(source: Any, max_megapixels: float) -> Image:
 
 
 def as_list(images: Any) -> list[Any]:
-    """Give the sources in a list or tuple, or in an array of four dimensions; anything else is one source.
+    """Return the sources in a list or tuple, or in an array of four dimensions; anything else is one source.
 
     Raises ImageUnreadable for none at all.
     """

@@ -25,7 +25,7 @@ _MASK = (1 << 64) - 1
 
 
 def apply(pipeline: Pipeline, image: Image, seed: int = 0, index: int = 0) -> np.ndarray[Any, Any]:
-    """Run the steps on an RGB image; give float32 [3, height, width] (or [height, width, 3] where the steps
+    """Run the steps on an RGB image; return float32 [3, height, width] (or [height, width, 3] where the steps
     say so).
 
     Random steps draw from `seed` (0 to 2**64 - 1) and the image's `index` in the call, so that a batch gives
@@ -71,7 +71,7 @@ def round_half_even(value: float) -> int:
 
 
 def resized_size(step: Resize | Zoom, size: tuple[int, int]) -> tuple[int, int]:
-    """Give the size (width, height) that `step` makes of `size`: by its factor, or by the one of `shorter`, `fit` and
+    """Return the size (width, height) that `step` makes of `size`: by its factor, or by the one of `shorter`, `fit` and
     `exact` that is given. Raises ImageTooLarge: a 1x20000 image at 256 wide would be 1.3 gigapixels, which is refused
     as a file of that size is.
     """
@@ -103,8 +103,8 @@ def resize(image: Image, step: Resize | Zoom) -> Image:
 
 
 def crop_corner(step: CentreCrop | RandomCrop, size: tuple[int, int], draws: Draws) -> tuple[int, int]:
-    """Give left and top of what a crop keeps of an image of `size` (width, height), which is as large at least: in the
-    middle, or at a drawn place, the top drawn first.
+    """Return left and top of what a crop keeps of an image of `size` (width, height), which is as large at least: in
+    the middle, or at a drawn place, the top drawn first.
     """
     right, down = size[0] - step.size[1], size[1] - step.size[0]
     if isinstance(step, CentreCrop):
@@ -147,7 +147,7 @@ def _canvas(image: Image, width: int, height: int, value: int) -> Image:
 
 
 def normalise(image: Image, step: Normalise) -> np.ndarray[Any, Any]:
-    """Give float32: (pixel * scale - mean) / std a channel, each operation rounded to float32."""
+    """Return float32: (pixel * scale - mean) / std a channel, each operation rounded to float32."""
     import numpy as np
 
     result = np.empty((3, image.size[1], image.size[0]), np.float32)

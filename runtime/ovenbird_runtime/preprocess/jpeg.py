@@ -34,7 +34,7 @@ _EXIF_HEAD, _XMP_HEAD = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 
 
 def is_jpeg(data: bytes) -> bool:
-    """Whether a file begins like a JPEG."""
+    """Return whether a file begins like a JPEG."""
     return data.startswith(_START)
 
 
@@ -57,7 +57,9 @@ def check_scans(data: bytes, name: str) -> None:
 
 
 def metadata_of(data: bytes) -> tuple[bytes, bytes]:
-    """Give what a JPEG holds of EXIF and XMP before the picture, each empty where there is none: the first segment."""
+    """Return what a JPEG holds of EXIF and XMP before the picture, each empty where
+    there is none: the first segment.
+    """
     exif = xmp = b""
     for code, start, end in _segments(data):
         if code == _SCAN:
@@ -70,7 +72,7 @@ def metadata_of(data: bytes) -> tuple[bytes, bytes]:
 
 
 def without_metadata(data: bytes) -> bytes:
-    """Give a JPEG without the segments that tell of the picture, and change none of its pixels: EXIF, XMP, colour
+    """Return a JPEG without the segments that tell of the picture, and change none of its pixels: EXIF, XMP, colour
     profiles, more pictures, Photoshop's notes, comments. Pillow reads them all, and joins them.
     """
     kept, place = [], 0
@@ -84,7 +86,7 @@ def without_metadata(data: bytes) -> bytes:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Give each marker's code, its place and where its segment ends, up to the picture's end (ITU-T T.81, B.1.1);
+    """Yield each marker's code, its place and where its segment ends, up to the picture's end (ITU-T T.81, B.1.1);
     decoders skip as much.
     """
     place, marker = len(_START) - 1, _MARKER
@@ -122,7 +124,7 @@ def decode_jpeg(data: bytes, check: Callable[[int, int], None]) -> Picture | Non
 
 @lru_cache(maxsize=1)
 def _decoder() -> Any:
-    """Give the package, or None."""
+    """Return the package, or None."""
     try:
         import simplejpeg
     except ImportError:

@@ -31,20 +31,20 @@ _TRANSPOSES = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
 
 
 def turn(image: Image, orientation: int) -> Image:
-    """Give the image upright: a new one, or the very one where there is nothing to turn."""
+    """Return the image upright: a new one, or the very one where there is nothing to turn."""
     from PIL.Image import Transpose
 
     return image.transpose(Transpose(_TRANSPOSES[orientation])) if orientation in _TRANSPOSES else image
 
 
 def orientation_of(info: Mapping[Any, Any]) -> int:
-    """Give the orientation that a file's metadata say, as Pillow's decoders leave them in `Image.info`."""
+    """Return the orientation that a file's metadata say, as Pillow's decoders leave them in `Image.info`."""
     exif = info.get("exif") or _hexadecimal(info.get("Raw profile type exif"))
     return orientation_in(_bytes(exif), _bytes(info.get("xmp") or info.get("XML:com.adobe.xmp")))
 
 
 def orientation_in(exif: bytes, xmp: bytes) -> int:
-    """Give the orientation that an EXIF block says, or else an XMP one; 1 where none does, or it is not of 1 to 8."""
+    """Return the orientation that an EXIF block says, or else an XMP one; 1 where none does, or it is not of 1 to 8."""
     value = _in_exif(exif)
     if value is None:
         found = _XMP.search(xmp)

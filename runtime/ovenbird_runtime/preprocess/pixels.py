@@ -39,7 +39,7 @@ class Picture:
         return self.array.reshape(self.array.shape[0], -1)
 
     def to_image(self) -> Image:
-        """Give the image to Pillow; a copy."""
+        """Return the image as Pillow's; a copy."""
         from PIL import Image as pil
 
         return pil.fromarray(self.array[:, :, :3])
@@ -75,7 +75,7 @@ class _Memory:
 
 
 def shared_pixels(image: Image) -> np.ndarray[Any, Any] | None:
-    """Give an RGB image's bytes as an array [height, width * 4], to read from; it keeps the image.
+    """Return an RGB image's bytes as an array [height, width * 4], to read from; it keeps the image.
 
     None where they cannot be had without a copy.
     """

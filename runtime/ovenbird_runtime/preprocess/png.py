@@ -34,7 +34,7 @@ _BAND_ROWS = 64
 
 
 def is_png(data: bytes) -> bool:
-    """Whether a file begins like a PNG."""
+    """Return whether a file begins like a PNG."""
     return data.startswith(_SIGNATURE)
 
 
@@ -57,7 +57,7 @@ def check_chunks(data: bytes, name: str) -> None:
 
 
 def _raw_mode(image: Image) -> str:
-    """Tell how Pillow is about to read the pixels, for instance "RGB;16B"; empty once it has."""
+    """Return how Pillow is about to read the pixels, for instance "RGB;16B"; empty once it has."""
     if image.format != "PNG" or not getattr(image, "tile", None):
         return ""
     arguments = image.tile[0][3]  # type: ignore[attr-defined]
@@ -65,7 +65,7 @@ def _raw_mode(image: Image) -> str:
 
 
 def transparent_colour(image: Image) -> Any:
-    """Give `info["transparency"]` of an image that was not loaded yet as a value of its pixels."""
+    """Return `info["transparency"]` of an image that was not loaded yet as a value of its pixels."""
     value, raw = image.info.get("transparency"), _raw_mode(image)
     if raw == "RGB;16B" and isinstance(value, tuple):
         return tuple(part >> 8 for part in value)  # as much as Pillow gives of the pixels
@@ -77,12 +77,13 @@ def transparent_colour(image: Image) -> Any:
 
 
 def is_wide(image: Image) -> bool:
-    """Whether the pixels have several channels of 16 bits; asked before the image is loaded."""
+    """Return whether the pixels have several channels of 16 bits; asked before the image is loaded."""
     return _raw_mode(image) in _SECOND_BYTES
 
 
 def wide_rgb(image: Image, again: Image) -> Image:
-    """Give the pixels of 16 bits a channel as RGB, transparent ones over white; `again` is the same file, opened anew.
+    """Return the pixels of 16 bits a channel as RGB, transparent ones over white; `again`
+    is the same file, opened anew.
 
     Both are loaded here, and must not have been.
     """
@@ -114,7 +115,7 @@ def _band(first: Image, second: Image, raw: str, nothing: Any) -> Image:
 
 
 def _rounded(high: np.ndarray[Any, Any], low: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Give (256 * high + low) / 257, rounded: high + (low - high) / 257, whose second part is less than one."""
+    """Return (256 * high + low) / 257, rounded: high + (low - high) / 257, whose second part is less than one."""
     import numpy as np
 
     difference = low.astype(np.int16) - high

@@ -69,7 +69,7 @@ class _Plan:
     flip: int
 
     def run(self, kernel: ResampleKernel, pixels: Array) -> Array:
-        """Give the network's input, float32 [3, height, width]."""
+        """Return the network's input, float32 [3, height, width]."""
         window, across, down = self.window, self.across, self.down
         row_bytes = -(-window.width * 4 // VECTOR_BYTES) * VECTOR_BYTES
         rows = aligned_empty((down.extent + 1, row_bytes), "uint8")
@@ -133,7 +133,7 @@ class Preprocessor:
 
 @lru_cache(maxsize=64)
 def _table(step: Normalise) -> Array:
-    """Give what the step makes of each pixel value, float32 [3, 256] by channel of the image: red, green, blue."""
+    """Return what the step makes of each pixel value, float32 [3, 256] by channel of the image: red, green, blue."""
     import numpy as np
     from PIL import Image
 

@@ -51,7 +51,7 @@ class Taps:
 
 @lru_cache(maxsize=512)
 def taps_of(filter_name: Filter, size: int, resized: int, start: int, count: int) -> Taps:
-    """Give the taps of pixels `start` to `start + count` of an axis of `size` pixels that becomes `resized` long."""
+    """Return the taps of pixels `start` to `start + count` of an axis of `size` pixels that becomes `resized` long."""
     import numpy as np
 
     scale = size / resized

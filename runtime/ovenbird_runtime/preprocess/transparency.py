@@ -21,7 +21,7 @@ BACKGROUND = (255, 255, 255)
 
 
 def flat_rgb(image: Image, name: str, owned: bool) -> Image:
-    """Convert any mode to RGB; gives a new image, or the very one where it is `owned`: nobody else has it.
+    """Convert any mode to RGB; return a new image, or the very one where it is `owned`: nobody else has it.
 
     Raises ImageUnreadable for pixels without a known range.
     """
@@ -56,7 +56,7 @@ def _flat_grey(image: Image) -> Image:
 
 
 def to_8_bits(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Give 16-bit values as uint8, rounded: 0 -> 0, 65535 -> 255."""
+    """Return 16-bit values as uint8, rounded: 0 -> 0, 65535 -> 255."""
     import numpy as np
 
     wide = np.clip(array, 0, 65535).astype(np.uint32)

@@ -34,7 +34,7 @@ class Window:
 
 
 def window_of(pipeline: Pipeline, size: tuple[int, int], draws: Draws) -> Window | None:
-    """Give the window for an image of `size` (width, height); None where the steps are not of that kind: a resize or
+    """Return the window for an image of `size` (width, height); None where the steps are not of that kind: a resize or
     zoom, then crops, then a canvas, each where wanted. Raises ImageTooLarge.
     """
     window: Window | None = Window(size, *size)
@@ -62,7 +62,8 @@ def _resize(window: Window, step: Resize | Zoom) -> Window | None:
 
 
 def _rows_come_first(size: tuple[int, int], resized: tuple[int, int]) -> bool:
-    """Whether every version of Pillow resizes along the rows before it does along the columns, or along one of them.
+    """Return whether every version of Pillow resizes along the rows before it does along the
+    columns, or along one of them.
 
     Between the two it rounds to 8 bits, so the order shows in the pixels. Columns come first where the height is a
     hundred times the width (from 12.2 on), or shrinks by more than twice what the width does (from 13 on).

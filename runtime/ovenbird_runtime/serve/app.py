@@ -44,7 +44,7 @@ class App:
         self._instance, self._count = secrets.token_hex(4), 0
 
     async def handle(self, request: Request) -> Response:
-        """Give the response to a whole request."""
+        """Return the response to a whole request."""
         context = self._context
         route: Route | None = None
         call = Call(deadline=request.started + context.settings.limits.timeout_ms / 1000)

@@ -71,7 +71,7 @@ class Call:
                 metrics.observe(name, self.seconds[stage] / max(1, images), self.model)
 
     def server_timing(self, total: float) -> str:
-        """Give the Server-Timing header, in ms."""
+        """Return the Server-Timing header, in ms."""
         parts = [f"{stage};dur={seconds * 1000:.2f}" for stage, seconds in self.seconds.items()]
         return ", ".join([*parts, f"total;dur={total * 1000:.2f}"])
 

@@ -142,7 +142,7 @@ REASONS = {
 
 
 def status_of(error: BaseException) -> Status:
-    """Give the status of an error: 500 for whatever is not in the table."""
+    """Return the status of an error: 500 for whatever is not in the table."""
     for kind in type(error).__mro__:
         if kind in STATUSES:
             return STATUSES[kind]

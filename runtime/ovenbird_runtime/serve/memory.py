@@ -22,7 +22,7 @@ _ARENAS = 4
 
 
 def keep_memory() -> bool:
-    """Tell the C library; give whether it listened (glibc does, others have no such call)."""
+    """Set the C library's thresholds; return whether it took them (glibc does, others have no such call)."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
@@ -32,7 +32,7 @@ def keep_memory() -> bool:
 
 
 def return_memory() -> bool:
-    """Give free memory back to the system, whatever `keep_memory` said; give whether there was some."""
+    """Return free memory to the system, whatever `keep_memory` said; return whether there was some."""
     try:
         return bool(ctypes.CDLL(None).malloc_trim(0))
     except (OSError, AttributeError):

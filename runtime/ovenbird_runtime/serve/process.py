@@ -48,7 +48,7 @@ _LAST_LINES_SECONDS = 0.1  # in which the log's thread writes what waits
 
 
 def serve(settings: Settings) -> int:
-    """Serve until told to stop; give the process's exit code. Raises OvenbirdError where it cannot start."""
+    """Serve until told to stop; return the process's exit code. Raises OvenbirdError where it cannot start."""
     CAUGHT.catch()
     keep_memory()
     settings = replace(settings, limits=replace(settings.limits, connections=_connections(settings)))
@@ -58,7 +58,7 @@ def serve(settings: Settings) -> int:
 
 
 def _connections(settings: Settings) -> int:
-    """Give the connections that the descriptors of this process allow, after asking for as many as are wanted."""
+    """Return the connections that the descriptors of this process allow, after asking for as many as are wanted."""
     wanted = settings.limits.connections + SERVE_RESERVED_FILES + open_files()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: str) -> Array:
-    """Give an uninitialised C-contiguous array that begins on a 64-byte boundary."""
+    """Return an uninitialised C-contiguous array that begins on a 64-byte boundary."""
     import numpy as np
 
     nbytes = math.prod(shape) * np.dtype(dtype).itemsize

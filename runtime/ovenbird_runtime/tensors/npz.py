@@ -86,7 +86,7 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -
 
 
 def _read_header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Give shape, whether in Fortran's order, and dtype."""
+    """Return shape, whether in Fortran's order, and dtype."""
     import warnings
 
     import numpy as np

@@ -37,7 +37,7 @@ def read_tensors(path: Path) -> dict[str, Array]:
 
 
 def npz_bytes(tensors: Mapping[str, Array]) -> bytes:
-    """Give arrays by name as the bytes of an .npz file: the same arrays, the same bytes."""
+    """Return arrays by name as the bytes of an .npz file: the same arrays, the same bytes."""
     import numpy as np
 
     result = io.BytesIO()

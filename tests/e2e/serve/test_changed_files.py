@@ -24,7 +24,7 @@ URL = "/v1/models/tiny:predict"
 
 
 def another_network(folder: Path) -> Path:
-    """Give an artifact of the same name, sealed, whose weights have another sign; it has no golden outputs."""
+    """Return an artifact of the same name, sealed, whose weights have another sign; it has no golden outputs."""
     artifact = copy_tiny(folder)
     path = next((artifact / "weights").iterdir())
     path.write_bytes(bytes(byte ^ 0x80 if place % 4 == 3 else byte for place, byte in enumerate(path.read_bytes())))
@@ -46,7 +46,7 @@ def spoil(path: Path) -> None:
 
 
 def answer_of(server: Serving, jpeg: bytes) -> Any:
-    """Give the classes that a server answers with, which tell one network from another."""
+    """Return the classes that a server answers with, which tell one network from another."""
     status, _, body = server.request("POST", URL, jpeg)
     assert status == 200, body
     scores = json.loads(body)["predictions"][0]["classes"]["logits"]

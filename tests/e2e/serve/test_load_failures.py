@@ -40,7 +40,7 @@ def started(*arguments: object) -> Iterator[subprocess.Popen[str]]:
 
 
 def children(process: subprocess.Popen[str]) -> list[int]:
-    """Give the processes that send, without multiprocessing's own helper."""
+    """Return the processes that send, without multiprocessing's own helper."""
     found = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     return [pid for pid in map(int, found) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 

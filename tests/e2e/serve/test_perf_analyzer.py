@@ -28,7 +28,7 @@ def server(tiny: Path) -> Iterator[Serving]:
 
 
 def analyze(server: Serving, protocol: str, *options: str) -> str:
-    """Run it as its users do, for a few requests; give what it prints."""
+    """Run it as its users do, for a few requests; return what it prints."""
     port = server.port if protocol == "http" else server.wait_for("listening_grpc")["port"]
     command = [
         str(PROGRAM), "-m", "tiny", "-i", protocol, "-u", f"127.0.0.1:{port}", "--measurement-mode", "count_windows",

@@ -17,7 +17,7 @@ LENGTH = "Inference-Header-Content-Length"
 
 
 def an_input(**changes: Any) -> dict[str, Any]:
-    """Give an input as JSON; a change to `...` leaves a field out."""
+    """Return an input as JSON; a change to `...` leaves a field out."""
     found = {"name": "image", "datatype": "FP32", "shape": [1, 3, 32, 32], "data": FLAT} | changes
     return {name: value for name, value in found.items() if value is not ...}
 

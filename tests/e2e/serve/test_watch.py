@@ -30,7 +30,7 @@ def artifact(tmp_path: Path) -> Path:
 
 
 def version_of(artifact: Path, place: Path, version: str) -> Path:
-    """Give a copy of another version, elsewhere."""
+    """Return a copy of another version, elsewhere."""
     copied = Path(shutil.copytree(artifact, place))
     reseal(copied, lambda m: dataclasses.replace(m, model=dataclasses.replace(m.model, version=version)))
     return copied

@@ -215,7 +215,7 @@ def test_long_target(strict: Serving) -> None:
 
 
 def framed(body: bytes, chunked: bool) -> bytes:
-    """Give headers and body, whole or in chunks of 50,000 bytes."""
+    """Return headers and body, whole or in chunks of 50,000 bytes."""
     if not chunked:
         return b"Content-Length: %d\r\n\r\n" % len(body) + body
     pieces = [body[i : i + 50_000] for i in range(0, len(body), 50_000)]
@@ -292,7 +292,7 @@ def test_compressed_bomb(strict: Serving, ratio: int) -> None:
 
 
 def slow(strict: Serving, opening: bytes) -> tuple[bytes, float]:
-    """Send an opening, then a byte every 100 ms; give the answer and the seconds until the end."""
+    """Send an opening, then a byte every 100 ms; return the answer and the seconds until the end."""
     start = time.monotonic()
     with strict.connect() as sock:
         sock.sendall(opening)

@@ -27,7 +27,7 @@ def png_of(width: int, height: int, data: bytes) -> bytes:
 
 
 def whole_png(side: int) -> bytes:
-    """Give a square black PNG, one bit a pixel: nothing about it is wrong but its size."""
+    """Return a square black PNG, one bit a pixel: nothing about it is wrong but its size."""
     file = io.BytesIO()
     Image.new("1", (side, side)).save(file, "PNG", optimize=True)
     return file.getvalue()
@@ -92,7 +92,7 @@ def judge(status: int, report: Report) -> None:
 
 
 def drawn(mode: str, kind: str) -> bytes | None:
-    """Give a picture; None where Pillow writes no such thing."""
+    """Return a picture; None where Pillow writes no such thing."""
     file = io.BytesIO()
     try:
         Image.new(mode, (50, 40)).save(file, kind)

@@ -35,7 +35,7 @@ def patient() -> Iterator[Serving]:
 
 
 def settled(server: Serving) -> float:
-    """Give what is counted once it stays the same: all that was sent has been read."""
+    """Return what is counted once it stays the same: all that was sent has been read."""
     last, now = -1.0, counted(server)
     while now != last:
         time.sleep(0.3)

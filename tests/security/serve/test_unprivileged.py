@@ -35,7 +35,7 @@ WRITE = 'for place; do f=$place/ovenbird-$$; (: > "$f") 2>/dev/null && { echo "$
 
 @pytest.fixture
 def readable() -> Iterator[Path]:
-    """Give a copy of the artifact that everyone may read."""
+    """Yield a copy of the artifact that everyone may read."""
     folder = Path(tempfile.mkdtemp(prefix="ovenbird-readable-"))
     folder.chmod(0o755)
     try:

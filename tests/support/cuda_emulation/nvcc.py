@@ -13,7 +13,7 @@ from support.cuda_emulation import add_kernels
 
 
 def main(nvcc: str, arguments: list[str]) -> int:
-    """Run the real compiler, then emulate what it made; gives its exit code."""
+    """Run the real compiler, then emulate what it made; return its exit code."""
     done = subprocess.run([nvcc, *arguments], check=False)
     sources = [name for name in arguments if name.endswith(".cu")]
     if done.returncode == 0 and sources:

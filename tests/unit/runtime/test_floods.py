@@ -76,7 +76,7 @@ def test_floods_are_refused(kind: str) -> None:
 
 
 def directory(entries: int, size: int) -> bytes:
-    """Give an EXIF block of tags that each claim all of it."""
+    """Return an EXIF block of tags that each claim all of it."""
     tags = b"".join(struct.pack("<HHII", (i + 256) % 65536, 7, size - 10, 8) for i in range(entries))
     return (b"II*\0\x08\0\0\0" + struct.pack("<H", entries) + tags).ljust(size, b"\0")
 

@@ -19,7 +19,7 @@ ORIENTATIONS = range(1, 9)
 
 
 def exif_of(value: int, order: Literal["<", ">"] = "<", kind: str = "H", before: int = 3, head: bytes = b"") -> bytes:
-    """Give an EXIF block whose orientation stands behind `before` other tags."""
+    """Return an EXIF block whose orientation stands behind `before` other tags."""
     code = {"B": 1, "H": 3, "I": 4}[kind]
     tags = b"".join(struct.pack(f"{order}HHII", 0x0100 + i, 3, 1, 6) for i in range(before))
     tags += struct.pack(f"{order}HHI{kind}", 0x0112, code, 1, value).ljust(12, b"\0")

@@ -101,7 +101,7 @@ def changed(values: tuple[Any, ...], index: int, value: Any) -> tuple[Any, ...]:
 
 
 def next_states(state: State) -> Iterator[tuple[str, State]]:
-    """Give every event that can happen, and the state after it."""
+    """Yield every event that can happen, and the state after it."""
     for call in CALLS:
         if len(state.queued) + len(call) <= MOST_WAITING:
             step = Step(state)
@@ -160,7 +160,7 @@ def check(state: State) -> None:
 
 
 def walk() -> dict[State, tuple[State, str] | None]:
-    """Give every state that can be reached, and by which event from which other one."""
+    """Return every state that can be reached, and by which event from which other one."""
     came_from: dict[State, tuple[State, str] | None] = {State(): None}
     todo = deque(came_from)
     while todo:

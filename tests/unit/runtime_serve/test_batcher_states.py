@@ -83,7 +83,7 @@ class Walker:
         self.batcher._idle = sum(doing in ("waits", "gathers") for doing in state.threads)
 
     def after(self, state: State, **changes: Any) -> Iterator[State]:
-        """Give the states after a step: a notification wakes any one of those who wait."""
+        """Yield the states after a step: a notification wakes any one of those who wait."""
         batcher = self.batcher
         state = replace(
             state, queued=len(batcher._queue), coming=batcher._coming, closing=batcher._closing, **changes
@@ -97,7 +97,7 @@ class Walker:
             yield from (doing(state, i, "looks") for i in waiting)
 
     def following(self, state: State) -> Iterator[State]:
-        """Give every state that may come next."""
+        """Yield every state that may come next."""
         if state.queued + state.coming < MOST and not state.closing:
             self.enter(state, patient=True)
             self.batcher.expect(1)

@@ -47,7 +47,7 @@ def allows_winograd(window: Window, groups: int) -> bool:
 
 
 def estimate_cycles(shape: ConvolutionShape, algorithm: Algorithm, machine: Machine) -> float:
-    """Estimated cycles: arithmetic on all cores, plus the weights' way from memory where that is not hidden."""
+    """Estimate the cycles: arithmetic on all cores, plus the weights' way from memory where that is not hidden."""
     block = machine.block
     in_blocks, out_blocks = blocks(shape.inputs, block), blocks(shape.outputs, block)
     steps = in_blocks * block * out_blocks  # multiply-adds of a block for one output position and tap

@@ -61,7 +61,7 @@ def main(target_json: str) -> int:
 
 
 def describe_gpu(gpu: Gpu) -> dict[str, str]:
-    """What a tuning log says of the GPU that it was measured on."""
+    """Return what a tuning log says of the GPU that it was measured on."""
     told = {
         "name": gpu.name,
         "compute": f"sm_{gpu.compute[0]}{gpu.compute[1]}",

@@ -38,7 +38,7 @@ def parse_precision(text: str) -> Precision:
 
 
 def check_precision(precision: Precision, kinds: Mapping[str, str]) -> str:
-    """Refuse float16 where no target (name: kind) computes in it, and give a note of those that do not.
+    """Refuse float16 where no target (name: kind) computes in it, and return a note of those that do not.
 
     Raises UsageError.
     """

@@ -43,7 +43,7 @@ def read_usage(report: str) -> dict[str, Usage]:
 
 
 def over_limits(usages: Mapping[str, Usage], threads: Mapping[str, int], chip: Chip) -> str:
-    """Say which kernel does not fit the chip, by how much; nothing where all do."""
+    """Return which kernel does not fit the chip, by how much; nothing where all do."""
     for name, usage in usages.items():
         count = threads.get(name, 0)
         if count > chip.max_threads:

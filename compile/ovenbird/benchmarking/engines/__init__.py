@@ -59,7 +59,7 @@ class Engine:
     start_limit_s: float = 180.0
 
     def missing(self) -> str:
-        """Give the package that is not installed, or nothing."""
+        """Return the package that is not installed, or nothing."""
         try:
             found = importlib.util.find_spec(self.package)
         except ValueError:  # sys.modules holds None: hidden on purpose
@@ -68,7 +68,7 @@ class Engine:
 
 
 def find_engine(name: str) -> Engine:
-    """Give the engine of that name. Importing its file imports none of its packages."""
+    """Return the engine of that name. Importing its file imports none of its packages."""
     loaded = importlib.import_module(f"{__name__}.{FILES[name]}").ENGINE
     assert isinstance(loaded, Engine)
     return loaded

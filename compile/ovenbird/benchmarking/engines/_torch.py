@@ -17,7 +17,7 @@ from ovenbird.benchmarking.jobs import NETWORK_FILE, Job
 
 
 def load() -> str:
-    """Import torch and give its version."""
+    """Import torch and return its version."""
     return str(importlib.import_module("torch").__version__)
 
 
@@ -36,7 +36,7 @@ def network(job: Job) -> tuple[Any, tuple[str, ...], tuple[str, ...]]:
 
 
 def examples(job: Job, names: tuple[str, ...]) -> tuple[Any, ...]:
-    """Give the job's inputs as tensors, in order."""
+    """Return the job's inputs as tensors, in order."""
     import numpy as np
     import torch
 

@@ -14,7 +14,7 @@ from ovenbird.benchmarking.jobs import Job
 
 
 def load() -> str:
-    """Import ONNX Runtime and give its version."""
+    """Import ONNX Runtime and return its version."""
     return str(importlib.import_module("onnxruntime").__version__)
 
 

@@ -16,7 +16,7 @@ CONFIG: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT":
 
 
 def load() -> str:
-    """Import OpenVINO and give its version."""
+    """Import OpenVINO and return its version."""
     return str(importlib.import_module("openvino").__version__).split("-")[0]
 
 

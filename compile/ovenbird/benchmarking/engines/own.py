@@ -16,12 +16,14 @@ from ovenbird.benchmarking.jobs import NETWORK_FILE, Job
 
 
 def load() -> str:
-    """Import the runtime and give its version."""
+    """Import the runtime and return its version."""
     return str(runtime().__version__)
 
 
 def runtime() -> Any:
-    """Give the runtime's package; by name, as the compiler never loads its engine in a process with TVM's compiler."""
+    """Return the runtime's package; by name, as the compiler never loads its engine in a
+    process with TVM's compiler.
+    """
     return importlib.import_module("ovenbird_runtime")
 
 

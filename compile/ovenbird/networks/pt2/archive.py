@@ -72,15 +72,15 @@ class Archive:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Give the members' names, in the file's order."""
+        """The members' names, in the file's order."""
         return tuple(self._members)
 
     def size(self, name: str) -> int:
-        """Give a member's size in bytes. Raises NetworkUnreadable where there is none of that name."""
+        """Return a member's size in bytes. Raises NetworkUnreadable where there is none of that name."""
         return self._info(name).file_size
 
     def read(self, name: str, most: int) -> bytes:
-        """Give a member's bytes, `most` at most; its CRC is checked. Raises NetworkUnreadable."""
+        """Return a member's bytes, `most` at most; its CRC is checked. Raises NetworkUnreadable."""
         info = self._info(name)
         if info.file_size > most:
             raise NetworkUnreadable(f"{self._what}: {name} has {info.file_size} bytes, limit {most}")

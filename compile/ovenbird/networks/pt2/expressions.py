@@ -76,7 +76,9 @@ def _allowed(node: ast.AST, called: bool) -> bool:
 
 
 def _small(base: ast.expr, exponent: ast.expr) -> bool:
-    """Say whether an exponent is a small constant, and no power is in the base: sympy computes 10**10**10 at once."""
+    """Return whether an exponent is a small constant, and no power is in the base: sympy
+    computes 10**10**10 at once.
+    """
     if any(isinstance(node, ast.Pow) or (isinstance(node, ast.Name) and node.id == "Pow") for node in ast.walk(base)):
         return False
     if isinstance(exponent, ast.Call) and len(exponent.args) == 1:

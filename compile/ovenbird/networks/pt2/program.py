@@ -47,7 +47,7 @@ NAMES = ("name", "as_name", "forward_arg_names")
 
 
 def check_program(data: bytes, what: str) -> bytes:
-    """Give the graph again, with nothing in it that could run. Raises NetworkUnsafe, NetworkUnreadable."""
+    """Return the graph rebuilt, with nothing in it that could run. Raises NetworkUnsafe, NetworkUnreadable."""
     try:
         told = json.loads(data)
         if not isinstance(told, dict):
@@ -143,7 +143,7 @@ def _check_tree(text: str, arguments: bool) -> None:
 
 
 def _safe(text: str, key: str) -> str:
-    """Give the text back if it can stand between quotes in code. Raises NetworkUnsafe."""
+    """Return the text if it can stand between quotes in code. Raises NetworkUnsafe."""
     if not text.isprintable() or any(mark in text for mark in "\"'\\"):
         raise NetworkUnsafe(f"its {key} {text[:60]!r} holds quotes, a backslash or a line end")
     return text

@@ -25,7 +25,7 @@ Examples = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 def check_table(data: bytes, archive: Archive, folder: str) -> tuple[bytes, tuple[str, ...]]:
-    """Give a table of tensors again, and the members it names. Raises NetworkUnsafe, NetworkUnreadable."""
+    """Return a table of tensors rebuilt, and the members it names. Raises NetworkUnsafe, NetworkUnreadable."""
     try:
         table = json.loads(data)
         entries: dict[str, Any] = table["config"]

@@ -14,7 +14,9 @@ STEPS = 400_000
 
 
 def multiply_add_module(lanes: int, cores: int) -> tvm.IRModule:
-    """A module `main(x [lanes], out [cores, CHAINS, lanes])`: on each core, CHAINS x STEPS vector multiply-adds."""
+    """Return a module `main(x [lanes], out [cores, CHAINS, lanes])`: on each core, CHAINS
+    x STEPS vector multiply-adds.
+    """
 
     @T.prim_func  # type: ignore[untyped-decorator]
     def main(x: T.Buffer((lanes,), "float32"), out: T.Buffer((cores, CHAINS, lanes), "float32")):  # type: ignore
@@ -35,5 +37,5 @@ def multiply_add_module(lanes: int, cores: int) -> tvm.IRModule:
 
 
 def multiply_add_operations(lanes: int, cores: int) -> int:
-    """Float operations of one call: a multiply-add counts two."""
+    """Return the float operations of one call: a multiply-add counts two."""
     return 2 * lanes * cores * CHAINS * STEPS

@@ -31,7 +31,7 @@ class Built:
 
 
 def target_fields(target: TargetSpec) -> dict[str, Any]:
-    """The target as a worker takes it."""
+    """Return the target as a worker takes it."""
     return dataclasses.asdict(target)
 
 

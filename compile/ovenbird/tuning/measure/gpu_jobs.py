@@ -72,7 +72,7 @@ class GpuBench(Bench):
         return {"seconds": self._burst(function, calls) / calls}
 
     def _burst(self, function: Any, calls: int) -> float:
-        """The seconds that so many calls take, begun one behind the other."""
+        """Return the seconds that so many calls take, begun one behind the other."""
         copies, outputs = self.copies, self.outputs
         self._wait()
         start = time.perf_counter()

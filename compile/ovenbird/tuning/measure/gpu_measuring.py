@@ -32,7 +32,7 @@ class GpuMeasurer(LocalMeasurer):
         return [dataclasses.replace(outcome, device=self._name) for outcome in outcomes]
 
     def _try(self, task: Task, default: Path, job: dict[str, Any]) -> dict[str, Any] | str:
-        """The answer to a job about one candidate, or the reason of its failure."""
+        """Return the answer to a job about one candidate, or the reason of its failure."""
         try:
             self._prepare(task, default)
             return self._worker.request(job, RUN_LIMIT_S)

@@ -109,7 +109,7 @@ class Bench:
         return self.functions[library]
 
     def _run_clean(self, library: str) -> float:
-        """Run once into outputs that hold no answer yet; give the seconds."""
+        """Run once into outputs that hold no answer yet; return the seconds."""
         for output in self.outputs:
             output.copyfrom(no_answer(output.numpy()))
         function = self._load(library)
@@ -119,7 +119,7 @@ class Bench:
         return time.perf_counter() - start
 
     def _tensor(self, array: np.ndarray[Any, Any]) -> Any:
-        """A tensor of the array's contents where the code runs."""
+        """Return a tensor of the array's contents where the code runs."""
         return tvm.runtime.tensor(array)
 
     def _wait(self) -> None:
@@ -127,14 +127,14 @@ class Bench:
 
 
 def read_target(fields: dict[str, Any]) -> TargetSpec:
-    """The target as JSON carried it: lists back to tuples."""
+    """Return the target as JSON carried it: lists back to tuples."""
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
     values["attributes"] = tuple((key, value) for key, value in fields["attributes"])
     return TargetSpec(**values)
 
 
 def make_arrays(arguments: list[Any], seed: int) -> list[np.ndarray[Any, Any]]:
-    """Random arguments: floats in [-1, 1); integers are zero, as they may be indices."""
+    """Make random arguments: floats in [-1, 1); integers are zero, as they may be indices."""
     random = np.random.default_rng(seed)
     return [
         random.uniform(-1, 1, shape).astype(dtype) if dtype.startswith("float") else np.zeros(shape, dtype)
@@ -143,7 +143,7 @@ def make_arrays(arguments: list[Any], seed: int) -> list[np.ndarray[Any, Any]]:
 
 
 def no_answer(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """An array like `array` of what no function computes by chance: NaN, or the type's least value."""
+    """Return an array like `array` of what no function computes by chance: NaN, or the type's least value."""
     fill = (
         np.nan if np.issubdtype(array.dtype, np.floating) else np.iinfo(array.dtype).min if array.dtype != bool else 1
     )
@@ -151,7 +151,7 @@ def no_answer(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def difference(found: np.ndarray[Any, Any], reference: np.ndarray[Any, Any]) -> str:
-    """Say how `found` differs from `reference` beyond rounding; nothing where it does not."""
+    """Return how `found` differs from `reference` beyond rounding; nothing where it does not."""
     if not np.issubdtype(reference.dtype, np.floating):
         return "" if np.array_equal(found, reference) else "wrong integers"
     expected, got = reference.astype(np.float64), found.astype(np.float64)

@@ -37,11 +37,13 @@ class Measurer(Protocol):
     """Times candidates of one task against its default schedule."""
 
     def measure(self, task: Task, default: Path, libraries: Sequence[Path], rounds: int) -> list[Outcome]:
-        """The outcome of each library; `default` is the one of the default schedule, whose numbers count as right."""
+        """Return the outcome of each library; `default` is the one of the default schedule,
+        whose numbers count as right.
+        """
         ...
 
     def limit(self, library: Path, lanes: int, cores: int) -> float:
-        """The machine's arithmetic limit in float operations a second, by the library of `arithmetic.py`."""
+        """Return the machine's arithmetic limit in float operations a second, by the library of `arithmetic.py`."""
         ...
 
 
@@ -66,7 +68,7 @@ class LocalMeasurer:
         self._worker.close()
 
     def limit(self, library: Path, lanes: int, cores: int) -> float:
-        """The arithmetic limit, by running multiply-adds alone on all cores."""
+        """Return the arithmetic limit, by running multiply-adds alone on all cores."""
         job = {"do": "limit", "library": str(library), "lanes": lanes, "cores": cores}
         return float(self._worker.request(job, RUN_LIMIT_S)["flops"])
 
@@ -93,7 +95,7 @@ class LocalMeasurer:
         return [outcomes.get(library) or Outcome(best[library]) for library in libraries]
 
     def _try(self, task: Task, default: Path, job: dict[str, Any]) -> dict[str, Any] | str:
-        """The answer to a job about one candidate, or the reason of its failure."""
+        """Return the answer to a job about one candidate, or the reason of its failure."""
         try:
             self._prepare(task, default)
             return self._worker.request(job, RUN_LIMIT_S)
@@ -119,5 +121,5 @@ class LocalMeasurer:
 
 
 def as_json(argument: Argument) -> list[Any]:
-    """An argument as a worker takes it."""
+    """Return an argument as a worker takes it."""
     return [list(argument.shape), argument.dtype, argument.constant]

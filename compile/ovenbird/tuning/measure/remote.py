@@ -65,7 +65,7 @@ class Tracker:
             )
 
     def request(self) -> tuple[Any, str]:
-        """Wait for a free device; gives a session on it and its address. The protocol is in `tvm.rpc.tracker`."""
+        """Wait for a free device; return a session on it and its address. The protocol is in `tvm.rpc.tracker`."""
         from tvm import rpc
         from tvm.rpc import base
 
@@ -99,14 +99,14 @@ class RemoteMeasurer:
         return None
 
     def limit(self, library: Path, lanes: int, cores: int) -> float:
-        """The arithmetic limit of the device that answers first."""
+        """Return the arithmetic limit of the device that answers first."""
         with_half = [np.full(lanes, 0.5, "float32"), np.zeros((cores, CHAINS, lanes), "float32")]
         session, _ = self._tracker.request()
         times, _ = self._run(session, library, with_half, outputs=1, calls=20, flush=False)
         return multiply_add_operations(lanes, cores) / min(times)
 
     def measure(self, task: Task, default: Path, libraries: Sequence[Path], rounds: int) -> list[Outcome]:
-        """One outcome a library, by whichever device was free."""
+        """Return one outcome a library, by whichever device was free."""
         self._prepare(task, default)
         waiting: SimpleQueue[int] = SimpleQueue()
         for index in range(len(libraries)):

@@ -63,7 +63,7 @@ class Worker:
         return answer
 
     def ensure(self) -> int:
-        """Start the process where there is none; give its generation."""
+        """Start the process where there is none; return its generation."""
         if self._process is None:
             self._start()
         return self.generation
@@ -97,7 +97,7 @@ class Worker:
         return self._process
 
     def _line(self, limit_s: float) -> bytes:
-        """The next line of the answer. Raises WorkerLost."""
+        """Return the next line of the answer. Raises WorkerLost."""
         process = self._process
         assert process is not None
         assert process.stdout is not None

@@ -36,11 +36,11 @@ class Recorder(dict[str, Algorithm]):
         self.missing: list[str] = []
 
     def __bool__(self) -> bool:
-        """Always true: an empty dictionary would not be asked."""
+        """Return True: an empty dictionary would not be asked."""
         return True
 
     def __contains__(self, key: object) -> bool:
-        """Whether a choice is known."""
+        """Return whether a choice is known."""
         known = super().__contains__(key)
         if not known and str(key) not in self.missing:
             self.missing.append(str(key))
@@ -48,7 +48,7 @@ class Recorder(dict[str, Algorithm]):
 
 
 def parse_shape(key: str) -> ConvolutionShape:
-    """The shape that a key names. Raises ValueError."""
+    """Return the shape that a key names. Raises ValueError."""
     numbers = re.fullmatch(r"conv3x3 n(\d+) (\d+)->(\d+) (\d+)x(\d+)", key)
     if not numbers:
         raise ValueError(f"{key!r} names no convolution")
@@ -56,7 +56,7 @@ def parse_shape(key: str) -> ConvolutionShape:
 
 
 def convolution(shape: ConvolutionShape) -> tvm.IRModule:
-    """A network of one 3x3 convolution, bias and ReLU, as it is imported."""
+    """Return a network of one 3x3 convolution, bias and ReLU, as it is imported."""
     random = np.random.default_rng(0)
     builder = relax.BlockBuilder()
     data = relax.Var("data", relax.TensorType((shape.batch, shape.inputs, shape.height, shape.width), "float32"))
@@ -72,7 +72,7 @@ def convolution(shape: ConvolutionShape) -> tvm.IRModule:
 
 
 def algorithm_task(key: str, algorithm: Algorithm, machine: Machine) -> Task:
-    """The convolution's function when it is computed by `algorithm`."""
+    """Return the convolution's function when it is computed by `algorithm`."""
     shape = parse_shape(key)
     lowered = lower_networks({shape.batch: convolution(shape)}, machine, {key: algorithm})
     return max(extract_tasks(lowered), key=lambda task: task.layer.flops)
@@ -81,7 +81,7 @@ def algorithm_task(key: str, algorithm: Algorithm, machine: Machine) -> Task:
 def measure_algorithms(
     keys: Sequence[str], machine: Machine, builder: Builder, measurer: Measurer, show: Callable[[str], None]
 ) -> dict[str, str]:
-    """Time every algorithm on every shape; gives the fastest of each."""
+    """Time every algorithm on every shape; return the fastest of each."""
     jobs: list[tuple[str, Algorithm, Task]] = []
     for key in keys:
         show(f"preparing {key}")
@@ -102,7 +102,7 @@ def measure_algorithms(
 
 
 def fastest(times: dict[str, float]) -> str:
-    """The fastest algorithm; an earlier one is closer to float64, so a later one must be clearly faster."""
+    """Return the fastest algorithm; an earlier one is closer to float64, so a later one must be clearly faster."""
     best = next(algorithm for algorithm in ALGORITHMS if algorithm in times)
     for algorithm in ALGORITHMS:
         if algorithm in times and times[algorithm] < times[best] * MARGIN:

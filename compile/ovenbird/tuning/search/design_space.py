@@ -38,7 +38,7 @@ class DesignSpaces:
 
     @staticmethod
     def of(module: tvm.IRModule, machine: Machine) -> DesignSpaces:
-        """The spaces of `module`; one without a choice has one point."""
+        """Return the spaces of `module`; one without a choice has one point."""
         structures = enumerate_structures(module, machine)
 
         def spaces(sch: Schedule) -> list[Schedule]:
@@ -59,14 +59,14 @@ class DesignSpaces:
 
 
 def sampled(module: tvm.IRModule, machine: Machine, structures: dict[str, Any]) -> Schedule:
-    """The schedule with its trace, each variable at its default."""
+    """Return the schedule with its trace, each variable at its default."""
     sch = Schedule(module)
     apply_schedule(sch, machine, Samples(structures))
     return sch
 
 
 def enumerate_structures(module: tvm.IRModule, machine: Machine) -> list[dict[str, Any]]:
-    """Every combination of structures whose schedule applies, the default first; at most SPACES_MAX."""
+    """Return every combination of structures whose schedule applies, the default first; at most SPACES_MAX."""
     samples = Samples()
     apply_schedule(Schedule(module), machine, samples)
     default = {name: value for name, (value, _) in samples.declared.items()}
@@ -85,7 +85,7 @@ def enumerate_structures(module: tvm.IRModule, machine: Machine) -> list[dict[st
 
 
 def accumulators(sch: Schedule, lanes: int) -> int:
-    """The most vectors that one initialisation of a local accumulator keeps at once."""
+    """Return the most vectors that one initialisation of a local accumulator keeps at once."""
     most = 0
     for block in sch.get_child_blocks(sch.get_sblock("root")):
         body = sch.get(block)
@@ -111,11 +111,11 @@ class FitsRegisters(ms.postproc.PyPostproc):  # type: ignore[misc]
         """Needs nothing from it."""
 
     def apply(self, sch: Schedule) -> bool:
-        """Whether the schedule may stay."""
+        """Return whether the schedule may stay."""
         return accumulators(sch, self.machine.lanes()) < self.machine.registers
 
     def clone(self) -> FitsRegisters:
-        """One for another thread."""
+        """Return a copy for another thread."""
         return FitsRegisters(self.machine)
 
 
@@ -131,7 +131,7 @@ class MutateCategorical(ms.mutator.PyMutator):  # type: ignore[misc]
         """Needs nothing from it."""
 
     def apply(self, trace: Any, _: int = 0) -> Any:
-        """The mutated trace, or None where there is no category to move."""
+        """Return the mutated trace, or None where there is no category to move."""
         samples = [inst for inst in trace.decisions if inst.kind.name == "SampleCategorical" and len(inst.attrs[0]) > 1]
         if not samples:
             return None
@@ -143,5 +143,5 @@ class MutateCategorical(ms.mutator.PyMutator):  # type: ignore[misc]
         return trace.with_decision(chosen, decision, remove_postproc=True)
 
     def clone(self) -> MutateCategorical:
-        """One for another thread."""
+        """Return a copy for another thread."""
         return MutateCategorical()

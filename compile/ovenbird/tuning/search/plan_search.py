@@ -37,24 +37,24 @@ class PlanSearch:
         self._rest = self._untried()
 
     def candidate(self, plan: Plan) -> Candidate:
-        """The schedule that follows a plan. Raises TVM's errors where the function's shape does not allow it."""
+        """Return the schedule that follows a plan. Raises TVM's errors where the function's shape does not allow it."""
         return Candidate(apply_schedule(Schedule(self.task.module), self._chip, plan), name=str(plan))
 
     def starts(self) -> list[Candidate]:
-        """Nothing but the default begins a search of plans, and that is measured before all else."""
+        """Return nothing: only the default begins a search of plans, and that is measured before all else."""
         return []
 
     def next_batch(self) -> list[Candidate]:
-        """At most BATCH_TRIALS plans that were never measured; none when there are no more."""
+        """Return at most BATCH_TRIALS plans that were never measured; none when there are no more."""
         found = [candidate for _, candidate in zip(range(BATCH_TRIALS), self._rest, strict=False)]
         self.exhausted = not found
         return found
 
     def report(self, candidates: Sequence[Candidate], outcomes: Sequence[Outcome]) -> None:
-        """Learns nothing: the order is the estimate's."""
+        """Learn nothing: the order is the estimate's."""
 
     def key(self, candidate: Candidate) -> str:
-        """The name of a candidate's trace in the log."""
+        """Return the name of a candidate's trace in the log."""
         return self.log.key(self.task, candidate.schedule.trace)
 
     def _untried(self) -> Iterator[Candidate]:

@@ -41,13 +41,13 @@ class TaskState:
         return self.task.images_weight * (self.best_seconds or 0.0)
 
     def limit_share(self, limit_flops: float) -> float | None:
-        """The share of the arithmetic limit that the best schedule reaches; None without arithmetic."""
+        """Return the share of the arithmetic limit that the best schedule reaches; None without arithmetic."""
         if not self.task.layer.flops or not self.best_seconds or not limit_flops:
             return None
         return self.task.layer.flops / self.best_seconds / limit_flops
 
     def expected_gain(self, limit_flops: float) -> float:
-        """Seconds for one image that more trials may save."""
+        """Return the seconds for one image that more trials may save."""
         share = self.limit_share(limit_flops)
         headroom = UNKNOWN_HEADROOM if share is None else max(1.0 - share, LEAST_HEADROOM)
         return self.weighted_seconds * headroom * PATIENCE_DECAY**self.barren_batches
@@ -63,7 +63,7 @@ class TaskState:
 
 
 def choose_task(states: Sequence[TaskState], limit_flops: float) -> TaskState | None:
-    """The selected task of most expected gain whose search is not exhausted."""
+    """Return the selected task of most expected gain whose search is not exhausted."""
     open_states = [
         state for state in states if state.selected and not state.search.exhausted and state.best_seconds is not None
     ]
@@ -71,7 +71,7 @@ def choose_task(states: Sequence[TaskState], limit_flops: float) -> TaskState | 
 
 
 def latency_seconds(states: Sequence[TaskState], entry: str, default: bool = False) -> float:
-    """The sum of all calls of one entry, by each task's best schedule, or by its default."""
+    """Return the sum of all calls of one entry, by each task's best schedule, or by its default."""
     return sum(
         state.task.calls.get(entry, 0) * ((state.default_seconds if default else state.best_seconds) or 0.0)
         for state in states

@@ -45,7 +45,7 @@ class Candidate:
 
 
 def new_cost_model(cores: int) -> Any:
-    """The XGBoost model that ranks candidates; all tasks of a run teach it."""
+    """Return the XGBoost model that ranks candidates; all tasks of a run teach it."""
     return ms.cost_model.XGBModel(num_warmup_samples=WARMUP_RECORDS, num_tuning_cores=cores, verbose_eval=1 << 30)
 
 
@@ -81,11 +81,13 @@ class TaskSearch:
         return Candidate(self.spaces.starts[0])
 
     def starts(self) -> list[Candidate]:
-        """The first point of every space, the default schedule first, without those that were measured before."""
+        """Return the first point of every space, the default schedule first, without
+        those that were measured before.
+        """
         return [one for one in (Candidate(start) for start in self.spaces.starts) if not self._measured(one)]
 
     def next_batch(self) -> list[Candidate]:
-        """At most BATCH_TRIALS schedules that were never measured; none when the search is exhausted."""
+        """Return at most BATCH_TRIALS schedules that were never measured; none when the search is exhausted."""
         if not self.spaces.has_choice:
             self.exhausted = True
             return []
@@ -131,7 +133,7 @@ class TaskSearch:
         self._begun = True
 
     def key(self, candidate: Candidate) -> str:
-        """The name of a candidate's trace in the log."""
+        """Return the name of a candidate's trace in the log."""
         return self.log.key(self.task, candidate.schedule.trace)
 
     def _measured(self, candidate: Candidate) -> bool:

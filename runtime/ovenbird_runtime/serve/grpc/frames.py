@@ -36,7 +36,7 @@ class FrameWatch:
         self.spare = SERVE_SPARE_FRAMES
 
     def take(self, data: memoryview) -> int:
-        """Follow more bytes; give how many frames begin in them.
+        """Follow more bytes; return how many frames begin in them.
 
         Raises BadRequest for a frame beyond the limit, or too many that carry nothing.
         """

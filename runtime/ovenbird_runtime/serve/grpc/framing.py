@@ -24,7 +24,7 @@ class Inbox:
         self._data, self._limit = bytearray(), limit
 
     def __len__(self) -> int:
-        """Give the bytes that are held."""
+        """Return the bytes that are held."""
         return len(self._data)
 
     def feed(self, data: bytes) -> None:
@@ -45,7 +45,7 @@ class Inbox:
         return bool(self._data) and (length is None or len(self._data) < _PREFIX_BYTES + length)
 
     def take(self) -> tuple[bool, bytearray] | None:
-        """Give (is it compressed, the message), or None where none is whole."""
+        """Return (is it compressed, the message), or None where none is whole."""
         length = self._length()
         if length is None or len(self._data) < _PREFIX_BYTES + length:
             return None
@@ -68,5 +68,5 @@ class Inbox:
 
 
 def framed(message: bytes) -> bytes:
-    """Give a message with its prefix, not compressed."""
+    """Return a message with its prefix, not compressed."""
     return b"\0" + len(message).to_bytes(4, "big") + message

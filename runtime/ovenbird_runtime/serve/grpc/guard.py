@@ -32,7 +32,7 @@ _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
 
 
 def weigh(data: Bytes, limit: int) -> int:
-    """Give the work of parsing a ModelInferRequest, in bytes. Raises BadRequest, BodyTooLarge."""
+    """Return the work of parsing a ModelInferRequest, in bytes. Raises BadRequest, BodyTooLarge."""
     if len(data) < _SMALL_BYTES:
         return len(data)
     raw = unpacked = 0
@@ -55,7 +55,7 @@ def weigh(data: Bytes, limit: int) -> int:
 
 
 def _unpacked(data: Bytes, number: int, start: int, end: int) -> int:
-    """Give the bytes that a field of InferTensorContents unpacks to. Raises BadRequest."""
+    """Return the bytes that a field of InferTensorContents unpacks to. Raises BadRequest."""
     size = _VALUE_BYTES.get(number)
     if size is None:
         raise BadRequest("an input has bytes_contents: the network takes numbers")
@@ -72,7 +72,7 @@ class _Fields:
         self._data, self._count = data, 0
 
     def walk(self, place: int, end: int) -> Iterator[tuple[int, int, int]]:
-        """Give (number, start, end) of each field between two places. Raises BadRequest."""
+        """Yield (number, start, end) of each field between two places. Raises BadRequest."""
         while place < end:
             self._count += 1
             if self._count > SERVE_MESSAGE_FIELDS:

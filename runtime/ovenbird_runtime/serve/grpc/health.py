@@ -20,7 +20,7 @@ _SERVER_NAMES = ("", "inference.GRPCInferenceService")
 
 
 def _status(context: Context, service: str) -> str:
-    """Give a service's status by its name in the protocol."""
+    """Return a service's status by its name in the protocol."""
     if service in _SERVER_NAMES:
         return "SERVING" if context.lifecycle.ready else "NOT_SERVING"
     for deployment in context.slots.deployments:

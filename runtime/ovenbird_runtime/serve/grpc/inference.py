@@ -105,7 +105,7 @@ def read_inputs(request: Any) -> dict[str, Array]:
 
 
 def _parameters(parameters: Any) -> dict[str, Any]:
-    """Give parameters as plain values; None for one without a value."""
+    """Return parameters as plain values; None for one without a value."""
     found = {}
     for name, value in parameters.items():
         kind = value.WhichOneof("parameter_choice")

@@ -35,11 +35,11 @@ class Protocol:
         return [f"{file.package}.{service.name}" for file in self.files.values() for service in file.service]
 
     def message(self, name: str) -> Any:
-        """Give a message's class by its full name. Raises KeyError."""
+        """Return a message's class by its full name. Raises KeyError."""
         return self._class_of(self._pool.FindMessageTypeByName(name))
 
     def methods(self, service: str) -> list[Any]:
-        """Give the descriptors of a service's methods. Raises KeyError."""
+        """Return the descriptors of a service's methods. Raises KeyError."""
         return list(self._pool.FindServiceByName(service).methods)
 
 
@@ -51,5 +51,5 @@ def load_protocol() -> Protocol:
 
 @cache
 def message(name: str) -> Any:
-    """Give one message's class of the package `inference`."""
+    """Return one message's class of the package `inference`."""
     return load_protocol().message(f"inference.{name}")

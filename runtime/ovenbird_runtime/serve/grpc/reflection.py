@@ -52,7 +52,7 @@ def _fill(response: Any, request: Any) -> None:
 
 @cache
 def _declared() -> dict[str, str]:
-    """Give the file of every service, method, message, enumeration and field."""
+    """Return the file of every service, method, message, enumeration and field."""
     found: dict[str, str] = {}
 
     def add(scope: str, item: Any, file: str) -> None:

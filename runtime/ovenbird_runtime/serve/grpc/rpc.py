@@ -125,12 +125,12 @@ def _seconds(timeout: str) -> float | None:
 
 
 def response_headers() -> Headers:
-    """Give the headers before the first message."""
+    """Return the headers before the first message."""
     return [(":status", "200"), ("content-type", "application/grpc"), ("grpc-accept-encoding", "identity,deflate,gzip")]
 
 
 def trailers(status: str, message: str = "") -> Headers:
-    """Give what ends a call. Messages differ: they stay out of HPACK's table, which a client may make as large as it
+    """Return what ends a call. Messages differ: they stay out of HPACK's table, which a client may make as large as it
     likes.
     """
     found: Headers = [("grpc-status", str(CODES[status]))]
@@ -139,7 +139,7 @@ def trailers(status: str, message: str = "") -> Headers:
 
 
 def trailers_only(status: Status, message: str) -> Headers:
-    """Give the headers of a call that ends without a message."""
+    """Return the headers of a call that ends without a message."""
     http = "415" if status.http == 415 else "200"
     return [(":status", http), ("content-type", "application/grpc"), *trailers(status.grpc, message)]
 

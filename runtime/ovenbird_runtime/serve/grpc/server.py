@@ -129,7 +129,7 @@ class GrpcServer:
         return await self._parse(rpc, *found)
 
     async def _requests(self, rpc: Rpc) -> AsyncIterator[Any]:
-        """Give the messages of a call as they come. Raises BadRequest, BodyTooLarge."""
+        """Yield the messages of a call as they come. Raises BadRequest, BodyTooLarge."""
         while True:
             found = rpc.inbox.take()
             if found is not None:
@@ -212,7 +212,7 @@ class GrpcServer:
     # ---- time
 
     async def drain(self, seconds: float) -> int:
-        """Answer what has come and close; give the number of connections cut off after `seconds`.
+        """Answer what has come and close; return the number of connections cut off after `seconds`.
 
         Clients are asked for no more calls (GOAWAY); what they sent before they knew is answered.
         """

@@ -86,7 +86,7 @@ _WORK: dict[str, dict[str, Work]] = {
 
 
 def methods() -> dict[str, Method]:
-    """Give what answers each path: every method that the descriptors declare. Raises ModuleNotFoundError."""
+    """Return what answers each path: every method that the descriptors declare. Raises ModuleNotFoundError."""
     protocol = load_protocol()
     found = {}
     for service in protocol.services:

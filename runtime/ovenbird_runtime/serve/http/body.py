@@ -61,7 +61,7 @@ class Body:
         return self._small.__sizeof__() if self._small else 0
 
     def take(self) -> Bytes:
-        """Give the whole, and start again."""
+        """Return the whole, and start again."""
         large, small, length = self._large, self._small, self.length
         self._large, self._small, self.length, self._room = None, bytearray(), 0, 0
         if large is None:

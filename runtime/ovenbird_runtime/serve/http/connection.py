@@ -67,7 +67,7 @@ class Connection(asyncio.BufferedProtocol):
             self._refuse(error)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Give the server's one buffer: what is read is taken before the next connection's turn."""
+        """Return the server's one buffer: what is read is taken before the next connection's turn."""
         return self._server.reading.room(self._dense)
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -150,7 +150,7 @@ class Connection(asyncio.BufferedProtocol):
     # ---- accounting
 
     def _account(self) -> int:
-        """Count what this client makes the server hold; give how much more that is than it was."""
+        """Count what this client makes the server hold; return how much more that is than it was."""
         held = self._reader.held + self._sending + sum(request.held for request in self._waiting)
         if self._answering is not None:
             held += self._answering.held
@@ -213,7 +213,7 @@ class Connection(asyncio.BufferedProtocol):
             await self._resumed
 
     def _fitting(self, request: Request, response: Response) -> Response:
-        """Give the answer, or a refusal in its place where all clients together have too much in memory."""
+        """Return the answer, or a refusal in its place where all clients together have too much in memory."""
         if len(response.body) >= _WRITE_BYTES:
             try:
                 self._server.account.check_room(len(response.body))

@@ -48,14 +48,14 @@ def decompress(body: Data, encoding: str, limit: int) -> Data | bytes:
 
 
 def _has_zlib_header(body: Bytes) -> bool:
-    """Whether a body begins as RFC 1950 says; bare deflate does not, unless its writer spoils unused bits."""
+    """Return whether a body begins as RFC 1950 says; bare deflate does not, unless its writer spoils unused bits."""
     return len(body) >= 2 and body[0] & 0x0F == 8 and int.from_bytes(body[:2], "big") % 31 == 0
 
 
 def _unpack(
     body: memoryview, window: int, name: str, parts: list[bytes], unpacked: int, limit: int
 ) -> tuple[memoryview, int]:
-    """Unpack one stream at the beginning of `body` into `parts`; give what lies behind it, and `unpacked` plus its
+    """Unpack one stream at the beginning of `body` into `parts`; return what lies behind it, and `unpacked` plus its
     bytes.
     """
     machine = zlib.decompressobj(window)
@@ -94,7 +94,7 @@ def compress(response: Response, accept: str) -> Response:
 
 
 def _weight(parameters: str) -> float:
-    """Give a coding's weight (RFC 9110, 12.4.2): 1 unsaid, 0 for "not this one" or what cannot be read."""
+    """Return a coding's weight (RFC 9110, 12.4.2): 1 unsaid, 0 for "not this one" or what cannot be read."""
     for parameter in parameters.split(";"):
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "q":

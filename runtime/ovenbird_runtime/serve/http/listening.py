@@ -44,7 +44,7 @@ async def listen(
 
 
 def url_host(host: str) -> str:
-    """Give a host as URLs, and gRPC's addresses, have it: an IPv6 address in brackets (RFC 3986 3.2.2)."""
+    """Return a host as URLs, and gRPC's addresses, have it: an IPv6 address in brackets (RFC 3986 3.2.2)."""
     return f"[{host}]" if ":" in host else host
 
 

@@ -45,7 +45,7 @@ class Request:
         self._query: dict[str, str] | None = None
 
     def header(self, name: str) -> str:
-        """Give a header by its name in small letters; empty where it was not sent."""
+        """Return a header by its name in small letters; empty where it was not sent."""
         return self.headers.get(name, "")
 
     @property
@@ -120,7 +120,7 @@ class Response:
         return cls(status, _encode(value), "application/json", headers)
 
     def head(self, keep_alive: bool, date: str) -> bytes:
-        """Give the status line and headers."""
+        """Return the status line and headers."""
         lines = [f"HTTP/1.1 {self.status} {REASONS.get(self.status, 'Unknown')}"]
         lines += [f"{name}: {value}" for name, value in self.headers]
         lines += [
@@ -133,11 +133,11 @@ class Response:
 
 
 def json_text(body: Bytes | memoryview) -> memoryview:
-    """Give a JSON body without the byte order mark that RFC 8259 8.1 lets a reader ignore."""
+    """Return a JSON body without the byte order mark that RFC 8259 8.1 lets a reader ignore."""
     whole = memoryview(body)
     return whole[3:] if body[:3] == codecs.BOM_UTF8 else whole
 
 
 def error_body(error: BaseException, message: str | None = None) -> dict[str, Any]:
-    """Give the JSON of an error: a text as the Open Inference Protocol has it, and the error's type."""
+    """Return the JSON of an error: a text as the Open Inference Protocol has it, and the error's type."""
     return {"error": str(error) if message is None else message, "type": type(error).__name__}

@@ -41,7 +41,7 @@ class Part:
 
 
 def parse_multipart(body: Bytes, content_type: str, limits: Limits, files: Collection[str] = ()) -> list[Part]:
-    """Give the parts in order; one named in `files` may be as large as a file, whether it has a filename or not.
+    """Return the parts in order; one named in `files` may be as large as a file, whether it has a filename or not.
 
     Raises BadRequest for what is not a whole, plain form.
     """
@@ -99,7 +99,7 @@ def _part(body: Bytes, whole: memoryview, start: int, end: int) -> Part:
 
 
 def _parameters(field: str) -> dict[str, str]:
-    """Give what follows a header field's value, by names in small letters; `name*` (RFC 5987) is decoded as `name`.
+    """Return what follows a header field's value, by names in small letters; `name*` (RFC 5987) is decoded as `name`.
 
     Raises BadRequest for what cannot be read to its end.
     """

@@ -64,14 +64,14 @@ class HttpServer:
         self.account.connections -= 1
 
     def date(self) -> str:
-        """Give the Date header, made once a second."""
+        """Return the Date header, made once a second."""
         now = int(time.time())
         if self._date[0] != now:
             self._date = (now, email.utils.formatdate(now, usegmt=True))
         return self._date[1]
 
     async def drain(self, seconds: float) -> int:
-        """Answer what has come and close; give the number of connections cut off after `seconds`.
+        """Answer what has come and close; return the number of connections cut off after `seconds`.
 
         Clients that are connected may send one more request, as they may have before they knew; those in the
         kernel's queue are taken first. Answers say `Connection: close`.

@@ -28,13 +28,13 @@ class ReadBuffer:
         self._loop, self._parts = loop, 0
 
     def room(self, dense: bool) -> memoryview:
-        """Give the memory for one read of a connection, whose last one was `dense` or not."""
+        """Return the memory for one read of a connection, whose last one was `dense` or not."""
         if self._parts < _TURN_PARTS:
             return self.memory[: _DENSE_BYTES if dense else _READ_BYTES]
         return self.memory[: _BUSY_DENSE_BYTES if dense else _BUSY_READ_BYTES]
 
     def spent(self, nbytes: int, parts: int) -> bool:
-        """Count what the parser gave for one read; give whether that was dense."""
+        """Count what the parser gave for one read; return whether that was dense."""
         if not self._parts and parts:
             self._loop.call_soon(self._end_turn)  # runs before what the next turn reads
         self._parts += parts

@@ -43,7 +43,7 @@ class Admission:
         self.rows = 0
 
     def take(self, rows: int, deadline: float) -> Permit:
-        """Give a permit for `rows`. Raises QueueFull, DeadlineExceeded, BadRequest.
+        """Return a permit for `rows`. Raises QueueFull, DeadlineExceeded, BadRequest.
 
         Where nothing else is waiting a request is taken whatever the estimate says, so that a wrong estimate
         cannot lock everybody out.

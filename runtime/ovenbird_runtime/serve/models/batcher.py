@@ -119,7 +119,7 @@ class Batcher:
         return self._rows
 
     def busy_seconds(self) -> float:
-        """Give how long the longest call that runs has run."""
+        """Return how long the longest call that runs has run."""
         since = [work.busy_since for work in self._work if work.busy_since]
         return time.monotonic() - min(since) if since else 0.0
 
@@ -164,7 +164,7 @@ class Batcher:
                 self._idle -= 1
 
     def _time_to_gather(self) -> float:
-        """Give the seconds that waiting for more is still worth; 0 to go now."""
+        """Return the seconds that waiting for more is still worth; 0 to go now."""
         if not self._coming or not self._merge or self._closing or self._rows >= self.costs.largest:
             return 0.0
         left = self._queue[0].queued + self._wait - time.monotonic()
@@ -194,7 +194,7 @@ class Batcher:
         return batch
 
     def _crowded(self) -> bool:
-        """Whether other batches run or wait."""
+        """Return whether other batches run or wait."""
         with self._condition:
             return bool(self._queue) or self._idle < len(self._work) - 1
 

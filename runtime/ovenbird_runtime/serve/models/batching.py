@@ -29,11 +29,11 @@ class Costs:
             self.lanes = lanes if lanes.cost / lanes.count / self._smallest < cheapest * CROWD_FACTOR else Lanes()
 
     def workers(self, workers: int) -> int:
-        """Give how many batches should run at a time, where the model has `workers`."""
+        """Return how many batches should run at a time, where the model has `workers`."""
         return self.lanes.count or workers
 
     def total(self, images: int) -> float:
-        """Give the ms that `images` take, one batch after the other."""
+        """Return the ms that `images` take, one batch after the other."""
         if images <= 0:
             return 0.0
         if self.lanes.count and self.lanes.cost is not None and images > self._smallest:
@@ -41,19 +41,20 @@ class Costs:
         return sum(self.table[size] for size in plan_batches(images, self.table))
 
     def one_call(self, images: int, crowded: bool) -> float:
-        """Give the ms that one call with `images` takes from its begin to its end."""
+        """Return the ms that one call with `images` takes from its begin to its end."""
         if crowded and self.lanes.cost is not None and images <= self._smallest:
             return self.lanes.cost
         return self.total(images)
 
     def padding(self, images: int) -> int:
-        """Give how many rows are computed beyond `images`."""
+        """Return how many rows are computed beyond `images`."""
         if self.lanes.count:
             return -images % self._smallest
         return sum(plan_batches(images, self.table)) - images
 
     def next_batch(self, waiting: int, workers: int) -> int:
-        """Give the compiled size to run first so that `waiting` images are finished soonest by `workers` idle workers.
+        """Return the compiled size to run first so that `waiting` images are finished
+        soonest by `workers` idle workers.
 
         The largest of the plan comes first: what is left over may still grow by what arrives meanwhile.
         """
@@ -63,7 +64,7 @@ class Costs:
         return plan_batches(share, self.table)[0]
 
     def gain(self, waiting: int, coming: int) -> float:
-        """Give the ms that are saved when `coming` images are waited for and join, as far as one batch can hold."""
+        """Return the ms that are saved when `coming` images are waited for and join, as far as one batch can hold."""
         if self.lanes.count:
             return 0.0
         joined = min(waiting + coming, self.largest)

@@ -122,7 +122,7 @@ class Deployment:
         return self.costs.total(rows) / 1000 * self.batcher.slowdown / self.settings.workers
 
     async def infer(self, rows: int, arrays: Mapping[str, Array], deadline: float) -> tuple[dict[str, Array], Entry]:
-        """Queue checked rows that were announced to the batcher; give the outputs, and the entry for its times.
+        """Queue checked rows that were announced to the batcher; return the outputs, and the entry for its times.
 
         Raises DeadlineExceeded, EngineError, NotReady.
         """
@@ -134,7 +134,7 @@ class Deployment:
         self, preparation: Preparation, prepare: Callable[[], Mapping[str, Array]], deadline: float
     ) -> tuple[dict[str, Array], Entry]:
         """Announce one row to the batcher, and queue what `prepare()` gives straight from the thread of `preparation`
-        that it ran on; give what `infer` gives. Raises what `prepare` and `infer` raise.
+        that it ran on; return what `infer` gives. Raises what `prepare` and `infer` raise.
         """
         self.batcher.expect(1)
         entry = Entry(1, {}, deadline, asyncio.get_running_loop().create_future())

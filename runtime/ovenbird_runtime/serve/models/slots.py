@@ -59,7 +59,7 @@ class Slots:
         self.loaded = True
 
     def find(self, name: str, version: str | None = None) -> Deployment:
-        """Give the model to answer with. Raises UnknownModel, NotReady."""
+        """Return the model to answer with. Raises UnknownModel, NotReady."""
         deployment = self._by_name.get(name)
         if deployment is None:
             if not self.loaded:
@@ -72,7 +72,7 @@ class Slots:
         return deployment
 
     def describe(self, name: str, version: str | None = None) -> Deployment:
-        """Give a model whether it is well or not. Raises UnknownModel, NotReady."""
+        """Return a model whether it is healthy or not. Raises UnknownModel, NotReady."""
         deployment = self._by_name.get(name)
         if deployment is None or (version is not None and version != deployment.version):
             return self.find(name, version)

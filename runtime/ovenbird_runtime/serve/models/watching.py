@@ -53,7 +53,7 @@ def look(root: Path) -> Look:
 
 
 def _listed(manifest: bytes) -> list[str]:
-    """Give the files that a manifest lists; none where it is not whole. It is not trusted here, only looked at."""
+    """Return the files that a manifest lists; none where it is not whole. It is not trusted here, only looked at."""
     try:
         files = json.loads(manifest)["files"]
         return [name for name in files if isinstance(name, str)][:MAX_FILES]
@@ -62,7 +62,7 @@ def _listed(manifest: bytes) -> list[str]:
 
 
 def _state(path: Path) -> tuple[int, ...] | None:
-    """Give what changes with any change to a file: its time of change, which no copy can set, above all."""
+    """Return what changes with any change to a file: its time of change, which no copy can set, above all."""
     try:
         found = path.lstat()
     except (OSError, ValueError):

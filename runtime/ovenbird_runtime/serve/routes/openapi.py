@@ -77,7 +77,7 @@ _CONTENT = {"page": "text/html", "metrics": "text/plain"}
 
 
 def document() -> dict[str, Any]:
-    """Give the document."""
+    """Return the document."""
     paths: dict[str, Any] = {}
     for route in ROUTES:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)

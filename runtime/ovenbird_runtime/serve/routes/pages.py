@@ -36,12 +36,12 @@ def _page() -> bytes:
 
 
 def page(context: Context, request: Request, call: Call) -> Response:
-    """Give the page."""
+    """Return the page."""
     return Response(200, _page(), "text/html; charset=utf-8", _SAFE)
 
 
 def status(context: Context, request: Request, call: Call) -> Response:
-    """Say how the server is."""
+    """Return how the server is."""
     lifecycle, settings = context.lifecycle, context.settings
     return Response.json(
         {
@@ -95,7 +95,7 @@ def models(context: Context, request: Request, call: Call) -> Response:
 
 
 def metrics(context: Context, request: Request, call: Call) -> Response:
-    """Give all metrics."""
+    """Return all metrics."""
     text = context.metrics.expose()
     if context.settings.nv_metrics:
         text += triton_lines(context)
@@ -103,7 +103,7 @@ def metrics(context: Context, request: Request, call: Call) -> Response:
 
 
 def server_gauges(context: Context) -> list[tuple[Any, tuple[str, ...], float]]:
-    """Give what is true now of the server as a whole."""
+    """Return what is true now of the server as a whole."""
     return [
         (CONNECTIONS, (), float(context.account.connections)),
         (BUFFERED, (), float(context.account.held)),
@@ -113,7 +113,7 @@ def server_gauges(context: Context) -> list[tuple[Any, tuple[str, ...], float]]:
 
 
 def openapi(context: Context, request: Request, call: Call) -> Response:
-    """Give the OpenAPI document."""
+    """Return the OpenAPI document."""
     from .openapi import document
 
     return Response.json(document())

@@ -40,7 +40,7 @@ class Route:
         object.__setattr__(self, "_segments", tuple(patterns))
 
     def match(self, segments: Sequence[str]) -> tuple[str, ...] | None:
-        """Give what stands for `{model}` and `{version}` in a path's decoded segments; None for another path."""
+        """Return what stands for `{model}` and `{version}` in a path's decoded segments; None for another path."""
         if len(segments) != len(self._segments):
             return None
         found: list[str] = []
@@ -83,7 +83,8 @@ ROUTES = (
 
 
 def find_route(method: str, segments: Sequence[str]) -> tuple[Route, tuple[str, ...]]:
-    """Give the route of a path's decoded segments, and what stands for its parameters; a slash at the end is no matter.
+    """Return the route of a path's decoded segments, and what stands for its parameters; a
+    slash at the end is no matter.
 
     Raises UnknownRoute, WrongMethod.
     """
@@ -99,7 +100,7 @@ def find_route(method: str, segments: Sequence[str]) -> tuple[Route, tuple[str, 
 
 
 def allowed_methods(segments: Sequence[str]) -> list[str]:
-    """Give the methods of a path, or of all paths together where there are no segments (`OPTIONS *`)."""
+    """Return the methods of a path, or of all paths together where there are no segments (`OPTIONS *`)."""
     routes = [route for route, _ in _matching(segments)] if segments else ROUTES
     methods = {route.method for route in routes}
     return sorted({*methods, *(("HEAD",) if "GET" in methods else ()), *(("OPTIONS",) if methods else ())})

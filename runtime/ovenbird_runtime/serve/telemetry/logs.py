@@ -43,7 +43,7 @@ class Log:
             self.dropped += 1
 
     def line(self, event: str, level: str = "info", **fields: Any) -> str:
-        """Give the text of a line."""
+        """Return the text of a line."""
         return self._text({"time": time.time(), "level": level, "event": event} | fields)
 
     def close(self, seconds: float = 1.0) -> None:

@@ -61,7 +61,7 @@ class Metrics:
         self._gauges.append(gauges)
 
     def value(self, name: Name, *labels: str) -> float:
-        """Give a counter's value, or a histogram's count; 0 where nothing was counted."""
+        """Return a counter's value, or a histogram's count; 0 where nothing was counted."""
         with self._lock:
             if name.kind == "histogram":
                 found = self._histograms.get((name, labels))
@@ -69,13 +69,13 @@ class Metrics:
             return self._values.get((name, labels), 0.0)
 
     def total(self, name: Name, *labels: str) -> float:
-        """Give the sum of a histogram's values."""
+        """Return the sum of a histogram's values."""
         with self._lock:
             found = self._histograms.get((name, labels))
             return found.total if found else 0.0
 
     def expose(self) -> str:
-        """Give everything as text."""
+        """Return everything as text."""
         with self._lock:
             samples: dict[Name, list[tuple[Labels, float]]] = {}
             for (name, labels), value in self._values.items():
@@ -96,13 +96,13 @@ class Metrics:
 
 
 def header_lines(name: Name) -> list[str]:
-    """Give the two lines that tell of a metric."""
+    """Return the two lines that tell of a metric."""
     told = name.help.replace("\\", "\\\\").replace("\n", "\\n")
     return [f"# HELP {name.name} {told}", f"# TYPE {name.name} {name.kind}"]
 
 
 def sample_line(name: Name, labels: Labels, value: float, suffix: str = "", bound: str | None = None) -> str:
-    """Give one sample's line; this is the one place where labels are escaped, as the text format has it."""
+    """Return one sample's line; this is the one place where labels are escaped, as the text format has it."""
     pairs = [*zip(name.labels, labels, strict=True), *(() if bound is None else (("le", bound),))]
     inside = ",".join(f'{key}="{_escaped(text)}"' for key, text in pairs)
     return f"{name.name}{suffix}{'{' + inside + '}' if inside else ''} {_number(value)}"
@@ -136,7 +136,7 @@ def _process() -> list[tuple[Name, Labels, float]]:
 
 
 def resident_bytes() -> int:
-    """Give this process's resident memory; 0 where /proc is not to be read."""
+    """Return this process's resident memory; 0 where /proc is not to be read."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - asked for at every scrape
             return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
@@ -145,7 +145,7 @@ def resident_bytes() -> int:
 
 
 def open_files() -> int:
-    """Give the number of open descriptors; 0 where /proc is not to be read."""
+    """Return the number of open descriptors; 0 where /proc is not to be read."""
     try:
         return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names only
     except OSError:

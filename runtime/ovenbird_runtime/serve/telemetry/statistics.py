@@ -64,7 +64,7 @@ class Statistics:
             self._batches.setdefault(images, _Duration()).add(seconds)
 
     def to_json(self) -> dict[str, Any]:
-        """Give the counts as Triton writes them.
+        """Return the counts as Triton writes them.
 
         A batch's input and output times are counted by request, not by batch: their counts there are 0.
         """

@@ -17,7 +17,7 @@ _MICRO = 1e6
 
 
 def triton_lines(context: Context) -> str:
-    """Give the aliases as exposition text."""
+    """Return the aliases as exposition text."""
     metrics = context.metrics
     rows: dict[names.Name, list[str]] = {}
     for deployment in context.slots.deployments:

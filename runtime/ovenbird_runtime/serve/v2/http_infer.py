@@ -214,7 +214,7 @@ def _id(value: Any) -> str:
 def write_response(
     deployment: Deployment, identity: str, wanted: tuple[Wanted, ...], arrays: Mapping[str, Array]
 ) -> Response:
-    """Give the response: JSON, and behind it the tensors that go as raw bytes."""
+    """Return the response: JSON, and behind it the tensors that go as raw bytes."""
     blobs: list[bytes] = []
     outputs = []
     for output in wanted:

@@ -45,7 +45,7 @@ class InferRequest:
 
 
 def choose_outputs(deployment: Deployment, wanted: tuple[Wanted, ...], binary: bool) -> tuple[Wanted, ...]:
-    """Give what to send: what was asked for, or everything. Raises BadRequest for an output that does not exist."""
+    """Return what to send: what was asked for, or everything. Raises BadRequest for an output that does not exist."""
     names = [spec.name for spec in deployment.model.outputs]
     for output in wanted:
         if output.name not in names:
@@ -63,7 +63,7 @@ async def infer(
     wanted: tuple[Wanted, ...],
     nan: NanPolicy,
 ) -> dict[str, Array]:
-    """Run named tensors; give the wanted outputs, with "classification" ones as arrays of bytes.
+    """Run named tensors; return the wanted outputs, with "classification" ones as arrays of bytes.
 
     Raises InputError, QueueFull, DeadlineExceeded, EngineError.
     """
@@ -90,7 +90,7 @@ async def infer(
 
 
 def best_classes(array: Array, labels: tuple[str, ...] | None, count: int) -> Array:
-    """Give Triton's classification strings "value:index:label" of each row's largest values, as objects."""
+    """Return Triton's classification strings "value:index:label" of each row's largest values, as objects."""
     import numpy as np
 
     rows = array.reshape(array.shape[0], -1) if array.ndim > 1 else array.reshape(1, -1)
@@ -103,7 +103,7 @@ def best_classes(array: Array, labels: tuple[str, ...] | None, count: int) -> Ar
 
 
 def packed(array: Array) -> tuple[str, bytes]:
-    """Give (datatype, raw bytes); texts with four bytes of length before each."""
+    """Return (datatype, raw bytes); texts with four bytes of length before each."""
     from .tensors import NAMES
 
     if array.dtype == object:

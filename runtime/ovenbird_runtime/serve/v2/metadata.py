@@ -24,7 +24,7 @@ CONTROL = "models are loaded and unloaded by who runs the server: replace the ar
 
 
 def server_metadata(context: Context, request: Request, call: Call) -> Response:
-    """Say what this server is."""
+    """Return what this server is."""
     return Response.json({"name": "ovenbird", "version": __version__, "extensions": EXTENSIONS})
 
 
@@ -108,7 +108,7 @@ def config_of(context: Context, deployment: Deployment) -> dict[str, Any]:
 
 
 def _batched(deployment: Deployment) -> bool:
-    """Whether every tensor begins with the batch, which Triton's configuration then leaves out of its shape."""
+    """Return whether every tensor begins with the batch, which Triton's configuration then leaves out of its shape."""
     return all(spec.batched for spec in (*deployment.model.inputs, *deployment.model.outputs))
 
 
@@ -118,13 +118,13 @@ def _config(spec: TensorSpec, batched: bool) -> dict[str, Any]:
 
 
 def model_statistics(context: Context, request: Request, call: Call) -> Response:
-    """Give counts and times of one model, or of all."""
+    """Return counts and times of one model, or of all."""
     found = [_described(context, call)] if call.parameters else context.slots.deployments
     return Response.json({"model_stats": [statistics_of(deployment) for deployment in found]})
 
 
 def statistics_of(deployment: Deployment) -> dict[str, Any]:
-    """Give counts and times of a model."""
+    """Return counts and times of a model."""
     return {"name": deployment.name, "version": deployment.version} | deployment.statistics.to_json()
 
 

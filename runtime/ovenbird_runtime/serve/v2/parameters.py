@@ -39,7 +39,7 @@ def check_parameters(parameters: Mapping[str, Any], what: str) -> None:
 
 
 def nan_policy(parameters: Mapping[str, Any], settings: Settings) -> NanPolicy:
-    """Give what to do with inputs that hold NaN or infinity. Raises BadRequest."""
+    """Return what to do with inputs that hold NaN or infinity. Raises BadRequest."""
     value = parameters.get("nan", settings.nan)
     if value == "allow":
         return "allow"

@@ -38,7 +38,7 @@ NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 def dtype_of(datatype: Any, name: str) -> np.dtype[Any]:
-    """Give numpy's dtype, little-endian. Raises WrongDtype."""
+    """Return numpy's dtype, little-endian. Raises WrongDtype."""
     if not isinstance(datatype, str) or datatype not in DTYPES:
         raise WrongDtype(f"{name} has datatype {shown(datatype)}, expected one of {', '.join(DTYPES)}")
     dtype: np.dtype[Any] = np.dtype(DTYPES[datatype]).newbyteorder("<")
@@ -46,7 +46,7 @@ def dtype_of(datatype: Any, name: str) -> np.dtype[Any]:
 
 
 def check_shape(shape: Any, name: str) -> tuple[int, ...]:
-    """Give a shape as a tuple. Raises WrongShape."""
+    """Return a shape as a tuple. Raises WrongShape."""
     fits = isinstance(shape, (list, tuple)) and len(shape) <= SERVE_TENSOR_RANK
     if not fits or not all(isinstance(d, int) and not isinstance(d, bool) and 0 <= d < MAX_DIM for d in shape):
         raise WrongShape(f"{name} has shape {shown(shape)}, expected up to {SERVE_TENSOR_RANK} whole numbers")
@@ -131,7 +131,7 @@ def _flatten(data: list[Any], dims: tuple[int, ...], name: str) -> list[Any]:
 
 
 def to_json(array: Array) -> list[Any]:
-    """Give an array's values as a flat list; what JSON cannot say (NaN, infinity) as null."""
+    """Return an array's values as a flat list; what JSON cannot say (NaN, infinity) as null."""
     values: list[Any] = array.reshape(-1).tolist()
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         return [value if math.isfinite(value) else None for value in values]
@@ -139,5 +139,5 @@ def to_json(array: Array) -> list[Any]:
 
 
 def to_bytes(array: Array) -> bytes:
-    """Give an array's raw little-endian bytes."""
+    """Return an array's raw little-endian bytes."""
     return np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()

@@ -73,7 +73,9 @@ def lower_prelu(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
 
 
 def reciprocal(divisor: Value) -> Value:
-    """The constant to multiply by instead of dividing by `divisor`: within one unit in the last place, and faster."""
+    """Return the constant to multiply by instead of dividing by `divisor`: within one unit
+    in the last place, and faster.
+    """
     assert divisor.constant is not None
     inverse = (1.0 / divisor.constant.astype(np.float64)).astype(divisor.constant.dtype)
     return Value(divisor.shape, divisor.dtype, constant=inverse)

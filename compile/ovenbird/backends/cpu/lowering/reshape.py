@@ -33,7 +33,7 @@ def keeps_order(call: relax.Call) -> bool:
 
 
 def source(lowering: CpuLowering, expr: relax.Expr) -> relax.Expr:
-    """What `expr` is a reshape of, or `expr` itself."""
+    """Return what `expr` is a reshape of, or `expr` itself."""
     while isinstance(expr, relax.Var):
         bound = lowering.builder.lookup_binding(expr)
         if not isinstance(bound, relax.Call) or getattr(bound.op, "name", "") != "relax.reshape":

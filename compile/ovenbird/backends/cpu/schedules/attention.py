@@ -57,7 +57,7 @@ def choose_tiling(key_blocks: int, rows: int, value_blocks: int, machine: Machin
 
 
 def result_vectors(value_blocks: int, rows: int, machine: Machine) -> int:
-    """Column blocks of the second product's tile."""
+    """Return the column blocks of the second product's tile."""
     return max(v for v in divisors(value_blocks, 8) if v == 1 or fits(Tile(v, 1, rows), machine))
 
 

@@ -24,7 +24,7 @@ class Choices(Protocol):
     """Picks numbers and structures for a schedule."""
 
     def tiles(self, sch: Schedule, loop: LoopRV, defaults: Sequence[int], innermost: int) -> list[Any]:
-        """Factors for `sch.split`, outermost first; `defaults` leaves the outermost out."""
+        """Return the factors for `sch.split`, outermost first; `defaults` leaves the outermost out."""
 
     def factor(self, sch: Schedule, candidates: Sequence[int], default: int) -> Any:
         """Return one of `candidates`: an int, or an expression over the trace's random variable."""
@@ -82,7 +82,7 @@ class Samples:
         return sch.sample_categorical(list(candidates), probabilities, decision)
 
     def structure(self, name: str, default: Any, values: Sequence[Any] = ()) -> Any:
-        """This design space's value."""
+        """Return this design space's value."""
         known = tuple(values) or ((True, False) if isinstance(default, bool) else (default,))
         self.declared[name] = (default, known)
         return self.structures.get(name, default)

@@ -66,7 +66,9 @@ def unroll_strip(sch: Schedule, loop: LoopRV) -> None:
 
 
 def schedule_flat_map(sch: Schedule, loops: list[LoopRV], machine: Machine) -> None:
-    """A map onto any other shape: all axes fused; an odd number of elements leaves a part of the last vector out."""
+    """Schedule a map onto any other shape: all axes fused; an odd number of elements leaves a
+    part of the last vector out.
+    """
     fused = fuse_all(sch, loops)
     elements = extent(sch, fused)
     width = math.gcd(elements, machine.lanes())

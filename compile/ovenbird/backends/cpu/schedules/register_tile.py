@@ -74,7 +74,7 @@ def split_axes(sch: Schedule, block: SBlockRV) -> tuple[list[LoopRV], list[LoopR
 
 
 def default_chunk(extents: list[int], out_axis: int, tile: Tile, weight_bytes: int, machine: Machine) -> int:
-    """Output tiles a chunk: the most whose weights fit in half of L2 while every core still has work."""
+    """Return the output tiles of a chunk: the most whose weights fit in half of L2 while every core still has work."""
     out_tiles = extents[out_axis] // tile.vectors
     tile_bytes = weight_bytes // out_tiles
     position_tiles = -(-extents[-2] // tile.columns)

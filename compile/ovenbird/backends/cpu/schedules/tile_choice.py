@@ -44,7 +44,7 @@ def fits(tile: Tile, machine: Machine) -> bool:
 
 
 def estimate(tile: Tile, extents: Extents, machine: Machine, streamed: bool) -> float:
-    """Estimated cycles for all outputs, per step of the reduction.
+    """Estimate the cycles for all outputs, per step of the reduction.
 
     Two multiply-adds and two loads start per cycle (Zen 4 and 5, Intel since Haswell, Neoverse alike). A tile that does
     not divide the extents computes outputs that nobody wants. Streamed weights come from memory for the first tile of

@@ -60,7 +60,8 @@ def plan_space(sch: Schedule, chip: Chip) -> list[Plan]:
 
 
 def tileable(shape: ProductShape) -> bool:
-    """Whether tiles fit: of a single row or column all of a tile's would be written to the one place of the output.
+    """Return whether tiles fit: of a single row or column all of a tile's would be written to
+    the one place of the output.
 
     (Where an axis has one element TVM drops the condition that keeps a tile's padding from being written.)
     """
@@ -68,7 +69,9 @@ def tileable(shape: ProductShape) -> bool:
 
 
 def product_plans(shape: ProductShape, dtype: str, chip: Chip) -> list[Plan]:
-    """Tilings by their estimate, the best first; for few rows vectors too, which no estimate compares with them."""
+    """Return the tilings by their estimate, the best first; for few rows vectors too, which no
+    estimate compares with them.
+    """
     vectors: list[Plan] = []
     if shape.rows <= TRIED_ROWS or not tileable(shape):
         vectors = [
@@ -96,5 +99,5 @@ def reduction_plans(summed: int, chip: Chip) -> list[Plan]:
 
 
 def thread_plans(chip: Chip) -> list[Plan]:
-    """Blocks of every length that the chip allows."""
+    """Return blocks of every length that the chip allows."""
     return [ThreadPlan(threads) for threads in THREADS if threads <= chip.max_threads]

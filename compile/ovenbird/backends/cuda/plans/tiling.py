@@ -98,7 +98,7 @@ def tiles_for(chip: Chip, dtype: str) -> tuple[Tile, ...]:
 
 
 def splits_for(shape: ProductShape) -> tuple[int, ...]:
-    """Into how many parts the summed axis may be cut."""
+    """Return into how many parts the summed axis may be cut."""
     return tuple(
         splits for splits in SPLITS if shape.inner % splits == 0 and (splits == 1 or shape.inner // splits >= MIN_PART)
     )

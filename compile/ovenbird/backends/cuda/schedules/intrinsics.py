@@ -21,7 +21,9 @@ FILELESS = {
 
 
 def wmma_group() -> dict[str, str]:
-    """The names of the instructions on 16 x 16 x 16 fragments: float16 operands in shared memory, float32 sums."""
+    """Return the names of the instructions on 16 x 16 x 16 fragments: float16 operands in
+    shared memory, float32 sums.
+    """
     known: dict[str, str] = inspect.modulesbyfile
     for file, module in FILELESS.items():
         known.setdefault(file, module)

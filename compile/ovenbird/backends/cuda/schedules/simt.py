@@ -57,7 +57,9 @@ def schedule_simt(sch: Schedule, product: SBlockRV, tile: Tile) -> None:
 
 
 def lanes_of(sch: Schedule, product: SBlockRV, most: int) -> tuple[int, int]:
-    """How many elements of each operand may be read at once: a power of two that divides their runs in memory."""
+    """Return how many elements of each operand may be read at once: a power of two that
+    divides their runs in memory.
+    """
     body = sch.get(product)
     part = int(body.iter_vars[-1].dom.extent)  # of a sum that is cut, each part begins at a multiple of its length
     first, second = (math.gcd(int(run), part, most) for run in body.annotations[RUNS])

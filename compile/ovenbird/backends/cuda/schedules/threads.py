@@ -22,7 +22,7 @@ def inline_around(sch: Schedule, keep: list[SBlockRV], blocks: list[SBlockRV]) -
 
 
 def bind_threads(sch: Schedule, block: SBlockRV, threads: int = THREADS) -> LoopRV:
-    """Give each element of an elementwise block a thread of its own; return the thread's loop."""
+    """Bind each element of an elementwise block to a thread of its own; return the thread's loop."""
     loops = [
         loop
         for loop, variable in zip(sch.get_loops(block), sch.get(block).iter_vars, strict=True)
