@@ -215,10 +215,10 @@ def _choose(artifact: Artifact, devices: tuple[Device, ...], name: str | None) -
     for device in devices:
         try:
             variant, target = choose_variant(artifact, device, this_machine(), name)
-            if device.kind == "cuda":
-                from .engine.ffi import import_cuda
+            if device.kind.libraries:  # those of the processor are loaded while the files are checked
+                from .engine.ffi import import_for
 
-                import_cuda()
+                import_for(device)
             return device, variant, target
         except (MachineError, LibraryMissing) as error:
             reasons.append(error)

@@ -66,7 +66,8 @@ def test_cudas_library_is_there_and_loads(baked: dict[str, Any], tmp_path: Path)
     """Everything but the driver is in the image. The driver here is one for tests, that the image is lent."""
     build_driver(tmp_path)
     driver = tmp_path / "libcuda.so.1"
-    code = "from ovenbird_runtime.engine.ffi import import_cuda; import_cuda()\n"
+    code = "from ovenbird_runtime.engine.ffi import import_for\nfrom ovenbird_runtime.machine.devices import Device\n"
+    code += "import_for(Device('cuda'))\n"
     code += "print([line.split()[-1] for line in open('/proc/self/maps') if 'cudart' in line][0])"
     library = "/usr/lib/x86_64-linux-gnu/libcuda.so.1"  # where NVIDIA's container runtime puts it
     python = ["python3", "-c", code]

@@ -191,7 +191,7 @@ class Parity:
         """
         if target.target in self.targets:
             return self.targets[target.target].limits
-        if target.kind == "cuda" and self.tolerance >= OLD_HALF_TOLERANCE:
+        if target.compute and self.tolerance >= OLD_HALF_TOLERANCE:
             return LIMITS["f16"].loosened(self.tolerance / OLD_HALF_TOLERANCE)
         return LIMITS["f32"].loosened(max(1.0, self.tolerance / OLD_TOLERANCE))
 

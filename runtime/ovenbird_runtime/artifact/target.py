@@ -24,6 +24,7 @@ from ..limits import (
     MAX_TENSORS,
     SCHEMA_VERSION,
 )
+from ..machine.devices import CodeKind
 from .fields import ITEM_BYTES, Batch, Dim, Dtype, FilePath, Folder, Free, SchemaVersion, Version
 from .schema import Count, Json, Range, Text, decode, dump, encode, parse
 
@@ -66,7 +67,7 @@ class Target:
 
     schema_version: SchemaVersion
     target: Folder
-    kind: Literal["llvm", "cuda"]
+    kind: CodeKind
     triple: Free
     arch: Literal["x86_64", "aarch64"]
     cpu_features: Annotated[tuple[Annotated[str, Text(r"[a-z0-9_.\-]+", 64)], ...], Count(0, 512)]

@@ -17,11 +17,10 @@ from ..errors import (
     shown,
 )
 from ..machine.cpu import Machine, version_pair
-from ..machine.cuda import Gpu, probe_gpu
+from ..machine.device_kind import Chip
 from ..machine.devices import Device, parse_devices
 from ..machine.versions import TVM_FFI_VERSION, TVM_VERSION
 from .artifact import Artifact
-from .gpu_code import check_gpu, compute_levels
 from .manifest import Target, VariantRef
 
 
@@ -56,10 +55,10 @@ def choose_variant(
 ) -> tuple[VariantRef, Target]:
     """Return the variant to run on `device`, and its target: the best that runs here, or the one of this `name`.
 
-    Of those that run here: on a GPU the one for the latest chip up to this one, then the one with the widest vectors,
-    then the one that asks for the most features. Raises WrongOption for a name that the artifact lacks; DriverMissing,
-    DriverTooOld, GpuMissing; DeviceUnavailable where no variant is for the device; where one variant is refused, its
-    own MachineError; where several are, NoVariant with all reasons.
+    Of those that run here: the one that the device's chip ranks highest (a GPU: for the latest chip up to itself), then
+    the one with the widest vectors, then the one that asks for the most features. Raises WrongOption for a name that
+    the artifact lacks; DriverMissing, DriverTooOld, GpuMissing; DeviceUnavailable where no variant is for the device;
+    where one variant is refused, its own MachineError; where several are, NoVariant with all reasons.
     """
     device = parse_devices(device)[0] if isinstance(device, str) else device
     variants = [variant for variant in artifact.manifest.variants if name in (None, variant.target)]
@@ -67,33 +66,32 @@ def choose_variant(
         held = ", ".join(variant.target for variant in artifact.manifest.variants)
         raise WrongOption(f"target is {shown(name)}, the artifact holds {held}")
     candidates = [(variant, artifact.read_target(variant)) for variant in variants]
-    of_kind = [(variant, target) for variant, target in candidates if target.kind == device.kind]
+    of_kind = [(variant, target) for variant, target in candidates if target.kind == device.kind.code]
     if not of_kind:
         others = ", ".join(sorted(f"{target.target} ({target.kind})" for _, target in candidates))
         raise DeviceUnavailable(
             f"the artifact has no code for device {shown(str(device))}, only {others}: compile with a target for it"
         )
-    gpu = probe_gpu(device.index) if device.kind == "cuda" else None
+    chip = device.kind.probe(device.index)
     fitting, reasons = [], []
     for variant, target in of_kind:
         try:
             check_runs_here(target, machine)
-            if gpu is not None:
-                check_gpu(target, gpu)
+            chip.check(target)
             fitting.append((variant, target))
         except MachineError as error:
             reasons.append(error)
     if fitting:
-        return max(fitting, key=lambda pair: rank(pair[1], gpu))
+        return max(fitting, key=lambda pair: rank(pair[1], chip))
     if len(reasons) == 1:
         raise reasons[0]
     asked = {feature for _, target in of_kind for feature in target.cpu_features}
     raise NoVariant(f"no variant runs on this machine ({describe(machine, asked)}): " + "; ".join(map(str, reasons)))
 
 
-def rank(target: Target, gpu: Gpu | None) -> tuple[tuple[int, int], int, int]:
+def rank(target: Target, chip: Chip) -> tuple[tuple[int, ...], int, int]:
     """Return what orders the variants that run here, the best highest."""
-    return newest(target, gpu), target.vector_bits, len(target.cpu_features)
+    return chip.rank(target), target.vector_bits, len(target.cpu_features)
 
 
 def describe(machine: Machine, asked: set[str]) -> str:
@@ -101,8 +99,3 @@ def describe(machine: Machine, asked: set[str]) -> str:
     glibc = ".".join(map(str, machine.glibc)) if machine.glibc != (0, 0) else "none"
     had = sorted(asked & machine.features)
     return f"{machine.arch}, glibc {glibc}, of the features asked for it has {' '.join(had) or 'none'}"
-
-
-def newest(target: Target, gpu: Gpu | None) -> tuple[int, int]:
-    """Return the latest compute capability of a target's code that a GPU has; (0, 0) on the processor."""
-    return max((level for level in compute_levels(target) if gpu and level <= gpu.compute), default=(0, 0))

@@ -13,13 +13,10 @@ from __future__ import annotations
 import ctypes
 from typing import TYPE_CHECKING, Any
 
-from ..machine.devices import Device
+from ..machine.devices import CPU, Device
 
 if TYPE_CHECKING:
     from .inputs import Array
-
-#: DLPack's numbers, which the VM takes.
-CPU, CUDA = 1, 2
 
 
 class DeviceMemory:
@@ -28,16 +25,17 @@ class DeviceMemory:
     def __init__(self, ffi: Any, device: Device, alignment: int) -> None:
         """Take the functions that TVM's runtime registers."""
         self._ffi, self._alignment = ffi, alignment
-        self.on_cpu = device.name == "cpu"
+        self.on_cpu = not device.kind.own_memory
         self.device = ffi.device(device.name, device.index)
         self._make = ffi.get_global_func("runtime.TVMTensorAllocWithScope")
         self._write = ffi.get_global_func("runtime.TVMTensorCopyFromBytes")
         self._read = ffi.get_global_func("runtime.TVMTensorCopyToBytes")
         self._clear = ffi.get_global_func("vm.builtin.memory_manager.clear")
         self._sync = ffi.get_global_func("runtime.Device_StreamSync")
-        #: What `vm_initialization` takes: device, index and allocator; for a GPU the processor's behind its own.
+        #: What `vm_initialization` takes: device, index and allocator; the processor's behind those of another.
         pooled = 2
-        self.vm_arguments = (CPU, 0, pooled) if self.on_cpu else (CUDA, device.index, pooled, CPU, 0, pooled)
+        own, processor = (device.kind.dlpack, device.index, pooled), (CPU.kind.dlpack, 0, pooled)
+        self.vm_arguments = own if device.kind is CPU.kind else (*own, *processor)
 
     def upload(self, array: Array) -> Any:
         """Return a tensor of the array's contents: over its memory on the processor, a copy on a GPU."""

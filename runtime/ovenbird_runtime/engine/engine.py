@@ -27,7 +27,7 @@ from ..integrity.weights import MappedFile
 from ..machine.devices import CPU, Device
 from ..tensors.arrays import aligned_empty
 from .device_tensors import DeviceMemory
-from .ffi import import_cuda, import_ffi
+from .ffi import import_for
 from .hosts import Job
 from .lanes import TaskQueue, lanes_for
 from .learning import Lanes, LearnedCosts
@@ -53,9 +53,7 @@ class Program:
         device: Device = CPU,
     ) -> None:
         """Load the checked library; make tensors over the mapped weights, or copies on a GPU. Raises EngineError."""
-        self.ffi = import_ffi()
-        if device != CPU:
-            import_cuda()
+        self.ffi = import_for(device)
         self.target, self.inputs, self.outputs = target, tuple(inputs), tuple(outputs)
         self._mapped = dict(weights)  # keeps the mappings alive as long as the tensors
         try:

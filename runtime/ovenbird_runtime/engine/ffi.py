@@ -12,7 +12,6 @@ import ctypes
 import importlib
 import os
 import sys
-import sysconfig
 import threading
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
@@ -22,16 +21,15 @@ from typing import Any
 
 from ..console.installing import install_hint
 from ..errors import EngineLoadFailed, LibraryMissing, VersionMismatch
+from ..machine.devices import Device
 from ..machine.versions import TVM_FFI_VERSION
 
 LIBRARY_FOLDER = Path(__file__).parents[1] / "lib"
 # The VM and its kernels' support, then sort and random, which networks with `topk` or `nms` call.
 _LIBRARIES = ("libtvm_runtime.so", "libtvm_runtime_extra.so")
-# For `device="cuda"` alone: it needs libcudart, and NVIDIA's driver.
-_CUDA_LIBRARY = "libtvm_runtime_cuda.so"
-_CUDART = "libcudart.so.13"
 _lock = threading.Lock()
 _loaded: list[Any] = []
+_loaded_for: dict[str, list[Any]] = {}
 
 
 def import_ffi() -> Any:
@@ -63,24 +61,17 @@ def import_ffi() -> Any:
         return _loaded[0]
 
 
-def import_cuda() -> None:
-    """Load TVM's CUDA runtime beside the other libraries, once. Raises LibraryMissing, EngineLoadFailed."""
-    import_ffi()
+def import_for(device: Device) -> Any:
+    """Return the `tvm_ffi` module, with what code for `device` calls loaded beside it, once.
+
+    Raises as `import_ffi`, and LibraryMissing for what the device's maker brings.
+    """
+    ffi = import_ffi()
     with _lock:
-        if len(_loaded) == 1 + len(_LIBRARIES):
-            _loaded.extend([_open_cudart(), _open(LIBRARY_FOLDER / _CUDA_LIBRARY)])
-
-
-def _open_cudart() -> ctypes.CDLL:
-    """Load CUDA's own runtime: the machine's, or that of the wheel that the extra `cuda` installs."""
-    packages = {Path(entry) for entry in (sysconfig.get_path("purelib"), *sys.path) if entry}
-    wheels = [str(folder / "nvidia" / "cu13" / "lib" / _CUDART) for folder in sorted(packages)]
-    for name in [_CUDART, *wheels]:
-        try:
-            return ctypes.CDLL(name, ctypes.RTLD_GLOBAL)
-        except OSError:
-            continue
-    raise LibraryMissing(f"{_CUDART} is not on this machine: {install_hint('cuda')}")
+        if device.name not in _loaded_for:
+            vendor = device.kind.load_vendor()
+            _loaded_for[device.name] = [vendor, *(_open(LIBRARY_FOLDER / name) for name in device.kind.libraries)]
+    return ffi
 
 
 def _open(path: Path) -> ctypes.CDLL:

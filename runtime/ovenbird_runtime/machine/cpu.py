@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .cpuid import hidden_features
+from .device_kind import Code, DeviceKind
 
 _ARCH = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
 
@@ -150,3 +151,17 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""
+
+
+class Processor:
+    """The processor as a device: what code needs of it is in `Machine`, and it has no chips to choose from."""
+
+    def check(self, code: Code) -> None:
+        """Refuse nothing."""
+
+    def rank(self, code: Code) -> tuple[int, ...]:
+        """Return the same for all code."""
+        return ()
+
+
+PROCESSOR = DeviceKind("cpu", code="llvm", dlpack=1, probe=lambda index: Processor())

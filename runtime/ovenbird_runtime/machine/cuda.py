@@ -1,19 +1,27 @@
-"""What NVIDIA's driver says of this machine's GPUs, asked through ctypes before anything of ours is loaded.
+"""NVIDIA's GPUs: what their driver says of them, which code they run, and the libraries that it needs.
 
     gpu = probe_gpu(0)
     gpu.driver, gpu.compute             # (13, 0), (9, 0): the CUDA version the driver knows, the chip's capability
+    gpu.check(target)                   # raises where code for `target` does not run on it
 
-Every answer comes from `libcuda.so.1`, which is part of the driver; no CUDA toolkit is needed.
+Every answer comes from `libcuda.so.1`, which is part of the driver and is asked through ctypes before anything of ours
+is loaded; no CUDA toolkit is needed.
 """
 
 from __future__ import annotations
 
 import ctypes
+import sys
+import sysconfig
 from dataclasses import dataclass
+from pathlib import Path
 
-from ..errors import DriverMissing, DriverTooOld, GpuMissing
+from ..console.installing import install_hint
+from ..errors import DriverMissing, DriverTooOld, GpuMissing, LibraryMissing, WrongChip
+from .cpu import version_pair
+from .device_kind import Code, DeviceKind
 
-DRIVER_LIBRARY = "libcuda.so.1"
+DRIVER_LIBRARY, CUDART = "libcuda.so.1", "libcudart.so.13"
 #: The CUDA version of libcudart that `libtvm_runtime_cuda.so` is built for: an older driver cannot run it.
 OLDEST_DRIVER = (13, 0)
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
@@ -29,6 +37,27 @@ class Gpu:
     driver: tuple[int, int]
     compute: tuple[int, int]
     name: str = ""
+
+    def check(self, code: Code) -> None:
+        """Raise what says why `code` does not run here, DriverTooOld or WrongChip; return where it does.
+
+        Machine code runs on later chips of the same generation, the PTX beside it on all later ones.
+        """
+        wanted = version_pair(code.driver) if code.driver else OLDEST_DRIVER
+        if self.driver < wanted:
+            raise DriverTooOld(
+                f"{code.target} needs a driver for CUDA {dotted(wanted)}, this one is for {dotted(self.driver)}: "
+                "upgrade the driver, or use device='cpu'"
+            )
+        if not any(level <= self.compute for level in compute_levels(code)):
+            raise WrongChip(
+                f"{code.target} has code for {', '.join(code.compute) or 'no chip'} and later, "
+                f"cuda:{self.index} is sm_{self.compute[0]}{self.compute[1]}: compile with a target for it"
+            )
+
+    def rank(self, code: Code) -> tuple[int, int]:
+        """Return the latest compute capability of the code that this chip has; (0, 0) where it has none of them."""
+        return max((level for level in compute_levels(code) if level <= self.compute), default=(0, 0))
 
 
 def probe_gpu(index: int, otherwise: str = "or use device='cpu'") -> Gpu:
@@ -87,3 +116,36 @@ def _call(driver: ctypes.CDLL, name: str, *arguments: object) -> int:
 def dotted(version: tuple[int, int]) -> str:
     """Return a version as users write it."""
     return f"{version[0]}.{version[1]}"
+
+
+def compute_levels(code: Code) -> list[tuple[int, int]]:
+    """Return the compute capabilities of code: sm_90 is (9, 0), sm_120 is (12, 0)."""
+    found = []
+    for name in code.compute:
+        digits = name.removeprefix("sm_")
+        if digits.isdecimal() and len(digits) >= 2:
+            found.append((int(digits[:-1]), int(digits[-1])))
+    return found
+
+
+def load_cudart() -> ctypes.CDLL:
+    """Load CUDA's own runtime: the machine's, or the wheel's that the extra `cuda` installs. Raises LibraryMissing."""
+    packages = {Path(entry) for entry in (sysconfig.get_path("purelib"), *sys.path) if entry}
+    wheels = [str(folder / "nvidia" / "cu13" / "lib" / CUDART) for folder in sorted(packages)]
+    for name in [CUDART, *wheels]:
+        try:
+            return ctypes.CDLL(name, ctypes.RTLD_GLOBAL)
+        except OSError:
+            continue
+    raise LibraryMissing(f"{CUDART} is not on this machine: {install_hint('cuda')}")
+
+
+CUDA = DeviceKind(
+    "cuda",
+    code="cuda",
+    dlpack=2,
+    probe=probe_gpu,
+    own_memory=True,
+    libraries=("libtvm_runtime_cuda.so",),
+    load_vendor=load_cudart,
+)

@@ -2,18 +2,26 @@
 
     parse_devices("cuda:1,cpu")          # (Device("cuda", 1), Device("cpu", 0)): the GPU, else the processor
 
-The order is the caller's: a later device is used only where an earlier one cannot be, and never unasked.
+The order is the caller's: a later device is used only where an earlier one cannot be, and never unasked. `DEVICES`
+lists the kinds there are; each is a file of this folder.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from ..errors import DeviceUnavailable, shown
+from .cpu import PROCESSOR
+from .cuda import CUDA
+from .device_kind import DeviceKind
 
-KINDS = {"cpu": "llvm", "cuda": "cuda"}
-_DEVICE = re.compile(r"(cpu|cuda)(?::([0-9]{1,3}))?")
+DEVICES: Mapping[str, DeviceKind] = {kind.name: kind for kind in (PROCESSOR, CUDA)}
+#: The kinds of code that `target.json` may name: each the `code` of one of `DEVICES`.
+CodeKind = Literal["llvm", "cuda"]
+_DEVICE = re.compile(rf"({'|'.join(DEVICES)})(?::([0-9]{{1,3}}))?")
 
 
 @dataclass(frozen=True)
@@ -24,9 +32,9 @@ class Device:
     index: int = 0
 
     @property
-    def kind(self) -> str:
-        """The kind of code that it runs: "llvm" or "cuda"."""
-        return KINDS[self.name]
+    def kind(self) -> DeviceKind:
+        """What is known of all devices of its name."""
+        return DEVICES[self.name]
 
     def __str__(self) -> str:
         """Return the name as users write it."""

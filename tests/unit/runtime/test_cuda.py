@@ -8,14 +8,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from ovenbird_runtime import errors
-from ovenbird_runtime.artifact.gpu_code import check_gpu, compute_levels
 from ovenbird_runtime.artifact.manifest import VariantRef, decode_target, target_bytes
-from ovenbird_runtime.machine.cuda import Gpu
-from ovenbird_runtime.machine.devices import Device, parse_devices
+from ovenbird_runtime.machine.cuda import Gpu, compute_levels
+from ovenbird_runtime.machine.devices import DEVICES, CodeKind, Device, parse_devices
 from support.cuda_emulation import Emulation, build_driver
 from support.tiny_artifact import copy_tiny, reseal
 
@@ -116,6 +116,11 @@ def test_a_library_that_is_no_driver(artifact: Path, tmp_path: Path) -> None:
     assert told == "DriverMissing: libcuda.so.1 is no NVIDIA driver: it lacks cuDriverGetVersion"
 
 
+def test_every_kind_of_code_has_its_device() -> None:
+    assert sorted(kind.code for kind in DEVICES.values()) == sorted(get_args(CodeKind))
+    assert len({kind.dlpack for kind in DEVICES.values()}) == len(DEVICES)
+
+
 def test_devices() -> None:
     assert parse_devices("cuda:1, cpu") == (Device("cuda", 1), Device("cpu"))
     assert [str(device) for device in parse_devices("cuda,cuda:2,cpu:0")] == ["cuda", "cuda:2", "cpu"]
@@ -128,6 +133,7 @@ def test_levels(artifact: Path) -> None:
     target = decode_target((artifact / "targets" / "gpu" / "target.json").read_bytes())
     both = dataclasses.replace(target, compute=("sm_75", "sm_120"))
     assert compute_levels(both) == [(7, 5), (12, 0)]
-    check_gpu(both, Gpu(0, (13, 1), (8, 6)))
+    Gpu(0, (13, 1), (8, 6)).check(both)
+    assert [Gpu(0, (13, 1), level).rank(both) for level in ((8, 6), (12, 1), (7, 0))] == [(7, 5), (12, 0), (0, 0)]
     with pytest.raises(errors.DriverTooOld, match=r"needs a driver for CUDA 13\.2"):
-        check_gpu(dataclasses.replace(both, driver="13.2"), Gpu(0, (13, 1), (8, 6)))
+        Gpu(0, (13, 1), (8, 6)).check(dataclasses.replace(both, driver="13.2"))

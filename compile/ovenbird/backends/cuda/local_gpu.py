@@ -13,7 +13,6 @@ from ovenbird.backends.cuda.cuda_libraries import require_cudart
 from ovenbird.errors import RuntimeFailed
 from ovenbird.targets import TargetSpec
 from ovenbird.verify.runtime_process import python_process
-from ovenbird_runtime.artifact.gpu_code import check_gpu
 from ovenbird_runtime.artifact.manifest import decode_target
 from ovenbird_runtime.errors import OvenbirdError, WrongChip
 from ovenbird_runtime.machine.cuda import Gpu, probe_gpu
@@ -53,7 +52,7 @@ def main(target_json: str) -> int:
     """Print why the variant cannot be run here."""
     try:
         target = decode_target(Path(target_json).read_bytes())
-        check_gpu(target, probe_gpu(0, otherwise="compiling needs none"))
+        probe_gpu(0, otherwise="compiling needs none").check(target)
         require_cudart()
     except OvenbirdError as error:
         print(error)
