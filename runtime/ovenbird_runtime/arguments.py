@@ -11,10 +11,14 @@ from __future__ import annotations
 import math
 import operator
 import os
+from dataclasses import dataclass, fields
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
 from .errors import WrongOption, shown
+
+_HUGE = 1 << 62
 
 
 def whole(name: str, value: Any, low: int, high: int) -> int:
@@ -63,3 +67,25 @@ def _power(number: int) -> str:
     """Write 2**63 - 1 so."""
     bits = (number + 1).bit_length() - 1
     return f"2**{bits} - 1" if bits > 31 and number + 1 == 1 << bits else str(number)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A dataclass of settings whose numbers, switches and paths become Python's own. Raises WrongOption."""
+
+    def __post_init__(self) -> None:
+        """Convert each field by its type."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            kind = str(field.type).removesuffix(" | None")
+            if value is None and kind != field.type:
+                continue
+            if kind == "int":
+                value = whole(field.name, value, 0, _HUGE)
+            elif kind == "float":
+                value = real(field.name, value, _HUGE, or_zero=True)
+            elif kind == "bool":
+                value = flag(field.name, value)
+            elif kind == "Path":
+                value = Path(path_text(field.name, value))
+            object.__setattr__(self, field.name, value)

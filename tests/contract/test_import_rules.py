@@ -64,6 +64,16 @@ def test_rules_hold() -> None:
             "import ovenbird_runtime.engine.ffi",
             "Only the engine and the model reach",
         ),
+        (
+            "runtime/ovenbird_runtime/serve/http/reader.py",
+            "import ovenbird_runtime.serve.settings",
+            "HTTP knows nothing of the rest",
+        ),
+        (
+            "runtime/ovenbird_runtime/serve/models/batcher.py",
+            "import ovenbird_runtime.serve.context",
+            "Within the server",
+        ),
         ("compile/ovenbird/errors.py", "import ovenbird_runtime.engine.engine", "never its engine"),
     ],
 )

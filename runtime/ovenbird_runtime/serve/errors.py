@@ -1,31 +1,25 @@
-"""What a server answers when it refuses, and the one table from errors to HTTP (and gRPC) statuses.
+"""What a model server answers when it refuses, and the one table from errors to HTTP and gRPC statuses.
 
 status_of(ImageTooLarge("..."))         # Status(413, "INVALID_ARGUMENT")
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import asyncio
+from typing import Any, NamedTuple
 
-from ..errors import (
-    EngineError,
-    ImageError,
-    ImageTooLarge,
-    InputError,
-    OvenbirdError,
+from ..errors import EngineError, ImageError, ImageTooLarge, InputError, OvenbirdError
+from .http.errors import (
+    BadRequest,
+    BodyTooLarge,
+    HeadersTooLarge,
+    ServeError,
+    ServerFull,
+    TooSlow,
+    UnknownCoding,
+    UnsupportedContent,
+    WrongVersion,
 )
-
-
-class ServeError(OvenbirdError):
-    """A request that is refused; `retry_after` in seconds where trying again makes sense."""
-
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-
-
-class BadRequest(ServeError):
-    """The request is not one that HTTP, JSON or the protocol allows."""
 
 
 class MissingImage(ServeError):
@@ -48,30 +42,6 @@ class WrongMethod(ServeError):
     """The path exists, for other methods."""
 
 
-class UnknownCoding(ServeError):
-    """A transfer encoding that this server does not read."""
-
-
-class WrongVersion(ServeError):
-    """Another version of HTTP than 1.0 or 1.1."""
-
-
-class UnsupportedContent(ServeError):
-    """A content type or encoding that the route does not read."""
-
-
-class BodyTooLarge(ServeError):
-    """More bytes than the limit."""
-
-
-class HeadersTooLarge(ServeError):
-    """More header bytes or header fields than the limit."""
-
-
-class TooSlow(ServeError):
-    """The client did not send its headers or its body in time."""
-
-
 class QueueFull(ServeError):
     """More work is waiting than can be done in time."""
 
@@ -82,14 +52,6 @@ class NotReady(ServeError):
 
 class DeadlineExceeded(ServeError):
     """The request's own time is over."""
-
-
-class ServerFull(ServeError):
-    """Too many connections, or too many bytes in memory."""
-
-
-class StartFailed(ServeError):
-    """The server could not be started."""
 
 
 class Status(NamedTuple):
@@ -123,22 +85,9 @@ STATUSES: dict[type[OvenbirdError], Status] = {
     NotOffered: Status(501, "UNIMPLEMENTED"),
 }
 
-REASONS = {
-    200: "OK",
-    400: "Bad Request",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    408: "Request Timeout",
-    413: "Content Too Large",
-    415: "Unsupported Media Type",
-    429: "Too Many Requests",
-    431: "Request Header Fields Too Large",
-    500: "Internal Server Error",
-    501: "Not Implemented",
-    503: "Service Unavailable",
-    504: "Gateway Timeout",
-    505: "HTTP Version Not Supported",
-}
+
+_CLIENT_LEFT = Status(499, "CANCELLED")  # nobody reads it but the log and the metrics
+_SERVER_FAILED = Status(500, "INTERNAL")
 
 
 def status_of(error: BaseException) -> Status:
@@ -146,7 +95,27 @@ def status_of(error: BaseException) -> Status:
     for kind in type(error).__mro__:
         if kind in STATUSES:
             return STATUSES[kind]
-    return Status(500, "INTERNAL")
+    return _CLIENT_LEFT if isinstance(error, asyncio.CancelledError) else _SERVER_FAILED
+
+
+def is_our_failure(error: BaseException) -> bool:
+    """Return whether an error tells of a fault here, which who runs the server must hear of."""
+    return status_of(error).http >= 500 and not isinstance(error, ServeError)
+
+
+def public_type(error: BaseException) -> str:
+    """Return the type of an error as clients and metrics know it."""
+    return type(error).__name__ if isinstance(error, OvenbirdError) else "ServerError"
+
+
+def public_text(error: BaseException) -> str:
+    """Return the text of an error for clients: what we did not foresee may quote other clients' data, or our paths."""
+    return str(error) if isinstance(error, OvenbirdError) else "the server failed; its log says how"
+
+
+def public_body(error: BaseException) -> dict[str, Any]:
+    """Return the JSON of an error: a text as the Open Inference Protocol has it, and the error's type."""
+    return {"error": public_text(error), "type": public_type(error)}
 
 
 def forget_frames(error: BaseException) -> None:

@@ -26,16 +26,16 @@ from ..console.signals import CAUGHT, STOPS
 from ..errors import OvenbirdError
 from ..limits import SERVE_RESERVED_FILES, SERVE_WATCH_SECONDS
 from ..machine.cpu import available_threads
-from .account import Account
 from .app import App
 from .context import Context
-from .errors import StartFailed
+from .http.account import Account
+from .http.errors import StartFailed
 from .http.listening import url_host
 from .http.server import HttpServer
 from .lifecycle import Lifecycle, State
 from .memory import keep_memory
 from .models.slots import Slots
-from .preparation import Preparation
+from .offload import Offload
 from .routes.pages import server_gauges
 from .settings import Settings
 from .telemetry.logs import Log
@@ -98,9 +98,9 @@ class Process:
         CAUGHT.listen(functools.partial(self._signal, loop))
         metrics, lifecycle = Metrics(), Lifecycle(self.log)
         slots = Slots(self.settings, metrics, self.log)
-        preparation = Preparation(self.settings.decoders or available_threads())
+        offload = Offload(self.settings.decoders or available_threads())
         account = Account(self.settings.limits)
-        context = Context(self.settings, metrics, self.log, slots, preparation, lifecycle, account)
+        context = Context(self.settings, metrics, self.log, slots, offload, lifecycle, account)
         metrics.watch(lambda: server_gauges(context))
         app = App(context)
         server = HttpServer(app.handle, app.refuse, self.settings.limits, account)
@@ -133,7 +133,7 @@ class Process:
         finally:
             for task in tasks:
                 task.cancel()
-            preparation.close()
+            offload.close()
             self.log.close()
         if slots.preparing:  # of no use to anybody, and Python would wait for it
             sys.stderr.flush()

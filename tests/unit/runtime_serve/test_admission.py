@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from ovenbird_runtime.serve.errors import BadRequest, DeadlineExceeded, QueueFull
+from ovenbird_runtime.serve.errors import DeadlineExceeded, QueueFull
+from ovenbird_runtime.serve.http.errors import BadRequest
 from ovenbird_runtime.serve.models.admission import Admission
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ovenbird_runtime.serve.errors import BadRequest
+from ovenbird_runtime.serve.http.errors import BadRequest
 from ovenbird_runtime.serve.http.messages import Request
 from ovenbird_runtime.serve.routes.forms import Form, read_form
 from ovenbird_runtime.serve.settings import Limits

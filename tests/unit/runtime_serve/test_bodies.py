@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ovenbird_runtime.serve.errors import STATUSES, BadRequest, BodyTooLarge, ServeError, UnsupportedContent, status_of
+from ovenbird_runtime.serve.errors import STATUSES, status_of
 from ovenbird_runtime.serve.http.encoding import compress, decompress
+from ovenbird_runtime.serve.http.errors import BadRequest, BodyTooLarge, ServeError, UnsupportedContent
 from ovenbird_runtime.serve.http.messages import Request, Response
 from ovenbird_runtime.serve.http.multipart import parse_multipart
 from ovenbird_runtime.serve.settings import Limits

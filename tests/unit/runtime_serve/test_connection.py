@@ -6,8 +6,8 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 
-from ovenbird_runtime.serve.account import Account
-from ovenbird_runtime.serve.errors import ServeError
+from ovenbird_runtime.serve.http.account import Account
+from ovenbird_runtime.serve.http.errors import ServeError
 from ovenbird_runtime.serve.http.messages import Request, Response
 from ovenbird_runtime.serve.http.server import HttpServer
 from ovenbird_runtime.serve.settings import Limits

@@ -11,10 +11,11 @@ import pytest
 
 from ovenbird_runtime.errors import WrongOption
 from ovenbird_runtime.options import OPTION_NAMES, PredictOptions
-from ovenbird_runtime.serve.errors import BadRequest
+from ovenbird_runtime.serve.http.errors import BadRequest
 from ovenbird_runtime.serve.http.messages import Request
 from ovenbird_runtime.serve.routes.forms import read_form
 from ovenbird_runtime.serve.routes.openapi import document
+from ovenbird_runtime.serve.routes.table import ROUTES
 from ovenbird_runtime.serve.settings import Limits
 
 GIVEN = {"preprocess": "imagenet", "top": 5, "seed": 7, "embedding": True}
@@ -76,7 +77,7 @@ def test_what_cannot_be_read_is_a_bad_request(form: Any, name: str, value: str) 
 
 
 def test_document_lists_every_option() -> None:
-    schema = msgspec.json.decode(msgspec.json.encode(document()))
+    schema = msgspec.json.decode(msgspec.json.encode(document(ROUTES)))
     route = schema["paths"]["/v1/models/{model}:predict"]["post"]
     queried = [found["name"] for found in route["parameters"] if found["in"] == "query"]
     properties = schema["components"]["schemas"]["PredictRequest"]["properties"]

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ovenbird_runtime.limits import SERVE_SPARE_FRAMES
-from ovenbird_runtime.serve.errors import BadRequest, BodyTooLarge
 from ovenbird_runtime.serve.grpc.frames import FrameWatch
 from ovenbird_runtime.serve.grpc.framing import Inbox, framed
 from ovenbird_runtime.serve.grpc.guard import weigh
+from ovenbird_runtime.serve.http.errors import BadRequest, BodyTooLarge
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 

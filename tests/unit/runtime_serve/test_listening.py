@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ovenbird_runtime.serve.errors import StartFailed
+from ovenbird_runtime.serve.http.errors import StartFailed
 from ovenbird_runtime.serve.http.listening import listen
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ovenbird_runtime.serve.errors import BadRequest
+from ovenbird_runtime.serve.http.errors import BadRequest
 from ovenbird_runtime.serve.http.messages import Request
 from ovenbird_runtime.serve.http.multipart import parse_multipart
 from ovenbird_runtime.serve.routes.forms import read_form

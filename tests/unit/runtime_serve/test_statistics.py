@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from ovenbird_runtime.serve.context import Call
 from ovenbird_runtime.serve.telemetry.statistics import Statistics
 
 
 def test_requests_batches_and_stages() -> None:
     statistics = Statistics()
     assert statistics.to_json()["batch_stats"] == []
-    call = Call(0.0)
-    for stage, seconds in (("decode", 0.25), ("preprocess", 0.5), ("queue", 1.0), ("compute", 2.0)):
-        call.spent(stage, seconds)
+    stages = {"decode": 0.25, "preprocess": 0.5, "queue": 1.0, "compute": 2.0}
     statistics.ran(1, 0.5)
     statistics.ran(4, 2.0)
     statistics.ran(4, 4.0)
-    statistics.answered(call, 5.0, ok=True)
-    statistics.answered(call, 7.0, ok=False)
+    statistics.answered(stages, 5.0, ok=True)
+    statistics.answered(stages, 7.0, ok=False)
     found = statistics.to_json()
     assert (found["inference_count"], found["execution_count"]) == (9, 3)
     assert found["inference_stats"] == {

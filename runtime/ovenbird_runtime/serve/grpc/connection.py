@@ -1,6 +1,6 @@
 """One client's HTTP/2 connection: frames in, calls out, under the same limits and deadlines as over HTTP/1.1.
 
-    loop.create_server(lambda: Connection(server), sock=sock)
+    loop.create_server(lambda: Connection(listener, calls), sock=sock)
 
 h2 speaks the protocol, here is what it leaves to its user: what may be held, for how long, and who is told what.
 grpcio was used before. It keeps whole messages in memory that it does not count, for as long as a client likes, and
@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -30,7 +30,6 @@ from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 from hyperframe.frame import GoAwayFrame
 
-from ...errors import OvenbirdError
 from ...limits import (
     SERVE_FRAME_BYTES,
     SERVE_GRPC_IDLE_SECONDS,
@@ -40,13 +39,13 @@ from ...limits import (
     SERVE_STREAM_WINDOW_BYTES,
     SERVE_WINDOW_BYTES,
 )
-from ..errors import BadRequest, ServeError, ServerFull, TooSlow, status_of
+from ..errors import public_text, status_of
+from ..http.errors import BadRequest, ServeError, ServerFull, TooSlow
+from ..http.listener import Listener, Peer
+from .calls import Calls
 from .frames import FrameWatch
 from .framing import framed
 from .rpc import Rpc, response_headers, trailers, trailers_only
-
-if TYPE_CHECKING:
-    from .server import GrpcServer
 
 _FRAME_PARTS = 16  # a frame's time in h2, in parts of what llhttp gives
 _CONFIGURATION = H2Configuration(
@@ -70,12 +69,12 @@ class _H2(H2Connection):  # type: ignore[misc]
         return [], []
 
 
-class Connection(asyncio.BufferedProtocol):
+class Connection(Peer):
     """The protocol object that asyncio makes for each client."""
 
-    def __init__(self, server: GrpcServer) -> None:
-        """Belong to `server`."""
-        self._server, self._limits = server, server.limits
+    def __init__(self, listener: Listener[Connection], calls: Calls) -> None:
+        """Belong to `listener`; have calls answered by `calls`."""
+        self._listener, self._limits, self._calls = listener, listener.limits, calls
         self._h2 = _H2(_CONFIGURATION)
         self._watch = FrameWatch(SERVE_FRAME_BYTES)
         self._held = 0  # of a frame that is not whole
@@ -93,9 +92,9 @@ class Connection(asyncio.BufferedProtocol):
         """Take the connection, or close it where there are too many."""
         self.transport = cast(asyncio.Transport, transport)
         try:
-            self._server.admit(self)
+            self._listener.admit(self)
         except ServerFull as error:
-            self._server.count_refusal(error)
+            self._calls.refused(error)
             self._closing_since = time.monotonic()
             self.transport.abort()
             return
@@ -115,20 +114,20 @@ class Connection(asyncio.BufferedProtocol):
         self._h2.initiate_connection()
         self._h2.increment_flow_control_window(SERVE_WINDOW_BYTES)
         self.flush()
-        if self._server.draining:
+        if self._listener.draining:
             self.ask_for_no_more()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Return the server's one buffer: what is in it is parsed before anybody else reads."""
-        return self._server.reading.room(self._dense)
+        """Give the server's one buffer: what is in it is parsed before anybody else reads."""
+        return self._listener.reading.room(self._dense)
 
     def buffer_updated(self, count: int) -> None:
         """Parse what came."""
         if self._closing_since:
             return
-        data = self._server.reading.memory[:count]
+        data = self._listener.reading.memory[:count]
         try:
-            self._dense = self._server.reading.spent(count, _FRAME_PARTS * self._watch.take(data))
+            self._dense = self._listener.reading.spent(count, _FRAME_PARTS * self._watch.take(data))
             self._hold_frame(self._watch.held)
             for event in self._h2.receive_data(data):
                 self._take(event)
@@ -139,17 +138,13 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._settle()
 
-    def eof_received(self) -> bool:
-        """Take the end of what a client sends for its leaving."""
-        return False
-
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the client, and drop what it still wanted."""
         self._closing_since = self._closing_since or time.monotonic()
         self._hold_frame(0)
         for rpc in list(self.rpcs.values()):
             self._drop(rpc)
-        self._server.forget(self)
+        self._listener.forget(self)
 
     def pause_writing(self) -> None:
         """Read no more from who does not read: its answers would pile up."""
@@ -206,35 +201,35 @@ class Connection(asyncio.BufferedProtocol):
             rpc = Rpc(number, headers, self._limits)
         except ServeError as error:
             self._answer_refusal(number, error, False)
-            self._server.count_refusal(error)
+            self._calls.refused(error)
             return
         self.rpcs[number] = rpc
         try:
-            self._server.open(self, rpc)
+            self._calls.open(self, rpc)
         except ServeError as error:
             self.refuse(rpc, error)
 
     def _feed(self, rpc: Rpc, data: bytes) -> None:
         """Keep a piece of a message, within the limits of this call and of the server."""
         rpc.feed(data, self._limits.body_seconds)
-        self._server.hold(rpc, len(rpc.inbox))
+        self._calls.hold(rpc, len(rpc.inbox))
         rpc.wake.set()
 
     def _advance(self, rpc: Rpc) -> None:
         """Go on with a call that has been sent as a whole."""
         rpc.wake.set()
         if rpc.task is None:
-            self._server.begin(self, rpc)
+            self._calls.begin(self, rpc)
 
     def _drop(self, rpc: Rpc) -> None:
         """Forget a call whose client has gone."""
         if self._forget(rpc):
-            self._server.dropped(rpc)
+            self._calls.dropped(rpc)
 
     def _forget(self, rpc: Rpc) -> bool:
         found = self.rpcs.pop(rpc.number, None) is not None
         if found:
-            self._server.close(rpc)
+            self._calls.close(rpc)
             if not self.rpcs:
                 self._quiet_since = time.monotonic()
         return found
@@ -242,11 +237,11 @@ class Connection(asyncio.BufferedProtocol):
     def _hold_frame(self, size: int) -> None:
         """Count a frame that is not whole. Where there is no room, its call is refused, or who has no call at all."""
         more, self._held = size - self._held, size
-        self._server.account.held += more
+        self._listener.account.held += more
         if more <= 0:
             return
         try:
-            self._server.account.check_room()
+            self._listener.account.check_room()
         except ServerFull as error:
             if (rpc := self.rpcs.get(self._watch.stream)) is not None:
                 self.refuse(rpc, error)
@@ -268,7 +263,7 @@ class Connection(asyncio.BufferedProtocol):
                 view = view[room:]
                 continue
             self.flush()
-            self._server.hold(rpc, len(rpc.inbox) + len(view))
+            self._calls.hold(rpc, len(rpc.inbox) + len(view))
             rpc.wake.clear()
             try:
                 await asyncio.wait_for(rpc.wake.wait(), self._limits.write_seconds)
@@ -294,13 +289,11 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._answer_refusal(rpc.number, error, rpc.complete, rpc.answering)
         self._forget(rpc)
-        self._server.failed(rpc, error)
+        self._calls.failed(rpc, error)
         self._settle()
 
     def _answer_refusal(self, number: int, error: BaseException, complete: bool, answering: bool = False) -> None:
-        status, text = status_of(error), str(error)
-        if not isinstance(error, OvenbirdError):
-            text = "the server failed; its log says how"
+        status, text = status_of(error), public_text(error)
         try:
             lines = trailers(status.grpc, text) if answering else trailers_only(status, text)
             self._h2.send_headers(number, lines, end_stream=True)
@@ -315,7 +308,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _settle(self) -> None:
         self.flush()
-        if self._server.leaving and not self.rpcs:
+        if self._listener.leaving and not self.rpcs:
             self.leave()
 
     def flush(self) -> None:
@@ -347,7 +340,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def end(self, error: ServeError, code: ErrorCodes | int) -> None:
         """Refuse the client as a whole."""
-        self._server.count_refusal(error)
+        self._calls.refused(error)
         self.go_away(code)
         self.finish()
         for rpc in list(self.rpcs.values()):
@@ -361,7 +354,7 @@ class Connection(asyncio.BufferedProtocol):
             self.transport.resume_reading()
 
     def check(self, now: float) -> None:
-        """End what has taken too long. Called by the server a few times a second."""
+        """End what has taken too long."""
         limits, watch = self._limits, self._watch
         watch.earn(SERVE_SPARE_FRAMES // 32)
         if self._stuck_since or self._closing_since:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 
 from ...limits import SERVE_SPARE_FRAMES
-from ..errors import BadRequest
+from ..http.errors import BadRequest
 
 _PREFACE_BYTES = 24  # "PRI * HTTP/2.0 ...", which h2 checks
 _HEAD_BYTES = 9

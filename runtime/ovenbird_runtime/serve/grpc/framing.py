@@ -9,7 +9,7 @@ https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 
 from __future__ import annotations
 
-from ..errors import BadRequest, BodyTooLarge
+from ..http.errors import BadRequest, BodyTooLarge
 
 _PREFIX_BYTES = 5
 

@@ -15,7 +15,7 @@ from typing import TypeAlias
 import numpy as np
 
 from ...limits import SERVE_MESSAGE_FIELDS, SERVE_TENSOR_RANK
-from ..errors import BadRequest, BodyTooLarge
+from ..http.errors import BadRequest, BodyTooLarge
 
 Bytes: TypeAlias = bytes | bytearray
 

@@ -10,8 +10,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from ...errors import shown
-from ..context import Call, Context
-from ..errors import BadRequest, UnknownModel
+from ..call import Call
+from ..context import Context
+from ..errors import UnknownModel
+from ..http.errors import BadRequest
 from ..lifecycle import State
 from .messages import load_protocol
 

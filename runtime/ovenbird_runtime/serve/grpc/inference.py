@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import shown
 from ...limits import MAX_IO_TENSORS, MAX_TOP
-from ..context import Call, Context
-from ..errors import BadRequest, NotReady, UnsupportedContent
+from ..call import Call
+from ..context import Context
+from ..errors import NotReady
+from ..http.errors import BadRequest, UnsupportedContent
 from ..v2.inference import Wanted, choose_outputs, infer, packed
 from ..v2.parameters import check_parameters, nan_policy
 from ..v2.tensors import from_bytes, from_typed
@@ -51,7 +53,7 @@ async def model_infer(context: Context, request: Infer, call: Call) -> Any:
     if not context.lifecycle.accepting:
         raise NotReady(f"the server is {context.lifecycle.state.value}", retry_after=1)
     with context.slots.find(request.model, request.version or None) as deployment:
-        call.answers(deployment)
+        call.answered_by(deployment)
         nan = nan_policy(request.parameters, context.settings)
         wanted = choose_outputs(deployment, request.outputs, True)
         arrays = await infer(context, deployment, call, request.inputs, wanted, nan)

@@ -10,7 +10,8 @@ from functools import cache
 from typing import Any
 
 from ...errors import shown
-from ..context import Call, Context
+from ..call import Call
+from ..context import Context
 from .messages import load_protocol
 from .rpc import CODES
 

@@ -18,15 +18,16 @@ from hpack import NeverIndexedHeaderTuple
 
 from ...errors import shown
 from ...limits import SERVE_GRPC_IDLE_SECONDS
-from ..context import Call
-from ..errors import BadRequest, HeadersTooLarge, NotOffered, Status, UnsupportedContent, WrongMethod
-from ..settings import Limits
+from ..call import Call
+from ..errors import NotOffered, Status, WrongMethod
+from ..http.errors import BadRequest, HeadersTooLarge, UnsupportedContent
+from ..http.settings import HttpLimits
 from .framing import Inbox
 from .guard import Bytes
 
 Headers = list[tuple[str, str]]
 
-# gRPC's codes, by the names that serve/errors.py gives them: doc/statuscodes.md
+# gRPC's codes, by the names that serve/errors.py has: doc/statuscodes.md
 CODES = {
     "OK": 0,
     "CANCELLED": 1,
@@ -61,19 +62,19 @@ class Rpc:
 
     __slots__ = (
         "answering", "call", "complete", "deadline", "encoding", "held", "inbox", "method", "number", "path",
-        "patience", "started", "task", "timeout", "wake",
+        "patience", "task", "timeout", "wake",
     )  # fmt: skip
 
-    def __init__(self, number: int, headers: Iterable[tuple[bytes, bytes]], limits: Limits) -> None:
+    def __init__(self, number: int, headers: Iterable[tuple[bytes, bytes]], limits: HttpLimits) -> None:
         """Read the headers of stream `number`.
 
         Raises BadRequest, UnsupportedContent, HeadersTooLarge, NotOffered, WrongMethod.
         """
-        self.number, self.started = number, time.monotonic()
+        self.number = number
         self.inbox = Inbox(limits.body_bytes)
         self.complete = self.answering = False  # has all of it come; were headers sent back
         self.held = 0  # bytes that count as in memory
-        self.call = Call(0.0)
+        self.call = Call(time.monotonic(), "grpc", "grpc.none", "POST")
         self.method: Method | None = None
         self.task: asyncio.Task[None] | None = None
         self.wake = asyncio.Event()  # something came, or may be sent
@@ -85,7 +86,8 @@ class Rpc:
         if count > limits.headers:
             raise HeadersTooLarge(f"{count} header fields, limit {limits.headers} (--max-headers)")
         path, method, kind, timeout, encoding = (value.decode("latin-1") for value in found.values())
-        self.path, self.encoding = path, encoding
+        self.path = self.call.path = path
+        self.encoding = encoding
         if not kind.lower().startswith("application/grpc") or kind.lower().startswith("application/grpc-web"):
             raise UnsupportedContent(f"content type {shown(kind)} is not read on this port: use application/grpc")
         if method != "POST":
@@ -93,9 +95,8 @@ class Rpc:
         if encoding not in _ENCODINGS:
             raise NotOffered(f"grpc-encoding {shown(encoding)} is not read here: use gzip, deflate or identity")
         self.timeout = _seconds(timeout)
-
         self.patience = limits.body_seconds if self.timeout is None else min(limits.body_seconds, self.timeout)
-        self.deadline = self.started + self.patience  # for what is being read
+        self.deadline = self.call.started + self.patience  # for what is being read
 
     def feed(self, data: bytes, seconds: float) -> None:
         """Keep a piece of a message. Raises BodyTooLarge, BadRequest.

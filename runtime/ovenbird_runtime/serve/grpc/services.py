@@ -10,7 +10,8 @@ from functools import partial
 from typing import Any
 
 from ... import __version__
-from ..context import Call, Context
+from ..call import Call
+from ..context import Context
 from ..errors import NotOffered
 from ..v2.metadata import CONTROL, EXTENSIONS, config_of, index_of, metadata_of, statistics_of
 from .guard import Bytes, weigh

@@ -1,11 +1,12 @@
 """One client's connection: requests are read, answered in order, and accounted for, under the limits' deadlines.
 
-What it reads has a phase, each with a deadline that `HttpServer` sweeps: waiting for a request (keep-alive),
+What it reads has a phase, each with a deadline that its listener sweeps: waiting for a request (keep-alive),
 headers, a body, and, after a refusal, nothing more. Answers are written by one task, in the order of the
-requests; what a client pipelines meanwhile is read within the same limits. Whatever a client makes this server hold,
-requests that come, wait or are answered and answers that are not read, is counted in the server's `Account`.
+requests, which it owns from their last byte to their answer's; what a client pipelines meanwhile waits in a queue
+that only the event loop touches, `SERVE_PIPELINED_REQUESTS` at most. Whatever a client makes this server hold,
+requests that come, wait or are answered and answers that are not read, is counted in the `Account`.
 
-    loop.create_server(lambda: Connection(server), "127.0.0.1", 8000)
+    loop.create_server(lambda: Connection(listener, handle, refuse), "127.0.0.1", 8000)
 """
 
 from __future__ import annotations
@@ -13,16 +14,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Awaitable, Callable
 from enum import Enum
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from ...limits import SERVE_LINGER_SECONDS, SERVE_PIPELINED_REQUESTS
-from ..errors import BadRequest, ServeError, ServerFull, TooSlow
+from .errors import BadRequest, ServeError, ServerFull, TooSlow
+from .listener import Listener, Peer
 from .messages import Request, Response
 from .reader import Reader
 
-if TYPE_CHECKING:
-    from .server import HttpServer
+Handle = Callable[[Request], Awaitable[Response]]
+Refuse = Callable[[Request, ServeError], Response]
 
 _WRITE_BYTES = 65536  # an answer goes out in pieces: what waits beside the answer itself is one of them
 
@@ -37,13 +40,14 @@ class Phase(Enum):
     CLOSING = "closing"
 
 
-class Connection(asyncio.BufferedProtocol):
+class Connection(Peer):
     """The protocol object that asyncio makes for each client."""
 
-    def __init__(self, server: HttpServer) -> None:
-        """Belong to `server`."""
-        self._server, self._limits = server, server.limits
-        self._reader = Reader(server.limits, self._begun, self._complete)
+    def __init__(self, listener: Listener[Connection], handle: Handle, refuse: Refuse) -> None:
+        """Belong to `listener`; have requests answered by `handle`, and what is none by `refuse`."""
+        self._listener, self._limits, self._account = listener, listener.limits, listener.account
+        self._handle, self._refusal_of = handle, refuse
+        self._reader = Reader(listener.limits, self._begun, self._complete)
         self._refusal: ServeError | None = None
         self._waiting: deque[Request] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -62,13 +66,13 @@ class Connection(asyncio.BufferedProtocol):
         self.transport = cast(asyncio.Transport, transport)
         self._enter(Phase.IDLE, self._limits.header_seconds)
         try:
-            self._server.admit(self)
+            self._listener.admit(self)
         except ServerFull as error:
             self._refuse(error)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Return the server's one buffer: what is read is taken before the next connection's turn."""
-        return self._server.reading.room(self._dense)
+        """Give the server's one buffer: what is read is taken before the next connection's turn."""
+        return self._listener.reading.room(self._dense)
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what came."""
@@ -80,16 +84,12 @@ class Connection(asyncio.BufferedProtocol):
             reader.request.started = time.monotonic()
         parts = reader.parts
         try:
-            reader.feed(self._server.reading.memory[:nbytes])
-            if self._account() > 0:
-                self._server.account.check_room()
+            reader.feed(self._listener.reading.memory[:nbytes])
+            if self._recount() > 0:
+                self._account.check_room()
         except ServeError as error:
             self._refuse(error)
-        self._dense = self._server.reading.spent(nbytes, reader.parts - parts)
-
-    def eof_received(self) -> bool:
-        """Take the end of what a client sends for its leaving."""
-        return False
+        self._dense = self._listener.reading.spent(nbytes, reader.parts - parts)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the client, and drop what it still wanted."""
@@ -99,13 +99,13 @@ class Connection(asyncio.BufferedProtocol):
         if self._task is not None:
             self._task.cancel()
         self._sending = 0
-        self._account()
-        self._server.forget(self)
+        self._recount()
+        self._listener.forget(self)
 
     def pause_writing(self) -> None:
         """Begin to count how long a client does not read its answer."""
         self._stuck_since = self._stuck_since or time.monotonic()
-        self._resumed = self._server.loop.create_future()
+        self._resumed = self._listener.loop.create_future()
 
     def resume_writing(self) -> None:
         """Go on with the answer, or stop that count at its end."""
@@ -130,8 +130,8 @@ class Connection(asyncio.BufferedProtocol):
         self._waiting.append(request)
         self._continue_due = False
         try:
-            if self._account() > 0:
-                self._server.account.check_room()
+            if self._recount() > 0:
+                self._account.check_room()
         except ServerFull:
             self._waiting.pop()
             raise
@@ -139,7 +139,7 @@ class Connection(asyncio.BufferedProtocol):
             raise BadRequest(f"more than {SERVE_PIPELINED_REQUESTS} requests without waiting for an answer")
         self._enter(Phase.IDLE, 0)
         if self._task is None:
-            self._task = self._server.loop.create_task(self._answer_all())
+            self._task = self._listener.loop.create_task(self._answer_all())
 
     def _continue(self) -> None:
         """Ask for the body that a client holds back, once what it asked for before is answered."""
@@ -149,20 +149,20 @@ class Connection(asyncio.BufferedProtocol):
 
     # ---- accounting
 
-    def _account(self) -> int:
-        """Count what this client makes the server hold; return how much more that is than it was."""
+    def _recount(self) -> int:
+        """Count what this client makes the server hold; give how much more that is than it was."""
         held = self._reader.held + self._sending + sum(request.held for request in self._waiting)
         if self._answering is not None:
             held += self._answering.held
         more, self._counted = held - self._counted, held
-        self._server.account.held += more
+        self._account.held += more
         return more
 
     def _hold(self, request: Request, size: int) -> None:
         """Count what was made of a request's body. Raises ServerFull."""
         request.more_bytes += size
-        if self._account() > 0:
-            self._server.account.check_room()
+        if self._recount() > 0:
+            self._account.check_room()
 
     # ---- answering
 
@@ -170,14 +170,14 @@ class Connection(asyncio.BufferedProtocol):
         try:
             while self._waiting and not self.transport.is_closing():
                 request = self._answering = self._waiting.popleft()
-                response = await self._server.handle(request)
+                response = await self._handle(request)
                 request.body, self._answering = b"", None
                 await self._send(request, response)
                 if self.phase is Phase.REFUSED and self._refusal is None:
                     return
         finally:
             self._task = self._answering = None
-            self._account()
+            self._recount()
         if self._refusal is not None:
             self._refuse(self._refusal)
         elif self.phase is Phase.IDLE:
@@ -187,8 +187,8 @@ class Connection(asyncio.BufferedProtocol):
     async def _send(self, request: Request, response: Response) -> None:
         """Write an answer as the client reads it, so that no more of it is held than the answer itself."""
         response = self._fitting(request, response)
-        keep = request.keep_alive and not response.close and not self._server.draining
-        head = response.head(keep, self._server.date())
+        keep = request.keep_alive and not response.close and not self._listener.draining
+        head = response.head(keep)
         body = b"" if request.method == "HEAD" else response.body
         if len(body) < _WRITE_BYTES:
             self.transport.write(head + body)
@@ -200,7 +200,7 @@ class Connection(asyncio.BufferedProtocol):
                 self.transport.write(view[start : start + _WRITE_BYTES])
                 await self._until_read(len(body))
         self._sending, self._stuck_since = 0, 0.0
-        self._account()
+        self._recount()
         if not keep:
             self._refusal = None
             self._linger()
@@ -208,7 +208,7 @@ class Connection(asyncio.BufferedProtocol):
     async def _until_read(self, held: int) -> None:
         """Wait until the client has taken what was written, all but a little; the time it has for that is swept."""
         self._sending = held
-        self._account()
+        self._recount()
         if self._stuck_since and self._resumed is not None:
             await self._resumed
 
@@ -216,9 +216,9 @@ class Connection(asyncio.BufferedProtocol):
         """Return the answer, or a refusal in its place where all clients together have too much in memory."""
         if len(response.body) >= _WRITE_BYTES:
             try:
-                self._server.account.check_room(len(response.body))
+                self._account.check_room(len(response.body))
             except ServerFull as error:
-                return self._server.refusal(request, error)
+                return self._refusal_of(request, error)
         return response
 
     # ---- refusing
@@ -226,14 +226,14 @@ class Connection(asyncio.BufferedProtocol):
     def _refuse(self, error: ServeError) -> None:
         """Answer an error to what is no request, after the answers to what came before it, and close."""
         self._reader.drop()
-        self._account()
+        self._recount()
         self._refusal = error
         self._enter(Phase.REFUSED, 0)
         if self._task is not None:  # it ends with this refusal
             return
         self._refusal = None
-        response = self._server.refusal(self._reader.request, error)
-        self.transport.write(response.head(False, self._server.date()) + response.body)
+        response = self._refusal_of(self._reader.request, error)
+        self.transport.write(response.head(False) + response.body)
         self._linger()
 
     def _linger(self) -> None:
@@ -251,7 +251,7 @@ class Connection(asyncio.BufferedProtocol):
         self.deadline = time.monotonic() + seconds if seconds else 0.0
 
     def check(self, now: float) -> None:
-        """End what has taken too long. Called by the server a few times a second."""
+        """End what has taken too long."""
         if self._stuck_since and now > self._stuck_since + self._limits.write_seconds:
             self.transport.abort()
         elif not self.deadline or now < self.deadline:

@@ -10,8 +10,8 @@ import zlib
 from typing import TypeVar
 
 from ...limits import SERVE_GZIP_MEMBERS
-from ..errors import BadRequest, BodyTooLarge, UnsupportedContent
 from .body import Bytes
+from .errors import BadRequest, BodyTooLarge, UnsupportedContent
 from .messages import Response
 
 Data = TypeVar("Data", bound=Bytes)

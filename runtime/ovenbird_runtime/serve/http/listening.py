@@ -14,7 +14,7 @@ import socket
 import struct
 from collections.abc import Callable
 
-from ..errors import StartFailed
+from .errors import StartFailed
 
 _SO_ATTACH_FILTER = 26  # asm-generic/socket.h; Python has no name for it
 _DROP_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)  # struct sock_filter: BPF_RET | BPF_K, 0 bytes of the packet pass

@@ -7,16 +7,35 @@ Response.json({"ready": True}); Response(200, b"...", "image/png")
 from __future__ import annotations
 
 import codecs
+import email.utils
 import re
 import time
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
-from ..errors import REASONS, BadRequest
 from .body import Bytes
+from .errors import BadRequest
+
+REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+    505: "HTTP Version Not Supported",
+}
 
 # Scheme and authority; a user in it is an error (RFC 9110 4.2.4).
 _ABSOLUTE = re.compile(r"https?://[^/?#@]+(?=[/?#]|$)", re.IGNORECASE)
@@ -27,7 +46,7 @@ class Request:
     """One request, complete with its body. Times are of `time.monotonic`."""
 
     __slots__ = (
-        "_query", "body", "has_body", "head_bytes", "headers", "holder", "id", "keep_alive", "method", "more_bytes",
+        "_query", "body", "has_body", "head_bytes", "headers", "holder", "keep_alive", "method", "more_bytes",
         "path", "raw_query", "received", "segments", "started", "target", "version", "wire_bytes",
     )  # fmt: skip
 
@@ -40,7 +59,6 @@ class Request:
         self.wire_bytes = self.head_bytes = self.more_bytes = 0
         self.keep_alive, self.has_body = True, False
         self.started = self.received = time.monotonic()
-        self.id = ""
         self.holder: Callable[[Request, int], None] | None = None
         self._query: dict[str, str] | None = None
 
@@ -119,25 +137,26 @@ class Response:
         """Make a response of a JSON value."""
         return cls(status, _encode(value), "application/json", headers)
 
-    def head(self, keep_alive: bool, date: str) -> bytes:
-        """Return the status line and headers."""
+    def head(self, keep_alive: bool) -> bytes:
+        """Give the status line and headers."""
         lines = [f"HTTP/1.1 {self.status} {REASONS.get(self.status, 'Unknown')}"]
         lines += [f"{name}: {value}" for name, value in self.headers]
         lines += [
             f"Content-Length: {len(self.body)}",
-            f"Date: {date}",
+            f"Date: {_date(int(time.time()))}",
             f"Connection: {'keep-alive' if keep_alive else 'close'}",
             "\r\n",
         ]
         return "\r\n".join(lines).encode("latin-1", "replace")
 
 
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    """Return the Date header's text, made once a second (RFC 9110 5.6.7)."""
+    return email.utils.formatdate(second, usegmt=True)
+
+
 def json_text(body: Bytes | memoryview) -> memoryview:
     """Return a JSON body without the byte order mark that RFC 8259 8.1 lets a reader ignore."""
     whole = memoryview(body)
     return whole[3:] if body[:3] == codecs.BOM_UTF8 else whole
-
-
-def error_body(error: BaseException, message: str | None = None) -> dict[str, Any]:
-    """Return the JSON of an error: a text as the Open Inference Protocol has it, and the error's type."""
-    return {"error": str(error) if message is None else message, "type": type(error).__name__}

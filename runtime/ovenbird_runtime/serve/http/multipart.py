@@ -17,9 +17,9 @@ from urllib.parse import unquote
 
 from ...errors import shown
 from ...limits import SERVE_PART_HEADER_BYTES
-from ..errors import BadRequest
-from ..settings import Limits
 from .body import Bytes
+from .errors import BadRequest
+from .settings import HttpLimits
 
 # RFC 2046 5.1.1: 1 to 70 of these characters, not ending in a space.
 _BOUNDARY = re.compile(r"[A-Za-z0-9'()+_,\-./:=? ]{0,69}[A-Za-z0-9'()+_,\-./:=?]")
@@ -40,8 +40,8 @@ class Part:
     content: memoryview
 
 
-def parse_multipart(body: Bytes, content_type: str, limits: Limits, files: Collection[str] = ()) -> list[Part]:
-    """Return the parts in order; one named in `files` may be as large as a file, whether it has a filename or not.
+def parse_multipart(body: Bytes, content_type: str, limits: HttpLimits, files: Collection[str] = ()) -> list[Part]:
+    """Give the parts in order; one named in `files` may be as large as a file, whether it has a filename or not.
 
     Raises BadRequest for what is not a whole, plain form.
     """

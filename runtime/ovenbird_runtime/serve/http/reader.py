@@ -15,10 +15,10 @@ from collections.abc import Callable
 
 import httptools
 
-from ..errors import BadRequest, BodyTooLarge, HeadersTooLarge, ServeError, UnknownCoding, WrongVersion
-from ..settings import Limits
 from .body import Body
+from .errors import BadRequest, BodyTooLarge, HeadersTooLarge, ServeError, UnknownCoding, WrongVersion
 from .messages import Request
+from .settings import HttpLimits
 
 _SINGLE = frozenset(("host", "content-length", "content-type", "transfer-encoding", "content-encoding", "expect"))
 _CODINGS = frozenset(("gzip", "x-gzip", "deflate", "compress", "x-compress"))
@@ -30,7 +30,9 @@ _FRAMING = 16  # bytes of chunk sizes and extensions for each byte of a body; ch
 class Reader:
     """Reads the requests of one client."""
 
-    def __init__(self, limits: Limits, begun: Callable[[Request], None], complete: Callable[[Request], None]) -> None:
+    def __init__(
+        self, limits: HttpLimits, begun: Callable[[Request], None], complete: Callable[[Request], None]
+    ) -> None:
         """Call `begun` and `complete`, which may raise ServeError, for each request."""
         self._limits, self._begun, self._complete = limits, begun, complete
         self._parser = httptools.HttpRequestParser(self)
@@ -228,5 +230,5 @@ def _check_coding(coding: str, version: str, length: str | None) -> None:
         raise BadRequest(f"the transfer encoding {coding[:60]!r} is none: use chunked alone")
 
 
-def _too_large(size: str, limits: Limits) -> BodyTooLarge:
+def _too_large(size: str, limits: HttpLimits) -> BodyTooLarge:
     return BodyTooLarge(f"the body has {size} bytes, limit {limits.body_bytes} (--max-body-bytes)")

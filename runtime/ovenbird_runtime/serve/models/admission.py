@@ -11,7 +11,8 @@ import math
 import time
 from collections.abc import Callable
 
-from ..errors import BadRequest, DeadlineExceeded, QueueFull
+from ..errors import DeadlineExceeded, QueueFull
+from ..http.errors import BadRequest
 
 # The part of a deadline that an estimate may fill: the rest is for decoding, writing, and being wrong. A machine whose
 # neighbours are busy slows down by a third within a second; at 0.9 one accepted request in fifty ran out of time under

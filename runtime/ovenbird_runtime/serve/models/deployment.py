@@ -20,7 +20,7 @@ from ...limits import SERVE_ENGINE_FAILURES
 from ...model import Model, load
 from ...selftest import Golden
 from ..errors import DeadlineExceeded, NotReady
-from ..preparation import Preparation
+from ..offload import Offload
 from ..settings import Settings, Source
 from ..telemetry.metric_names import (
     BATCH_IMAGES,
@@ -131,18 +131,18 @@ class Deployment:
         return await self._answer(entry)
 
     async def infer_prepared(
-        self, preparation: Preparation, prepare: Callable[[], Mapping[str, Array]], deadline: float
+        self, offload: Offload, prepare: Callable[[], Mapping[str, Array]], deadline: float
     ) -> tuple[dict[str, Array], Entry]:
-        """Announce one row to the batcher, and queue what `prepare()` gives straight from the thread of `preparation`
-        that it ran on; return what `infer` gives. Raises what `prepare` and `infer` raise.
+        """Announce one row to the batcher, and queue what `prepare()` gives straight from the thread of `offload` that
+        it ran on; give what `infer` gives. Raises what `prepare` and `infer` raise.
         """
         self.batcher.expect(1)
         entry = Entry(1, {}, deadline, asyncio.get_running_loop().create_future())
-        preparation.start(self._fill, entry, prepare)
+        offload.start(self._fill, entry, prepare)
         return await self._answer(entry)
 
     def _fill(self, entry: Entry, prepare: Callable[[], Mapping[str, Array]]) -> None:
-        """Prepare and queue an entry whose client still waits. On a thread of the preparation's."""
+        """Prepare and queue an entry whose client still waits. On a thread of the pool's."""
         if entry.future.done():
             self.batcher.expect(-entry.rows)
             return

@@ -10,7 +10,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ...errors import one_line, shown
-from ..errors import NotReady, StartFailed, UnknownModel
+from ..errors import NotReady, UnknownModel
+from ..http.errors import StartFailed
 from ..memory import set_objects_aside
 from ..settings import Settings, Source
 from ..telemetry.metric_names import ADMITTED_IMAGES, QUEUE_IMAGES, READY, RELOADS, Name

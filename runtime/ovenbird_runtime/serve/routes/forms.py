@@ -15,9 +15,10 @@ import msgspec
 
 from ...errors import shown
 from ...options import OPTION_NAMES, PredictOptions
-from ..errors import BadRequest, BodyTooLarge, MissingImage, UnsupportedContent
+from ..errors import MissingImage
 from ..http.body import Bytes
 from ..http.encoding import decompress
+from ..http.errors import BadRequest, BodyTooLarge, UnsupportedContent
 from ..http.messages import Request, json_text
 from ..http.multipart import parse_multipart
 from ..settings import Limits

@@ -1,18 +1,19 @@
 """The OpenAPI 3.1 document, made from the table of routes.
 
-document()["paths"]["/v1/models/{model}:predict"]["post"]["summary"]
+document(ROUTES)["paths"]["/v1/models/{model}:predict"]["post"]["summary"]
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from ... import __version__
 from ...limits import MAX_TOP
 from ...options import PredictOptions
-from ..errors import REASONS
-from .table import ROUTES, Route
+from ..http.messages import REASONS
+from .route import Route
 
 _ERROR = {
     "type": "object",
@@ -76,10 +77,10 @@ _ERRORS = {"GET": (404, 503), "POST": (400, 404, 408, 413, 415, 429, 500, 503, 5
 _CONTENT = {"page": "text/html", "metrics": "text/plain"}
 
 
-def document() -> dict[str, Any]:
+def document(routes: Iterable[Route]) -> dict[str, Any]:
     """Return the document."""
     paths: dict[str, Any] = {}
-    for route in ROUTES:
+    for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
     return {
         "openapi": "3.1.0",

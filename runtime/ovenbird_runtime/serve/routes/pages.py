@@ -1,6 +1,6 @@
-"""The routes for people and machines that look: the page, the status, the metrics, the OpenAPI document.
+"""The routes for people and machines that look: the page, the status, the metrics, the models.
 
-GET /    GET /status    GET /metrics    GET /openapi.json    GET /v1/models
+GET /    GET /status    GET /metrics    GET /v1/models
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 
 from ... import __version__
 from ...machine.versions import TVM_VERSION
-from ..context import Call, Context
+from ..call import Call
+from ..context import Context
 from ..http.messages import Request, Response
 from ..telemetry.metric_names import BUFFERED, CONNECTIONS, INFO, LOG_DROPPED
 from ..telemetry.triton_metrics import triton_lines
@@ -98,7 +99,8 @@ def metrics(context: Context, request: Request, call: Call) -> Response:
     """Return all metrics."""
     text = context.metrics.expose()
     if context.settings.nv_metrics:
-        text += triton_lines(context)
+        models = [(d.name, d.version, d.batcher.waiting) for d in context.slots.deployments]
+        text += triton_lines(context.metrics, models)
     return Response(200, text.encode("utf-8", "replace"), "text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -110,10 +112,3 @@ def server_gauges(context: Context) -> list[tuple[Any, tuple[str, ...], float]]:
         (LOG_DROPPED, (), float(context.log.dropped)),
         (INFO, (__version__, TVM_VERSION), 1.0),
     ]
-
-
-def openapi(context: Context, request: Request, call: Call) -> Response:
-    """Return the OpenAPI document."""
-    from .openapi import document
-
-    return Response.json(document())

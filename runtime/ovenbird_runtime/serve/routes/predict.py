@@ -10,48 +10,38 @@ An image that cannot be read fails alone; where all fail, so does the request.
 from __future__ import annotations
 
 import asyncio
-import functools
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from ...engine.inputs import check_inputs
 from ...errors import OvenbirdError
 from ...postprocess.prediction import explain
-from ...predict import choose_pipeline, image_input
-from ...preprocess.images import open_pixels
-from ...preprocess.preprocessor import Preprocessor
-from ..context import Call, Context
-from ..errors import DeadlineExceeded, forget_frames, status_of
-from ..http.messages import Request, Response, error_body
+from ..call import Call
+from ..context import Context
+from ..errors import forget_frames, public_body, status_of
+from ..http.messages import Request, Response
 from ..models.deployment import Deployment
+from ..models.preparation import Preparation
 from .forms import Form, read_form
 
-if TYPE_CHECKING:
-    from ...artifact.steps import Pipeline
+Image = bytes | memoryview
+Row = dict[str, Any] | BaseException
+"""One image's outputs, or why it has none."""
 
 
 async def predict(context: Context, request: Request, call: Call) -> Response:
     """Answer the friendly route."""
     with context.slots.find(call.parameters[0]) as deployment:
-        call.answers(deployment)
+        call.answered_by(deployment)
         form = await _form(context, request)
-        manifest = deployment.model.manifest
-        spec = image_input(manifest)
-        name, pipeline = choose_pipeline(manifest, form.options.preprocess)
+        preparation = Preparation(deployment.model, form.options, context.settings.limits.megapixels)
         permit = deployment.admission.take(len(form.images), call.deadline)
         try:
             call.images, call.stage = len(form.images), "decode"
-            rows = await _run_all(context, deployment, call, form, (spec, pipeline, form.options.seed))
+            rows = await _run_all(context, deployment, call, form.images, preparation)
             call.stage = "postprocess"
             start = time.monotonic()
-            results: list[Any] = []
-            for row in rows:
-                if isinstance(row, BaseException):
-                    results.append(error_body(row) | {"status": status_of(row).http})
-                    forget_frames(row)
-                    continue
-                answer = explain(manifest, row, deployment.model.labels, name, form.options)
-                results.append(answer[0].to_json())
+            results = [_result(deployment, row, form, preparation.pipeline_name) for row in rows]
             call.spent("postprocess", time.monotonic() - start)
         finally:
             permit.release()
@@ -59,35 +49,24 @@ async def predict(context: Context, request: Request, call: Call) -> Response:
         return Response.json(_answer(deployment, results, call))
 
 
-def _answer(deployment: Deployment, results: list[Any], call: Call) -> dict[str, Any]:
-    return {
-        "model": deployment.name,
-        "version": deployment.version,
-        "random_weights": deployment.model.manifest.model.weights.random,
-        "predictions": results,
-        "batch": call.batch,
-        "timings_ms": {stage: round(seconds * 1000, 3) for stage, seconds in call.seconds.items()},
-    }
-
-
 async def _form(context: Context, request: Request) -> Form:
     limits = context.settings.limits
     if request.header("content-encoding"):  # who knows how large it is
-        form = await context.preparation.run(read_form, request, limits)
+        form = await context.offload.run(read_form, request, limits)
     else:
         size = len(request.body) if "json" in request.header("content-type").lower() else 0
-        form = await context.preparation.run_by_size(size, read_form, request, limits)
+        form = await context.offload.run_by_size(size, read_form, request, limits)
     request.hold(form.made_bytes)
     return form
 
 
 async def _run_all(
-    context: Context, deployment: Deployment, call: Call, form: Form, how: tuple[Any, Pipeline, int]
-) -> list[Any]:
+    context: Context, deployment: Deployment, call: Call, images: Sequence[Image], preparation: Preparation
+) -> list[Row]:
     """Prepare and run each image by itself; the batcher puts them together with whatever else there is."""
-    if len(form.images) == 1:
-        return [await _run_one(context, deployment, call, form.images[0], 0, how)]
-    ways = [_run_one(context, deployment, call, image, i, how) for i, image in enumerate(form.images)]
+    if len(images) == 1:
+        return [await _run_one(context, deployment, call, images[0], 0, preparation)]
+    ways = [_run_one(context, deployment, call, image, i, preparation) for i, image in enumerate(images)]
     tasks = [asyncio.ensure_future(way) for way in ways]
     try:
         rows = await asyncio.gather(*tasks, return_exceptions=True)
@@ -103,44 +82,38 @@ async def _run_all(
 
 
 async def _run_one(
-    context: Context,
-    deployment: Deployment,
-    call: Call,
-    image: bytes | memoryview,
-    index: int,
-    how: tuple[Any, Pipeline, int],
+    context: Context, deployment: Deployment, call: Call, image: Image, index: int, preparation: Preparation
 ) -> dict[str, Any]:
     spent: dict[str, float] = {}
-    prepare = functools.partial(_prepare, deployment.model.preprocessor, image, index, *how, context, call, spent)
-    outputs, entry = await deployment.infer_prepared(context.preparation, prepare, call.deadline)
+
+    def prepare() -> Mapping[str, Any]:
+        arrays = preparation.apply(image, index, call.deadline, spent)
+        call.stage = "queue"
+        return arrays
+
+    outputs, entry = await deployment.infer_prepared(context.offload, prepare, call.deadline)
     for stage, seconds in spent.items():
         call.spent(stage, seconds)
     call.took(entry)
     return outputs
 
 
-def _prepare(
-    preprocessor: Preprocessor,
-    image: bytes | memoryview,
-    index: int,
-    spec: Any,
-    pipeline: Pipeline,
-    seed: int,
-    context: Context,
-    call: Call,
-    spent: dict[str, float],
-) -> dict[str, Any]:
-    """Decode and pre-process one image into the network's input, unless its time is over; the seconds go to `spent`.
+def _result(deployment: Deployment, row: Row, form: Form, pipeline: str) -> dict[str, Any]:
+    """Return an image's prediction as JSON, or its error."""
+    if isinstance(row, BaseException):
+        found = public_body(row) | {"status": status_of(row).http}
+        forget_frames(row)
+        return found
+    model = deployment.model
+    return explain(model.manifest, row, model.labels, pipeline, form.options)[0].to_json()
 
-    On a thread of the preparation's.
-    """
-    start = time.monotonic()
-    if start > call.deadline:
-        raise DeadlineExceeded("the request's time was over before its image could be decoded")
-    decoded = open_pixels(image, context.settings.limits.megapixels)
-    middle = time.monotonic()
-    tensor = preprocessor.apply(pipeline, decoded, seed, index)
-    _, arrays = check_inputs((spec,), {spec.name: tensor[None]}, "allow")
-    call.stage = "queue"
-    spent["decode"], spent["preprocess"] = middle - start, time.monotonic() - middle
-    return arrays
+
+def _answer(deployment: Deployment, results: list[dict[str, Any]], call: Call) -> dict[str, Any]:
+    return {
+        "model": deployment.name,
+        "version": deployment.version,
+        "random_weights": deployment.model.manifest.model.weights.random,
+        "predictions": results,
+        "batch": call.batch,
+        "timings_ms": {stage: round(seconds * 1000, 3) for stage, seconds in call.seconds.items()},
+    }

@@ -5,58 +5,30 @@ route, parameters = find_route("POST", ("v1", "models", "resnet50:predict"))
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Iterator, Sequence
 
-from ..context import Call, Context
+from ..call import Call
+from ..context import Context
 from ..errors import UnknownRoute, WrongMethod
 from ..http.messages import Request, Response
 from ..v2 import metadata
 from ..v2.http_infer import infer_http
 from . import pages
+from .openapi import document
 from .predict import predict
-
-Answer = Response | Awaitable[Response]
-Handler = Callable[[Context, Request, Call], Answer]
+from .route import Route
 
 
-@dataclass(frozen=True)
-class Route:
-    """One path of one method; `{model}` and `{version}` stand for one part of the path each."""
-
-    name: str
-    method: Literal["GET", "POST"]
-    path: str
-    handler: Handler
-    summary: str
-    _segments: tuple[re.Pattern[str], ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Make the patterns of the path's segments."""
-        segments = (re.split(r"\{\w+\}", segment) for segment in self.path[1:].split("/"))
-        patterns = (re.compile("(.{1,256})".join(map(re.escape, parts)), re.DOTALL) for parts in segments)
-        object.__setattr__(self, "_segments", tuple(patterns))
-
-    def match(self, segments: Sequence[str]) -> tuple[str, ...] | None:
-        """Return what stands for `{model}` and `{version}` in a path's decoded segments; None for another path."""
-        if len(segments) != len(self._segments):
-            return None
-        found: list[str] = []
-        for pattern, segment in zip(self._segments, segments, strict=True):
-            match = pattern.fullmatch(segment)
-            if match is None:
-                return None
-            found += match.groups()
-        return tuple(found)
+def _openapi(context: Context, request: Request, call: Call) -> Response:
+    """Return the OpenAPI document of this table."""
+    return Response.json(document(ROUTES))
 
 
 ROUTES = (
     Route("page", "GET", "/", pages.page, "A page to try the models with."),
     Route("status", "GET", "/status", pages.status, "The server's state, models and limits."),
     Route("metrics", "GET", "/metrics", pages.metrics, "Metrics in Prometheus' text format."),
-    Route("openapi", "GET", "/openapi.json", pages.openapi, "This document."),
+    Route("openapi", "GET", "/openapi.json", _openapi, "This document."),
     Route("models", "GET", "/v1/models", pages.models, "The models, their pre-processing and their labels' count."),
     Route("predict", "POST", "/v1/models/{model}:predict", predict, "Labels and embeddings of one or many images."),
     Route("server", "GET", "/v2", metadata.server_metadata, "The server's name, version and extensions."),

@@ -1,6 +1,6 @@
 """What Triton's clients ask of a model's past: how many requests went well, and where their time went.
 
-    deployment.statistics.answered(call, seconds, ok=True)
+    deployment.statistics.answered({"queue": 0.002, "compute": 0.015}, seconds=0.021, ok=True)
     deployment.statistics.to_json()["inference_stats"]["queue"]         # {"count": 17, "ns": 8310000}
 
 Counted from when the version that answers was loaded, as Triton does.
@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from ..context import Call
+from collections.abc import Mapping
+from typing import Any
 
 # Triton's names for the stages of a request, and ours
 _STAGES = {
@@ -49,14 +47,14 @@ class Statistics:
         self._durations = {name: _Duration() for name in ("success", "fail", *_STAGES)}
         self._batches: dict[int, _Duration] = {}
 
-    def answered(self, call: Call, seconds: float, ok: bool) -> None:
-        """Count a request that has its answer; stages count for those that went well."""
+    def answered(self, stages: Mapping[str, float], seconds: float, ok: bool) -> None:
+        """Count a request that has its answer, with the seconds of its stages; they count where it went well."""
         with self._lock:
             self._last_ms = time.time_ns() // 1_000_000
             self._durations["success" if ok else "fail"].add(seconds)
             if ok:
                 for name, ours in _STAGES.items():
-                    self._durations[name].add(sum(call.seconds.get(stage, 0.0) for stage in ours))
+                    self._durations[name].add(sum(stages.get(stage, 0.0) for stage in ours))
 
     def ran(self, images: int, seconds: float) -> None:
         """Count a batch of `images`, without padding."""

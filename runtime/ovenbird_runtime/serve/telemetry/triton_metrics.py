@@ -1,27 +1,22 @@
 """Triton's names for our metrics (`--nv-metrics`), for dashboards that exist.
 
-triton_lines(context)          # 'nv_inference_count{model="resnet50",version="1"} 17\n...'
+triton_lines(metrics, [("resnet50", "1", 0)])          # 'nv_inference_count{model="resnet50",version="1"} 17\n...'
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from . import metric_names as names
-from .metrics import header_lines, sample_line
-
-if TYPE_CHECKING:
-    from ..context import Context
+from .metrics import Metrics, header_lines, sample_line
 
 _MICRO = 1e6
 
 
-def triton_lines(context: Context) -> str:
-    """Return the aliases as exposition text."""
-    metrics = context.metrics
+def triton_lines(metrics: Metrics, models: Iterable[tuple[str, str, int]]) -> str:
+    """Return the aliases as exposition text, for each model's name, version and images that wait."""
     rows: dict[names.Name, list[str]] = {}
-    for deployment in context.slots.deployments:
-        name = deployment.name
+    for name, version, waiting in models:
         values = {
             names.NV_SUCCESS: metrics.value(names.MODEL_REQUESTS, name, "success"),
             names.NV_FAILURE: metrics.value(names.MODEL_REQUESTS, name, "failure"),
@@ -32,10 +27,10 @@ def triton_lines(context: Context) -> str:
             names.NV_INPUT_US: (metrics.total(names.DECODE, name) + metrics.total(names.PREPROCESS, name)) * _MICRO,
             names.NV_INFER_US: metrics.total(names.COMPUTE, name) * _MICRO,
             names.NV_OUTPUT_US: metrics.total(names.POSTPROCESS, name) * _MICRO,
-            names.NV_PENDING: float(deployment.batcher.waiting),
+            names.NV_PENDING: float(waiting),
         }
         for metric, value in values.items():
-            line = sample_line(metric, (name, deployment.version), int(value))
+            line = sample_line(metric, (name, version), int(value))
             rows.setdefault(metric, []).append(line)
     lines = []
     for metric, found in rows.items():

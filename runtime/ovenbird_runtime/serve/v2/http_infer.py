@@ -17,10 +17,11 @@ from ...artifact.manifest import TensorSpec
 from ...engine.inputs import check_dims
 from ...errors import shown
 from ...limits import MAX_IO_TENSORS, MAX_TOP, SERVE_JSON_FIELD_BYTES
-from ..context import Call, Context
-from ..errors import BadRequest, UnsupportedContent
+from ..call import Call
+from ..context import Context
 from ..http.body import Bytes
 from ..http.encoding import decompress
+from ..http.errors import BadRequest, UnsupportedContent
 from ..http.messages import Request, Response, json_text
 from ..models.deployment import Deployment
 from .inference import InferRequest, Wanted, choose_outputs, infer, packed
@@ -61,14 +62,14 @@ async def infer_http(context: Context, request: Request, call: Call) -> Response
     """Answer an inference request."""
     name, *version = call.parameters
     with context.slots.find(name, version[0] if version else None) as deployment:
-        call.answers(deployment)
+        call.answered_by(deployment)
         start = time.monotonic()
         limit, specs = context.settings.limits.body_bytes, deployment.model.inputs
         if request.header("content-encoding"):  # who knows how large it is
-            wanted, binary = await context.preparation.run(read_request, request, limit, specs)
+            wanted, binary = await context.offload.run(read_request, request, limit, specs)
         else:
             size = 0 if _LENGTH in request.headers else len(request.body)  # raw tensors are only looked at
-            wanted, binary = await context.preparation.run_by_size(size, read_request, request, limit, specs)
+            wanted, binary = await context.offload.run_by_size(size, read_request, request, limit, specs)
         if _LENGTH not in request.headers or request.header("content-encoding"):  # else they are views of the body
             request.hold(sum(array.nbytes for array in wanted.inputs.values()))
         call.spent("decode", time.monotonic() - start)
@@ -77,7 +78,7 @@ async def infer_http(context: Context, request: Request, call: Call) -> Response
         arrays = await infer(context, deployment, call, wanted.inputs, outputs, nan)
         call.stage = "postprocess"
         size = sum(array.nbytes for array in arrays.values())
-        return await context.preparation.run_by_size(size, write_response, deployment, wanted.id, outputs, arrays)
+        return await context.offload.run_by_size(size, write_response, deployment, wanted.id, outputs, arrays)
 
 
 def read_request(request: Request, limit: int, specs: Sequence[TensorSpec]) -> tuple[InferRequest, bool]:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...engine.inputs import NanPolicy, check_inputs
 from ...errors import shown
-from ..context import Call, Context
-from ..errors import BadRequest
+from ..call import Call
+from ..context import Context
+from ..http.errors import BadRequest
 from ..models.deployment import Deployment
 from .parameters import ALLOW_NAN
 from .tensors import to_bytes

@@ -13,8 +13,10 @@ import msgspec
 from ... import __version__
 from ...artifact.manifest import TensorSpec
 from ...errors import shown
-from ..context import Call, Context
-from ..errors import BadRequest, NotOffered
+from ..call import Call
+from ..context import Context
+from ..errors import NotOffered
+from ..http.errors import BadRequest
 from ..http.messages import Request, Response
 from ..models.deployment import Deployment
 from .tensors import NAMES

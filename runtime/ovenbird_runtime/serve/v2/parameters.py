@@ -14,7 +14,7 @@ from typing import Any
 
 from ...engine.inputs import NanPolicy
 from ...errors import shown
-from ..errors import BadRequest
+from ..http.errors import BadRequest
 from ..settings import Settings
 
 # What a client, and who runs the server, can do about NaN in tensors

@@ -1,7 +1,12 @@
-"""Decode and pre-process beside the model's threads, and whatever else would keep the event loop; one job an image.
+"""Threads for what would keep the event loop: pictures to decode and pre-process, JSON, base64, compressed bodies.
 
-preparation = Preparation(threads=2)
-result = await preparation.run(prepare, data)
+    offload = Offload(threads=2)
+    form = await offload.run(read_form, request, limits)
+    response = await offload.run_by_size(len(body), compress, response, accept)     # right here where it is small
+
+One pool for all of it, a thread for each processor: a second pool would only take processors from the first. The server
+owns it; its queue is that of `ThreadPoolExecutor`, first come, first served. Invariant: everything in it belongs to a
+request that was counted in, by a permit (admission.py) or by its bytes (http/account.py), so that those bound it.
 """
 
 from __future__ import annotations
@@ -17,13 +22,13 @@ T = TypeVar("T")
 _WORTH_A_THREAD_BYTES = 65536
 
 
-class Preparation:
+class Offload:
     """A pool of threads, one a CPU."""
 
     def __init__(self, threads: int) -> None:
         """Start no thread before there is work."""
         self.threads = threads
-        self._pool = ThreadPoolExecutor(threads, "ovenbird-prepare")
+        self._pool = ThreadPoolExecutor(threads, "ovenbird-offload")
 
     def start(self, work: Callable[..., None], *arguments: Any) -> None:
         """Run `work(*arguments)`, which raises nothing, on a thread of the pool."""

@@ -8,13 +8,13 @@ account.check_room()            # raises ServerFull
 from __future__ import annotations
 
 from .errors import ServerFull
-from .settings import Limits
+from .settings import HttpLimits
 
 
 class Account:
     """Bytes of requests and answers, and connections; used from the event loop only."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: HttpLimits) -> None:
         """Start with nothing."""
         self._limits = limits
         self.held = self.connections = 0

@@ -1,0 +1,52 @@
+"""How the pictures of one request become the network's input: decoded, pre-processed, checked.
+
+    preparation = Preparation(model, PredictOptions(), megapixels=25.0)         # raises PipelineError
+    arrays = preparation.apply(picture, index=0, deadline=now + 2.0, spent=seconds_by_stage)
+
+`apply` takes milliseconds: it runs on a thread of `Offload`, never on the event loop.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ...engine.inputs import check_inputs
+from ...model import Model
+from ...options import PredictOptions
+from ...predict import choose_pipeline, image_input
+from ...preprocess.images import open_pixels
+from ..errors import DeadlineExceeded
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+
+class Preparation:
+    """The steps for all pictures of a request."""
+
+    def __init__(self, model: Model, options: PredictOptions, megapixels: float) -> None:
+        """Choose the pipeline, in `pipeline_name`. Raises PipelineError."""
+        self._spec = image_input(model.manifest)
+        self.pipeline_name, self._pipeline = choose_pipeline(model.manifest, options.preprocess)
+        self._preprocessor, self._seed, self._megapixels = model.preprocessor, options.seed, megapixels
+
+    def apply(
+        self, image: bytes | memoryview, index: int, deadline: float, spent: dict[str, float]
+    ) -> Mapping[str, Array]:
+        """Return picture `index` of the request as checked arrays of one row; the seconds go to `spent`.
+
+        Raises DeadlineExceeded where its time is over, ImageError, PipelineError.
+        """
+        start = time.monotonic()
+        if start > deadline:
+            raise DeadlineExceeded("the request's time was over before its image could be decoded")
+        decoded = open_pixels(image, self._megapixels)
+        middle = time.monotonic()
+        tensor = self._preprocessor.apply(self._pipeline, decoded, self._seed, index)
+        _, arrays = check_inputs((self._spec,), {self._spec.name: tensor[None]}, "allow")
+        spent["decode"], spent["preprocess"] = middle - start, time.monotonic() - middle
+        return arrays

@@ -1,0 +1,130 @@
+"""The end of a request is written down once, and alike over HTTP and over gRPC."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import time
+from typing import Any, Literal
+
+import pytest
+
+from ovenbird_runtime.errors import EngineCallFailed
+from ovenbird_runtime.serve.call import Call
+from ovenbird_runtime.serve.context import Context
+from ovenbird_runtime.serve.errors import QueueFull
+from ovenbird_runtime.serve.http.account import Account
+from ovenbird_runtime.serve.lifecycle import Lifecycle
+from ovenbird_runtime.serve.models.slots import Slots
+from ovenbird_runtime.serve.offload import Offload
+from ovenbird_runtime.serve.settings import Limits, Settings
+from ovenbird_runtime.serve.telemetry.logs import Log
+from ovenbird_runtime.serve.telemetry.metric_names import (
+    CANCELLED,
+    MODEL_REQUESTS,
+    MODEL_SECONDS,
+    REJECTED,
+    REQUEST_SECONDS,
+    REQUESTS,
+)
+from ovenbird_runtime.serve.telemetry.metrics import Metrics
+from ovenbird_runtime.serve.telemetry.statistics import Statistics
+
+Protocol = Literal["http", "grpc"]
+PROTOCOLS: list[Protocol] = ["http", "grpc"]
+ROUTE = {"http": "infer", "grpc": "grpc.ModelInfer"}
+
+
+class Server:
+    """A server's parts, and the lines of its log."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.metrics, self._stream = Metrics(), io.StringIO()
+        self._log = Log(self._stream)
+        chosen = Settings((), **settings)
+        slots, account = Slots(chosen, self.metrics, self._log), Account(chosen.limits)
+        self.context = Context(chosen, self.metrics, self._log, slots, Offload(1), Lifecycle(self._log), account)
+
+    def lines(self) -> list[dict[str, Any]]:
+        self._log.close()
+        return [json.loads(line) for line in self._stream.getvalue().splitlines()]
+
+
+def call_of(protocol: Protocol, statistics: Statistics) -> Call:
+    call = Call(time.monotonic(), protocol, ROUTE[protocol], "POST", "/there", "an-id", 17)
+    call.model, call.statistics, call.images, call.batch = "tiny", statistics, 1, 8
+    call.spent("queue", 0.5)
+    return call
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_good_end(protocol: Protocol) -> None:
+    server, statistics = Server(), Statistics()
+    call_of(protocol, statistics).finish(server.context)
+    metrics, route = server.metrics, ROUTE[protocol]
+    status = {"http": "200", "grpc": "OK"}[protocol]
+    assert metrics.value(REQUESTS, route, status) == 1
+    assert metrics.value(REQUEST_SECONDS, route) == 1
+    assert metrics.value(MODEL_REQUESTS, "tiny", "success") == 1
+    assert metrics.value(MODEL_SECONDS, "tiny") == 1
+    stages = statistics.to_json()["inference_stats"]
+    assert (stages["success"]["count"], stages["fail"]["count"], stages["queue"]["ns"]) == (1, 0, 500_000_000)
+    (line,) = server.lines()
+    del line["time"], line["ms"]
+    assert line == {
+        "level": "info", "event": "request", "request_id": "an-id", "route": route, "method": "POST", "path": "/there",
+        "status": {"http": 200, "grpc": "OK"}[protocol], "bytes_in": 17, "model": "tiny", "images": 1, "batch": 8,
+        "stages_ms": {"queue": 500.0},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "http", "grpc", "level"),
+    [
+        (QueueFull("9 images are waiting, limit 8 (--queue)"), "QueueFull", 429, "RESOURCE_EXHAUSTED", "info"),
+        (EngineCallFailed("the engine failed"), "EngineCallFailed", 500, "INTERNAL", "warning"),
+        (ZeroDivisionError("what we did not foresee"), "ServerError", 500, "INTERNAL", "warning"),
+    ],
+)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_bad_end(protocol: Protocol, error: Exception, reason: str, http: int, grpc: str, level: str) -> None:
+    server, statistics = Server(), Statistics()
+    call_of(protocol, statistics).finish(server.context, error)
+    status: int | str = http if protocol == "http" else grpc
+    assert server.metrics.value(REQUESTS, ROUTE[protocol], str(status)) == 1
+    assert server.metrics.value(REJECTED, reason) == 1
+    assert server.metrics.value(MODEL_REQUESTS, "tiny", "failure") == 1
+    assert statistics.to_json()["inference_stats"]["fail"]["count"] == 1
+    *failures, line = server.lines()
+    assert (line["event"], line["status"], line["level"], line["error"]) == (
+        "request", status, level, type(error).__name__,
+    )  # fmt: skip
+    told = [(found["event"], found["request_id"], found["error"]) for found in failures]
+    assert told == ([("failure", "an-id", str(error))] if level == "warning" else [])
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_client_that_left_is_no_refusal(protocol: Protocol) -> None:
+    server = Server()
+    call_of(protocol, Statistics()).finish(server.context, asyncio.CancelledError())
+    status: int | str = {"http": 499, "grpc": "CANCELLED"}[protocol]
+    assert server.metrics.value(REQUESTS, ROUTE[protocol], str(status)) == 1
+    assert server.metrics.value(CANCELLED, "parse") == 1
+    assert server.metrics.value(REJECTED, "CancelledError") == server.metrics.value(REJECTED, "ServerError") == 0
+    (line,) = server.lines()
+    assert (line["status"], line["level"], "error" in line) == (status, "info", False)
+
+
+def test_status_without_an_error_is_counted() -> None:
+    server = Server(access_log=False)
+    Call(time.monotonic(), route="ready").finish(server.context, status=503)
+    assert server.metrics.value(REQUESTS, "ready", "503") == 1
+    assert server.lines() == []
+
+
+@pytest.mark.parametrize(("asked", "seconds"), [(None, 2.0), (0.5, 0.5), (10.0, 10.0), (1e9, 60.0)])
+def test_deadline(asked: float | None, seconds: float) -> None:
+    call = Call(0.0)
+    call.allow(asked, 100.0, Limits(timeout_ms=2000, max_timeout_ms=60_000))
+    assert call.deadline == 100.0 + seconds
