@@ -53,7 +53,7 @@ image_key() {
     {
         artifact_key "$1"
         echo "$BASES ${RELEASE:-} ${BASE:-} ${TOOLS_BASE:-}"
-        digest_of "targets/$1/Containerfile" ci/steps/base_image.sh ci/steps/bake.sh
+        digest_of ci/steps/base_image.sh ci/steps/bake.sh
         [ -z "$SIGNING_KEY" ] || sha256sum <"$SIGNING_KEY"
     } | sha256sum | cut -d' ' -f1
 }

@@ -1,6 +1,6 @@
 """Write the reference pages that come from the code, so that they cannot drift from it.
 
-.venv/bin/python ci/steps/reference.py            # writes docs/reference/*.md, *.schema.json, targets/*/Containerfile
+.venv/bin/python ci/steps/reference.py            # writes docs/reference/*.md, *.schema.json
 .venv/bin/python ci/steps/reference.py --check    # exit 1 and names the file when one is out of date
 """
 
@@ -16,9 +16,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-
-from ovenbird.baking.containerfile import CONTAINERFILE, render
-from ovenbird.targets import target_folders
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = {"ovenbird": "ovenbird.cli", "ovenbird-rt": "ovenbird_runtime.cli"}
@@ -91,8 +88,6 @@ def pages() -> dict[Path, str]:
         )
         for path in Path(folder).iterdir():
             found[ROOT / "artifacts" / path.name] = path.read_text(encoding="utf-8")
-    for target in target_folders().values():
-        found[target / CONTAINERFILE] = render(target)
     return found
 
 

@@ -104,7 +104,7 @@ import torch
 program = torch.export.export(torch.nn.Linear(4, 2), (torch.randn(2, 4),), dynamic_shapes=({0: torch.export.Dim("b", min=1, max=8)},))
 torch.export.save(program, "linear.pt2")
 from ovenbird.baking.context import find_sources, prepared
-with prepared(find_sources(), None) as context:
+with prepared(find_sources(), None, "") as context:
     assert (context.folder / "runtime/hatch_build.py").is_file() and (context.folder / "ci/constraints.txt").is_file()
 PYTHON
     quietly "$program" compile linear.pt2 --batch-sizes 1 --quiet

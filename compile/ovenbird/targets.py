@@ -14,11 +14,13 @@ import dataclasses
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from ovenbird.errors import TargetInvalid, UnknownTarget, suggest
 from ovenbird.host import describe_host
 from ovenbird.resources import resource_folder
+from ovenbird_runtime.artifact.schema import Range, decode, encode, fields_of
+from ovenbird_runtime.errors import ManifestInvalid
 from ovenbird_runtime.machine.cpu import this_machine, version_pair
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ else:
     import tomli as tomllib
 
 TARGET_FILE = "target.toml"
+T = TypeVar("T")
+Size = Annotated[int, Range(0, 1 << 40)]
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,12 @@ class TargetSpec:
     mcpu: str
     mattr: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
-    vector_bits: int = 128
-    registers: int = 16
-    cores: int = 1
-    l1d_bytes: int = 32 * 1024
-    l2_bytes: int = 256 * 1024
-    l3_bytes: int = 0
+    vector_bits: Size = 128
+    registers: Size = 16
+    cores: Size = 1
+    l1d_bytes: Size = 32 * 1024
+    l2_bytes: Size = 256 * 1024
+    l3_bytes: Size = 0
     glibc: str = "2.28"
     linker: tuple[str, ...] = ()
     linker_hint: str = ""
@@ -100,28 +104,41 @@ def load_target(name: str, root: Path | None = None) -> TargetSpec:
 
 def parse_target(name: str, path: Path) -> TargetSpec:
     """Read one `target.toml`. Raises TargetInvalid naming the field."""
-    try:
-        table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TargetInvalid(f"{path}: {error}") from None
+    table = read_toml(path)
+    attributes = table.get("attributes", {})
+    if not isinstance(attributes, dict):
+        raise TargetInvalid(f"{path}: attributes is {attributes!r}, expected a table")
     fields: dict[str, Any] = {"name": name}
     if table.pop("detect", False):
-        fields.update(describe_host())
-    known = {field.name: str(field.type) for field in dataclasses.fields(TargetSpec)}
-    for key, value in table.items():
-        if isinstance(value, dict) and key != "attributes":
-            continue  # another command's table
+        fields |= encode(describe_host())
+    fields |= {key: value for key, value in table.items() if not isinstance(value, dict)}  # tables: other commands'
+    spec = decode_table(TargetSpec, fields, f"{path}: target")
+    return dataclasses.replace(spec, attributes=tuple(attributes.items()))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file. Raises TargetInvalid."""
+    try:
+        found: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        return found
+    except (OSError, ValueError) as error:
+        raise TargetInvalid(f"{path}: {error}") from None
+
+
+def decode_table(cls: type[T], table: dict[str, Any], where: str) -> T:
+    """Make the dataclass `cls` of a table, as strictly as the runtime reads JSON.
+
+    Raises TargetInvalid naming the field, its value and what was expected.
+    """
+    kind: type = cls
+    known = [name for name, _, _ in fields_of(kind)]
+    for key in table:
         if key not in known:
-            raise TargetInvalid(f"{path}: unknown field {key!r}{suggest(key, known)}")
-        fields[key] = _convert(known[key], value, f"{path}: {key}")
-    missing = [
-        field.name
-        for field in dataclasses.fields(TargetSpec)
-        if field.default is dataclasses.MISSING and field.name not in fields
-    ]
-    if missing:
-        raise TargetInvalid(f"{path}: lacks {', '.join(missing)}")
-    return TargetSpec(**fields)
+            raise TargetInvalid(f"{where} has an unknown field {key!r}{suggest(key, known)}")
+    try:
+        return decode(cls, table, where)
+    except ManifestInvalid as error:
+        raise TargetInvalid(str(error)) from None
 
 
 def why_not_here(spec: TargetSpec) -> str:
@@ -135,21 +152,3 @@ def why_not_here(spec: TargetSpec) -> str:
     if version_pair(spec.glibc) > machine.glibc:
         return f"it needs glibc {spec.glibc}, this machine has {'.'.join(map(str, machine.glibc))}"
     return ""
-
-
-def _convert(kind: str, value: Any, where: str) -> Any:
-    """Check one TOML value against the dataclass's annotation (a string, since annotations are not evaluated)."""
-    if kind.startswith("tuple[tuple"):
-        good, value = isinstance(value, dict), tuple(value.items()) if isinstance(value, dict) else value
-    elif kind.startswith("tuple"):
-        good = isinstance(value, list) and all(isinstance(item, str) for item in value)
-        value = tuple(value) if good else value
-    elif kind == "int":
-        good = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    elif kind.startswith("Literal"):
-        good = isinstance(value, str) and f"'{value}'" in kind.replace('"', "'")
-    else:
-        good = isinstance(value, str)
-    if not good:
-        raise TargetInvalid(f"{where} is {value!r}, expected {kind}")
-    return value

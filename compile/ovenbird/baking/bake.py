@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ovenbird.baking.builders import Build, Builder, find_builder
-from ovenbird.baking.containerfile import CONTAINERFILE, PLATFORMS, Container, read_container
+from ovenbird.baking.containerfile import PLATFORMS, Container, read_container, render
 from ovenbird.baking.context import find_sources, prepared
 from ovenbird.baking.labels import SBOM_PATH, describe_source, image_labels
 from ovenbird.baking.measuring import image_bytes
 from ovenbird.baking.sbom import merge_sbom
-from ovenbird.errors import TargetInvalid, UsageError
+from ovenbird.errors import UsageError
 from ovenbird.progress import Progress
 from ovenbird.targets import find_target
 from ovenbird_runtime.artifact.artifact import Artifact
@@ -78,21 +78,18 @@ def repository_name(model: str) -> str:
 
 def bake(artifact: Artifact, options: BakeOptions, progress: Progress | None = None) -> BakeReport:
     """Build the image of `artifact` for a target. Raises BakeError, UsageError, TargetInvalid, as `prepared`."""
-    tell = progress or Progress()
-    folder = find_target(options.target)
-    container = read_container(folder)
+    report = progress or Progress()
+    container = read_container(find_target(options.target))
     check_variant(artifact, options.target)
     builder = find_builder(options.builder)
     sources = find_sources()
-    if not (folder / CONTAINERFILE).is_file():
-        raise TargetInvalid(f"{folder} has no {CONTAINERFILE}; write it with: python ci/steps/reference.py")
     base = options.build_args.get("BASE", container.base)
     source = describe_source(sources)
     labels = {**image_labels(artifact, options.target, base, source), **options.labels}
     tag = options.tag or default_tag(artifact, options.target)
-    with prepared(sources, artifact) as context:
+    with prepared(sources, artifact, render(container)) as context:
         build = Build(
-            containerfile=folder / CONTAINERFILE,
+            containerfile=context.containerfile,
             context=context.folder,
             tag=tag,
             target="embedded" if options.embed else "mounted",
@@ -102,19 +99,19 @@ def bake(artifact: Artifact, options: BakeOptions, progress: Progress | None = N
             secrets=context.secrets,
             created=source.created,
         )
-        tell(f"building {tag} with {builder.name}")
+        report(f"building {tag} with {builder.name}")
         builder.build(build, options.show)
         model_image = None
         if not options.embed:
             model_image = f"{tag}-model"
-            tell(f"building {model_image}")
+            report(f"building {model_image}")
             only_model = {name: value for name, value in labels.items() if not name.endswith((".base.name", ".sbom"))}
             builder.build(dataclasses.replace(build, tag=model_image, target="model", labels=only_model), options.show)
-    tell(f"looking at {tag}")
+    report(f"looking at {tag}")
     if options.sbom:
         write_sbom(builder, tag, artifact, options.sbom)
     if options.archive:
-        tell(f"writing {options.archive}")
+        report(f"writing {options.archive}")
         builder.save(tag, options.archive)
     return _report(builder, tag, base, artifact, build, model_image)
 
@@ -151,11 +148,11 @@ def write_sbom(builder: Builder, image: str, artifact: Artifact, output: Path) -
 def _report(
     builder: Builder, tag: str, base: str, artifact: Artifact, build: Build, model_image: str | None
 ) -> BakeReport:
-    told = builder.inspect(tag)
+    described = builder.inspect(tag)
     weights = sum(record.size for name, record in artifact.manifest.files.items() if name.startswith("weights/"))
     return BakeReport(
         image=tag,
-        image_id=str(told["Id"]),
+        image_id=str(described["Id"]),
         model_image=model_image,
         builder=builder.name,
         platform=build.platform,
@@ -163,5 +160,5 @@ def _report(
         base_bytes=image_bytes(builder, base),
         weights_bytes=weights if build.target == "embedded" else 0,
         manifest_digest=build.labels["ovenbird.manifest.digest"],
-        labels=dict(told["Config"].get("Labels") or {}),
+        labels=dict(described["Config"].get("Labels") or {}),
     )

@@ -1,4 +1,4 @@
-"""The programs that build images: which of them works here, and how each is told the same things.
+"""The programs that build images: which of them works here, and the same request in the words of each.
 
     builder = find_builder()              # docker, podman or buildah: the first that works
     builder.build(Build(containerfile, context, tag="resnet50:x86-64-v3"))
@@ -110,11 +110,11 @@ class Builder:
         `Config` with `Labels`, `User` ...
         """
         if self.name == "buildah":
-            told = json.loads(self.run("inspect", "--type", "image", image))
-            docker = told["Docker"]
+            described = json.loads(self.run("inspect", "--type", "image", image))
+            docker = described["Docker"]
             return {
-                "Id": f"sha256:{told['FromImageID']}",
-                "Digest": told["FromImageDigest"],
+                "Id": f"sha256:{described['FromImageID']}",
+                "Digest": described["FromImageDigest"],
                 "Architecture": docker["architecture"],
                 "Config": docker["config"],
             }

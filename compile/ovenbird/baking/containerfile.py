@@ -1,28 +1,19 @@
 """The Containerfile of a target: one template, filled with what the target says.
 
-text = render(find_target("aarch64-generic"))       # what targets/aarch64-generic/Containerfile holds
+text = render(read_container(find_target("aarch64-generic")))
 
-`ci/steps/reference.py` writes the files, and a test holds them to this. A target's `[container]` table may name
-`base`, `compile_base` (images), `platform`, `serve` (more arguments of the server).
+It is written where an image is built, and printed by `ovenbird targets NAME --containerfile`. A target's `[container]`
+table may name `base`, `compile_base` (images), `platform`, `serve` (more arguments of the server).
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ovenbird.errors import TargetInvalid, suggest
-from ovenbird.targets import TARGET_FILE
+from ovenbird.targets import TARGET_FILE, decode_table, read_toml
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-CONTAINERFILE = "Containerfile"
 BASE = "python:3.12-slim"
 COMPILE_BASE = "python:3.12"
 TEMPLATE = Path(__file__).with_name("Containerfile.template")
@@ -35,6 +26,16 @@ PORT = 8000
 
 
 @dataclass(frozen=True)
+class ContainerTable:
+    """The table `[container]` of a target, as it is written."""
+
+    base: str = BASE
+    compile_base: str = COMPILE_BASE
+    platform: str | None = None
+    serve: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Container:
     """A target's image: its base, its platform ("" is the building machine's), how it serves."""
 
@@ -42,10 +43,10 @@ class Container:
     summary: str
     arch: str
     kind: str
-    base: str = BASE
-    compile_base: str = COMPILE_BASE
-    platform: str = ""
-    serve: tuple[str, ...] = ()
+    base: str
+    compile_base: str
+    platform: str
+    serve: tuple[str, ...]
 
 
 def read_container(folder: Path) -> Container:
@@ -54,32 +55,24 @@ def read_container(folder: Path) -> Container:
     The file is read as it stands: a target that detects its machine has one Containerfile for every machine.
     """
     path = folder / TARGET_FILE
-    try:
-        table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TargetInvalid(f"{path}: {error}") from None
-    own = table.get("container", {})
-    known = ("base", "compile_base", "platform", "serve")
-    for key, value in own.items():
-        if key not in known:
-            raise TargetInvalid(f"{path}: [container] has an unknown field {key!r}{suggest(key, known)}")
-        several = key == "serve"
-        strings = value if isinstance(value, list) else [value]
-        if several != isinstance(value, list) or not all(isinstance(item, str) for item in strings):
-            raise TargetInvalid(
-                f"{path}: [container] {key} is {value!r}, expected {'strings' if several else 'a string'}"
-            )
-    arch = str(table.get("arch", ""))
-    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in own.items()}
-    fields.setdefault("platform", PLATFORMS.get(arch, ""))
-    kind = str(table.get("kind", "llvm"))
-    fields.setdefault("serve", ("--device", "cuda") if kind == "cuda" else ())
-    return Container(folder.name, str(table.get("summary", "")), arch, kind, **fields)
+    target = read_toml(path)
+    table = decode_table(ContainerTable, target.get("container", {}), f"{path}: container")
+    arch, kind = str(target.get("arch", "")), str(target.get("kind", "llvm"))
+    served = ("--device", "cuda") if kind == "cuda" else ()
+    return Container(
+        name=folder.name,
+        summary=str(target.get("summary", "")),
+        arch=arch,
+        kind=kind,
+        base=table.base,
+        compile_base=table.compile_base,
+        platform=PLATFORMS.get(arch, "") if table.platform is None else table.platform,
+        serve=served if table.serve is None else table.serve,
+    )
 
 
-def render(folder: Path) -> str:
-    """Return the text of the Containerfile of the target in `folder`. Raises TargetInvalid."""
-    container = read_container(folder)
+def render(container: Container) -> str:
+    """Return the text of a target's Containerfile."""
     serve = ["serve", "/artifact", "--host", "0.0.0.0", "--port", str(PORT), *container.serve]
     values = {
         "TARGET": container.name,

@@ -1,7 +1,7 @@
 """What a build is given: a folder with the runtime's sources, the artifact, and this machine's pip settings.
 
-with prepared(find_sources(), artifact) as context:
-    context.folder, context.secrets
+with prepared(find_sources(), artifact, render(container)) as context:
+    context.folder, context.containerfile, context.secrets
 
 The artifact's files are checked on the way: an image never holds other bytes than the manifest names.
 """
@@ -34,9 +34,10 @@ CERTIFICATES = "/run/ca.crt"
 
 @dataclass(frozen=True)
 class Context:
-    """A build's folder, and files it may read while it runs that do not become part of the image."""
+    """A build's folder, its Containerfile, and files it may read that do not become part of the image."""
 
     folder: Path
+    containerfile: Path
     secrets: Mapping[str, Path]
 
 
@@ -55,7 +56,7 @@ def find_sources() -> Path:
 
 
 @contextlib.contextmanager
-def prepared(sources: Path, artifact: Artifact | None) -> Iterator[Context]:
+def prepared(sources: Path, artifact: Artifact | None, containerfile: str) -> Iterator[Context]:
     """Yield a context that vanishes afterwards. Raises FileChanged, FileMissing, DiskFull, OutputError."""
     with tempfile.TemporaryDirectory(prefix="ovenbird-bake-") as temporary:
         folder = Path(temporary) / "context"
@@ -66,9 +67,11 @@ def prepared(sources: Path, artifact: Artifact | None) -> Iterator[Context]:
                 shutil.copyfile(file, folder / name)
             if artifact is not None:
                 copy_into(artifact, folder / "artifact")
+            recipe = Path(temporary) / "Containerfile"
+            recipe.write_text(containerfile, encoding="utf-8")
         except OSError as error:
             raise output_error(error, f"into {temporary} (TMPDIR)") from None
-        yield Context(folder, _pip_secrets(Path(temporary)))
+        yield Context(folder, recipe, _pip_secrets(Path(temporary)))
 
 
 def copy_into(artifact: Artifact, folder: Path) -> None:

@@ -6,12 +6,13 @@ summary_lines(benchmark)        # one row a case, the table that README.md shows
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ovenbird.benchmarking.engines import OWN, OWN_UNTUNED, find_engine
 from ovenbird.benchmarking.results import OWN_NAMES, Benchmark, CaseResult, EngineResult
-from ovenbird.benchmarking.statistics import Spread, geometric_mean
+from ovenbird.benchmarking.statistics import Spread
 
 PROFILE_ROWS = 25
 
@@ -108,7 +109,7 @@ def mean_lines(benchmark: Benchmark) -> list[str]:
                 found.setdefault(peer, []).append(ratio.median)
         lines += [
             f"- {title(own)} against {title(peer)}: geometric mean of {len(values)} ratios "
-            f"**{geometric_mean(values):.3f}**, largest {max(values):.2f}"
+            f"**{statistics.geometric_mean(values):.3f}**, largest {max(values):.2f}"
             for peer, values in found.items()
             if len(values) > 1
         ]

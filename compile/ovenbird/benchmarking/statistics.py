@@ -1,8 +1,7 @@
-"""Medians, spreads and paired ratios.
+"""Medians, spreads and paired ratios, on Python's own `statistics`.
 
     spread([18.9, 19.0, 18.7])                  # Spread(median=18.9, low=18.7, high=19.0)
     paired_ratio(ours, theirs)                  # Spread of ours/theirs round by round
-    geometric_mean([0.9, 1.1])                  # 0.995
 
 A ratio is taken within each round, whose processes ran one after the other, so that what changes slowly (clock,
 neighbours on the host) cancels out.
@@ -10,7 +9,6 @@ neighbours on the host) cancels out.
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,11 +31,6 @@ def spread(values: Sequence[float]) -> Spread:
 def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
     """Return the spread of ours/theirs over rounds; both have one value a round, in the same order."""
     return spread([mine / other for mine, other in zip(ours, theirs, strict=True)])
-
-
-def geometric_mean(values: Sequence[float]) -> float:
-    """Return the geometric mean of at least one positive value."""
-    return math.exp(sum(map(math.log, values)) / len(values))
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 ovenbird targets
 ovenbird targets aarch64-generic --json
+ovenbird targets aarch64-generic --containerfile
 """
 
 from __future__ import annotations
@@ -19,26 +20,34 @@ if TYPE_CHECKING:
 
 @click.command("targets", short_help="List the targets, or explain one.")
 @click.argument("name", required=False)
+@click.option("--containerfile", is_flag=True, help="Print the target's Containerfile, as `ovenbird bake` uses it.")
 @_options.as_json
-def command(name: str | None, as_json: bool) -> None:
+def command(name: str | None, containerfile: bool, as_json: bool) -> None:
     """List the targets: folders of `targets/`, each with what its machine must have.
 
     With a NAME, explain that target: every field, whether this machine runs its code, and what links for it here.
     """
     import json
 
-    from ovenbird.targets import load_target, target_folders
+    from ovenbird.baking.containerfile import read_container, render
+    from ovenbird.errors import UsageError
+    from ovenbird.targets import find_target, load_target, target_folders
 
+    if containerfile:
+        if name is None or as_json:
+            raise UsageError("--containerfile prints the file of one target: ovenbird targets NAME --containerfile")
+        click.echo(render(read_container(find_target(name))), nl=False)
+        return
     if name is not None:
-        told = explain(load_target(name))
-        click.echo(json.dumps(told, indent=2) if as_json else "\n".join(explained(told)))
+        found = explain(load_target(name))
+        click.echo(json.dumps(found, indent=2) if as_json else "\n".join(explained(found)))
         return
-    found = [load_target(each) for each in target_folders()]
+    specs = [load_target(each) for each in target_folders()]
     if as_json:
-        click.echo(json.dumps([explain(spec) for spec in found], indent=2))
+        click.echo(json.dumps([explain(spec) for spec in specs], indent=2))
         return
-    width = max(len(spec.name) for spec in found)
-    for spec in found:
+    width = max(len(spec.name) for spec in specs)
+    for spec in specs:
         click.echo(f"{spec.name:<{width}}  {spec.summary}")
         made = spec.cuda_arch if spec.kind == "cuda" else f"{spec.mcpu}, {spec.vector_bits}-bit vectors"
         click.echo(f"{'':<{width}}  {spec.kind} {spec.triple}, {made}, glibc {spec.glibc}")
@@ -65,24 +74,24 @@ def explain(spec: TargetSpec) -> dict[str, Any]:
     }
 
 
-def explained(told: dict[str, Any]) -> Iterator[str]:
+def explained(found: dict[str, Any]) -> Iterator[str]:
     """Yield the lines of one target's explanation."""
 
     def kilobytes(level: str) -> str:
-        return f"{told[level] // 1024} KiB" if told[level] else "none"
+        return f"{found[level] // 1024} KiB" if found[level] else "none"
 
-    here = told["here"]
-    yield f"{told['name']}: {told['summary']}"
-    yield f"code       {told['kind']}, {told['triple']}, {told['mcpu']} {' '.join(told['mattr'])}".rstrip()
-    if told["cuda_arch"]:
-        yield f"gpu        {told['cuda_arch']}"
-    for name, value in told["attributes"]:
+    here = found["here"]
+    yield f"{found['name']}: {found['summary']}"
+    yield f"code       {found['kind']}, {found['triple']}, {found['mcpu']} {' '.join(found['mattr'])}".rstrip()
+    if found["cuda_arch"]:
+        yield f"gpu        {found['cuda_arch']}"
+    for name, value in found["attributes"]:
         yield f"           {name} = {value}"
-    yield f"needs      {' '.join(told['features']) or 'nothing beyond its architecture'}"
-    yield f"           glibc {told['glibc']} or later"
-    yield f"vectors    {told['vector_bits']} bits, {told['registers']} registers"
+    yield f"needs      {' '.join(found['features']) or 'nothing beyond its architecture'}"
+    yield f"           glibc {found['glibc']} or later"
+    yield f"vectors    {found['vector_bits']} bits, {found['registers']} registers"
     caches = ", ".join(f"L{level} {kilobytes(f'l{level}{kind}_bytes')}" for level, kind in ((1, "d"), (2, ""), (3, "")))
-    yield f"tuned for  {told['cores']} cores, {caches}"
-    yield f"container  {told['container']['platform'] or 'this machine'}, {told['container']['base']}"
+    yield f"tuned for  {found['cores']} cores, {caches}"
+    yield f"container  {found['container']['platform'] or 'this machine'}, {found['container']['base']}"
     yield f"linked by  {here['linker'] or 'nothing here: ' + here['problem']}"
     yield f"runs here  {'yes' if here['runs'] else 'no: ' + here['reason']}"

@@ -6,10 +6,11 @@ print(table([figures]))
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from .plan import Plan, Sample
 
@@ -35,9 +36,9 @@ class Figures:
     statuses: dict[str, int]
 
 
-def percentile(ordered: Sequence[float], share: float) -> float:
-    """Return the value that `share` (0 to 1) of the sorted values do not exceed; 0 for none."""
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the value that `share` (0 to 1) of the values do not exceed; 0 for none."""
+    return float(np.quantile(values, share, method="inverted_cdf")) if values else 0.0
 
 
 def figures_of(plan: Plan, samples: Sequence[Sample], seconds: float, batch: int) -> Figures:

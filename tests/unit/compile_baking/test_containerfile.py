@@ -1,4 +1,4 @@
-"""Every target has a Containerfile, it is the one of this code, and it keeps what an image is promised to be."""
+"""Every target has a Containerfile, printed by a command, and it keeps what an image is promised to be."""
 
 import json
 import re
@@ -6,9 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from ovenbird.baking import containerfile
 from ovenbird.baking.bake import target_platform
-from ovenbird.baking.containerfile import CONTAINERFILE, read_container, render
+from ovenbird.baking.containerfile import read_container
+from ovenbird.cli import main
 from ovenbird.errors import TargetInvalid
 from ovenbird.targets import target_folders
 
@@ -20,9 +23,21 @@ def write(folder: Path, text: str) -> Path:
     return folder
 
 
+def render(folder: Path) -> str:
+    return containerfile.render(read_container(folder))
+
+
 @pytest.mark.parametrize("folder", TARGETS, ids=lambda folder: folder.name)
-def test_file_is_current(folder: Path) -> None:
-    assert (folder / CONTAINERFILE).read_text() == render(folder), "run: python ci/steps/reference.py"
+def test_a_command_prints_it(folder: Path) -> None:
+    done = CliRunner().invoke(main, ["targets", folder.name, "--containerfile"], catch_exceptions=False)
+    assert (done.exit_code, done.stdout) == (0, render(folder))
+    assert f'compile "$MODEL" --target {folder.name} ' in done.stdout
+
+
+def test_one_target_is_printed_at_a_time() -> None:
+    done = CliRunner().invoke(main, ["targets", "--containerfile"])
+    assert done.exit_code == 2
+    assert "ovenbird targets NAME --containerfile" in done.stderr
 
 
 @pytest.mark.parametrize("folder", TARGETS, ids=lambda folder: folder.name)
@@ -84,8 +99,8 @@ def test_a_target_that_detects_its_machine_has_one_file(tmp_path: Path) -> None:
     ("table", "says"),
     [
         ('bose = "x"', r"unknown field 'bose'; did you mean base"),
-        ("base = 3", r"base is 3, expected a string"),
-        ('serve = "x"', r"serve is 'x', expected strings"),
+        ("base = 3", r"container\.base is 3, expected a string"),
+        ('serve = "x"', r"container\.serve is 'x', expected a list"),
     ],
 )
 def test_a_wrong_table_is_refused(tmp_path: Path, table: str, says: str) -> None:
@@ -95,7 +110,5 @@ def test_a_wrong_table_is_refused(tmp_path: Path, table: str, says: str) -> None
 
 def test_the_package_has_the_template(tmp_path: Path) -> None:
     """The template is data of the package: it must be found beside the module, not in the checkout."""
-    from ovenbird.baking import containerfile
-
     assert containerfile.TEMPLATE.is_file()
     assert shutil.copy(containerfile.TEMPLATE, tmp_path)

@@ -104,7 +104,9 @@ def test_an_artifact_without_the_target_is_refused(artifact: Artifact) -> None:
 
 
 def test_the_context_is_the_runtime_and_the_artifact(artifact: Artifact) -> None:
-    with prepared(find_sources(), artifact) as context:
+    with prepared(find_sources(), artifact, "FROM scratch\n") as context:
+        assert context.containerfile.read_text() == "FROM scratch\n"
+        assert context.folder not in context.containerfile.parents, "it would be part of the image's context"
         found = {path.relative_to(context.folder).as_posix() for path in context.folder.rglob("*") if path.is_file()}
         assert {"artifact/manifest.json", "artifact/SHA256SUMS", "artifact/weights/w.bin"} <= found
         assert {"runtime/hatch_build.py", "ci/constraints.txt", "compile/ovenbird/baking/image_sbom.py"} <= found
@@ -120,7 +122,7 @@ def test_what_the_manifest_does_not_list_stays_out_of_the_image(artifact: Artifa
     (artifact.root / signature).write_bytes(bytes(64))
     for name in ("release.key", "release.key.pub", ".env", "notes.txt", "weights/other.key", "manifest.json.x.sig"):
         (artifact.root / name).write_text("secret")
-    with prepared(find_sources(), artifact) as context:
+    with prepared(find_sources(), artifact, "FROM scratch\n") as context:
         folder = context.folder / "artifact"
         found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
         assert found == {*artifact.manifest.files, "manifest.json", "SHA256SUMS", signature}
@@ -130,13 +132,13 @@ def test_what_the_manifest_does_not_list_stays_out_of_the_image(artifact: Artifa
 
 def test_a_key_under_a_signature_s_name_is_not_baked(artifact: Artifact) -> None:
     (artifact.root / f"manifest.json.{'a' * 32}.sig").write_text("-----BEGIN PRIVATE KEY-----" * 4)
-    with pytest.raises(FileChanged, match="not the artifact's"), prepared(find_sources(), artifact):
+    with pytest.raises(FileChanged, match="not the artifact's"), prepared(find_sources(), artifact, "FROM scratch\n"):
         pass
 
 
 def test_a_changed_artifact_is_not_baked(artifact: Artifact) -> None:
     (artifact.root / "weights/w.bin").write_text("weighty")
-    with pytest.raises(FileChanged, match=r"weights/w\.bin"), prepared(find_sources(), artifact):
+    with pytest.raises(FileChanged, match=r"weights/w\.bin"), prepared(find_sources(), artifact, "FROM scratch\n"):
         pass
 
 
@@ -150,7 +152,7 @@ def test_an_installed_package_bakes_from_the_sources_it_brings(
     for name in ("runtime", "ci/constraints.txt"):  # as the wheel's table in pyproject.toml puts them
         (package / "_sources" / "ci").mkdir(parents=True, exist_ok=True)
         (package / "_sources" / name).symlink_to(clone / name)
-    with prepared(find_sources(), artifact) as context:
+    with prepared(find_sources(), artifact, "FROM scratch\n") as context:
         for name in ("runtime/hatch_build.py", "ci/constraints.txt", "compile/ovenbird/baking/image_sbom.py"):
             assert (context.folder / name).is_file()
 
