@@ -174,3 +174,11 @@ def test_every_command_is_of_a_kind_that_is_known(line: str) -> None:
     assigned = re.match(r'\w+="?\$\((\S+)', line)
     name = assigned[1] if assigned else first
     assert Path(name).name in PROGRAMS or name.startswith("ci/steps/"), f"no test looks at `{line}`"
+
+
+def test_files_on_the_way_of_a_request_exist() -> None:
+    """The page names them from `serve/`, or from the repository's root."""
+    page, serve = ROOT / "docs/explanation/a-request.md", ROOT / "runtime/ovenbird_runtime/serve"
+    named = {text for text in mentioned(page) if re.fullmatch(r"[\w./-]+\.py", text)}
+    assert len(named) > 20
+    assert {name for name in named if not (serve / name).is_file() and not (ROOT / name).is_file()} == set()

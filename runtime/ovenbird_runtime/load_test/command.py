@@ -140,7 +140,7 @@ def _load(
                 for rate in rates or (None,):
                     run(dataclasses.replace(plan, threads=count, rate=rate))
     except LoadFailed as error:
-        failure = error  # what was measured is told first
+        failure = error  # what was measured is printed first
     written = []
     if plots is not None:
         from .plots import write_plots

@@ -51,7 +51,7 @@ class _Thread(threading.Thread):
 
     def __init__(self, client: Client, plan: Plan, arrivals: _Arrivals | None) -> None:
         super().__init__(daemon=True)
-        self.client, self.found, self.told = client, list[Sample](), 0
+        self.client, self.found, self.reported = client, list[Sample](), 0
         self._plan, self._arrivals = plan, arrivals
         self.begun = 0.0
 
@@ -64,8 +64,8 @@ class _Thread(threading.Thread):
 
     def news(self) -> list[Sample]:
         """Return the samples since the last time."""
-        new = self.found[self.told :]
-        self.told += len(new)
+        new = self.found[self.reported :]
+        self.reported += len(new)
         return new
 
     def _closed_loop(self) -> None:
@@ -124,7 +124,7 @@ def _report(threads: list[_Thread], plan: Plan, begun: float, pipe: Connection) 
 
 
 def _wait_for(threads: list[_Thread], seconds: float) -> bool:
-    """Wait until all threads have ended, but not longer than that; tell whether they have."""
+    """Wait until all threads have ended, but not longer than that; return whether they have."""
     end = time.perf_counter() + seconds
     for thread in threads:
         thread.join(max(0.0, end - time.perf_counter()))

@@ -2,7 +2,9 @@
 
 seen, seconds = run_load(target, bodies, Plan(workers=2, threads=8, seconds=10.0))
 
-Each process has a pipe of its own, so that one which dies takes no lock with it that others wait for.
+Each process has a pipe of its own, so that one which dies takes no lock with it that others wait for. A thread for
+each pipe puts what it hears into one queue, which the crew owns and alone takes from. Invariant: a process's None
+comes last, after all that it said.
 """
 
 from __future__ import annotations
@@ -120,7 +122,7 @@ class _Crew:
 def run_load(
     target: Target, bodies: list[tuple[bytes, str]], plan: Plan, progress: Callable[[int], None] = lambda done: None
 ) -> tuple[list[Sample], float]:
-    """Run the plan; return all samples and the seconds it took. `progress` is told how many are done.
+    """Run the plan; return all samples and the seconds it took. `progress` gets the number of those that are done.
 
     Raises WorkerDied, and ServerSilent where the last requests of all threads, or all for the time of an answer, had
     no answer.

@@ -47,7 +47,7 @@ class QueueFull(ServeError):
 
 
 class NotReady(ServeError):
-    """The server, or the model, is starting, draining or unwell."""
+    """The server, or the model, is starting, draining or unhealthy."""
 
 
 class DeadlineExceeded(ServeError):
@@ -99,7 +99,7 @@ def status_of(error: BaseException) -> Status:
 
 
 def is_our_failure(error: BaseException) -> bool:
-    """Return whether an error tells of a fault here, which who runs the server must hear of."""
+    """Return whether an error is a fault of this server, which its operator must see."""
     return status_of(error).http >= 500 and not isinstance(error, ServeError)
 
 

@@ -3,7 +3,7 @@
     lifecycle.state, lifecycle.live, lifecycle.ready, lifecycle.accepting
 
 `live` False asks for a restart (an engine hangs); `ready` False asks for patience (loading, draining, or a
-model unwell, which is probed until it is well again).
+model unhealthy, which is probed until it is healthy again).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Lifecycle:
         self.state = State.STARTING
         self.started = time.time()
         self.slots: Slots | None = None
-        self._unwell: set[str] = set()
+        self._unhealthy: set[str] = set()
 
     def enter(self, state: State) -> None:
         """Go on to a state, with a line in the log."""
@@ -71,11 +71,11 @@ class Lifecycle:
             await asyncio.sleep(SERVE_PROBE_SECONDS / 5)
             for deployment in self.slots.deployments if self.slots else []:
                 name = deployment.name
-                if deployment.healthy and name in self._unwell:
-                    self._unwell.discard(name)
+                if deployment.healthy and name in self._unhealthy:
+                    self._unhealthy.discard(name)
                     self._log.write("engine_recovered", model=name)
-                elif not deployment.healthy and name not in self._unwell:
-                    self._unwell.add(name)
+                elif not deployment.healthy and name not in self._unhealthy:
+                    self._unhealthy.add(name)
                     event = "engine_hung" if deployment.hung else "engine_failing"
                     self._log.write(event, "error", model=name, failures=deployment.failures)
                 elif not deployment.healthy and not deployment.hung:

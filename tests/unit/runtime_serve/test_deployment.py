@@ -72,7 +72,7 @@ def test_three_failures_turn_readiness_off_and_a_probe_on_again(settings: Settin
         assert metrics.value(ENGINE_FAILURES, "tiny") == 3
         assert not lifecycle.ready
         assert lifecycle.live
-        with pytest.raises(NotReady, match="unwell"):
+        with pytest.raises(NotReady, match="unhealthy"):
             slots.find("tiny")
         deployment.batcher._run = run
         assert deployment.probe()

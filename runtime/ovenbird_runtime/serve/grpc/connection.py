@@ -2,9 +2,10 @@
 
     loop.create_server(lambda: Connection(listener, calls), sock=sock)
 
-h2 speaks the protocol, here is what it leaves to its user: what may be held, for how long, and who is told what.
-grpcio was used before. It keeps whole messages in memory that it does not count, for as long as a client likes, and
-offers no limit on either: thirty messages of 10 MB without their last byte held 295 MB, for ever.
+h2 speaks the protocol, here is what it leaves to its user: what may be held, for how long, and who hears what. Written
+by hand around it, where grpcio would do the rest: that keeps whole messages in memory that it does not count, for as
+long as a client likes, and has no limit on either. Thirty messages of 10 MB without their last byte held 295 MB, for
+ever.
 """
 
 from __future__ import annotations
@@ -330,7 +331,7 @@ class Connection(Peer):
         self._write(frame.serialize())
 
     def ask_for_no_more(self) -> None:
-        """Tell the client of the end to come; what it has sent, and may be sending, is still answered."""
+        """Announce the end to the client; what it has sent, and may be sending, is still answered."""
         self.go_away(last=(1 << 31) - 1)
 
     def leave(self) -> None:

@@ -5,7 +5,7 @@
     watch.held, watch.since             # bytes, and since when
 
 h2 parses frames, and keeps what is not whole yet: a frame of 16 MB is refused only when all of it is here. So the nine
-bytes before each frame are read here first (RFC 9113, section 4.1).
+bytes before each frame are read here first, by hand since h2 has no hook for it (RFC 9113, section 4.1).
 """
 
 from __future__ import annotations

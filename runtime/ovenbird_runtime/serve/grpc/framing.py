@@ -4,7 +4,8 @@
     inbox.feed(data)                    # raises BodyTooLarge as soon as a length says so
     message = inbox.take()              # None: not whole yet
 
-https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
+An inbox belongs to one call, on the event loop. Invariant: it never holds more than one message of `limit` bytes and
+the next one's prefix. https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""What an inference request will cost to parse, told from its outer fields before it is.
+"""What an inference request will cost to parse, estimated from its outer fields before it is.
 
     weigh(data, limit=10 << 20)         # how much work it is, in bytes; raises BadRequest, BodyTooLarge
 
 Parsers make an object of every field and eight bytes of every small number: 10 MB of empty inputs became 490 MB, of
-zeros as int64 170 MB, and both kept the event loop for as long as they took. A request has a handful of fields, and its
-tensors unpack to no more than its body may have. https://protobuf.dev/programming-guides/encoding/
+zeros as int64 170 MB, and both kept the event loop for as long as they took. A request has a handful of fields, and
+its tensors unpack to no more than its body may have. Written by hand, because protobuf's parsers have no limit of
+fields or of memory that one could set. https://protobuf.dev/programming-guides/encoding/
 """
 
 from __future__ import annotations

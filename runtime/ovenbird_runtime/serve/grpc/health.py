@@ -44,16 +44,16 @@ async def _check(context: Context, request: Any, call: Call) -> Any:
 
 
 async def _watch(context: Context, requests: AsyncIterator[Any], call: Call) -> AsyncIterator[Any]:
-    """Tell a service's status, and every change of it, until the client or the server leaves."""
+    """Report a service's status, and every change of it, until the client or the server leaves."""
     request = await anext(requests, None)
     if request is None:
         raise BadRequest("the call has no message")
-    told = ""
+    reported = ""
     while True:
         status = _status(context, request.service)
-        if status != told:
+        if status != reported:
             yield _response(status)
-            told = status
+            reported = status
         if context.lifecycle.leaving:
             return
         await asyncio.sleep(_LOOK_SECONDS)

@@ -7,7 +7,7 @@
 
 A client chooses the sizes of its chunks. A small body is one growing array. A large one has memory of its own from the
 system: it grows without being copied, takes only the pages that were written, and leaves no hole in the C library's
-heap, where bodies that grow beside each other would leave as many bytes of holes again.
+heap, where bodies that grow side by side would leave as many bytes of holes again.
 """
 
 from __future__ import annotations

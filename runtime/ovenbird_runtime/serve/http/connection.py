@@ -27,7 +27,7 @@ from .reader import Reader
 Handle = Callable[[Request], Awaitable[Response]]
 Refuse = Callable[[Request, ServeError], Response]
 
-_WRITE_BYTES = 65536  # an answer goes out in pieces: what waits beside the answer itself is one of them
+_WRITE_BYTES = 65536  # an answer goes out in pieces: what waits next to the answer itself is one of them
 
 
 class Phase(Enum):

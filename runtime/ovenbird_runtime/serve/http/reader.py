@@ -5,7 +5,7 @@
 
 The parser is llhttp (through httptools), which keeps a field that has not ended to itself: bytes that give nothing are
 counted here. It also takes `Upgrade` for the end of HTTP, and reads no body after it; RFC 9110 7.8 lets a server ignore
-the field, so that reading goes on with a new parser, told how the body is framed.
+the field, so that reading goes on with a new parser, which learns how the body is framed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .settings import HttpLimits
 
 _SINGLE = frozenset(("host", "content-length", "content-type", "transfer-encoding", "content-encoding", "expect"))
 _CODINGS = frozenset(("gzip", "x-gzip", "deflate", "compress", "x-compress"))
-_FIELD_BYTES = 256  # what a field costs beside its text: two objects, their place in a dict
+_FIELD_BYTES = 256  # what a field costs on top of its text: two objects, their place in a dict
 _FREE_BYTES = 4096  # of headers, so much is a connection's own cost, like its socket: --max-connections bounds it
 _FRAMING = 16  # bytes of chunk sizes and extensions for each byte of a body; chunks of one byte take 5
 
@@ -157,7 +157,7 @@ class Reader:
         self._forget_head()
         self._complete(request)
 
-    # ---- beside the parser
+    # ---- around the parser
 
     def _forget_head(self) -> None:
         self._head_bytes = self._fields = self._silent = self._unread = 0
@@ -222,7 +222,7 @@ def _check_coding(coding: str, version: str, length: str | None) -> None:
     *before, last = [part.strip().lower() for part in coding.split(",")]
     if version == "1.0" or length is not None or last != "chunked":
         raise BadRequest(
-            "a transfer encoding must end in chunked, have no Content-Length beside it, and is not of HTTP/1.0"
+            "a transfer encoding must end in chunked, have no Content-Length next to it, and is not of HTTP/1.0"
         )
     if before and _CODINGS.issuperset(before):
         raise UnknownCoding(f"the transfer encoding {coding[:60]!r} is not read here: use chunked alone")

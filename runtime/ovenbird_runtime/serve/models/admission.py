@@ -3,6 +3,10 @@
 permit = admission.take(rows=1, deadline=now + 2.0)      # raises QueueFull
 try: ...
 finally: permit.release()
+
+Each model has one, which the event loop alone touches. Invariant: `rows` is the sum of the permits that are out, and
+never above the limit, since every permit is released in a `finally`: so the batcher's queue and what `Offload`
+prepares for it are bounded too.
 """
 
 from __future__ import annotations

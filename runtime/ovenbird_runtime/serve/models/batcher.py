@@ -7,6 +7,12 @@
 
 A batch leaves when it is full, when nobody else is on the way, or when the oldest has waited `wait_seconds`
 for those who are. Entries whose deadline is over, or whose client left, are dropped when a batch is formed.
+
+The batcher owns its queue, and everything that `_condition` guards; an entry is a thread's from `_take` until
+`_deliver` sets its future, on the event loop. Invariant: **while an entry is queued, some thread looks, runs, or waits
+for no longer than `wait_seconds`**. It holds because every `submit` and every `expect` that takes back wakes a thread,
+and a thread that ends a batch looks again. `tests/unit/runtime_serve/test_batcher_states.py` walks through every
+state.
 """
 
 from __future__ import annotations
@@ -48,13 +54,13 @@ Result = tuple[Entry, "dict[str, Any] | None", "BaseException | None"]
 
 
 class Events(Protocol):
-    """What a batcher tells: all calls come from its threads."""
+    """What a batcher reports, all of it from its threads."""
 
     def ran(self, images: int, size: int, seconds: float, waits: list[float]) -> None:
-        """Tell of a batch of `images` in code for `size`."""
+        """Report a batch of `images` in code for `size`."""
 
     def failed(self, error: BaseException) -> None:
-        """Tell of a batch that the engine did not do."""
+        """Report a batch that the engine did not do."""
 
 
 @dataclass
@@ -111,7 +117,7 @@ class Batcher:
 
     def fail(self, entry: Entry, error: BaseException) -> None:
         """Answer an entry that was never queued with an error. From any thread."""
-        self._tell([entry], error)
+        self._answer([entry], error)
 
     @property
     def waiting(self) -> int:
@@ -182,7 +188,7 @@ class Batcher:
             self._rows = sum(e.rows for e in self._queue)
             if late:
                 error = DeadlineExceeded("the request's time was over before a batch could take it")
-                self._tell(late, error)
+                self._answer(late, error)
         batch: list[Entry] = []
         size = self.costs.next_batch(self._rows, self._idle) if self._merge and self._rows else 0
         rows = 0
@@ -210,11 +216,11 @@ class Batcher:
                 for entry in batch:
                     self._execute([entry], work)
                 return
-            self._tell(batch, error)
+            self._answer(batch, error)
             return
-        except Exception as error:  # noqa: BLE001 - whatever it is, the thread must live and the clients be told
+        except Exception as error:  # noqa: BLE001 - whatever it is, the thread must live, and the clients get an answer
             self._events.failed(error)
-            self._tell(batch, error)
+            self._answer(batch, error)
             return
         finished = time.monotonic()
         results: list[Result] = []
@@ -234,7 +240,7 @@ class Batcher:
         self._events.ran(rows, rows + padded, finished - started, waits)
         self._loop.call_soon_threadsafe(_deliver, results)  # last: who has an answer finds it counted
 
-    def _tell(self, entries: list[Entry], error: BaseException) -> None:
+    def _answer(self, entries: list[Entry], error: BaseException) -> None:
         results: list[Result] = [(entry, None, error) for entry in entries]
         self._loop.call_soon_threadsafe(_deliver, results)
 

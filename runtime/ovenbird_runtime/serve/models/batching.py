@@ -4,7 +4,7 @@ costs = Costs({1: 18.8, 8: 120.0}, largest=8)
 costs.next_batch(waiting=9, workers=1)         # 8
 costs.gain(waiting=1, coming=7)                # ms saved if the seven that are being decoded come along
 costs = Costs({1: 18.8, 8: 140.0}, largest=8, lanes=Lanes(2, 34.0))
-costs.workers(1), costs.next_batch(9, 1)       # 2, 1: two images beside each other, on one thread each
+costs.workers(1), costs.next_batch(9, 1)       # 2, 1: two images side by side, on one thread each
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ...engine.learning import CROWD_FACTOR, Lanes
 
 
 class Costs:
-    """The cost of each compiled batch size, in ms, and of images beside each other where that is better."""
+    """The cost of each compiled batch size, in ms, and of images side by side where that is better."""
 
     def __init__(self, costs: Mapping[int, float], largest: int, lanes: Lanes | None = None) -> None:
         """Keep the sizes up to `largest` (the smallest size at least), and `lanes` where no size is cheaper."""

@@ -1,7 +1,7 @@
 """What each batch size costs on this machine, measured before a server takes work.
 
     costs = calibrate(model, settings)
-    costs.table, costs.lanes              # {1: 15.6, 8: 118.2} in ms, and images beside each other where that is better
+    costs.table, costs.lanes              # {1: 15.6, 8: 118.2} in ms, and images side by side where that is better
 
 Sizes and lanes take turns, round after round: a machine whose neighbours are busy is slower by a third in one second
 than in the next, and what was measured in different seconds cannot be compared.

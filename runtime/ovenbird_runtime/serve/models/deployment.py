@@ -170,7 +170,7 @@ class Deployment:
             timer.cancel()
             entry.future.cancel()
 
-    # ---- what the batcher tells, from its threads
+    # ---- what the batcher reports, from its threads
 
     def ran(self, images: int, size: int, seconds: float, waits: list[float]) -> None:
         """Count a batch."""
@@ -186,7 +186,7 @@ class Deployment:
             metrics.observe(QUEUE, wait, self.name)
 
     def failed(self, error: BaseException) -> None:
-        """Count a failure; some in a row make the model unwell."""
+        """Count a failure; some in a row make the model unhealthy."""
         self.failures += 1
         self._metrics.add(ENGINE_FAILURES, 1, self.name)
 
@@ -207,7 +207,7 @@ class Deployment:
         """Run the self-test on a model that failed; a success makes it healthy again. Blocks."""
         try:
             self.selftest()
-        except Exception:  # noqa: BLE001 - still unwell, in whatever way
+        except Exception:  # noqa: BLE001 - still unhealthy, in whatever way
             return False
         self.failures = 0
         return True

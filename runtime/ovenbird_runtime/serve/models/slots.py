@@ -69,7 +69,7 @@ class Slots:
         if version is not None and version != deployment.version:
             raise UnknownModel(f"{name} has version {deployment.version} here, not {shown(version)}")
         if not deployment.healthy:
-            raise NotReady(f"{name} is unwell: its engine fails or hangs", retry_after=5)
+            raise NotReady(f"{name} is unhealthy: its engine fails or hangs", retry_after=5)
         return deployment
 
     def describe(self, name: str, version: str | None = None) -> Deployment:

@@ -82,7 +82,7 @@ class Watch:
         self._wait, self._again = SERVE_RETRY_SECONDS, 0.0
 
     def due(self) -> bool:
-        """Look, and tell whether to load what is there. Blocks as long as the file system does."""
+        """Look, and return whether to load what is there. Blocks as long as the file system does."""
         now = look(self._path)
         still, self._seen = now == self._seen, now
         if now.version in (None, self._loaded) or not still:

@@ -4,7 +4,9 @@
     log.write("ready", models=["resnet50"])
     # {"time": "2026-11-21T04:00:00.123Z", "level": "info", "event": "ready", "models": [...]}
 
-A full disk or a closed pipe loses lines, never requests.
+A full disk or a closed pipe loses lines, never requests. Any thread puts lines into the queue, the log's own thread
+alone takes them. Invariant: the queue never has more than `SERVE_LOG_LINES`, and `write` never waits: what finds no
+room is counted.
 """
 
 from __future__ import annotations

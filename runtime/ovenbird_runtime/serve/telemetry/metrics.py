@@ -6,6 +6,9 @@
     metrics.expose()                              # "# HELP ovenbird_requests_total ..."
 
 Callers on several threads share one lock, held for a microsecond.
+
+Written by hand: the format is a page, and the usual library would be one more dependency of every target, with a lock
+for each value.
 """
 
 from __future__ import annotations
@@ -96,9 +99,9 @@ class Metrics:
 
 
 def header_lines(name: Name) -> list[str]:
-    """Return the two lines that tell of a metric."""
-    told = name.help.replace("\\", "\\\\").replace("\n", "\\n")
-    return [f"# HELP {name.name} {told}", f"# TYPE {name.name} {name.kind}"]
+    """Return the two lines before a metric's samples."""
+    text = name.help.replace("\\", "\\\\").replace("\n", "\\n")
+    return [f"# HELP {name.name} {text}", f"# TYPE {name.name} {name.kind}"]
 
 
 def sample_line(name: Name, labels: Labels, value: float, suffix: str = "", bound: str | None = None) -> str:
