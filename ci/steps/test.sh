@@ -6,7 +6,7 @@
 #     ci/steps/test.sh --list              the same, told: `run GROUP: FILES` and `left out: WHAT: WHY: COMMAND`
 #     ci/steps/test.sh tests/unit/x -k y   only these, in one process (pytest's arguments)
 #
-# A folder with tests is a group, a new one too. Folders of tests/unit that begin alike (runtime, runtime_serve) are one.
+# A folder with tests is a group, a new one too. Those of a package's unit tests (tests/unit/runtime) are one.
 # Uses $VENV (default .venv).
 set -uo pipefail
 cd "$(dirname "$0")/../.."
@@ -33,7 +33,7 @@ declare -A files # the test files of each, a folder's own: a folder within it is
 while read -r folder; do
     [[ " ${left_out[*]}" == *" $folder: "* ]] && continue
     name=${folder#tests/}
-    [[ $name == unit/* ]] && name=${name%%_*}
+    [[ $name == unit/*/* ]] && name=unit/$(cut -d/ -f2 <<<"$name")
     [ -n "${files[$name]:-}" ] || groups+=("$name")
     files[$name]+=" $(echo "$folder"/test_*.py)"
 done < <(folders)

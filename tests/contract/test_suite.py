@@ -62,7 +62,7 @@ def test_what_is_left_out_has_a_command_that_is_there() -> None:
 
 def test_the_two_tvms_never_meet() -> None:
     for files in groups().values():
-        kinds = {match[1] for file in files if (match := re.match(r"tests/unit/(runtime|compile)", file))}
+        kinds = {match[1] for file in files if (match := re.match(r"tests/unit/(runtime|compile)/", file))}
         assert len(kinds) <= 1
 
 
@@ -75,7 +75,7 @@ def tree(tmp_path: Path) -> Path:
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib\nmarkers = load: long\n")
     tests = {
         "unit/runtime/test_a.py": PASSES,
-        "unit/runtime_serve/test_a.py": PASSES,
+        "unit/runtime/serve/test_a.py": PASSES,
         "brand_new/deeper/test_a.py": PASSES,
         "load/test_a.py": PASSES + "import pytest\n@pytest.mark.load\n" + FAILS.replace("it", "long", 1),
         "gpu/test_a.py": FAILS,

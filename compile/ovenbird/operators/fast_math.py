@@ -5,7 +5,7 @@ TVM lowers these intrinsics to calls into the C library, one lane after the othe
 are written with them, are fast too; other types keep TVM's lowering.
 
 Every function returns NaN for NaN, and the right limit for an infinity. Bounds, measured over the whole range by
-tests/unit/compile_operators/test_fast_math.py: exp, tanh and erf 1.5e-7 relative.
+tests/unit/compile/operators/test_fast_math.py: exp, tanh and erf 1.5e-7 relative.
 
 Example: after `register_fast_math()`, `tirx.exp(x)` compiles to about 20 vector instructions.
 """

@@ -13,7 +13,8 @@ time than one after the other on two: no thread waits for another at the end of 
 The invariant: **while a task waits and nobody is busy, somebody who exists may take the first one.** It holds because
 `_for_lanes` is the only rule, wide workers take what it refuses, they exist as long as the queue does, and it chooses
 lanes only after `admit_lanes` has said that they exist too. While somebody is busy, `done` will wake everybody up, and
-so does everything else that the rule depends on. `tests/unit/runtime/test_task_queue.py` walks through every state.
+so does everything else that the rule depends on. `tests/unit/runtime/engine/test_task_queue.py` walks through every
+state.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ for those who are. Entries whose deadline is over, or whose client left, are dro
 The batcher owns its queue, and everything that `_condition` guards; an entry is a thread's from `_take` until
 `_deliver` sets its future, on the event loop. Invariant: **while an entry is queued, some thread looks, runs, or waits
 for no longer than `wait_seconds`**. It holds because every `submit` and every `expect` that takes back wakes a thread,
-and a thread that ends a batch looks again. `tests/unit/runtime_serve/test_batcher_states.py` walks through every
+and a thread that ends a batch looks again. `tests/unit/runtime/serve/models/test_batcher_states.py` walks through every
 state.
 """
 

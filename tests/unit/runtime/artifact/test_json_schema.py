@@ -9,7 +9,7 @@ import pytest
 from ovenbird_runtime.artifact.json_schema import json_schema, write_schemas
 from ovenbird_runtime.artifact.manifest import Manifest, Target
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 def test_files_are_current(tmp_path: Path) -> None:

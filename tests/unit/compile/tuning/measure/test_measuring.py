@@ -14,7 +14,7 @@ from ovenbird.tuning.measure.measuring import LocalMeasurer
 from ovenbird.tuning.measure.worker import JobFailed, Worker, WorkerLost
 from ovenbird.tuning.tasks import Task
 
-from .conftest import calling, library
+from ..conftest import calling, library
 
 
 def test_bad_candidates_are_failures(

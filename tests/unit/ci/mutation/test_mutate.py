@@ -71,8 +71,8 @@ def test_code_that_cannot_be_imported_is_no_fault_that_was_caught(repository: Pa
 def test_the_two_tvms_never_meet() -> None:
     tests = [
         "tests/unit/runtime/test_a.py::x",
-        "tests/unit/runtime_serve/test_b.py",
-        "tests/unit/compile_gpu/test_c.py",
+        "tests/unit/runtime/serve/test_b.py",
+        "tests/unit/compile/tuning/test_c.py",
     ]
     assert mutate.sound_groups([fault("any", "", "", " ".join(tests))]) == [tests[:2], tests[2:]]
 

@@ -105,7 +105,7 @@ except ovenbird_runtime.EngineError:
     print(os.path.exists(os.environ["MARK"]))
 """
     mark = tmp_path / "ran"
-    done = run(code, spoilt, marking, Path(__file__).parents[2], mark=mark)
+    done = run(code, spoilt, marking, Path(__file__).parents[3], mark=mark)
     assert done.stdout == "True\n", done.stderr
 
 

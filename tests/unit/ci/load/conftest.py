@@ -3,4 +3,4 @@
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parents[3] / "ci" / "load"))
+sys.path.append(str(Path(__file__).resolve().parents[4] / "ci" / "load"))
