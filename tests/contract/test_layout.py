@@ -27,16 +27,16 @@ def test_there_are_sources() -> None:
     assert len(MODULES) > 10
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name)
-def test_file_is_short(path: Path) -> None:
-    lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= MAX_LINES, f"{name(path)} has {lines} lines, limit {MAX_LINES}; split it by concept"
+def test_files_are_short() -> None:
+    lines = {name(path): len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
+    long = {path: count for path, count in lines.items() if count > MAX_LINES}
+    assert not long, f"more than {MAX_LINES} lines; split them by concept"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name)
-def test_module_says_what_it_is_for(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    assert ast.get_docstring(tree) or not tree.body, f"{name(path)} has no module docstring"
+def test_modules_say_what_they_are_for() -> None:
+    trees = {name(path): ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
+    silent = [path for path, tree in trees.items() if tree.body and not ast.get_docstring(tree)]
+    assert not silent, "no module docstring"
 
 
 @pytest.mark.parametrize("folder", ["compile", "runtime"])

@@ -8,7 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -35,8 +35,10 @@ OTHERS_OPTIONS = {
 """Options of other programs that prose may name."""
 
 
-def ids(page: Path) -> str:
-    return str(page.relative_to(ROOT))
+def check_pages(find: Callable[[Path], set[str]], known: set[str]) -> None:
+    """Fail with the pages that mention what is not known."""
+    unknown = {str(page.relative_to(ROOT)): found for page in PAGES if (found := find(page) - known)}
+    assert not unknown
 
 
 def mentioned(page: Path) -> list[str]:
@@ -67,24 +69,25 @@ def options() -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("page", PAGES, ids=ids)
-def test_options_in_prose_exist(page: Path, options: set[str]) -> None:
-    words = {word for text in mentioned(page) for word in re.findall(r"(?<![\w/-])--[a-z][\w-]*", text)}
-    assert words <= options
+def test_options_in_prose_exist(options: set[str]) -> None:
+    def named(page: Path) -> set[str]:
+        return {word for text in mentioned(page) for word in re.findall(r"(?<![\w/-])--[a-z][\w-]*", text)}
+
+    check_pages(named, options)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=ids)
-def test_environment_variables_are_read_by_the_code(page: Path) -> None:
+def test_environment_variables_are_read_by_the_code() -> None:
     code = subprocess.run(
         ["git", "grep", "-hoE", r"OVENBIRD_[A-Z0-9_]+", "--", "compile", "runtime", "ci", "tests", "Makefile"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    named = set(re.findall(r"OVENBIRD_[A-Z0-9_]+", page.read_text(encoding="utf-8")))
-    assert named <= set(code.stdout.split())
+    check_pages(
+        lambda page: set(re.findall(r"OVENBIRD_[A-Z0-9_]+", page.read_text(encoding="utf-8"))),
+        set(code.stdout.split()),
+    )
 
 
-@pytest.mark.parametrize("page", PAGES, ids=ids)
-def test_errors_exist(page: Path) -> None:
+def test_errors_exist() -> None:
     """A word in backticks that ends as errors' names do, or that stands in a table of messages, is an error's."""
     known = {
         name
@@ -96,16 +99,15 @@ def test_errors_exist(page: Path) -> None:
     pattern = (
         r"[A-Z][a-z]+(?:[A-Z][a-z]+)*(?:Error|Missing|Invalid|Unreadable|TooNew|TooOld|TooLarge|Failed|Mismatch|Wrong)"
     )
-    named = {text for text in mentioned(page) if re.fullmatch(pattern, text)}
-    assert named - others <= known
+    check_pages(lambda page: {text for text in mentioned(page) if re.fullmatch(pattern, text)}, known | others)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=ids)
-def test_metrics_exist(page: Path) -> None:
-    known = {metric.name for metric in metric_names.ALL}
-    named = {text.partition("{")[0] for text in mentioned(page) if text.startswith("ovenbird_")}
-    modules = {"ovenbird_runtime"}
-    assert {name for name in named if name.partition(".")[0] not in modules} <= known
+def test_metrics_exist() -> None:
+    def named(page: Path) -> set[str]:
+        names = {text.partition("{")[0] for text in mentioned(page) if text.startswith("ovenbird_")}
+        return {name for name in names if name.partition(".")[0] != "ovenbird_runtime"}
+
+    check_pages(named, {metric.name for metric in metric_names.ALL})
 
 
 def extras(folder: str) -> set[str]:
@@ -114,18 +116,20 @@ def extras(folder: str) -> set[str]:
     )
 
 
-@pytest.mark.parametrize("page", PAGES, ids=ids)
-def test_extras_exist(page: Path) -> None:
+def test_extras_exist() -> None:
     known = {
         "ovenbird-runtime": extras("runtime"),
         "./runtime": extras("runtime"),
         "ovenbird": extras("."),
         ".": extras("."),
     }
-    for name, asked in re.findall(
-        r"'?((?:\./runtime|ovenbird-runtime|ovenbird|\.))\[([a-z,]+)\]", page.read_text(encoding="utf-8")
-    ):
-        assert set(asked.split(",")) <= known[name], f"{name}[{asked}]"
+    pattern = r"'?((?:\./runtime|ovenbird-runtime|ovenbird|\.))\[([a-z,]+)\]"
+
+    def named(page: Path) -> set[str]:
+        found = re.findall(pattern, page.read_text(encoding="utf-8"))
+        return {f"{name}[{extra}]" for name, asked in found for extra in asked.split(",")}
+
+    check_pages(named, {f"{name}[{extra}]" for name, all_extras in known.items() for extra in all_extras})
 
 
 def typed_lines(page: Path) -> list[str]:
@@ -168,12 +172,14 @@ PROGRAMS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("line", LINES)
-def test_every_command_is_of_a_kind_that_is_known(line: str) -> None:
-    first = re.sub(r"^(\w+=\S+ )*", "", line).split()[0]
-    assigned = re.match(r'\w+="?\$\((\S+)', line)
-    name = assigned[1] if assigned else first
-    assert Path(name).name in PROGRAMS or name.startswith("ci/steps/"), f"no test looks at `{line}`"
+def test_every_command_is_of_a_kind_that_is_known() -> None:
+    def known(line: str) -> bool:
+        first = re.sub(r"^(\w+=\S+ )*", "", line).split()[0]
+        assigned = re.match(r'\w+="?\$\((\S+)', line)
+        name = assigned[1] if assigned else first
+        return Path(name).name in PROGRAMS or name.startswith("ci/steps/")
+
+    assert [line for line in LINES if not known(line)] == [], "no test looks at these"
 
 
 def test_files_on_the_way_of_a_request_exist() -> None:
