@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .arguments import real, whole
 from .limits import MAX_BENCH_BATCH, MAX_BENCH_CALLS, MAX_BENCH_SECONDS
 
@@ -40,8 +42,6 @@ class Timing:
 
 def random_inputs(model: Model, batch: int, seed: int = 0) -> dict[str, Any]:
     """Return inputs for the network: standard normal for floating-point ones, zeros and ones for others."""
-    import numpy as np
-
     rng = np.random.default_rng(seed)
     inputs: dict[str, Any] = {}
     for spec in model.inputs:
@@ -67,8 +67,6 @@ def bench(
     pre-processing and post-processing are part of a call; decoding is not. Raises WrongOption, EngineError,
     PipelineError.
     """
-    import numpy as np
-
     batch, seconds = whole("batch", batch, 1, MAX_BENCH_BATCH), real("seconds", seconds, MAX_BENCH_SECONDS)
     if iterations is not None:
         iterations = whole("iterations", iterations, 1, MAX_BENCH_CALLS)

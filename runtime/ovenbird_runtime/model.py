@@ -28,9 +28,9 @@ from .options import PredictOptions, fresh_seed
 from .postprocess.prediction import Prediction
 from .predict import predict
 from .preprocess.preprocessor import Preprocessor
+from .tensors.arrays import Array
 
 if TYPE_CHECKING:
-    from .engine.inputs import Array
     from .engine.learning import Lanes
 
 

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .arguments import real
 from .artifact.manifest import Manifest, TensorSpec
@@ -19,11 +19,7 @@ from .options import PredictOptions
 from .postprocess.prediction import Prediction, explain
 from .preprocess.images import as_list, open_pixels
 from .preprocess.preprocessor import Preprocessor
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
+from .tensors.arrays import Array
 
 # Images that are in memory as tensors at one time: 64 of 224x224 are 39 MB.
 _PORTION = 64

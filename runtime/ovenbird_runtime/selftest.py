@@ -9,18 +9,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .artifact.agreement import Difference, Limits, compare, join_rows
 from .artifact.golden import GOLDEN, read_golden
 from .errors import SelftestFailed
 from .limits import MAX_GOLDEN_BYTES
 from .model import Model, load
+from .tensors.arrays import Array
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    Arrays = Mapping[str, np.ndarray[Any, Any]]
+    Arrays = Mapping[str, Array]
 
 
 @dataclass(frozen=True)

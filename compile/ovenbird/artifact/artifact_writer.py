@@ -37,11 +37,10 @@ from ovenbird_runtime.artifact.manifest import (
     target_bytes,
 )
 from ovenbird_runtime.limits import ALIGNMENT_BYTES, SCHEMA_VERSION
+from ovenbird_runtime.tensors.arrays import Array
 
 if TYPE_CHECKING:
     from ovenbird.backends.built import BuiltModule
-
-Array = np.ndarray[Any, Any]
 
 
 class ArtifactWriter:

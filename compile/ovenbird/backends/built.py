@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ovenbird.backends.layers import LayerRecord
 from ovenbird.backends.linking import link_library
 from ovenbird.targets import TargetSpec
+from ovenbird_runtime.tensors.arrays import Array
 
 #: Called with a step's name, and how many of how many steps are done.
 Progress = Callable[[str, int, int], None]
@@ -33,7 +32,7 @@ class BuiltModule:
     executable: Any
     target: TargetSpec
     entries: list[Entry]
-    tensors: list[np.ndarray[Any, Any]]
+    tensors: list[Array]
     layers: list[LayerRecord] = field(default_factory=list)
     resample: str = ""
     """The function that pre-processes images; empty where there is none."""

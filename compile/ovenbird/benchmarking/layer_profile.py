@@ -27,7 +27,7 @@ SHORT_MS = 0.03
 
 def measure(artifact: Path, inputs: Path, batch: int, runs: int) -> list[dict[str, Any]]:
     """Return each function's calls a run, median milliseconds of all its calls in a run, and bytes that it touches."""
-    import numpy as np
+    import numpy as np  # only here: `main` has set the processors that its libraries count
     import tvm
     from tvm import relax
 

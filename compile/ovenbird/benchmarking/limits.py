@@ -13,6 +13,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from ovenbird.targets import TargetSpec
 
@@ -84,7 +86,6 @@ def seconds(function: Any, *arguments: Any) -> float:
 
 def measure(target: TargetSpec, threads: int) -> dict[str, float]:
     """Compile and time both kernels on `threads` threads."""
-    import numpy as np
     import tvm
 
     lanes = max(target.vector_bits // 32, 1)

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ovenbird.benchmarking.jobs import (
     ARTIFACT_FOLDER,
     NETWORK_FILE,
@@ -204,8 +206,6 @@ def _stamp(source: str, target: str, records: Path | None) -> str:
 
 def _write_arrays(folder: Path, network: Network, batch: int) -> None:
     """Write seeded random inputs like the network's examples, and what the framework makes of them."""
-    import numpy as np
-
     from ovenbird.verify.cases import random_like
 
     random = np.random.default_rng(SEED)

@@ -18,6 +18,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+import numpy as np
+
 from ovenbird import errors
 from ovenbird.benchmarking import preparing
 from ovenbird.benchmarking.jobs import NETWORK_FILE, Answer, Job, read_answer, write_job
@@ -33,8 +35,6 @@ LAST_LINES = 20
 
 def run_worker(job: Job, limit_s: float) -> tuple[Answer, Arrays]:
     """Run one job in a fresh process. Raises EngineFailed with the last line the process said."""
-    import numpy as np
-
     with started_worker(job) as (process, folder, said):
         try:
             process.wait(timeout=limit_s)

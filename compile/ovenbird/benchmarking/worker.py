@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
     job = read_job(job_path)
     processors = sorted(os.sched_getaffinity(0))[: job.threads]
     os.sched_setaffinity(0, processors)
-    import numpy as np
+    import numpy as np  # only now: its libraries count the processors when they are loaded
 
     with np.load(job.inputs, allow_pickle=False) as archive:
         inputs = {name: np.ascontiguousarray(archive[name]) for name in archive.files}

@@ -5,15 +5,13 @@ Example: with b = 16, [1, 64, 56, 56] is [1, 4, 56, 56, 16]; lanes past C are ze
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 from tvm import relax
 
 from ovenbird.lowering.form import Border, Form
 from ovenbird.lowering.value import Value
 from ovenbird.operators import layout
 from ovenbird.operators.conv2d import pad
+from ovenbird_runtime.tensors.arrays import Array
 
 
 class BlockedForm(Form):
@@ -42,7 +40,7 @@ class BlockedForm(Form):
             return self.builder.emit(relax.op.reshape(value.image, value.shape))
         return self.builder.emit_te(layout.unpack, value.image, channels, primfunc_name_hint="unpack")
 
-    def image_array(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def image_array(self, array: Array) -> Array:
         """Return the constant in blocks of channels."""
         return layout.pack_channels(array, self.block)
 

@@ -14,6 +14,7 @@ from tvm import relax
 
 from ovenbird.lowering.form import Border, Form
 from ovenbird.lowering.value import FLOATS, Value
+from ovenbird_runtime.tensors.arrays import Array
 
 TO_IMAGE, TO_PLAIN = (0, 2, 3, 1), (0, 3, 1, 2)
 
@@ -38,7 +39,7 @@ class ChannelsLastForm(Form):
         assert value.image is not None
         return self._moved(value.image, TO_PLAIN, value.shape)
 
-    def image_array(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def image_array(self, array: Array) -> Array:
         """Return the constant with its channels last."""
         return np.ascontiguousarray(array.transpose(TO_IMAGE))
 
@@ -62,7 +63,7 @@ class ChannelsLastForm(Form):
         """Return the expression in the compile's precision, if it is of floats."""
         return self.cast(expr, self.precision) if str(expr.ty.dtype) in FLOATS else expr
 
-    def narrowed_array(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def narrowed_array(self, array: Array) -> Array:
         """Return the constant in the compile's precision, if it is of floats."""
         return array.astype(self.precision) if str(array.dtype) in FLOATS else array
 

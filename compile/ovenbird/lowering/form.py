@@ -9,10 +9,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
-import numpy as np
 from tvm import relax
 
 from ovenbird.lowering.value import Value
+from ovenbird_runtime.tensors.arrays import Array
 
 Border = tuple[int, int, int, int]
 
@@ -67,7 +67,7 @@ class Form(ABC):
         """Emit the plain form of a value whose image form is there."""
 
     @abstractmethod
-    def image_array(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def image_array(self, array: Array) -> Array:
         """Return a constant [N, C, H, W] in the layout of images."""
 
     @abstractmethod
@@ -82,7 +82,7 @@ class Form(ABC):
         """Return the expression in the form's precision, if it is of floats; here: as it is."""
         return expr
 
-    def narrowed_array(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def narrowed_array(self, array: Array) -> Array:
         """Return a constant in the form's precision, if it is of floats; here: as it is."""
         return array
 

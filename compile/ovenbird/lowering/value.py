@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 from tvm import relax
+
+from ovenbird_runtime.tensors.arrays import Array
 
 #: Floats that a form may keep in another precision than the network wrote them in.
 FLOATS = ("float16", "float32")
@@ -24,7 +24,7 @@ class Value:
     dtype: str
     plain: relax.Expr | None = None
     image: relax.Expr | None = None
-    constant: np.ndarray[Any, Any] | None = None
+    constant: Array | None = None
     unpadded: Value | None = None
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
 

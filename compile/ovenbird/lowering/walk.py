@@ -13,13 +13,13 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import tvm
 from tvm import relax
 
 from ovenbird.lowering.form import Form
 from ovenbird.lowering.shapes import static_shape
 from ovenbird.lowering.value import Value
+from ovenbird_runtime.tensors.arrays import Array
 
 #: TVM's fusion kind of an operator that takes elementwise operators behind it into its own function.
 OUT_ELEMENTWISE_FUSABLE = 4
@@ -133,14 +133,14 @@ class Lowering:
         if not isinstance(expr.ty, relax.TensorType):
             return Value(shape=(), dtype="", plain=expr)
         if isinstance(expr, tvm.ir.GenericConst):
-            array: np.ndarray[Any, Any] = expr.value.numpy()
+            array: Array = expr.value.numpy()
             narrowed = self.form.narrowed_array(array)
             if narrowed is not array:
                 return self.constant(narrowed)
             return Value(static_shape(expr) or (), str(expr.ty.dtype), plain=expr, constant=array)
         return Value(static_shape(expr) or (), str(expr.ty.dtype), plain=expr)
 
-    def constant(self, array: np.ndarray[Any, Any]) -> Value:
+    def constant(self, array: Array) -> Value:
         """Return a constant value."""
         return Value(array.shape, str(array.dtype), plain=relax.const(array), constant=array)
 

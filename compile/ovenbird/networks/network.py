@@ -10,18 +10,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
-
-import numpy as np
+from typing import TYPE_CHECKING, Protocol
 
 from ovenbird_runtime.artifact.manifest import Postprocess, TensorSpec, WeightsInfo
 from ovenbird_runtime.artifact.names import check_model_name
 from ovenbird_runtime.artifact.steps import Pipeline
+from ovenbird_runtime.tensors.arrays import Array
 
 if TYPE_CHECKING:
     import tvm
 
-Array: TypeAlias = "np.ndarray[Any, Any]"
 Arrays = dict[str, Array]
 LABELS_FILE = "labels.txt"
 
@@ -43,11 +41,11 @@ class Source(Protocol):
         """Return the Relax module for a batch size; None where the batch cannot be chosen."""
         ...
 
-    def reference(self, inputs: list[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
+    def reference(self, inputs: list[Array]) -> list[Array]:
         """Run the network in the framework it came from."""
         ...
 
-    def examples(self, batch: int) -> list[np.ndarray[Any, Any]]:
+    def examples(self, batch: int) -> list[Array]:
         """Return inputs the network is known to accept, with `batch` rows where the batch can be chosen."""
         ...
 

@@ -24,12 +24,12 @@ from ovenbird.errors import ExtraMissing, NetworkError, NetworkUnreadable, Usage
 from ovenbird.limits import MAX_NETWORK_ELEMENTS
 from ovenbird.networks.importing import as_tuple, import_error, reason
 from ovenbird.networks.onnx_data import read_external_data
+from ovenbird_runtime.tensors.arrays import Array
 
 if TYPE_CHECKING:
     import tvm
 
 Dims = tuple[int | str, ...]
-Array = np.ndarray[Any, Any]
 EXAMPLE_SEED = 0
 
 

@@ -14,6 +14,7 @@ import torch
 
 from ovenbird.networks.importing import import_exported
 from ovenbird.networks.tracing import Traced
+from ovenbird_runtime.tensors.arrays import Array
 
 if TYPE_CHECKING:
     import tvm
@@ -43,12 +44,12 @@ class TorchSource:
         """Trace and import. Raises NetworkUntraceable, UnsupportedOperator, ImportFailed."""
         return import_exported(self.exported(batch))
 
-    def reference(self, inputs: list[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
+    def reference(self, inputs: list[Array]) -> list[Array]:
         """Run the network in torch, on one thread."""
         tensors = [torch.from_numpy(np.ascontiguousarray(array)) for array in inputs]
         return [output.detach().contiguous().numpy() for output in self.traced.run(tensors)]
 
-    def examples(self, batch: int) -> list[np.ndarray[Any, Any]]:
+    def examples(self, batch: int) -> list[Array]:
         """Return the examples, their first row repeated to `batch`."""
         tensors = self.traced.with_batch(batch) if self.batched else self.traced.examples
         return [tensor.numpy() for tensor in tensors]

@@ -24,11 +24,12 @@ from torch.utils import _pytree as pytree
 
 from ovenbird.errors import NetworkUnreadable, NetworkUntraceable
 from ovenbird_runtime.artifact.agreement import LIMITS, compare
+from ovenbird_runtime.tensors.arrays import Array
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
-Arrays = dict[str, np.ndarray[Any, Any]]
+Arrays = dict[str, Array]
 
 
 @contextlib.contextmanager

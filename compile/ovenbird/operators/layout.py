@@ -12,6 +12,7 @@ import numpy as np
 from tvm import te, tirx
 
 from ovenbird.operators.anchors import PARTS, anchored
+from ovenbird_runtime.tensors.arrays import Array
 
 
 def blocks(channels: int, block: int) -> int:
@@ -79,7 +80,7 @@ def spread(data: te.Tensor, stride: tuple[int, int]) -> te.Tensor:
     return te.compute(shape, body, name="spread")
 
 
-def pad_axis(array: np.ndarray, axis: int, size: int) -> np.ndarray:
+def pad_axis(array: Array, axis: int, size: int) -> Array:
     """Pad `array` with zeros at the end of `axis` up to `size`."""
     missing = size - array.shape[axis]
     if missing == 0:
@@ -89,7 +90,7 @@ def pad_axis(array: np.ndarray, axis: int, size: int) -> np.ndarray:
     return np.pad(array, widths)
 
 
-def pack_channels(array: np.ndarray, block: int) -> np.ndarray:
+def pack_channels(array: Array, block: int) -> Array:
     """[N, C, H, W] constant -> [N, C/b, H, W, b]."""
     batch, channels, height, width = array.shape
     count = blocks(channels, block)
@@ -97,7 +98,7 @@ def pack_channels(array: np.ndarray, block: int) -> np.ndarray:
     return np.ascontiguousarray(padded.transpose(0, 1, 3, 4, 2))
 
 
-def pack_conv_weight(weight: np.ndarray, block: int) -> np.ndarray:
+def pack_conv_weight(weight: Array, block: int) -> Array:
     """OIHW -> [O/b, I/b, KH, KW, b_in, b_out]."""
     outputs, inputs, height, width = weight.shape
     out_blocks, in_blocks = blocks(outputs, block), blocks(inputs, block)
@@ -106,7 +107,7 @@ def pack_conv_weight(weight: np.ndarray, block: int) -> np.ndarray:
     return np.ascontiguousarray(split.transpose(0, 2, 4, 5, 3, 1))
 
 
-def pack_conv_weight_output_only(weight: np.ndarray, block: int) -> np.ndarray:
+def pack_conv_weight_output_only(weight: Array, block: int) -> Array:
     """OIHW -> [O/b, I, KH, KW, b_out], for convolutions that read a plain NCHW input of few channels."""
     outputs, inputs, height, width = weight.shape
     out_blocks = blocks(outputs, block)
@@ -114,7 +115,7 @@ def pack_conv_weight_output_only(weight: np.ndarray, block: int) -> np.ndarray:
     return np.ascontiguousarray(split.transpose(0, 2, 3, 4, 1))
 
 
-def pack_depthwise_weight(weight: np.ndarray, block: int) -> np.ndarray:
+def pack_depthwise_weight(weight: Array, block: int) -> Array:
     """[C, 1, KH, KW] -> [C/b, KH, KW, b]."""
     channels, _, height, width = weight.shape
     count = blocks(channels, block)
@@ -122,7 +123,7 @@ def pack_depthwise_weight(weight: np.ndarray, block: int) -> np.ndarray:
     return np.ascontiguousarray(split.transpose(0, 2, 3, 1))
 
 
-def pack_matmul_weight(weight: np.ndarray, block: int) -> np.ndarray:
+def pack_matmul_weight(weight: Array, block: int) -> Array:
     """[K, N] -> [N/b, K, b]."""
     depth, columns = weight.shape
     count = blocks(columns, block)

@@ -19,6 +19,7 @@ from ovenbird.operators.anchors import WinogradStages as Stage
 from ovenbird.operators.anchors import anchored
 from ovenbird.operators.conv2d import Window
 from ovenbird.operators.layout import extents, pack_conv_weight
+from ovenbird_runtime.tensors.arrays import Array
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ F4 = Transform(
 TRANSFORMS = {2: F2, 4: F4}
 
 
-def pack_winograd_weight(weight: np.ndarray, block: int, transform: Transform) -> np.ndarray:
+def pack_winograd_weight(weight: Array, block: int, transform: Transform) -> Array:
     """OIHW (3x3) -> [O/b, m+2, m+2, I/b, b_in, b_out]: G g G^T, computed in float64.
 
     The blocks of outputs come first: what one thread multiplies lies in one piece of memory, in its order.

@@ -11,6 +11,8 @@ import numpy as np
 import tvm
 from tvm import IRModule, relax
 
+from ovenbird_runtime.tensors.arrays import Array
+
 #: Constants of at most this many bytes stay in the library.
 SMALL_BYTES = 64
 
@@ -19,10 +21,10 @@ class ConstantTable:
     """The distinct constants of a module, by their bytes."""
 
     def __init__(self) -> None:
-        self.arrays: list[np.ndarray] = []
+        self.arrays: list[Array] = []
         self._index: dict[tuple[bytes, str, tuple[int, ...]], int] = {}
 
-    def add(self, array: np.ndarray) -> int:
+    def add(self, array: Array) -> int:
         """Return the index of `array`, the same one for equal arrays."""
         array = np.ascontiguousarray(array)
         key = (hashlib.sha256(array.tobytes()).digest(), str(array.dtype), array.shape)

@@ -11,8 +11,10 @@ import numpy as np
 import tvm
 from tvm import relax
 
+from ovenbird_runtime.tensors.arrays import Array
 
-def scale_and_shift(call: relax.Call) -> tuple[np.ndarray, np.ndarray] | None:
+
+def scale_and_shift(call: relax.Call) -> tuple[Array, Array] | None:
     """Return the (scale, shift) of a `relax.nn.batch_norm` call with constant parameters, each [C]; None otherwise."""
     parameters = call.args[1:5]
     if not all(isinstance(p, tvm.ir.GenericConst) for p in parameters):
@@ -26,14 +28,14 @@ def scale_and_shift(call: relax.Call) -> tuple[np.ndarray, np.ndarray] | None:
     return scale, beta - mean * scale
 
 
-def norm_behind(reader: relax.Call | None) -> tuple[np.ndarray, np.ndarray] | None:
+def norm_behind(reader: relax.Call | None) -> tuple[Array, Array] | None:
     """Return the (scale, shift) of the batch norm that is a convolution's only reader; None where another call is."""
     if reader is None or getattr(reader.op, "name", "") != "relax.nn.batch_norm":
         return None
     return scale_and_shift(reader)
 
 
-def scaled_weight(weight: np.ndarray, scale: np.ndarray) -> np.ndarray:
+def scaled_weight(weight: Array, scale: Array) -> Array:
     """Return an OIHW weight with each output channel multiplied by its scale."""
-    scaled: np.ndarray = (weight.astype(np.float64) * scale[:, None, None, None]).astype(weight.dtype)
+    scaled: Array = (weight.astype(np.float64) * scale[:, None, None, None]).astype(weight.dtype)
     return scaled

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ovenbird.resources import data_file
 from ovenbird_runtime.artifact.steps import Pipeline
+from ovenbird_runtime.tensors.arrays import Array
 
 PHOTOGRAPHS = ("chelsea.jpg", "coffee.jpg", "rocket.jpg")
 SEED = 0
@@ -24,7 +24,7 @@ def own_photographs() -> list[Path]:
     return [data_file(name) for name in PHOTOGRAPHS]
 
 
-def read_photographs(paths: Sequence[Path], pipeline: Pipeline) -> np.ndarray[Any, Any]:
+def read_photographs(paths: Sequence[Path], pipeline: Pipeline) -> Array:
     """Decode and pre-process photographs as the runtime does. Raises its ImageError."""
     from ovenbird_runtime.preprocess.images import open_image
     from ovenbird_runtime.preprocess.interpreted import apply

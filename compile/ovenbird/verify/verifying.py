@@ -18,12 +18,13 @@ from pathlib import Path
 import numpy as np
 
 from ovenbird.errors import VerificationFailed
-from ovenbird.networks.network import Array, Arrays, Network
+from ovenbird.networks.network import Arrays, Network
 from ovenbird.verify.cases import Case, choose_golden, make_cases, take
 from ovenbird.verify.runtime_process import run_artifact
 from ovenbird_runtime.artifact.agreement import RULE, Difference, Limits, compare, join_rows
 from ovenbird_runtime.artifact.manifest import Measured, Parity, TargetParity
 from ovenbird_runtime.artifact.schema import encode
+from ovenbird_runtime.tensors.arrays import Array
 
 PARITY = "evidence/parity.json"
 

@@ -9,17 +9,12 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from ..errors import FileChanged
 from ..limits import MAX_GOLDEN_BYTES
+from ..tensors.arrays import Array
 from ..tensors.npz import read_npz
 from ..tensors.tensors import npz_bytes
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
 
 GOLDEN = "evidence/golden.npz"
 _INPUT, _OUTPUT = "input.", "output."

@@ -11,12 +11,12 @@ For the processor `upload` is a tensor over the array's own memory, and nothing 
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from ..machine.devices import CPU, Device
-
-if TYPE_CHECKING:
-    from .inputs import Array
+from ..tensors.arrays import Array
 
 
 class DeviceMemory:
@@ -61,8 +61,6 @@ class DeviceMemory:
 
     def download(self, tensor: Any) -> Array:
         """Return a tensor as an array: over its memory on the processor, a copy from a GPU."""
-        import numpy as np
-
         if self.on_cpu:
             return np.from_dlpack(tensor)
         array: Array = np.empty(tuple(tensor.shape), str(tensor.dtype))

@@ -18,23 +18,22 @@ import queue
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from ..artifact.manifest import Entry, Target, TensorSpec
 from ..errors import EngineCallFailed, EngineForked, EngineLoadFailed, OvenbirdError, shown
 from ..integrity.sealed import SealedFile
 from ..integrity.weights import MappedFile
 from ..machine.devices import CPU, Device
-from ..tensors.arrays import aligned_empty
+from ..tensors.arrays import Array, aligned_empty
 from .device_tensors import DeviceMemory
 from .ffi import import_for
 from .hosts import Job
 from .lanes import TaskQueue, lanes_for
 from .learning import Lanes, LearnedCosts
 from .libraries import load_library
-
-if TYPE_CHECKING:
-    from .inputs import Array
 
 _TVM_DEFAULT_AFFINITY = 0
 _LAST_CALLS_SECONDS = 60
@@ -186,8 +185,6 @@ class _Worker:
 
     def _arrays_of(self, answer: Any, entry: Entry) -> list[Array]:
         """View what the function gave, checked against the manifest: one tensor, or a tuple of them."""
-        import numpy as np
-
         given = [answer] if isinstance(answer, self._program.ffi.Tensor) else list(answer)
         if len(given) != len(self._program.outputs):
             raise EngineCallFailed(
@@ -264,8 +261,6 @@ class Engine:
         `crowded` tells that other calls are there or about to come: threads are better shared out then.
         Raises EngineCallFailed, EngineForked.
         """
-        import numpy as np
-
         if os.getpid() != self._pid:
             raise EngineForked(
                 f"the model was loaded in process {self._pid}, this is its fork {os.getpid()}: load it after fork"

@@ -9,15 +9,11 @@ nothing of the caller's reaches the engine but through a copy into an aligned bu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from ..artifact.manifest import TensorSpec
 from ..errors import NotFinite, WrongDtype, WrongInputNames, WrongOption, WrongShape, shown
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
+from ..tensors.arrays import Array
 
 NanPolicy = Literal["refuse", "allow"]
 _ALLOW_NAN = 'allow them with nan="allow"'

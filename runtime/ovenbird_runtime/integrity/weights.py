@@ -17,15 +17,11 @@ import ctypes
 import math
 import mmap
 import os
-from typing import TYPE_CHECKING, Any
 
 from ..errors import FileMissing
-from ..tensors.arrays import aligned_empty
+from ..tensors.arrays import Array, aligned_empty
 from .leases import LeasedPages, lies_in_image
 from .sealed import SealedFile
-
-if TYPE_CHECKING:
-    import numpy as np
 
 _POPULATE = int(getattr(mmap, "MAP_POPULATE", 0))
 
@@ -60,7 +56,7 @@ class MappedFile:
         """The whole file, read-only."""
         return memoryview(self._map) if self._map is not None else memoryview(b"")
 
-    def view(self, offset: int, dtype: str, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    def view(self, offset: int, dtype: str, shape: tuple[int, ...]) -> Array:
         """Return the array at `offset` bytes, without a copy; the caller keeps this object alive as long as the
         array.
 
@@ -77,5 +73,5 @@ class MappedFile:
             raise FileMissing(f"bytes {offset} to {offset + nbytes} are not in a file of {self.size}")
         address = int(np.frombuffer(self._map, np.uint8).ctypes.data) + offset
         buffer = (ctypes.c_uint8 * nbytes).from_address(address)
-        array: np.ndarray[Any, Any] = np.frombuffer(memoryview(buffer), dtype=np.dtype(dtype)).reshape(shape)
+        array: Array = np.frombuffer(memoryview(buffer), dtype=np.dtype(dtype)).reshape(shape)
         return array

@@ -10,8 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from .plan import Plan, Sample
 
 
@@ -38,6 +36,8 @@ class Figures:
 
 def percentile(values: Sequence[float], share: float) -> float:
     """Return the value that `share` (0 to 1) of the values do not exceed; 0 for none."""
+    import numpy as np
+
     return float(np.quantile(values, share, method="inverted_cdf")) if values else 0.0
 
 

@@ -7,13 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
-
+from ..tensors.arrays import Array
 
 # So many are found faster one by one than by sorting all: after a network the caches are cold, and code
 # that is not run costs nothing.

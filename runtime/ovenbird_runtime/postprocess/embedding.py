@@ -6,12 +6,8 @@ summarise(embedding, vector=False)          # [Embedding(mean=0.41, variance=0.1
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
+from ..tensors.arrays import Array
 
 
 @dataclass(frozen=True)

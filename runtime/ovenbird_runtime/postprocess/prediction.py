@@ -9,17 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..artifact.manifest import Manifest, WeightsInfo
 from ..options import PredictOptions
+from ..tensors.arrays import Array
 from .classes import ClassScore, top_classes
 from .embedding import Embedding, summarise
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)

@@ -9,22 +9,22 @@ operation after another, which other languages can repeat exactly (256 pixel val
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..artifact.steps import CentreCrop, Normalise, Pad, Pipeline, RandomCrop, Resize, Zoom, problem
 from ..errors import PipelineError
 from ..limits import MAX_IMAGE_MEGAPIXELS
+from ..tensors.arrays import Array
 from .images import check_pixels
 
 if TYPE_CHECKING:
-    import numpy as np
     from PIL.Image import Image
 
 _FILTERS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3}
 _MASK = (1 << 64) - 1
 
 
-def apply(pipeline: Pipeline, image: Image, seed: int = 0, index: int = 0) -> np.ndarray[Any, Any]:
+def apply(pipeline: Pipeline, image: Image, seed: int = 0, index: int = 0) -> Array:
     """Run the steps on an RGB image; return float32 [3, height, width] (or [height, width, 3] where the steps
     say so).
 
@@ -146,7 +146,7 @@ def _canvas(image: Image, width: int, height: int, value: int) -> Image:
     return canvas
 
 
-def normalise(image: Image, step: Normalise) -> np.ndarray[Any, Any]:
+def normalise(image: Image, step: Normalise) -> Array:
     """Return float32: (pixel * scale - mean) / std a channel, each operation rounded to float32."""
     import numpy as np
 

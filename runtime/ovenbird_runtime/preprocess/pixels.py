@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..tensors.arrays import Array
 
 if TYPE_CHECKING:
-    import numpy as np
     from PIL.Image import Image
 
 _CHANNELS = 4  # a pixel takes as many bytes in Pillow's memory, whether three or four mean something
@@ -25,7 +26,7 @@ _CHANNELS = 4  # a pixel takes as many bytes in Pillow's memory, whether three o
 class Picture:
     """An upright RGB image that was decoded without Pillow."""
 
-    array: np.ndarray[Any, Any]
+    array: Array
     """uint8 [height, width, 4]; the fourth byte means nothing."""
 
     @property
@@ -34,7 +35,7 @@ class Picture:
         return self.array.shape[1], self.array.shape[0]
 
     @property
-    def rows(self) -> np.ndarray[Any, Any]:
+    def rows(self) -> Array:
         """The bytes by rows, uint8 [height, width * 4]."""
         return self.array.reshape(self.array.shape[0], -1)
 
@@ -74,7 +75,7 @@ class _Memory:
         self.__array_interface__ = {"data": (address, False), "shape": shape, "typestr": "|u1", "version": 3}
 
 
-def shared_pixels(image: Image) -> np.ndarray[Any, Any] | None:
+def shared_pixels(image: Image) -> Array | None:
     """Return an RGB image's bytes as an array [height, width * 4], to read from; it keeps the image.
 
     None where they cannot be had without a copy.

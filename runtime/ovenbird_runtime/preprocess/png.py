@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ImageTooLarge
 from ..limits import MAX_PNG_CHUNKS, MAX_PNG_DATA_CHUNKS
+from ..tensors.arrays import Array
 from .transparency import BACKGROUND, flat_rgb
 
 if TYPE_CHECKING:
-    import numpy as np
     from PIL.Image import Image
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -114,10 +114,10 @@ def _band(first: Image, second: Image, raw: str, nothing: Any) -> Image:
     return pil.fromarray(values)
 
 
-def _rounded(high: np.ndarray[Any, Any], low: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _rounded(high: Array, low: Array) -> Array:
     """Return (256 * high + low) / 257, rounded: high + (low - high) / 257, whose second part is less than one."""
     import numpy as np
 
     difference = low.astype(np.int16) - high
-    result: np.ndarray[Any, Any] = high + (difference > 128) - (difference < -128).astype(np.uint8)
+    result: Array = high + (difference > 128) - (difference < -128).astype(np.uint8)
     return result

@@ -11,22 +11,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..artifact.steps import Normalise, Pipeline, RandomCrop, problem
 from ..errors import PipelineError
 from ..limits import VECTOR_BYTES
-from ..tensors.arrays import aligned_empty
+from ..tensors.arrays import Array, aligned_empty
 from .interpreted import Draws, apply, normalise
 from .pixels import Picture, shared_pixels
 from .resampling import Taps, taps_of
 from .windows import Window, window_of
 
 if TYPE_CHECKING:
-    import numpy as np
     from PIL.Image import Image
-
-    Array = np.ndarray[Any, Any]
 
 
 #: Plans that are kept: clients send pictures of a few sizes, mostly.

@@ -12,14 +12,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
-from ..tensors.arrays import aligned_empty
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
+from ..tensors.arrays import Array, aligned_empty
 
 PRECISION_BITS = 22
 

@@ -9,12 +9,12 @@ or a byte for each colour), and a colour that stands for nothing (PNG's tRNS, 11
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import ImageUnreadable
+from ..tensors.arrays import Array
 
 if TYPE_CHECKING:
-    import numpy as np
     from PIL.Image import Image
 
 BACKGROUND = (255, 255, 255)
@@ -55,10 +55,10 @@ def _flat_grey(image: Image) -> Image:
     return pil.fromarray(grey).convert("RGB")
 
 
-def to_8_bits(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def to_8_bits(array: Array) -> Array:
     """Return 16-bit values as uint8, rounded: 0 -> 0, 65535 -> 255."""
     import numpy as np
 
     wide = np.clip(array, 0, 65535).astype(np.uint32)
-    result: np.ndarray[Any, Any] = ((wide + 128) // 257).astype(np.uint8)
+    result: Array = ((wide + 128) // 257).astype(np.uint8)
     return result

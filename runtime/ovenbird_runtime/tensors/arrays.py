@@ -6,14 +6,17 @@ buffer = aligned_empty((1, 3, 224, 224), "float32")             # on a 64-byte b
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..limits import ALIGNMENT_BYTES
 
 if TYPE_CHECKING:
+    from typing import Any
+
     import numpy as np
 
-    Array = np.ndarray[Any, Any]
+Array: TypeAlias = "np.ndarray[Any, Any]"
+"""An array of any shape and dtype; a string, so that no module imports numpy for its annotations."""
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: str) -> Array:

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import math
 import zipfile
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
+
+import numpy as np
 
 from ..errors import shown
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
+from .arrays import Array
 
 _CHUNK_BYTES = 1 << 20
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what numpy writes
@@ -64,8 +62,6 @@ class _InPieces:
 
 
 def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> Array:
-    import numpy as np
-
     with archive.open(member) as stream:
         shape, by_columns, dtype = _read_header(stream, name)
         size = math.prod(shape) * dtype.itemsize
@@ -88,8 +84,6 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -
 def _read_header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Return shape, whether in Fortran's order, and dtype."""
     import warnings
-
-    import numpy as np
 
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     try:

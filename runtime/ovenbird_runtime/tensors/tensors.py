@@ -10,16 +10,13 @@ import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..errors import InputUnreadable, OutputNotWritten, shown
 from ..limits import MAX_TENSORS_FILE_BYTES
+from .arrays import Array
 from .npz import read_npz
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
 
 _ONE_ARRAY = b"\x93NUMPY"
 
@@ -38,8 +35,6 @@ def read_tensors(path: Path) -> dict[str, Array]:
 
 def npz_bytes(tensors: Mapping[str, Array]) -> bytes:
     """Return arrays by name as the bytes of an .npz file: the same arrays, the same bytes."""
-    import numpy as np
-
     result = io.BytesIO()
     with zipfile.ZipFile(result, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(tensors):

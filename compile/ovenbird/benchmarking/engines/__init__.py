@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from ovenbird.errors import UsageError, suggest
 from ovenbird_runtime.console.installing import install_hint
+from ovenbird_runtime.tensors.arrays import Array
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from ovenbird.benchmarking.jobs import Job
 
-Arrays = dict[str, "np.ndarray[Any, Any]"]
+Arrays = dict[str, "Array"]
 Session = Callable[[Mapping[str, Any]], Arrays]
 
 OWN, OWN_UNTUNED = "ovenbird", "ovenbird-untuned"

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ovenbird.benchmarking.engines import Arrays, Session
 from ovenbird.benchmarking.jobs import NETWORK_FILE, Job
 
@@ -37,7 +39,6 @@ def network(job: Job) -> tuple[Any, tuple[str, ...], tuple[str, ...]]:
 
 def examples(job: Job, names: tuple[str, ...]) -> tuple[Any, ...]:
     """Return the job's inputs as tensors, in order."""
-    import numpy as np
     import torch
 
     with np.load(job.inputs, allow_pickle=False) as archive:

@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tvm
 
 from ovenbird.backends.cuda.chip import chip_of
@@ -21,6 +20,7 @@ from ovenbird.backends.linking import link_library
 from ovenbird.errors import BuildFailed
 from ovenbird.tuning.limits import GPU_ROUND_CALLS_MAX, GPU_ROUND_CALLS_MIN, GPU_ROUND_SECONDS
 from ovenbird.tuning.measure.jobs import Bench, read_target
+from ovenbird_runtime.tensors.arrays import Array
 
 
 class GpuBench(Bench):
@@ -81,7 +81,7 @@ class GpuBench(Bench):
         self._wait()
         return time.perf_counter() - start
 
-    def _tensor(self, array: np.ndarray[Any, Any]) -> Any:
+    def _tensor(self, array: Array) -> Any:
         return tvm.runtime.tensor(array, self._device)
 
     def _wait(self) -> None:

@@ -25,6 +25,7 @@ from ovenbird.tuning.limits import (
     ROUND_SECONDS,
 )
 from ovenbird.tuning.measure.arithmetic import CHAINS, multiply_add_operations
+from ovenbird_runtime.tensors.arrays import Array
 
 
 class Bench:
@@ -34,7 +35,7 @@ class Bench:
         self.functions: dict[str, Any] = {}
         self.copies: list[list[Any]] = []
         self.outputs: list[Any] = []
-        self.references: list[np.ndarray[Any, Any]] = []
+        self.references: list[Array] = []
 
     def build(self, module: str, target: dict[str, Any], path: str) -> dict[str, Any]:
         """Compile a scheduled module into a library."""
@@ -118,7 +119,7 @@ class Bench:
         self._wait()
         return time.perf_counter() - start
 
-    def _tensor(self, array: np.ndarray[Any, Any]) -> Any:
+    def _tensor(self, array: Array) -> Any:
         """Return a tensor of the array's contents where the code runs."""
         return tvm.runtime.tensor(array)
 
@@ -133,7 +134,7 @@ def read_target(fields: dict[str, Any]) -> TargetSpec:
     return TargetSpec(**values)
 
 
-def make_arrays(arguments: list[Any], seed: int) -> list[np.ndarray[Any, Any]]:
+def make_arrays(arguments: list[Any], seed: int) -> list[Array]:
     """Make random arguments: floats in [-1, 1); integers are zero, as they may be indices."""
     random = np.random.default_rng(seed)
     return [
@@ -142,7 +143,7 @@ def make_arrays(arguments: list[Any], seed: int) -> list[np.ndarray[Any, Any]]:
     ]
 
 
-def no_answer(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def no_answer(array: Array) -> Array:
     """Return an array like `array` of what no function computes by chance: NaN, or the type's least value."""
     fill = (
         np.nan if np.issubdtype(array.dtype, np.floating) else np.iinfo(array.dtype).min if array.dtype != bool else 1
@@ -150,7 +151,7 @@ def no_answer(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.full_like(array, fill)
 
 
-def difference(found: np.ndarray[Any, Any], reference: np.ndarray[Any, Any]) -> str:
+def difference(found: Array, reference: Array) -> str:
     """Return how `found` differs from `reference` beyond rounding; nothing where it does not."""
     if not np.issubdtype(reference.dtype, np.floating):
         return "" if np.array_equal(found, reference) else "wrong integers"

@@ -30,6 +30,7 @@ from ovenbird.tuning.measure.jobs import difference, make_arrays, no_answer
 from ovenbird.tuning.measure.measuring import SEED, Outcome, as_json
 from ovenbird.tuning.tasks import Task
 from ovenbird_runtime.console.installing import install_hint
+from ovenbird_runtime.tensors.arrays import Array
 
 #: TVM's own evicter of caches: all arguments but the first, which is the activation.
 FLUSH = "cache_flush_cpu_non_first_arg"
@@ -87,8 +88,8 @@ class RemoteMeasurer:
         self._target = target
         self._tracker = tracker
         self._prepared: tuple[int, Path] | None = None
-        self._arrays: list[np.ndarray[Any, Any]] = []
-        self._references: list[np.ndarray[Any, Any]] = []
+        self._arrays: list[Array] = []
+        self._references: list[Array] = []
 
     def __enter__(self) -> RemoteMeasurer:
         return self
@@ -172,8 +173,8 @@ class RemoteMeasurer:
         self._prepared = (task.index, default)
 
     def _run(
-        self, session: Any, library: Path, arrays: Sequence[np.ndarray[Any, Any]], outputs: int, calls: int, flush: bool
-    ) -> tuple[list[float], list[np.ndarray[Any, Any]]]:
+        self, session: Any, library: Path, arrays: Sequence[Array], outputs: int, calls: int, flush: bool
+    ) -> tuple[list[float], list[Array]]:
         """Run a library on a device: the seconds of each call, and what the first call gave."""
         import tvm
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ...errors import shown
 from ...limits import MAX_IO_TENSORS, MAX_TOP
+from ...tensors.arrays import Array
 from ..call import Call
 from ..context import Context
 from ..errors import NotReady
@@ -16,11 +17,6 @@ from ..v2.tensors import from_bytes, from_typed
 from .guard import Bytes
 from .messages import message
 from .rpc import parse
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
 
 _CONTENTS = {
     "BOOL": "bool_contents",

@@ -25,14 +25,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from ...errors import EngineError, OvenbirdError
+from ...tensors.arrays import Array
 from ..errors import DeadlineExceeded, NotReady
 from .batching import Costs
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
     Run = Callable[[int, Mapping[str, Array], bool], dict[str, Array]]
 
 
@@ -246,8 +246,6 @@ class Batcher:
 
     def _joined(self, batch: list[Entry], rows: int, work: _Work) -> Mapping[str, Array]:
         """Copy the batch's rows one after the other, into memory that was paged in long ago."""
-        import numpy as np
-
         if len(batch) == 1:
             return batch[0].arrays
         joined = {}

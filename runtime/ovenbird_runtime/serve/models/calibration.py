@@ -14,6 +14,8 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ...engine.learning import Lanes
 from ..memory import return_memory
 from .batching import Costs
@@ -67,8 +69,6 @@ def only(model: Model, size: int) -> Iterator[None]:
 
 
 def _milliseconds(model: Model, images: int) -> float:
-    import numpy as np
-
     arrays = {spec.name: np.zeros(spec.with_batch(images), spec.dtype) for spec in model.inputs}
     start = time.perf_counter()
     model.run_checked(images, arrays)

@@ -13,12 +13,13 @@ import asyncio
 import io
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...artifact.names import model_name_from
 from ...limits import SERVE_ENGINE_FAILURES
 from ...model import Model, load
 from ...selftest import Golden
+from ...tensors.arrays import Array
 from ..errors import DeadlineExceeded, NotReady
 from ..offload import Offload
 from ..settings import Settings, Source
@@ -37,11 +38,6 @@ from .admission import Admission
 from .batcher import Batcher, Entry
 from .batching import Costs
 from .calibration import calibrate
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
 
 
 class Deployment:

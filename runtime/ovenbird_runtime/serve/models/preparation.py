@@ -10,19 +10,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
 from ...engine.inputs import check_inputs
 from ...model import Model
 from ...options import PredictOptions
 from ...predict import choose_pipeline, image_input
 from ...preprocess.images import open_pixels
+from ...tensors.arrays import Array
 from ..errors import DeadlineExceeded
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
 
 
 class Preparation:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -17,6 +17,7 @@ from ...artifact.manifest import TensorSpec
 from ...engine.inputs import check_dims
 from ...errors import shown
 from ...limits import MAX_IO_TENSORS, MAX_TOP, SERVE_JSON_FIELD_BYTES
+from ...tensors.arrays import Array
 from ..call import Call
 from ..context import Context
 from ..http.body import Bytes
@@ -27,11 +28,6 @@ from ..models.deployment import Deployment
 from .inference import InferRequest, Wanted, choose_outputs, infer, packed
 from .parameters import check_parameters, nan_policy
 from .tensors import NAMES, check_shape, dtype_of, from_bytes, from_json, to_json
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
 
 _LENGTH = "inference-header-content-length"
 

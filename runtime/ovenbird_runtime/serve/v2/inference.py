@@ -9,21 +9,19 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from ...engine.inputs import NanPolicy, check_inputs
 from ...errors import shown
+from ...tensors.arrays import Array
 from ..call import Call
 from ..context import Context
 from ..http.errors import BadRequest
 from ..models.deployment import Deployment
 from .parameters import ALLOW_NAN
 from .tensors import to_bytes
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -92,8 +90,6 @@ async def infer(
 
 def best_classes(array: Array, labels: tuple[str, ...] | None, count: int) -> Array:
     """Return Triton's classification strings "value:index:label" of each row's largest values, as objects."""
-    import numpy as np
-
     rows = array.reshape(array.shape[0], -1) if array.ndim > 1 else array.reshape(1, -1)
     best = np.argsort(-rows, axis=1, kind="stable")[:, :count]
     texts = [

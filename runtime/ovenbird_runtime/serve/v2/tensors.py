@@ -17,8 +17,7 @@ import numpy as np
 
 from ...errors import WrongDtype, WrongShape, shown
 from ...limits import MAX_DIM, SERVE_TENSOR_RANK
-
-Array = np.ndarray[Any, Any]
+from ...tensors.arrays import Array
 
 DTYPES = {
     "BOOL": "bool",

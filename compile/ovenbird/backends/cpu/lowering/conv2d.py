@@ -14,6 +14,7 @@ from ovenbird.lowering.windows import conv2d_window
 from ovenbird.operators import conv2d, layout, winograd
 from ovenbird.operators.conv2d import Window
 from ovenbird.passes.fold_batch_norm import norm_behind, scale_and_shift, scaled_weight
+from ovenbird_runtime.tensors.arrays import Array
 
 
 def lower_conv2d(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
@@ -39,7 +40,7 @@ def lower_conv2d(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
     return result
 
 
-def emit_convolution(lowering: CpuLowering, data: Value, kernel: np.ndarray, window: Window, groups: int) -> Value:
+def emit_convolution(lowering: CpuLowering, data: Value, kernel: Array, window: Window, groups: int) -> Value:
     """Emit the convolution of `data` with an OIHW kernel in the form that suits its shape."""
     batch, channels, height, width = data.shape
     outputs, block = kernel.shape[0], lowering.block
@@ -72,7 +73,7 @@ def emit_convolution(lowering: CpuLowering, data: Value, kernel: np.ndarray, win
     return Value(shape, data.dtype, image=blocked)
 
 
-def merge_groups(kernel: np.ndarray, groups: int, block: int) -> tuple[np.ndarray, int]:
+def merge_groups(kernel: Array, groups: int, block: int) -> tuple[Array, int]:
     """Join neighbouring groups, with zeros between them, until each fills whole blocks of channels.
 
     The last one may hold fewer groups than the others, if what is missing is less than a block on either side.

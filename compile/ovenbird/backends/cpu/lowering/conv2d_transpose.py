@@ -9,8 +9,6 @@ Example: `ConvTranspose2d(64, 32, 2, stride=2)` becomes a 2x2 convolution of an 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from tvm import relax
 
@@ -20,6 +18,7 @@ from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import Lowered
 from ovenbird.operators import layout
 from ovenbird.operators.conv2d import Window
+from ovenbird_runtime.tensors.arrays import Array
 
 
 def lower_conv2d_transpose(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
@@ -42,7 +41,7 @@ def lower_conv2d_transpose(lowering: CpuLowering, call: relax.Call) -> Lowered |
     return emit_convolution(lowering, spread(lowering, data, stride), kernel, window, int(attrs.groups))
 
 
-def turned_kernel(weight: np.ndarray[Any, Any], groups: int) -> np.ndarray[Any, Any]:
+def turned_kernel(weight: Array, groups: int) -> Array:
     """[I, O/g, KH, KW] of the transposed convolution -> [O, I/g, KH, KW] of the ordinary one."""
     inputs, group_out, height, width = weight.shape
     grouped = weight.reshape(groups, inputs // groups, group_out, height, width).swapaxes(1, 2)

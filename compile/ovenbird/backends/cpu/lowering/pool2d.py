@@ -5,8 +5,6 @@ Example: an average pooling of 3x3 with a border that does not count becomes a s
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from tvm import relax
 
@@ -16,6 +14,7 @@ from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import Lowered
 from ovenbird.operators import pool2d
 from ovenbird.operators.conv2d import Window
+from ovenbird_runtime.tensors.arrays import Array
 
 
 def lower_max_pool2d(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
@@ -51,7 +50,7 @@ def lower_avg_pool2d(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
 
 def counted(
     size: int, border: tuple[int, int], outputs: int, window: tuple[int, int, int], count_border: bool
-) -> np.ndarray[Any, Any]:
+) -> Array:
     """Return how many pixels of each window (kernel, stride, dilation) along one axis count: int [outputs].
 
     What lies past the border, where a ceiled output reaches, never does.
@@ -59,8 +58,8 @@ def counted(
     kernel, stride, dilation = window
     taps = np.arange(outputs)[:, None] * stride + np.arange(kernel)[None, :] * dilation - border[0]
     first, end = (-border[0], size + border[1]) if count_border else (0, size)
-    inside: np.ndarray[Any, Any] = (taps >= first) & (taps < end)
-    counts: np.ndarray[Any, Any] = np.maximum(inside.sum(axis=1), 1)
+    inside: Array = (taps >= first) & (taps < end)
+    counts: Array = np.maximum(inside.sum(axis=1), 1)
     return counts
 
 

@@ -5,8 +5,6 @@ Example: conv2d -> batch_norm becomes one function whose weights are scaled and 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from tvm import relax
 
@@ -17,6 +15,7 @@ from ovenbird.lowering.walk import Lowered
 from ovenbird.lowering.windows import conv2d_window
 from ovenbird.operators import channels_last
 from ovenbird.passes.fold_batch_norm import norm_behind, scale_and_shift, scaled_weight
+from ovenbird_runtime.tensors.arrays import Array
 
 
 def lower_conv2d(lowering: CudaLowering, call: relax.Call) -> Lowered | None:
@@ -50,19 +49,19 @@ def lower_conv2d(lowering: CudaLowering, call: relax.Call) -> Lowered | None:
     return Value(shape, lowering.precision, image=result)
 
 
-def original_constant(expr: relax.Expr) -> np.ndarray[Any, Any] | None:
+def original_constant(expr: relax.Expr) -> Array | None:
     """Return a constant of the network as it was written, before it took the compile's precision."""
     value = getattr(expr, "value", None)
     return value.numpy() if value is not None and hasattr(value, "numpy") else None
 
 
-def product_weight(kernel: np.ndarray[Any, Any], groups: int) -> np.ndarray[Any, Any]:
+def product_weight(kernel: Array, groups: int) -> Array:
     """OIHW -> [groups, O / groups, KH * KW * I]: the order in which a window is read channels last."""
     outputs = kernel.shape[0]
     return np.ascontiguousarray(kernel.transpose(0, 2, 3, 1)).reshape(groups, outputs // groups, -1)
 
 
-def depthwise_weight(kernel: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def depthwise_weight(kernel: Array) -> Array:
     """O1HW -> [KH, KW, O]."""
     return np.ascontiguousarray(kernel[:, 0].transpose(1, 2, 0))
 
