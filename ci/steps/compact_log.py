@@ -15,8 +15,8 @@ from ovenbird.errors import OvenbirdError
 from ovenbird.records.provenance import read_provenance
 from ovenbird.records.tuning_log import RECORDS, WORKLOADS, fastest_records, json_lines
 
-#: A gain below this is within what two measurements of one schedule differ by.
 LEAST_GAIN = 1.05
+"""A gain below this is within what two measurements of one schedule differ by."""
 
 
 def main() -> int:

@@ -50,8 +50,9 @@ class ArtifactWriter:
         self.folder = folder
         self.network = network
         self.variants: list[VariantRef] = []
-        #: What lies in weights files: a tensor's digest -> (file, offset in bytes).
         self._places: dict[bytes, tuple[str, int]] = {}
+        """What lies in weights files: a tensor's digest -> (file, offset in bytes)."""
+
         self.source_digest = network.source.digest()
         if network.labels:
             write_file(folder / LABELS_FILE, ("\n".join(network.labels) + "\n").encode("utf-8"))

@@ -38,8 +38,8 @@ class BuildOptions:
 class Backend(ABC):
     """Compiles for one target; `__init__` raises what keeps that from being done on this machine."""
 
-    #: Where the runtime runs the code.
     device: ClassVar[Literal["cpu", "cuda"]]
+    """Where the runtime runs the code."""
 
     @abstractmethod
     def __init__(self, target: TargetSpec, options: BuildOptions) -> None:

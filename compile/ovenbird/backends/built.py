@@ -12,8 +12,8 @@ from ovenbird.backends.linking import link_library
 from ovenbird.targets import TargetSpec
 from ovenbird_runtime.tensors.arrays import Array
 
-#: Called with a step's name, and how many of how many steps are done.
 Progress = Callable[[str, int, int], None]
+"""Called with a step's name, and how many of how many steps are done."""
 
 
 @dataclass(frozen=True)

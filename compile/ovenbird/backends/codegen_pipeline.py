@@ -19,8 +19,8 @@ from ovenbird.operators.fast_math import register_fast_math
 from ovenbird.passes.insert_prefetches import insert_prefetches
 from ovenbird.passes.keep_locals_on_stack import keep_locals_on_stack
 
-#: The name under which TVM knows this pipeline.
 PIPELINE = "ovenbird"
+"""The name under which TVM knows this pipeline."""
 
 
 @cache

@@ -24,8 +24,9 @@ from ovenbird_runtime.machine.cpu import version_pair
 if TYPE_CHECKING:
     from ovenbird.targets import TargetSpec
 
-#: No build id and fixed object names: neither the folder nor the time of the build reaches the library.
 LINK_FLAGS = ("-shared", "-fPIC", "-Wl,--build-id=none", "-Wl,-s")
+"""No build id and fixed object names: neither the folder nor the time of the build reaches the library."""
+
 MACHINES = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64"}
 
 

@@ -15,7 +15,6 @@ from typing import Any, Literal, cast, get_args
 from ovenbird.errors import UsageError, suggest
 
 DumpKind = Literal["relax", "tir", "ll", "asm", "cu"]
-#: What is written, in the order of `lowering.pipeline`.
 FILES: dict[str, DumpKind] = {
     "prepared.relax": "relax",
     "walked.relax": "relax",
@@ -28,6 +27,7 @@ FILES: dict[str, DumpKind] = {
     "model.asm": "asm",
     "model.cu": "cu",
 }
+"""What is written, in the order of `lowering.pipeline`."""
 
 
 class Dump:
@@ -61,8 +61,8 @@ class Dump:
             (self.folder / name).write_text(text)
 
 
-#: Keeps nothing.
 NOWHERE = Dump()
+"""Keeps nothing."""
 
 
 def parse_kinds(text: str | None) -> tuple[DumpKind, ...]:

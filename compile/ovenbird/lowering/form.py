@@ -20,8 +20,8 @@ Border = tuple[int, int, int, int]
 class Form(ABC):
     """Converts values between what the network wrote and what a backend's handlers take."""
 
-    #: The dtypes of tensors that may be images.
     image_dtypes: tuple[str, ...]
+    """The dtypes of tensors that may be images."""
 
     def __init__(self, builder: relax.BlockBuilder) -> None:
         self.builder = builder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-#: Elementwise maps that give a finite value for the zeros in a blocked image's padding lanes.
 UNARY = tuple(
     f"relax.{name}"
     for name in [
@@ -30,11 +29,11 @@ UNARY = tuple(
         "cos",
     ]
 )
+"""Elementwise maps that give a finite value for the zeros in a blocked image's padding lanes."""
 
-#: Elementwise maps of two values.
 BINARY = tuple(f"relax.{name}" for name in ["add", "subtract", "multiply", "maximum", "minimum", "divide"])
+"""Elementwise maps of two values."""
 
-#: Operators that may keep the elements in their order.
 SHAPERS = (
     "relax.reshape",
     "relax.expand_dims",
@@ -43,3 +42,4 @@ SHAPERS = (
     "relax.broadcast_to",
     "relax.permute_dims",
 )
+"""Operators that may keep the elements in their order."""

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from ovenbird.backends.base import Backend
     from ovenbird.records.tuning_log import TuningLog
 
-#: Makes the walk of a backend for a function of the network, given the builder to write to and its batch size.
 Begin = Callable[[relax.BlockBuilder, relax.Function, int], Lowering]
+"""Makes the walk of a backend for a function of the network, given the builder to write to and its batch size."""
 
 
 def compile_networks(

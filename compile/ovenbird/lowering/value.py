@@ -8,8 +8,8 @@ from tvm import relax
 
 from ovenbird_runtime.tensors.arrays import Array
 
-#: Floats that a form may keep in another precision than the network wrote them in.
 FLOATS = ("float16", "float32")
+"""Floats that a form may keep in another precision than the network wrote them in."""
 
 
 @dataclass

@@ -21,18 +21,19 @@ from ovenbird.lowering.shapes import static_shape
 from ovenbird.lowering.value import Value
 from ovenbird_runtime.tensors.arrays import Array
 
-#: TVM's fusion kind of an operator that takes elementwise operators behind it into its own function.
 OUT_ELEMENTWISE_FUSABLE = 4
-#: TVM's fusion kind of an operator that reads each element of its output from somewhere: no reduction takes it in.
+"""TVM's fusion kind of an operator that takes elementwise operators behind it into its own function."""
+
 INJECTIVE = 2
+"""TVM's fusion kind of an operator that reads each element of its output from somewhere: no reduction takes it in."""
 
 Lowered = Value | tuple[Value, ...]
 
-#: An operator's lowering, given the walk and the call; None means "not here".
 Handler = Callable[[Any, relax.Call], "Lowered | None"]
+"""An operator's lowering, given the walk and the call; None means "not here"."""
 
-#: For each Relax operator the handlers to ask, in order; an operator that none of them takes is kept as it is.
 Handlers = Mapping[str, tuple[Handler, ...]]
+"""For each Relax operator the handlers to ask, in order; an operator that none of them takes is kept as it is."""
 
 
 class Lowering:
@@ -44,16 +45,19 @@ class Lowering:
         self.builder = form.builder
         self.handlers = handlers
         self.known: dict[relax.Var, Lowered] = {}
-        #: The variable whose binding is being lowered.
         self.current: relax.Var | None = None
-        #: Batch norms that a convolution has taken into its weights.
+        """The variable whose binding is being lowered."""
+
         self.folded_norms: set[relax.Call] = set()
-        #: The only call that reads a variable, for those that are read once.
+        """Batch norms that a convolution has taken into its weights."""
+
         self.sole_reader = sole_readers(function)
-        #: What each variable of the function is bound to.
+        """The only call that reads a variable, for those that are read once."""
+
         self.definitions: dict[relax.Var, relax.Expr] = {
             binding.var: binding.value for block in function.body.blocks for binding in block.bindings
         }
+        """What each variable of the function is bound to."""
 
     def run(self, name: str) -> None:
         """Write the lowered function `name` into the builder's module; inputs and outputs keep their dtypes."""

@@ -15,17 +15,19 @@ from typing import Any, Literal
 
 from tvm.s_tir.schedule import SBlockRV
 
-#: tile: vectors of outputs, summed over [..., operand]; depthwise: a window over each channel; lanes: a sum that keeps
-#: the lanes apart; rows: a sum over each row; product: C[s, i, j] = sum_k A[s, i, k] * B[s, j, k].
 Kind = Literal["tile", "depthwise", "winograd", "lanes", "rows", "attention", "concatenation", "product"]
+"""tile: vectors of outputs, summed over [..., operand]; depthwise: a window over each channel; lanes: a sum that keeps
+the lanes apart; rows: a sum over each row; product: C[s, i, j] = sum_k A[s, i, k] * B[s, j, k]."""
 
 ANCHOR = "ovenbird.anchor"
-#: Of a concatenation: the channel blocks of each part.
 PARTS = "ovenbird.parts"
-#: Of a product: how many elements along k lie side by side in each operand, at multiples of that number.
+"""Of a concatenation: the channel blocks of each part."""
+
 RUNS = "ovenbird.runs"
-#: Of attention: rows of a tile, and vectors of scores computed together.
+"""Of a product: how many elements along k lie side by side in each operand, at multiples of that number."""
+
 ROWS, VECTORS = "ovenbird.rows", "ovenbird.vectors"
+"""Of attention: rows of a tile, and vectors of scores computed together."""
 
 
 def anchored(kind: Kind, details: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -65,8 +67,8 @@ class RowStages:
 
     POWERS = "powers"
     FACTOR = "row_factor"
-    #: Behind the name of a reduction: its first stage, which keeps the lanes apart.
     LANES = "_lanes"
+    """Behind the name of a reduction: its first stage, which keeps the lanes apart."""
 
 
 @dataclass(frozen=True)

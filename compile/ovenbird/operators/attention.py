@@ -22,8 +22,8 @@ from ovenbird.operators.anchors import AttentionStages as Stage
 from ovenbird.operators.dense import unravel
 from ovenbird.operators.layout import blocks, extents
 
-#: Takes the element expression of a tensor apart no further: a tensor from a tensor.
 View = Callable[[te.Tensor], te.Tensor]
+"""Takes the element expression of a tensor apart no further: a tensor from a tensor."""
 
 
 @dataclass(frozen=True)

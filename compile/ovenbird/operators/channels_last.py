@@ -17,8 +17,8 @@ from ovenbird.operators.anchors import RUNS, anchored
 from ovenbird.operators.conv2d import Window
 from ovenbird.operators.layout import extents
 
-#: Products accumulate in this dtype, whatever their operands are.
 ACCUMULATOR = "float32"
+"""Products accumulate in this dtype, whatever their operands are."""
 
 
 def product(left: te.Tensor, right: te.Tensor, runs: tuple[int, int]) -> te.Tensor:

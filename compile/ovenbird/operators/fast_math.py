@@ -21,25 +21,29 @@ from tvm import tirx
 
 Expr = Any
 
-#: Adding 1.5 * 2**23 to a float of less than 2**22 leaves its nearest integer in the low bits of the sum.
 ROUNDING_SHIFT = 12582912.0
+"""Adding 1.5 * 2**23 to a float of less than 2**22 leaves its nearest integer in the low bits of the sum."""
+
 SHIFT_BITS = 0x4B400000
 
-#: ln 2 in two parts; the first has so few bits that its product with any exponent is exact (Cody & Waite 1980).
 LN2_HIGH, LN2_LOW = 0.693145751953125, 1.4286067653e-6
+"""ln 2 in two parts; the first has so few bits that its product with any exponent is exact (Cody & Waite 1980)."""
 
-#: exp(r) = 1 + r + r**2 p(r) on |r| <= ln 2 / 2; Cephes `expf` (Moshier, https://www.netlib.org/cephes/).
 EXP = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
-#: Beyond these exp is infinite or rounds to zero.
-EXP_RANGE = (-104.5, 89.0)
+"""exp(r) = 1 + r + r**2 p(r) on |r| <= ln 2 / 2; Cephes `expf` (Moshier, https://www.netlib.org/cephes/)."""
 
-#: tanh(x) = x + x**3 p(x**2) up to the limit, 1 - 2 / (exp(2 x) + 1) beyond; Cephes `tanhf`.
+EXP_RANGE = (-104.5, 89.0)
+"""Beyond these exp is infinite or rounds to zero."""
+
 TANH = (-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1)
+"""tanh(x) = x + x**3 p(x**2) up to the limit, 1 - 2 / (exp(2 x) + 1) beyond; Cephes `tanhf`."""
+
 TANH_LIMIT = 0.625
 
-#: erf(x) = x + x p(x**2) up to the limit, 1 - exp(-x + x q(x)) beyond, for positive x;
-#: N. Juffa, "Fast implementation of error function" (https://stackoverflow.com/questions/35148198, 2016).
 ERF_NEAR = (-5.96761703e-4, 4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1, 1.28379166e-1)
+"""erf(x) = x + x p(x**2) up to the limit, 1 - exp(-x + x q(x)) beyond, for positive x;
+N. Juffa, "Fast implementation of error function" (https://stackoverflow.com/questions/35148198, 2016)."""
+
 ERF_FAR = (
     -1.72853470e-5,
     3.83197126e-4,

@@ -11,8 +11,8 @@ from ovenbird.operators.anchors import anchored
 from ovenbird.operators.conv2d import Window, pad
 from ovenbird.operators.layout import extents
 
-#: Sums side by side in a mean at most: an addition takes 2 to 4 cycles, and two start in each.
 SUMS = 8
+"""Sums side by side in a mean at most: an addition takes 2 to 4 cycles, and two start in each."""
 
 
 def max_pool2d(data: te.Tensor, window: Window, output: tuple[int, int]) -> te.Tensor:

@@ -15,8 +15,8 @@ from tvm.script import tirx as T
 from ovenbird_runtime.limits import VECTOR_BYTES
 from ovenbird_runtime.preprocess.resampling import PRECISION_BITS
 
-#: The function's name in the library.
 RESAMPLE = "resample_image"
+"""The function's name in the library."""
 
 LANES = 16
 HALF = 1 << (PRECISION_BITS - 1)

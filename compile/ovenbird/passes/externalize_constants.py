@@ -13,8 +13,8 @@ from tvm import IRModule, relax
 
 from ovenbird_runtime.tensors.arrays import Array
 
-#: Constants of at most this many bytes stay in the library.
 SMALL_BYTES = 64
+"""Constants of at most this many bytes stay in the library."""
 
 
 class ConstantTable:

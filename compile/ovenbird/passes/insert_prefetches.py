@@ -15,10 +15,11 @@ import tvm
 import tvm_ffi
 from tvm import tirx
 
-#: The annotation of a loop; its value is the distance in steps of that loop.
 PREFETCH = "ovenbird.prefetch"
-#: Steps ahead: 64 vectors are a page of 4 KiB, some 500 cycles at the pace of a full register tile.
+"""The annotation of a loop; its value is the distance in steps of that loop."""
+
 PREFETCH_STEPS = 64
+"""Steps ahead: 64 vectors are a page of 4 KiB, some 500 cycles at the pace of a full register tile."""
 
 READ, ALL_CACHE_LEVELS, DATA = 0, 3, 1
 

@@ -11,8 +11,8 @@ from typing import Any
 import tvm_ffi
 from tvm import tirx
 
-#: Read by TVM's own lowering: an allocation that carries it stays an allocation of the code generator, on the stack.
 KEEP_ON_STACK = "disable_lower_builtin"
+"""Read by TVM's own lowering: an allocation that carries it stays an allocation of the code generator, on the stack."""
 
 
 @tirx.transform.prim_func_pass(opt_level=0, name="KeepLocalsOnStack")  # type: ignore[untyped-decorator]

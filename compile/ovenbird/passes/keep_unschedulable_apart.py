@@ -9,8 +9,8 @@ import tvm
 from tvm import IRModule, tirx
 from tvm.s_tir import SBlockRealize
 
-#: TVM's fusion kind of a function that fuses with nothing.
 OPAQUE = 8
+"""TVM's fusion kind of a function that fuses with nothing."""
 
 
 @tvm.transform.module_pass(opt_level=0, name="KeepUnschedulableApart")  # type: ignore[untyped-decorator]

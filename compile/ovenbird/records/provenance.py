@@ -22,8 +22,8 @@ from ovenbird_runtime.machine.versions import TVM_FFI_VERSION, TVM_VERSION
 PROVENANCE = "provenance.json"
 SCHEMA_VERSION = 1
 
-#: What code generation and the schedules see of a target: records hold where all of it is the same.
 DECISIVE = ("kind", "arch", "mcpu", "mattr", "vector_bits", "registers", "cores", "l1d_bytes", "l2_bytes", "attributes")
+"""What code generation and the schedules see of a target: records hold where all of it is the same."""
 
 
 @dataclass

@@ -29,8 +29,8 @@ WORKLOADS = "database_workload.json"
 RECORDS = "database_tuning_record.json"
 CHOICES = "choices.json"
 
-#: MetaSchedule writes 1e10 seconds for a candidate that failed.
 FAILED_ABOVE_S = 1e9
+"""MetaSchedule writes 1e10 seconds for a candidate that failed."""
 
 Source = Literal["tuned", "default", "stale"]
 

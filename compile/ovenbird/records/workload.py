@@ -11,8 +11,8 @@ import tvm
 import tvm_ffi
 from tvm import tirx
 
-#: Attributes that belong to the arithmetic; fusion leaves others behind, depending on the network around.
 KEPT = frozenset({"s_tir", "tirx.noalias"})
+"""Attributes that belong to the arithmetic; fusion leaves others behind, depending on the network around."""
 
 
 def workload(function: tirx.PrimFunc) -> tvm.IRModule:

@@ -30,8 +30,9 @@ else:
 if TYPE_CHECKING:
     from ovenbird.targets import TargetSpec
 
-#: What decides an artifact's bytes, beside its target's own folders: what ci/steps/pipeline.sh makes its key of.
 SOURCES = ("compile", "runtime", "pyproject.toml", "ci/constraints.txt")
+"""What decides an artifact's bytes, beside its target's own folders: what ci/steps/pipeline.sh makes its key of."""
+
 _FRAMEWORKS = ("torch", "torchvision", "onnx", "numpy")
 
 

@@ -15,8 +15,8 @@ from typing import IO, Any
 
 from ovenbird.tuning.search.scheduler import TaskState, latency_seconds
 
-#: Rows of the live table; the tasks that take most of the time come first.
 ROWS = 24
+"""Rows of the live table; the tasks that take most of the time come first."""
 
 
 @dataclass(frozen=True)

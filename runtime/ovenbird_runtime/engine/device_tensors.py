@@ -32,8 +32,9 @@ class DeviceMemory:
         self._read = ffi.get_global_func("runtime.TVMTensorCopyToBytes")
         self._clear = ffi.get_global_func("vm.builtin.memory_manager.clear")
         self._sync = ffi.get_global_func("runtime.Device_StreamSync")
-        #: What `vm_initialization` takes: device, index and allocator; the processor's behind those of another.
         pooled = 2
+        """What `vm_initialization` takes: device, index and allocator; the processor's behind those of another."""
+
         own, processor = (device.kind.dlpack, device.index, pooled), (CPU.kind.dlpack, 0, pooled)
         self.vm_arguments = own if device.kind is CPU.kind else (*own, *processor)
 

@@ -25,8 +25,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Generic, Literal, Protocol, TypeVar
 
-#: A machine of many cores is shared out among this many lanes at most; each has some threads.
 MAX_LANES = 4
+"""A machine of many cores is shared out among this many lanes at most; each has some threads."""
 
 
 class LaneTask(Protocol):

@@ -14,16 +14,16 @@ from dataclasses import dataclass
 
 from .compose import plan_batches
 
-#: Times taken of a size before they count, and how many first calls (page faults, cold caches) come before them.
 _SAMPLES, _WARM_UP = 2, 1
+"""Times taken of a size before they count, and how many first calls (page faults, cold caches) come before them."""
 
-#: The same for a lane, whose times are noisier: they count as soon as there are so many of each.
 _LANE_SAMPLES = 8
+"""The same for a lane, whose times are noisier: they count as soon as there are so many of each."""
 
-#: How much longer than one worker lanes may take for an image, and still be better beside other work. Measured with a
-#: server of ResNet50 on two cores: 4 % more requests a second where both took the same time undisturbed, 17 to 25 %
-#: where images were prepared in twice the time.
 CROWD_FACTOR = 1.1
+"""How much longer than one worker lanes may take for an image, and still be better beside other work. Measured with a
+server of ResNet50 on two cores: 4 % more requests a second where both took the same time undisturbed, 17 to 25 %
+where images were prepared in twice the time."""
 
 
 @dataclass(frozen=True)

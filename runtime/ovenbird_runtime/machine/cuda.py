@@ -22,8 +22,9 @@ from .cpu import version_pair
 from .device_kind import Code, DeviceKind
 
 DRIVER_LIBRARY, CUDART = "libcuda.so.1", "libcudart.so.13"
-#: The CUDA version of libcudart that `libtvm_runtime_cuda.so` is built for: an older driver cannot run it.
 OLDEST_DRIVER = (13, 0)
+"""The CUDA version of libcudart that `libtvm_runtime_cuda.so` is built for: an older driver cannot run it."""
+
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
 _NO_DEVICE = 100  # CUDA_ERROR_NO_DEVICE
 _NAME_BYTES = 100

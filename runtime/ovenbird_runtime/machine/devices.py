@@ -19,8 +19,9 @@ from .cuda import CUDA
 from .device_kind import DeviceKind
 
 DEVICES: Mapping[str, DeviceKind] = {kind.name: kind for kind in (PROCESSOR, CUDA)}
-#: The kinds of code that `target.json` may name: each the `code` of one of `DEVICES`.
 CodeKind = Literal["llvm", "cuda"]
+"""The kinds of code that `target.json` may name: each the `code` of one of `DEVICES`."""
+
 _DEVICE = re.compile(rf"({'|'.join(DEVICES)})(?::([0-9]{{1,3}}))?")
 
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-#: Plans that are kept: clients send pictures of a few sizes, mostly.
 _PLANS = 256
+"""Plans that are kept: clients send pictures of a few sizes, mostly."""
 
 
 class ResampleKernel(Protocol):

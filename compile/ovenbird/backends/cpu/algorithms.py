@@ -17,12 +17,14 @@ from ovenbird.operators.layout import blocks
 Algorithm = Literal["direct", "winograd2", "winograd4"]
 ALGORITHMS: tuple[Algorithm, ...] = ("direct", "winograd2", "winograd4")
 
-#: Shares of the multiply-add peak that the register tiles reach, measured on Zen 4 and Zen 5.
 DIRECT_EFFICIENCY, PRODUCT_EFFICIENCY = 0.9, 0.75
-#: Vector operations to transform one tile of one block of channels, and to transform it back.
+"""Shares of the multiply-add peak that the register tiles reach, measured on Zen 4 and Zen 5."""
+
 TRANSFORM_OPERATIONS = {2: (48, 40), 4: (320, 250)}
-#: Bytes per cycle that all cores together read from memory; weights do not stay in cache between two inferences.
+"""Vector operations to transform one tile of one block of channels, and to transform it back."""
+
 MEMORY_BYTES_PER_CYCLE = 16.0
+"""Bytes per cycle that all cores together read from memory; weights do not stay in cache between two inferences."""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from ovenbird.errors import TargetInvalid
 from ovenbird.targets import TargetSpec
 
-#: The threads of a warp, on every NVIDIA chip so far.
 WARP = 32
+"""The threads of a warp, on every NVIDIA chip so far."""
 
 
 @dataclass(frozen=True)

@@ -28,14 +28,15 @@ from ovenbird.errors import BuildFailed
 
 CALLBACK = "tvm_callback_cuda_compile"
 SIDECAR = "libtvm_runtime_cuda.so"
-#: What TVM calls when code for a GPU that was never loaded there is let go of.
 STAND_IN = """
 int cudaGetDevice(int* device) { *device = 0; return 0; }
 int cudaSetDevice(int device) { return 0; }
 int cuModuleUnload(void* module) { return 0; }
 """
-#: What TVM's CUDA runtime registers when it is loaded.
+"""What TVM calls when code for a GPU that was never loaded there is let go of."""
+
 MARK = "ffi.Module.load_from_bytes.cuda"
+"""What TVM's CUDA runtime registers when it is loaded."""
 
 
 def load_device_module() -> None:

@@ -13,12 +13,12 @@ from ovenbird.errors import UsageError
 
 Precision = Literal["float32", "float16"]
 
-#: The names of `--precision`, ours first; the others are what other tools call them.
 PRECISIONS: dict[str, Precision] = {
     "f32": "float32", "f16": "float16",
     "fp32": "float32", "float32": "float32", "float": "float32",
     "fp16": "float16", "float16": "float16", "half": "float16",
 }  # fmt: skip
+"""The names of `--precision`, ours first; the others are what other tools call them."""
 
 
 @dataclass(frozen=True)
@@ -51,5 +51,5 @@ def check_precision(precision: Precision, kinds: Mapping[str, str]) -> str:
     return f"note: {', '.join(others)} computes in f32" if precision == "float16" and others else ""
 
 
-#: Exact float32.
 DEFAULT = GpuOptions()
+"""Exact float32."""

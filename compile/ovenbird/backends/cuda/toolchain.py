@@ -21,8 +21,9 @@ from pathlib import Path
 from ovenbird.errors import BuildFailed, NoCudaCompiler
 from ovenbird_runtime.console.installing import install_hint
 
-#: The first CUDA version whose fat binaries the runtime's libcudart 13 is tested with.
 OLDEST = (13, 0)
+"""The first CUDA version whose fat binaries the runtime's libcudart 13 is tested with."""
+
 HINT = f"install the CUDA toolkit 13, or set CUDA_HOME; its nvcc comes with {install_hint('cuda', '.')}"
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import tvm
 from tvm.script import tirx as T
 
-#: Chains of multiply-adds side by side: more than latency (4) x units (2), fewer than the registers of any target.
 CHAINS = 12
+"""Chains of multiply-adds side by side: more than latency (4) x units (2), fewer than the registers of any target."""
+
 STEPS = 400_000
 
 

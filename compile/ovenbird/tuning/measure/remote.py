@@ -32,10 +32,11 @@ from ovenbird.tuning.tasks import Task
 from ovenbird_runtime.console.installing import install_hint
 from ovenbird_runtime.tensors.arrays import Array
 
-#: TVM's own evicter of caches: all arguments but the first, which is the activation.
 FLUSH = "cache_flush_cpu_non_first_arg"
-#: Thread affinity of TVM's thread pool: all cores, the fast ones first.
+"""TVM's own evicter of caches: all arguments but the first, which is the activation."""
+
 FAST_CORES = 1
+"""Thread affinity of TVM's thread pool: all cores, the fast ones first."""
 
 
 class Tracker:

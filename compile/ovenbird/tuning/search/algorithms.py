@@ -24,8 +24,8 @@ from ovenbird.tuning.measure.measuring import Measurer
 from ovenbird.tuning.search.design_space import DesignSpaces
 from ovenbird.tuning.tasks import Task, extract_tasks
 
-#: An algorithm further from float64 must be this much faster to be chosen.
 MARGIN = 0.97
+"""An algorithm further from float64 must be this much faster to be chosen."""
 
 
 class Recorder(dict[str, Algorithm]):

@@ -25,8 +25,8 @@ from ovenbird.backends.cpu.schedules import apply_schedule
 from ovenbird.backends.cpu.schedules.choices import Samples
 from ovenbird.tuning.limits import SPACES_MAX
 
-#: tirx.ForKind of unrolled and vectorized loops.
 UNROLLED, VECTORIZED = 3, 2
+"""tirx.ForKind of unrolled and vectorized loops."""
 
 
 @dataclass

@@ -18,8 +18,8 @@ from ovenbird.tuning.tasks import Task
 if TYPE_CHECKING:
     from ovenbird.tuning.backends import Search
 
-#: Even at the limit a measurement may be off by this much, so no task's headroom is nothing.
 LEAST_HEADROOM = 0.02
+"""Even at the limit a measurement may be off by this much, so no task's headroom is nothing."""
 
 
 @dataclass

@@ -25,10 +25,11 @@ from ovenbird.tuning.measure.measuring import Outcome
 from ovenbird.tuning.search.design_space import DesignSpaces
 from ovenbird.tuning.tasks import Task
 
-#: Batches without a new schedule after which a space counts as exhausted.
 EMPTY_BATCHES = 2
-#: Records of earlier runs that the cost model learns from, for each task.
+"""Batches without a new schedule after which a space counts as exhausted."""
+
 LEARNT_RECORDS = 64
+"""Records of earlier runs that the cost model learns from, for each task."""
 
 LOGGER = logging.getLogger("ovenbird.tuning.metaschedule")
 LOGGER.addHandler(logging.NullHandler())

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from ...model import Model
     from ..settings import Settings
 
-#: The first round pages code and weights in; of the others the best counts.
 _ROUNDS = 4
+"""The first round pages code and weights in; of the others the best counts."""
+
 _LANE_IMAGES = 8
 
 

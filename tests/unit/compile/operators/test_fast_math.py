@@ -15,8 +15,9 @@ from tvm import te, tirx
 
 from ovenbird.operators.fast_math import register_fast_math
 
-#: The smallest normal float32: below it a relative error means little.
 SMALLEST = 2.0**-126
+"""The smallest normal float32: below it a relative error means little."""
+
 LANES = [1, 4, 8, 16]
 
 

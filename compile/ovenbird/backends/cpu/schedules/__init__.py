@@ -24,7 +24,6 @@ from ovenbird.operators.anchors import Kind
 
 Rule = Callable[[Schedule, Machine, Choices], None]
 
-#: By the anchor's kind; None where there is no anchor.
 RULES: dict[Kind | None, Rule] = {
     "tile": schedule_register_tile,
     "depthwise": schedule_depthwise,
@@ -35,6 +34,7 @@ RULES: dict[Kind | None, Rule] = {
     "concatenation": schedule_concatenation,
     None: schedule_generic,
 }
+"""By the anchor's kind; None where there is no anchor."""
 
 
 def apply_schedule(sch: Schedule, machine: Machine, choices: Choices) -> None:

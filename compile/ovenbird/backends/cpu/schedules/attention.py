@@ -20,12 +20,13 @@ from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, estimate,
 from ovenbird.operators.anchors import ROWS, VECTORS
 from ovenbird.operators.anchors import AttentionStages as Stage
 
-#: The stages of one tile of rows, consumers first, and those of a whole matrix.
 TILED = (Stage.ROW_SUM, Stage.LANE_SUM, Stage.POWERS, Stage.ROW_MAX, Stage.LANE_MAX, Stage.SCORES)
+"""The stages of one tile of rows, consumers first, and those of a whole matrix."""
+
 PACKED = (Stage.VALUES, Stage.KEYS)
 
-#: With this many matrices for each core, or a multiple of the cores, every core packs and uses its own.
 MATRICES_A_CORE = 8
+"""With this many matrices for each core, or a multiple of the cores, every core packs and uses its own."""
 
 
 class OutputAxes(NamedTuple):

@@ -16,8 +16,8 @@ from typing import Any, Protocol
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import LoopRV
 
-#: A ragged tile is worth a trial as long as it computes at most this share of positions that nobody wants.
 RAGGED_WASTE = 0.15
+"""A ragged tile is worth a trial as long as it computes at most this share of positions that nobody wants."""
 
 
 class Choices(Protocol):

@@ -16,11 +16,11 @@ from ovenbird.backends.cpu.schedules.choices import Choices
 from ovenbird.backends.cpu.schedules.reduction import schedule_reduction
 from ovenbird.operators.anchors import PARTS
 
-#: Fewer output elements than this are not worth waking the other threads: a launch costs 0.7 microseconds.
 PARALLEL_ELEMENTS = 16384
+"""Fewer output elements than this are not worth waking the other threads: a launch costs 0.7 microseconds."""
 
-#: Vectors that one iteration of an inner loop handles.
 UNROLLED_VECTORS = 4
+"""Vectors that one iteration of an inner loop handles."""
 
 
 def schedule_map(sch: Schedule, block: SBlockRV, machine: Machine) -> None:

@@ -15,8 +15,8 @@ from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
 from ovenbird.backends.cpu.schedules.register_tile import schedule_copy, split_axes, unroll_vectorized
 
-#: Fewer elements to reduce than this are not worth waking the other threads.
 PARALLEL_ELEMENTS = 16384
+"""Fewer elements to reduce than this are not worth waking the other threads."""
 
 
 def schedule_lanes(sch: Schedule, machine: Machine, choices: Choices) -> None:

@@ -24,10 +24,11 @@ from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, choose_ti
 from ovenbird.operators.anchors import size_bytes
 from ovenbird.passes.insert_prefetches import PREFETCH, PREFETCH_STEPS
 
-#: Weights of more than this share of the second-level cache are taken to come from memory at each inference.
 STREAMED_SHARE = 8
-#: Weights of one chunk of outputs take at most this share of the second-level cache.
+"""Weights of more than this share of the second-level cache are taken to come from memory at each inference."""
+
 CHUNK_SHARE = 2
+"""Weights of one chunk of outputs take at most this share of the second-level cache."""
 
 
 def schedule_register_tile(sch: Schedule, machine: Machine, choices: Choices) -> None:

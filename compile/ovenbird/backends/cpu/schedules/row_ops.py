@@ -12,8 +12,8 @@ from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
 from ovenbird.operators.anchors import RowStages
 
-#: Fewer elements than this are not worth waking the other threads.
 PARALLEL_ELEMENTS = 4096
+"""Fewer elements than this are not worth waking the other threads."""
 
 
 def schedule_rows(sch: Schedule, machine: Machine, choices: Choices) -> None:

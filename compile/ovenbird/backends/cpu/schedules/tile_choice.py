@@ -9,12 +9,14 @@ from typing import NamedTuple
 
 from ovenbird.backends.cpu.machine import Machine
 
-#: A fused multiply-add takes 4 cycles and two start per cycle: fewer chains than this leave the unit idle.
 CHAINS = 8
-#: Bytes per cycle that one core reads from memory while all read.
+"""A fused multiply-add takes 4 cycles and two start per cycle: fewer chains than this leave the unit idle."""
+
 MEMORY_BYTES_PER_CYCLE = 8.0
-#: What the branches of a ragged last tile cost, as a factor.
+"""Bytes per cycle that one core reads from memory while all read."""
+
 RAGGED = 1.04
+"""What the branches of a ragged last tile cost, as a factor."""
 
 
 class Extents(NamedTuple):

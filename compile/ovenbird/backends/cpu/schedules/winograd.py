@@ -19,8 +19,9 @@ from ovenbird.operators.anchors import WinogradStages as Stage
 from ovenbird.operators.anchors import size_bytes
 from ovenbird.passes.insert_prefetches import PREFETCH, PREFETCH_STEPS
 
-#: Loops of each stage: two over the points of a tile, blocks of channels, tiles, lanes.
 AXES = 5
+"""Loops of each stage: two over the points of a tile, blocks of channels, tiles, lanes."""
+
 CHUNKED, STAGED = "chunked", "staged"
 
 

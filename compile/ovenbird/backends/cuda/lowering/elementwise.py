@@ -13,8 +13,8 @@ from ovenbird.lowering.shapes import static_shape
 from ovenbird.lowering.value import FLOATS, Value
 from ovenbird.lowering.walk import Lowered
 
-#: Exact, or rounded once, in float16; every other map is computed in float32.
 NARROW = ("relax.nn.relu", "relax.nn.relu6", "relax.clip", "relax.abs", "relax.negative")
+"""Exact, or rounded once, in float16; every other map is computed in float32."""
 
 
 def lower_unary(lowering: CudaLowering, call: relax.Call) -> Lowered | None:

@@ -17,14 +17,17 @@ from ovenbird.backends.cuda.plans.plan import ChainPlan, GroupPlan, Plan, Thread
 from ovenbird.backends.cuda.plans.tiling import FEW_ROWS, ProductShape, Tiling, choose_tiling, estimate, splits_for
 from ovenbird.backends.cuda.plans.wide_tiles import wide_tiles
 
-#: A thread sums at most this many elements alone, unless there are outputs enough for every multiprocessor.
 LONG = 64
-#: Outputs for each multiprocessor that are enough.
+"""A thread sums at most this many elements alone, unless there are outputs enough for every multiprocessor."""
+
 MANY = 2048
-#: Products of at most this many rows are also tried without tiles, and those without tiles also with them.
+"""Outputs for each multiprocessor that are enough."""
+
 TRIED_ROWS = 16
-#: The most tilings that are tried for one product.
+"""Products of at most this many rows are also tried without tiles, and those without tiles also with them."""
+
 TILINGS_MAX = 64
+"""The most tilings that are tried for one product."""
 
 THREADS = (64, 128, 256, 512, 1024)
 GROUPS, COLUMNS = (8, 16, 32, 64), (8, 16, 32, 64)

@@ -34,7 +34,6 @@ class Tile:
     efficiency: float
 
 
-#: Of plain multiply-adds: each thread holds (rows x columns) / threads outputs, in pieces of 4 x 4.
 FLOAT32_TILES = (
     Tile(128, 128, 8, 256, 1.0),
     Tile(128, 64, 16, 256, 0.9),
@@ -45,7 +44,8 @@ FLOAT32_TILES = (
     Tile(16, 64, 16, 64, 0.4),
     Tile(8, 64, 16, 32, 0.3),
 )
-#: Of tensor cores: each warp holds (rows x columns) / warps outputs, in pieces of 16 x 16.
+"""Of plain multiply-adds: each thread holds (rows x columns) / threads outputs, in pieces of 4 x 4."""
+
 FLOAT16_TILES = (
     Tile(128, 64, 16, 256, 0.75),
     Tile(64, 64, 32, 128, 0.65),
@@ -53,17 +53,23 @@ FLOAT16_TILES = (
     Tile(32, 32, 32, 128, 0.35),
     Tile(16, 64, 64, 128, 0.25),
 )
-#: Products of at most this many rows are limited by reading the other operand once: no tiles.
+"""Of tensor cores: each warp holds (rows x columns) / warps outputs, in pieces of 16 x 16."""
+
 FEW_ROWS = 4
+"""Products of at most this many rows are limited by reading the other operand once: no tiles."""
+
 SPLITS = (1, 2, 3, 4, 6, 8, 9, 12, 16, 18, 24, 32)
-#: The least length of the summed axis that is worth a part of its own.
 MIN_PART = 64
-#: Warps a multiprocessor needs to hide the latency of its memory and arithmetic.
+"""The least length of the summed axis that is worth a part of its own."""
+
 BUSY_WARPS = 16
-#: Multiply-adds of a multiprocessor in the time that one more kernel or one byte more from memory takes.
+"""Warps a multiprocessor needs to hide the latency of its memory and arithmetic."""
+
 KERNEL_COST, BYTE_COST = 400_000, 9.0
-#: Tensor cores do this many more multiply-adds in the same time.
+"""Multiply-adds of a multiprocessor in the time that one more kernel or one byte more from memory takes."""
+
 TENSOR_CORE_SPEED = 12.0
+"""Tensor cores do this many more multiply-adds in the same time."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +85,8 @@ class Tiling:
         return f"tiles of {tile.rows}x{tile.columns}x{tile.inner} by {tile.threads} threads, {self.splits} parts"
 
 
-#: What the schedules add to each row of a shared tile, in elements: of operands on tensor cores, and of their sums.
 OPERAND_MARGIN, SUM_MARGIN = 8, 4
+"""What the schedules add to each row of a shared tile, in elements: of operands on tensor cores, and of their sums."""
 
 
 def shared_bytes(tile: Tile, dtype: str) -> int:

@@ -10,14 +10,17 @@ import itertools
 from ovenbird.backends.cuda.chip import WARP, Chip
 from ovenbird.backends.cuda.plans.tiling import Tile, shared_bytes, tiles_for
 
-#: Threads along a row of a tile at most, and the piece of outputs that each thread holds (`schedules.simt`).
 ACROSS, PIECE = 16, 4
-#: The side of a tensor core's fragment (`schedules.tensor_core`), and warps along the rows for each number of warps.
+"""Threads along a row of a tile at most, and the piece of outputs that each thread holds (`schedules.simt`)."""
+
 SIDE, DOWN = 16, {1: 1, 2: 1, 4: 2, 8: 2}
-#: 32-bit registers of a thread that outputs and operands may take: of 255, some are for addresses.
+"""The side of a tensor core's fragment (`schedules.tensor_core`), and warps along the rows for each number of warps."""
+
 THREAD_REGISTERS = 180
-#: Outputs a thread computes at least: below, loads take longer than the arithmetic.
+"""32-bit registers of a thread that outputs and operands may take: of 255, some are for addresses."""
+
 LEAST_OUTPUTS = 8
+"""Outputs a thread computes at least: below, loads take longer than the arithmetic."""
 
 SIMT_SHAPES = ((8, 16, 32, 64, 128), (32, 64, 128), (8, 16, 32), (32, 64, 128, 256))
 TENSOR_SHAPES = ((16, 32, 64, 128), (32, 64, 128), (16, 32, 64), (32, 64, 128, 256))

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import inspect
 
-#: Files that are none, and the modules they stand for.
 FILELESS = {
     "<ast>": "ast",
     "<frozen importlib._bootstrap>": "_frozen_importlib",
     "<frozen importlib._bootstrap_external>": "_frozen_importlib_external",
     "<frozen runpy>": "runpy",
 }
+"""Files that are none, and the modules they stand for."""
 
 
 def wmma_group() -> dict[str, str]:

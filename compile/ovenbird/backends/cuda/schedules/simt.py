@@ -15,8 +15,8 @@ from ovenbird.backends.blocks import fuse_all, is_reduction, leaf_blocks
 from ovenbird.backends.cuda.plans.tiling import Tile
 from ovenbird.operators.anchors import RUNS
 
-#: float32 values in one load or store of 16 bytes.
 VECTOR = 4
+"""float32 values in one load or store of 16 bytes."""
 
 
 def thread_grid(tile: Tile) -> tuple[int, int]:

@@ -17,12 +17,14 @@ from ovenbird.backends.cuda.plans.tiling import Tile
 from ovenbird.backends.cuda.schedules.intrinsics import wmma_group
 from ovenbird.backends.cuda.schedules.simt import bind_blocks, inline_epilogue, lanes_of, padded_loops
 
-#: The side of a fragment, along rows, columns and the summed axis alike.
 SIDE = 16
-#: float16 values in one load of 16 bytes; rows of a shared tile are moved apart by as many, against bank conflicts.
+"""The side of a fragment, along rows, columns and the summed axis alike."""
+
 LANES = 8
-#: float32 values in one store of 16 bytes.
+"""float16 values in one load of 16 bytes; rows of a shared tile are moved apart by as many, against bank conflicts."""
+
 STORE_LANES = 4
+"""float32 values in one store of 16 bytes."""
 
 
 def warp_grid(tile: Tile) -> tuple[int, int]:

@@ -17,7 +17,6 @@ from ovenbird.backends.building import build_module
 from ovenbird.networks.importing import import_exported
 from ovenbird.targets import TargetSpec
 
-#: Vector widths that x86-64 has, narrowest first.
 INSTRUCTION_SETS = {
     "sse": TargetSpec("sse", "", "llvm", "x86_64", "x86_64-unknown-linux-gnu", "x86-64-v2", cores=2),
     "avx2": TargetSpec(
@@ -45,9 +44,10 @@ INSTRUCTION_SETS = {
         features=("avx512f", "avx512vl", "avx512dq", "avx512bw"),
     ),
 }
+"""Vector widths that x86-64 has, narrowest first."""
 
-#: Largest difference allowed, relative to the output's largest value.
 TOLERANCE = 2e-5
+"""Largest difference allowed, relative to the output's largest value."""
 
 Check = Callable[..., None]
 

@@ -22,8 +22,8 @@ from support.cuda_emulation import build_emulation
 
 from .conftest import Compile
 
-#: As TVM's FFI names an exported function.
 SYMBOL = f"__tvm_ffi_{RESAMPLE}"
+"""As TVM's FFI names an exported function."""
 
 
 @pytest.mark.parametrize("target", ["cuda-sm75", "cuda-sm90"])

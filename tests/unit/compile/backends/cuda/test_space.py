@@ -22,7 +22,6 @@ from ovenbird.operators.conv2d import Window
 from ovenbird.targets import load_target, target_folders
 
 CHIPS = {name: chip_of(load_target(name)) for name in target_folders() if name.startswith("cuda-")}
-#: Of ResNet50 at batch 1 and 8, and of attention.
 SHAPES = [
     ProductShape(1, 12544, 64, 147),
     ProductShape(1, 3136, 64, 576),
@@ -31,6 +30,7 @@ SHAPES = [
     ProductShape(12, 197, 64, 197),
     ProductShape(1, 8, 1000, 2048),
 ]
+"""Of ResNet50 at batch 1 and 8, and of attention."""
 
 
 def convolution(channels: int, filters: int, pixels: int, dtype: str) -> tvm.IRModule:
