@@ -1,5 +1,5 @@
 // CUDA C++ on a processor: a block's threads are fibers, one warp's tensor core is its first lane. Included by g++ before
-// the kernels that TVM wrote (`cuda_emulation.py` does that), so that what they compute can be checked without a GPU.
+// the kernels that TVM wrote (`__init__.py` does that), so that what they compute can be checked without a GPU.
 //
 //     emulation::run(launch, grid, block, shared_bytes)     // every block, one after the other
 #pragma once
