@@ -175,6 +175,12 @@ def test_wrong_input_is_refused(server: Serving, image: np.ndarray[Any, Any], ch
     assert answer["error"]
 
 
+@pytest.mark.parametrize("shape", [[-1, 3, 32, 32], [1 << 40, 3, 32, 32], [1.5, 3, 32, 32], [1] * 9])
+def test_a_refused_shape_says_what_fits(server: Serving, image: np.ndarray[Any, Any], shape: list[Any]) -> None:
+    _, answer = server.json("POST", INFER, body_of(image, shape=shape))
+    assert answer["error"] == f"image has shape {shape}, expected up to 8 whole numbers from 0 to 2147483647"
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"{", b"[]", b"null", b'{"inputs": 3}', b'{"inputs": []}', b'{"inputs": [3]}', b"[" * 100_000, b"\xff\xfe"],

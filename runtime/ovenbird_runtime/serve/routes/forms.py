@@ -7,6 +7,7 @@ form.images, form.options.top, form.options.seed
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,7 @@ _IMAGE_KEYS = ("images", "instances", "image")
 _FILE_NAMES = ("image", "images", "file", "files")  # of parts that are pictures, whether they have a filename or not
 _BASE64 = bytes.maketrans(b"-_", b"+/")
 _WHITE_SPACE = b" \t\r\n"
+_DIGITS = re.compile("-?[0-9]{1,40}")
 _TRUE, _FALSE = ("1", "true", "yes", "on", ""), ("0", "false", "no", "off")
 
 
@@ -142,8 +144,8 @@ def _pipeline(name: str, value: Any) -> str | None:
 
 
 def _whole(name: str, value: Any) -> int:
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
-        return int(value)
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        return int(value)  # whoever takes it says which are too large
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     raise BadRequest(f"{name} is {shown(value)}, expected a whole number")

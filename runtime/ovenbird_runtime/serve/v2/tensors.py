@@ -48,7 +48,9 @@ def check_shape(shape: Any, name: str) -> tuple[int, ...]:
     """Return a shape as a tuple. Raises WrongShape."""
     fits = isinstance(shape, (list, tuple)) and len(shape) <= SERVE_TENSOR_RANK
     if not fits or not all(isinstance(d, int) and not isinstance(d, bool) and 0 <= d < MAX_DIM for d in shape):
-        raise WrongShape(f"{name} has shape {shown(shape)}, expected up to {SERVE_TENSOR_RANK} whole numbers")
+        raise WrongShape(
+            f"{name} has shape {shown(shape)}, expected up to {SERVE_TENSOR_RANK} whole numbers from 0 to {MAX_DIM - 1}"
+        )
     if math.prod(d for d in shape if d) >= MAX_DIM:
         raise WrongShape(f"{name} has shape {shown(shape)}, limit {MAX_DIM - 1} values")
     return tuple(shape)

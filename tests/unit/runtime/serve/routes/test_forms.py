@@ -63,14 +63,20 @@ def test_defaults_are_those_of_the_library(form: Any) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize(("name", "value"), [("top", 0), ("top", 1001), ("seed", 1 << 63)])
+@pytest.mark.parametrize(("name", "value"), [("top", 0), ("top", 1001), ("seed", 1 << 63), ("seed", -1)])
 def test_what_is_out_of_range_is_a_wrong_option(form: Any, name: str, value: int) -> None:
     with pytest.raises(WrongOption, match=f"{name} is {value}, expected a whole number from"):
         read_form(form({name: value}), Limits())
 
 
+@pytest.mark.parametrize("form", [in_query, in_fields])
+def test_text_of_any_size_is_a_number(form: Any) -> None:
+    with pytest.raises(WrongOption, match="seed is .*, expected a whole number from 0 to"):
+        read_form(form({"seed": 1 << 70}), Limits())
+
+
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize(("name", "value"), [("top", "two"), ("seed", "-1"), ("embedding", "perhaps")])
+@pytest.mark.parametrize(("name", "value"), [("top", "two"), ("seed", "1.5"), ("embedding", "perhaps")])
 def test_what_cannot_be_read_is_a_bad_request(form: Any, name: str, value: str) -> None:
     with pytest.raises(BadRequest, match=f"{name} is '{value}', expected"):
         read_form(form({name: value}), Limits())
