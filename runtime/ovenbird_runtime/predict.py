@@ -23,6 +23,7 @@ from .tensors.arrays import Array
 
 # Images that are in memory as tensors at one time: 64 of 224x224 are 39 MB.
 _PORTION = 64
+_TENSORS = "feed it tensors: run(), --inputs FILE.npz, /v2/models/NAME/infer"
 
 
 def predict(
@@ -81,18 +82,17 @@ def image_input(manifest: Manifest) -> TensorSpec:
     first = manifest.inputs[0]
     if len(manifest.inputs) != 1 or not first.batched or len(first.shape) != 4 or first.dtype != "float32":
         names = ", ".join(f"{spec.name} {spec.dtype} {spec.shape}" for spec in manifest.inputs)
-        raise PipelineError(f"predict() feeds networks with one batch of images; this one takes {names}: use run()")
+        raise PipelineError(f"pictures go into a network with one batch of images; this one takes {names}: {_TENSORS}")
     return first
 
 
 def choose_pipeline(manifest: Manifest, name: str | None) -> tuple[str, Pipeline]:
     """Return a pipeline by name, the default for None. Raises PipelineError naming those there are."""
     pipelines = manifest.preprocess.pipelines
+    known = ", ".join(sorted(pipelines)) or "none"
     chosen = manifest.preprocess.default if name is None else name
     if chosen is None:
-        raise PipelineError("the artifact has no default pre-processing: name one, or use run()")
+        raise PipelineError(f"the artifact has no default pre-processing: name one (there are {known}), or {_TENSORS}")
     if not isinstance(chosen, str) or chosen not in pipelines:
-        raise PipelineError(
-            f"pre-processing {shown(chosen)} is unknown; there are {', '.join(sorted(pipelines)) or 'none'}"
-        )
+        raise PipelineError(f"pre-processing {shown(chosen)} is unknown; there are {known}")
     return chosen, pipelines[chosen]

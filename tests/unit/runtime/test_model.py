@@ -132,8 +132,15 @@ def test_pipeline_of_another_size(spoilt: Path, pictures: list[Image.Image]) -> 
 
 
 def test_no_default_pipeline(spoilt: Path, pictures: list[Image.Image]) -> None:
+    reseal(spoilt, lambda m: replace(m, preprocess=replace(m.preprocess, default=None)))
+    known = r"no default .*: name one \(there are imagenet, zoom-crop-pad\), or feed it tensors: run\(\), --inputs"
+    with ovenbird_runtime.load(spoilt) as model, pytest.raises(errors.PipelineError, match=known):
+        model.predict(pictures[0])
+
+
+def test_no_pipeline(spoilt: Path, pictures: list[Image.Image]) -> None:
     reseal(spoilt, lambda m: replace(m, preprocess=Preprocess()))
-    with ovenbird_runtime.load(spoilt) as model, pytest.raises(errors.PipelineError, match="no default"):
+    with ovenbird_runtime.load(spoilt) as model, pytest.raises(errors.PipelineError, match=r"\(there are none\)"):
         model.predict(pictures[0])
 
 
