@@ -44,6 +44,13 @@ class CommandFolder(GuidedGroup):
         command: click.Command = importlib.import_module(f"ovenbird.cli.{cmd_name.replace('-', '_')}").command
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. Nothing here asks at a prompt, where click takes an EOFError for Ctrl-D: it is an error."""
+        try:
+            return super().invoke(ctx)
+        except EOFError as error:
+            raise RuntimeError(f"EOFError: {error}") from error
+
     def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
     ) -> Any:

@@ -28,7 +28,7 @@ def recipe(name: str) -> ModelRecipe:
     module = name.replace("-", "_")
     if module not in names:
         raise UnknownModel(
-            f"unknown model {name!r}{suggest(module, names)} Give a built-in name (`ovenbird models`), "
+            f"unknown model {name!r}{suggest(module, names) or '.'} Give a built-in name (`ovenbird models`), "
             "module:callable, a .pt2 file or an .onnx file"
         )
     loaded = importlib.import_module(f"{__name__}.{module}").MODEL

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import socket
 import urllib.error
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ovenbird.errors import ExtraMissing, WeightsUnavailable, WeightsUnreadable
 from ovenbird.models._torchvision import import_torchvision
+from ovenbird.networks.unread import why_unread
 
 if TYPE_CHECKING:
     import torch
@@ -48,14 +50,18 @@ class TorchvisionWeights:
         before = socket.getdefaulttimeout()
         socket.setdefaulttimeout(FETCH_TIMEOUT_S)
         try:
-            found: Mapping[str, torch.Tensor] = torch.hub.load_state_dict_from_url(
-                weights.url, progress=False, check_hash=True, weights_only=True, map_location="cpu"
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch's remarks on old file formats
+                found: Mapping[str, torch.Tensor] = torch.hub.load_state_dict_from_url(
+                    weights.url, progress=False, check_hash=True, weights_only=True, map_location="cpu"
+                )
         except (urllib.error.URLError, OSError) as error:
             reason = getattr(error, "reason", None) or error
             raise WeightsUnavailable(f"{self.detail} cannot be fetched ({reason}); {INSTEAD}") from None
-        except RuntimeError as error:
-            raise WeightsUnreadable(f"{self.detail}: {error}; {INSTEAD}") from None
+        except Exception as error:  # noqa: BLE001 - torch raises a dozen types for a damaged file
+            kept = Path(torch.hub.get_dir(), "checkpoints", Path(weights.url).name)
+            where = f" in {kept}, which can be removed to fetch it again" if kept.is_file() else ""
+            raise WeightsUnreadable(f"{self.detail}{where}: {why_unread(error)}; {INSTEAD}") from None
         finally:
             socket.setdefaulttimeout(before)
         return found

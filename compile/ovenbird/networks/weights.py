@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ovenbird.errors import UsageError, WeightsMismatch, WeightsUnavailable, WeightsUnreadable
 from ovenbird.networks.pt2.archive import Archive
+from ovenbird.networks.unread import why_unread
 from ovenbird_runtime.artifact.manifest import WeightsInfo
 
 if TYPE_CHECKING:
@@ -90,8 +91,10 @@ def read_state_dict(path: Path) -> Mapping[str, torch.Tensor]:
     except PermissionError as error:
         raise WeightsUnreadable(f"weights {path}: {error.strerror}") from None
     except Exception as error:  # noqa: BLE001 - torch raises a dozen types for a damaged file, and the archive two
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise WeightsUnreadable(f"weights {path}: not a state_dict that torch reads safely: {reason}") from None
+        raise WeightsUnreadable(
+            f"weights {path}: not a state_dict that torch reads safely: {why_unread(error)}; "
+            "torch.save(net.state_dict(), FILE) writes one"
+        ) from None
     for key in ("state_dict", "model"):
         if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
             found = found[key]

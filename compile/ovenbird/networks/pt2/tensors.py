@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import pickle
 import re
 import warnings
 from typing import Any
@@ -20,6 +21,7 @@ from ovenbird.errors import NetworkUnreadable, NetworkUnsafe
 from ovenbird.limits import MAX_NETWORK_ELEMENTS
 from ovenbird.networks.pt2.archive import Archive
 from ovenbird.networks.pt2.program import check_path
+from ovenbird.networks.unread import why_unread
 
 Examples = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -69,12 +71,9 @@ def read_examples(data: bytes) -> Examples:
             warnings.simplefilter("ignore")
             found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # noqa: BLE001 - torch raises a dozen types for a damaged file
-        text = str(error).strip().splitlines()
-        unsafe = re.search(r"GLOBAL ([\w.]+)", str(error))
-        if unsafe or "Unsupported" in str(error):
-            named = f" ({unsafe[1]})" if unsafe else ""
-            raise NetworkUnsafe(f"its example inputs are more than tensors and numbers{named}") from None
-        raise NetworkUnreadable(f"its example inputs cannot be read: {text[0] if text else error!r}") from None
+        if isinstance(error, pickle.UnpicklingError):
+            raise NetworkUnsafe(f"its example inputs are more than tensors and numbers: {why_unread(error)}") from None
+        raise NetworkUnreadable(f"its example inputs cannot be read: {why_unread(error)}") from None
     if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[0], (tuple, list))):
         raise NetworkUnreadable(f"its example inputs are {type(found).__name__}, expected (args, kwargs)")
     args, kwargs = found

@@ -87,6 +87,21 @@ def test_a_bug_is_called_one(capsys: pytest.CaptureFixture[str], monkeypatch: py
     )
 
 
+def test_the_end_of_a_file_is_no_interruption(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Click takes an EOFError for Ctrl-D at a prompt."""
+
+    def broken() -> None:
+        raise EOFError("Ran out of input")
+
+    monkeypatch.setattr("ovenbird.models.recipes", broken)
+    assert run("models") == 1
+    assert capsys.readouterr().err == (
+        "error: internal: RuntimeError: EOFError: Ran out of input (a bug; --debug shows where)\n"
+    )
+
+
 def test_shapes_are_read_as_tvmc_writes_them() -> None:
     assert parse_shapes("image:[1,3,224,224]") == {"image": (1, 3, 224, 224)}
     assert parse_shapes("image:1x3x224x224") == {"image": (1, 3, 224, 224)}

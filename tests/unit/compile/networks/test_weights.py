@@ -88,8 +88,9 @@ class Harmful:
 def test_an_unreadable_file_is_said_so(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "broken.pth"
     path.write_bytes(content)
-    with pytest.raises(WeightsUnreadable, match=r"broken\.pth"):
+    with pytest.raises(WeightsUnreadable, match=r"broken\.pth") as refused:
         read_state_dict(path)
+    assert "weights_only" not in str(refused.value)  # torch's advice is to read it all the same
 
 
 def test_a_truncated_file_is_unreadable(saved: Path) -> None:
@@ -100,7 +101,7 @@ def test_a_truncated_file_is_unreadable(saved: Path) -> None:
 
 def test_a_pickled_module_is_not_run(tmp_path: Path) -> None:
     torch.save(Small(), tmp_path / "module.pth")
-    with pytest.raises(WeightsUnreadable, match="safely"):
+    with pytest.raises(WeightsUnreadable, match=r"safely: it holds \S*Small, which is code; torch\.save"):
         read_state_dict(tmp_path / "module.pth")
 
 
@@ -156,6 +157,18 @@ def test_no_network_is_weights_unavailable(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("torch.hub.load_state_dict_from_url", refuse)
     with pytest.raises(WeightsUnavailable, match=r"no route to host.*random:SEED"):
         TorchvisionWeights("ResNet50_Weights", "IMAGENET1K_V2").state_dict()
+
+
+@pytest.mark.parametrize("content", [b"", b"half a file", pickle.dumps(Harmful())])
+def test_a_damaged_file_in_the_cache_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    kept = tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(content)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(WeightsUnreadable, match="which can be removed to fetch it again: .*random:SEED") as refused:
+        TorchvisionWeights("ResNet18_Weights", "IMAGENET1K_V1").state_dict()
+    assert str(kept) in str(refused.value)
+    assert "weights_only" not in str(refused.value)
 
 
 def test_a_package_that_is_not_installed_is_weights_unavailable() -> None:

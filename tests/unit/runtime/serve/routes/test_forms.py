@@ -71,7 +71,7 @@ def test_what_is_out_of_range_is_a_wrong_option(form: Any, name: str, value: int
 
 @pytest.mark.parametrize("form", [in_query, in_fields])
 def test_text_of_any_size_is_a_number(form: Any) -> None:
-    with pytest.raises(WrongOption, match="seed is .*, expected a whole number from 0 to"):
+    with pytest.raises(WrongOption, match=r"seed is .*, expected a whole number from 0 to"):
         read_form(form({"seed": 1 << 70}), Limits())
 
 
