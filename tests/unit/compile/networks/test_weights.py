@@ -165,7 +165,7 @@ def test_a_damaged_file_in_the_cache_is_named(tmp_path: Path, monkeypatch: pytes
     kept.parent.mkdir(parents=True)
     kept.write_bytes(content)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(WeightsUnreadable, match="which can be removed to fetch it again: .*random:SEED") as refused:
+    with pytest.raises(WeightsUnreadable, match=r"which can be removed to fetch it again: .*random:SEED") as refused:
         TorchvisionWeights("ResNet18_Weights", "IMAGENET1K_V1").state_dict()
     assert str(kept) in str(refused.value)
     assert "weights_only" not in str(refused.value)
