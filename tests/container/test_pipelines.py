@@ -71,7 +71,7 @@ def test_jenkins_has_a_cell_for_every_target() -> None:
     lines = jenkins("--list").stdout.splitlines()
     cells = [line.split() for line in lines if " TARGET=" in line]
     assert sorted(f"{words[0]} {words[1].removeprefix('TARGET=').rstrip(':')}" for words in cells) == every_cell()
-    assert all(words[2:] == [f"ci/steps/{words[0]}.sh", "$TARGET"] for words in cells)
+    assert all(words[2:] == [f"ci/steps/{words[0]}.sh", '"$TARGET"'] for words in cells)
 
 
 def test_gitlab_has_a_job_for_every_target() -> None:
@@ -118,7 +118,9 @@ def test_the_gate_holds() -> None:
 
 def test_a_failed_step_ends_the_pipeline(tmp_path: Path) -> None:
     file = tmp_path / "Jenkinsfile"
-    file.write_text((ROOT / "ci/Jenkinsfile").read_text().replace("sh 'ci/steps/verify.sh $TARGET'", "sh 'exit 7'"))
+    text, verify = (ROOT / "ci/Jenkinsfile").read_text(), "sh 'ci/steps/verify.sh \"$TARGET\"'"
+    assert text.count(verify) == 1
+    file.write_text(text.replace(verify, "sh 'exit 7'"))
     done = jenkins("--from", "verify", "--to", "bake", "--only", f"TARGET={TARGET}", file=file)
     assert done.returncode == 1
     assert "`exit 7` ended with 7" in done.stderr

@@ -95,10 +95,13 @@ def test_tables_are_checked(tmp_path: Path, text: str, words: str) -> None:
         mutate.read_faults(tmp_path)
 
 
-def test_our_own_faults_name_files_and_tests_that_are_there() -> None:
+def test_our_own_faults_still_apply() -> None:
+    """A fault whose text has changed tries nothing: seen here, in no time, and not by `make mutants` alone."""
     faults = mutate.read_faults(mutate.ROOT / "ci/mutation")
     assert len(faults) >= 36
     for one in faults:
-        assert (mutate.ROOT / one.file).is_file(), one.name
+        path = mutate.ROOT / one.file
+        assert path.is_file(), one.name
+        assert path.read_text(encoding="utf-8").count(one.old) == 1, f"{one.name}: write it anew"
         assert one.old != one.new
         assert all((mutate.ROOT / test.partition("::")[0]).exists() for test in one.tests if "/" in test), one.name
