@@ -56,6 +56,10 @@ class ManifestInvalid(ArtifactError):
     """`manifest.json` or `target.json` does not follow the schema."""
 
 
+class PlanInvalid(ManifestInvalid):
+    """`plan.json` does not follow the schema, or what it calls does not fit together."""
+
+
 class ManifestTooNew(ArtifactError):
     """The manifest was written for a later runtime."""
 

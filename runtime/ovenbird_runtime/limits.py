@@ -38,6 +38,15 @@ MAX_TENSORS_FILE_BYTES = 1 << 34  # of `run --inputs`, unpacked
 MAX_COMPILED_BATCH = 4096
 MAX_ENTRIES = 64
 
+# Plans
+PLAN_VERSION = 1
+MAX_PLAN_BYTES = 16 * 1024 * 1024
+MAX_ARENA_BYTES = 1 << 34
+MAX_PLAN_BUFFERS = 1 << 17
+MAX_PLAN_CALLS = 1 << 16
+MAX_KERNEL_BUFFERS = 1024  # of one call: concatenations read many
+MAX_CONSTANT_BYTES = 1024  # larger ones are weights
+
 # Pre-processing
 MAX_PIPELINES = 32
 MAX_STEPS = 32

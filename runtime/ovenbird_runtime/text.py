@@ -92,7 +92,20 @@ def _variant_lines(variant: dict[str, Any], chosen: bool) -> list[str]:
         )
         sizes = f"code {variant['code_bytes'] / 1e6:.2f} MB, weights {variant['weight_bytes'] / 1e6:.1f} MB"
         lines.append(f"         {variant['kind']} {variant['arch']}, {costs}, {sizes}")
+        lines.append(f"         plan {_plan_text(variant.get('plan'))}")
     return lines
+
+
+def _plan_text(entries: list[dict[str, Any]] | None) -> str:
+    """Return what each planned entry calls, and the memory for that."""
+    if not entries:
+        return "none: runs on TVM's virtual machine alone"
+    return ", ".join(
+        f"{entry['program']} batch {entry['batch']}"
+        + "".join(f" {side}" for side in entry["size"])
+        + f": {entry['calls']} calls, arena {entry['arena_bytes'] / 1e6:.2f} MB"
+        for entry in entries
+    )
 
 
 def _shape(shape: list[int | str]) -> str:

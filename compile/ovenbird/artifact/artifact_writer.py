@@ -36,6 +36,8 @@ from ovenbird_runtime.artifact.manifest import (
     seal,
     target_bytes,
 )
+from ovenbird_runtime.artifact.plan import PLAN, plan_bytes
+from ovenbird_runtime.artifact.plan_checks import check_plan
 from ovenbird_runtime.limits import ALIGNMENT_BYTES, SCHEMA_VERSION
 from ovenbird_runtime.tensors.arrays import Array
 
@@ -86,6 +88,9 @@ class ArtifactWriter:
             resample=built.resample,
         )
         write_file(self.folder / path / "target.json", target_bytes(target))
+        if built.plan is not None:
+            check_plan(built.plan, target.tensors, self.network.inputs, self.network.outputs, f"{path}/{PLAN}")
+            write_file(self.folder / path / PLAN, plan_bytes(built.plan))
         self.variants.append(VariantRef(target=spec.name, path=path))
 
     def _write_weights(self, arrays: list[Array]) -> tuple[WeightTensor, ...]:

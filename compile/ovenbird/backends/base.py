@@ -40,6 +40,8 @@ class Backend(ABC):
 
     device: ClassVar[Literal["cpu", "cuda"]]
     """Where the runtime runs the code."""
+    planned: ClassVar[bool]
+    """Whether the kernels can be called without TVM, so that programs get a plan."""
 
     @abstractmethod
     def __init__(self, target: TargetSpec, options: BuildOptions) -> None:
@@ -58,8 +60,12 @@ class Backend(ABC):
         """Return a scheduled function as one that the processor runs, whatever runs the others."""
 
     @abstractmethod
-    def generate(self, scheduled: tvm.IRModule, dump: Dump) -> Any:
-        """Return TVM's executable of scheduled functions. Raises BuildFailed."""
+    def allocate(self, scheduled: tvm.IRModule) -> tvm.IRModule:
+        """Return scheduled functions with every tensor in planned memory and every kernel called by name."""
+
+    @abstractmethod
+    def generate(self, allocated: tvm.IRModule, dump: Dump) -> Any:
+        """Return TVM's executable of allocated functions. Raises BuildFailed."""
 
     @staticmethod
     @abstractmethod

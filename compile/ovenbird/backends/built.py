@@ -10,6 +10,7 @@ from typing import Any
 from ovenbird.backends.layers import LayerRecord
 from ovenbird.backends.linking import link_library
 from ovenbird.targets import TargetSpec
+from ovenbird_runtime.artifact.plan import Plan
 from ovenbird_runtime.tensors.arrays import Array
 
 Progress = Callable[[str, int, int], None]
@@ -36,6 +37,10 @@ class BuiltModule:
     layers: list[LayerRecord] = field(default_factory=list)
     resample: str = ""
     """The function that pre-processes images; empty where there is none."""
+    plan: Plan | None = None
+    """The entries as lists of kernel calls; None where none can be one."""
+    unplanned: dict[str, str] = field(default_factory=dict)
+    """The functions that the plan lacks, and what of each no plan can say."""
 
     def export(self, path: Path) -> None:
         """Link the library into `path`; the same code gives the same bytes. Raises BuildFailed, OutputError."""

@@ -23,6 +23,7 @@ FILES: dict[str, DumpKind] = {
     "fused.tir": "tir",
     "lowered.relax": "relax",
     "scheduled.tir": "tir",
+    "allocated.relax": "relax",
     "model.ll": "ll",
     "model.asm": "asm",
     "model.cu": "cu",

@@ -5,6 +5,8 @@
     fuse         elementwise epilogues into what they follow                              fused.relax, fused.tir
     externalize  constants become parameters, in a file beside the library                lowered.relax
     schedule     each kernel by its tuning record, else by the backend's default          scheduled.tir
+    allocate     every tensor in planned memory, every kernel called by name              allocated.relax
+    plan         the calls over one arena, where a program is a straight line             plan.json
     generate     prefetches, TVM's own passes, stack buffers; LLVM or nvcc                model.ll, .asm, .cu
 
 The files are what `--dump-code` writes behind each. `backends.codegen_pipeline` lists the passes of the last step.
@@ -27,6 +29,7 @@ from ovenbird.lowering.walk import Lowering
 from ovenbird.operators.resampling import RESAMPLE, resampling_kernel
 from ovenbird.passes.externalize_constants import ConstantTable, externalize_constants
 from ovenbird.passes.keep_unschedulable_apart import keep_unschedulable_apart
+from ovenbird.planning.write_plan import write_plan
 
 if TYPE_CHECKING:
     from ovenbird.backends.base import Backend
@@ -58,11 +61,16 @@ def compile_networks(
     module[RESAMPLE] = backend.for_host(resampling_kernel())
     dump.module("scheduled", module)
     report("generate code", 2, 3)
+    module = backend.allocate(module)
+    dump.module("allocated", module)
+    entries = [Entry(batch, entry_name(batch), order[entry_name(batch)]) for batch in networks]
+    plan, unplanned = write_plan(module, entries) if backend.planned else (None, {})
     executable = backend.generate(module, dump)
     dump.code(executable)
     report("generate code", 3, 3)
-    entries = [Entry(batch, entry_name(batch), order[entry_name(batch)]) for batch in networks]
-    return BuiltModule(executable, backend.target, entries, table.arrays, list(layers.values()), RESAMPLE)
+    return BuiltModule(
+        executable, backend.target, entries, table.arrays, list(layers.values()), RESAMPLE, plan, unplanned
+    )
 
 
 def entry_name(batch: int) -> str:

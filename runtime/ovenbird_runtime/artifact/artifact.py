@@ -25,8 +25,10 @@ from ..integrity.files import open_plain, read_up_to
 from ..integrity.sealed import SealedFile, sha256_of
 from ..integrity.signatures import check_signature, required_keys
 from ..integrity.weights import MappedFile
-from ..limits import MAX_LABELS_BYTES, MAX_MANIFEST_BYTES
+from ..limits import MAX_LABELS_BYTES, MAX_MANIFEST_BYTES, MAX_PLAN_BYTES
 from .manifest import Manifest, Target, VariantRef, check_target, decode_manifest, decode_target
+from .plan import PLAN, Plan, decode_plan
+from .plan_checks import check_plan
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,15 @@ class Artifact:
         target = decode_target(self.read(where, MAX_MANIFEST_BYTES), where)
         check_target(target, self.manifest, where)
         return target
+
+    def read_plan(self, variant: VariantRef, target: Target) -> Plan | None:
+        """Read a variant's plan; None where it has none. Raises PlanInvalid, ManifestTooNew, and as `read` does."""
+        where = f"{variant.path}/{PLAN}"
+        if where not in self.manifest.files:
+            return None
+        plan = decode_plan(self.read(where, MAX_PLAN_BYTES), where)
+        check_plan(plan, target.tensors, self.manifest.inputs, self.manifest.outputs, where)
+        return plan
 
     def read_labels(self, name: str, count: int) -> tuple[str, ...]:
         """Read a file of `count` labels, one a line. Raises as `read` does, FileChanged where it is not UTF-8, and

@@ -14,6 +14,7 @@ from ..machine.cpu import Machine, available_threads, this_machine
 from .artifact import Artifact, open_artifact
 from .manifest import Manifest, VariantRef
 from .origin import read_origin
+from .plan import Plan
 from .schema import encode
 from .variant import check_runs_here, choose_variant
 
@@ -73,12 +74,29 @@ def _variant(artifact: Artifact, variant: VariantRef, machine: Machine) -> dict[
             "batches": {str(entry.batch): entry.cost_ms for entry in target.entries},
             "code_bytes": artifact.manifest.files[f"{variant.path}/model.so"].size,
             "weight_bytes": sum(tensor.nbytes for tensor in target.tensors),
+            "plan": _plan(artifact.read_plan(variant, target)),
         }
         check_runs_here(target, machine)
         result["runs_here"] = True
     except (ArtifactError, MachineError) as error:
         result["reason"] = f"{type(error).__name__}: {error}"
     return result
+
+
+def _plan(plan: Plan | None) -> list[dict[str, Any]] | None:
+    """Return what a runtime without TVM would do for each entry; None where there is no plan."""
+    if plan is None:
+        return None
+    return [
+        {
+            "program": entry.program,
+            "batch": entry.batch,
+            "size": list(entry.size),
+            "arena_bytes": entry.arena_bytes,
+            "calls": len(entry.calls),
+        }
+        for entry in plan.entries
+    ]
 
 
 def weights_line(manifest: Manifest) -> str:

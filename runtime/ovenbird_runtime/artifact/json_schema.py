@@ -1,6 +1,6 @@
 """Emit the JSON Schema (2020-12) of the runtime's dataclasses.
 
-The two files in `artifacts/` are written from the code that validates, by this command:
+The files in `artifacts/` are written from the code that validates, by this command:
 
     python -m ovenbird_runtime.artifact.json_schema artifacts
 """
@@ -85,14 +85,16 @@ def _plain(kind: Any, bound: Any) -> dict[str, Json]:
 
 
 def write_schemas(folder: Path) -> list[Path]:
-    """Write `manifest.schema.json` and `target.schema.json` into `folder`; return their paths."""
+    """Write `manifest.schema.json`, `target.schema.json` and `plan.schema.json` into `folder`; return their paths."""
     from .manifest import Manifest, Target
+    from .plan import Plan
 
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for cls, stem, title in (
         (Manifest, "manifest", "manifest.json of an Ovenbird artifact"),
         (Target, "target", "target.json of one variant of an Ovenbird artifact"),
+        (Plan, "plan", "plan.json of one variant of an Ovenbird artifact"),
     ):
         path = folder / f"{stem}.schema.json"
         path.write_bytes(dump(json_schema(cls, title)))

@@ -26,6 +26,7 @@ class CpuBackend(Backend):
     """Compiles for one processor."""
 
     device = "cpu"
+    planned = True
 
     def __init__(self, target: TargetSpec, options: BuildOptions) -> None:
         self.target = target
@@ -44,9 +45,14 @@ class CpuBackend(Backend):
         """Return the function as it is: all are the processor's."""
         return function
 
-    def generate(self, scheduled: tvm.IRModule, dump: Dump) -> Any:
+    def allocate(self, scheduled: tvm.IRModule) -> tvm.IRModule:
+        """Allocate by TVM's own passes."""
+        with self.target.tvm_target():
+            return relax.get_pipeline("default")(scheduled)
+
+    def generate(self, allocated: tvm.IRModule, dump: Dump) -> Any:
         """Build by LLVM."""
-        return relax.build(scheduled, self.target.tvm_target(), tir_pipeline=codegen_pipeline())
+        return relax.build(allocated, self.target.tvm_target(), relax_pipeline=None, tir_pipeline=codegen_pipeline())
 
     @staticmethod
     def why_not_here(target_json: Path) -> str:

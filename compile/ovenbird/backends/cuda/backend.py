@@ -29,6 +29,7 @@ class CudaBackend(Backend):
     """Compiles for one chip. Raises NoCudaCompiler, TargetInvalid, BuildFailed."""
 
     device = "cuda"
+    planned = False  # a GPU's kernels are launched by TVM's own runtime
 
     def __init__(self, target: TargetSpec, options: BuildOptions) -> None:
         self.target = target
@@ -53,15 +54,20 @@ class CudaBackend(Backend):
         """
         return for_host(function, self.target.tvm_target())
 
-    def generate(self, scheduled: tvm.IRModule, dump: Dump) -> Any:
+    def allocate(self, scheduled: tvm.IRModule) -> tvm.IRModule:
+        """Allocate by TVM's passes without its own schedules and without CUDA graphs."""
+        with self.target.tvm_target():
+            return executable_passes()(scheduled)
+
+    def generate(self, allocated: tvm.IRModule, dump: Dump) -> Any:
         """Build host code by LLVM, and one fat binary by nvcc: machine code and PTX, no source."""
         # TVM would put float32 sums where float16 operands of the same size were, and then refuse the pointer to them.
         apart = tvm.transform.PassContext(config={"tirx.disable_storage_rewrite": True})
         with apart, compiling_with(self.nvcc, self.chip.arch, self.options.fast_math) as sources:
             executable = relax.build(
-                scheduled,
+                allocated,
                 self.target.tvm_target(),
-                relax_pipeline=executable_passes(),
+                relax_pipeline=None,
                 tir_pipeline=codegen_pipeline(),
             )
         dump.text("model.cu", "\n".join(sources.texts))

@@ -1,0 +1,154 @@
+"""`plan.json`: each program as a list of kernel calls over one arena of memory, for a runtime without TVM.
+
+    plan = decode_plan(data)                        # strict: `plan_checks.py` has the rules
+    plan.find("main", batch=8).calls[0].kernel      # "fused_conv2d_add_relu"
+    plan_bytes(plan)                                # the bytes to write: a line a buffer and a call
+
+A program that branches, or whose shapes are not fixed, has no entry here and runs on TVM's virtual machine alone.
+The compiler writes plans (`ovenbird.planning`); docs/explanation/plan.md says what a runner must provide.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from ..errors import ManifestInvalid, ManifestTooNew, PlanInvalid, shown
+from ..limits import (
+    ALIGNMENT_BYTES,
+    MAX_ARENA_BYTES,
+    MAX_CONSTANT_BYTES,
+    MAX_DIM,
+    MAX_ENTRIES,
+    MAX_IO_TENSORS,
+    MAX_KERNEL_BUFFERS,
+    MAX_NAME_CHARS,
+    MAX_PLAN_BUFFERS,
+    MAX_PLAN_CALLS,
+    MAX_RANK,
+    PLAN_VERSION,
+)
+from .fields import ITEM_BYTES, Batch, Dtype, Name
+from .schema import Count, Json, Range, Text, decode, encode, parse
+
+PLAN = "plan.json"
+"""The file's name, beside `model.so`."""
+MAIN = "main"
+"""The program of a network that has one."""
+LINE_CHARS = 120
+"""Values that fit are written on one line."""
+
+Index = Annotated[int, Range(0, MAX_PLAN_BUFFERS)]
+Indices = Annotated[tuple[Index, ...], Count(0, MAX_KERNEL_BUFFERS)]
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """One tensor that kernels take: contiguous, rows first, at a multiple of 64 bytes. Views are buffers of one place.
+
+    `at` counts bytes of the arena; else it is an index: of the program's inputs, of `target.json`'s tensors, of the
+    entry's constants. Only the arena is written to.
+    """
+
+    place: Literal["arena", "input", "weight", "constant"]
+    at: Annotated[int, Range(0, MAX_ARENA_BYTES)]
+    dtype: Dtype
+    shape: Annotated[tuple[Annotated[int, Range(1, MAX_DIM)], ...], Count(0, MAX_RANK)]
+
+    @property
+    def nbytes(self) -> int:
+        """Its size in bytes."""
+        return ITEM_BYTES[self.dtype] * math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One kernel, a symbol of `model.so`, called with the buffers it reads and then those it writes, in this order."""
+
+    kernel: Annotated[str, Text(r"[A-Za-z_][A-Za-z0-9_]*", MAX_NAME_CHARS)]
+    reads: Indices
+    writes: Indices
+
+
+@dataclass(frozen=True)
+class PlanEntry:
+    """One compiled (program, batch, size): what it needs, what it calls, and which buffers are its outputs then."""
+
+    program: Name
+    batch: Batch
+    size: Annotated[tuple[Annotated[int, Range(1, MAX_DIM)], ...], Count(0, MAX_RANK)]
+    """Height and width of the images it was compiled for; empty where the program has but one size."""
+    arena_bytes: Annotated[int, Range(0, MAX_ARENA_BYTES)]
+    constants: Annotated[
+        tuple[Annotated[str, Text(r"([0-9a-f]{2})+", 2 * MAX_CONSTANT_BYTES)], ...], Count(0, MAX_PLAN_BUFFERS)
+    ]
+    """Bytes in hexadecimal, as they lie in memory (little-endian)."""
+    buffers: Annotated[tuple[Buffer, ...], Count(1, MAX_PLAN_BUFFERS)]
+    calls: Annotated[tuple[Call, ...], Count(0, MAX_PLAN_CALLS)]
+    outputs: Annotated[tuple[Index, ...], Count(1, MAX_IO_TENSORS)]
+
+    @property
+    def key(self) -> tuple[str, int, tuple[int, ...]]:
+        """What it was compiled for."""
+        return self.program, self.batch, self.size
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`plan.json`: the programs of the `model.so` beside it, for each batch and size that can be planned."""
+
+    plan_version: Annotated[int, Range(1, PLAN_VERSION)]
+    alignment: Annotated[int, Range(ALIGNMENT_BYTES, ALIGNMENT_BYTES)]
+    entries: Annotated[tuple[PlanEntry, ...], Count(1, MAX_ENTRIES)]
+
+    def find(self, program: str, batch: int, size: tuple[int, ...] = ()) -> PlanEntry | None:
+        """Return the entry compiled for these; None where there is no plan for them."""
+        return next((entry for entry in self.entries if entry.key == (program, batch, size)), None)
+
+
+def decode_plan(data: bytes, where: str = PLAN) -> Plan:
+    """Read the bytes of a plan and check all that can be checked without its artifact.
+
+    Raises ManifestTooNew for a later version, PlanInvalid for anything else that is wrong.
+    """
+    from .plan_checks import check_entries
+
+    try:
+        value = parse(data, where)
+        _check_version(value, where)
+        plan = decode(Plan, value, where)
+    except ManifestInvalid as error:
+        raise PlanInvalid(str(error)) from None
+    check_entries(plan, where)
+    return plan
+
+
+def plan_bytes(plan: Plan) -> bytes:
+    """Return the bytes of `plan.json`, the same for the same plan. Raises PlanInvalid where it is not valid."""
+    data = (json_text(encode(plan)) + "\n").encode()
+    decode_plan(data)
+    return data
+
+
+def json_text(value: Json, indent: str = "") -> str:
+    """Write a value on one line where it fits, else its parts on lines of their own."""
+    line = json.dumps(value, allow_nan=False)
+    if len(indent) + len(line) <= LINE_CHARS or not value or not isinstance(value, (dict, list)):
+        return line
+    inner = indent + " "
+    if isinstance(value, dict):
+        parts, (first, last) = [f"{json.dumps(name)}: {json_text(item, inner)}" for name, item in value.items()], "{}"
+    else:
+        parts, (first, last) = [json_text(item, inner) for item in value], "[]"
+    return f"{first}\n{inner}" + f",\n{inner}".join(parts) + f"\n{indent}{last}"
+
+
+def _check_version(value: Json, where: str) -> None:
+    version = value.get("plan_version") if isinstance(value, dict) else None
+    if isinstance(version, int) and not isinstance(version, bool) and version > PLAN_VERSION:
+        raise ManifestTooNew(
+            f"{where} has plan version {shown(version)}, this runtime reads up to {PLAN_VERSION}: "
+            "upgrade ovenbird-runtime"
+        )
