@@ -50,6 +50,8 @@ class CompileReport:
     """Outputs whose right answers were the same for all inputs, so that they show less of the network."""
     layers: dict[str, list[LayerRecord]] = field(default_factory=dict)
     dumped: Path | None = None
+    unplanned: dict[str, str] = field(default_factory=dict)
+    """The targets whose code has no plan for some batch size, and what no plan can say."""
 
     @property
     def parity(self) -> Parity | None:
@@ -73,6 +75,7 @@ def compile_network(
     batches = tuple(sorted(set(options.batch_sizes))) if network.batched else (1,)
     dump = output.with_name(f"{output.name}.code") if options.dump else None
     layers: dict[str, list[LayerRecord]] = {}
+    unplanned: dict[str, str] = {}
     with stop as tell, Staging(output) as staging:
         writer = ArtifactWriter(staging.folder, network)
         tuning: dict[str, Any] = {}
@@ -82,6 +85,8 @@ def compile_network(
             folder = dump / spec.name if dump else None
             built, records = _build(network, modules, spec, packing, options, tell, folder)
             layers[spec.name] = list(built.layers)
+            if built.unplanned:
+                unplanned[spec.name] = "; ".join(dict.fromkeys(built.unplanned.values()))
             tuning[spec.name] = provenance(records, built.layers)
             if folder is not None:
                 keep_kinds(folder, options.dump)
@@ -100,7 +105,7 @@ def compile_network(
         tell(f"putting {output} in place")
         staging.commit()
     blind = tuple(next(iter(found.values())).blind) if found else ()
-    return CompileReport(output, manifest, tuple(found), unverified, blind, layers, dump)
+    return CompileReport(output, manifest, tuple(found), unverified, blind, layers, dump, unplanned)
 
 
 def _made(path: Path) -> Path:

@@ -88,6 +88,7 @@ def _print_json(report: CompileReport) -> None:
         "verified": list(report.verified),
         "unverified": report.unverified,
         "tuning": report.manifest.tuning,
+        "unplanned": report.unplanned,
     }
     click.echo(json.dumps(told, indent=2))
 
@@ -117,5 +118,7 @@ def _print_report(report: CompileReport, network: Network) -> None:
             f"{target}: {told['tuned']} layers tuned, {told['default']} by default schedules, "
             f"{told['stale']} stale records"
         )
+    for target, why in report.unplanned.items():
+        click.echo(f"{target}: no plan for a runtime without TVM: {why}")
     if report.dumped is not None:
         click.echo(f"code to read: {report.dumped}")
