@@ -1,6 +1,6 @@
 """Write conformance/plans: plans that every runtime must read, and plans that every runtime must refuse.
 
-    python tests/support/plan_vectors.py conformance/plans
+    PYTHONPATH=tests python tests/support/plan_vectors.py conformance/plans
 
 Each hostile one differs from a valid one in a single place, so that only the rule it is named after can refuse it.
 """

@@ -64,7 +64,7 @@ def test_vectors_are_current(tmp_path: Path) -> None:
     plan_vectors.write(tmp_path)
     expected = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     found = {path.relative_to(VECTORS): path.read_bytes() for path in VECTORS.rglob("*") if path.is_file()}
-    assert found == expected, "run: python tests/support/plan_vectors.py conformance/plans"
+    assert found == expected, "run: PYTHONPATH=tests python tests/support/plan_vectors.py conformance/plans"
 
 
 def test_every_rule_has_a_vector() -> None:
