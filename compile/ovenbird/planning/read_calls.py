@@ -16,11 +16,11 @@ import tvm
 import tvm_ffi
 from tvm import relax, tirx
 
-from ovenbird.planning.tensors import KernelCall, StraightLine, Tensor, View
+from ovenbird.planning.tensors import KernelCall, StraightLine, Tensor, TensorView
 from ovenbird_runtime.artifact.fields import Dtype
 
 #: What a name stands for: a view, a tuple of values, or nothing that a plan needs.
-Value = View | tuple[Any, ...] | None
+Value = TensorView | tuple[Any, ...] | None
 
 #: Done by the virtual machine for itself: a plan's runner knows the shapes, and owns the arena.
 IGNORED = {
@@ -117,32 +117,32 @@ class _Reader:
             view.tensor.written = True
         self.program.calls.append(KernelCall(kernel.name_hint, tuple(views[:outputs]), tuple(views[outputs:])))
 
-    def _allocate(self, call: relax.Call) -> View:
+    def _allocate(self, call: relax.Call) -> TensorView:
         view = view_of(call.ty, Tensor("arena", 0))
         view.tensor.nbytes = view.nbytes
         return view
 
-    def _reshape(self, call: relax.Call) -> View:
+    def _reshape(self, call: relax.Call) -> TensorView:
         source, target = self._written(self._value(call.args[0])), view_of(call.ty_args[0], Tensor("arena", 0))
         if (target.dtype, target.nbytes) != (source.dtype, source.nbytes):
             raise NotStraightLine(f"a reshape of {source.dtype} {source.shape} to {target.dtype} {target.shape}")
-        return View(source.tensor, target.dtype, target.shape)
+        return TensorView(source.tensor, target.dtype, target.shape)
 
-    def _constant(self, constant: Any) -> View:
+    def _constant(self, constant: Any) -> TensorView:
         array = np.ascontiguousarray(constant.value.numpy())
         index = self.constants.setdefault((array.tobytes(), str(array.dtype)), len(self.program.constants))
         if index == len(self.program.constants):
             self.program.constants.append(array)
-        return View(Tensor("constant", array.nbytes, index), dtype_of(str(array.dtype)), tuple(array.shape))
+        return TensorView(Tensor("constant", array.nbytes, index), dtype_of(str(array.dtype)), tuple(array.shape))
 
-    def _view(self, expression: Any) -> View:
+    def _view(self, expression: Any) -> TensorView:
         value = self._value(expression) if isinstance(expression, (relax.Var, tvm.ir.GenericConst)) else None
-        if not isinstance(value, View):
+        if not isinstance(value, TensorView):
             raise NotStraightLine(f"a kernel's argument that is no tensor: {type(expression).__name__}")
         return value
 
-    def _written(self, value: Value) -> View:
-        if not isinstance(value, View):
+    def _written(self, value: Value) -> TensorView:
+        if not isinstance(value, TensorView):
             raise NotStraightLine("a tuple within a tuple, or an output that is no tensor")
         if value.tensor.place == "arena" and not value.tensor.written:
             raise NotStraightLine("a tensor that nothing writes")
@@ -156,7 +156,7 @@ def calls_back(function: tirx.PrimFunc) -> bool:
     return not CALLS_BACK.isdisjoint(map(str, found))
 
 
-def view_of(kind: Any, tensor: Tensor) -> View:
+def view_of(kind: Any, tensor: Tensor) -> TensorView:
     """Return a view of Relax's tensor type. Raises NotStraightLine for a shape that is not of plain numbers."""
     shape = getattr(kind, "shape", None)
     if not isinstance(shape, relax.ShapeExpr) or not all(isinstance(dim, tirx.IntImm) for dim in shape.values):
@@ -164,7 +164,7 @@ def view_of(kind: Any, tensor: Tensor) -> View:
     dims = tuple(int(dim) for dim in shape.values)
     if not all(dims):
         raise NotStraightLine(f"a tensor without elements: {dims}")
-    return View(tensor, dtype_of(str(kind.dtype)), dims)
+    return TensorView(tensor, dtype_of(str(kind.dtype)), dims)
 
 
 def dtype_of(name: str) -> Dtype:

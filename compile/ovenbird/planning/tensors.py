@@ -1,6 +1,6 @@
 """The values of a straight-line program, and the calls that make them.
 
-A `Tensor` is a place in memory; a `View` is one look at it, with a shape of its own.
+A `Tensor` is a place in memory; a `TensorView` is one look at it, with a shape of its own.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
-
 from ovenbird_runtime.artifact.fields import ITEM_BYTES, Dtype
+from ovenbird_runtime.tensors.arrays import Array
 
 Place = Literal["arena", "input", "weight", "constant"]
 
@@ -27,7 +26,7 @@ class Tensor:
 
 
 @dataclass(frozen=True)
-class View:
+class TensorView:
     """A tensor as a kernel sees it. Reshapes are other views of one tensor."""
 
     tensor: Tensor
@@ -45,8 +44,8 @@ class KernelCall:
     """A kernel's name, what it reads and what it writes."""
 
     kernel: str
-    reads: tuple[View, ...]
-    writes: tuple[View, ...]
+    reads: tuple[TensorView, ...]
+    writes: tuple[TensorView, ...]
 
 
 @dataclass
@@ -54,5 +53,5 @@ class StraightLine:
     """A program: its calls in order, and what of it is the answer."""
 
     calls: list[KernelCall] = field(default_factory=list)
-    outputs: tuple[View, ...] = ()
-    constants: list[np.ndarray] = field(default_factory=list)
+    outputs: tuple[TensorView, ...] = ()
+    constants: list[Array] = field(default_factory=list)

@@ -12,8 +12,8 @@ import tvm
 from ovenbird.backends.built import Entry
 from ovenbird.planning.place_tensors import place_tensors
 from ovenbird.planning.read_calls import NotStraightLine, read_calls
-from ovenbird.planning.tensors import StraightLine, View
-from ovenbird_runtime.artifact.plan import MAIN, Buffer, Call, Plan, PlanEntry
+from ovenbird.planning.tensors import StraightLine, TensorView
+from ovenbird_runtime.artifact.plan import MAIN, Buffer, Plan, PlanCall, PlanEntry
 from ovenbird_runtime.limits import ALIGNMENT_BYTES, PLAN_VERSION
 
 
@@ -34,13 +34,13 @@ def plan_entry(program: StraightLine, batch: int) -> PlanEntry:
     offsets, arena_bytes = place_tensors(program)
     numbers: dict[Buffer, int] = {}
 
-    def number(view: View) -> int:
+    def number(view: TensorView) -> int:
         tensor = view.tensor
         at = offsets[tensor] if tensor.place == "arena" else tensor.index
         return numbers.setdefault(Buffer(tensor.place, at, view.dtype, view.shape), len(numbers))
 
     calls = tuple(
-        Call(call.kernel, tuple(map(number, call.reads)), tuple(map(number, call.writes))) for call in program.calls
+        PlanCall(call.kernel, tuple(map(number, call.reads)), tuple(map(number, call.writes))) for call in program.calls
     )
     outputs = tuple(map(number, program.outputs))
     return PlanEntry(

@@ -64,7 +64,7 @@ class Buffer:
 
 
 @dataclass(frozen=True)
-class Call:
+class PlanCall:
     """One kernel, a symbol of `model.so`, called with the buffers it reads and then those it writes, in this order."""
 
     kernel: Annotated[str, Text(r"[A-Za-z_][A-Za-z0-9_]*", MAX_NAME_CHARS)]
@@ -86,7 +86,7 @@ class PlanEntry:
     ]
     """Bytes in hexadecimal, as they lie in memory (little-endian)."""
     buffers: Annotated[tuple[Buffer, ...], Count(1, MAX_PLAN_BUFFERS)]
-    calls: Annotated[tuple[Call, ...], Count(0, MAX_PLAN_CALLS)]
+    calls: Annotated[tuple[PlanCall, ...], Count(0, MAX_PLAN_CALLS)]
     outputs: Annotated[tuple[Index, ...], Count(1, MAX_IO_TENSORS)]
 
     @property

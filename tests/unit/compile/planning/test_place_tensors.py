@@ -6,18 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ovenbird.planning.place_tensors import aligned, find_lives, place_tensors
-from ovenbird.planning.tensors import KernelCall, StraightLine, Tensor, View
+from ovenbird.planning.tensors import KernelCall, StraightLine, Tensor, TensorView
 from ovenbird_runtime.limits import ALIGNMENT_BYTES
 
 
-def arena(nbytes: int) -> View:
-    return View(Tensor("arena", nbytes), "uint8", (nbytes,))
+def arena(nbytes: int) -> TensorView:
+    return TensorView(Tensor("arena", nbytes), "uint8", (nbytes,))
 
 
-def chain(sizes: list[int]) -> tuple[StraightLine, list[View]]:
+def chain(sizes: list[int]) -> tuple[StraightLine, list[TensorView]]:
     """Give a program in which each value is made of the one before."""
     views = [arena(size) for size in sizes]
-    image = View(Tensor("input", 4), "uint8", (4,))
+    image = TensorView(Tensor("input", 4), "uint8", (4,))
     calls = [KernelCall("k", (source,), (view,)) for source, view in zip([image, *views], views, strict=False)]
     return StraightLine(calls, (views[-1],)), views
 
@@ -49,7 +49,7 @@ def test_what_a_kernel_writes_beside_its_output_has_a_place_of_its_own() -> None
 
 
 def test_inputs_and_weights_take_none_of_it() -> None:
-    given = View(Tensor("input", 4096), "uint8", (4096,))
+    given = TensorView(Tensor("input", 4096), "uint8", (4096,))
     out = arena(10)
     offsets, nbytes = place_tensors(StraightLine([KernelCall("k", (given,), (out,))], (out, given)))
     assert offsets == {out.tensor: 0}
