@@ -18,7 +18,7 @@ from ovenbird_runtime.artifact.plan import json_text
 
 Value = dict[str, Any]
 
-#: What the plans run with: `inputs` and `outputs` as in manifest.json, `tensors` as in target.json.
+# What the plans run with: `inputs` and `outputs` as in manifest.json, `tensors` as in target.json.
 PROGRAM: Value = {
     "inputs": [
         {"name": "image", "dtype": "float32", "shape": ["N", 3, 8, 8], "layout": "NCHW"},
@@ -142,7 +142,7 @@ def whole(**fields: Any) -> str:
     return json_text(copy.deepcopy(VALID["chain"]) | fields) + "\n"
 
 
-#: A hostile plan's name -> the rule it breaks (docs/explanation/plan.md) and its text.
+# A hostile plan's name -> the rule it breaks (docs/explanation/plan.md) and its text.
 HOSTILE: dict[str, tuple[str, str]] = {
     "not-json": ("json", '{"plan_version": 1,'),
     "nan": ("json", whole().replace('"arena_bytes": 4352', '"arena_bytes": NaN')),

@@ -19,18 +19,20 @@ from tvm import relax, tirx
 from ovenbird.planning.tensors import KernelCall, StraightLine, Tensor, TensorView
 from ovenbird_runtime.artifact.fields import Dtype
 
-#: What a name stands for: a view, a tuple of values, or nothing that a plan needs.
 Value = TensorView | tuple[Any, ...] | None
+"""What a name stands for: a view, a tuple of values, or nothing that a plan needs."""
 
-#: Done by the virtual machine for itself: a plan's runner knows the shapes, and owns the arena.
 IGNORED = {
     "relax.null_value", "relax.vm.alloc_storage", "relax.vm.kill_object",
     "vm.builtin.check_tensor_info", "vm.builtin.match_shape", "vm.builtin.null_value",
 }  # fmt: skip
+"""Done by the virtual machine for itself: a plan's runner knows the shapes, and owns the arena."""
 
-#: How a kernel calls back into TVM's registry of functions (sorts do), which a runner without TVM has not.
-CALLS_BACK = {"tirx.tvm_call_packed", "tirx.tvm_call_packed_lowered", "tirx.tvm_call_cpacked",
-              "tirx.tvm_call_cpacked_lowered", "tirx.tvm_call_trace_packed"}  # fmt: skip
+CALLS_BACK = {
+    "tirx.tvm_call_packed", "tirx.tvm_call_packed_lowered", "tirx.tvm_call_cpacked", "tirx.tvm_call_cpacked_lowered",
+    "tirx.tvm_call_trace_packed",
+}  # fmt: skip
+"""How a kernel calls a function of TVM's registry (sorts do), which a runner without TVM has not."""
 
 
 class NotStraightLine(Exception):

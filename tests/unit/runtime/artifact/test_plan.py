@@ -23,7 +23,7 @@ VECTORS = Path(__file__).resolve().parents[4] / "conformance" / "plans"
 CASES = json.loads((VECTORS / "cases.json").read_text())
 PROGRAM = json.loads((VECTORS / "program.json").read_text())
 
-#: What the message says where a rule refused: each hostile plan must fall by its own.
+# What the message says where a rule refused: each hostile plan must fall by its own.
 SAYS = {
     "json": "not JSON",
     "version": "upgrade",
