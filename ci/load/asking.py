@@ -78,15 +78,15 @@ def run_ab(server: Server, body: Path, concurrency: int, count: int, folder: Pat
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     turn = read_turn(done.stdout, table.read_text()) if done.returncode == 0 and table.is_file() else None
     if turn is None or turn.failed >= turn.requests:
-        told = (done.stderr.strip().splitlines() or ["all requests failed"])[-1]
-        raise SystemExit(f"ab has no answer of {server.name}: {told}; see {folder / f'server-{server.port}.log'}")
+        reported = (done.stderr.strip().splitlines() or ["all requests failed"])[-1]
+        raise SystemExit(f"ab has no answer of {server.name}: {reported}; see {folder / f'server-{server.port}.log'}")
     return turn
 
 
 def read_turn(report: str, table: str) -> Turn:
     """Read what `ab` printed, and its file of -g: a line a request (`ttime` and `wait` in whole ms), sorted by ttime.
 
-    `wait` is 0 where no first byte of an answer came. Which of the other lines are failures is not told: as many of the
+    `wait` is 0 where no first byte of an answer came. Which other lines are failures it does not say: as many of the
     shortest as the report counts are left out, for a refusal takes less time than an answer.
     """
 
@@ -110,8 +110,8 @@ def run_in_process(artifact: str, image: Path, seconds: float) -> dict[int, Turn
     command = [sys.executable, "-m", "ovenbird_runtime.cli", "bench", artifact, "--image", str(image)]
     command += ["--seconds", f"{seconds:g}", "--json"]
     command += [word for size in BATCHES for word in ("--batch", str(size))]
-    told = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    reported = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     return {
         timing["batch"]: Turn(timing["calls"] * timing["mean_ms"] / 1e3, timing["calls"] * timing["batch"])
-        for timing in told["timings"]
+        for timing in reported["timings"]
     }

@@ -34,7 +34,7 @@ OWN_COST_REQUESTS = 60  # a round
 
 
 class Comparison:
-    """Rounds, what the servers are asked with, and what is told by them beside the turns."""
+    """Rounds, what the servers are asked with, and what they report besides the turns."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         """Begin without servers: each round has its own."""

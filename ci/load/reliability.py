@@ -39,18 +39,18 @@ def run_tests(bars: list[str], file: Path, environment: dict[str, str]) -> None:
 
 
 def rows_of(bars: list[str], file: Path) -> dict[str, dict[str, Any]]:
-    """Make a row of each bar from the lines that its tests wrote; `holds` is None where a test did not tell."""
+    """Make a row of each bar from the lines that its tests wrote; `holds` is None where a test wrote none."""
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
     lines = [json.loads(line) for line in text.splitlines()]
     rows = {}
     for name in bars:
         bar, mine = BARS[name], [line for line in lines if line["bar"] == name]
-        told = {line["test"].partition("[")[0] for line in mine}
+        reported = {line["test"].partition("[")[0] for line in mine}
         figures = combine(line["figures"] for line in mine)
         rows[name] = {
             "demand": bar.demand,
             "figure": bar.figure(figures) if mine else "",
-            "holds": all(line["holds"] for line in mine) if mine and told == set(bar.tests) else None,
+            "holds": all(line["holds"] for line in mine) if mine and reported == set(bar.tests) else None,
             "whole": figures.get("seconds", 0.0) >= bar.seconds,
             "date": time.strftime("%Y-%m-%d"),
             "figures": figures,
@@ -80,8 +80,8 @@ def main() -> int:
     TABLE.write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     for name in bars:
         row = rows[name]
-        told = {True: "holds", False: "DOES NOT HOLD", None: "NOT MEASURED"}[row["holds"]]
-        print(f"{name:13} {told:14} {row['figure']}{'' if row['whole'] else ' (a short run)'}")
+        reported = {True: "holds", False: "DOES NOT HOLD", None: "NOT MEASURED"}[row["holds"]]
+        print(f"{name:13} {reported:14} {row['figure']}{'' if row['whole'] else ' (a short run)'}")
     return subprocess.run([sys.executable, "ci/steps/benchmarks.py"], cwd=ROOT, check=False).returncode or int(
         not all(rows[name]["holds"] for name in bars)
     )

@@ -133,13 +133,13 @@ class Tree:
         sound, start = path.read_bytes(), time.monotonic()
         try:
             path.write_bytes(sound.decode("utf-8").replace(fault.old, fault.new).encode("utf-8"))
-            code, told = self.test(fault.tests)
+            code, summary = self.test(fault.tests)
         finally:
             path.write_bytes(sound)
         seconds = time.monotonic() - start
         if code in (PASSED, FAILED):
-            return Outcome(fault, code == FAILED, told if code == FAILED else "every test passes", seconds)
-        return Outcome(fault, False, f"the tests cannot be run (pytest's exit code {code}): {told}", seconds)
+            return Outcome(fault, code == FAILED, summary if code == FAILED else "every test passes", seconds)
+        return Outcome(fault, False, f"the tests cannot be run (pytest's exit code {code}): {summary}", seconds)
 
 
 def sound_groups(faults: Sequence[Fault]) -> list[list[str]]:
@@ -162,10 +162,10 @@ def mutate(root: Path, faults: Sequence[Fault], environment: dict[str, str]) -> 
 
         def sound(tests: list[str]) -> None:
             tree = trees.get()
-            code, told = tree.test(tests)
+            code, summary = tree.test(tests)
             trees.put(tree)
             if code != PASSED:
-                raise RuntimeError(f"without any fault, {told} (pytest's exit code {code})")
+                raise RuntimeError(f"without any fault, {summary} (pytest's exit code {code})")
 
         def attempt(fault: Fault) -> Outcome:
             tree = trees.get()

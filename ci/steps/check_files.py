@@ -25,7 +25,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Check an artifact's files against its manifest.")
     parser.add_argument("artifact", type=Path)
     parser.add_argument("target")
-    parser.add_argument("--runs-here", action="store_true", help="only tell whether this machine runs the target")
+    parser.add_argument("--runs-here", action="store_true", help="only say whether this machine runs the target")
     options = parser.parse_args()
     try:
         opened = open_artifact(options.artifact)

@@ -50,7 +50,7 @@ def server_lines(result: dict[str, Any]) -> list[str]:
 def _ratio_lines(result: dict[str, Any]) -> list[str]:
     at_once = sorted({row["concurrency"] for row in result["ratios"]})
     turns = max(row["by_turn"]["turns"] for row in result["ratios"] if "by_turn" in row)
-    told = (
+    text = (
         "Each pair of turns was asked moments apart. requests/s: median of the ratios of all pairs "
         f"(n = {turns} turns), its exact 95 % confidence interval (CI), and the least and most of the "
         "rounds. An interval with 1 inside shows no difference; it takes turns as independent, which those of one "
@@ -59,7 +59,7 @@ def _ratio_lines(result: dict[str, Any]) -> list[str]:
     lines = [
         "### Ratios within the rounds",
         "",
-        told,
+        text,
         "",
         f"| | bar | {' | '.join(f'{count} at once' for count in at_once)} |",
         f"|---|---|{'---:|' * len(at_once)}",

@@ -3,7 +3,7 @@
 # runtime's are two copies of one library, which must never meet in one process.
 #
 #     ci/steps/test.sh                     every folder under tests/, without what this machine may not be able to do
-#     ci/steps/test.sh --list              the same, told: `run GROUP: FILES` and `left out: WHAT: WHY: COMMAND`
+#     ci/steps/test.sh --list              the same, as a list: `run GROUP: FILES` and `left out: WHAT: WHY: COMMAND`
 #     ci/steps/test.sh tests/unit/x -k y   only these, in one process (pytest's arguments)
 #
 # A folder with tests is a group, a new one too. Those of a package's unit tests (tests/unit/runtime) are one.

@@ -76,23 +76,23 @@ def compile_network(
     dump = output.with_name(f"{output.name}.code") if options.dump else None
     layers: dict[str, list[LayerRecord]] = {}
     unplanned: dict[str, str] = {}
-    with stop as tell, Staging(output) as staging:
+    with stop as step, Staging(output) as staging:
         writer = ArtifactWriter(staging.folder, network)
         tuning: dict[str, Any] = {}
-        modules = _import(network, batches, tell)
+        modules = _import(network, batches, step)
         packing = _shared_packing(network, specs, options)
         for spec in specs:
             folder = dump / spec.name if dump else None
-            built, records = _build(network, modules, spec, packing, options, tell, folder)
+            built, records = _build(network, modules, spec, packing, options, step, folder)
             layers[spec.name] = list(built.layers)
             if built.unplanned:
                 unplanned[spec.name] = "; ".join(dict.fromkeys(built.unplanned.values()))
             tuning[spec.name] = provenance(records, built.layers)
             if folder is not None:
                 keep_kinds(folder, options.dump)
-            tell(f"writing {spec.name}")
+            step(f"writing {spec.name}")
             writer.add_variant(built, spec)
-        found, unverified = _verify_variants(writer, network, specs, batches, options, tell)
+        found, unverified = _verify_variants(writer, network, specs, batches, options, step)
         figures = None
         if found:
             figures = parity(found, {spec.name: held_to(spec, network, options) for spec in specs})
@@ -102,7 +102,7 @@ def compile_network(
         record_origin(writer, specs, options, tuning)
         manifest = writer.write_manifest(figures, tuning)
         write_sums(staging.folder)
-        tell(f"putting {output} in place")
+        step(f"putting {output} in place")
         staging.commit()
     blind = tuple(next(iter(found.values())).blind) if found else ()
     return CompileReport(output, manifest, tuple(found), unverified, blind, layers, dump, unplanned)
@@ -113,13 +113,13 @@ def _made(path: Path) -> Path:
     return path
 
 
-def _import(network: Network, batches: Sequence[int], tell: Progress) -> dict[int, Any]:
+def _import(network: Network, batches: Sequence[int], step: Progress) -> dict[int, Any]:
     """Import the network at every batch size, once for all targets."""
     modules = {}
     for done, batch in enumerate(batches):
-        tell("tracing and importing", done, len(batches))
+        step("tracing and importing", done, len(batches))
         modules[batch] = network.relax(batch)
-    tell("tracing and importing", len(batches), len(batches))
+    step("tracing and importing", len(batches), len(batches))
     return modules
 
 
@@ -140,7 +140,7 @@ def _build(
     spec: TargetSpec,
     packing: Packing | None,
     options: CompileOptions,
-    tell: Progress,
+    step: Progress,
     dump: Path | None,
 ) -> tuple[BuiltModule, Any]:
     """Build the imported network for one target."""
@@ -149,7 +149,7 @@ def _build(
     records = find_records(options.tuning_records, network.name, spec, options.gpu.precision)
 
     def follow(text: str, done: int, total: int) -> None:
-        tell(f"{spec.name}: {text}", done, total)
+        step(f"{spec.name}: {text}", done, total)
 
     try:
         built = build_module(
@@ -168,7 +168,7 @@ def _verify_variants(
     specs: Sequence[TargetSpec],
     batches: Sequence[int],
     options: CompileOptions,
-    tell: Progress,
+    step: Progress,
 ) -> tuple[dict[str, Verification], dict[str, str]]:
     """Verify each target's code that this machine can run; return what was found, and why others were not run."""
     unverified: dict[str, str] = {}
@@ -179,7 +179,7 @@ def _verify_variants(
         if why_not:
             unverified[spec.name] = why_not
             continue
-        tell(f"verifying {spec.name} against {network.source.framework}")
+        step(f"verifying {spec.name} against {network.source.framework}")
         device = "cuda" if spec.kind == "cuda" else "cpu"
         limits = held_to(spec, network, options).limits
         found[spec.name] = verify(writer.folder, network, batches, limits, own_photographs(), spec.name, device)

@@ -5,7 +5,7 @@ work failed, 2 the command itself was wrong.
 
     try:
         load_network("resnet51")
-    except ovenbird.errors.UnknownModel as error:
+    except ovenbird.errors.UnknownNetwork as error:
         print(error)       # unknown model 'resnet51'; did you mean resnet50, resnet18? (`ovenbird models` lists all)
 """
 
@@ -30,7 +30,7 @@ class UsageError(CompilerError):
     exit_code = 2
 
 
-class UnknownModel(UsageError):
+class UnknownNetwork(UsageError):
     """No built-in network of that name, and no file or `module:callable` either."""
 
 

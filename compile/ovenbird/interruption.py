@@ -1,8 +1,8 @@
 """Ctrl-C, SIGTERM and a closed terminal: all unwind the work, so that what was begun is removed, and none is lost.
 
     unwind(lambda: main(arguments))             # a whole command ...
-    with Interruption(progress) as tell:        # ... and a piece of work within it
-        tell("building", 0, 2)      # raises KeyboardInterrupt, or Stopped, where a signal came in the meantime
+    with Interruption(progress) as step:        # ... and a piece of work within it
+        step("building", 0, 2)      # raises KeyboardInterrupt, or Stopped, where a signal came in the meantime
 
 An exception that Python happens to raise inside a callback (a finalizer, a fork's hooks) is printed and dropped;
 hence the signal is remembered as well, and the next step of the progress ends the work.
@@ -140,7 +140,7 @@ class Interruption(Progress):
             signal.signal(number, handler)
 
     def __call__(self, text: str, done: int = 0, total: int = 0) -> None:
-        """Tell the step. Raises KeyboardInterrupt where Ctrl-C has come, Stopped where another signal has."""
+        """Report the step. Raises KeyboardInterrupt where Ctrl-C has come, Stopped where another signal has."""
         if self._came is not None:
             raise self._came
         self._progress(text, done, total)

@@ -1,4 +1,4 @@
-"""What a compile may be told.
+"""Options of a compile.
 
 CompileOptions(targets=("host", "cuda-sm90"), batch_sizes=(1,))
 """
@@ -15,7 +15,7 @@ DEFAULT_BATCHES = (1, 8)
 
 @dataclass(frozen=True)
 class CompileOptions:
-    """What `ovenbird compile` may be told.
+    """Options of `ovenbird compile`.
 
     `tuning_records`: a folder, "none", or None for the ones that match. `tolerance`: the root mean square of errors,
     as a share of each output's own spread; None for what code of its precision is held to.

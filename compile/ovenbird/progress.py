@@ -35,7 +35,7 @@ class Progress:
 
 
 class PlainProgress(Progress):
-    """One line a step, with the seconds since the start; a counted step is told at each tenth."""
+    """One line a step, with the seconds since the start; a counted step is reported at each tenth."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""What a prediction may be told besides its images, defined once: for Python, the commands and each form of request.
+"""Options of a prediction, defined once: for Python, the commands and each form of request.
 
 PredictOptions(top=5, seed=7)           # the rest is the default
 PredictOptions(top=0)                   # WrongOption: top is 0, expected a whole number from 1 to 1000

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ovenbird.benchmarking.preparing import Request
+from ovenbird.benchmarking.preparing import PrepareRequest
 from ovenbird.benchmarking.processes import run_preparing
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,7 +47,7 @@ def prepared(home: Path) -> Path:
     os.chdir(home)
     sys.path.insert(0, str(home))
     try:
-        told = run_preparing(Request(str(folder), "tiny_net:network", (1, 2), quiet=True))
+        told = run_preparing(PrepareRequest(str(folder), "tiny_net:network", (1, 2), quiet=True))
     finally:
         sys.path.remove(str(home))
         os.chdir(before)

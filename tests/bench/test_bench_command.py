@@ -88,7 +88,7 @@ def running(process: Path) -> bool:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["no_such_network"], 2, "UnknownModel: unknown model 'no_such_network'"),
+        (["no_such_network"], 2, "UnknownNetwork: unknown model 'no_such_network'"),
         (["resnet50", "--peers", "caffe"], 2, "UsageError: --peers caffe: no engine 'caffe'"),
         (["resnet50", "--threads", "0"], 2, "UsageError: --threads '0': expected numbers of 1 to 1024"),
         (["resnet50", "--threads", "1000"], 2, "UsageError: --threads 1000: this process may use"),

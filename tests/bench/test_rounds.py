@@ -7,26 +7,26 @@ from pathlib import Path
 
 import pytest
 
-from ovenbird.benchmarking.engines import Engine, find_engine
+from ovenbird.benchmarking.engines import BenchEngine, find_engine
 from ovenbird.benchmarking.footprint import footprint
 from ovenbird.benchmarking.jobs import Job, Runs, onnx_file
 from ovenbird.benchmarking.processes import run_module, run_worker
 from ovenbird.benchmarking.results import case_result
-from ovenbird.benchmarking.rounds import Case, Measured, measure_case
+from ovenbird.benchmarking.rounds import BenchCase, MeasuredCase, measure_case
 from ovenbird.errors import EngineFailed, NoPeers, OutputsDisagree
 
 ROUNDS = 2
 
 
-def installed(name: str) -> Engine:
+def installed(name: str) -> BenchEngine:
     engine = find_engine(name)
     if engine.missing():
         pytest.skip(f"{engine.missing()} is not installed (pip install '.[peers]')")
     return engine
 
 
-def measure(folder: Path, *names: str, batch: int = 1) -> Measured:
-    case = Case("tiny", batch, threads=1)
+def measure(folder: Path, *names: str, batch: int = 1) -> MeasuredCase:
+    case = BenchCase("tiny", batch, threads=1)
     return measure_case(case, folder, [installed(name) for name in names], ROUNDS, Runs(repeat=3), lambda *_: None)
 
 

@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 @pytest.mark.parametrize(
     ("arguments", "code", "error"),
     [
-        (["resnet51"], 2, "UnknownModel: unknown model 'resnet51'; did you mean resnet50"),
+        (["resnet51"], 2, "UnknownNetwork: unknown model 'resnet51'; did you mean resnet50"),
         (["resnet18", "--target", "hots"], 2, "UnknownTarget: unknown target 'hots'; did you mean host?"),
         (["resnet18", "--weights", "none.pth"], 1, "WeightsUnavailable: weights none.pth: no file there"),
         (["resnet18", "--weights", "conftest.py"], 1, "WeightsUnreadable: weights conftest.py: not a state_dict"),

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ovenbird_runtime.limits import SERVE_TIMEOUT_MS
-from ovenbird_runtime.load_test.client import Target
+from ovenbird_runtime.load_test.client import ServerAddress
 from ovenbird_runtime.load_test.figures import Figures, figures_of, percentile
 from ovenbird_runtime.load_test.workers import Plan, run_load
 from support.observer import observing
@@ -31,7 +31,7 @@ BODY = (Path(__file__).resolve().parents[2] / "compile" / "ovenbird" / "data" / 
 
 
 def offered(server: Serving, name: str, plan: Plan) -> Figures:
-    target = Target("127.0.0.1", server.port, f"/v1/models/{name}:predict")
+    target = ServerAddress("127.0.0.1", server.port, f"/v1/models/{name}:predict")
     samples, seconds = run_load(target, [(BODY, "image/jpeg")], plan)
     return figures_of(plan, samples, seconds, 1)
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What a build may be told. `gpu`: what only code for a GPU heeds; `packing`: what only processors heed."""
+    """Options of a build. `gpu`: what only code for a GPU heeds; `packing`: what only processors heed."""
 
     gpu: GpuOptions = DEFAULT
     packing: Packing | None = None

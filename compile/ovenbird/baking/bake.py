@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ovenbird.baking.builders import Build, Builder, find_builder
+from ovenbird.baking.builders import Build, ImageBuilder, find_builder
 from ovenbird.baking.containerfile import PLATFORMS, Container, read_container, render
 from ovenbird.baking.context import find_sources, prepared
 from ovenbird.baking.labels import SBOM_PATH, describe_source, image_labels
@@ -29,7 +29,7 @@ DPKG_STATUS = "/var/lib/dpkg/status"
 
 @dataclass(frozen=True)
 class BakeOptions:
-    """What `ovenbird bake` may be told. `embed` False: the runtime alone, and the model in an image of its own."""
+    """Options of `ovenbird bake`. `embed` False: the runtime alone, and the model in an image of its own."""
 
     target: str
     embed: bool = True
@@ -132,7 +132,7 @@ def target_platform(container: Container) -> str:
     return container.platform or PLATFORMS.get(machine, f"linux/{machine}")
 
 
-def write_sbom(builder: Builder, image: str, artifact: Artifact, output: Path) -> None:
+def write_sbom(builder: ImageBuilder, image: str, artifact: Artifact, output: Path) -> None:
     """Write the SBOM of the whole image: its base's packages, Python's, the artifact's. Raises OutputError."""
     from ovenbird.errors import output_error
 
@@ -146,7 +146,7 @@ def write_sbom(builder: Builder, image: str, artifact: Artifact, output: Path) -
 
 
 def _report(
-    builder: Builder, tag: str, base: str, artifact: Artifact, build: Build, model_image: str | None
+    builder: ImageBuilder, tag: str, base: str, artifact: Artifact, build: Build, model_image: str | None
 ) -> BakeReport:
     described = builder.inspect(tag)
     weights = sum(record.size for name, record in artifact.manifest.files.items() if name.startswith("weights/"))

@@ -52,7 +52,7 @@ class Build:
 
 
 @dataclass(frozen=True)
-class Builder:
+class ImageBuilder:
     """A builder that answered."""
 
     name: Name
@@ -173,7 +173,7 @@ def click_echo(line: str) -> None:
     click.echo(line, nl=False, err=True)
 
 
-def find_builder(wanted: str | None = None) -> Builder:
+def find_builder(wanted: str | None = None) -> ImageBuilder:
     """Return the builder `wanted`, or the first of docker, podman, buildah that answers.
 
     Raises NoBuilder saying why.
@@ -186,7 +186,7 @@ def find_builder(wanted: str | None = None) -> Builder:
             continue
         why = _why_not(program, name)
         if not why:
-            return Builder(name, program)
+            return ImageBuilder(name, program)
         reasons.append(f"{name}: {why}")
     found = "; ".join(reasons) or f"no builder is called {wanted!r}"
     raise NoBuilder(f"nothing here builds images ({found}); install one and start its engine ({INSTALL_HINT})")

@@ -33,7 +33,7 @@ CERTIFICATES = "/run/ca.crt"
 
 
 @dataclass(frozen=True)
-class Context:
+class BuildContext:
     """A build's folder, its Containerfile, and files it may read that do not become part of the image."""
 
     folder: Path
@@ -56,7 +56,7 @@ def find_sources() -> Path:
 
 
 @contextlib.contextmanager
-def prepared(sources: Path, artifact: Artifact | None, containerfile: str) -> Iterator[Context]:
+def prepared(sources: Path, artifact: Artifact | None, containerfile: str) -> Iterator[BuildContext]:
     """Yield a context that vanishes afterwards. Raises FileChanged, FileMissing, DiskFull, OutputError."""
     with tempfile.TemporaryDirectory(prefix="ovenbird-bake-") as temporary:
         folder = Path(temporary) / "context"
@@ -71,7 +71,7 @@ def prepared(sources: Path, artifact: Artifact | None, containerfile: str) -> It
             recipe.write_text(containerfile, encoding="utf-8")
         except OSError as error:
             raise output_error(error, f"into {temporary} (TMPDIR)") from None
-        yield Context(folder, recipe, _pip_secrets(Path(temporary)))
+        yield BuildContext(folder, recipe, _pip_secrets(Path(temporary)))
 
 
 def copy_into(artifact: Artifact, folder: Path) -> None:

@@ -23,7 +23,7 @@ _NO_PACKAGE = re.compile(r"(?:No matching distribution found for|Could not find 
 
 
 def explain(log: str, tag: str, builder: str) -> BakeError:
-    """Return the error that a failed build's log tells of."""
+    """Return the error that a failed build's log shows."""
     if _NO_ROOM.search(log):
         return ImageStorageFull(
             f"no room to build {tag}: {builder}'s storage is full; remove images or containers it holds, or move it"
@@ -44,5 +44,5 @@ def explain(log: str, tag: str, builder: str) -> BakeError:
             "that is here: --build-arg BASE=... --build-arg TOOLS_BASE=..."
         )
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    told = next((line for line in reversed(lines) if re.search(r"error", line, re.I)), lines[-1] if lines else "")
-    return BakeFailed(f"{builder} could not build {tag}: {one_line(told)[:300]} (--show-build prints its whole log)")
+    last = next((line for line in reversed(lines) if re.search(r"error", line, re.I)), lines[-1] if lines else "")
+    return BakeFailed(f"{builder} could not build {tag}: {one_line(last)[:300]} (--show-build prints its whole log)")

@@ -23,14 +23,14 @@ OCI = "org.opencontainers.image"
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceRevision:
     """Where the sources stand: git's commit ("" outside a checkout) and its time, seconds since 1970."""
 
     revision: str
     created: int
 
 
-def describe_source(root: Path) -> Source:
+def describe_source(root: Path) -> SourceRevision:
     """Ask git for the commit; `-dirty` is added where files differ from it. SOURCE_DATE_EPOCH decides the time."""
     if (root / ".git").exists():
         revision = ask_git(root, "rev-parse", "HEAD") or ""
@@ -40,10 +40,10 @@ def describe_source(root: Path) -> Source:
         revision, committed, dirty = "", "", False
     epoch = os.environ.get("SOURCE_DATE_EPOCH") or committed
     created = int(epoch) if epoch.isdigit() else int(time.time())
-    return Source(f"{revision}-dirty" if revision and dirty else revision, created)
+    return SourceRevision(f"{revision}-dirty" if revision and dirty else revision, created)
 
 
-def image_labels(artifact: Artifact, target: str, base: str, source: Source) -> Mapping[str, str]:
+def image_labels(artifact: Artifact, target: str, base: str, source: SourceRevision) -> Mapping[str, str]:
     """Return the labels of an image that holds, or is made for, `artifact`. Empty values are left out."""
     model = artifact.manifest.model
     digest = hashlib.sha256(artifact.manifest_bytes).hexdigest()

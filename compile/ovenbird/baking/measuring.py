@@ -9,10 +9,10 @@ import os
 import stat
 from pathlib import Path
 
-from ovenbird.baking.builders import Builder
+from ovenbird.baking.builders import ImageBuilder
 
 
-def image_bytes(builder: Builder, image: str) -> int:
+def image_bytes(builder: ImageBuilder, image: str) -> int:
     """Return an image's size: docker's and podman's own figure, or the sum of its files. Raises BakeFailed."""
     if builder.name != "buildah":
         return int(builder.inspect(image)["Size"])

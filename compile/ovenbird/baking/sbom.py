@@ -50,8 +50,8 @@ def _artifact_components(artifact: Artifact, installed: set[str]) -> list[dict[s
     """
     if SBOM not in artifact.manifest.files:
         return []
-    told = parse(artifact.read(SBOM, MAX_SBOM_BYTES), SBOM)
-    found = told.get("components", []) if isinstance(told, dict) else None
+    listed = parse(artifact.read(SBOM, MAX_SBOM_BYTES), SBOM)
+    found = listed.get("components", []) if isinstance(listed, dict) else None
     if not isinstance(found, list) or not all(isinstance(one, dict) and "name" in one for one in found):
         raise ManifestInvalid(f"{SBOM} is no CycloneDX document: compile the artifact again")
     return [one for one in found if one.get("type") != "library" or one.get("name") not in installed]

@@ -1,4 +1,4 @@
-"""What a worker process is told, and what it tells: both travel as JSON files in the work folder.
+"""A worker process's job and its answer: both travel as JSON files in the work folder.
 
 write_job(path, Job(engine="ort", folder="work/resnet50", batch=1, threads=2, ...))
 answer = read_answer(path)          # Answer(times_ms=(18.9, ...), load_s=0.1, first_s=0.03, ...)
@@ -27,7 +27,7 @@ class Runs:
 
     @property
     def most(self) -> int:
-        """The most runs that are timed where none were asked for: short ones tell no more after so many."""
+        """The most runs that are timed where none were asked for: more runs of a short one say no more."""
         return max(MAX_RUNS, round(MAX_RUNS * self.seconds / DEFAULT_SECONDS))
 
 
@@ -95,8 +95,8 @@ def write_job(path: Path, job: Job) -> None:
 
 def read_job(path: Path) -> Job:
     """Read what `write_job` wrote."""
-    told = json.loads(path.read_text(encoding="utf-8"))
-    return Job(**{**told, "runs": Runs(**told["runs"])})
+    values = json.loads(path.read_text(encoding="utf-8"))
+    return Job(**{**values, "runs": Runs(**values["runs"])})
 
 
 def write_answer(path: Path, answer: Answer) -> None:
@@ -108,5 +108,5 @@ def write_answer(path: Path, answer: Answer) -> None:
 
 def read_answer(path: Path) -> Answer:
     """Read what `write_answer` wrote."""
-    told = json.loads(path.read_text(encoding="utf-8"))
-    return Answer(**{**told, "times_ms": tuple(told["times_ms"])})
+    values = json.loads(path.read_text(encoding="utf-8"))
+    return Answer(**{**values, "times_ms": tuple(values["times_ms"])})

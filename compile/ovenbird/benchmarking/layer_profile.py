@@ -107,7 +107,7 @@ def explain(rows: list[dict[str, Any]], layers: Mapping[str, Any], limits: Mappi
     exceed the limit.
     """
     total = sum(row["ms"] for row in rows) or 1.0
-    told = []
+    explained = []
     for row in sorted(_merged(rows, layers), key=lambda row: -float(row["ms"])):
         layer = layers.get(row["name"], {})
         seconds = max(row["ms"], 1e-6) / 1e3
@@ -122,8 +122,8 @@ def explain(rows: list[dict[str, Any]], layers: Mapping[str, Any], limits: Mappi
             "gbytes_per_s": row["bytes"] / seconds / 1e9,
             "limit_share": flops / seconds / 1e9 / limits["gflops"],
         }
-        told.append({**shared, "reason": reason(shared, limits) if layer else ""})
-    return told
+        explained.append({**shared, "reason": reason(shared, limits) if layer else ""})
+    return explained
 
 
 def _merged(rows: list[dict[str, Any]], layers: Mapping[str, Any]) -> list[dict[str, Any]]:

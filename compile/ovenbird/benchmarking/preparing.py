@@ -43,7 +43,7 @@ SEED = 20_26
 
 
 @dataclass(frozen=True)
-class Request:
+class PrepareRequest:
     """What to prepare: one network (a name, `module:callable`, a file, an artifact's folder) at some batch sizes."""
 
     folder: str
@@ -59,33 +59,33 @@ class Request:
     trust: bool = False
 
 
-def network_options(told: dict[str, Any]) -> NetworkOptions:
+def network_options(facts: dict[str, Any]) -> NetworkOptions:
     """Return the options that build this network again, from a request or from `network.json`."""
     from ovenbird.networks.loading import NetworkOptions
 
-    size = told["image_size"]
+    size = facts["image_size"]
     return NetworkOptions(
-        weights=told["weights"],
+        weights=facts["weights"],
         input_shapes={"image": (1, 3, size, size)} if size is not None else None,
-        trust=told["trust"],
+        trust=facts["trust"],
     )
 
 
-def prepare(request: Request, tell: Progress) -> dict[str, Any]:
+def prepare(request: PrepareRequest, step: Progress) -> dict[str, Any]:
     """Write the folder and return what `network.json` says. Raises any CompilerError."""
     folder = Path(request.folder)
     folder.mkdir(parents=True, exist_ok=True)
     kept = _read(folder / NETWORK_FILE)
-    told: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "model": request.model, "image_size": request.image_size, "weights": request.weights, "trust": request.trust
     }  # fmt: skip
-    tell(f"loading {request.model}")
+    step(f"loading {request.model}")
     artifact = Path(request.model)
     if (artifact / "manifest.json").is_file():
-        network = _of_artifact(artifact, request, told)
+        network = _of_artifact(artifact, request, facts)
     else:
-        network = _load(told)
-    told |= {
+        network = _load(facts)
+    facts |= {
         "name": network.name,
         "random": network.weights.random,
         "weights_detail": network.weights.detail,
@@ -94,17 +94,17 @@ def prepare(request: Request, tell: Progress) -> dict[str, Any]:
         "source": network.source.digest(),
         "onnx": {},
     }
-    _compile(request, network, told, kept, tell)
-    same = kept.get("source") == told["source"]
+    _compile(request, network, facts, kept, step)
+    same = kept.get("source") == facts["source"]
     for batch in request.batch_sizes:
-        tell(f"writing inputs, reference and ONNX file for batch {batch}")
+        step(f"writing inputs, reference and ONNX file for batch {batch}")
         if not (same and reference_file(folder, batch).is_file()):
             _write_arrays(folder, network, batch)
         if request.onnx:
             why = kept.get("onnx", {}).get(str(batch)) if same and str(batch) in kept.get("onnx", {}) else None
-            told["onnx"][str(batch)] = _write_onnx(folder, network, batch) if why is None else why
-    (folder / NETWORK_FILE).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    return told
+            facts["onnx"][str(batch)] = _write_onnx(folder, network, batch) if why is None else why
+    (folder / NETWORK_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return facts
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -115,56 +115,58 @@ def _read(path: Path) -> dict[str, Any]:
     return found
 
 
-def _load(told: dict[str, Any]) -> Network:
+def _load(facts: dict[str, Any]) -> Network:
     """Load the network; where its own weights can be neither found nor fetched, with random ones, which time alike."""
     from ovenbird.networks.loading import load_network
 
     try:
-        return load_network(told["model"], network_options(told))
+        return load_network(facts["model"], network_options(facts))
     except WeightsUnavailable:
-        if told["weights"] is not None:
+        if facts["weights"] is not None:
             raise
-        told["weights"] = FALLBACK_WEIGHTS
-        return load_network(told["model"], network_options(told))
+        facts["weights"] = FALLBACK_WEIGHTS
+        return load_network(facts["model"], network_options(facts))
 
 
-def _of_artifact(artifact: Path, request: Request, told: dict[str, Any]) -> Network:
+def _of_artifact(artifact: Path, request: PrepareRequest, facts: dict[str, Any]) -> Network:
     """Build the network that an artifact was compiled from, and time that artifact."""
     from ovenbird.verify.rebuilding import rebuild
     from ovenbird_runtime.artifact.artifact import open_artifact
 
     manifest = open_artifact(artifact).manifest
-    network = rebuild(manifest, None, network_options(told))
-    told["artifact"], told["model"] = str(artifact.resolve()), manifest.model.name
+    network = rebuild(manifest, None, network_options(facts))
+    facts["artifact"], facts["model"] = str(artifact.resolve()), manifest.model.name
     if request.weights is None and manifest.model.weights.random:
-        told["weights"] = f"random:{manifest.model.weights.seed}"
+        facts["weights"] = f"random:{manifest.model.weights.seed}"
     image = network.image_input
     if image is not None and image.shape[2] == image.shape[3]:
-        told["image_size"] = image.shape[2]
+        facts["image_size"] = image.shape[2]
     return network
 
 
-def _compile(request: Request, network: Network, told: dict[str, Any], kept: dict[str, Any], tell: Progress) -> None:
+def _compile(
+    request: PrepareRequest, network: Network, facts: dict[str, Any], kept: dict[str, Any], step: Progress
+) -> None:
     """Compile the artifacts that are asked for and not there yet; note how many layers were tuned."""
     folder = Path(request.folder)
-    told |= {"tuned": None, "untuned_folder": False, "stamps": {}, "compiled": {}}
-    if "artifact" in told:
+    facts |= {"tuned": None, "untuned_folder": False, "stamps": {}, "compiled": {}}
+    if "artifact" in facts:
         return
-    told["artifact"] = str((folder / ARTIFACT_FOLDER).resolve())
-    told["tuned"] = _compile_one(request, network, ARTIFACT_FOLDER, request.records, told, kept, tell)
-    if request.untuned and told["tuned"]["tuned"]:
-        _compile_one(request, network, UNTUNED_FOLDER, "none", told, kept, tell)
-        told["untuned_folder"] = True
+    facts["artifact"] = str((folder / ARTIFACT_FOLDER).resolve())
+    facts["tuned"] = _compile_one(request, network, ARTIFACT_FOLDER, request.records, facts, kept, step)
+    if request.untuned and facts["tuned"]["tuned"]:
+        _compile_one(request, network, UNTUNED_FOLDER, "none", facts, kept, step)
+        facts["untuned_folder"] = True
 
 
 def _compile_one(
-    request: Request,
+    request: PrepareRequest,
     network: Network,
     name: str,
     records: str | None,
-    told: dict[str, Any],
+    facts: dict[str, Any],
     kept: dict[str, Any],
-    tell: Progress,
+    step: Progress,
 ) -> dict[str, Any]:
     from ovenbird.compiling import compile_network
     from ovenbird.options import CompileOptions
@@ -173,16 +175,16 @@ def _compile_one(
 
     output = Path(request.folder) / name
     chosen = records_folder(records, network.name, load_target(request.target))
-    stamp = _stamp(told["source"], request.target, chosen)
+    stamp = _stamp(facts["source"], request.target, chosen)
     current = kept.get("stamps", {}).get(name) == stamp and (output / "manifest.json").is_file()
     there = kept["compiled"][name] if current else []
     batches = sorted({*there, *request.batch_sizes})
-    told["stamps"][name], told["compiled"][name] = stamp, batches
+    facts["stamps"][name], facts["compiled"][name] = stamp, batches
     if batches == there:
         tuning: dict[str, Any] = json.loads((output / "manifest.json").read_text(encoding="utf-8"))["tuning"]
         return _counts(tuning[request.target])
     options = CompileOptions(targets=(request.target,), batch_sizes=tuple(batches), tuning_records=records)
-    report = compile_network(network, output, options, tell)
+    report = compile_network(network, output, options, step)
     layers = {layer.name: dataclasses.asdict(layer) for layer in report.layers[request.target]}
     (output.parent / f"{name}.{LAYERS_FILE}").write_text(json.dumps(layers, indent=2) + "\n", encoding="utf-8")
     return _counts(report.manifest.tuning[request.target])
@@ -256,8 +258,8 @@ def main(arguments: list[str]) -> int:
     """Prepare what the request file asks for."""
     from ovenbird.progress import Progress
 
-    told = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-    request = Request(**{**told, "batch_sizes": tuple(told["batch_sizes"])})
+    facts = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
+    request = PrepareRequest(**{**facts, "batch_sizes": tuple(facts["batch_sizes"])})
     try:
         with Progress.choose(request.quiet) as progress:
             prepare(request, progress)

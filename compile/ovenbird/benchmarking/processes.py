@@ -134,7 +134,7 @@ def run_module(module: str, arguments: Sequence[str], threads: int, limit_s: flo
     return found
 
 
-def run_preparing(request: preparing.Request) -> dict[str, Any]:
+def run_preparing(request: preparing.PrepareRequest) -> dict[str, Any]:
     """Prepare one network in a process of its own; return what `network.json` says. Raises what that process raised."""
     folder = Path(request.folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -145,8 +145,8 @@ def run_preparing(request: preparing.Request) -> dict[str, Any]:
         [sys.executable, "-m", "ovenbird.benchmarking.preparing", str(request_file)], env=environment(), check=False
     )
     if error_file.exists():
-        told = json.loads(error_file.read_text(encoding="utf-8"))
-        raise getattr(errors, told["error"], errors.CompilerError)(told["message"])
+        failure = json.loads(error_file.read_text(encoding="utf-8"))
+        raise getattr(errors, failure["error"], errors.CompilerError)(failure["message"])
     if done.returncode != 0:
         raise errors.BenchmarkError(f"preparing {request.model} ended with exit code {done.returncode}")
     network: dict[str, Any] = json.loads((folder / NETWORK_FILE).read_text(encoding="utf-8"))

@@ -16,7 +16,7 @@ from typing import Any
 
 from ovenbird.benchmarking.engines import OWN, OWN_UNTUNED
 from ovenbird.benchmarking.jobs import Answer
-from ovenbird.benchmarking.rounds import Case, Measured
+from ovenbird.benchmarking.rounds import BenchCase, MeasuredCase
 from ovenbird.benchmarking.statistics import Spread, paired_ratio, quartiles, spread
 
 SCHEMA = 1
@@ -48,7 +48,7 @@ class EngineResult:
 class CaseResult:
     """One case: engines by name, and our time as a share of each peer's (below 1: we are faster), paired by round."""
 
-    case: Case
+    case: BenchCase
     engines: dict[str, EngineResult]
     ratios: dict[str, Spread]
     untuned_ratios: dict[str, Spread] = field(default_factory=dict)
@@ -86,7 +86,7 @@ def engine_result(answers: list[Answer], error: float) -> EngineResult:
     )
 
 
-def case_result(measured: Measured) -> CaseResult:
+def case_result(measured: MeasuredCase) -> CaseResult:
     """Return one case's figures from its rounds."""
     engines = {name: engine_result(answers, measured.errors[name]) for name, answers in measured.answers.items()}
     peers = [name for name in engines if name not in OWN_NAMES]
@@ -116,21 +116,21 @@ class Benchmark:
 
     def to_json(self) -> str:
         """Return the whole as JSON, with the fastest peer of each case beside its figures."""
-        told = dataclasses.asdict(self)
-        for case, found in zip(told["cases"], self.cases, strict=True):
+        document = dataclasses.asdict(self)
+        for case, found in zip(document["cases"], self.cases, strict=True):
             case["fastest_peer"] = found.fastest_peer
-        return json.dumps({"schema": SCHEMA, **told}, indent=2, sort_keys=False) + "\n"
+        return json.dumps({"schema": SCHEMA, **document}, indent=2, sort_keys=False) + "\n"
 
 
 def read_benchmark(path: Path) -> Benchmark:
     """Read what `to_json` wrote."""
-    told = json.loads(path.read_text(encoding="utf-8"))
-    told.pop("schema")
-    told["cases"] = [_case(case) for case in told["cases"]]
-    return Benchmark(**told)
+    document = json.loads(path.read_text(encoding="utf-8"))
+    document.pop("schema")
+    document["cases"] = [_case(case) for case in document["cases"]]
+    return Benchmark(**document)
 
 
-def _case(told: Mapping[str, Any]) -> CaseResult:
+def _case(document: Mapping[str, Any]) -> CaseResult:
     def spreads(found: Mapping[str, Any]) -> dict[str, Spread]:
         return {name: Spread(**values) for name, values in found.items()}
 
@@ -143,13 +143,13 @@ def _case(told: Mapping[str, Any]) -> CaseResult:
                 "round_ms": tuple(values["round_ms"]),
             }
         )
-        for name, values in told["engines"].items()
+        for name, values in document["engines"].items()
     }
     return CaseResult(
-        Case(**told["case"]),
+        BenchCase(**document["case"]),
         engines,
-        spreads(told["ratios"]),
-        spreads(told["untuned_ratios"]),
-        told["skipped"],
-        told["refused"],
+        spreads(document["ratios"]),
+        spreads(document["untuned_ratios"]),
+        document["skipped"],
+        document["refused"],
     )

@@ -1,6 +1,6 @@
 """The rounds: every engine in a fresh process, one alive at a time, in an order that rotates from round to round.
 
-    measured = measure_case(Case("resnet50", batch=1, threads=2), folder, engines, rounds=5, ...)
+    measured = measure_case(BenchCase("resnet50", batch=1, threads=2), folder, engines, rounds=5, ...)
     measured.answers["ort"]             # one Answer a round
     measured.skipped["torch-jit"]       # why an engine is not among them
 
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ovenbird.benchmarking.agreement import check_agreement
-from ovenbird.benchmarking.engines import OWN, OWN_UNTUNED, Engine
+from ovenbird.benchmarking.engines import OWN, OWN_UNTUNED, BenchEngine
 from ovenbird.benchmarking.jobs import DEFAULT_SECONDS, MAX_RUNS, Answer, Job, Runs, reference_file
 from ovenbird.benchmarking.processes import run_worker
 from ovenbird.errors import EngineFailed, NoPeers
@@ -27,7 +27,7 @@ RUN_LIMIT_S = 120.0
 
 
 @dataclass(frozen=True)
-class Case:
+class BenchCase:
     """What is timed: a network at a batch size, on a number of threads; `image_size` where it is not the usual one."""
 
     model: str
@@ -43,10 +43,10 @@ class Case:
 
 
 @dataclass
-class Measured:
+class MeasuredCase:
     """What the rounds of one case gave: answers by engine, one a round; largest errors; who was left out and why."""
 
-    case: Case
+    case: BenchCase
     answers: dict[str, list[Answer]] = field(default_factory=dict)
     errors: dict[str, float] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
@@ -59,28 +59,28 @@ def rotated(names: Sequence[str], turn: int) -> list[str]:
 
 
 def measure_case(
-    case: Case,
+    case: BenchCase,
     folder: Path,
-    engines: Sequence[Engine],
+    engines: Sequence[BenchEngine],
     rounds: int,
     runs: Runs,
-    tell: Callable[[str, int, int], None],
-) -> Measured:
+    step: Callable[[str, int, int], None],
+) -> MeasuredCase:
     """Check, then time. Raises OutputsDisagree (nothing is compared then), NoPeers, EngineFailed for our own engine."""
-    measured = Measured(case)
+    measured = MeasuredCase(case)
     with np.load(reference_file(folder, case.batch), allow_pickle=False) as archive:
         reference = {name: archive[name] for name in archive.files}
 
-    def run(engine: Engine, runs: Runs) -> Answer:
+    def run(engine: BenchEngine, runs: Runs) -> Answer:
         job = Job(engine.name, str(folder), case.batch, case.threads, runs)
         answer, outputs = run_worker(job, engine.start_limit_s + (0 if runs.repeat == 0 else run_limit(runs)))
         error = check_agreement(engine.name, reference, outputs)
         measured.errors[engine.name] = max(error, measured.errors.get(engine.name, 0.0))
         return answer
 
-    alive: dict[str, Engine] = {}
+    alive: dict[str, BenchEngine] = {}
     for engine in engines:
-        tell(f"{case.label}: checking outputs, {engine.title}", 0, 0)
+        step(f"{case.label}: checking outputs, {engine.title}", 0, 0)
         try:
             run(engine, Runs(repeat=0))
         except EngineFailed as error:
@@ -94,9 +94,9 @@ def measure_case(
     measured.answers = {name: [] for name in alive}
     for turn in range(rounds):
         for done, name in enumerate(rotated(list(alive), turn)):
-            tell(f"{case.label}: timing", turn * len(alive) + done, rounds * len(alive))
+            step(f"{case.label}: timing", turn * len(alive) + done, rounds * len(alive))
             measured.answers[name].append(run(alive[name], runs))
-    tell(f"{case.label}: timing", rounds * len(alive), rounds * len(alive))
+    step(f"{case.label}: timing", rounds * len(alive), rounds * len(alive))
     return measured
 
 

@@ -1,6 +1,6 @@
 """One benchmark from its options to its results: prepare networks, measure limits, time every case, look at memory.
 
-benchmark = run_benchmark(Plan(models=("resnet50",), threads=(2, 1)), command="ovenbird bench resnet50", tell=progress)
+benchmark = run_benchmark(BenchPlan(models=("resnet50",), threads=(2, 1)), "ovenbird bench resnet50", progress)
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from ovenbird.benchmarking import machine
-from ovenbird.benchmarking.engines import INSTALL_HINT, OWN, OWN_UNTUNED, PEERS, Engine, find_engine
+from ovenbird.benchmarking.engines import INSTALL_HINT, OWN, OWN_UNTUNED, PEERS, BenchEngine, find_engine
 from ovenbird.benchmarking.footprint import footprint, installed_bytes
 from ovenbird.benchmarking.jobs import ARTIFACT_FOLDER, Job, Runs, inputs_file
 from ovenbird.benchmarking.layer_profile import explain
-from ovenbird.benchmarking.preparing import LAYERS_FILE, Request
+from ovenbird.benchmarking.preparing import LAYERS_FILE, PrepareRequest
 from ovenbird.benchmarking.processes import run_module, run_preparing
 from ovenbird.benchmarking.results import Benchmark, CaseResult, case_result
-from ovenbird.benchmarking.rounds import Case, measure_case
+from ovenbird.benchmarking.rounds import BenchCase, measure_case
 from ovenbird.errors import EngineFailed, NoPeers, OutputsDisagree, UsageError
 from ovenbird.progress import Progress
 
@@ -37,7 +37,7 @@ PUBLISHED = ("weights", "random", "weights_detail", "framework", "source", "tune
 
 
 @dataclass(frozen=True)
-class Plan:
+class BenchPlan:
     """What `ovenbird bench` was asked for. `image_sizes`: None for the networks' own; `work`: None for a passing."""
 
     models: tuple[str, ...]
@@ -58,7 +58,7 @@ class Plan:
     trust: bool = False
 
 
-def installed_peers(names: tuple[str, ...]) -> tuple[list[Engine], dict[str, str]]:
+def installed_peers(names: tuple[str, ...]) -> tuple[list[BenchEngine], dict[str, str]]:
     """Return the peers that are installed, and why the others are left out. Raises NoPeers where none is."""
     found, skipped = [], {}
     for engine in map(find_engine, names):
@@ -72,7 +72,7 @@ def installed_peers(names: tuple[str, ...]) -> tuple[list[Engine], dict[str, str
     return found, skipped
 
 
-def run_benchmark(plan: Plan, command: str, tell: Progress) -> Benchmark:
+def run_benchmark(plan: BenchPlan, command: str, step: Progress) -> Benchmark:
     """Measure everything the plan asks for. Raises any CompilerError; outputs that disagree are noted in their case."""
     here = len(os.sched_getaffinity(0))
     threads = plan.threads or (here,)
@@ -85,26 +85,26 @@ def run_benchmark(plan: Plan, command: str, tell: Progress) -> Benchmark:
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     benchmark = Benchmark(command, date, machine.describe(), options, skipped=skipped)
     with work_folder(plan) as work:
-        prepared = _prepare_all(plan, work, benchmark, tell)
+        prepared = _prepare_all(plan, work, benchmark, step)
         for count in sorted(threads, reverse=True):
-            tell(f"measuring what {count} thread{'s' if count > 1 else ''} can do")
+            step(f"measuring what {count} thread{'s' if count > 1 else ''} can do")
             _measure_limits(plan, count, benchmark)
         for (label, size), (folder, network) in prepared.items():
             engines = _engines_for(network, peers)
             batches = batches_at(plan, size) if network["batched"] else (1,)
             for count, batch in itertools.product(sorted(threads, reverse=True), batches):
-                case = Case(label, batch, count, size)
+                case = BenchCase(label, batch, count, size)
                 usable, left_out = _able(network, engines, batch)
-                benchmark.cases.append(_measure(case, folder, usable, left_out, plan, tell))
+                benchmark.cases.append(_measure(case, folder, usable, left_out, plan, step))
             if plan.footprint:
-                benchmark.footprints[_key(label, size)] = _footprints(folder, engines, benchmark, (label, size), tell)
+                benchmark.footprints[_key(label, size)] = _footprints(folder, engines, benchmark, (label, size), step)
             if plan.profile:
                 _measure_limits(plan, max(threads), benchmark)  # the clock may be another by now
-                _profile(Case(label, batches[0], max(threads), size), folder, network, benchmark, tell)
+                _profile(BenchCase(label, batches[0], max(threads), size), folder, network, benchmark, step)
     return benchmark
 
 
-def _measure_limits(plan: Plan, threads: int, benchmark: Benchmark) -> None:
+def _measure_limits(plan: BenchPlan, threads: int, benchmark: Benchmark) -> None:
     """Note what the machine can do on `threads` threads; of several measurements, the greater."""
     found = run_module("ovenbird.benchmarking.limits", [plan.target, str(threads)], threads, LIMITS_S)
     before = benchmark.limits.get(str(threads), {})
@@ -112,7 +112,7 @@ def _measure_limits(plan: Plan, threads: int, benchmark: Benchmark) -> None:
 
 
 @contextlib.contextmanager
-def work_folder(plan: Plan) -> Iterator[Path]:
+def work_folder(plan: BenchPlan) -> Iterator[Path]:
     """Yield the folder that artifacts and ONNX files are kept in: the one asked for, or one that goes away."""
     if plan.work is not None:
         plan.work.mkdir(parents=True, exist_ok=True)
@@ -122,7 +122,7 @@ def work_folder(plan: Plan) -> Iterator[Path]:
         yield Path(folder)
 
 
-def batches_at(plan: Plan, size: int | None) -> tuple[int, ...]:
+def batches_at(plan: BenchPlan, size: int | None) -> tuple[int, ...]:
     """Return the batch sizes to time at an image size: all at the usual one (else the
     first asked for), one elsewhere.
     """
@@ -137,18 +137,18 @@ def _key(label: str, size: int | None) -> str:
 
 
 def _prepare_all(
-    plan: Plan, work: Path, benchmark: Benchmark, tell: Progress
+    plan: BenchPlan, work: Path, benchmark: Benchmark, step: Progress
 ) -> dict[tuple[str, int | None], tuple[Path, dict[str, Any]]]:
     """Prepare every network at every image size; return the folders and what is known of the networks."""
     prepared: dict[tuple[str, int | None], tuple[Path, dict[str, Any]]] = {}
     sizes = plan.image_sizes or (None,)
     for model, size in itertools.product(plan.models, sizes):
-        tell(f"preparing {_key(model, size)}")
+        step(f"preparing {_key(model, size)}")
         # a name for the folder, from whatever the user called the network
         plain = "".join(c if c.isalnum() or c in "._-" else "_" for c in Path(model).name)
         folder = work / (plain if size is None else f"{plain}-{size}")
         network = run_preparing(
-            Request(
+            PrepareRequest(
                 folder=str(folder),
                 model=model,
                 batch_sizes=batches_at(plan, size),
@@ -166,12 +166,12 @@ def _prepare_all(
     return prepared
 
 
-def _engines_for(network: dict[str, Any], peers: list[Engine]) -> list[Engine]:
+def _engines_for(network: dict[str, Any], peers: list[BenchEngine]) -> list[BenchEngine]:
     own = [find_engine(OWN)] + ([find_engine(OWN_UNTUNED)] if network["untuned_folder"] else [])
     return own + peers
 
 
-def _able(network: dict[str, Any], engines: list[Engine], batch: int) -> tuple[list[Engine], dict[str, str]]:
+def _able(network: dict[str, Any], engines: list[BenchEngine], batch: int) -> tuple[list[BenchEngine], dict[str, str]]:
     """Return the engines that can take the network, and why the others cannot."""
     able, left_out = [], {}
     for engine in engines:
@@ -186,11 +186,16 @@ def _able(network: dict[str, Any], engines: list[Engine], batch: int) -> tuple[l
 
 
 def _measure(
-    case: Case, folder: Path, engines: list[Engine], left_out: dict[str, str], plan: Plan, tell: Progress
+    case: BenchCase,
+    folder: Path,
+    engines: list[BenchEngine],
+    left_out: dict[str, str],
+    plan: BenchPlan,
+    step: Progress,
 ) -> CaseResult:
     """Time one case; a case whose outputs disagree is refused, the others go on."""
     try:
-        measured = measure_case(case, folder, engines, plan.rounds, plan.runs, tell)
+        measured = measure_case(case, folder, engines, plan.rounds, plan.runs, step)
     except OutputsDisagree as error:
         return CaseResult(case, {}, {}, skipped=left_out, refused=str(error))
     measured.skipped.update(left_out)
@@ -198,7 +203,7 @@ def _measure(
 
 
 def _footprints(
-    folder: Path, engines: list[Engine], benchmark: Benchmark, network: tuple[str, int | None], tell: Progress
+    folder: Path, engines: list[BenchEngine], benchmark: Benchmark, network: tuple[str, int | None], step: Progress
 ) -> dict[str, Any]:
     """Return memory, size on disk and cold start of every engine that was timed on this network."""
     cases = [c for c in benchmark.cases if (c.case.model, c.case.image_size) == network and not c.refused]
@@ -211,7 +216,7 @@ def _footprints(
         # torch's three ways take the same memory, but for inductor's compiler
         if result is None or engine.name in (OWN_UNTUNED, "torch-jit", "torch-inductor"):
             continue
-        tell(f"looking at the memory of {engine.title}")
+        step(f"looking at the memory of {engine.title}")
         job = Job(engine.name, str(folder), case.case.batch, case.case.threads, hold=True)
         try:
             taken: dict[str, Any] = dict(footprint(job, engine.start_limit_s))
@@ -225,9 +230,9 @@ def _footprints(
     return found
 
 
-def _profile(case: Case, folder: Path, network: dict[str, Any], benchmark: Benchmark, tell: Progress) -> None:
+def _profile(case: BenchCase, folder: Path, network: dict[str, Any], benchmark: Benchmark, step: Progress) -> None:
     """Add the layers' table of one case."""
-    tell(f"{case.label}: timing every layer")
+    step(f"{case.label}: timing every layer")
     arguments = [
         network["artifact"], str(inputs_file(folder, case.batch)), str(case.batch), str(case.threads), str(PROFILE_RUNS)
     ]  # fmt: skip

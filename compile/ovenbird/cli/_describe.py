@@ -1,4 +1,4 @@
-"""How an artifact is told on a terminal; `inspect` and `compile` share it.
+"""How an artifact is described on a terminal; `inspect` and `compile` share it.
 
 click.echo(describe(manifest, {"host": target}))
 """
@@ -69,8 +69,8 @@ def _lines(manifest: Manifest, targets: Mapping[str, Target]) -> Iterator[str]:
         yield f"target     {name}: {target.triple}, glibc {target.glibc}, {target.vector_bits}-bit vectors"
         yield f"           batch sizes {batches}; {len(target.tensors)} tensors, {megabytes:.1f} MB"
         yield f"           needs {' '.join(target.cpu_features) or 'nothing beyond its architecture'}"
-        told = manifest.tuning.get(name)
-        if isinstance(told, dict):
-            yield f"           {told.get('tuned', 0)} layers tuned, {told.get('default', 0)} by default schedules"
+        counts = manifest.tuning.get(name)
+        if isinstance(counts, dict):
+            yield f"           {counts.get('tuned', 0)} layers tuned, {counts.get('default', 0)} by default schedules"
     total = sum(record.size for record in manifest.files.values())
     yield f"files      {len(manifest.files)}, {total / 1e6:.1f} MB"

@@ -1,6 +1,6 @@
 """The group of commands: finds command files, and turns every error into one line and an exit code.
 
-error: UnknownModel: unknown model 'resnet51'; did you mean resnet50? ...
+error: UnknownNetwork: unknown model 'resnet51'; did you mean resnet50? ...
 """
 
 from __future__ import annotations

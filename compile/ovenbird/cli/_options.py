@@ -48,7 +48,7 @@ def name(command: F) -> F:
 
 
 def tolerance(default: str) -> Callable[[F], F]:
-    """Add `--tolerance`, whose default is told in words."""
+    """Add `--tolerance`, whose default is given in words."""
     text = "Errors' root mean square, as a share of each output's own spread over the inputs; one may be 20 times it."
     return click.option("--tolerance", type=click.FloatRange(min=0, min_open=True), help=f"{text} [default: {default}]")
 

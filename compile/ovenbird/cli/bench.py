@@ -58,12 +58,12 @@ def command(models: tuple[str, ...], output: Path | None, **options: Any) -> Non
     from ovenbird.benchmarking.engines import parse_peers
     from ovenbird.benchmarking.jobs import Runs
     from ovenbird.benchmarking.report import markdown
-    from ovenbird.benchmarking.running import Plan, run_benchmark
+    from ovenbird.benchmarking.running import BenchPlan, run_benchmark
     from ovenbird.errors import OutputsDisagree, output_error
     from ovenbird.interruption import Interruption
     from ovenbird.progress import Progress
 
-    plan = Plan(
+    plan = BenchPlan(
         models=models,
         batch_sizes=_options.parse_batches(options["batch_sizes"]),
         threads=_numbers("--threads", options["threads"], 1, 1024),
@@ -82,8 +82,8 @@ def command(models: tuple[str, ...], output: Path | None, **options: Any) -> Non
         trust=options["trust"],
     )
     # SIGTERM unwinds as Ctrl-C does: a worker left behind would disturb whatever is timed next
-    with Progress.choose(options["quiet"]) as progress, Interruption(progress) as tell:
-        benchmark = run_benchmark(plan, _typed(), tell)
+    with Progress.choose(options["quiet"]) as progress, Interruption(progress) as step:
+        benchmark = run_benchmark(plan, _typed(), step)
     if output is not None:
         try:
             _write(benchmark, output)

@@ -80,7 +80,7 @@ def _print_json(report: CompileReport) -> None:
 
     from ovenbird_runtime.artifact.schema import encode
 
-    told = {
+    document = {
         "output": str(report.output),
         "size_bytes": report.size_bytes,
         "model": encode(report.manifest.model),
@@ -90,7 +90,7 @@ def _print_json(report: CompileReport) -> None:
         "tuning": report.manifest.tuning,
         "unplanned": report.unplanned,
     }
-    click.echo(json.dumps(told, indent=2))
+    click.echo(json.dumps(document, indent=2))
 
 
 def _print_report(report: CompileReport, network: Network) -> None:
@@ -113,10 +113,10 @@ def _print_report(report: CompileReport, network: Network) -> None:
         click.echo(blind_warning(report.blind, network.source.framework))
     for target, why in report.unverified.items():
         click.echo(f"not verified for {target}: {why}")
-    for target, told in report.manifest.tuning.items():
+    for target, document in report.manifest.tuning.items():
         click.echo(
-            f"{target}: {told['tuned']} layers tuned, {told['default']} by default schedules, "
-            f"{told['stale']} stale records"
+            f"{target}: {document['tuned']} layers tuned, {document['default']} by default schedules, "
+            f"{document['stale']} stale records"
         )
     for target, why in report.unplanned.items():
         click.echo(f"{target}: no plan for a runtime without TVM: {why}")

@@ -36,6 +36,6 @@ def command(artifact: Path, as_json: bool) -> None:
 
     from ovenbird_runtime.artifact.schema import encode
 
-    told = {"manifest": encode(opened.manifest), "targets": {name: encode(one) for name, one in targets.items()}}
-    told |= {"signatures": list(signed), "signed_by": opened.signed_by, "provenance": origin}
-    click.echo(json.dumps(told, indent=2))
+    document = {"manifest": encode(opened.manifest), "targets": {name: encode(one) for name, one in targets.items()}}
+    document |= {"signatures": list(signed), "signed_by": opened.signed_by, "provenance": origin}
+    click.echo(json.dumps(document, indent=2))

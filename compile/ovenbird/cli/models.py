@@ -20,7 +20,7 @@ def command(as_json: bool) -> None:
     if as_json:
         import json
 
-        told = [
+        documents = [
             {
                 "name": name,
                 "summary": one.summary,
@@ -31,7 +31,7 @@ def command(as_json: bool) -> None:
             }
             for name, one in found.items()
         ]
-        click.echo(json.dumps(told, indent=2))
+        click.echo(json.dumps(documents, indent=2))
         return
     width = max(map(len, found))
     for name, one in found.items():

@@ -101,14 +101,14 @@ def _print_tasks(tasks: list[Task], as_json: bool) -> None:
 def _print_json(report: TuneReport) -> None:
     import json
 
-    told = {
+    document = {
         "folder": str(report.folder),
         "trials": report.trials,
         "failed": report.failed,
         "latency_ms": report.latency_ms,
         "arithmetic_limit_gflops": report.arithmetic_limit_gflops,
     }
-    click.echo(json.dumps(told, indent=2))
+    click.echo(json.dumps(document, indent=2))
 
 
 def _print_report(report: TuneReport, options: TuneOptions) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from ovenbird.errors import UnknownModel, suggest
+from ovenbird.errors import UnknownNetwork, suggest
 from ovenbird.models.recipe import ModelRecipe
 
 
@@ -23,11 +23,11 @@ def model_names() -> list[str]:
 
 
 def recipe(name: str) -> ModelRecipe:
-    """Return the recipe of a built-in network. Raises UnknownModel with the names that are close."""
+    """Return the recipe of a built-in network. Raises UnknownNetwork with the names that are close."""
     names = model_names()
     module = name.replace("-", "_")
     if module not in names:
-        raise UnknownModel(
+        raise UnknownNetwork(
             f"unknown model {name!r}{suggest(module, names) or '.'} Give a built-in name (`ovenbird models`), "
             "module:callable, a .pt2 file or an .onnx file"
         )

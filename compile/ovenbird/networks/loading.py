@@ -49,7 +49,7 @@ class NetworkOptions:
 
 
 def load_network(model: str, options: NetworkOptions = NetworkOptions()) -> Network:
-    """Load what MODEL names. Raises UnknownModel, UsageError, and any WeightsError or NetworkError."""
+    """Load what MODEL names. Raises UnknownNetwork, UsageError, and any WeightsError or NetworkError."""
     check_request(model, options)
     if own(model):
         network = _load_own(model, Path(model).suffix.lower(), options)
@@ -78,7 +78,7 @@ def own(model: str) -> bool:
 
 
 def check_request(model: str, options: NetworkOptions) -> None:
-    """Refuse what can be before torch is imported. Raises UnknownModel, UsageError, WeightsUnavailable."""
+    """Refuse what can be before torch is imported. Raises UnknownNetwork, UsageError, WeightsUnavailable."""
     name_of(model, options)
     if own(model):
         if options.weights is not None:

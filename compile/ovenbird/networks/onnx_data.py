@@ -25,10 +25,10 @@ def read_external_data(model: Any, folder: Path) -> None:
     for tensor in tensors_in(model):
         if tensor.data_location != TensorProto.EXTERNAL:
             continue
-        told = {entry.key: entry.value for entry in tensor.external_data}
-        location = told.get("location", "")
+        entries = {entry.key: entry.value for entry in tensor.external_data}
+        location = entries.get("location", "")
         what = f"tensor {tensor.name[:60]!r}"
-        offset, length = (_number(what, key, told.get(key)) for key in ("offset", "length"))
+        offset, length = (_number(what, key, entries.get(key)) for key in ("offset", "length"))
         tensor.raw_data = _read(what, locate(what, folder, location), offset or 0, length)
         tensor.data_location = TensorProto.DEFAULT
         del tensor.external_data[:]

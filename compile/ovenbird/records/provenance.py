@@ -145,10 +145,10 @@ def cpu_name() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         lines = []
-    told: dict[str, str] = {}
+    values: dict[str, str] = {}
     for line in lines:
         key, _, value = line.partition(":")
-        told.setdefault(key.strip(), value.strip())
-    if "model name" not in told:
+        values.setdefault(key.strip(), value.strip())
+    if "model name" not in values:
         return platform.machine()
-    return f"{told['model name']} (family {told.get('cpu family', '?')}, model {told.get('model', '?')})"
+    return f"{values['model name']} (family {values.get('cpu family', '?')}, model {values.get('model', '?')})"

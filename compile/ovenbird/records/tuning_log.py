@@ -111,12 +111,12 @@ class TuningLog:
 
     def provenance(self) -> dict[str, Any]:
         """Return what the manifest says about the log."""
-        told: dict[str, Any] = {"folder": self.folder.name, "workloads": sum(map(len, self._best.values()))}
+        described: dict[str, Any] = {"folder": self.folder.name, "workloads": sum(map(len, self._best.values()))}
         if self.made_by is not None:
-            told.update(self.made_by.summary())
+            described.update(self.made_by.summary())
         if self.mismatch:
-            told["stale_because"] = self.mismatch
-        return told
+            described["stale_because"] = self.mismatch
+        return described
 
     def _apply(self, best: Best, function: tirx.PrimFunc) -> Found:
         from tvm.s_tir import Schedule

@@ -77,8 +77,8 @@ def provenance(records: Any, layers: Sequence[LayerRecord]) -> dict[str, Any]:
         counts[layer.source] += 1
     if records is not None:
         counts["stale"] += records.unused(sorted({entry for layer in layers for entry in layer.calls}))
-    told: dict[str, Any] = dict(counts)
+    summary: dict[str, Any] = dict(counts)
     describe = getattr(records, "provenance", None)
     if describe is not None:
-        told["records"] = describe() if callable(describe) else describe
-    return told
+        summary["records"] = describe() if callable(describe) else describe
+    return summary

@@ -53,7 +53,7 @@ def record_origin(
     files = {name: record for name, record in writer.file_table().items() if name not in (SBOM, PROVENANCE)}
     writer.add_evidence(SBOM, sbom_bytes(model, files))
     files[SBOM] = file_record(writer.folder / SBOM)
-    told: dict[str, Any] = {
+    parameters: dict[str, Any] = {
         "model": model.name,
         "weights": {"origin": model.weights.origin, "detail": model.weights.detail, "seed": model.weights.seed},
         "targets": [spec.name for spec in specs],
@@ -64,7 +64,7 @@ def record_origin(
         "inputs": _shapes(writer.network),
     }
     if any(spec.kind == "cuda" for spec in specs):
-        told["gpu"] = {"precision": options.gpu.precision, "fast_math": options.gpu.fast_math}
+        parameters["gpu"] = {"precision": options.gpu.precision, "fast_math": options.gpu.fast_math}
     name = writer.network.model_name
     made = Making(
         commit=find_commit([spec.name for spec in specs]),
@@ -75,7 +75,7 @@ def record_origin(
             if (folder := records_folder(options.tuning_records, name, spec, options.gpu.precision)) is not None
         },
     )
-    writer.add_evidence(PROVENANCE, provenance_bytes(model, told, dict(tuning), files, made))
+    writer.add_evidence(PROVENANCE, provenance_bytes(model, parameters, dict(tuning), files, made))
 
 
 def folder_digest(folder: Path) -> str:

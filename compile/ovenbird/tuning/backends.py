@@ -23,7 +23,7 @@ from ovenbird.tuning.tasks import Task
 
 
 class Search(Protocol):
-    """The search of one task: asked for candidates batch by batch, told what each gave."""
+    """The search of one task: asked for candidates batch by batch, given what each measured."""
 
     exhausted: bool
 

@@ -44,7 +44,7 @@ ALL_TASKS = "all"
 
 @dataclass(frozen=True)
 class TuneOptions:
-    """What `ovenbird tune` may be told. `trials`: in all, those of earlier runs included; times in seconds.
+    """Options of `ovenbird tune`. `trials`: in all, those of earlier runs included; times in seconds.
 
     `precision`: of values on a GPU; other targets do not heed it.
     """
@@ -139,11 +139,11 @@ def choose_and_lower(
     display: Display,
 ) -> tuple[list[Task], list[Task]]:
     """Measure the choices that nobody measured, lower by all of them; return the tasks, and those to be tuned."""
-    from ovenbird.tuning.table import Progress
+    from ovenbird.tuning.table import TuningMoment
     from ovenbird.tuning.tasks import extract_tasks, select_tasks
 
     def show(doing: str) -> None:
-        display.update(Progress(doing, [], [], 0.0, 0, options.trials, None))
+        display.update(TuningMoment(doing, [], [], 0.0, 0, options.trials, None))
 
     show("lowering the network")
     if options.choices:
@@ -235,11 +235,11 @@ def told_options(options: TuneOptions) -> dict[str, Any]:
 
 
 def report_of(session: Any, folder: Path) -> TuneReport:
-    """Return what there is to tell of a session."""
-    from ovenbird.tuning.table import Progress, table_rows
+    """Return the report of a session."""
+    from ovenbird.tuning.table import TuningMoment, table_rows
 
     provenance = session.log.provenance
-    moment = Progress("done", session.states, session.entries, session.limit_flops, session.trials, 0, None)
+    moment = TuningMoment("done", session.states, session.entries, session.limit_flops, session.trials, 0, None)
     return TuneReport(
         folder,
         provenance.trials,

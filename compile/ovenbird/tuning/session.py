@@ -25,7 +25,7 @@ from ovenbird.tuning.measure.candidates import Builder
 from ovenbird.tuning.measure.measuring import Measurer, Outcome
 from ovenbird.tuning.search.scheduler import TaskState, choose_task, latency_seconds
 from ovenbird.tuning.search.task_search import Candidate
-from ovenbird.tuning.table import Display, Progress
+from ovenbird.tuning.table import Display, TuningMoment
 from ovenbird.tuning.tasks import Task
 
 
@@ -243,7 +243,7 @@ class Session:
     def _show(self, doing: str) -> None:
         self.doing = doing
         self.display.update(
-            Progress(
+            TuningMoment(
                 doing,
                 self.states,
                 self.entries,

@@ -1,7 +1,7 @@
 """What tuning shows while it runs: a live table on a terminal, plain lines elsewhere. On standard error.
 
 with Display.choose(quiet=False) as display:
-    display.update(Progress(states=..., limit_flops=..., ...))
+    display.update(TuningMoment(states=..., limit_flops=..., ...))
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ ROWS = 24
 
 
 @dataclass(frozen=True)
-class Progress:
-    """A moment of a tuning run. Times in seconds; `seconds_left` None where neither trials nor time tell."""
+class TuningMoment:
+    """A moment of a tuning run. Times in seconds; `seconds_left` None where neither trials nor time bound it."""
 
     doing: str
     states: Sequence[TaskState]
@@ -43,7 +43,7 @@ class Display:
     ) -> None:
         return None
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: TuningMoment) -> None:
         """Show a moment."""
 
     @staticmethod
@@ -61,7 +61,7 @@ class Stoppable(Display):
         self._shown = shown
         self.requested = False
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: TuningMoment) -> None:
         """Show a moment, or end the run. Raises KeyboardInterrupt."""
         if self.requested:
             raise KeyboardInterrupt
@@ -76,7 +76,7 @@ class PlainLines(Display):
         self._start = time.monotonic()
         self._last = ""
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: TuningMoment) -> None:
         """Print a line, unless nothing is new."""
         if progress.doing == self._last:
             return
@@ -105,12 +105,12 @@ class LiveTable(Display):
     ) -> None:
         self._live.stop()
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: TuningMoment) -> None:
         """Draw the table anew."""
         self._live.update(build_table(progress), refresh=True)
 
 
-def build_table(progress: Progress) -> Any:
+def build_table(progress: TuningMoment) -> Any:
     """Return the table as rich draws it."""
     from rich.table import Table
 
@@ -137,7 +137,7 @@ def known_limit(limit_flops: float) -> list[str]:
 HEADINGS = ("task", "shape", "calls", "best ms", "GFLOP/s", "of limit", "gain", "trials", "failed", "of time")
 
 
-def table_rows(progress: Progress) -> list[tuple[str, ...]]:
+def table_rows(progress: TuningMoment) -> list[tuple[str, ...]]:
     """Return one row of text a task, the one that takes most of the time first."""
     total = sum(state.weighted_seconds for state in progress.states) or 1.0
     rows: list[tuple[str, ...]] = []
@@ -161,13 +161,13 @@ def table_rows(progress: Progress) -> list[tuple[str, ...]]:
     return rows
 
 
-def latencies(progress: Progress) -> list[str]:
+def latencies(progress: TuningMoment) -> list[str]:
     """For each entry: the sum of its calls now, and by the default schedules."""
-    told = []
+    lines = []
     for entry in progress.entries:
         now, before = (latency_seconds(progress.states, entry, default) for default in (False, True))
-        told.append(f"{entry} {now * 1e3:.2f} ms (defaults {before * 1e3:.2f})")
-    return told
+        lines.append(f"{entry} {now * 1e3:.2f} ms (defaults {before * 1e3:.2f})")
+    return lines
 
 
 def clock(seconds: float) -> str:

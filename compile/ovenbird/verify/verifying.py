@@ -130,14 +130,14 @@ def parity_bytes(parity: Parity, framework: str, unverified: Mapping[str, str] =
     """Return `evidence/parity.json`: the manifest's figures, by which rule, and which
     targets' code could not be run.
     """
-    told = {
+    document = {
         "framework": framework,
         "verified": [name for name in parity.targets if name not in unverified],
         "not_verified": sorted(unverified),
         "rule": RULE,
         **encode(parity),
     }
-    return (json.dumps(told, indent=2) + "\n").encode("utf-8")
+    return (json.dumps(document, indent=2) + "\n").encode("utf-8")
 
 
 def check_form(given: Array, right: Array) -> str:

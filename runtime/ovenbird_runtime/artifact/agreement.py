@@ -69,7 +69,7 @@ def _limits(precision: Precision) -> Limits:
 
 
 LIMITS: dict[Precision, Limits] = {precision: _limits(precision) for precision in ("f32", "f16", "bf16", "int8")}
-"""What code of each precision is held to unless it is told otherwise."""
+"""What code of each precision is held to unless other limits are given."""
 
 
 @dataclass(frozen=True)

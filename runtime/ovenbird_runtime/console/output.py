@@ -21,7 +21,7 @@ _FAILED = 1
 
 
 class _Descriptor(io.FileIO):
-    """A standard stream's descriptor, which remembers the first error of writing to it; what is told on standard error
+    """A standard stream's descriptor, which remembers the first error of writing to it; what goes to standard error
     is no reason to stop.
     """
 

@@ -30,10 +30,10 @@ from ..machine.devices import CPU, Device
 from ..tensors.arrays import Array, aligned_empty
 from .device_tensors import DeviceMemory
 from .ffi import import_for
-from .hosts import Job
 from .lanes import TaskQueue, lanes_for
 from .learning import Lanes, LearnedCosts
 from .libraries import load_library
+from .reused_threads import ThreadJob
 
 _TVM_DEFAULT_AFFINITY = 0
 _LAST_CALLS_SECONDS = 60
@@ -118,7 +118,7 @@ class _Worker:
         self.ready: queue.SimpleQueue[OvenbirdError | None] = queue.SimpleQueue()
 
     def run(self) -> None:
-        """Prepare, report, then work until told to stop."""
+        """Prepare, report, then work until stopped."""
         try:
             functions = self._prepare()
         except Exception as error:  # noqa: BLE001 - reported to the thread that loads the model
@@ -211,7 +211,7 @@ class Engine:
         self._learned = LearnedCosts(dict.fromkeys(self._entries), lanes)
         self.costs = self._learned.table
         self._tasks: TaskQueue[_Task] = TaskQueue(lanes, self._learned)
-        self._jobs: list[Job] = []
+        self._jobs: list[ThreadJob] = []
         # Also at the interpreter's exit.
         self._finalizer = weakref.finalize(self, _stop, self._pid, self._tasks, self._jobs)
         self._lane_threads = threads // lanes if lanes else 0
@@ -227,7 +227,7 @@ class Engine:
         try:
             for _ in range(count):
                 worker = _Worker(self._program, self._tasks, threads, self._learned, wide)
-                self._jobs.append(Job(worker.run, threads))
+                self._jobs.append(ThreadJob(worker.run, threads))
                 workers.append(worker)
         except RuntimeError as error:  # what Python raises where the system has no thread left
             failures.append(
@@ -299,7 +299,7 @@ class Engine:
         _stop(self._pid, self._tasks, self._jobs)
 
 
-def _stop(pid: int, tasks: TaskQueue[_Task], jobs: list[Job]) -> None:
+def _stop(pid: int, tasks: TaskQueue[_Task], jobs: list[ThreadJob]) -> None:
     """Let the workers finish what is queued, then end; an interpreter that exits does not wait for ever.
 
     A forked child has no workers to wait for, and the queue's lock may have been held when it was forked.

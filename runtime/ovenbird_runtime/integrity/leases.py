@@ -4,7 +4,7 @@
     pages.map                                    # the file's own pages, shared with every process that maps it
 
 A mapped file that is truncated is a SIGBUS for who reads on, and one that is overwritten is another network. Under a
-lease the kernel lets whoever opens the file for writing, or truncates it, wait; tells us; and goes on when we give the
+lease the kernel holds whoever opens the file for writing, or truncates it; signals us; and goes on when we give the
 lease up. By then the pages have been replaced, at the same addresses and with the same bytes, by a copy of our own: who
 computes with them notices nothing. A process that is stopped cannot give way: the kernel lets the writer wait for it
 for /proc/sys/fs/lease-break-time seconds (45) and no longer.
@@ -84,7 +84,7 @@ class LeasedPages:
 
 
 class _Watcher:
-    """One thread for each process, which sleeps until the kernel tells of a lease that somebody waits for."""
+    """One thread for each process, which sleeps until the kernel signals a lease that somebody waits for."""
 
     def __init__(self) -> None:
         self._begin()
@@ -98,7 +98,7 @@ class _Watcher:
         """Take a lease, map the file and watch over it; close the lease's descriptor where that fails. Raises OSError,
         ValueError, RuntimeError.
         """
-        with self._lock:  # the thread, told of a writer at once, waits here until it knows the pages
+        with self._lock:  # the thread, signalled of a writer at once, waits here until it knows the pages
             try:
                 owner = struct.pack("ii", _F_OWNER_TID, self._thread_id())
                 fcntl.fcntl(lease, _F_SETSIG, _SIGNAL)
@@ -167,7 +167,7 @@ def lies_in_image(descriptor: int) -> bool:
 
 
 def _file_system(descriptor: int) -> int:
-    """Return the type of the file system that an open file is on; 0 where it cannot be told."""
+    """Return the type of the file system that an open file is on; 0 where it is not known."""
     buffer = (ctypes.c_long * 64)()  # struct statfs, which begins with it
     return buffer[0] if _libc.fstatfs(descriptor, buffer) == 0 else 0
 

@@ -1,6 +1,6 @@
 """One HTTP connection that sends the same few requests over and over, at little cost of its own.
 
-client = Client(Target("127.0.0.1", 8000, "/v1/models/resnet50:predict"), [(body, "image/jpeg")])
+client = Client(ServerAddress("127.0.0.1", 8000, "/v1/models/resnet50:predict"), [(body, "image/jpeg")])
 status, seconds = client.send()
 """
 
@@ -22,7 +22,7 @@ from ..limits import LOAD_ANSWER_BYTES, LOAD_ANSWER_SECONDS, LOAD_ASK_SECONDS
 
 
 @dataclass(frozen=True)
-class Target:
+class ServerAddress:
     """Where requests go, and the deadline they ask for (ms; 0: the server's own)."""
 
     host: str
@@ -57,7 +57,9 @@ def form_of(images: list[bytes]) -> tuple[bytes, str]:
 class Client:
     """A connection, kept alive and made again where it breaks; status 0 stands for no answer."""
 
-    def __init__(self, target: Target, bodies: list[tuple[bytes, str]], seconds: float = LOAD_ANSWER_SECONDS) -> None:
+    def __init__(
+        self, target: ServerAddress, bodies: list[tuple[bytes, str]], seconds: float = LOAD_ANSWER_SECONDS
+    ) -> None:
         """Send `bodies` (with their content types) in turn; wait up to `seconds` for each part of an answer."""
         self._target, self._seconds = target, seconds
         self._requests = cycle([self._request(body, kind) for body, kind in bodies])

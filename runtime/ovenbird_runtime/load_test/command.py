@@ -20,12 +20,12 @@ import click
 from ..console.output import fails
 from ..errors import OvenbirdError, WrongOption
 from ..limits import LOAD_ANSWER_SECONDS, LOAD_SEARCH_STEPS, LOAD_SECONDS, SERVE_IMAGES_PER_REQUEST
-from .client import Target, first_model, form_of, parse_url
+from .client import ServerAddress, first_model, form_of, parse_url
 from .figures import Figures, figures_of, table
-from .plan import LoadFailed, Plan, Sample
+from .plan import LoadFailed, LoadPlan, Sample
 from .workers import run_load
 
-Run = Callable[[Plan], Figures]
+Run = Callable[[LoadPlan], Figures]
 
 
 @click.command("load")
@@ -108,22 +108,22 @@ def _load(
     if plots is not None and importlib.util.find_spec("matplotlib") is None:
         raise WrongOption("--plots draws with matplotlib, which is not installed (extra load)")
     path = path or f"/v1/models/{quote(model or first_model(host, port), safe='')}:predict"
-    target = Target(host, port, path, timeout_ms or 0)
+    target = ServerAddress(host, port, path, timeout_ms or 0)
     pictures = [Path(name).read_bytes() for name in images] or [_made_up()]
     bodies = [form_of([pictures[(i + k) % len(pictures)] for k in range(batch_size)]) for i in range(len(pictures))]
     if (rates or slo_ms) and samples:
         raise WrongOption("--samples counts requests for each thread; --rate and --slo-ms take --time-based")
     seconds = seconds if seconds is not None or samples is not None else LOAD_SECONDS
-    plan = Plan(workers, max(threads), samples, seconds, answer_seconds=answer_seconds)
+    plan = LoadPlan(workers, max(threads), samples, seconds, answer_seconds=answer_seconds)
     runs: list[Figures] = []
     kept: list[list[Sample]] = []
 
-    def keep(plan: Plan, found: list[Sample], took: float) -> Figures:
+    def keep(plan: LoadPlan, found: list[Sample], took: float) -> Figures:
         runs.append(figures_of(plan, found, took, batch_size))
         kept.append(found)
         return runs[-1]
 
-    def run(plan: Plan) -> Figures:
+    def run(plan: LoadPlan) -> Figures:
         try:
             with _progress(plan, quiet=as_json) as progress:
                 return keep(plan, *run_load(target, bodies, plan, progress))
@@ -163,7 +163,7 @@ def _load(
         raise failure
 
 
-def _search(run: Run, plan: Plan, slo_ms: float) -> float | None:
+def _search(run: Run, plan: LoadPlan, slo_ms: float) -> float | None:
     """Find the highest rate that keeps p99 below the objective: by doubling, then by halving the interval."""
 
     def good(rate: float) -> bool:
@@ -192,7 +192,7 @@ def _made_up() -> bytes:
 
 
 @contextlib.contextmanager
-def _progress(plan: Plan, quiet: bool) -> Iterator[Callable[[int], None]]:
+def _progress(plan: LoadPlan, quiet: bool) -> Iterator[Callable[[int], None]]:
     """Show a bar on a terminal, nothing elsewhere."""
     try:
         from rich.console import Console

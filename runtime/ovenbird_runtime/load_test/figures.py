@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .plan import Plan, Sample
+from .plan import LoadPlan, Sample
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def percentile(values: Sequence[float], share: float) -> float:
     return float(np.quantile(values, share, method="inverted_cdf")) if values else 0.0
 
 
-def figures_of(plan: Plan, samples: Sequence[Sample], seconds: float, batch: int) -> Figures:
+def figures_of(plan: LoadPlan, samples: Sequence[Sample], seconds: float, batch: int) -> Figures:
     """Make the figures of a run's samples."""
     good = sorted(took * 1000 for _, status, took in samples if status == 200)
     bad = sorted(took * 1000 for _, status, took in samples if status != 200)

@@ -1,6 +1,6 @@
-"""What a load test is told to send, and what it sees of each request.
+"""What a load test sends, and what it measures of each request.
 
-Plan(workers=2, threads=8, seconds=10.0).concurrency        # 16
+LoadPlan(workers=2, threads=8, seconds=10.0).concurrency        # 16
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Sample = tuple[float, int, float]
 
 
 @dataclass(frozen=True)
-class Plan:
+class LoadPlan:
     """How much to send: `samples` for each thread or for `seconds`; `rate` in requests/s makes an open loop.
 
     `answer_seconds` is how long an answer may take, to its last byte.

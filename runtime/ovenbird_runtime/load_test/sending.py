@@ -1,6 +1,6 @@
 """One process of a load test: threads that send requests, and a boss that reports and cuts off what takes too long.
 
-    context.Process(target=send, args=(target, bodies, plan, index, pipe))
+    multiprocessing.Process(target=send, args=(target, bodies, plan, index, pipe))
 
 To the pipe go "ready", then, after a word from the parent, a report every tenth of a second: the samples that are new,
 and at the end whether the server fell silent. So all that was seen is known whenever a process dies; and a process
@@ -17,8 +17,8 @@ import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-from .client import Client, Target
-from .plan import Plan, Sample
+from .client import Client, ServerAddress
+from .plan import LoadPlan, Sample
 
 _REPORT_SECONDS = 0.1
 _REFUSED_SECONDS = 0.005  # a server that refuses in a millisecond is not to be asked a thousand times a second
@@ -49,7 +49,7 @@ class _Arrivals:
 class _Thread(threading.Thread):
     """Sends until the plan is fulfilled; `found` grows with each request."""
 
-    def __init__(self, client: Client, plan: Plan, arrivals: _Arrivals | None) -> None:
+    def __init__(self, client: Client, plan: LoadPlan, arrivals: _Arrivals | None) -> None:
         super().__init__(daemon=True)
         self.client, self.found, self.reported = client, list[Sample](), 0
         self._plan, self._arrivals = plan, arrivals
@@ -86,7 +86,7 @@ class _Thread(threading.Thread):
             self.found.append((due, status, time.perf_counter() - self.begun - due))
 
 
-def send(target: Target, bodies: list[tuple[bytes, str]], plan: Plan, index: int, pipe: Connection) -> None:
+def send(target: ServerAddress, bodies: list[tuple[bytes, str]], plan: LoadPlan, index: int, pipe: Connection) -> None:
     """Do one process's part of the plan, and report."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all of a terminal's processes; the parent ends us
     seconds = plan.seconds if plan.seconds is not None else float("inf")
@@ -104,7 +104,7 @@ def send(target: Target, bodies: list[tuple[bytes, str]], plan: Plan, index: int
         os._exit(1)
 
 
-def _report(threads: list[_Thread], plan: Plan, begun: float, pipe: Connection) -> None:
+def _report(threads: list[_Thread], plan: LoadPlan, begun: float, pipe: Connection) -> None:
     """Send reports until all threads have ended, or the server has been silent for the time of an answer."""
     silent_from: float | None = None
     while True:

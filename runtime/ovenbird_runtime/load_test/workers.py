@@ -1,6 +1,6 @@
 """Processes of threads that send requests: as fast as answers come (closed loop), or at a rate (open loop).
 
-seen, seconds = run_load(target, bodies, Plan(workers=2, threads=8, seconds=10.0))
+seen, seconds = run_load(target, bodies, LoadPlan(workers=2, threads=8, seconds=10.0))
 
 Each process has a pipe of its own, so that one which dies takes no lock with it that others wait for. A thread for
 each pipe puts what it hears into one queue, which the crew owns and alone takes from. Invariant: a process's None
@@ -18,15 +18,15 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 
 from ..limits import LOAD_STALL_SECONDS, LOAD_START_SECONDS
-from .client import Target
-from .plan import Plan, Sample, ServerSilent, WorkerDied
+from .client import ServerAddress
+from .plan import LoadPlan, Sample, ServerSilent, WorkerDied
 from .sending import Report, send
 
 
 class _Worker:
     """One process, and what it has said last."""
 
-    def __init__(self, number: int, target: Target, bodies: list[tuple[bytes, str]], plan: Plan) -> None:
+    def __init__(self, number: int, target: ServerAddress, bodies: list[tuple[bytes, str]], plan: LoadPlan) -> None:
         context = multiprocessing.get_context("spawn")
         self.number, self.heard, self.ready, self.over = number, time.monotonic(), False, False
         self.pipe, theirs = context.Pipe()
@@ -56,7 +56,7 @@ class _Worker:
 class _Crew:
     """All processes of one run, and what they saw."""
 
-    def __init__(self, target: Target, bodies: list[tuple[bytes, str]], plan: Plan) -> None:
+    def __init__(self, target: ServerAddress, bodies: list[tuple[bytes, str]], plan: LoadPlan) -> None:
         self._heard: queue.SimpleQueue[tuple[_Worker, Report | str | None]] = queue.SimpleQueue()
         self.samples: list[Sample] = []
         self.silent = False
@@ -120,7 +120,10 @@ class _Crew:
 
 
 def run_load(
-    target: Target, bodies: list[tuple[bytes, str]], plan: Plan, progress: Callable[[int], None] = lambda done: None
+    target: ServerAddress,
+    bodies: list[tuple[bytes, str]],
+    plan: LoadPlan,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> tuple[list[Sample], float]:
     """Run the plan; return all samples and the seconds it took. `progress` gets the number of those that are done.
 

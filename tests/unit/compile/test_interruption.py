@@ -32,14 +32,14 @@ def test_a_signal_unwinds_and_the_handler_is_put_back(number: signal.Signals) ->
 
 
 def test_a_lost_exception_ends_the_next_step() -> None:
-    with Interruption(Progress()) as tell:
+    with Interruption(Progress()) as step:
         try:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(5)
         except Stopped:
             pass  # as Python does in a finalizer
         with pytest.raises(Stopped):
-            tell("the next step")
+            step("the next step")
 
 
 def test_another_thread_works_without_signals() -> None:
@@ -50,8 +50,8 @@ def test_another_thread_works_without_signals() -> None:
             told.append(text)
 
     def work() -> None:
-        with Interruption(Listening()) as tell:
-            tell("step")
+        with Interruption(Listening()) as step:
+            step("step")
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -76,9 +76,9 @@ def test_what_is_ignored_stays_so() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def work() -> None:
-        with Interruption(Progress()) as tell:
+        with Interruption(Progress()) as step:
             os.kill(os.getpid(), signal.SIGHUP)
-            tell("a step")
+            step("a step")
 
     try:
         unwind(work)

@@ -61,17 +61,17 @@ def main(target_json: str) -> int:
 
 def describe_gpu(gpu: Gpu) -> dict[str, str]:
     """Return what a tuning log says of the GPU that it was measured on."""
-    told = {
+    described = {
         "name": gpu.name,
         "compute": f"sm_{gpu.compute[0]}{gpu.compute[1]}",
         "cuda": f"{gpu.driver[0]}.{gpu.driver[1]}",
     }
     try:
         line = KERNEL_MODULE.read_text(encoding="utf-8", errors="replace").splitlines()[0]
-        told["driver"] = line.partition(":")[2].strip()
+        described["driver"] = line.partition(":")[2].strip()
     except (OSError, IndexError):
         pass  # in containers the file may be hidden
-    return told
+    return described
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What may be told about GPU code, apart from the target; other targets do not heed it.
+"""Options of GPU code, apart from the target; other targets ignore them.
 
 Example: `GpuOptions(precision="float16")`, which `ovenbird compile --precision f16` makes.
 """

@@ -41,7 +41,7 @@ FILES = {
 
 
 @dataclass(frozen=True)
-class Engine:
+class BenchEngine:
     """One engine. `load()` imports its packages, `start(job)` makes a session on the job's network and threads.
 
     `needs`: what of the work folder it eats, "artifact", "onnx" or "torch". `start_limit_s`: how long it may take until
@@ -66,10 +66,10 @@ class Engine:
         return "" if found else self.package
 
 
-def find_engine(name: str) -> Engine:
+def find_engine(name: str) -> BenchEngine:
     """Return the engine of that name. Importing its file imports none of its packages."""
     loaded = importlib.import_module(f"{__name__}.{FILES[name]}").ENGINE
-    assert isinstance(loaded, Engine)
+    assert isinstance(loaded, BenchEngine)
     return loaded
 
 

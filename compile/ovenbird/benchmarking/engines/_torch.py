@@ -28,10 +28,10 @@ def network(job: Job) -> tuple[Any, tuple[str, ...], tuple[str, ...]]:
     from ovenbird.benchmarking.preparing import network_options
     from ovenbird.networks.loading import load_network
 
-    told = json.loads((Path(job.folder) / NETWORK_FILE).read_text(encoding="utf-8"))
+    facts = json.loads((Path(job.folder) / NETWORK_FILE).read_text(encoding="utf-8"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        loaded = load_network(told["model"], network_options(told))
+        loaded = load_network(facts["model"], network_options(facts))
     source: Any = loaded.source
     names = tuple(spec.name for spec in loaded.inputs), tuple(spec.name for spec in loaded.outputs)
     return source.traced.flat, *names

@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from ovenbird.benchmarking.engines import Arrays, Engine, Session
+from ovenbird.benchmarking.engines import Arrays, BenchEngine, Session
 from ovenbird.benchmarking.jobs import Job
 
 
@@ -38,7 +38,7 @@ def start(job: Job) -> Session:
     return run
 
 
-ENGINE = Engine(
+ENGINE = BenchEngine(
     name="ort",
     title="ONNX Runtime",
     package="onnxruntime",

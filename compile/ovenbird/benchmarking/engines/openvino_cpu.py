@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from ovenbird.benchmarking.engines import Arrays, Engine, Session
+from ovenbird.benchmarking.engines import Arrays, BenchEngine, Session
 from ovenbird.benchmarking.jobs import Job
 
 CONFIG: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
@@ -35,7 +35,7 @@ def start(job: Job) -> Session:
     return run
 
 
-ENGINE = Engine(
+ENGINE = BenchEngine(
     name="openvino",
     title="OpenVINO (f32)",
     package="openvino",

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ovenbird.benchmarking.engines import OWN, Engine, Session
+from ovenbird.benchmarking.engines import OWN, BenchEngine, Session
 from ovenbird.benchmarking.jobs import NETWORK_FILE, Job
 
 
@@ -29,8 +29,8 @@ def runtime() -> Any:
 
 def start(job: Job) -> Session:
     """Load the artifact that `network.json` names: the one compiled beside it, or a user's own."""
-    told = json.loads((Path(job.folder) / NETWORK_FILE).read_text(encoding="utf-8"))
-    return start_folder(Path(told["artifact"]), job)
+    facts = json.loads((Path(job.folder) / NETWORK_FILE).read_text(encoding="utf-8"))
+    return start_folder(Path(facts["artifact"]), job)
 
 
 def start_folder(folder: Path, job: Job) -> Session:
@@ -39,7 +39,7 @@ def start_folder(folder: Path, job: Job) -> Session:
     return run
 
 
-ENGINE = Engine(
+ENGINE = BenchEngine(
     name=OWN,
     title="Ovenbird",
     package="ovenbird_runtime",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ovenbird.benchmarking.engines import OWN_UNTUNED, Engine, Session, own
+from ovenbird.benchmarking.engines import OWN_UNTUNED, BenchEngine, Session, own
 from ovenbird.benchmarking.jobs import UNTUNED_FOLDER, Job
 
 
@@ -16,7 +16,7 @@ def start(job: Job) -> Session:
     return own.start_folder(Path(job.folder) / UNTUNED_FOLDER, job)
 
 
-ENGINE = Engine(
+ENGINE = BenchEngine(
     name=OWN_UNTUNED,
     title="Ovenbird, untuned",
     package="ovenbird_runtime",

@@ -5,7 +5,7 @@ session = ENGINE.start(job)
 
 from __future__ import annotations
 
-from ovenbird.benchmarking.engines import Engine, Session, _torch
+from ovenbird.benchmarking.engines import BenchEngine, Session, _torch
 from ovenbird.benchmarking.jobs import Job
 
 
@@ -15,7 +15,7 @@ def start(job: Job) -> Session:
     return _torch.session_of(module, inputs, outputs, job)
 
 
-ENGINE = Engine(
+ENGINE = BenchEngine(
     name="torch-eager",
     title="torch, eager",
     package="torch",

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ovenbird.benchmarking.engines import Engine, Session, _torch
+from ovenbird.benchmarking.engines import BenchEngine, Session, _torch
 from ovenbird.benchmarking.jobs import Job
 
 CACHE_FOLDER = "inductor"
@@ -34,7 +34,7 @@ def start(job: Job) -> Session:
     return _torch.session_of(compiled, inputs, outputs, job)
 
 
-ENGINE = Engine(
+ENGINE = BenchEngine(
     name="torch-inductor",
     title="torch, inductor",
     package="torch",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from ovenbird.benchmarking.engines import Engine, Session, _torch
+from ovenbird.benchmarking.engines import BenchEngine, Session, _torch
 from ovenbird.benchmarking.jobs import Job
 
 
@@ -26,7 +26,7 @@ def start(job: Job) -> Session:
     return _torch.session_of(frozen, inputs, outputs, job)
 
 
-ENGINE = Engine(
+ENGINE = BenchEngine(
     name="torch-jit",
     title="torch, jit.freeze",
     package="torch",

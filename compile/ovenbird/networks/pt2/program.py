@@ -49,10 +49,10 @@ NAMES = ("name", "as_name", "forward_arg_names")
 def check_program(data: bytes, what: str) -> bytes:
     """Return the graph rebuilt, with nothing in it that could run. Raises NetworkUnsafe, NetworkUnreadable."""
     try:
-        told = json.loads(data)
-        if not isinstance(told, dict):
+        document = json.loads(data)
+        if not isinstance(document, dict):
             raise ValueError("no object")
-        return json.dumps(_checked(told, "")).encode()
+        return json.dumps(_checked(document, "")).encode()
     except NetworkUnsafe as error:
         raise NetworkUnsafe(f"{what}: {error}") from None
     except (ValueError, TypeError, AttributeError, RecursionError) as error:

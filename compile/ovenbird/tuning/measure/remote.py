@@ -132,7 +132,7 @@ class RemoteMeasurer:
                         raise
             except Empty:
                 return
-            except Exception as error:  # noqa: BLE001 - told by the thread that waits
+            except Exception as error:  # noqa: BLE001 - raised again by the thread that waits
                 errors.append(error)
 
         threads = [threading.Thread(target=work) for _ in range(min(self._tracker.devices, len(libraries)))]

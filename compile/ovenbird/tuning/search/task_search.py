@@ -50,7 +50,7 @@ def new_cost_model(cores: int) -> Any:
     return ms.cost_model.XGBModel(num_warmup_samples=WARMUP_RECORDS, num_tuning_cores=cores, verbose_eval=1 << 30)
 
 
-class Context(ms.TuneContext):  # type: ignore[misc]
+class SearchContext(ms.TuneContext):  # type: ignore[misc]
     """MetaSchedule's context of one search, without the half minute that its own constructor spends.
 
     That imports the tensor instructions of every GPU; the schedules of CPUs name none.
@@ -73,7 +73,7 @@ class TaskSearch:
         self.model = model
         self.exhausted = False
         strategy = ms.search_strategy.EvolutionarySearch(population_size=POPULATION)
-        self._context = Context(task.module, target, spaces.generator, strategy, task.title, threads, seed + 1)
+        self._context = SearchContext(task.module, target, spaces.generator, strategy, task.title, threads, seed + 1)
         self._begun = False
 
     @property

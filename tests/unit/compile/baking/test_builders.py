@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ovenbird.baking.builders import Build, Builder, find_builder
+from ovenbird.baking.builders import Build, ImageBuilder, find_builder
 from ovenbird.baking.failures import explain
 from ovenbird.errors import BakeFailed, BaseUnavailable, ForeignArchitecture, ImageStorageFull, NoBuilder
 
@@ -32,13 +32,13 @@ NO_ENGINE = "echo 'Cannot connect to the Docker daemon at unix:///var/run/docker
 def test_a_client_without_an_engine_is_not_chosen(programs: Path) -> None:
     install(programs, "docker", NO_ENGINE)
     wanted = install(programs, "buildah", "exit 0")
-    assert find_builder() == Builder("buildah", str(wanted))
+    assert find_builder() == ImageBuilder("buildah", str(wanted))
 
 
 def test_docker_needs_buildx(programs: Path) -> None:
     install(programs, "docker", '[ "$1" = info ] || { echo "docker: no command buildx" >&2; exit 1; }')
     podman = install(programs, "podman", "exit 0")
-    assert find_builder() == Builder("podman", str(podman))
+    assert find_builder() == ImageBuilder("podman", str(podman))
 
 
 def test_nothing_works_and_each_reason_is_said(programs: Path) -> None:
@@ -72,7 +72,7 @@ BUILD = Build(
     ],
 )
 def test_every_builder_is_told_the_same(name: str, words: str) -> None:
-    command = Builder(name, f"/bin/{name}").command(BUILD)  # type: ignore[arg-type]
+    command = ImageBuilder(name, f"/bin/{name}").command(BUILD)  # type: ignore[arg-type]
     shared = (
         "--file Containerfile --target embedded --tag net:t --build-arg BASE=base:arm64 "
         "--label ovenbird.model=net --secret id=pip,src=pip.conf"
@@ -90,7 +90,7 @@ def test_a_failed_build_is_explained(programs: Path) -> None:
         programs, "buildah", 'echo "Error: building at STEP COPY: write: no space left on device" >&2; exit 125'
     )
     with pytest.raises(ImageStorageFull, match=r"no room to build net:t: buildah's storage is full; remove"):
-        Builder("buildah", str(program)).build(BUILD)
+        ImageBuilder("buildah", str(program)).build(BUILD)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +140,6 @@ def test_files_come_out_of_a_container(programs: Path, tmp_path: Path) -> None:
         f'echo "$@" >> {log}\ncase "$1 $2" in "create net:t") echo c0ffee ;; '
         f'"cp c0ffee:/opt/sbom.json") /bin/cat {archive} ;; cp*) exit 1 ;; esac',
     )
-    found = Builder("docker", str(program)).read_files("net:t", ("/opt/sbom.json", "/absent"))
+    found = ImageBuilder("docker", str(program)).read_files("net:t", ("/opt/sbom.json", "/absent"))
     assert found == {"/opt/sbom.json": b"{}"}
     assert log.read_text().splitlines()[-1] == "rm c0ffee"

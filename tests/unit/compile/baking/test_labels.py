@@ -16,7 +16,7 @@ from ovenbird.baking import context as context_module
 from ovenbird.baking.bake import check_variant, default_tag, repository_name
 from ovenbird.baking.context import find_sources, prepared
 from ovenbird.baking.image_sbom import describe_folder, main
-from ovenbird.baking.labels import Source, describe_source, image_labels
+from ovenbird.baking.labels import SourceRevision, describe_source, image_labels
 from ovenbird.baking.measuring import tree_bytes
 from ovenbird.baking.sbom import debian_components, merge_sbom
 from ovenbird.cli.bake import read_pairs
@@ -65,7 +65,7 @@ def artifact(tmp_path: Path) -> Artifact:
 
 
 def test_labels(artifact: Artifact) -> None:
-    labels = image_labels(artifact, "t", "base:1", Source("abc-dirty", 1_700_000_000))
+    labels = image_labels(artifact, "t", "base:1", SourceRevision("abc-dirty", 1_700_000_000))
     assert labels["org.opencontainers.image.title"] == "ovenbird-net"
     assert labels["org.opencontainers.image.version"] == "7"
     assert labels["org.opencontainers.image.revision"] == "abc-dirty"
@@ -76,12 +76,12 @@ def test_labels(artifact: Artifact) -> None:
         ["sha256sum", artifact.root / "manifest.json"], capture_output=True, text=True, check=True
     ).stdout.split()[0]
     assert labels["ovenbird.manifest.digest"] == f"sha256:{expected}"
-    assert "org.opencontainers.image.revision" not in image_labels(artifact, "t", "b", Source("", 0))
+    assert "org.opencontainers.image.revision" not in image_labels(artifact, "t", "b", SourceRevision("", 0))
 
 
 def test_the_source_is_what_git_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
-    assert describe_source(tmp_path) == Source("", 1_700_000_000)
+    assert describe_source(tmp_path) == SourceRevision("", 1_700_000_000)
     monkeypatch.delenv("SOURCE_DATE_EPOCH")
     git = ["git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e@example.org"]
     (tmp_path / "f").write_text("1")

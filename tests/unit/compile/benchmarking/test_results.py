@@ -9,8 +9,8 @@ from ovenbird.benchmarking.jobs import Answer, Job, Runs, read_answer, read_job,
 from ovenbird.benchmarking.plot import draw
 from ovenbird.benchmarking.report import markdown, mean_lines, summary_lines
 from ovenbird.benchmarking.results import Benchmark, CaseResult, case_result, read_benchmark
-from ovenbird.benchmarking.rounds import Case, Measured
-from ovenbird.benchmarking.running import Plan, batches_at
+from ovenbird.benchmarking.rounds import BenchCase, MeasuredCase
+from ovenbird.benchmarking.running import BenchPlan, batches_at
 from ovenbird.benchmarking.statistics import Spread
 
 
@@ -18,19 +18,19 @@ def answer(*times: float) -> Answer:
     return Answer(times, import_s=0.1, load_s=0.2, first_s=0.3, process_s=0.7, rss_bytes=2, pss_bytes=1, version="1.0")
 
 
-def measured(case: Case, ours: float = 9.0, theirs: float = 10.0) -> Measured:
+def measured(case: BenchCase, ours: float = 9.0, theirs: float = 10.0) -> MeasuredCase:
     answers = {
         "ovenbird": [answer(ours, ours + 2, ours), answer(ours * 2)],
         "ort": [answer(theirs), answer(theirs * 2)],
         "openvino": [answer(theirs * 3), answer(theirs * 6)],
     }
-    return Measured(case, answers, dict.fromkeys(answers, 1e-6), {"torch-jit": "not installed"})
+    return MeasuredCase(case, answers, dict.fromkeys(answers, 1e-6), {"torch-jit": "not installed"})
 
 
 @pytest.fixture
 def benchmark() -> Benchmark:
-    cases = [case_result(measured(Case("resnet50", batch, 2))) for batch in (1, 2, 4)]
-    cases.append(CaseResult(Case("resnet50", 8, 2), {}, {}, refused="ort differs"))
+    cases = [case_result(measured(BenchCase("resnet50", batch, 2))) for batch in (1, 2, 4)]
+    cases.append(CaseResult(BenchCase("resnet50", 8, 2), {}, {}, refused="ort differs"))
     network = {"tuned": {"tuned": 3, "default": 50, "stale": 0}, "random": True, "weights_detail": "seed 0"}
     return Benchmark(
         "ovenbird bench resnet50",
@@ -44,7 +44,7 @@ def benchmark() -> Benchmark:
 
 
 def test_case_is_measured_by_rounds() -> None:
-    result = case_result(measured(Case("resnet50", 1, 2)))
+    result = case_result(measured(BenchCase("resnet50", 1, 2)))
     assert result.engines["ovenbird"].round_ms == (9.0, 18.0)
     assert result.engines["ovenbird"].runs == 4
     assert result.ratios["ort"].median == pytest.approx(0.9)
@@ -55,7 +55,7 @@ def test_case_is_measured_by_rounds() -> None:
 def test_ratios_are_of_the_same_round() -> None:
     times = {"ovenbird": (9.0, 40.0, 12.0), "ovenbird-untuned": (20.0, 10.0, 30.0), "ort": (10.0, 20.0, 30.0)}
     answers = {name: [answer(one) for one in rounds] for name, rounds in times.items()}
-    result = case_result(Measured(Case("resnet50", 1, 2), answers, dict.fromkeys(answers, 0.0)))
+    result = case_result(MeasuredCase(BenchCase("resnet50", 1, 2), answers, dict.fromkeys(answers, 0.0)))
     assert result.ratios["ort"] == Spread(0.9, 0.4, 2.0)
     assert result.untuned_ratios["ort"] == Spread(1.0, 0.5, 2.0)
 
@@ -118,7 +118,7 @@ def test_jobs_and_answers_travel_as_json(tmp_path: Path) -> None:
 def test_batches_are_timed_at_one_image_size(
     sizes: tuple[int, ...] | None, size: int | None, batches: tuple[int, ...]
 ) -> None:
-    assert batches_at(Plan(("resnet50",), batch_sizes=(1, 8), image_sizes=sizes), size) == batches
+    assert batches_at(BenchPlan(("resnet50",), batch_sizes=(1, 8), image_sizes=sizes), size) == batches
 
 
 def test_processor_without_a_name(tmp_path: Path) -> None:

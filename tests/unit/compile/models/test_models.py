@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ovenbird.errors import UnknownModel
+from ovenbird.errors import UnknownNetwork
 from ovenbird.models import model_names, recipe, recipes
 from ovenbird.models._torchvision import import_torchvision
 from ovenbird.models._two_outputs import TwoOutputs
@@ -27,7 +27,7 @@ def test_the_list_is_complete() -> None:
 
 
 def test_an_unknown_name_is_refused_with_what_is_near() -> None:
-    with pytest.raises(UnknownModel, match=r"did you mean resnet50"):
+    with pytest.raises(UnknownNetwork, match=r"did you mean resnet50"):
         recipe("resnet5")
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import ovenbird_runtime
-from ovenbird_runtime.engine.hosts import Job
+from ovenbird_runtime.engine.reused_threads import ThreadJob
 from ovenbird_runtime.errors import EngineLoadFailed
 from ovenbird_runtime.model import Model
 
@@ -89,14 +89,14 @@ def test_answers_differ(expected: dict[str, list[Any]]) -> None:
 def test_a_crowd_is_answered_though_lanes_cannot_be_started(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started = []
 
-    def none_left(self: Job, work: Any, threads: int) -> None:
+    def none_left(self: ThreadJob, work: Any, threads: int) -> None:
         started.append(threads)
         if len(started) > 1:
             raise RuntimeError("can't start new thread")
         whole(self, work, threads)
 
-    whole = Job.__init__
-    monkeypatch.setattr(Job, "__init__", none_left)
+    whole = ThreadJob.__init__
+    monkeypatch.setattr(ThreadJob, "__init__", none_left)
     with ovenbird_runtime.load(tiny, threads=2) as model, ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: logits_of(model, 3).shape, range(20)))
         assert model.lanes.count == 0
@@ -105,10 +105,10 @@ def test_a_crowd_is_answered_though_lanes_cannot_be_started(tiny: Path, monkeypa
 
 
 def test_no_thread_left_is_a_typed_error(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def none_left(self: Job, work: Any, threads: int) -> None:
+    def none_left(self: ThreadJob, work: Any, threads: int) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(Job, "__init__", none_left)
+    monkeypatch.setattr(ThreadJob, "__init__", none_left)
     with pytest.raises(EngineLoadFailed, match="a thread cannot be started"):
         ovenbird_runtime.load(tiny)
 

@@ -1,4 +1,4 @@
-"""Plans: what the GPU code generator may be told about one function, as numbers. Tuning chooses among them.
+"""Plans: the choices of the GPU code generator for one function, as numbers. Tuning chooses among them.
 
     from ovenbird.backends.cuda.plans.tiling import Tile, Tiling
 

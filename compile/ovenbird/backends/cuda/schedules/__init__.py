@@ -1,4 +1,4 @@
-"""GPU schedules: one function a shape of work, told by a plan how it is cut into blocks and threads.
+"""GPU schedules: one function a shape of work, cut into blocks and threads as a plan says.
 
 Example: `schedule_function(function, chip)` gives the scheduled PrimFunc, every loop nest bound to blocks and threads.
 """
