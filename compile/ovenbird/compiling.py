@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ovenbird.artifact.artifact_writer import ArtifactWriter
 from ovenbird.artifact.packaging import Staging
-from ovenbird.backends.cuda.local_gpu import why_not_on_gpu
+from ovenbird.backends.base import BuildOptions
+from ovenbird.backends.table import BACKENDS
 from ovenbird.errors import BuildFailed, UsageError
 from ovenbird.interruption import Interruption
 from ovenbird.lowering.dumping import keep_kinds
@@ -33,9 +34,8 @@ from ovenbird_runtime.artifact.manifest import Manifest, Parity, TargetParity
 from ovenbird_runtime.errors import OvenbirdError
 
 if TYPE_CHECKING:
-    from ovenbird.backends.built import BuiltModule
-    from ovenbird.backends.cpu.packing import Packing
-    from ovenbird.backends.layers import LayerRecord
+    from ovenbird.lowering.built import BuiltModule
+    from ovenbird.lowering.layers import LayerRecord
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,10 @@ def compile_network(
         writer = ArtifactWriter(staging.folder, network)
         tuning: dict[str, Any] = {}
         modules = _import(network, batches, step)
-        packing = _shared_packing(network, specs, options)
+        packings = _packings(network, specs, options)
         for spec in specs:
             folder = dump / spec.name if dump else None
-            built, records = _build(network, modules, spec, packing, options, step, folder)
+            built, records = _build(network, modules, spec, packings[spec.kind], options, step, folder)
             layers[spec.name] = list(built.layers)
             if built.unplanned:
                 unplanned[spec.name] = "; ".join(dict.fromkeys(built.unplanned.values()))
@@ -123,22 +123,26 @@ def _import(network: Network, batches: Sequence[int], step: Progress) -> dict[in
     return modules
 
 
-def _shared_packing(network: Network, specs: Sequence[TargetSpec], options: CompileOptions) -> Packing | None:
-    """Return the one way to pack the weights of all processors: that of the widest vectors, the first of equals."""
-    from ovenbird.backends.cpu.packing import packing_of
+def _packings(network: Network, specs: Sequence[TargetSpec], options: CompileOptions) -> dict[str, Any]:
+    """Return the one way in which all targets of a kind pack their weights, by kind."""
+    kinds = {spec.kind: [other for other in specs if other.kind == spec.kind] for spec in specs}
+    return {
+        kind: BACKENDS[kind].packing(alike, lambda spec: _records(network, spec, options))
+        for kind, alike in kinds.items()
+    }
 
-    processors = [spec for spec in specs if spec.kind == "llvm"]
-    if not processors:
-        return None
-    widest = max(processors, key=lambda spec: spec.vector_bits)
-    return packing_of(widest, find_records(options.tuning_records, network.name, widest))
+
+def _records(network: Network, spec: TargetSpec, options: CompileOptions) -> Any:
+    """Open the tuning records of a target, None where the defaults are to be taken."""
+    precision = BACKENDS[spec.kind].precision(options.precision)
+    return find_records(options.tuning_records, network.name, spec, precision)
 
 
 def _build(
     network: Network,
     modules: dict[int, Any],
     spec: TargetSpec,
-    packing: Packing | None,
+    packing: Any,
     options: CompileOptions,
     step: Progress,
     dump: Path | None,
@@ -146,16 +150,14 @@ def _build(
     """Build the imported network for one target."""
     from ovenbird.backends.building import build_module
 
-    records = find_records(options.tuning_records, network.name, spec, options.gpu.precision)
+    records = _records(network, spec, options)
+    told = BuildOptions(options.precision, options.fast_math, packing, records)
 
     def follow(text: str, done: int, total: int) -> None:
         step(f"{spec.name}: {text}", done, total)
 
     try:
-        built = build_module(
-            modules, spec, records=records, progress=follow, dump=dump, gpu=options.gpu, packing=packing
-        )
-        return built, records
+        return build_module(modules, spec, told, follow, dump), records
     except OvenbirdError:
         raise
     except Exception as error:
@@ -180,7 +182,7 @@ def _verify_variants(
             unverified[spec.name] = why_not
             continue
         step(f"verifying {spec.name} against {network.source.framework}")
-        device = "cuda" if spec.kind == "cuda" else "cpu"
+        device = BACKENDS[spec.kind].device
         limits = held_to(spec, network, options).limits
         found[spec.name] = verify(writer.folder, network, batches, limits, own_photographs(), spec.name, device)
     return found, unverified
@@ -198,14 +200,11 @@ def runs_here(target_json: Path) -> str:
         check_runs_here(target, this_machine())
     except MachineError as error:
         return str(error)
-    return why_not_on_gpu(target_json) if target.kind == "cuda" else ""
+    return BACKENDS[target.kind].why_not_here(target_json)
 
 
 def held_to(spec: TargetSpec, network: Network, options: CompileOptions) -> TargetParity:
     """Return what one target's code is held to: by its precision, or by `--tolerance`."""
-    from ovenbird.backends.base import BuildOptions
-    from ovenbird.backends.table import BACKENDS
-
     half = any(tensor.dtype == "float16" for tensor in (*network.inputs, *network.outputs))
-    precision = "f16" if half else BACKENDS[spec.kind].precision(BuildOptions(gpu=options.gpu))
+    precision = "f16" if half else BACKENDS[spec.kind].precision(options.precision)
     return TargetParity(precision, LIMITS[precision].for_tolerance(options.tolerance))

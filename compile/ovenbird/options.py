@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ovenbird.backends.cuda.options import DEFAULT, GpuOptions
 from ovenbird.lowering.dumping import DumpKind
+from ovenbird_runtime.artifact.agreement import Precision
 
 DEFAULT_BATCHES = (1, 8)
 
@@ -18,7 +18,8 @@ class CompileOptions:
     """Options of `ovenbird compile`.
 
     `tuning_records`: a folder, "none", or None for the ones that match. `tolerance`: the root mean square of errors,
-    as a share of each output's own spread; None for what code of its precision is held to.
+    as a share of each output's own spread; None for what code of its precision is held to. `precision`, `fast_math`:
+    heeded by the targets whose backend has them (`backends.base`).
     """
 
     targets: tuple[str, ...] = ("host",)
@@ -26,7 +27,8 @@ class CompileOptions:
     tuning_records: str | None = None
     tolerance: float | None = None
     dump: tuple[DumpKind, ...] = ()
-    gpu: GpuOptions = DEFAULT
+    precision: Precision = "f32"
+    fast_math: bool = False
 
 
 DEFAULT_OPTIONS = CompileOptions()

@@ -22,6 +22,7 @@ from ovenbird.resources import resource_folder
 from ovenbird_runtime.artifact.schema import Range, decode, encode, fields_of
 from ovenbird_runtime.errors import ManifestInvalid
 from ovenbird_runtime.machine.cpu import this_machine, version_pair
+from ovenbird_runtime.machine.devices import CodeKind
 
 if TYPE_CHECKING:
     import tvm
@@ -32,6 +33,8 @@ else:
     import tomli as tomllib
 
 TARGET_FILE = "target.toml"
+RENAMED = {"cuda_arch": "chip"}
+"""What files of version 0.1 call a field, and what it is called now."""
 T = TypeVar("T")
 Size = Annotated[int, Range(0, 1 << 40)]
 
@@ -40,12 +43,13 @@ Size = Annotated[int, Range(0, 1 << 40)]
 class TargetSpec:
     """One target. Sizes in bytes; `features` are the names of /proc/cpuinfo that the machine must have.
 
-    `linker`: commands, the first that is there is taken (`toolchain.find_linker`); none: the machine's own compiler.
+    `chip`: what computes, where that is not the processor. `linker`: commands, the first that is there is taken
+    (`linking.linkers`); none: the machine's own compiler.
     """
 
     name: str
     summary: str
-    kind: Literal["llvm", "cuda"]
+    kind: CodeKind
     arch: Literal["x86_64", "aarch64"]
     triple: str
     mcpu: str
@@ -60,12 +64,12 @@ class TargetSpec:
     glibc: str = "2.28"
     linker: tuple[str, ...] = ()
     linker_hint: str = ""
-    cuda_arch: str = ""
+    chip: str = ""
     min_driver: str = ""
     attributes: tuple[tuple[str, Any], ...] = ()
 
     def tvm_target(self) -> tvm.target.Target:
-        """Return TVM's own target: for `llvm` the triple, cpu and features; for `cuda` the arch, with an llvm host."""
+        """Return TVM's own target: a processor's triple, cpu and features, or a chip with that as its host."""
         import tvm
 
         host: dict[str, Any] = {
@@ -76,9 +80,9 @@ class TargetSpec:
         }
         if self.mattr:
             host["mattr"] = list(self.mattr)
-        if self.kind == "llvm":
+        if not self.chip:
             return tvm.target.Target({**host, **dict(self.attributes)})
-        return tvm.target.Target({"kind": "cuda", "arch": self.cuda_arch, "host": host, **dict(self.attributes)})
+        return tvm.target.Target({"kind": self.kind, "arch": self.chip, "host": host, **dict(self.attributes)})
 
 
 def target_folders(root: Path | None = None) -> dict[str, Path]:
@@ -111,7 +115,9 @@ def parse_target(name: str, path: Path) -> TargetSpec:
     fields: dict[str, Any] = {"name": name}
     if table.pop("detect", False):
         fields |= encode(describe_host())
-    fields |= {key: value for key, value in table.items() if not isinstance(value, dict)}  # tables: other commands'
+    fields |= {
+        RENAMED.get(key, key): value for key, value in table.items() if not isinstance(value, dict)
+    }  # tables: other commands'
     spec = decode_table(TargetSpec, fields, f"{path}: target")
     return dataclasses.replace(spec, attributes=tuple(attributes.items()))
 

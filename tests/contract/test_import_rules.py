@@ -75,6 +75,7 @@ def test_rules_hold() -> None:
             "Within the server",
         ),
         ("compile/ovenbird/errors.py", "import ovenbird_runtime.engine.engine", "never its engine"),
+        ("compile/ovenbird/lowering/walk.py", "import ovenbird.backends.table", "Within the compiler"),
     ],
 )
 def test_violation_is_found(copy: Path, module: str, line: str, rule: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ovenbird.verify.runtime_process import python_process
+from ovenbird.processes import python_process
 from ovenbird_runtime.artifact.artifact import open_artifact
 from ovenbird_runtime.artifact.golden import GOLDEN, read_golden
 

@@ -24,9 +24,9 @@ from ovenbird.networks.loading import NetworkOptions, load_network
 from ovenbird.networks.network import Arrays, Network
 from ovenbird.operators import winograd
 from ovenbird.options import CompileOptions
+from ovenbird.processes import python_process
 from ovenbird.verify.cases import Case, make_cases
 from ovenbird.verify.photographs import own_photographs
-from ovenbird.verify.runtime_process import python_process
 from ovenbird.verify.verifying import judge
 from ovenbird_runtime.artifact.agreement import LIMITS, Limits
 from support.mutants import Mutant, find_mutant, mutants

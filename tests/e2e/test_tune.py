@@ -43,7 +43,7 @@ def workers(parent: int) -> set[int]:
             command = (folder / "cmdline").read_bytes().split(b"\0") if folder.name.isdigit() else []
         except OSError:
             continue
-        if b"ovenbird.tuning.measure.worker_main" in command and str(parent).encode() in command:
+        if b"ovenbird.measure.worker_main" in command and str(parent).encode() in command:
             found.add(int(folder.name))
     return found
 

@@ -28,7 +28,7 @@ def spec(gpu: Gpu) -> TargetSpec:
     """The target for the latest chip up to this machine's."""
     level = 10 * gpu.compute[0] + gpu.compute[1]
     chips = {name: load_target(name) for name in target_folders() if name.startswith("cuda-")}
-    levels = {name: int(chip.cuda_arch.removeprefix("sm_")) for name, chip in chips.items()}
+    levels = {name: int(chip.chip.removeprefix("sm_")) for name, chip in chips.items()}
     fitting = [name for name, own in levels.items() if own <= level]
     if not fitting:
         pytest.skip(f"{gpu.name} is sm_{level}, older than every target")

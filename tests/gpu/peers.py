@@ -44,7 +44,7 @@ def torch_times(image: np.ndarray, precision: str, batches: list[int]) -> dict[s
         return {}
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.benchmark = True
-    half = precision == "float16"
+    half = precision == "f16"
     layout = torch.channels_last if half else torch.contiguous_format  # what tensor cores are fastest with
     dtype = torch.float16 if half else torch.float32
     module = import_torchvision().models.resnet50().eval().to(device="cuda", dtype=dtype, memory_format=layout)
@@ -100,7 +100,7 @@ def main(precision: str, image_path: str, batches: str) -> None:
     warnings.simplefilter("ignore")
     image, sizes = np.load(image_path), [int(size) for size in batches.split(",")]
     found = torch_times(image, precision, sizes)
-    if precision == "float32":
+    if precision == "f32":
         found.update(onnx_times(image, sizes))
     print(json.dumps(found))
 

@@ -11,12 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ovenbird.backends.cuda.options import GpuOptions, Precision
 from ovenbird.compiling import compile_network
 from ovenbird.networks.loading import NetworkOptions, load_network
 from ovenbird.options import CompileOptions
 from ovenbird.targets import TargetSpec
-from ovenbird_runtime.artifact.agreement import LIMITS, compare
+from ovenbird_runtime.artifact.agreement import LIMITS, Precision, compare
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(1800)]
 
@@ -38,15 +37,13 @@ print(json.dumps(times))
 """
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("precision", ["f32", "f16"])
 def test_resnet50_beside_other_engines(
     spec: TargetSpec, environment: dict[str, str], tmp_path: Path, precision: Precision
 ) -> None:
     network = load_network("resnet50", NetworkOptions(weights="random:7"))
     artifact = tmp_path / "artifact"
-    report = compile_network(
-        network, artifact, CompileOptions((spec.name,), BATCHES, "none", gpu=GpuOptions(precision))
-    )
+    report = compile_network(network, artifact, CompileOptions((spec.name,), BATCHES, "none", precision=precision))
     assert report.verified == (spec.name,), report.unverified  # by `compile` itself, where there is a GPU
     image = np.random.default_rng(0).standard_normal((max(BATCHES), 3, 224, 224)).astype(np.float32)
     np.save(tmp_path / "in.npy", image)
@@ -57,7 +54,7 @@ def test_resnet50_beside_other_engines(
     for batch in BATCHES:
         got = np.load(tmp_path / f"out-{batch}.npz")
         for name, values in expected.items():
-            limits = LIMITS["f32" if precision == "float32" else "f16"]
+            limits = LIMITS[precision]
             assert compare(got[name], values[:batch], limits).fault == "", (batch, name)
     peers = Path(__file__).with_name("peers.py")
     for engine, times in answer([sys.executable, str(peers), precision, arguments[1], sizes], environment).items():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ovenbird.backends.cuda.options import Precision
+from ovenbird.backends.cuda.dtypes import Dtype
 from ovenbird.backends.cuda.toolchain import find_nvcc
 from ovenbird.targets import TargetSpec
 from ovenbird_runtime.machine.cuda import Gpu
@@ -19,11 +19,11 @@ from .conftest import Run
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(1800)]
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_plans_agree_with_the_default(
-    spec: TargetSpec, environment: dict[str, str], tmp_path: Path, precision: Precision
+    spec: TargetSpec, environment: dict[str, str], tmp_path: Path, dtype: Dtype
 ) -> None:
-    built = build_plans(tmp_path, spec, precision, find_nvcc(), most=24)
+    built = build_plans(tmp_path, spec, dtype, find_nvcc(), most=24)
     wrong = run_plans(built, environment)
     assert wrong.keys() == built.plans.keys()
     assert {built.plans[name]: why for name, why in wrong.items() if why} == {}
@@ -31,7 +31,7 @@ def test_plans_agree_with_the_default(
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_a_minute_of_tuning(gpu: Gpu, spec: TargetSpec, ovenbird: Run, tmp_path: Path, precision: str) -> None:
-    if spec.cuda_arch != f"sm_{gpu.compute[0]}{gpu.compute[1]}":
+    if spec.chip != f"sm_{gpu.compute[0]}{gpu.compute[1]}":
         pytest.skip(f"no target is for this very chip ({gpu.name}): tuning refuses it")
     log, common = tmp_path / "log", ("--weights", "random:7", "--batch-sizes", "1", "--precision", precision)
     listed = ovenbird("tune", "resnet18", "--target", spec.name, *common, "--tasks", "list", "--json")

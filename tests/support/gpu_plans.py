@@ -19,21 +19,21 @@ from tvm.s_tir import Schedule
 
 from ovenbird.backends.cuda.chip import chip_of
 from ovenbird.backends.cuda.device_module import compiling_with, load_device_module
-from ovenbird.backends.cuda.options import Precision
+from ovenbird.backends.cuda.dtypes import Dtype
 from ovenbird.backends.cuda.pipeline import lower_networks
 from ovenbird.backends.cuda.plans.plan import Plan
 from ovenbird.backends.cuda.plans.space import plan_space
 from ovenbird.backends.cuda.schedules import apply_schedule
-from ovenbird.backends.linking import link_library
+from ovenbird.linking.library import link_library
+from ovenbird.measure.tasks import Task, extract_tasks
 from ovenbird.networks.loading import load_network
 from ovenbird.targets import TargetSpec
-from ovenbird.tuning.tasks import Task, extract_tasks
 from support.cuda_emulation import add_kernels
 
 RUN = """
 import json, sys, numpy as np, tvm
 from ovenbird.backends.cuda.device_module import load_cuda_runtime
-from ovenbird.tuning.measure.jobs import difference, make_arrays, no_answer
+from ovenbird.measure.jobs import difference, make_arrays, no_answer
 load_cuda_runtime()
 library, device, wrong = tvm.runtime.load_module(sys.argv[1]), tvm.runtime.device("cuda", 0), {}
 for task in json.load(open(sys.argv[2])):
@@ -72,11 +72,11 @@ class EmulatedCompiler:
         return fatbin
 
 
-def build_plans(folder: Path, spec: TargetSpec, precision: Precision, compiler: Any, most: int) -> BuiltPlans:
+def build_plans(folder: Path, spec: TargetSpec, dtype: Dtype, compiler: Any, most: int) -> BuiltPlans:
     """At most `most` plans of each function of `support.gpu_networks:plans`, and two of sums in parts."""
     network, chip = load_network("support.gpu_networks:plans"), chip_of(spec)
     built, functions = BuiltPlans(folder / "plans.so"), {}
-    for task in extract_tasks(lower_networks({2: network.relax(2)}, precision)):
+    for task in extract_tasks(lower_networks({2: network.relax(2)}, dtype)):
         names = []
         for plan in spread(plan_space(Schedule(task.module), chip), most):
             name = f"task{task.index}_{len(names)}"

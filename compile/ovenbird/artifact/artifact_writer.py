@@ -42,7 +42,7 @@ from ovenbird_runtime.limits import ALIGNMENT_BYTES, SCHEMA_VERSION
 from ovenbird_runtime.tensors.arrays import Array
 
 if TYPE_CHECKING:
-    from ovenbird.backends.built import BuiltModule
+    from ovenbird.lowering.built import BuiltModule
 
 
 class ArtifactWriter:
@@ -83,7 +83,7 @@ class ArtifactWriter:
                 for entry in built.entries
             ),
             tensors=tensors,
-            compute=(spec.cuda_arch,) if spec.cuda_arch else (),
+            compute=(spec.chip,) if spec.chip else (),
             driver=spec.min_driver,
             resample=built.resample,
         )

@@ -2,44 +2,110 @@
 
 A new kind is a folder with a `Backend`, and its line in that table:
 
-    backend = BACKENDS[target.kind](target, BuildOptions(records=records))
-    built = compile_networks({1: module}, backend, records)         # lowering.pipeline: the whole way
+    backend = BACKENDS[target.kind]
+    backend.precision("f16")                                        # "f32", where it computes in nothing else
+    compiler = backend.compiler(target, BuildOptions(records=records))
+    built = compile_networks({1: module}, compiler, records)        # lowering.pipeline: the whole way
+
+A `Backend` is cheap to import, as commands ask it what needs no compiler; `compiler` and `tuner` import the rest.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import tvm
-from tvm import tirx
-
-from ovenbird.backends.cpu.packing import Packing
-from ovenbird.backends.cuda.options import DEFAULT, GpuOptions
-from ovenbird.lowering.dumping import Dump
 from ovenbird.targets import TargetSpec
 from ovenbird_runtime.artifact.agreement import Precision
 
 if TYPE_CHECKING:
+    import tvm
+    from tvm import tirx
+
+    from ovenbird.lowering.dumping import Dump
+    from ovenbird.measure.candidates import Builder
+    from ovenbird.measure.log_writer import LogWriter
+    from ovenbird.measure.measuring import Measurer
+    from ovenbird.measure.searching import Search
+    from ovenbird.measure.tasks import Task
     from ovenbird.records.tuning_log import TuningLog
+
+FindRecords = Callable[[TargetSpec], "TuningLog | None"]
+"""Opens the tuning records of a target, None where the defaults are to be taken."""
 
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """Options of a build. `gpu`: what only code for a GPU heeds; `packing`: what only processors heed."""
+    """Options of a build.
 
-    gpu: GpuOptions = DEFAULT
-    packing: Packing | None = None
+    `precision`: what was asked for; a backend computes in `Backend.precision` of it. `fast_math`: let the code
+    approximate division, exp and others. `packing`: what `Backend.packing` returned.
+    """
+
+    precision: Precision = "f32"
+    fast_math: bool = False
+    packing: Any = None
     records: TuningLog | None = None
 
 
 class Backend(ABC):
-    """Compiles for one target; `__init__` raises what keeps that from being done on this machine."""
+    """What is known of a kind of processor before anything is compiled."""
 
-    device: ClassVar[Literal["cpu", "cuda"]]
-    """Where the runtime runs the code."""
+    device: ClassVar[str] = "cpu"
+    """Where the runtime runs the code (`ovenbird_runtime.machine.devices`)."""
+    precisions: ClassVar[tuple[Precision, ...]] = ("f32",)
+    """What the code may compute in, the default first."""
+    extra: ClassVar[str] = ""
+    """The extra that the compiler and the runtime need for it."""
+    environment: ClassVar[Mapping[str, str]] = {}
+    """The environment of a container that serves its code."""
+
+    def precision(self, asked: Precision) -> Precision:
+        """Return what the code computes in, which decides what it is held to when it is verified."""
+        return asked if asked in self.precisions else self.precisions[0]
+
+    @abstractmethod
+    def describe(self, target: TargetSpec) -> str:
+        """Return what a target's code is made for, in a few words."""
+
+    def makers(self, target: TargetSpec) -> Mapping[str, str]:
+        """Return the versions of the tools that decide the code's bytes, besides TVM and the linker."""
+        return {}
+
+    def heeded(self, options: BuildOptions) -> Mapping[str, Any]:
+        """Return those of the options that decide the code's bytes, as an artifact's provenance tells them."""
+        return {}
+
+    def why_not_here(self, target_json: Path) -> str:
+        """Return why this machine cannot run a compiled variant, which its processor can; "" where it can."""
+        return ""
+
+    def packing(self, targets: Sequence[TargetSpec], find_records: FindRecords) -> Any:
+        """Return how the variants for `targets` pack their weights alike; None where each has its own way."""
+        return None
+
+    @abstractmethod
+    def compiler(self, target: TargetSpec, options: BuildOptions) -> Compiler:
+        """Return the compiler for a target. Raises what keeps that from being done on this machine."""
+
+    @abstractmethod
+    def require_measurable(self, target: TargetSpec, rpc_tracker: str | None, rpc_key: str) -> Mapping[str, str]:
+        """Refuse a target whose code cannot be measured; return what a tuning log says of the device that measures.
+
+        Nothing is said of this machine's processor. Raises UsageError, MachineError, LibraryMissing.
+        """
+
+    @abstractmethod
+    def tuner(self, target: TargetSpec, precision: Precision) -> Tuner:
+        """Return what tunes for a target. Raises TargetInvalid."""
+
+
+class Compiler(ABC):
+    """Compiles for one target."""
+
     planned: ClassVar[bool]
     """Whether the kernels can be called without TVM, so that programs get a plan."""
 
@@ -67,12 +133,43 @@ class Backend(ABC):
     def generate(self, allocated: tvm.IRModule, dump: Dump) -> Any:
         """Return TVM's executable of allocated functions. Raises BuildFailed."""
 
-    @staticmethod
-    @abstractmethod
-    def why_not_here(target_json: Path) -> str:
-        """Return why this machine cannot run a compiled variant, which its processor can; "" where it can."""
 
-    @staticmethod
+class Tuner(ABC):
+    """Searches the schedules of one target: lowering, the space that is searched, who measures, the limit."""
+
+    bench: ClassVar[str]
+    """The class whose methods a worker process is asked for, as "MODULE:CLASS" (`measure.worker_main`)."""
+
+    def __init__(self, target: TargetSpec) -> None:
+        self.target = target
+
     @abstractmethod
-    def precision(options: BuildOptions) -> Precision:
-        """Return the precision of the code's arithmetic, which decides what it is held to when it is verified."""
+    def builders(self) -> int:
+        """Return how many candidates are built side by side."""
+
+    @abstractmethod
+    def measurer(self, device: Mapping[str, str], rpc_tracker: str | None, rpc_key: str) -> Any:
+        """Return a context whose value is a Measurer, on what `require_measurable` found."""
+
+    @abstractmethod
+    def lower(self, modules: dict[int, tvm.IRModule], choices: dict[str, str]) -> tvm.IRModule:
+        """Return the network's functions, unscheduled, by the choices that were measured."""
+
+    def measure_choices(
+        self,
+        modules: dict[int, tvm.IRModule],
+        log: LogWriter,
+        builder: Builder,
+        measurer: Measurer,
+        show: Callable[[str], None],
+    ) -> None:
+        """Measure what is chosen before lowering and nobody measured yet, into the log."""
+        return
+
+    @abstractmethod
+    def search(self, task: Task, log: LogWriter, seed: int) -> Search:
+        """Return the search of one task that the log knows."""
+
+    def limit_flops(self, builder: Builder, measurer: Measurer) -> float:
+        """Return the float operations a second that the machine does at most; 0 where that is not known."""
+        return 0.0

@@ -1,6 +1,6 @@
 """Which backend compiles for a target: by the target's `kind`, and nowhere else.
 
-Example: `BACKENDS["llvm"]` is `CpuBackend`.
+Example: `BACKENDS["llvm"].device` is "cpu".
 """
 
 from __future__ import annotations
@@ -11,4 +11,4 @@ from ovenbird.backends.base import Backend
 from ovenbird.backends.cpu.backend import CpuBackend
 from ovenbird.backends.cuda.backend import CudaBackend
 
-BACKENDS: Mapping[str, type[Backend]] = {"llvm": CpuBackend, "cuda": CudaBackend}
+BACKENDS: Mapping[str, Backend] = {"llvm": CpuBackend(), "cuda": CudaBackend()}

@@ -12,7 +12,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from ovenbird.backends.table import BACKENDS
+from ovenbird.errors import TargetInvalid
 from ovenbird.targets import TARGET_FILE, decode_table, read_toml
+from ovenbird_runtime.machine.devices import CPU
 
 BASE = "python:3.12-slim"
 COMPILE_BASE = "python:3.12"
@@ -20,8 +23,6 @@ TEMPLATE = Path(__file__).with_name("Containerfile.template")
 PLATFORMS = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
 # A linker from the package index, for a building machine of another architecture than the target's.
 LINKER = "ziglang"
-# What NVIDIA's container runtime looks at when it lends a container the driver.
-NVIDIA = " \\\n    NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility"
 PORT = 8000
 
 
@@ -58,7 +59,10 @@ def read_container(folder: Path) -> Container:
     target = read_toml(path)
     table = decode_table(ContainerTable, target.get("container", {}), f"{path}: container")
     arch, kind = str(target.get("arch", "")), str(target.get("kind", "llvm"))
-    served = ("--device", "cuda") if kind == "cuda" else ()
+    if kind not in BACKENDS:
+        raise TargetInvalid(f"{path}: kind is {kind!r}, expected one of {', '.join(BACKENDS)}")
+    device = BACKENDS[kind].device
+    served = () if device == CPU.name else ("--device", device)
     return Container(
         name=folder.name,
         summary=str(target.get("summary", "")),
@@ -73,18 +77,20 @@ def read_container(folder: Path) -> Container:
 
 def render(container: Container) -> str:
     """Return the text of a target's Containerfile."""
+    backend = BACKENDS[container.kind]
+    environment = " ".join(f"{name}={value}" for name, value in backend.environment.items())
     serve = ["serve", "/artifact", "--host", "0.0.0.0", "--port", str(PORT), *container.serve]
     values = {
         "TARGET": container.name,
         "SUMMARY": container.summary,
         "BASE": container.base,
         "COMPILE_BASE": container.compile_base,
-        "COMPILE_EXTRA": "[cuda]" if container.kind == "cuda" else "",
+        "COMPILE_EXTRA": f"[{backend.extra}]" if backend.extra else "",
         "LINKER": f' $(test "$(uname -m)" = {container.arch} || echo {LINKER})' if container.arch else "",
         "ARCH": container.arch or "$(uname -m)",
         "PLATFORM": container.platform or "$BUILDPLATFORM",
-        "EXTRAS": "serve,cuda" if container.kind == "cuda" else "serve",
-        "ENV": NVIDIA if container.kind == "cuda" else "",
+        "EXTRAS": f"serve,{backend.extra}" if backend.extra else "serve",
+        "ENV": f" \\\n    {environment}" if environment else "",
         "PORT": str(PORT),
         "CMD": json.dumps(serve),
     }

@@ -24,7 +24,7 @@ from ovenbird import errors
 from ovenbird.benchmarking import preparing
 from ovenbird.benchmarking.jobs import NETWORK_FILE, Answer, Job, read_answer, write_job
 from ovenbird.errors import EngineFailed
-from ovenbird.verify.runtime_process import environment
+from ovenbird.processes import environment
 
 if TYPE_CHECKING:
     from ovenbird.benchmarking.engines import Arrays

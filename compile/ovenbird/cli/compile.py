@@ -40,7 +40,7 @@ def command(model: str, output: Path | None, **options: Any) -> None:
     the folder is left as it was.
     """
     from ovenbird.artifact.packaging import check_output
-    from ovenbird.backends.cuda.options import GpuOptions, check_precision, parse_precision
+    from ovenbird.backends.precisions import check_precision, parse_precision
     from ovenbird.compiling import compile_network
     from ovenbird.lowering.dumping import parse_kinds
     from ovenbird.networks.loading import check_request, load_network, name_of
@@ -55,11 +55,12 @@ def command(model: str, output: Path | None, **options: Any) -> None:
         tuning_records=options["tuning_records"],
         tolerance=options["tolerance"],
         dump=parse_kinds(options["dump_code"]),
-        gpu=GpuOptions(parse_precision(options["precision"]), options["fast_math"]),
+        precision=parse_precision(options["precision"]),
+        fast_math=options["fast_math"],
     )
     # whatever is wrong with the command is said before anything heavy is imported
     kinds = {name: load_target(name).kind for name in compile_options.targets}
-    note = check_precision(compile_options.gpu.precision, kinds)
+    note = check_precision(compile_options.precision, kinds)
     if note:
         click.echo(note, err=True)
     check_request(model, network_options)

@@ -29,6 +29,7 @@ def command(name: str | None, containerfile: bool, as_json: bool) -> None:
     """
     import json
 
+    from ovenbird.backends.table import BACKENDS
     from ovenbird.baking.containerfile import read_container, render
     from ovenbird.errors import UsageError
     from ovenbird.targets import find_target, load_target, target_folders
@@ -49,7 +50,7 @@ def command(name: str | None, containerfile: bool, as_json: bool) -> None:
     width = max(len(spec.name) for spec in specs)
     for spec in specs:
         click.echo(f"{spec.name:<{width}}  {spec.summary}")
-        made = spec.cuda_arch if spec.kind == "cuda" else f"{spec.mcpu}, {spec.vector_bits}-bit vectors"
+        made = BACKENDS[spec.kind].describe(spec)
         click.echo(f"{'':<{width}}  {spec.kind} {spec.triple}, {made}, glibc {spec.glibc}")
 
 
@@ -57,9 +58,9 @@ def explain(spec: TargetSpec) -> dict[str, Any]:
     """Return all that is known of a target: its fields, its container, and how it stands with this machine."""
     import dataclasses
 
-    from ovenbird.backends.toolchain import find_linker
     from ovenbird.baking.containerfile import read_container
     from ovenbird.errors import LinkerMissing
+    from ovenbird.linking.linkers import find_linker
     from ovenbird.targets import find_target, why_not_here
 
     container = read_container(find_target(spec.name))
@@ -83,8 +84,8 @@ def explained(found: dict[str, Any]) -> Iterator[str]:
     here = found["here"]
     yield f"{found['name']}: {found['summary']}"
     yield f"code       {found['kind']}, {found['triple']}, {found['mcpu']} {' '.join(found['mattr'])}".rstrip()
-    if found["cuda_arch"]:
-        yield f"gpu        {found['cuda_arch']}"
+    if found["chip"]:
+        yield f"chip       {found['chip']}"
     for name, value in found["attributes"]:
         yield f"           {name} = {value}"
     yield f"needs      {' '.join(found['features']) or 'nothing beyond its architecture'}"

@@ -16,8 +16,8 @@ import click
 from ovenbird.cli import _options
 
 if TYPE_CHECKING:
+    from ovenbird.measure.tasks import Task
     from ovenbird.tuning.run import TuneOptions, TuneReport
-    from ovenbird.tuning.tasks import Task
 
 
 @click.command("tune", short_help="Search for faster schedules, by measuring them.")
@@ -50,7 +50,7 @@ def command(model: str, **options: Any) -> None:
     Every schedule is measured alone, in a process of its own, and recorded at once: Ctrl-C or a crash loses nothing,
     and the same command goes on. MODEL is what `ovenbird compile` takes.
     """
-    from ovenbird.backends.cuda.options import check_precision, parse_precision
+    from ovenbird.backends.precisions import check_precision, parse_precision
     from ovenbird.networks.loading import load_network
     from ovenbird.targets import load_target
     from ovenbird.tuning.run import TuneOptions, check_target, list_tasks, tune_network

@@ -11,7 +11,7 @@
 
 The files are what `--dump-code` writes behind each. `backends.codegen_pipeline` lists the passes of the last step.
 
-Example: `compile_networks({1: one, 8: eight}, CpuBackend(target, BuildOptions()))`.
+Example: `compile_networks({1: one, 8: eight}, BACKENDS["llvm"].compiler(target, BuildOptions()))`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 import tvm
 from tvm import IRModule, relax, tirx
 
-from ovenbird.backends.built import BuiltModule, Entry, Progress
-from ovenbird.backends.layers import LayerRecord, describe_layers
+from ovenbird.lowering.built import BuiltModule, Entry, Progress
 from ovenbird.lowering.dumping import NOWHERE, Dump
+from ovenbird.lowering.layers import LayerRecord, describe_layers
 from ovenbird.lowering.walk import Lowering
 from ovenbird.operators.resampling import RESAMPLE, resampling_kernel
 from ovenbird.passes.externalize_constants import ConstantTable, externalize_constants
@@ -32,7 +32,7 @@ from ovenbird.passes.keep_unschedulable_apart import keep_unschedulable_apart
 from ovenbird.planning.write_plan import write_plan
 
 if TYPE_CHECKING:
-    from ovenbird.backends.base import Backend
+    from ovenbird.backends.base import Compiler
     from ovenbird.records.tuning_log import TuningLog
 
 Begin = Callable[[relax.BlockBuilder, relax.Function, int], Lowering]
@@ -41,7 +41,7 @@ Begin = Callable[[relax.BlockBuilder, relax.Function, int], Lowering]
 
 def compile_networks(
     networks: dict[int, IRModule],
-    backend: Backend,
+    compiler: Compiler,
     records: TuningLog | None = None,
     progress: Progress | None = None,
     dump: Dump = NOWHERE,
@@ -50,26 +50,26 @@ def compile_networks(
     report = progress or (lambda step, done, total: None)
     report("lower", 0, 3)
     if records is not None:
-        records = records.for_target(backend.target)
-    module = backend.lower(networks, dump)
+        records = records.for_target(compiler.target)
+    module = compiler.lower(networks, dump)
     layers = describe_layers(module)
     table = ConstantTable()
     module, order = externalize_constants(module, table)
     dump.module("lowered", module)
     report("schedule", 1, 3)
-    module = schedule(module, backend, records, layers)
-    module[RESAMPLE] = backend.for_host(resampling_kernel())
+    module = schedule(module, compiler, records, layers)
+    module[RESAMPLE] = compiler.for_host(resampling_kernel())
     dump.module("scheduled", module)
     report("generate code", 2, 3)
-    module = backend.allocate(module)
+    module = compiler.allocate(module)
     dump.module("allocated", module)
     entries = [Entry(batch, entry_name(batch), order[entry_name(batch)]) for batch in networks]
-    plan, unplanned = write_plan(module, entries) if backend.planned else (None, {})
-    executable = backend.generate(module, dump)
+    plan, unplanned = write_plan(module, entries) if compiler.planned else (None, {})
+    executable = compiler.generate(module, dump)
     dump.code(executable)
     report("generate code", 3, 3)
     return BuiltModule(
-        executable, backend.target, entries, table.arrays, list(layers.values()), RESAMPLE, plan, unplanned
+        executable, compiler.target, entries, table.arrays, list(layers.values()), RESAMPLE, plan, unplanned
     )
 
 
@@ -120,7 +120,9 @@ def fuse(module: IRModule) -> IRModule:
     return tvm.transform.Sequential(passes)(module)
 
 
-def schedule(module: IRModule, backend: Backend, records: TuningLog | None, layers: dict[str, LayerRecord]) -> IRModule:
+def schedule(
+    module: IRModule, compiler: Compiler, records: TuningLog | None, layers: dict[str, LayerRecord]
+) -> IRModule:
     """Schedule every kernel: by its tuning record where one matches, by the backend's default otherwise."""
     functions: dict[Any, Any] = {}
     for name, function in module.functions_items():
@@ -130,6 +132,6 @@ def schedule(module: IRModule, backend: Backend, records: TuningLog | None, laye
                 layers[name.name_hint].source = found.source
             named = function.with_attr("global_symbol", name.name_hint)
             tuned = found.function if found is not None else None
-            function = (tuned or backend.schedule(named)).with_attr("global_symbol", name.name_hint)
+            function = (tuned or compiler.schedule(named)).with_attr("global_symbol", name.name_hint)
         functions[name] = function
     return IRModule(functions, attrs=module.attrs)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from tvm.s_tir.schedule import SBlockRV
 
@@ -71,6 +71,16 @@ class RowStages:
     """Behind the name of a reduction: its first stage, which keeps the lanes apart."""
 
 
+class Arithmetic(NamedTuple):
+    """The dtypes that decide how a sum is computed: that of the sums, and that of the weights, or what is read last."""
+
+    accumulator: str
+    operand: str
+
+
+FLOAT32 = Arithmetic("float32", "float32")
+
+
 @dataclass(frozen=True)
 class Anchor:
     """An anchor block as a schedule finds it: its kind, the dtypes of its sums and of what it reads, its details."""
@@ -85,6 +95,11 @@ class Anchor:
     def operand(self) -> str:
         """The dtype of the operand that is read last: the weights, where there are any."""
         return self.operands[-1]
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """The dtypes of the sums and of the operand."""
+        return Arithmetic(self.accumulator, self.operand)
 
 
 def size_bytes(dtype: str) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import tvm
 
-from ovenbird.backends.built import Entry
+from ovenbird.lowering.built import Entry
 from ovenbird.planning.place_tensors import place_tensors
 from ovenbird.planning.read_calls import NotStraightLine, read_calls
 from ovenbird.planning.tensors import StraightLine, TensorView

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ovenbird import __version__
-from ovenbird.targets import TargetSpec
+from ovenbird.targets import RENAMED, TargetSpec
 from ovenbird_runtime.machine.versions import TVM_FFI_VERSION, TVM_VERSION
 
 PROVENANCE = "provenance.json"
@@ -121,15 +121,16 @@ def read_provenance(folder: Path) -> Provenance | None:
     """Return a log's provenance; None where there is none, or none that can be read."""
     try:
         found = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
+        found["target"] = {RENAMED.get(name, name): value for name, value in found["target"].items()}
         known = {item.name for item in dataclasses.fields(Provenance)}
         return Provenance(**{key: value for key, value in found.items() if key in known})
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
         return None
 
 
 def decisive_fields(target: TargetSpec) -> dict[str, Any]:
     """Return the target's fields that decide whether records hold, as JSON gives them back."""
-    names = (*DECISIVE, "cuda_arch") if target.kind == "cuda" else DECISIVE
+    names = (*DECISIVE, "chip") if target.chip else DECISIVE
     fields: dict[str, Any] = json.loads(json.dumps({name: getattr(target, name) for name in names}))
     return fields
 

@@ -11,19 +11,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.backends.cuda.options import Precision
 from ovenbird.errors import UsageError
 from ovenbird.records.provenance import read_provenance
 from ovenbird.resources import tuning_folders
 from ovenbird.targets import TargetSpec
+from ovenbird_runtime.artifact.agreement import Precision
 
 if TYPE_CHECKING:
-    from ovenbird.backends.layers import LayerRecord
+    from ovenbird.lowering.layers import LayerRecord
 
 NONE = "none"
+SUFFIXES: dict[Precision, str] = {"f32": "", "f16": "+fp16"}
+"""What a log's name ends with, by what its network computes in; others end with the precision's own name."""
 
 
-def records_folder(choice: str | None, model: str, spec: TargetSpec, precision: Precision = "float32") -> Path | None:
+def records_folder(choice: str | None, model: str, spec: TargetSpec, precision: Precision = "f32") -> Path | None:
     """Return the folder of records to use: the one asked for, else the one in `tuning_logs/` if there is one."""
     if choice == NONE:
         return None
@@ -42,7 +44,7 @@ def records_folder(choice: str | None, model: str, spec: TargetSpec, precision: 
     return None
 
 
-def own_folder(model: str, spec: TargetSpec, precision: Precision = "float32") -> Path:
+def own_folder(model: str, spec: TargetSpec, precision: Precision = "f32") -> Path:
     """Return the folder `ovenbird tune` writes, in a clone or below the current folder."""
     return tuning_folders()[0] / log_place(model, spec, precision)
 
@@ -50,10 +52,9 @@ def own_folder(model: str, spec: TargetSpec, precision: Precision = "float32") -
 def log_place(model: str, spec: TargetSpec, precision: Precision) -> Path:
     """Return a log's place among others; those of other processors lie beside it, as `<model>@<mcpu>-<date>`.
 
-    In float16 a network has other functions, and a log of its own: `<model>+fp16`.
+    In another precision a network has other functions, and a log of its own: `<model>+fp16`.
     """
-    suffix = "+fp16" if spec.kind == "cuda" and precision == "float16" else ""
-    return Path(spec.name) / (model + suffix)
+    return Path(spec.name) / (model + SUFFIXES.get(precision, f"+{precision}"))
 
 
 def matches(folder: Path, spec: TargetSpec) -> bool:
@@ -62,7 +63,7 @@ def matches(folder: Path, spec: TargetSpec) -> bool:
     return made_by is not None and not made_by.mismatch(spec)
 
 
-def find_records(choice: str | None, model: str, spec: TargetSpec, precision: Precision = "float32") -> Any:
+def find_records(choice: str | None, model: str, spec: TargetSpec, precision: Precision = "f32") -> Any:
     """Open the records to use, or give None where the defaults are to be taken."""
     folder = records_folder(choice, model, spec, precision)
     if folder is None:

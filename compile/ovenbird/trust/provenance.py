@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.artifact.packaging import sha256_file
+from ovenbird.backends.base import BuildOptions
+from ovenbird.backends.table import BACKENDS
 from ovenbird.records.tuning_records import records_folder
 from ovenbird.trust.sbom import sbom_bytes
 from ovenbird.trust.versions import Commit, find_commit, maker_versions, tool_versions
@@ -63,8 +65,8 @@ def record_origin(
         "tuning_records": options.tuning_records if options.tuning_records in (None, "none") else "given",
         "inputs": _shapes(writer.network),
     }
-    if any(spec.kind == "cuda" for spec in specs):
-        parameters["gpu"] = {"precision": options.gpu.precision, "fast_math": options.gpu.fast_math}
+    for spec in specs:
+        parameters |= BACKENDS[spec.kind].heeded(BuildOptions(options.precision, options.fast_math))
     name = writer.network.model_name
     made = Making(
         commit=find_commit([spec.name for spec in specs]),
@@ -72,10 +74,14 @@ def record_origin(
         records={
             spec.name: folder_digest(folder)
             for spec in specs
-            if (folder := records_folder(options.tuning_records, name, spec, options.gpu.precision)) is not None
+            if (folder := _records_folder(options, name, spec)) is not None
         },
     )
     writer.add_evidence(PROVENANCE, provenance_bytes(model, parameters, dict(tuning), files, made))
+
+
+def _records_folder(options: CompileOptions, model: str, spec: TargetSpec) -> Path | None:
+    return records_folder(options.tuning_records, model, spec, BACKENDS[spec.kind].precision(options.precision))
 
 
 def folder_digest(folder: Path) -> str:

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ovenbird import __version__
-from ovenbird.backends.toolchain import find_linker
+from ovenbird.backends.table import BACKENDS
 from ovenbird.git import ask_git
+from ovenbird.linking.linkers import find_linker
 from ovenbird.resources import PACKAGE
 from ovenbird_runtime.machine.versions import TVM_FFI_VERSION, TVM_VERSION
 
@@ -92,12 +93,7 @@ def find_commit(targets: Sequence[str] = ()) -> Commit | None:
 def maker_versions(spec: TargetSpec) -> dict[str, str]:
     """Return what links for a target, and for a GPU what assembles for it, as they name themselves."""
     command = find_linker(spec)
-    found = {f"linker of {spec.name}": _says(command)}
-    if spec.kind == "cuda":
-        from ovenbird.backends.cuda.toolchain import find_nvcc
-
-        found[f"nvcc of {spec.name}"] = ".".join(map(str, find_nvcc().version))
-    return found
+    return {f"linker of {spec.name}": _says(command), **BACKENDS[spec.kind].makers(spec)}
 
 
 def _says(command: Sequence[str]) -> str:

@@ -10,34 +10,32 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.backends.cuda.local_gpu import describe_gpu, require_gpu
-from ovenbird.backends.cuda.options import Precision
-from ovenbird.backends.cuda.toolchain import find_nvcc
-from ovenbird.errors import TuningInterrupted, UsageError
+from ovenbird.backends.precisions import PRECISIONS
+from ovenbird.backends.table import BACKENDS
+from ovenbird.errors import TuningInterrupted
 from ovenbird.interruption import SIGNALS
 from ovenbird.networks.network import Network
 from ovenbird.records.provenance import Provenance, read_provenance
 from ovenbird.records.tuning_records import own_folder
 from ovenbird.targets import TargetSpec, load_target
 from ovenbird.tuning.table import Display, Stoppable
-from ovenbird_runtime.machine.cpu import available_threads, this_machine
+from ovenbird_runtime.artifact.agreement import Precision
 
 if TYPE_CHECKING:
     import tvm
 
-    from ovenbird.tuning.backends import Backend
-    from ovenbird.tuning.log_writer import LogWriter
-    from ovenbird.tuning.measure.candidates import Builder
-    from ovenbird.tuning.measure.measuring import Measurer
-    from ovenbird.tuning.tasks import Task
-    from ovenbird_runtime.machine.cuda import Gpu
+    from ovenbird.backends.base import Tuner
+    from ovenbird.measure.candidates import Builder
+    from ovenbird.measure.log_writer import LogWriter
+    from ovenbird.measure.measuring import Measurer
+    from ovenbird.measure.tasks import Task
 
 ALL_TASKS = "all"
 
@@ -46,7 +44,7 @@ ALL_TASKS = "all"
 class TuneOptions:
     """Options of `ovenbird tune`. `trials`: in all, those of earlier runs included; times in seconds.
 
-    `precision`: of values on a GPU; other targets do not heed it.
+    `precision`: what is asked for; a target's backend says what it computes in.
     """
 
     target: str = "host"
@@ -60,7 +58,7 @@ class TuneOptions:
     output: Path | None = None
     choices: bool = True
     seed: int = 0
-    precision: Precision = "float32"
+    precision: Precision = "f32"
 
 
 @dataclass(frozen=True)
@@ -77,11 +75,10 @@ class TuneReport:
 
 def list_tasks(network: Network, options: TuneOptions) -> list[Task]:
     """Return the tasks of a network, nothing tuned."""
-    from ovenbird.tuning.backends import backend_of
-    from ovenbird.tuning.tasks import extract_tasks
+    from ovenbird.measure.tasks import extract_tasks
 
-    backend = backend_of(load_target(options.target), options.precision)
-    return extract_tasks(backend.lower(import_network(network, options), {}))
+    tuner = tuner_of(load_target(options.target), options)
+    return extract_tasks(tuner.lower(import_network(network, options), {}))
 
 
 def import_network(network: Network, options: TuneOptions) -> dict[int, tvm.IRModule]:
@@ -94,30 +91,28 @@ def tune_network(network: Network, options: TuneOptions, display: Display | None
     """Tune `network` until the trials or the time are used up. Raises any TuningError; records are never lost."""
     deadline = None if options.time_budget_s is None else time.monotonic() + options.time_budget_s
     spec = load_target(options.target)
-    gpu = check_target(spec, options)
-    from ovenbird.tuning.backends import backend_of
-    from ovenbird.tuning.log_writer import LogWriter
-    from ovenbird.tuning.measure.candidates import Builder
+    device = check_target(spec, options)
+    from ovenbird.measure.candidates import Builder
+    from ovenbird.measure.log_writer import LogWriter
     from ovenbird.tuning.session import Budget, Session
 
-    folder = options.output or own_folder(network.name, spec, options.precision)
-    backend = backend_of(spec, options.precision)
+    precision = BACKENDS[spec.kind].precision(options.precision)
+    folder = options.output or own_folder(network.name, spec, precision)
+    tuner = tuner_of(spec, options)
     with ExitStack() as stack:
         shown = Stoppable(stack.enter_context(display or Display()))
         stack.enter_context(stopping(shown))
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ovenbird-tune-")))
-        measurer = stack.enter_context(open_measurer(spec, options, gpu))
-        builder = stack.enter_context(Builder(spec, work, processes=builders(spec)))
+        measurer = stack.enter_context(tuner.measurer(device, options.rpc_tracker, options.rpc_key))
+        builder = stack.enter_context(Builder(spec, work, processes=tuner.builders(), bench=tuner.bench))
         modules = import_network(network, options)
-        provenance = Provenance.of(
-            spec, network.name, told_options(options), gpu=describe_gpu(gpu) if gpu is not None else None
-        )
-        mismatch = why_begin_anew(read_provenance(folder), spec, gpu, options.precision)
+        provenance = Provenance.of(spec, network.name, told_options(options), gpu=dict(device))
+        mismatch = why_begin_anew(read_provenance(folder), spec, device, precision)
         log = stack.enter_context(LogWriter.open(folder, provenance, spec.tvm_target(), options.resume, mismatch))
         try:
-            tasks, chosen = choose_and_lower(modules, backend, options, log, builder, measurer, shown)
+            tasks, chosen = choose_and_lower(modules, tuner, options, log, builder, measurer, shown)
             budget = Budget(options.trials, deadline)
-            session = Session(tasks, chosen, spec, log, builder, measurer, shown, budget, options.seed, backend=backend)
+            session = Session(tasks, chosen, tuner, log, builder, measurer, shown, budget, options.seed)
             try:
                 session.run()
             finally:
@@ -131,7 +126,7 @@ def tune_network(network: Network, options: TuneOptions, display: Display | None
 
 def choose_and_lower(
     modules: dict[int, tvm.IRModule],
-    backend: Backend,
+    tuner: Tuner,
     options: TuneOptions,
     log: LogWriter,
     builder: Builder,
@@ -139,86 +134,44 @@ def choose_and_lower(
     display: Display,
 ) -> tuple[list[Task], list[Task]]:
     """Measure the choices that nobody measured, lower by all of them; return the tasks, and those to be tuned."""
+    from ovenbird.measure.tasks import extract_tasks, select_tasks
     from ovenbird.tuning.table import TuningMoment
-    from ovenbird.tuning.tasks import extract_tasks, select_tasks
 
     def show(doing: str) -> None:
         display.update(TuningMoment(doing, [], [], 0.0, 0, options.trials, None))
 
     show("lowering the network")
     if options.choices:
-        backend.measure_choices(modules, log, builder, measurer, show)
+        tuner.measure_choices(modules, log, builder, measurer, show)
         show("lowering the network by what was measured")
-    tasks = extract_tasks(backend.lower(modules, log.choices))
+    tasks = extract_tasks(tuner.lower(modules, log.choices))
     return tasks, select_tasks(tasks, options.tasks)
 
 
-def builders(spec: TargetSpec) -> int:
-    """Return how many candidates are built side by side: a processor each, where the target
-    says how many there are here.
-    """
-    if spec.kind == "cuda":
-        return available_threads()
-    return max(spec.cores if spec.name == "host" else 1, 1)
+def tuner_of(spec: TargetSpec, options: TuneOptions) -> Tuner:
+    """Return the tuner of a target's backend, in the precision that it computes in. Raises TargetInvalid."""
+    backend = BACKENDS[spec.kind]
+    return backend.tuner(spec, backend.precision(options.precision))
 
 
-def why_begin_anew(old: Provenance | None, spec: TargetSpec, gpu: Gpu | None, precision: Precision) -> str:
-    """Return why an earlier log does not go on: made for another target, on a GPU of
-    another name, in another precision.
-    """
+def why_begin_anew(old: Provenance | None, spec: TargetSpec, device: Mapping[str, str], precision: Precision) -> str:
+    """Return why an earlier log does not go on: another target, a device of another name, another precision."""
     if old is None:
         return ""
-    if gpu is not None and old.options.get("precision") != precision:
-        return f"made in {old.options.get('precision')}, this is {precision}"
-    if gpu is not None and old.gpu.get("name") != gpu.name:
-        return f"made on {old.gpu.get('name')}, this is {gpu.name}"
+    made_in = PRECISIONS.get(old.options.get("precision", ""), "f32")
+    if made_in != precision:
+        return f"made in {made_in}, this is {precision}"
+    if old.gpu.get("name") != device.get("name"):
+        return f"made on {old.gpu.get('name', 'a processor')}, this is {device.get('name', 'a processor')}"
     return old.mismatch(spec)
 
 
-def check_target(spec: TargetSpec, options: TuneOptions) -> Gpu | None:
-    """Refuse what cannot be measured: another processor's code without a device. Gives the GPU of a GPU's target.
+def check_target(spec: TargetSpec, options: TuneOptions) -> Mapping[str, str]:
+    """Refuse what cannot be measured: another processor's code without a device; return what a log says of the device.
 
     Raises UsageError, NoCudaCompiler; DriverMissing, DriverTooOld, GpuMissing, WrongChip, LibraryMissing.
     """
-    if spec.kind == "cuda":
-        if options.rpc_tracker is not None:
-            raise UsageError(
-                f"--rpc-tracker: its devices measure code for processors; run `ovenbird tune --target {spec.name}` on "
-                "the machine that has the GPU"
-            )
-        gpu = require_gpu(spec)
-        find_nvcc()
-        return gpu
-    if options.rpc_tracker is not None:
-        if not options.rpc_key:
-            raise UsageError("--rpc-tracker needs --rpc-key, the key its devices were started with")
-        return None
-    machine = this_machine()
-    if spec.arch != machine.arch:
-        raise UsageError(
-            f"--target {spec.name} is {spec.arch}, this machine is {machine.arch}; measure on a device (--rpc-tracker)"
-        )
-    missing = sorted(set(spec.features) - machine.features)
-    if missing:
-        raise UsageError(
-            f"--target {spec.name} needs {', '.join(missing)}, which this processor lacks; use --rpc-tracker"
-        )
-    return None
-
-
-def open_measurer(spec: TargetSpec, options: TuneOptions, gpu: Gpu | None) -> Any:
-    """Return the measurer that the options and the target ask for."""
-    if gpu is not None:
-        from ovenbird.tuning.measure.gpu_measuring import GpuMeasurer
-
-        return GpuMeasurer(spec, gpu)
-    if options.rpc_tracker is not None:
-        from ovenbird.tuning.measure.remote import RemoteMeasurer, Tracker
-
-        return RemoteMeasurer(spec, Tracker(options.rpc_tracker, options.rpc_key))
-    from ovenbird.tuning.measure.measuring import LocalMeasurer
-
-    return LocalMeasurer(spec)
+    return BACKENDS[spec.kind].require_measurable(spec, options.rpc_tracker, options.rpc_key)
 
 
 def told_options(options: TuneOptions) -> dict[str, Any]:

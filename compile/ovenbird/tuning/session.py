@@ -1,6 +1,6 @@
 """One tuning run: a batch of one task is searched, built, measured, recorded; then the next task is chosen.
 
-    session = Session(tasks, selected, spec, log, builder, measurer, display, Budget(trials=500))
+    session = Session(tasks, selected, tuner, log, builder, measurer, display, Budget(trials=500))
     session.run()
     session.save()
 
@@ -16,17 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ovenbird.backends.base import Tuner
 from ovenbird.errors import MeasurementFailed
-from ovenbird.targets import TargetSpec
-from ovenbird.tuning.backends import Backend, backend_of
-from ovenbird.tuning.limits import BATCH_TRIALS, CONFIRM_ROUNDS, ROUNDS
-from ovenbird.tuning.log_writer import LogWriter
-from ovenbird.tuning.measure.candidates import Builder
-from ovenbird.tuning.measure.measuring import Measurer, Outcome
-from ovenbird.tuning.search.scheduler import TaskState, choose_task, latency_seconds
-from ovenbird.tuning.search.task_search import Candidate
+from ovenbird.measure.candidates import Builder
+from ovenbird.measure.limits import BATCH_TRIALS, CONFIRM_ROUNDS, ROUNDS
+from ovenbird.measure.log_writer import LogWriter
+from ovenbird.measure.measuring import Measurer, Outcome
+from ovenbird.measure.searching import Candidate
+from ovenbird.measure.tasks import Task
+from ovenbird.tuning.scheduler import TaskState, choose_task, latency_seconds
 from ovenbird.tuning.table import Display, TuningMoment
-from ovenbird.tuning.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -49,14 +48,13 @@ class Session:
         self,
         tasks: Sequence[Task],
         selected: Sequence[Task],
-        spec: TargetSpec,
+        tuner: Tuner,
         log: LogWriter,
         builder: Builder,
         measurer: Measurer,
         display: Display,
         budget: Budget,
         seed: int = 0,
-        backend: Backend | None = None,
     ) -> None:
         self.log, self.builder, self.measurer, self.display, self.budget = log, builder, measurer, display, budget
         self.entries = sorted(
@@ -69,10 +67,10 @@ class Session:
         self._libraries: dict[tuple[int, str], Path] = {}
         self._defaults: dict[int, Path] = {}
         log.register(tasks)
-        self.backend = backend or backend_of(spec)
+        self.tuner = tuner
         chosen = {task.index for task in selected}
         self.states = [
-            TaskState(task, self.backend.search(task, log, seed + task.index), selected=task.index in chosen)
+            TaskState(task, self.tuner.search(task, log, seed + task.index), selected=task.index in chosen)
             for task in tasks
         ]
         for state in self.states:
@@ -141,7 +139,7 @@ class Session:
 
     def _measure_limit(self) -> None:
         """Find out what the machine could do at most; without an answer shares of it are not shown."""
-        self.limit_flops = self.backend.limit_flops(self.builder, self.measurer)
+        self.limit_flops = self.tuner.limit_flops(self.builder, self.measurer)
         self.log.provenance.arithmetic_limit_gflops = round(self.limit_flops / 1e9, 1)
 
     def _measure_defaults(self) -> None:

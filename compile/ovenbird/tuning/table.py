@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import IO, Any
 
-from ovenbird.tuning.search.scheduler import TaskState, latency_seconds
+from ovenbird.tuning.scheduler import TaskState, latency_seconds
 
 ROWS = 24
 """Rows of the live table; the tasks that take most of the time come first."""

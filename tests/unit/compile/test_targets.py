@@ -58,7 +58,7 @@ def test_a_wrong_field_is_named(tmp_path: Path, change: tuple[str, str], named: 
 
 
 def test_a_cuda_target_has_an_arch_and_a_host(tmp_path: Path) -> None:
-    text = PLAIN.replace('kind = "llvm"', 'kind = "cuda"\ncuda_arch = "sm_90"')
+    text = PLAIN.replace('kind = "llvm"', 'kind = "cuda"\nchip = "sm_90"')
     text = text.replace("[container]", "[attributes]\nmax_threads_per_block = 1024\n[container]")
     target = parse_target("gpu", written(tmp_path, text)).tvm_target()
     assert target.kind.name == "cuda"

@@ -53,7 +53,7 @@ def estimate_cycles(shape: ConvolutionShape, algorithm: Algorithm, machine: Mach
     block = machine.block
     in_blocks, out_blocks = blocks(shape.inputs, block), blocks(shape.outputs, block)
     steps = in_blocks * block * out_blocks  # multiply-adds of a block for one output position and tap
-    rate = 2 * machine.cores / machine.parts
+    rate = 2 * machine.cores / machine.parts("float32")
     if algorithm == "direct":
         work = shape.batch * shape.height * shape.width * 9 * steps
         return work / (rate * DIRECT_EFFICIENCY) + 9 * steps * block * 4 / MEMORY_BYTES_PER_CYCLE / 2
@@ -62,7 +62,7 @@ def estimate_cycles(shape: ConvolutionShape, algorithm: Algorithm, machine: Mach
     points = (m + 2) ** 2
     product = tiles * points * steps / (rate * PRODUCT_EFFICIENCY)
     forward, back = TRANSFORM_OPERATIONS[m]
-    transforms = tiles * (in_blocks * forward + out_blocks * back) * machine.parts / machine.cores
+    transforms = tiles * (in_blocks * forward + out_blocks * back) * machine.parts("float32") / machine.cores
     streamed = points * steps * block * 4 / MEMORY_BYTES_PER_CYCLE  # prefetched while the product runs
     return max(product, streamed) + transforms
 

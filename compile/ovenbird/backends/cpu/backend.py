@@ -1,65 +1,66 @@
-"""The backend for processors: blocks of channels, register tiles, LLVM.
+"""The backend for processors, without its compiler: `compiler` and `tuner` import what they need when they are called.
 
-Example: `CpuBackend(load_target("host"), BuildOptions()).machine.lanes()` is 16 with AVX-512.
+Example: `CpuBackend().describe(load_target("x86-64-v3"))` is "x86-64-v3, 256-bit vectors".
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import tvm
-from tvm import relax, tirx
-
-from ovenbird.backends.base import Backend, BuildOptions
-from ovenbird.backends.codegen_pipeline import codegen_pipeline
-from ovenbird.backends.cpu.machine import machine_of
-from ovenbird.backends.cpu.packing import packing_of
-from ovenbird.backends.cpu.pipeline import lower_networks
-from ovenbird.backends.cpu.schedules import schedule_function
-from ovenbird.lowering.dumping import Dump
+from ovenbird.backends.base import Backend, BuildOptions, FindRecords
+from ovenbird.errors import UsageError
 from ovenbird.targets import TargetSpec
 from ovenbird_runtime.artifact.agreement import Precision
+from ovenbird_runtime.machine.cpu import this_machine
+
+if TYPE_CHECKING:
+    from ovenbird.backends.cpu.compiler import CpuCompiler
+    from ovenbird.backends.cpu.packing import Packing
+    from ovenbird.backends.cpu.tuning.tuner import CpuTuner
 
 
 class CpuBackend(Backend):
-    """Compiles for one processor."""
+    """Blocks of channels, register tiles, LLVM; computes as the framework does."""
 
-    device = "cpu"
-    planned = True
+    def describe(self, target: TargetSpec) -> str:
+        """Return the processor and its vectors."""
+        return f"{target.mcpu}, {target.vector_bits}-bit vectors"
 
-    def __init__(self, target: TargetSpec, options: BuildOptions) -> None:
-        self.target = target
-        self.packing = options.packing or packing_of(target, options.records)
-        self.machine = machine_of(target, self.packing.block)
+    def packing(self, targets: Sequence[TargetSpec], find_records: FindRecords) -> Packing:
+        """Return the packing of the target with the widest vectors, the first of equals."""
+        from ovenbird.backends.cpu.packing import packing_of
 
-    def lower(self, networks: dict[int, tvm.IRModule], dump: Dump) -> tvm.IRModule:
-        """Lower with images in blocks of channels and weights packed as `packing` says."""
-        return lower_networks(networks, self.machine, self.packing.measured, self.packing.machine, dump)
+        widest = max(targets, key=lambda target: target.vector_bits)
+        return packing_of(widest, find_records(widest))
 
-    def schedule(self, function: tirx.PrimFunc) -> tirx.PrimFunc:
-        """Schedule by the rule of the function's anchor."""
-        return schedule_function(function, self.machine)
+    def compiler(self, target: TargetSpec, options: BuildOptions) -> CpuCompiler:
+        """Return the compiler by LLVM."""
+        from ovenbird.backends.cpu.compiler import CpuCompiler
 
-    def for_host(self, function: tirx.PrimFunc) -> tirx.PrimFunc:
-        """Return the function as it is: all are the processor's."""
-        return function
+        return CpuCompiler(target, options)
 
-    def allocate(self, scheduled: tvm.IRModule) -> tvm.IRModule:
-        """Allocate by TVM's own passes."""
-        with self.target.tvm_target():
-            return relax.get_pipeline("default")(scheduled)
+    def require_measurable(self, target: TargetSpec, rpc_tracker: str | None, rpc_key: str) -> Mapping[str, str]:
+        """Refuse another processor's code, but for devices of a tracker. Raises UsageError."""
+        if rpc_tracker is not None:
+            if not rpc_key:
+                raise UsageError("--rpc-tracker needs --rpc-key, the key its devices were started with")
+            return {}
+        machine = this_machine()
+        if target.arch != machine.arch:
+            raise UsageError(
+                f"--target {target.name} is {target.arch}, this machine is {machine.arch}; "
+                "measure on a device (--rpc-tracker)"
+            )
+        missing = sorted(set(target.features) - machine.features)
+        if missing:
+            raise UsageError(
+                f"--target {target.name} needs {', '.join(missing)}, which this processor lacks; use --rpc-tracker"
+            )
+        return {}
 
-    def generate(self, allocated: tvm.IRModule, dump: Dump) -> Any:
-        """Build by LLVM."""
-        return relax.build(allocated, self.target.tvm_target(), relax_pipeline=None, tir_pipeline=codegen_pipeline())
+    def tuner(self, target: TargetSpec, precision: Precision) -> CpuTuner:
+        """Return MetaSchedule's search over the spaces of the schedules."""
+        from ovenbird.backends.cpu.tuning.tuner import CpuTuner
 
-    @staticmethod
-    def why_not_here(target_json: Path) -> str:
-        """Return nothing: the code needs no more than its processor."""
-        return ""
-
-    @staticmethod
-    def precision(options: BuildOptions) -> Precision:
-        """Return f32, which is what the framework computes in."""
-        return "f32"
+        return CpuTuner(target)

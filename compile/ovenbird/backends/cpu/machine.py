@@ -27,19 +27,18 @@ class Machine:
     cores: int
     block_lanes: int = 0
 
-    def lanes(self, dtype: str = "float32") -> int:
+    def lanes(self, dtype: str) -> int:
         """Return how many values of a dtype fill a vector."""
         return max(self.vector_bytes // size_bytes(dtype), 1)
 
     @property
     def block(self) -> int:
         """Channels that lie side by side in a blocked image and in packed weights."""
-        return self.block_lanes or self.lanes()
+        return self.block_lanes or self.lanes("float32")
 
-    @property
-    def parts(self) -> int:
-        """Vectors, and so registers, that hold one block."""
-        return self.block // self.lanes()
+    def parts(self, dtype: str) -> int:
+        """Return the vectors, and so registers, that hold one block of a dtype."""
+        return -(-self.block // self.lanes(dtype))
 
 
 def machine_of(target: TargetSpec, block: int = 0) -> Machine:

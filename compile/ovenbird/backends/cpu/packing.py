@@ -33,7 +33,7 @@ def packing_of(widest: TargetSpec, records: TuningLog | None) -> Packing:
     """Return the packing that suits one target best; for several, of the one with the widest vectors."""
     machine = machine_of(widest)
     chosen = records.for_target(widest) if records is not None else None
-    return Packing(machine.lanes(), machine, known_algorithms(chosen))
+    return Packing(machine.block, machine, known_algorithms(chosen))
 
 
 def known_algorithms(records: TuningLog | None) -> dict[str, Algorithm]:

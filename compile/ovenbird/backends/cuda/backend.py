@@ -1,84 +1,74 @@
-"""The backend for NVIDIA GPUs: channels last, one grid of threads a function, nvcc. No GPU is needed to compile.
+"""The backend for NVIDIA GPUs, without its compiler: `compiler` and `tuner` import what they need when they are called.
 
-Example: `CudaBackend(load_target("cuda-sm90"), BuildOptions(GpuOptions("float16"))).chip.compute` is 90.
+Example: `CudaBackend().precision("f16")` is "f16".
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import tvm
-from tvm import relax, tirx
+from typing import TYPE_CHECKING, Any
 
 from ovenbird.backends.base import Backend, BuildOptions
-from ovenbird.backends.codegen_pipeline import codegen_pipeline, for_host
-from ovenbird.backends.cuda.chip import chip_of
-from ovenbird.backends.cuda.device_module import compiling_with, load_device_module
-from ovenbird.backends.cuda.local_gpu import why_not_on_gpu
-from ovenbird.backends.cuda.pipeline import executable_passes, lower_networks
-from ovenbird.backends.cuda.schedules import schedule_function
-from ovenbird.backends.cuda.schedules.intrinsics import wmma_group
+from ovenbird.backends.cuda.dtypes import DTYPES
+from ovenbird.backends.cuda.local_gpu import describe_gpu, require_gpu, why_not_on_gpu
 from ovenbird.backends.cuda.toolchain import find_nvcc
-from ovenbird.lowering.dumping import Dump
+from ovenbird.errors import UsageError
 from ovenbird.targets import TargetSpec
 from ovenbird_runtime.artifact.agreement import Precision
 
+if TYPE_CHECKING:
+    from ovenbird.backends.cuda.compiler import CudaCompiler
+    from ovenbird.backends.cuda.tuning.tuner import CudaTuner
+
 
 class CudaBackend(Backend):
-    """Compiles for one chip. Raises NoCudaCompiler, TargetInvalid, BuildFailed."""
+    """Channels last, one grid of threads a function, nvcc. No GPU is needed to compile."""
 
     device = "cuda"
-    planned = False  # a GPU's kernels are launched by TVM's own runtime
+    precisions = tuple(DTYPES)
+    extra = "cuda"
+    environment = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}  # noqa: RUF012
+    """What NVIDIA's container runtime looks at when it lends a container the driver."""
 
-    def __init__(self, target: TargetSpec, options: BuildOptions) -> None:
-        self.target = target
-        self.options = options.gpu
-        self.chip, self.nvcc = chip_of(target), find_nvcc()
-        load_device_module()
-        if options.records is not None and self.options.precision == "float16":
-            wmma_group()  # the instructions that traces of float16 products name
+    def describe(self, target: TargetSpec) -> str:
+        """Return the chip."""
+        return target.chip
 
-    def lower(self, networks: dict[int, tvm.IRModule], dump: Dump) -> tvm.IRModule:
-        """Lower with images channels last and floats in the precision asked for."""
-        return lower_networks(networks, self.options.precision, dump)
+    def makers(self, target: TargetSpec) -> Mapping[str, str]:
+        """Return nvcc's version. Raises NoCudaCompiler."""
+        return {f"nvcc of {target.name}": ".".join(map(str, find_nvcc().version))}
 
-    def schedule(self, function: tirx.PrimFunc) -> tirx.PrimFunc:
-        """Schedule by the default plan."""
-        return schedule_function(function, self.chip)
+    def heeded(self, options: BuildOptions) -> Mapping[str, Any]:
+        """Return the dtype of values in memory, and nvcc's liberties."""
+        return {"gpu": {"precision": DTYPES[self.precision(options.precision)], "fast_math": options.fast_math}}
 
-    def for_host(self, function: tirx.PrimFunc) -> tirx.PrimFunc:
-        """Return the function for the processor.
-
-        Images are decoded in the host's memory: what the network reads of them is made there, and only that is copied.
-        """
-        return for_host(function, self.target.tvm_target())
-
-    def allocate(self, scheduled: tvm.IRModule) -> tvm.IRModule:
-        """Allocate by TVM's passes without its own schedules and without CUDA graphs."""
-        with self.target.tvm_target():
-            return executable_passes()(scheduled)
-
-    def generate(self, allocated: tvm.IRModule, dump: Dump) -> Any:
-        """Build host code by LLVM, and one fat binary by nvcc: machine code and PTX, no source."""
-        # TVM would put float32 sums where float16 operands of the same size were, and then refuse the pointer to them.
-        apart = tvm.transform.PassContext(config={"tirx.disable_storage_rewrite": True})
-        with apart, compiling_with(self.nvcc, self.chip.arch, self.options.fast_math) as sources:
-            executable = relax.build(
-                allocated,
-                self.target.tvm_target(),
-                relax_pipeline=None,
-                tir_pipeline=codegen_pipeline(),
-            )
-        dump.text("model.cu", "\n".join(sources.texts))
-        return executable
-
-    @staticmethod
-    def why_not_here(target_json: Path) -> str:
+    def why_not_here(self, target_json: Path) -> str:
         """Return why there is no GPU here that runs the variant. Raises RuntimeFailed."""
         return why_not_on_gpu(target_json)
 
-    @staticmethod
-    def precision(options: BuildOptions) -> Precision:
-        """Return f16 where values in memory are float16."""
-        return "f16" if options.gpu.precision == "float16" else "f32"
+    def compiler(self, target: TargetSpec, options: BuildOptions) -> CudaCompiler:
+        """Return the compiler by nvcc. Raises NoCudaCompiler, TargetInvalid, BuildFailed."""
+        from ovenbird.backends.cuda.compiler import CudaCompiler
+
+        return CudaCompiler(target, options)
+
+    def require_measurable(self, target: TargetSpec, rpc_tracker: str | None, rpc_key: str) -> Mapping[str, str]:
+        """Refuse to measure without the very chip and nvcc.
+
+        Raises UsageError, NoCudaCompiler; DriverMissing, DriverTooOld, GpuMissing, WrongChip, LibraryMissing.
+        """
+        if rpc_tracker is not None:
+            raise UsageError(
+                "--rpc-tracker: its devices measure code for processors; "
+                f"run `ovenbird tune --target {target.name}` on the machine that has the GPU"
+            )
+        gpu = require_gpu(target)
+        find_nvcc()
+        return describe_gpu(gpu)
+
+    def tuner(self, target: TargetSpec, precision: Precision) -> CudaTuner:
+        """Return the search over all plans. Raises TargetInvalid."""
+        from ovenbird.backends.cuda.tuning.tuner import CudaTuner
+
+        return CudaTuner(target, precision)

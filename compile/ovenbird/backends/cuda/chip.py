@@ -35,18 +35,18 @@ def chip_of(target: TargetSpec) -> Chip:
     attributes = dict(target.attributes)
     try:
         chip = Chip(
-            arch=target.cuda_arch,
+            arch=target.chip,
             multiprocessors=target.cores,
             max_threads=int(attributes["max_threads_per_block"]),
             shared_bytes=int(attributes["max_shared_memory_per_block"]),
             registers=int(attributes["registers_per_block"]),
         )
-        if chip.compute < 75 or target.cuda_arch != f"sm_{chip.compute}":
+        if chip.compute < 75 or target.chip != f"sm_{chip.compute}":
             raise ValueError
     except KeyError as missing:
         raise TargetInvalid(f"{target.name}: [attributes] lacks {missing}, which GPU schedules need") from None
     except ValueError:
         raise TargetInvalid(
-            f"{target.name}: cuda_arch is {target.cuda_arch!r}, expected sm_75 or later, without a letter behind it"
+            f"{target.name}: chip is {target.chip!r}, expected sm_75 or later, without a letter behind it"
         ) from None
     return chip

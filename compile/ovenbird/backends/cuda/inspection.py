@@ -11,9 +11,9 @@ from typing import Literal
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import SBlockRV
 
-from ovenbird.backends.blocks import anchor_among, find_anchor, is_reduction, leaf_blocks
 from ovenbird.backends.cuda.plans.tiling import ProductShape
 from ovenbird.operators.anchors import Anchor
+from ovenbird.operators.blocks import anchor_among, find_anchor, is_reduction, leaf_blocks
 
 Kind = Literal["product", "reduction", "chain", "elements"]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ovenbird.backends.cuda.cuda_libraries import require_cudart
 from ovenbird.errors import RuntimeFailed
+from ovenbird.processes import python_process
 from ovenbird.targets import TargetSpec
-from ovenbird.verify.runtime_process import python_process
 from ovenbird_runtime.artifact.manifest import decode_target
 from ovenbird_runtime.errors import OvenbirdError, WrongChip
 from ovenbird_runtime.machine.cuda import Gpu, probe_gpu
@@ -27,9 +27,9 @@ def require_gpu(spec: TargetSpec) -> Gpu:
     """
     gpu = probe_gpu(0, otherwise=f"tuning measures on the GPU (`ovenbird compile --target {spec.name}` needs none)")
     here = f"sm_{gpu.compute[0]}{gpu.compute[1]}"
-    if here != spec.cuda_arch:
+    if here != spec.chip:
         raise WrongChip(
-            f"--target {spec.name} is tuned on its own chip, {spec.cuda_arch}; cuda:0 is {gpu.name}, {here}: "
+            f"--target {spec.name} is tuned on its own chip, {spec.chip}; cuda:0 is {gpu.name}, {here}: "
             "choose the target for it, or another GPU by CUDA_VISIBLE_DEVICES"
         )
     require_cudart()

@@ -8,19 +8,19 @@ from __future__ import annotations
 import tvm
 from tvm import IRModule, relax
 
+from ovenbird.backends.cuda.dtypes import Dtype
 from ovenbird.backends.cuda.lowering.context import CudaLowering
 from ovenbird.backends.cuda.lowering.handlers import HANDLERS
-from ovenbird.backends.cuda.options import Precision
 from ovenbird.lowering.channels_last import ChannelsLastForm
 from ovenbird.lowering.dumping import NOWHERE, Dump
 from ovenbird.lowering.pipeline import lower
 
 
-def lower_networks(networks: dict[int, IRModule], precision: Precision, dump: Dump = NOWHERE) -> IRModule:
+def lower_networks(networks: dict[int, IRModule], dtype: Dtype, dump: Dump = NOWHERE) -> IRModule:
     """Return one module of fused, unscheduled functions; equal functions of several batch sizes are shared."""
 
     def begin(builder: relax.BlockBuilder, function: relax.Function, batch: int) -> CudaLowering:
-        return CudaLowering(function, ChannelsLastForm(builder, precision), HANDLERS)
+        return CudaLowering(function, ChannelsLastForm(builder, dtype), HANDLERS)
 
     return lower(networks, begin, dump)
 

@@ -7,9 +7,7 @@ import pytest
 import tvm
 from tvm import relax
 
-from ovenbird.backends.base import BuildOptions
 from ovenbird.backends.building import build_module
-from ovenbird.backends.cuda.options import GpuOptions
 from ovenbird.backends.table import BACKENDS
 from ovenbird.lowering.dumping import FILES
 from ovenbird.targets import TargetSpec, load_target, target_folders
@@ -35,9 +33,8 @@ def test_every_target_has_a_backend() -> None:
 
 @pytest.mark.parametrize(("kind", "precision"), [("cuda", "f16"), ("llvm", "f32")])
 def test_what_code_is_held_to_is_the_backend_s(kind: str, precision: str) -> None:
-    options = BuildOptions(gpu=GpuOptions(precision="float16"))
-    assert BACKENDS[kind].precision(options) == precision
-    assert BACKENDS[kind].precision(BuildOptions()) == "f32"
+    assert BACKENDS[kind].precision("f16") == precision
+    assert BACKENDS[kind].precision("f32") == "f32"
 
 
 def test_the_code_between_the_passes_is_dumped(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ovenbird.backends.linking import check_library, examine_library
-from ovenbird.backends.toolchain import find_linker, try_linker
 from ovenbird.errors import BuildFailed, LinkerMissing
+from ovenbird.linking.library import check_library, examine_library
+from ovenbird.linking.linkers import find_linker, try_linker
 from ovenbird.targets import load_target
 
 HERE = load_target("x86-64-v2" if platform.machine() == "x86_64" else "aarch64-generic")

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 import pytest
 
-from ovenbird.backends.cuda.options import check_precision, parse_precision
+from ovenbird.backends.precisions import check_precision, parse_precision
 from ovenbird.cli import main as compiler
 from ovenbird_runtime.cli import main as runtime
 from ovenbird_runtime.console.spellings import _ADVICE, _COMMANDS, advice_on_option
@@ -104,14 +104,14 @@ def test_what_there_is_not_is_said_in_one_line(
 
 def test_targets_that_stay_in_f32_are_noted() -> None:
     both = {"host": "llvm", "cuda-sm80": "cuda"}
-    assert check_precision("float16", both) == "note: host computes in f32"
-    assert check_precision("float32", both) == ""
-    assert check_precision("float16", {"cuda-sm80": "cuda"}) == ""
+    assert check_precision("f16", both) == "note: host computes in f32"
+    assert check_precision("f32", both) == ""
+    assert check_precision("f16", {"cuda-sm80": "cuda"}) == ""
 
 
 @pytest.mark.parametrize("text", ["f16", "F16", "fp16", "FP16", "half", "float16"])
 def test_spellings_of_f16(text: str) -> None:
-    assert parse_precision(text) == "float16"
+    assert parse_precision(text) == "f16"
 
 
 def options_of(group: click.Group) -> set[str]:

@@ -6,11 +6,11 @@ import pytest
 from tvm import te
 from tvm.s_tir import Schedule
 
-from ovenbird.backends.blocks import find_anchor
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules import RULES
 from ovenbird.operators import channels_last
 from ovenbird.operators.anchors import RUNS, Kind, size_bytes
+from ovenbird.operators.blocks import find_anchor
 from ovenbird.operators.conv2d import Window, conv2d
 
 

@@ -9,7 +9,7 @@ import pytest
 import tvm
 from tvm import relax, te, tirx
 
-from ovenbird.backends.built import Entry
+from ovenbird.lowering.built import Entry
 from ovenbird.planning.read_calls import NotStraightLine, read_calls
 from ovenbird.planning.write_plan import write_plan
 from ovenbird_runtime.artifact.plan import Buffer, decode_plan, plan_bytes

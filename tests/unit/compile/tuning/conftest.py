@@ -11,11 +11,12 @@ from ovenbird.backends.cpu.algorithms import ConvolutionShape
 from ovenbird.backends.cpu.machine import machine_of
 from ovenbird.backends.cpu.pipeline import lower_networks
 from ovenbird.backends.cpu.schedules import schedule_function
+from ovenbird.backends.cpu.tuning.algorithms import convolution
+from ovenbird.backends.cpu.tuning.tuner import CpuTuner
+from ovenbird.measure.candidates import Builder
+from ovenbird.measure.measuring import LocalMeasurer
+from ovenbird.measure.tasks import Task, extract_tasks
 from ovenbird.targets import TargetSpec, load_target
-from ovenbird.tuning.measure.candidates import Builder
-from ovenbird.tuning.measure.measuring import LocalMeasurer
-from ovenbird.tuning.search.algorithms import convolution
-from ovenbird.tuning.tasks import Task, extract_tasks
 
 SHAPE = ConvolutionShape(batch=1, inputs=16, outputs=32, height=12, width=12)
 
@@ -43,7 +44,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def builder(spec: TargetSpec, work: Path) -> Iterator[Builder]:
-    with Builder(spec, work, processes=1) as opened:
+    with Builder(spec, work, processes=1, bench=CpuTuner.bench) as opened:
         yield opened
 
 

@@ -12,22 +12,24 @@ from pathlib import Path
 import pytest
 from tvm.s_tir import Schedule
 
+from ovenbird.backends.base import BuildOptions
 from ovenbird.backends.building import build_module
 from ovenbird.backends.cuda.chip import chip_of
-from ovenbird.backends.cuda.options import GpuOptions, Precision
+from ovenbird.backends.cuda.dtypes import DTYPES
 from ovenbird.backends.cuda.pipeline import lower_networks
 from ovenbird.backends.cuda.plans.space import plan_space
 from ovenbird.backends.cuda.schedules import apply_schedule
+from ovenbird.backends.table import BACKENDS
 from ovenbird.errors import NoCudaCompiler
+from ovenbird.measure.log_writer import LogWriter
+from ovenbird.measure.measuring import Outcome
+from ovenbird.measure.tasks import Task, extract_tasks
 from ovenbird.networks.loading import load_network
 from ovenbird.records.provenance import Provenance
 from ovenbird.records.tuning_log import TuningLog
 from ovenbird.records.tuning_records import own_folder
 from ovenbird.targets import load_target
-from ovenbird.tuning.log_writer import LogWriter
-from ovenbird.tuning.measure.measuring import Outcome
-from ovenbird.tuning.tasks import Task, extract_tasks
-from ovenbird_runtime.artifact.agreement import LIMITS
+from ovenbird_runtime.artifact.agreement import LIMITS, Precision
 from support.cuda_emulation import Emulation, build_driver, build_toolkit
 
 SPEC = load_target("cuda-sm90")
@@ -146,7 +148,7 @@ def test_without_a_driver(tmp_path: Path) -> None:
 def forced(folder: Path, precision: Precision, index: int) -> tuple[Task, str]:
     """A log that says of the convolution: the plan of this index is the fastest. Gives the task and the plan."""
     network = load_network(NETWORK)
-    tasks = extract_tasks(lower_networks({1: network.relax(1)}, precision))
+    tasks = extract_tasks(lower_networks({1: network.relax(1)}, DTYPES[precision]))
     task = max(tasks, key=lambda one: one.layer.flops)
     chip = chip_of(SPEC)
     provenance = Provenance.of(SPEC, network.name, {}, gpu={"name": "emulated"})
@@ -160,14 +162,13 @@ def forced(folder: Path, precision: Precision, index: int) -> tuple[Task, str]:
     return task, str(plans[index])
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("precision", ["f32", "f16"])
 def test_a_record_changes_the_kernel(toolkit: Emulation, tmp_path: Path, precision: Precision) -> None:
     forced(tmp_path / "log", precision, index=9)
     network = {1: load_network(NETWORK).relax(1)}
-    options = GpuOptions(precision)
-    plain = build_module(network, SPEC, gpu=options, dump=tmp_path / "plain")
+    plain = build_module(network, SPEC, BuildOptions(precision), dump=tmp_path / "plain")
     log = TuningLog.open(tmp_path / "log")
-    tuned = build_module(network, SPEC, records=log, gpu=options, dump=tmp_path / "tuned")
+    tuned = build_module(network, SPEC, BuildOptions(precision, records=log), dump=tmp_path / "tuned")
     sources = {layer.name: layer.source for layer in tuned.layers if layer.kind == "product"}
     assert set(sources.values()) == {"tuned", "default"}  # the classifier has no record
     assert {layer.source for layer in plain.layers} == {"default"}
@@ -185,7 +186,7 @@ def kernels(source: str, name: str) -> list[str]:
 
 
 def test_records_of_another_chip_are_stale(tmp_path: Path, toolkit: Emulation) -> None:
-    task, _ = forced(tmp_path / "log", "float32", index=3)
+    task, _ = forced(tmp_path / "log", "f32", index=3)
     other = load_target("cuda-sm89")
     found = TuningLog.open(tmp_path / "log").for_target(other).lookup(task.module["main"])
     assert (found.source, found.function) == ("stale", None)
@@ -195,5 +196,5 @@ def test_records_of_another_chip_are_stale(tmp_path: Path, toolkit: Emulation) -
 
 def test_each_precision_has_a_log_of_its_own() -> None:
     assert own_folder("resnet50", SPEC).parts[-2:] == ("cuda-sm90", "resnet50")
-    assert own_folder("resnet50", SPEC, "float16").name == "resnet50+fp16"
-    assert own_folder("resnet50", load_target("host"), "float16").name == "resnet50"
+    assert own_folder("resnet50", SPEC, "f16").name == "resnet50+fp16"
+    assert BACKENDS["llvm"].precision("f16") == "f32"  # which has the log without a suffix

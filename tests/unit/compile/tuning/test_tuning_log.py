@@ -7,19 +7,21 @@ from typing import Any
 
 import pytest
 
+from ovenbird.backends.base import BuildOptions
 from ovenbird.backends.building import build_module
+from ovenbird.backends.cpu.tuning.algorithms import convolution
+from ovenbird.backends.cpu.tuning.tuner import CpuTuner
 from ovenbird.errors import TuningLogBusy, TuningLogInvalid
+from ovenbird.measure.candidates import Builder
+from ovenbird.measure.log_writer import LogWriter
+from ovenbird.measure.measuring import LocalMeasurer, Outcome
+from ovenbird.measure.tasks import Task, select_tasks
 from ovenbird.records.provenance import PROVENANCE, Provenance, read_provenance
 from ovenbird.records.tuning_log import RECORDS, WORKLOADS, TuningLog, fastest_records, json_lines
 from ovenbird.records.tuning_records import matches, provenance
 from ovenbird.targets import TargetSpec
-from ovenbird.tuning.log_writer import LogWriter
-from ovenbird.tuning.measure.candidates import Builder
-from ovenbird.tuning.measure.measuring import LocalMeasurer, Outcome
-from ovenbird.tuning.search.algorithms import convolution
 from ovenbird.tuning.session import Budget, Session
 from ovenbird.tuning.table import Display
-from ovenbird.tuning.tasks import Task, select_tasks
 
 from .conftest import SHAPE
 
@@ -35,7 +37,7 @@ def tune(
 ) -> int:
     with open_log(folder, spec) as log:
         log.choose({SHAPE.key: "direct"})
-        session = Session(tasks, tasks, spec, log, builder, measurer, Display(), Budget(trials))
+        session = Session(tasks, tasks, CpuTuner(spec), log, builder, measurer, Display(), Budget(trials))
         session.run()
         session.save()
         return session.trials
@@ -87,7 +89,7 @@ def test_the_log_says_what_made_it(folder: Path, spec: TargetSpec) -> None:
 
 def test_records_are_used_by_the_build(folder: Path, spec: TargetSpec) -> None:
     log = TuningLog.open(folder)
-    built = build_module({1: convolution(SHAPE)}, spec, records=log)
+    built = build_module({1: convolution(SHAPE)}, spec, BuildOptions(records=log))
     assert {layer.source for layer in built.layers} == {"tuned"}
     told = provenance(log, built.layers)
     assert (told["tuned"], told["default"], told["stale"]) == (len(built.layers), 0, 0)
@@ -97,7 +99,7 @@ def test_records_are_used_by_the_build(folder: Path, spec: TargetSpec) -> None:
 def test_records_of_another_processor_are_stale(folder: Path, spec: TargetSpec) -> None:
     other = dataclasses.replace(spec, l2_bytes=spec.l2_bytes * 2)
     log = TuningLog.open(folder)
-    built = build_module({1: convolution(SHAPE)}, other, records=log)
+    built = build_module({1: convolution(SHAPE)}, other, BuildOptions(records=log))
     sources = {layer.source for layer in built.layers}
     assert "stale" in sources
     assert "tuned" not in sources
@@ -151,7 +153,7 @@ def test_a_trace_that_does_not_apply_is_stale(copied: Path, task: Task, spec: Ta
 def test_records_of_a_network_that_changed_are_counted(folder: Path, spec: TargetSpec) -> None:
     log = TuningLog.open(folder).for_target(spec)
     changed = dataclasses.replace(SHAPE, height=10)
-    built = build_module({1: convolution(changed)}, spec, records=log)
+    built = build_module({1: convolution(changed)}, spec, BuildOptions(records=log))
     assert all(layer.source == "default" for layer in built.layers if layer.flops)
     assert provenance(log, built.layers)["stale"] >= 1
     assert log.unused(["main_b8"]) == 0  # another batch size than any that was tuned

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from tvm import tirx
 from tvm.s_tir import Schedule
 
-from ovenbird.backends.blocks import find_anchor
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.attention import schedule_attention
 from ovenbird.backends.cpu.schedules.choices import Choices, Defaults
@@ -21,6 +20,7 @@ from ovenbird.backends.cpu.schedules.register_tile import schedule_register_tile
 from ovenbird.backends.cpu.schedules.row_ops import schedule_rows
 from ovenbird.backends.cpu.schedules.winograd import schedule_winograd
 from ovenbird.operators.anchors import Kind
+from ovenbird.operators.blocks import find_anchor
 
 Rule = Callable[[Schedule, Machine, Choices], None]
 

@@ -12,13 +12,13 @@ from typing import NamedTuple
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
-from ovenbird.backends.blocks import divisors, extent, fuse_all, leaf_blocks
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
 from ovenbird.backends.cpu.schedules.register_tile import unroll_vectorized
 from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, estimate, fits
 from ovenbird.operators.anchors import ROWS, VECTORS
 from ovenbird.operators.anchors import AttentionStages as Stage
+from ovenbird.operators.blocks import divisors, extent, fuse_all, leaf_blocks
 
 TILED = (Stage.ROW_SUM, Stage.LANE_SUM, Stage.POWERS, Stage.ROW_MAX, Stage.LANE_MAX, Stage.SCORES)
 """The stages of one tile of rows, consumers first, and those of a whole matrix."""

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from tvm.s_tir import Schedule
 
-from ovenbird.backends.blocks import divisors, extent, find_stages
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
 from ovenbird.backends.cpu.schedules.register_tile import unroll_vectorized
+from ovenbird.operators.blocks import divisors, extent, find_stages
 
 
 def schedule_depthwise(sch: Schedule, machine: Machine, choices: Choices) -> None:
@@ -24,7 +24,7 @@ def schedule_depthwise(sch: Schedule, machine: Machine, choices: Choices) -> Non
         output = sch.cache_write(anchor, 0, "local")
     n, c, h, w, lane = sch.get_loops(output)
     width, height = extent(sch, w), extent(sch, h)
-    most = max(min(8, machine.registers // (2 * machine.parts)), 1)
+    most = max(min(8, machine.registers // (2 * machine.parts(stages.found.accumulator))), 1)
     strip = max(divisors(width, most))
     if strip < most / 2 and width > most:
         strip = most

@@ -10,11 +10,11 @@ import math
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
-from ovenbird.backends.blocks import divisors, extent, fuse_all, is_reduction, leaf_blocks
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
 from ovenbird.backends.cpu.schedules.reduction import schedule_reduction
 from ovenbird.operators.anchors import PARTS
+from ovenbird.operators.blocks import divisors, extent, fuse_all, is_reduction, leaf_blocks, widest_dtype
 
 PARALLEL_ELEMENTS = 16384
 """Fewer output elements than this are not worth waking the other threads: a launch costs 0.7 microseconds."""
@@ -31,7 +31,7 @@ def schedule_map(sch: Schedule, block: SBlockRV, machine: Machine) -> None:
     if len(loops) == 5 and extent(sch, loops[-1]) == machine.block:
         schedule_image_map(sch, loops, machine)
     else:
-        schedule_flat_map(sch, loops, machine)
+        schedule_flat_map(sch, loops, machine.lanes(widest_dtype(sch, block)))
 
 
 def schedule_image_map(sch: Schedule, loops: list[LoopRV], machine: Machine) -> None:
@@ -65,13 +65,13 @@ def unroll_strip(sch: Schedule, loop: LoopRV) -> None:
         sch.unroll(unrolled)
 
 
-def schedule_flat_map(sch: Schedule, loops: list[LoopRV], machine: Machine) -> None:
+def schedule_flat_map(sch: Schedule, loops: list[LoopRV], lanes: int) -> None:
     """Schedule a map onto any other shape: all axes fused; an odd number of elements leaves a
     part of the last vector out.
     """
     fused = fuse_all(sch, loops)
     elements = extent(sch, fused)
-    width = math.gcd(elements, machine.lanes())
+    width = math.gcd(elements, lanes)
     if elements < PARALLEL_ELEMENTS:
         _, inner = sch.split(fused, [None, width])
         sch.vectorize(inner)

@@ -10,10 +10,10 @@ import math
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import SBlockRV
 
-from ovenbird.backends.blocks import extent, find_stages, fuse_all
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
 from ovenbird.backends.cpu.schedules.register_tile import schedule_copy, split_axes, unroll_vectorized
+from ovenbird.operators.blocks import extent, find_stages, fuse_all, widest_dtype
 
 PARALLEL_ELEMENTS = 16384
 """Fewer elements to reduce than this are not worth waking the other threads."""
@@ -56,14 +56,15 @@ def schedule_reduction(sch: Schedule, block: SBlockRV, machine: Machine) -> None
         return
     sch.reorder(*spatial, *reduction)
     elements = math.prod(extent(sch, loop) for loop in (*spatial, *reduction))
+    lanes = machine.lanes(widest_dtype(sch, block))
     if reduces_contiguous_axis(sch, block):
-        vectors = math.prod(extent(sch, loop) for loop in reduction) // machine.lanes()
-        whole = extent(sch, reduction[-1]) % machine.lanes() == 0
+        vectors = math.prod(extent(sch, loop) for loop in reduction) // lanes
+        whole = extent(sch, reduction[-1]) % lanes == 0
         if whole and vectors > 1 and len(sch.get(block).writes) == 1:  # a single vector has nothing to add up
-            schedule_contiguous_reduction(sch, block, machine, elements)
+            schedule_contiguous_reduction(sch, block, lanes, elements)
             return
-    elif extent(sch, spatial[-1]) % machine.lanes() == 0:
-        outer_columns, lane = sch.split(spatial[-1], [None, machine.lanes()])
+    elif extent(sch, spatial[-1]) % lanes == 0:
+        outer_columns, lane = sch.split(spatial[-1], [None, lanes])
         outer = fuse_all(sch, [*spatial[:-1], outer_columns])
         sch.reorder(outer, *reduction, lane)
         if elements >= PARALLEL_ELEMENTS:
@@ -85,10 +86,10 @@ def reduces_contiguous_axis(sch: Schedule, block: SBlockRV) -> bool:
     return any(last is not None and last.same_as(var) for var in reduced)
 
 
-def schedule_contiguous_reduction(sch: Schedule, block: SBlockRV, machine: Machine, elements: int) -> None:
+def schedule_contiguous_reduction(sch: Schedule, block: SBlockRV, lanes: int, elements: int) -> None:
     """Each output from a vector of partial results, which are combined at the end."""
     _, reduction = split_axes(sch, block)
-    _, lane = sch.split(reduction[-1], [None, machine.lanes()])
+    _, lane = sch.split(reduction[-1], [None, lanes])
     partial = sch.rfactor(lane, factor_axis=len(sch.get(block).writes[0].region))
     outer = fuse_all(sch, sch.get_loops(block)[:-1])
     if elements >= PARALLEL_ELEMENTS:

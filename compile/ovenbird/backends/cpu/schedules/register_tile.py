@@ -17,11 +17,11 @@ from typing import NamedTuple
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
-from ovenbird.backends.blocks import divisors, extent, find_stages, fuse_all
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
 from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, choose_tile
 from ovenbird.operators.anchors import size_bytes
+from ovenbird.operators.blocks import divisors, extent, find_stages, fuse_all
 from ovenbird.passes.insert_prefetches import PREFETCH, PREFETCH_STEPS
 
 STREAMED_SHARE = 8
@@ -47,7 +47,7 @@ def schedule_register_tile(sch: Schedule, machine: Machine, choices: Choices) ->
         weight_bytes *= extent(sch, loop)
     streamed = weight_bytes > machine.l2_bytes // STREAMED_SHARE
     rows = extents[2] if len(spatial) == 5 else 1
-    tile = choose_tile(Extents(extents[out_axis], rows, extents[-2]), machine, streamed)
+    tile = choose_tile(Extents(extents[out_axis], rows, extents[-2]), machine, streamed, stages.found.arithmetic)
     chunk = default_chunk(extents, out_axis, tile, weight_bytes, machine)
 
     axes = output_axes(sch, output, extents[-1], len(spatial))

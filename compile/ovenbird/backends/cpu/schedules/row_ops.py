@@ -7,10 +7,10 @@ import math
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import SBlockRV
 
-from ovenbird.backends.blocks import divisors, extent, fuse_all, is_reduction, leaf_blocks
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
 from ovenbird.operators.anchors import RowStages
+from ovenbird.operators.blocks import divisors, extent, fuse_all, is_reduction, leaf_blocks, widest_dtype
 
 PARALLEL_ELEMENTS = 4096
 """Fewer elements than this are not worth waking the other threads."""
@@ -61,7 +61,7 @@ def reduce_lanes(sch: Schedule, block: SBlockRV) -> None:
 def vectorize_row(sch: Schedule, block: SBlockRV, machine: Machine) -> None:
     """Run the last loop in vectors of the widest kind that divides it, a few at a time."""
     column = sch.get_loops(block)[-1]
-    width = math.gcd(extent(sch, column), machine.lanes())
+    width = math.gcd(extent(sch, column), machine.lanes(widest_dtype(sch, block)))
     count = extent(sch, column) // width
     strips, unrolled, lane = sch.split(column, [None, max(divisors(count, 4)), width])
     del strips

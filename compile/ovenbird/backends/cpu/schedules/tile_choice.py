@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ovenbird.backends.cpu.machine import Machine
+from ovenbird.operators.anchors import FLOAT32, Arithmetic, size_bytes
 
 CHAINS = 8
 """A fused multiply-add takes 4 cycles and two start per cycle: fewer chains than this leave the unit idle."""
@@ -40,22 +41,24 @@ class Tile(NamedTuple):
         return self.rows * self.columns
 
 
-def fits(tile: Tile, machine: Machine) -> bool:
+def fits(tile: Tile, machine: Machine, arithmetic: Arithmetic = FLOAT32) -> bool:
     """Return True if accumulators, one vector of weights each and one broadcast fit in the registers."""
-    return machine.parts * tile.vectors * (tile.positions + 1) + 1 <= machine.registers
+    return machine.parts(arithmetic.accumulator) * tile.vectors * (tile.positions + 1) + 1 <= machine.registers
 
 
-def estimate(tile: Tile, extents: Extents, machine: Machine, streamed: bool) -> float:
+def estimate(tile: Tile, extents: Extents, machine: Machine, streamed: bool, arithmetic: Arithmetic = FLOAT32) -> float:
     """Estimate the cycles for all outputs, per step of the reduction.
 
     Two multiply-adds and two loads start per cycle (Zen 4 and 5, Intel since Haswell, Neoverse alike). A tile that does
     not divide the extents computes outputs that nobody wants. Streamed weights come from memory for the first tile of
     positions, which can go no faster than they come; a large tile hides that.
     """
-    multiply = machine.parts * tile.vectors * tile.positions / 2
-    loads = (machine.parts * tile.vectors + tile.positions) / 2
+    registers = machine.parts(arithmetic.accumulator) * tile.vectors
+    multiply = registers * tile.positions / 2
+    loads = (registers + tile.positions) / 2
     step = max(multiply, loads * 1.05, CHAINS / 2) + 0.5
-    first = max(step, tile.vectors * machine.block * 4 / MEMORY_BYTES_PER_CYCLE) if streamed else step
+    weight_bytes = machine.block * size_bytes(arithmetic.operand)
+    first = max(step, tile.vectors * weight_bytes / MEMORY_BYTES_PER_CYCLE) if streamed else step
     position_tiles = -(-extents.rows // tile.rows) * -(-extents.columns // tile.columns)
     ragged = extents.rows % tile.rows or extents.columns % tile.columns
     cycles = (first + (position_tiles - 1) * step) * -(-extents.out_blocks // tile.vectors)
@@ -79,7 +82,7 @@ def choose_rows(out_blocks: int, rows: int, machine: Machine) -> int:
     return min(tiles, key=cycles).columns
 
 
-def choose_tile(extents: Extents, machine: Machine, streamed: bool = False) -> Tile:
+def choose_tile(extents: Extents, machine: Machine, streamed: bool = False, arithmetic: Arithmetic = FLOAT32) -> Tile:
     """Return the tile of least estimated cycles; its vectors divide the blocks of outputs."""
     candidates = [
         Tile(vectors, rows, columns)
@@ -87,6 +90,6 @@ def choose_tile(extents: Extents, machine: Machine, streamed: bool = False) -> T
         if extents.out_blocks % vectors == 0
         for columns in range(1, min(extents.columns, machine.registers) + 1)
         for rows in (range(1, extents.rows + 1) if columns == extents.columns else (1,))
-        if fits(Tile(vectors, rows, columns), machine)
+        if fits(Tile(vectors, rows, columns), machine, arithmetic)
     ]
-    return min(candidates, key=lambda tile: estimate(tile, extents, machine, streamed))
+    return min(candidates, key=lambda tile: estimate(tile, extents, machine, streamed, arithmetic))

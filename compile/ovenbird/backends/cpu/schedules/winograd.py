@@ -10,13 +10,13 @@ from __future__ import annotations
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
-from ovenbird.backends.blocks import anchor_among, extent, leaf_blocks
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
 from ovenbird.backends.cpu.schedules.register_tile import unroll_vectorized
 from ovenbird.backends.cpu.schedules.tile_choice import Extents, choose_tile
+from ovenbird.operators.anchors import Anchor, size_bytes
 from ovenbird.operators.anchors import WinogradStages as Stage
-from ovenbird.operators.anchors import size_bytes
+from ovenbird.operators.blocks import anchor_among, extent, leaf_blocks
 from ovenbird.passes.insert_prefetches import PREFETCH, PREFETCH_STEPS
 
 AXES = 5
@@ -36,13 +36,13 @@ def schedule_winograd(sch: Schedule, machine: Machine, choices: Choices) -> None
     after = names[names.index(Stage.SCATTER) :]
     for name in after[:-1]:
         sch.compute_inline(blocks[name])
-    product = blocks[Stage.PRODUCT]
+    product = anchor.block
     points, _, out_blocks, tiles, lanes, in_blocks, depth = (extent(sch, loop) for loop in sch.get_loops(product))
     weight_bytes = element * points * points * out_blocks * in_blocks * depth * lanes
     structure = choices.structure("winograd", default_structure(weight_bytes, machine))
-    vectors = choose_tile(Extents(out_blocks, 1, tiles), machine, structure == STAGED).vectors
+    vectors = choose_tile(Extents(out_blocks, 1, tiles), machine, structure == STAGED, anchor.arithmetic).vectors
     part = schedule_output(sch, blocks[after[-1]], blocks, points - 2, vectors, structure)
-    schedule_product(sch, product, part, machine, choices, structure)
+    schedule_product(sch, anchor, part, machine, choices, structure)
     schedule_transform(sch, blocks, part if structure == CHUNKED else None)
 
 
@@ -75,14 +75,14 @@ def schedule_output(
 
 
 def schedule_product(
-    sch: Schedule, product: SBlockRV, part: LoopRV, machine: Machine, choices: Choices, structure: str
+    sch: Schedule, anchor: Anchor, part: LoopRV, machine: Machine, choices: Choices, structure: str
 ) -> None:
     """Schedule the matrix products, one for each point of a tile."""
-    streamed = structure == STAGED
+    product, streamed = anchor.block, structure == STAGED
     copy = sch.cache_write(product, 0, "local")
     sch.compute_at(copy, part, preserve_unit_loops=True)
     x, y, channels, tiles, lane = sch.get_loops(copy)[-AXES:]
-    tile = choose_tile(Extents(extent(sch, channels), 1, extent(sch, tiles)), machine, streamed)
+    tile = choose_tile(Extents(extent(sch, channels), 1, extent(sch, tiles)), machine, streamed, anchor.arithmetic)
     channel_factors = choices.tiles(sch, channels, [tile.vectors], innermost=8)
     tile_factors = choices.tiles(sch, tiles, [tile.columns], innermost=machine.registers - 3)
     channel_outer, vectors = sch.split(channels, channel_factors)

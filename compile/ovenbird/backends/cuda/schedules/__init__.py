@@ -8,7 +8,6 @@ from __future__ import annotations
 from tvm import tirx
 from tvm.s_tir import Schedule
 
-from ovenbird.backends.blocks import leaf_blocks
 from ovenbird.backends.cuda.chip import Chip
 from ovenbird.backends.cuda.inspection import kind_of
 from ovenbird.backends.cuda.plans.plan import ChainPlan, GroupPlan, Plan, ThreadPlan, VectorPlan
@@ -18,6 +17,7 @@ from ovenbird.backends.cuda.schedules.product import schedule_product
 from ovenbird.backends.cuda.schedules.row_ops import schedule_chain, schedule_rows
 from ovenbird.backends.cuda.schedules.threads import schedule_threads
 from ovenbird.errors import BuildFailed
+from ovenbird.operators.blocks import leaf_blocks
 
 
 def apply_schedule(sch: Schedule, chip: Chip, plan: Plan | None = None) -> Schedule:

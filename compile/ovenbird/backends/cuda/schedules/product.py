@@ -12,7 +12,6 @@ from __future__ import annotations
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import SBlockRV
 
-from ovenbird.backends.blocks import is_reduction, leaf_blocks
 from ovenbird.backends.cuda.inspection import product_anchor
 from ovenbird.backends.cuda.plans.plan import VectorPlan
 from ovenbird.backends.cuda.plans.tiling import Tiling
@@ -20,6 +19,7 @@ from ovenbird.backends.cuda.schedules.simt import schedule_simt
 from ovenbird.backends.cuda.schedules.tensor_core import schedule_tensor_core
 from ovenbird.backends.cuda.schedules.threads import bind_threads
 from ovenbird.backends.cuda.schedules.vectors import schedule_vectors
+from ovenbird.operators.blocks import is_reduction, leaf_blocks
 
 
 def schedule_product(sch: Schedule, plan: Tiling | VectorPlan) -> None:

@@ -12,12 +12,12 @@ from tvm.s_tir import dlight as dl
 from tvm.s_tir.schedule import SBlockRV
 from tvm.target import Target
 
-from ovenbird.backends.blocks import extent, fuse_all, leaf_blocks
 from ovenbird.backends.cuda.chip import WARP, Chip
 from ovenbird.backends.cuda.inspection import find_reduction
 from ovenbird.backends.cuda.plans.plan import GroupPlan, ThreadPlan
 from ovenbird.backends.cuda.schedules.threads import inline_around, schedule_threads
 from ovenbird.errors import BuildFailed
+from ovenbird.operators.blocks import extent, fuse_all, leaf_blocks
 
 
 def schedule_rows(sch: Schedule, plan: ThreadPlan | GroupPlan) -> None:

@@ -11,9 +11,9 @@ from tvm.s_tir import Schedule
 from tvm.s_tir.dlight.gpu.matmul import auto_inline_producers
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
-from ovenbird.backends.blocks import fuse_all, is_reduction, leaf_blocks
 from ovenbird.backends.cuda.plans.tiling import Tile
 from ovenbird.operators.anchors import RUNS
+from ovenbird.operators.blocks import fuse_all, is_reduction, leaf_blocks
 
 VECTOR = 4
 """float32 values in one load or store of 16 bytes."""

@@ -9,8 +9,8 @@ from tvm.s_tir import Schedule
 from tvm.s_tir.dlight.gpu.matmul import auto_inline_producers
 from tvm.s_tir.schedule import SBlockRV
 
-from ovenbird.backends.blocks import leaf_blocks
 from ovenbird.backends.cuda.plans.plan import VectorPlan
+from ovenbird.operators.blocks import leaf_blocks
 
 
 def schedule_vectors(sch: Schedule, product: SBlockRV, plan: VectorPlan) -> None:

@@ -11,6 +11,7 @@ from torch import nn
 from tvm import relax
 from tvm.relax.frontend.torch import from_exported_program
 
+from ovenbird.backends.base import BuildOptions
 from ovenbird.backends.building import build_module
 from ovenbird.backends.cpu.machine import machine_of
 from ovenbird.backends.cpu.packing import packing_of
@@ -45,7 +46,7 @@ class Network(nn.Module):
 
 def test_a_block_of_several_vectors_fits_the_registers() -> None:
     narrow, wide = (machine_of(load_target(name), block=16) for name in ("x86-64-v2", "x86-64-v4"))
-    assert (narrow.parts, wide.parts) == (4, 1)
+    assert (narrow.parts("float32"), wide.parts("float32")) == (4, 1)
     assert fits(Tile(1, 1, 2), narrow)
     assert not fits(Tile(1, 1, 3), narrow)
     middle = machine_of(load_target("x86-64-v3"), block=16)
@@ -66,7 +67,7 @@ def test_all_targets_pack_the_same_bytes_and_compute_the_same() -> None:
     here = this_machine()
     for name in NAMES:
         spec = load_target(name)
-        built = build_module({1: module}, spec, packing=packing)
+        built = build_module({1: module}, spec, BuildOptions(packing=packing))
         tensors = [tensor.tobytes() for tensor in built.tensors]
         assert tensors == (first or tensors)
         first = tensors

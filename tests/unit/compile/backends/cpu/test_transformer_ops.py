@@ -27,7 +27,7 @@ MACHINES = [
 ]
 
 pytestmark = [
-    pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: f"{machine.lanes()}-lanes"),
+    pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: f"{machine.lanes('float32')}-lanes"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import pytest
 
-from ovenbird.backends.cuda.options import GpuOptions, Precision
 from ovenbird.backends.cuda.toolchain import find_nvcc
 from ovenbird.compiling import compile_network
 from ovenbird.errors import NoCudaCompiler
 from ovenbird.networks.loading import load_network
 from ovenbird.options import CompileOptions
+from ovenbird_runtime.artifact.agreement import Precision
 
 
 class Compiled(NamedTuple):
@@ -42,7 +42,7 @@ def compile_gpu(tmp_path_factory: pytest.TempPathFactory) -> Compile:
     @functools.cache
     def work(name: str, target: str, precision: Precision) -> Compiled:
         output = tmp_path_factory.mktemp("gpu") / f"{name}-{target}-{precision}"
-        options = CompileOptions((target,), (1, 3), "none", dump=("cu", "asm"), gpu=GpuOptions(precision))
+        options = CompileOptions((target,), (1, 3), "none", dump=("cu", "asm"), precision=precision)
         report = compile_network(load_network(f"support.gpu_networks:{name}"), output, options)
         assert report.dumped is not None
         dumped = report.dumped / target

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ovenbird.backends.cuda.options import Precision
 from ovenbird.networks.loading import load_network
+from ovenbird_runtime.artifact.agreement import Precision
 from support.cuda_emulation import build_emulation
 
 from .conftest import Compile
@@ -26,7 +26,7 @@ np.save(sys.argv[3], next(iter(out.values())))
 """
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("precision", ["f32", "f16"])
 @pytest.mark.parametrize("name", ["convolutions", "deep", "transformer", "wide", "thin"])
 def test_agrees_with_torch(compile_gpu: Compile, tmp_path: Path, name: str, precision: Precision) -> None:
     compiled = compile_gpu(name, "cuda-sm90", precision)
@@ -44,5 +44,5 @@ def test_agrees_with_torch(compile_gpu: Compile, tmp_path: Path, name: str, prec
     assert done.returncode == 0, done.stderr
     got = np.load(tmp_path / "out.npy")
     scale = max(1.0, float(np.abs(expected).max()))
-    tolerance = 2e-5 if precision == "float32" else 1e-2
+    tolerance = 2e-5 if precision == "f32" else 1e-2
     assert np.abs(got - expected).max() <= tolerance * scale

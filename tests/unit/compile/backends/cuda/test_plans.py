@@ -6,11 +6,11 @@ import pytest
 from tvm.s_tir import Schedule
 from tvm.s_tir import meta_schedule as ms
 
-from ovenbird.backends.cuda.options import Precision
+from ovenbird.backends.cuda.dtypes import Dtype
+from ovenbird.measure.tasks import Task
 from ovenbird.records.tuning_log import RECORDS, json_lines, record_json, trace_key
 from ovenbird.records.workload import same_workload
 from ovenbird.targets import load_target
-from ovenbird.tuning.tasks import Task
 from support.cuda_emulation import Emulation, build_driver
 from support.gpu_plans import EmulatedCompiler, build_plans, run_plans
 
@@ -18,11 +18,11 @@ SPEC = load_target("cuda-sm90")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", ["float32", "float16"])
-def test_plans_agree_with_the_default(tmp_path: Path, precision: Precision) -> None:
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_plans_agree_with_the_default(tmp_path: Path, dtype: Dtype) -> None:
     emulation = Emulation(build_driver(tmp_path).folder, "kernels")
     (tmp_path / "kernels").mkdir()
-    built = build_plans(tmp_path, SPEC, precision, EmulatedCompiler(tmp_path / "kernels"), most=3)
+    built = build_plans(tmp_path, SPEC, dtype, EmulatedCompiler(tmp_path / "kernels"), most=3)
     for task, sch in built.schedules:
         replays(tmp_path, task, sch)
     wrong = run_plans(built, emulation.environment())

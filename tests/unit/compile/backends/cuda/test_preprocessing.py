@@ -12,7 +12,6 @@ import tvm
 from elftools.elf.elffile import ELFFile
 
 from ovenbird.backends.codegen_pipeline import codegen_pipeline
-from ovenbird.backends.cuda.options import GpuOptions
 from ovenbird.compiling import compile_network
 from ovenbird.networks.loading import load_network
 from ovenbird.operators.resampling import RESAMPLE, resampling_kernel
@@ -28,7 +27,7 @@ SYMBOL = f"__tvm_ffi_{RESAMPLE}"
 
 @pytest.mark.parametrize("target", ["cuda-sm75", "cuda-sm90"])
 def test_is_named_and_exported(compile_gpu: Compile, target: str) -> None:
-    compiled = compile_gpu("convolutions", target, "float16")
+    compiled = compile_gpu("convolutions", target, "f16")
     folder = compiled.artifact / "targets" / target
     assert json.loads((folder / "target.json").read_text())["resample"] == RESAMPLE
     with (folder / "model.so").open("rb") as stream:
@@ -47,7 +46,7 @@ def body(assembly: str) -> list[str]:
 
 def test_its_code_is_a_processor_s(compile_gpu: Compile) -> None:
     """As many vector instructions as the variant for the same processor alone has, and no memory asked for."""
-    ours = body(compile_gpu("convolutions", "cuda-sm90", "float16").host_code)
+    ours = body(compile_gpu("convolutions", "cuda-sm90", "f16").host_code)
     module = tvm.IRModule({RESAMPLE: resampling_kernel()})
     alone = tvm.tirx.build(module, load_target("x86-64-v3").tvm_target(), pipeline=codegen_pipeline())
     theirs = body(str(alone.inspect_source("asm")))
@@ -95,7 +94,7 @@ print(json.dumps({"expected": len(pipelines) * len(images), "counts": counts, "p
 
 def test_pixels_are_pillow_s_on_the_gpu(tmp_path: Path) -> None:
     """The runtime calls it for images in the host's memory and hands the emulated GPU what it gives."""
-    options = CompileOptions(("cuda-sm90", "x86-64-v3"), (1, 3), "none", dump=("cu",), gpu=GpuOptions("float32"))
+    options = CompileOptions(("cuda-sm90", "x86-64-v3"), (1, 3), "none", dump=("cu",))
     report = compile_network(load_network("support.gpu_networks:transformer"), tmp_path / "net", options)
     assert report.dumped is not None
     emulation = build_emulation(tmp_path / "emulation", (report.dumped / "cuda-sm90" / "model.cu").read_text())

@@ -33,7 +33,7 @@ KERNEL = re.compile(r'extern "C" __global__ void __launch_bounds__\((\d+)\) (\w+
 
 
 def test_there_are_four_chips() -> None:
-    assert {name: spec.cuda_arch for name, spec in CHIPS.items()} == {
+    assert {name: spec.chip for name, spec in CHIPS.items()} == {
         "cuda-sm75": "sm_75",
         "cuda-sm80": "sm_80",
         "cuda-sm89": "sm_89",
@@ -46,7 +46,7 @@ def test_there_are_four_chips() -> None:
 
 @pytest.mark.parametrize(("target", "arch"), [("cuda-sm75", 75), ("cuda-sm90", 90)])
 def test_machine_code_and_ptx_and_no_source(compile_gpu: Compile, target: str, arch: int) -> None:
-    compiled = compile_gpu("convolutions", target, "float16")
+    compiled = compile_gpu("convolutions", target, "f16")
     assert fatbins(compiled.library) == [[Image("sass", arch), Image("ptx", arch)]] or fatbins(compiled.library) == [
         [Image("ptx", arch), Image("sass", arch)]
     ]
@@ -61,7 +61,7 @@ def test_machine_code_and_ptx_and_no_source(compile_gpu: Compile, target: str, a
 @pytest.mark.parametrize("name", ["convolutions", "deep", "transformer"])
 def test_every_function_is_a_kernel(compile_gpu: Compile, name: str) -> None:
     """No layer computes on the processor: each of the lowered functions has a kernel of its name."""
-    compiled = compile_gpu(name, "cuda-sm90", "float32")
+    compiled = compile_gpu(name, "cuda-sm90", "f32")
     kernels = [kernel for _, kernel in KERNEL.findall(compiled.source)]
     assert kernels
     assert all(re.search(r"_kernel(_\d+)?$", kernel) for kernel in kernels)
@@ -71,7 +71,7 @@ def test_every_function_is_a_kernel(compile_gpu: Compile, name: str) -> None:
 @pytest.mark.parametrize("target", ["cuda-sm75", "cuda-sm90"])
 def test_kernels_fit_the_chip(compile_gpu: Compile, tmp_path: Path, target: str) -> None:
     """Threads, registers and shared memory of each kernel, as ptxas counts them, and no spilled registers."""
-    compiled = compile_gpu("convolutions", target, "float16")
+    compiled = compile_gpu("convolutions", target, "f16")
     chip = chip_of(CHIPS[target])
     (tmp_path / "kernels.cu").write_text(compiled.source)
     command = [str(find_nvcc().path), "--cubin", f"-arch={chip.arch}", "--std=c++17", "--resource-usage"]
@@ -95,7 +95,7 @@ def test_kernels_fit_the_chip(compile_gpu: Compile, tmp_path: Path, target: str)
 
 def test_the_driver_is_asked_and_not_its_stand_in(compile_gpu: Compile) -> None:
     """This process may hold a stand-in for the driver by now; what is said must be true of the machine."""
-    compiled = compile_gpu("deep", "cuda-sm90", "float32")
+    compiled = compile_gpu("deep", "cuda-sm90", "f32")
     why = runs_here(compiled.artifact / "targets" / "cuda-sm90" / "target.json")
     assert why == "" or not why.startswith("libcuda.so.1 is no NVIDIA driver"), why
     if not Path("/proc/driver/nvidia").exists():
@@ -104,7 +104,7 @@ def test_the_driver_is_asked_and_not_its_stand_in(compile_gpu: Compile) -> None:
 
 
 def test_same_bytes_twice(compile_gpu: Compile, tmp_path: Path) -> None:
-    first = compile_gpu("deep", "cuda-sm90", "float32")
+    first = compile_gpu("deep", "cuda-sm90", "f32")
     options = CompileOptions(("cuda-sm90",), (1, 3), "none")
     compile_network(load_network("support.gpu_networks:deep"), tmp_path / "again", options)
     digests = [
@@ -116,7 +116,7 @@ def test_same_bytes_twice(compile_gpu: Compile, tmp_path: Path) -> None:
 
 def test_nothing_is_named_after_the_process(compile_gpu: Compile, tmp_path: Path) -> None:
     """Names of intermediate files decide how the compiler numbers registers in the PTX of some kernels."""
-    (tmp_path / "kernels.cu").write_text(compile_gpu("deep", "cuda-sm90", "float32").source)
+    (tmp_path / "kernels.cu").write_text(compile_gpu("deep", "cuda-sm90", "f32").source)
     command = [*find_nvcc().command("sm_90"), "--dryrun"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     stages = [line for line in done.stderr.splitlines() if re.search(r"(cicc|ptxas|fatbinary)\"? ", line)]
@@ -125,8 +125,8 @@ def test_nothing_is_named_after_the_process(compile_gpu: Compile, tmp_path: Path
 
 
 def test_tensor_cores_for_float16_alone(compile_gpu: Compile) -> None:
-    assert "wmma::mma_sync" in compile_gpu("deep", "cuda-sm90", "float16").source
-    assert "wmma" not in compile_gpu("deep", "cuda-sm90", "float32").source.split('extern "C"', 1)[1]
+    assert "wmma::mma_sync" in compile_gpu("deep", "cuda-sm90", "f16").source
+    assert "wmma" not in compile_gpu("deep", "cuda-sm90", "f32").source.split('extern "C"', 1)[1]
 
 
 def test_no_nvcc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_chip_with_a_letter() -> None:
     import dataclasses
 
     with pytest.raises(TargetInvalid, match="expected sm_75 or later, without a letter"):
-        chip_of(dataclasses.replace(CHIPS["cuda-sm90"], cuda_arch="sm_90a"))
+        chip_of(dataclasses.replace(CHIPS["cuda-sm90"], chip="sm_90a"))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])

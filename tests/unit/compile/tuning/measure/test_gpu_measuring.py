@@ -13,13 +13,13 @@ from tvm.script import tirx as T
 from ovenbird.backends.cuda.chip import chip_of
 from ovenbird.backends.cuda.plans.plan import ThreadPlan
 from ovenbird.backends.cuda.schedules import apply_schedule
-from ovenbird.backends.layers import LayerRecord
+from ovenbird.backends.cuda.tuning.measuring import GpuMeasurer
+from ovenbird.backends.cuda.tuning.tuner import CudaTuner
 from ovenbird.errors import NoCudaCompiler
+from ovenbird.lowering.layers import LayerRecord
+from ovenbird.measure.candidates import Builder
+from ovenbird.measure.tasks import Argument, Task
 from ovenbird.targets import load_target
-from ovenbird.tuning.measure.candidates import Builder
-from ovenbird.tuning.measure.gpu_measuring import GpuMeasurer
-from ovenbird.tuning.tasks import Argument, Task
-from ovenbird_runtime.machine.cuda import Gpu
 from support.cuda_emulation import build_toolkit
 
 SPEC = load_target("cuda-sm90")
@@ -38,7 +38,7 @@ def builder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
         for name, value in environment.items():
             if os.environ.get(name) != value:
                 patch.setenv(name, value)
-        with Builder(SPEC, folder, processes=1) as opened:
+        with Builder(SPEC, folder, processes=1, bench=CudaTuner.bench) as opened:
             yield opened
 
 
@@ -78,7 +78,7 @@ def test_bad_candidates_are_failures(builder: Builder) -> None:
     default, wrong, other, crashing = (
         library(builder, module) for module in (scaled(2.0), scaled(3.0), scaled(2.0, 64), aborting())
     )
-    with GpuMeasurer(SPEC, Gpu(0, (13, 0), (9, 0), "emulated")) as measurer:
+    with GpuMeasurer(SPEC, "emulated", CudaTuner.bench) as measurer:
         outcomes = measurer.measure(task, default, [crashing, wrong, default, other], rounds=1)
     assert {outcome.device for outcome in outcomes} == {"emulated"}
     crashed, different, *good = outcomes
@@ -113,7 +113,7 @@ def test_a_launch_that_fails_ends_the_process_it_was_in(builder: Builder) -> Non
         (Argument(SHAPE, "float32", False),),
         (Argument(SHAPE, "float32", False),),
     )
-    with GpuMeasurer(SPEC, Gpu(0, (13, 0), (9, 0), "emulated")) as measurer:
+    with GpuMeasurer(SPEC, "emulated", CudaTuner.bench) as measurer:
         failed, good = measurer.measure(task, default, [missing, default], rounds=1)
         assert measurer._worker.generation == 2
     assert failed.seconds is None

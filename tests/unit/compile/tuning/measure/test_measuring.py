@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ovenbird.measure import measuring
+from ovenbird.measure.arithmetic import multiply_add_module
+from ovenbird.measure.candidates import Builder
+from ovenbird.measure.jobs import difference
+from ovenbird.measure.measuring import LocalMeasurer
+from ovenbird.measure.tasks import Task
+from ovenbird.measure.worker import JobFailed, Worker, WorkerLost
 from ovenbird.targets import TargetSpec
-from ovenbird.tuning.measure import measuring
-from ovenbird.tuning.measure.arithmetic import multiply_add_module
-from ovenbird.tuning.measure.candidates import Builder
-from ovenbird.tuning.measure.jobs import difference
-from ovenbird.tuning.measure.measuring import LocalMeasurer
-from ovenbird.tuning.measure.worker import JobFailed, Worker, WorkerLost
-from ovenbird.tuning.tasks import Task
 
 from ..conftest import calling, library
 

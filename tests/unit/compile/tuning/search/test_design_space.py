@@ -5,9 +5,15 @@ import tvm_ffi
 from ovenbird.backends.cpu.machine import machine_of
 from ovenbird.backends.cpu.schedules import schedule_function
 from ovenbird.backends.cpu.schedules.choices import tile_sizes
+from ovenbird.backends.cpu.tuning.design_space import (
+    DesignSpaces,
+    FitsRegisters,
+    MutateCategorical,
+    accumulators,
+    sampled,
+)
+from ovenbird.measure.tasks import Task
 from ovenbird.targets import TargetSpec
-from ovenbird.tuning.search.design_space import DesignSpaces, FitsRegisters, MutateCategorical, accumulators, sampled
-from ovenbird.tuning.tasks import Task
 
 
 def test_the_first_point_is_the_default_schedule(tasks: list[Task], spec: TargetSpec) -> None:
@@ -30,7 +36,7 @@ def test_numbers_mutate_and_structures_stay(task: Task, spec: TargetSpec) -> Non
 def test_more_accumulators_than_registers_are_refused(task: Task, spec: TargetSpec) -> None:
     machine = machine_of(spec)
     start = sampled(task.module, machine, {})
-    held = accumulators(start, machine.lanes())
+    held = accumulators(start, machine)
     assert 1 < held < machine.registers
     assert FitsRegisters(machine).apply(start)
 

@@ -15,8 +15,8 @@ import tvm
 from tvm import relax, tirx
 from tvm.s_tir import meta_schedule
 
-from ovenbird.backends.layers import LayerRecord, describe_layers
 from ovenbird.errors import UsageError
+from ovenbird.lowering.layers import LayerRecord, describe_layers
 from ovenbird.records.workload import same_workload, workload, workload_hash
 
 

@@ -23,12 +23,12 @@ from typing import Any
 import numpy as np
 
 from ovenbird.errors import DevicesUnavailable, MeasurementFailed
+from ovenbird.measure.arithmetic import CHAINS, multiply_add_operations
+from ovenbird.measure.jobs import difference, make_arrays, no_answer
+from ovenbird.measure.limits import RPC_SESSION_S, RPC_TIMED_CALLS
+from ovenbird.measure.measuring import SEED, Outcome, as_json
+from ovenbird.measure.tasks import Task
 from ovenbird.targets import TargetSpec
-from ovenbird.tuning.limits import RPC_SESSION_S, RPC_TIMED_CALLS
-from ovenbird.tuning.measure.arithmetic import CHAINS, multiply_add_operations
-from ovenbird.tuning.measure.jobs import difference, make_arrays, no_answer
-from ovenbird.tuning.measure.measuring import SEED, Outcome, as_json
-from ovenbird.tuning.tasks import Task
 from ovenbird_runtime.console.installing import install_hint
 from ovenbird_runtime.tensors.arrays import Array
 

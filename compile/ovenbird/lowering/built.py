@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ovenbird.backends.layers import LayerRecord
-from ovenbird.backends.linking import link_library
+from ovenbird.linking.library import link_library
+from ovenbird.lowering.layers import LayerRecord
 from ovenbird.targets import TargetSpec
 from ovenbird_runtime.artifact.plan import Plan
 from ovenbird_runtime.tensors.arrays import Array

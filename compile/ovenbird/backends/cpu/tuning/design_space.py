@@ -19,14 +19,16 @@ from tvm.ir.utils import derived_object
 from tvm.s_tir import Schedule
 from tvm.s_tir import meta_schedule as ms
 
-from ovenbird.backends.blocks import extent
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules import apply_schedule
 from ovenbird.backends.cpu.schedules.choices import Samples
-from ovenbird.tuning.limits import SPACES_MAX
+from ovenbird.measure.limits import SPACES_MAX
+from ovenbird.operators.blocks import extent
 
 UNROLLED, VECTORIZED = 3, 2
 """tirx.ForKind of unrolled and vectorized loops."""
+INIT = "_init"
+"""What TVM puts behind a block's name when `decompose_reduction` parts its start from it."""
 
 
 @dataclass
@@ -84,18 +86,18 @@ def enumerate_structures(module: tvm.IRModule, machine: Machine) -> list[dict[st
     return found
 
 
-def accumulators(sch: Schedule, lanes: int) -> int:
+def accumulators(sch: Schedule, machine: Machine) -> int:
     """Return the most vectors that one initialisation of a local accumulator keeps at once."""
     most = 0
     for block in sch.get_child_blocks(sch.get_sblock("root")):
         body = sch.get(block)
-        if not body.name_hint.endswith("_init") or body.writes[0].source.scope() != "local":
+        if not body.name_hint.endswith(INIT) or body.writes[0].source.scope() != "local":
             continue
         elements = 1
         for loop in sch.get_loops(block):
             if int(sch.get(loop).kind) in (UNROLLED, VECTORIZED):
                 elements *= extent(sch, loop)
-        most = max(most, -(-elements // lanes))
+        most = max(most, -(-elements // machine.lanes(str(body.writes[0].source.dtype))))
     return most
 
 
@@ -112,7 +114,7 @@ class FitsRegisters(ms.postproc.PyPostproc):  # type: ignore[misc]
 
     def apply(self, sch: Schedule) -> bool:
         """Return whether the schedule may stay."""
-        return accumulators(sch, self.machine.lanes()) < self.machine.registers
+        return accumulators(sch, self.machine) < self.machine.registers
 
     def clone(self) -> FitsRegisters:
         """Return a copy for another thread."""

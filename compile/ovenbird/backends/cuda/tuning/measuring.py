@@ -1,6 +1,6 @@
 """Measuring candidates on this machine's GPU: alone, one after the other, in a process that is replaced when it dies.
 
-with GpuMeasurer(target, require_gpu(target)) as measurer:
+with GpuMeasurer(target, require_gpu(target).name, CudaTuner.bench) as measurer:
     measurer.measure(task, default, [library], rounds=3)      # an Outcome for each
 """
 
@@ -11,20 +11,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ovenbird.measure.limits import RUN_LIMIT_S
+from ovenbird.measure.measuring import LocalMeasurer, Outcome
+from ovenbird.measure.tasks import Task
+from ovenbird.measure.worker import JobFailed, Worker, WorkerLost
 from ovenbird.targets import TargetSpec
-from ovenbird.tuning.limits import RUN_LIMIT_S
-from ovenbird.tuning.measure.measuring import LocalMeasurer, Outcome
-from ovenbird.tuning.measure.worker import JobFailed, Worker, WorkerLost
-from ovenbird.tuning.tasks import Task
-from ovenbird_runtime.machine.cuda import Gpu
 
 
 class GpuMeasurer(LocalMeasurer):
     """Measures in one worker process on the first GPU."""
 
-    def __init__(self, target: TargetSpec, gpu: Gpu) -> None:
-        super().__init__(target, Worker(bench="gpu_jobs:GpuBench"), cache_bytes=target.l2_bytes)
-        self._name = gpu.name
+    def __init__(self, target: TargetSpec, name: str, bench: str) -> None:
+        super().__init__(target, Worker(bench=bench), cache_bytes=target.l2_bytes)
+        self._name = name
 
     def measure(self, task: Task, default: Path, libraries: Sequence[Path], rounds: int) -> list[Outcome]:
         """Check every library, then time those that are right, round by round."""

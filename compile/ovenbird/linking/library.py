@@ -16,9 +16,9 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 
-from ovenbird.backends.toolchain import find_linker
 from ovenbird.errors import BuildFailed, DiskFull, output_error
 from ovenbird.isolated import FULL
+from ovenbird.linking.linkers import find_linker
 from ovenbird_runtime.machine.cpu import version_pair
 
 if TYPE_CHECKING:

@@ -1,9 +1,9 @@
 """The process that builds and times candidates: one JSON object a line in, one out.
 
-    python -m ovenbird.tuning.measure.worker_main PARENT MODULE:CLASS
+    python -m ovenbird.measure.worker_main PARENT MODULE:CLASS
 
-MODULE is one of `ovenbird.tuning.measure`, CLASS the one whose methods are the jobs: `jobs:Bench`, `gpu_jobs:GpuBench`.
-It ends when its parent does. What a job prints goes to standard error, never between the answers.
+CLASS is the one whose methods are the jobs: `ovenbird.measure.jobs:Bench`, or the `bench` of a backend's tuner. The
+process ends when its parent does. What a job prints goes to standard error, never between the answers.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def main(parent: int, bench_class: str) -> int:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     module, _, name = bench_class.partition(":")
-    bench: Any = getattr(importlib.import_module(f"ovenbird.tuning.measure.{module}"), name)()
+    bench: Any = getattr(importlib.import_module(module), name)()
     _say(answers, {"ready": True})
     for line in sys.stdin:
         job = json.loads(line)

@@ -21,10 +21,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ovenbird.tuning.limits import START_LIMIT_S
-from ovenbird.verify.runtime_process import environment
+from ovenbird.measure.limits import START_LIMIT_S
+from ovenbird.processes import environment
 
-MODULE = "ovenbird.tuning.measure.worker_main"
+MODULE = "ovenbird.measure.worker_main"
 
 
 class WorkerLost(Exception):
@@ -38,7 +38,7 @@ class JobFailed(Exception):
 class Worker:
     """One process, started at the first request and again after each loss."""
 
-    def __init__(self, variables: Mapping[str, str] | None = None, bench: str = "jobs:Bench") -> None:
+    def __init__(self, variables: Mapping[str, str] | None = None, bench: str = "ovenbird.measure.jobs:Bench") -> None:
         """Take the process's own environment variables, and the class whose methods are the jobs."""
         self._variables = dict(variables or {})
         self._bench = bench

@@ -17,11 +17,11 @@ from ovenbird.backends.cuda.chip import Chip
 from ovenbird.backends.cuda.plans.plan import Plan
 from ovenbird.backends.cuda.plans.space import plan_space
 from ovenbird.backends.cuda.schedules import apply_schedule
-from ovenbird.tuning.limits import BATCH_TRIALS
-from ovenbird.tuning.log_writer import LogWriter
-from ovenbird.tuning.measure.measuring import Outcome
-from ovenbird.tuning.search.task_search import Candidate
-from ovenbird.tuning.tasks import Task
+from ovenbird.measure.limits import BATCH_TRIALS
+from ovenbird.measure.log_writer import LogWriter
+from ovenbird.measure.measuring import Outcome
+from ovenbird.measure.searching import Candidate
+from ovenbird.measure.tasks import Task
 
 
 class PlanSearch:

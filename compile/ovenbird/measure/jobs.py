@@ -1,22 +1,20 @@
-"""What a worker is asked: compile a candidate, run it beside the default schedule, time it, find the machine's limit.
+"""What a worker is asked: run a candidate beside the default schedule, time it, find the machine's limit.
 
-Runs in the worker's process. Times are those of a call as the network makes it: threads awake from the call before,
-activations in the caches, weights from memory (each call takes the next copy of the weights).
+Compiling one is the backend's own: `backends.cpu.tuning.bench`, for one. Runs in the worker's process. Times are those
+of a call as the network makes it: threads awake from the call before, activations in the caches, weights from memory
+(each call takes the next copy of the weights).
 """
 
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tvm
 
-from ovenbird.backends.codegen_pipeline import codegen_pipeline
-from ovenbird.backends.linking import link_library
-from ovenbird.targets import TargetSpec
-from ovenbird.tuning.limits import (
+from ovenbird.measure.arithmetic import CHAINS, multiply_add_operations
+from ovenbird.measure.limits import (
     HALF_TOLERANCE,
     RELATIVE_TOLERANCE,
     ROTATION_COPIES_MAX,
@@ -24,7 +22,7 @@ from ovenbird.tuning.limits import (
     ROUND_CALLS_MIN,
     ROUND_SECONDS,
 )
-from ovenbird.tuning.measure.arithmetic import CHAINS, multiply_add_operations
+from ovenbird.targets import TargetSpec
 from ovenbird_runtime.tensors.arrays import Array
 
 
@@ -36,13 +34,6 @@ class Bench:
         self.copies: list[list[Any]] = []
         self.outputs: list[Any] = []
         self.references: list[Array] = []
-
-    def build(self, module: str, target: dict[str, Any], path: str) -> dict[str, Any]:
-        """Compile a scheduled module into a library."""
-        spec = read_target(target)
-        library = tvm.compile(tvm.ir.load_json(module), spec.tvm_target(), tir_pipeline=codegen_pipeline())
-        link_library(library, Path(path), spec)
-        return {}
 
     def prepare(
         self, arguments: list[Any], outputs: list[Any], seed: int, rotation_bytes: int, reference: str

@@ -18,11 +18,11 @@ from tvm import relax
 from ovenbird.backends.cpu.algorithms import ALGORITHMS, Algorithm, ConvolutionShape
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.pipeline import lower_networks
-from ovenbird.tuning.limits import CONFIRM_ROUNDS
-from ovenbird.tuning.measure.candidates import Builder
-from ovenbird.tuning.measure.measuring import Measurer
-from ovenbird.tuning.search.design_space import DesignSpaces
-from ovenbird.tuning.tasks import Task, extract_tasks
+from ovenbird.backends.cpu.tuning.design_space import DesignSpaces
+from ovenbird.measure.candidates import Builder
+from ovenbird.measure.limits import CONFIRM_ROUNDS
+from ovenbird.measure.measuring import Measurer
+from ovenbird.measure.tasks import Task, extract_tasks
 
 MARGIN = 0.97
 """An algorithm further from float64 must be this much faster to be chosen."""

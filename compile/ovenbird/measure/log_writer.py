@@ -22,6 +22,9 @@ from typing import Any
 from tvm.s_tir import meta_schedule as ms
 
 from ovenbird.errors import TuningLogBusy, output_error
+from ovenbird.measure.limits import FAILED_S
+from ovenbird.measure.measuring import Outcome
+from ovenbird.measure.tasks import Task
 from ovenbird.records.provenance import PROVENANCE, Provenance, read_provenance, timestamp, write_json
 from ovenbird.records.tuning_log import (
     CHOICES,
@@ -34,9 +37,6 @@ from ovenbird.records.tuning_log import (
     record_json,
     trace_key,
 )
-from ovenbird.tuning.limits import FAILED_S
-from ovenbird.tuning.measure.measuring import Outcome
-from ovenbird.tuning.tasks import Task
 
 FAILURES = "failures.jsonl"
 LOCK = ".lock"

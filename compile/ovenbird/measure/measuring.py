@@ -15,10 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
+from ovenbird.measure.limits import HOPELESS_RATIO, ROTATION_BYTES_MIN, RUN_LIMIT_S
+from ovenbird.measure.tasks import Argument, Task
+from ovenbird.measure.worker import JobFailed, Worker, WorkerLost
 from ovenbird.targets import TargetSpec
-from ovenbird.tuning.limits import HOPELESS_RATIO, ROTATION_BYTES_MIN, RUN_LIMIT_S
-from ovenbird.tuning.measure.worker import JobFailed, Worker, WorkerLost
-from ovenbird.tuning.tasks import Argument, Task
 from ovenbird_runtime.machine.cpu import available_threads
 
 SEED = 20

@@ -16,10 +16,10 @@ from ovenbird.backends.cuda.chip import chip_of
 from ovenbird.backends.cuda.device_module import compiling_with, load_cuda_runtime, load_device_module
 from ovenbird.backends.cuda.toolchain import find_nvcc
 from ovenbird.backends.cuda.usage import launch_bounds, over_limits, read_usage
-from ovenbird.backends.linking import link_library
 from ovenbird.errors import BuildFailed
-from ovenbird.tuning.limits import GPU_ROUND_CALLS_MAX, GPU_ROUND_CALLS_MIN, GPU_ROUND_SECONDS
-from ovenbird.tuning.measure.jobs import Bench, read_target
+from ovenbird.linking.library import link_library
+from ovenbird.measure.jobs import Bench, read_target
+from ovenbird.measure.limits import GPU_ROUND_CALLS_MAX, GPU_ROUND_CALLS_MIN, GPU_ROUND_SECONDS
 from ovenbird_runtime.tensors.arrays import Array
 
 

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ovenbird.tuning.limits import IMPROVEMENT, PATIENCE_DECAY, UNKNOWN_HEADROOM
-from ovenbird.tuning.tasks import Task
+from ovenbird.measure.limits import IMPROVEMENT, PATIENCE_DECAY, UNKNOWN_HEADROOM
+from ovenbird.measure.tasks import Task
 
 if TYPE_CHECKING:
-    from ovenbird.tuning.backends import Search
+    from ovenbird.measure.searching import Search
 
 LEAST_HEADROOM = 0.02
 """Even at the limit a measurement may be off by this much, so no task's headroom is nothing."""

@@ -8,7 +8,7 @@ from typing import cast
 from tvm.s_tir import SBlockRealize, Schedule
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
-from ovenbird.operators.anchors import ANCHOR, Anchor, Kind
+from ovenbird.operators.anchors import ANCHOR, Anchor, Kind, size_bytes
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,12 @@ def extent(sch: Schedule, loop: LoopRV) -> int:
 def is_reduction(sch: Schedule, block: SBlockRV) -> bool:
     """Return True if the block accumulates over an axis."""
     return sch.get(block).init is not None
+
+
+def widest_dtype(sch: Schedule, block: SBlockRV) -> str:
+    """Return the dtype of the largest elements that the block writes or reads: those decide how many make a vector."""
+    body = sch.get(block)
+    return max((str(region.source.dtype) for region in (*body.writes, *body.reads)), key=size_bytes)
 
 
 def divisors(number: int, limit: int) -> list[int]:

@@ -11,8 +11,8 @@ from typing import Literal
 from tvm import IRModule, relax, tirx
 from tvm.s_tir import Schedule
 
-from ovenbird.backends.blocks import leaf_blocks
 from ovenbird.operators.anchors import ANCHOR
+from ovenbird.operators.blocks import leaf_blocks
 
 
 @dataclass

@@ -11,19 +11,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from tvm.s_tir import Schedule
 from tvm.s_tir import meta_schedule as ms
 from tvm.s_tir.meta_schedule import _ffi_api
 from tvm.s_tir.meta_schedule.logging import get_logging_func
 
-from ovenbird.tuning.limits import BATCH_TRIALS, FAILED_S, POPULATION, WARMUP_RECORDS
-from ovenbird.tuning.log_writer import LogWriter
-from ovenbird.tuning.measure.measuring import Outcome
-from ovenbird.tuning.search.design_space import DesignSpaces
-from ovenbird.tuning.tasks import Task
+from ovenbird.backends.cpu.tuning.design_space import DesignSpaces
+from ovenbird.measure.limits import BATCH_TRIALS, FAILED_S, POPULATION, WARMUP_RECORDS
+from ovenbird.measure.log_writer import LogWriter
+from ovenbird.measure.measuring import Outcome
+from ovenbird.measure.searching import Candidate
+from ovenbird.measure.tasks import Task
 
 EMPTY_BATCHES = 2
 """Batches without a new schedule after which a space counts as exhausted."""
@@ -34,15 +33,6 @@ LEARNT_RECORDS = 64
 LOGGER = logging.getLogger("ovenbird.tuning.metaschedule")
 LOGGER.addHandler(logging.NullHandler())
 LOGGER.propagate = False
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One point of a design space: its schedule, what MetaSchedule knows it by, and a name where it has one."""
-
-    schedule: Schedule
-    handle: Any = None
-    name: str = ""
 
 
 def new_cost_model(cores: int) -> Any:

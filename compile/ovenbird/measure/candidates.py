@@ -1,6 +1,6 @@
 """Building candidates: all of a batch before any is measured, one worker process a core, each with a time limit.
 
-with Builder(target, folder, processes=2) as builder:
+with Builder(target, folder, processes=2, bench=tuner.bench) as builder:
     builder.build([schedule.mod, ...])      # a library, or the reason why there is none, for each
 """
 
@@ -17,9 +17,9 @@ from typing import Any
 
 import tvm
 
+from ovenbird.measure.limits import BUILD_LIMIT_S
+from ovenbird.measure.worker import JobFailed, Worker, WorkerLost
 from ovenbird.targets import TargetSpec
-from ovenbird.tuning.limits import BUILD_LIMIT_S
-from ovenbird.tuning.measure.worker import JobFailed, Worker, WorkerLost
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,13 @@ def target_fields(target: TargetSpec) -> dict[str, Any]:
 class Builder:
     """Compiles scheduled modules into libraries in `folder`."""
 
-    def __init__(self, target: TargetSpec, folder: Path, processes: int) -> None:
+    def __init__(self, target: TargetSpec, folder: Path, processes: int, bench: str) -> None:
+        """Take the class that builds, as `measure.worker.Worker` takes it."""
         self._target = target_fields(target)
         self._folder = folder
         self._count = 0
         self._threads = ThreadPoolExecutor(processes)
         self._idle: SimpleQueue[Worker] = SimpleQueue()
-        bench = "gpu_jobs:GpuBench" if target.kind == "cuda" else "jobs:Bench"
         self._workers = [Worker({"OMP_NUM_THREADS": "1"}, bench) for _ in range(processes)]
         for worker in self._workers:
             self._idle.put(worker)

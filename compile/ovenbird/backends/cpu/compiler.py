@@ -1,0 +1,52 @@
+"""The compiler for processors: blocks of channels, register tiles, LLVM.
+
+Example: `CpuCompiler(load_target("host"), BuildOptions()).machine.lanes("float32")` is 16 with AVX-512.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tvm
+from tvm import relax, tirx
+
+from ovenbird.backends.base import BuildOptions, Compiler
+from ovenbird.backends.codegen_pipeline import codegen_pipeline
+from ovenbird.backends.cpu.machine import machine_of
+from ovenbird.backends.cpu.packing import packing_of
+from ovenbird.backends.cpu.pipeline import lower_networks
+from ovenbird.backends.cpu.schedules import schedule_function
+from ovenbird.lowering.dumping import Dump
+from ovenbird.targets import TargetSpec
+
+
+class CpuCompiler(Compiler):
+    """Compiles for one processor."""
+
+    planned = True
+
+    def __init__(self, target: TargetSpec, options: BuildOptions) -> None:
+        self.target = target
+        self.packing = options.packing or packing_of(target, options.records)
+        self.machine = machine_of(target, self.packing.block)
+
+    def lower(self, networks: dict[int, tvm.IRModule], dump: Dump) -> tvm.IRModule:
+        """Lower with images in blocks of channels and weights packed as `packing` says."""
+        return lower_networks(networks, self.machine, self.packing.measured, self.packing.machine, dump)
+
+    def schedule(self, function: tirx.PrimFunc) -> tirx.PrimFunc:
+        """Schedule by the rule of the function's anchor."""
+        return schedule_function(function, self.machine)
+
+    def for_host(self, function: tirx.PrimFunc) -> tirx.PrimFunc:
+        """Return the function as it is: all are the processor's."""
+        return function
+
+    def allocate(self, scheduled: tvm.IRModule) -> tvm.IRModule:
+        """Allocate by TVM's own passes."""
+        with self.target.tvm_target():
+            return relax.get_pipeline("default")(scheduled)
+
+    def generate(self, allocated: tvm.IRModule, dump: Dump) -> Any:
+        """Build by LLVM."""
+        return relax.build(allocated, self.target.tvm_target(), relax_pipeline=None, tir_pipeline=codegen_pipeline())

@@ -1,0 +1,1 @@
+"""How schedules for processors are searched and built."""

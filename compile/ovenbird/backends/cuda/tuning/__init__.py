@@ -1,0 +1,1 @@
+"""How schedules for NVIDIA GPUs are searched, built and measured."""

@@ -1,0 +1,1 @@
+"""From object files to the library of an artifact."""

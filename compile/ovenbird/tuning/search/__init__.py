@@ -1,1 +1,0 @@
-"""What is worth measuring next: spaces, searches, and which task's turn it is."""
