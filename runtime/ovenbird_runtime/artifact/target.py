@@ -80,7 +80,7 @@ class Target:
     vector_bits: Annotated[int, Range(0, 65536)]
     entries: Annotated[tuple[Entry, ...], Count(1, MAX_ENTRIES)]
     tensors: Annotated[tuple[WeightTensor, ...], Count(0, MAX_TENSORS)]
-    compute: Annotated[tuple[Annotated[str, Text(r"sm_[0-9a-z]+", 16)], ...], Count(0, 64)] = ()
+    compute: Annotated[tuple[Annotated[str, Text(r"[a-z][0-9a-z_.\-]*", 16)], ...], Count(0, 64)] = ()
     """GPU architectures that the code was built for; empty for a CPU."""
     driver: Annotated[str, Text(r"([0-9]{1,3}\.[0-9]{1,3})?", 8)] = ""
     """The oldest CUDA version that the GPU's driver must know, as "13.0"; empty for a CPU."""
