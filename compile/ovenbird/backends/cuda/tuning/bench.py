@@ -36,7 +36,7 @@ class GpuBench(Bench):
         spec = read_target(target)
         chip, nvcc = chip_of(spec), find_nvcc()
         load_device_module()
-        # as `ovenbird.backends.cuda.building` does it: float32 sums must not be put where float16 operands were
+        # as `backends.cuda.compiler` does it: float32 sums must not be put where float16 operands were
         apart = tvm.transform.PassContext(config={"tirx.disable_storage_rewrite": True})
         with apart, compiling_with(nvcc, chip.arch, report=True) as sources:
             library = tvm.compile(tvm.ir.load_json(module), spec.tvm_target(), tir_pipeline="s_tir")
