@@ -151,13 +151,13 @@ def _build(
     from ovenbird.backends.building import build_module
 
     records = _records(network, spec, options)
-    told = BuildOptions(options.precision, options.fast_math, packing, records)
+    wanted = BuildOptions(options.precision, options.fast_math, packing, records)
 
     def follow(text: str, done: int, total: int) -> None:
         step(f"{spec.name}: {text}", done, total)
 
     try:
-        return build_module(modules, spec, told, follow, dump), records
+        return build_module(modules, spec, wanted, follow, dump), records
     except OvenbirdError:
         raise
     except Exception as error:

@@ -6,6 +6,7 @@ Example: `CudaBackend().precision("f16")` is "f16".
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,7 @@ class CudaBackend(Backend):
         """Return the compiler by nvcc. Raises NoCudaCompiler, TargetInvalid, BuildFailed."""
         from ovenbird.backends.cuda.compiler import CudaCompiler
 
-        return CudaCompiler(target, options)
+        return CudaCompiler(target, replace(options, precision=self.precision(options.precision)))
 
     def require_measurable(self, target: TargetSpec, rpc_tracker: str | None, rpc_key: str) -> Mapping[str, str]:
         """Refuse to measure without the very chip and nvcc.
