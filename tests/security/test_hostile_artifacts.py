@@ -17,7 +17,7 @@ from ovenbird_runtime.artifact.golden import read_golden
 from ovenbird_runtime.cli import main
 from ovenbird_runtime.errors import FileChanged, InputUnreadable, OvenbirdError
 from ovenbird_runtime.serve.models.deployment import Deployment
-from ovenbird_runtime.serve.settings import Settings, Source
+from ovenbird_runtime.serve.settings import ModelSource, Settings
 from ovenbird_runtime.tensors.tensors import read_tensors
 from support.hostile import GOLDEN_FILES, HOSTILE, npy, npz, packed
 from support.pictures import encoded
@@ -56,7 +56,7 @@ def test_the_library_and_the_server(hostile: Path) -> None:
         model.run({spec.name: IMAGE for spec in model.inputs})
         model.predict(np.zeros((40, 50, 3), np.uint8))
     with contextlib.suppress(OvenbirdError):
-        Deployment.prepare(Source(None, hostile), Settings(artifacts=(), threads=1)).model.close()
+        Deployment.prepare(ModelSource(None, hostile), Settings(artifacts=(), threads=1)).model.close()
 
 
 @pytest.mark.parametrize("command", ["run", "inspect", "inspect --json", "selftest", "bench --seconds 0.1", "copy"])

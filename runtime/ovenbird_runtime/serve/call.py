@@ -30,7 +30,7 @@ from .telemetry.metric_names import (
 
 if TYPE_CHECKING:
     from .context import Context
-    from .models.batcher import Entry
+    from .models.batcher import Pending
     from .models.deployment import Deployment
     from .settings import Limits
     from .telemetry.metrics import Metrics
@@ -73,7 +73,7 @@ class Call:
         """Add to a stage's time."""
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
 
-    def took(self, entry: Entry) -> None:
+    def took(self, entry: Pending) -> None:
         """Take over a batch's times."""
         self.spent("queue", entry.started - entry.queued)
         self.spent("compute", entry.finished - entry.started)

@@ -15,7 +15,7 @@ from ..console.installing import install_hint
 from ..console.signals import CAUGHT
 from ..errors import OvenbirdError, WrongModelName
 from ..limits import MAX_THREADS, MAX_WORKERS
-from .settings import Limits, Settings, Source
+from .settings import Limits, ModelSource, Settings
 
 _DEFAULT = Settings(artifacts=())
 _PORT = click.IntRange(0, 65535)
@@ -50,16 +50,16 @@ def _with_limits(command: Any) -> Any:
     return command
 
 
-def _sources(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Source, ...]:
+def _sources(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[ModelSource, ...]:
     """Read DIR or NAME=DIR; a folder that is there, or was meant to be, may have '=' in its path."""
     sources = []
     for value in values:
         name, equals, path = value.partition("=")
         if not equals or Path(value).exists() or ("/" in name and not Path(path).exists()):
-            sources.append(Source(None, Path(value)))
+            sources.append(ModelSource(None, Path(value)))
             continue
         try:
-            sources.append(Source(name, Path(path)))
+            sources.append(ModelSource(name, Path(path)))
         except WrongModelName as error:
             raise click.BadParameter(f"{type(error).__name__}: {error}") from None
     return tuple(sources)
@@ -135,7 +135,7 @@ def _sources(context: click.Context, parameter: click.Parameter, values: tuple[s
 )
 @_with_limits
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def serve(artifacts: tuple[Source, ...], debug: bool, **options: Any) -> None:
+def serve(artifacts: tuple[ModelSource, ...], debug: bool, **options: Any) -> None:
     """Serve artifacts over HTTP: predictions, the Open Inference Protocol, metrics, a page to try them.
 
     SIGTERM finishes what was accepted and stops; SIGHUP loads the artifacts again.

@@ -1,8 +1,8 @@
 """The server as a process: its parts put together, its signals, its end.
 
-    from ovenbird_runtime.serve.settings import Source
+    from ovenbird_runtime.serve.settings import ModelSource
 
-    exit_code = serve(Settings(artifacts=(Source(None, Path("artifacts/resnet50")),)))
+    exit_code = serve(Settings(artifacts=(ModelSource(None, Path("artifacts/resnet50")),)))
 
 SIGTERM and SIGINT drain, a second one stops at once; SIGHUP loads the artifacts again.
 """

@@ -1,6 +1,6 @@
 """Everything that a server can be told, with its default; one field for each option of `ovenbird-rt serve`.
 
-Settings(artifacts=(Source("resnet50", Path("artifacts/resnet50")),), port=8000)
+Settings(artifacts=(ModelSource("resnet50", Path("artifacts/resnet50")),), port=8000)
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .http.settings import HttpLimits
 
 
 @dataclass(frozen=True)
-class Source(Settled):
+class ModelSource(Settled):
     """Where a model comes from: its name in routes (None: the manifest's) and the artifact's folder.
 
     Raises WrongModelName.
@@ -46,7 +46,7 @@ class Limits(HttpLimits):
 class Settings(Settled):
     """A whole server. `threads` None means the CPUs that are ours, shared among the workers."""
 
-    artifacts: tuple[Source, ...]
+    artifacts: tuple[ModelSource, ...]
     host: str = "127.0.0.1"
     port: int = 8000
     grpc_port: int | None = None

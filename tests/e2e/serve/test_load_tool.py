@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ovenbird_runtime.load_test.figures import figures_of, percentile
-from ovenbird_runtime.load_test.workers import Plan
+from ovenbird_runtime.load_test.plan import LoadPlan
 from support.serving import Serving
 
 
@@ -49,7 +49,7 @@ def test_no_server_is_one_line() -> None:
 
 def test_figures() -> None:
     samples = [(0.0, 200, i / 1000) for i in range(1, 101)] + [(0.0, 429, 0.001)]
-    figures = figures_of(Plan(1, 4), samples, 2.0, 1)
+    figures = figures_of(LoadPlan(1, 4), samples, 2.0, 1)
     assert (figures.p50_ms, figures.p99_ms, figures.max_ms) == (50, 99, 100)
     assert figures.statuses == {"200": 100, "429": 1}
     assert figures.per_second == 50

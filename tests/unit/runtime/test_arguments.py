@@ -18,7 +18,7 @@ from ovenbird_runtime.bench import bench
 from ovenbird_runtime.copying import copy_artifact
 from ovenbird_runtime.model import Model
 from ovenbird_runtime.preprocess.images import open_image, open_pixels
-from ovenbird_runtime.serve.settings import Limits, Settings, Source
+from ovenbird_runtime.serve.settings import Limits, ModelSource, Settings
 from support.pictures import noise
 
 WHOLE = [2, np.int64(2), np.int8(2), np.uint16(2), np.array(2), np.array([2, 7])[0]]
@@ -128,7 +128,7 @@ def test_paths(tiny: Path, tmp_path: Path) -> None:
         ovenbird_runtime.load(path).close()
         assert inspect_artifact(path)["variants"]
         assert selftest.selftest(path).rows == 2
-        assert Source(None, path).path == tiny
+        assert ModelSource(None, path).path == tiny
     for index, path in enumerate(paths_of(tmp_path / "copy")):
         assert copy_artifact(tiny, path).files, index
     for path in paths_of(picture):
@@ -144,7 +144,7 @@ def test_what_is_no_path(tiny: Path, value: Any) -> None:
     with pytest.raises(errors.WrongOption, match=r"output is .*, expected a path"):
         copy_artifact(tiny, value)
     with pytest.raises(errors.WrongOption, match=r"path is .*, expected a path"):
-        Source(None, value)
+        ModelSource(None, value)
     if value is not None:
         with pytest.raises(errors.WrongOption, match=r"public_key is .*, expected a path"):
             ovenbird_runtime.load(tiny, public_key=value)

@@ -1,6 +1,6 @@
 """One client's HTTP/2 connection: frames in, calls out, under the same limits and deadlines as over HTTP/1.1.
 
-    loop.create_server(lambda: Connection(listener, calls), sock=sock)
+    loop.create_server(lambda: GrpcConnection(listener, calls), sock=sock)
 
 h2 speaks the protocol, here is what it leaves to its user: what may be held, for how long, and who hears what. Written
 by hand around it, where grpcio would do the rest: that keeps whole messages in memory that it does not count, for as
@@ -70,10 +70,10 @@ class _H2(H2Connection):  # type: ignore[misc]
         return [], []
 
 
-class Connection(Peer):
+class GrpcConnection(Peer):
     """The protocol object that asyncio makes for each client."""
 
-    def __init__(self, listener: Listener[Connection], calls: Calls) -> None:
+    def __init__(self, listener: Listener[GrpcConnection], calls: Calls) -> None:
         """Belong to `listener`; have calls answered by `calls`."""
         self._listener, self._limits, self._calls = listener, listener.limits, calls
         self._h2 = _H2(_CONFIGURATION)

@@ -6,7 +6,7 @@ requests, which it owns from their last byte to their answer's; what a client pi
 that only the event loop touches, `SERVE_PIPELINED_REQUESTS` at most. Whatever a client makes this server hold,
 requests that come, wait or are answered and answers that are not read, is counted in the `Account`.
 
-    loop.create_server(lambda: Connection(listener, handle, refuse), "127.0.0.1", 8000)
+    loop.create_server(lambda: HttpConnection(listener, handle, refuse), "127.0.0.1", 8000)
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class Phase(Enum):
     CLOSING = "closing"
 
 
-class Connection(Peer):
+class HttpConnection(Peer):
     """The protocol object that asyncio makes for each client."""
 
-    def __init__(self, listener: Listener[Connection], handle: Handle, refuse: Refuse) -> None:
+    def __init__(self, listener: Listener[HttpConnection], handle: Handle, refuse: Refuse) -> None:
         """Belong to `listener`; have requests answered by `handle`, and what is none by `refuse`."""
         self._listener, self._limits, self._account = listener, listener.limits, listener.account
         self._handle, self._refusal_of = handle, refuse

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Entry:
+class Pending:
     """Rows of one request, ready to run; times of `time.monotonic`."""
 
     rows: int
@@ -50,7 +50,7 @@ class Entry:
     batch: int = 0
 
 
-Result = tuple[Entry, "dict[str, Any] | None", "BaseException | None"]
+Result = tuple[Pending, "dict[str, Any] | None", "BaseException | None"]
 
 
 class Events(Protocol):
@@ -83,7 +83,7 @@ class Batcher:
         self.costs = costs
         self._loop = asyncio.get_running_loop()
         self._condition = threading.Condition()
-        self._queue: deque[Entry] = deque()
+        self._queue: deque[Pending] = deque()
         self._rows = self._coming = self._idle = 0
         self._closing = False
         self._work = [_Work() for _ in range(costs.workers(workers))]
@@ -104,7 +104,7 @@ class Batcher:
             if rows < 0:
                 self._condition.notify()
 
-    def submit(self, entry: Entry) -> None:
+    def submit(self, entry: Pending) -> None:
         """Queue an entry that was announced by `expect`. Raises NotReady where the batcher is closed."""
         entry.queued = time.monotonic()
         with self._condition:
@@ -115,7 +115,7 @@ class Batcher:
             self._rows += entry.rows
             self._condition.notify()
 
-    def fail(self, entry: Entry, error: BaseException) -> None:
+    def fail(self, entry: Pending, error: BaseException) -> None:
         """Answer an entry that was never queued with an error. From any thread."""
         self._answer([entry], error)
 
@@ -151,7 +151,7 @@ class Batcher:
                 work.busy_since = 0.0
             del batch
 
-    def _take(self) -> list[Entry] | None:
+    def _take(self) -> list[Pending] | None:
         """Wait for the next batch; None at the end."""
         with self._condition:
             self._idle += 1
@@ -178,7 +178,7 @@ class Batcher:
             return 0.0
         return left
 
-    def _form(self) -> list[Entry]:
+    def _form(self) -> list[Pending]:
         now = time.monotonic()
         dropped = [e for e in self._queue if e.future.done() or e.deadline <= now]
         if dropped:
@@ -189,7 +189,7 @@ class Batcher:
             if late:
                 error = DeadlineExceeded("the request's time was over before a batch could take it")
                 self._answer(late, error)
-        batch: list[Entry] = []
+        batch: list[Pending] = []
         size = self.costs.next_batch(self._rows, self._idle) if self._merge and self._rows else 0
         rows = 0
         while self._queue and (not batch or rows + self._queue[0].rows <= size):
@@ -204,7 +204,7 @@ class Batcher:
         with self._condition:
             return bool(self._queue) or self._idle < len(self._work) - 1
 
-    def _execute(self, batch: list[Entry], work: _Work) -> None:
+    def _execute(self, batch: list[Pending], work: _Work) -> None:
         started = time.monotonic()
         rows = sum(entry.rows for entry in batch)
         try:
@@ -240,11 +240,11 @@ class Batcher:
         self._events.ran(rows, rows + padded, finished - started, waits)
         self._loop.call_soon_threadsafe(_deliver, results)  # last: who has an answer finds it counted
 
-    def _answer(self, entries: list[Entry], error: BaseException) -> None:
+    def _answer(self, entries: list[Pending], error: BaseException) -> None:
         results: list[Result] = [(entry, None, error) for entry in entries]
         self._loop.call_soon_threadsafe(_deliver, results)
 
-    def _joined(self, batch: list[Entry], rows: int, work: _Work) -> Mapping[str, Array]:
+    def _joined(self, batch: list[Pending], rows: int, work: _Work) -> Mapping[str, Array]:
         """Copy the batch's rows one after the other, into memory that was paged in long ago."""
         if len(batch) == 1:
             return batch[0].arrays

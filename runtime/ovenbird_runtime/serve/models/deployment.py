@@ -22,7 +22,7 @@ from ...selftest import Golden
 from ...tensors.arrays import Array
 from ..errors import DeadlineExceeded, NotReady
 from ..offload import Offload
-from ..settings import Settings, Source
+from ..settings import ModelSource, Settings
 from ..telemetry.metric_names import (
     BATCH_IMAGES,
     COMPUTE,
@@ -35,7 +35,7 @@ from ..telemetry.metric_names import (
 from ..telemetry.metrics import Metrics
 from ..telemetry.statistics import Statistics
 from .admission import Admission
-from .batcher import Batcher, Entry
+from .batcher import Batcher, Pending
 from .batching import Costs
 from .calibration import calibrate
 
@@ -55,7 +55,7 @@ class Deployment:
         self._metrics: Metrics
 
     @classmethod
-    def prepare(cls, source: Source, settings: Settings) -> Deployment:
+    def prepare(cls, source: ModelSource, settings: Settings) -> Deployment:
         """Load, run every batch size until its cost is known, and reproduce the golden outputs.
 
         Raises OvenbirdError of whatever is wrong with the artifact, the machine or the results.
@@ -117,27 +117,27 @@ class Deployment:
         """Estimate how long `rows` take from now, as things have gone of late."""
         return self.costs.total(rows) / 1000 * self.batcher.slowdown / self.settings.workers
 
-    async def infer(self, rows: int, arrays: Mapping[str, Array], deadline: float) -> tuple[dict[str, Array], Entry]:
+    async def infer(self, rows: int, arrays: Mapping[str, Array], deadline: float) -> tuple[dict[str, Array], Pending]:
         """Queue checked rows that were announced to the batcher; return the outputs, and the entry for its times.
 
         Raises DeadlineExceeded, EngineError, NotReady.
         """
-        entry = Entry(rows, arrays, deadline, asyncio.get_running_loop().create_future())
+        entry = Pending(rows, arrays, deadline, asyncio.get_running_loop().create_future())
         self.batcher.submit(entry)
         return await self._answer(entry)
 
     async def infer_prepared(
         self, offload: Offload, prepare: Callable[[], Mapping[str, Array]], deadline: float
-    ) -> tuple[dict[str, Array], Entry]:
+    ) -> tuple[dict[str, Array], Pending]:
         """Announce one row to the batcher, and queue what `prepare()` gives straight from the thread of `offload` that
         it ran on; give what `infer` gives. Raises what `prepare` and `infer` raise.
         """
         self.batcher.expect(1)
-        entry = Entry(1, {}, deadline, asyncio.get_running_loop().create_future())
+        entry = Pending(1, {}, deadline, asyncio.get_running_loop().create_future())
         offload.start(self._fill, entry, prepare)
         return await self._answer(entry)
 
-    def _fill(self, entry: Entry, prepare: Callable[[], Mapping[str, Array]]) -> None:
+    def _fill(self, entry: Pending, prepare: Callable[[], Mapping[str, Array]]) -> None:
         """Prepare and queue an entry whose client still waits. On a thread of the pool's."""
         if entry.future.done():
             self.batcher.expect(-entry.rows)
@@ -153,7 +153,7 @@ class Deployment:
         except NotReady as error:
             self.batcher.fail(entry, error)
 
-    async def _answer(self, entry: Entry) -> tuple[dict[str, Array], Entry]:
+    async def _answer(self, entry: Pending) -> tuple[dict[str, Array], Pending]:
         """Wait for an entry's outputs, until its deadline."""
         loop = asyncio.get_running_loop()
         timer = loop.call_later(max(0.0, entry.deadline - time.monotonic()), _give_up, entry.future)

@@ -13,8 +13,8 @@ from ...errors import one_line, shown
 from ..errors import NotReady, UnknownModel
 from ..http.errors import StartFailed
 from ..memory import set_objects_aside
-from ..settings import Settings, Source
-from ..telemetry.metric_names import ADMITTED_IMAGES, QUEUE_IMAGES, READY, RELOADS, Name
+from ..settings import ModelSource, Settings
+from ..telemetry.metric_names import ADMITTED_IMAGES, QUEUE_IMAGES, READY, RELOADS, Metric
 from .deployment import Deployment
 from .watching import Look, Watch, look
 
@@ -30,7 +30,7 @@ class Slots:
         """Start empty; `load_all` fills it."""
         self._settings, self._metrics, self._log = settings, metrics, log
         self._by_name: dict[str, Deployment] = {}
-        self._source_of: dict[str, Source] = {}
+        self._source_of: dict[str, ModelSource] = {}
         self._watches: dict[str, Watch] = {}
         self._preparing = 0
         self._closing: set[asyncio.Task[None]] = set()
@@ -90,7 +90,7 @@ class Slots:
                     continue
                 seen = await asyncio.to_thread(look, source.path)
                 try:
-                    deployment = await self._prepare(Source(name, source.path))
+                    deployment = await self._prepare(ModelSource(name, source.path))
                 except Exception as error:  # noqa: BLE001 - whatever is wrong with the new one, the old one stays
                     self._watches[name].failed(seen)
                     self._metrics.add(RELOADS, 1, name, "failed")
@@ -112,7 +112,7 @@ class Slots:
             task.cancel()
         await asyncio.gather(*(asyncio.to_thread(d.close, seconds) for d in self.deployments))
 
-    async def _prepare(self, source: Source) -> Deployment:
+    async def _prepare(self, source: ModelSource) -> Deployment:
         def work() -> Deployment:
             self._preparing += 1
             try:
@@ -124,7 +124,7 @@ class Slots:
         set_objects_aside()
         return deployment
 
-    def _install(self, deployment: Deployment, source: Source, seen: Look) -> None:
+    def _install(self, deployment: Deployment, source: ModelSource, seen: Look) -> None:
         deployment.start(self._metrics)
         self._by_name[deployment.name] = deployment
         self._source_of[deployment.name] = source
@@ -138,8 +138,8 @@ class Slots:
         del old
         set_objects_aside()
 
-    def _gauges(self) -> list[tuple[Name, tuple[str, ...], float]]:
-        found: list[tuple[Name, tuple[str, ...], float]] = []
+    def _gauges(self) -> list[tuple[Metric, tuple[str, ...], float]]:
+        found: list[tuple[Metric, tuple[str, ...], float]] = []
         for deployment in self.deployments:
             labels = (deployment.name,)
             found.append((QUEUE_IMAGES, labels, float(deployment.batcher.waiting)))

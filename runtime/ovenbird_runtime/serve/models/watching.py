@@ -23,7 +23,7 @@ from ...integrity.files import open_plain, read_up_to
 from ...integrity.signatures import signature_name, signers
 from ...limits import MAX_FILES, MAX_MANIFEST_BYTES, SERVE_RETRY_MAX_SECONDS, SERVE_RETRY_SECONDS
 
-State = tuple[tuple[str, tuple[int, ...] | None], ...]
+FileStates = tuple[tuple[str, tuple[int, ...] | None], ...]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Look:
     """
 
     version: str | None
-    state: State = ()
+    state: FileStates = ()
 
 
 def look(root: Path) -> Look:

@@ -37,7 +37,7 @@ _TRUE, _FALSE = ("1", "true", "yes", "on", ""), ("0", "false", "no", "off")
 
 
 @dataclass(frozen=True)
-class Form:
+class PredictForm:
     """Images as bytes of files, and the options for all of them."""
 
     images: tuple[bytes | memoryview, ...]
@@ -46,7 +46,7 @@ class Form:
     """Memory that was made next to the request's body: what was unpacked, and pictures out of JSON."""
 
 
-def read_form(request: Request, limits: Limits) -> Form:
+def read_form(request: Request, limits: Limits) -> PredictForm:
     """Read a request. Raises MissingImage, BadRequest, WrongOption, UnsupportedContent, BodyTooLarge."""
     body = decompress(request.body, request.header("content-encoding"), limits.body_bytes)
     kind = request.header("content-type").partition(";")[0].strip().lower()
@@ -129,12 +129,12 @@ def _check_count(count: int, limits: Limits) -> None:
         raise BodyTooLarge(f"the request has {count} images, limit {limits.images} (--max-images)")
 
 
-def _checked(images: Sequence[bytes | memoryview], fields: Mapping[str, Any], limits: Limits, made: int) -> Form:
+def _checked(images: Sequence[bytes | memoryview], fields: Mapping[str, Any], limits: Limits, made: int) -> PredictForm:
     if not images or all(len(image) == 0 for image in images):
         raise MissingImage(f"no image came with the request: {_SEND}")
     _check_count(len(images), limits)
     given = {name: _READERS[name](name, value) for name, value in fields.items()}
-    return Form(tuple(images), PredictOptions(**given), made)
+    return PredictForm(tuple(images), PredictOptions(**given), made)
 
 
 def _pipeline(name: str, value: Any) -> str | None:

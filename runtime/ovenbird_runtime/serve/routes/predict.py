@@ -22,7 +22,7 @@ from ..errors import forget_frames, public_body, status_of
 from ..http.messages import Request, Response
 from ..models.deployment import Deployment
 from ..models.preparation import Preparation
-from .forms import Form, read_form
+from .forms import PredictForm, read_form
 
 Image = bytes | memoryview
 Row = dict[str, Any] | BaseException
@@ -49,7 +49,7 @@ async def predict(context: Context, request: Request, call: Call) -> Response:
         return Response.json(_answer(deployment, results, call))
 
 
-async def _form(context: Context, request: Request) -> Form:
+async def _form(context: Context, request: Request) -> PredictForm:
     limits = context.settings.limits
     if request.header("content-encoding"):  # who knows how large it is
         form = await context.offload.run(read_form, request, limits)
@@ -98,7 +98,7 @@ async def _run_one(
     return outputs
 
 
-def _result(deployment: Deployment, row: Row, form: Form, pipeline: str) -> dict[str, Any]:
+def _result(deployment: Deployment, row: Row, form: PredictForm, pipeline: str) -> dict[str, Any]:
     """Return an image's prediction as JSON, or its error."""
     if isinstance(row, BaseException):
         found = public_body(row) | {"status": status_of(row).http}

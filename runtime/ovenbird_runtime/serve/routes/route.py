@@ -15,8 +15,7 @@ from ..call import Call
 from ..context import Context
 from ..http.messages import Request, Response
 
-Answer = Response | Awaitable[Response]
-Handler = Callable[[Context, Request, Call], Answer]
+Handler = Callable[[Context, Request, Call], Response | Awaitable[Response]]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable
 
-from .metric_names import ALL, OPEN_FILES, RSS, START_TIME, THREADS, Name
+from .metric_names import ALL, OPEN_FILES, RSS, START_TIME, THREADS, Metric
 
 _STARTED = time.time()
 Labels = tuple[str, ...]
@@ -39,17 +39,17 @@ class Metrics:
     def __init__(self) -> None:
         """Start with nothing counted."""
         self._lock = threading.Lock()
-        self._values: dict[tuple[Name, Labels], float] = {}
-        self._histograms: dict[tuple[Name, Labels], _Histogram] = {}
-        self._gauges: list[Callable[[], list[tuple[Name, Labels, float]]]] = [_process]
+        self._values: dict[tuple[Metric, Labels], float] = {}
+        self._histograms: dict[tuple[Metric, Labels], _Histogram] = {}
+        self._gauges: list[Callable[[], list[tuple[Metric, Labels, float]]]] = [_process]
 
-    def add(self, name: Name, amount: float, *labels: str) -> None:
+    def add(self, name: Metric, amount: float, *labels: str) -> None:
         """Add to a counter."""
         key = (name, labels)
         with self._lock:
             self._values[key] = self._values.get(key, 0.0) + amount
 
-    def observe(self, name: Name, value: float, *labels: str) -> None:
+    def observe(self, name: Metric, value: float, *labels: str) -> None:
         """Put a value into a histogram."""
         key = (name, labels)
         with self._lock:
@@ -59,11 +59,11 @@ class Metrics:
             found.counts[bisect_left(name.buckets, value)] += 1
             found.total += value
 
-    def watch(self, gauges: Callable[[], list[tuple[Name, Labels, float]]]) -> None:
+    def watch(self, gauges: Callable[[], list[tuple[Metric, Labels, float]]]) -> None:
         """Ask `gauges` for (name, labels, value) at each exposition."""
         self._gauges.append(gauges)
 
-    def value(self, name: Name, *labels: str) -> float:
+    def value(self, name: Metric, *labels: str) -> float:
         """Return a counter's value, or a histogram's count; 0 where nothing was counted."""
         with self._lock:
             if name.kind == "histogram":
@@ -71,7 +71,7 @@ class Metrics:
                 return float(sum(found.counts)) if found else 0.0
             return self._values.get((name, labels), 0.0)
 
-    def total(self, name: Name, *labels: str) -> float:
+    def total(self, name: Metric, *labels: str) -> float:
         """Return the sum of a histogram's values."""
         with self._lock:
             found = self._histograms.get((name, labels))
@@ -80,7 +80,7 @@ class Metrics:
     def expose(self) -> str:
         """Return everything as text."""
         with self._lock:
-            samples: dict[Name, list[tuple[Labels, float]]] = {}
+            samples: dict[Metric, list[tuple[Labels, float]]] = {}
             for (name, labels), value in self._values.items():
                 samples.setdefault(name, []).append((labels, value))
             histograms = [(key, list(h.counts), h.total) for key, h in self._histograms.items()]
@@ -98,20 +98,20 @@ class Metrics:
         return "\n".join(lines) + "\n"
 
 
-def header_lines(name: Name) -> list[str]:
+def header_lines(name: Metric) -> list[str]:
     """Return the two lines before a metric's samples."""
     text = name.help.replace("\\", "\\\\").replace("\n", "\\n")
     return [f"# HELP {name.name} {text}", f"# TYPE {name.name} {name.kind}"]
 
 
-def sample_line(name: Name, labels: Labels, value: float, suffix: str = "", bound: str | None = None) -> str:
+def sample_line(name: Metric, labels: Labels, value: float, suffix: str = "", bound: str | None = None) -> str:
     """Return one sample's line; this is the one place where labels are escaped, as the text format has it."""
     pairs = [*zip(name.labels, labels, strict=True), *(() if bound is None else (("le", bound),))]
     inside = ",".join(f'{key}="{_escaped(text)}"' for key, text in pairs)
     return f"{name.name}{suffix}{'{' + inside + '}' if inside else ''} {_number(value)}"
 
 
-def _histogram_lines(name: Name, labels: Labels, counts: list[int], total: float) -> list[str]:
+def _histogram_lines(name: Metric, labels: Labels, counts: list[int], total: float) -> list[str]:
     lines, below = [], 0
     for bound, count in zip([*map(_number, name.buckets), "+Inf"], counts, strict=True):
         below += count
@@ -129,7 +129,7 @@ def _number(value: float) -> str:
     return str(int(value)) if value == int(value) else repr(float(value))
 
 
-def _process() -> list[tuple[Name, Labels, float]]:
+def _process() -> list[tuple[Metric, Labels, float]]:
     return [
         (RSS, (), float(resident_bytes())),
         (THREADS, (), float(threading.active_count())),

@@ -15,7 +15,7 @@ _MICRO = 1e6
 
 def triton_lines(metrics: Metrics, models: Iterable[tuple[str, str, int]]) -> str:
     """Return the aliases as exposition text, for each model's name, version and images that wait."""
-    rows: dict[names.Name, list[str]] = {}
+    rows: dict[names.Metric, list[str]] = {}
     for name, version, waiting in models:
         values = {
             names.NV_SUCCESS: metrics.value(names.MODEL_REQUESTS, name, "success"),

@@ -14,7 +14,7 @@ import pytest
 from ovenbird_runtime.engine.learning import Lanes
 from ovenbird_runtime.errors import EngineCallFailed
 from ovenbird_runtime.serve.errors import DeadlineExceeded, NotReady
-from ovenbird_runtime.serve.models.batcher import Batcher, Entry
+from ovenbird_runtime.serve.models.batcher import Batcher, Pending
 from ovenbird_runtime.serve.models.batching import Costs
 
 Array = np.ndarray[Any, Any]
@@ -42,18 +42,18 @@ def doubled(rows: int, arrays: Mapping[str, Array], crowded: bool) -> dict[str, 
     return {"y": arrays["x"] * 2}
 
 
-def entry(value: float, seconds: float = 5.0, rows: int = 1) -> Entry:
+def entry(value: float, seconds: float = 5.0, rows: int = 1) -> Pending:
     future: asyncio.Future[dict[str, Array]] = asyncio.get_running_loop().create_future()
-    return Entry(rows, {"x": np.full((rows, 2), value, np.float32)}, time.monotonic() + seconds, future)
+    return Pending(rows, {"x": np.full((rows, 2), value, np.float32)}, time.monotonic() + seconds, future)
 
 
-def submit(batcher: Batcher, one: Entry) -> Entry:
+def submit(batcher: Batcher, one: Pending) -> Pending:
     batcher.expect(one.rows)
     batcher.submit(one)
     return one
 
 
-async def gathered(batcher: Batcher, entries: list[Entry]) -> list[Any]:
+async def gathered(batcher: Batcher, entries: list[Pending]) -> list[Any]:
     for one in entries:
         submit(batcher, one)
     return await asyncio.gather(*(one.future for one in entries), return_exceptions=True)

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import pytest
 
 from ovenbird_runtime.serve.errors import NotReady
-from ovenbird_runtime.serve.models.batcher import Batcher, Entry
+from ovenbird_runtime.serve.models.batcher import Batcher, Pending
 from ovenbird_runtime.serve.models.batching import Costs
 
 Doing = Literal["looks", "waits", "gathers", "runs", "ended"]
@@ -76,7 +76,7 @@ class Walker:
         self.batcher._condition = self.steps = Steps()  # type: ignore[assignment]
         self.batcher._run, self.batcher._events = run, Events()  # `close` lets go of them
         queued = time.monotonic() if patient else 0.0
-        entries = [Entry(1, {}, float("inf"), asyncio.Future(), queued=queued) for _ in range(state.queued)]
+        entries = [Pending(1, {}, float("inf"), asyncio.Future(), queued=queued) for _ in range(state.queued)]
         self.batcher._queue = deque(entries)
         self.batcher._rows, self.batcher._coming = state.queued, state.coming
         self.batcher._closing = state.closing
@@ -109,9 +109,9 @@ class Walker:
             self.enter(state, patient=True)
             if state.closing:
                 with pytest.raises(NotReady):
-                    self.batcher.submit(Entry(1, {}, float("inf"), asyncio.Future()))
+                    self.batcher.submit(Pending(1, {}, float("inf"), asyncio.Future()))
             else:
-                self.batcher.submit(Entry(1, {}, float("inf"), asyncio.Future()))
+                self.batcher.submit(Pending(1, {}, float("inf"), asyncio.Future()))
             yield from self.after(state)
         if not state.closing:
             self.enter(state, patient=True)

@@ -22,7 +22,7 @@ from ovenbird_runtime.serve.errors import DeadlineExceeded, NotReady, UnknownMod
 from ovenbird_runtime.serve.lifecycle import Lifecycle, State
 from ovenbird_runtime.serve.models.deployment import Deployment
 from ovenbird_runtime.serve.models.slots import Slots
-from ovenbird_runtime.serve.settings import Settings, Source
+from ovenbird_runtime.serve.settings import ModelSource, Settings
 from ovenbird_runtime.serve.telemetry.logs import Log
 from ovenbird_runtime.serve.telemetry.metric_names import ENGINE_FAILURES
 from ovenbird_runtime.serve.telemetry.metrics import Metrics
@@ -33,7 +33,7 @@ IMAGE = np.zeros((1, 3, 32, 32), np.float32)
 
 @pytest.fixture
 def settings() -> Settings:
-    return Settings(artifacts=(Source(None, tiny_artifact()),), hang_seconds=0.1)
+    return Settings(artifacts=(ModelSource(None, tiny_artifact()),), hang_seconds=0.1)
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def judge_by_selftest(artifact: Path) -> None:
 
 
 def judge_by_warm_up(artifact: Path) -> None:
-    source = Source(None, artifact)
+    source = ModelSource(None, artifact)
     Deployment.prepare(source, Settings(artifacts=(source,))).model.close()
 
 

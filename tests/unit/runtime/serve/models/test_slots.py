@@ -10,7 +10,7 @@ import pytest
 
 from ovenbird_runtime.serve.models.deployment import Deployment
 from ovenbird_runtime.serve.models.slots import Slots
-from ovenbird_runtime.serve.settings import Settings, Source
+from ovenbird_runtime.serve.settings import ModelSource, Settings
 from ovenbird_runtime.serve.telemetry.logs import Log
 from ovenbird_runtime.serve.telemetry.metrics import Metrics
 from support.tiny_artifact import tiny_artifact
@@ -21,11 +21,11 @@ def test_reload_outlives_an_error_that_nobody_foresaw(monkeypatch: pytest.Monkey
     lines = io.StringIO()
     log = Log(lines)
 
-    def out_of_memory(source: Source, settings: Settings) -> Deployment:
+    def out_of_memory(source: ModelSource, settings: Settings) -> Deployment:
         raise MemoryError("no room\nfor weights")
 
     async def work() -> None:
-        slots = Slots(Settings(artifacts=(Source(None, tiny_artifact()),)), Metrics(), log)
+        slots = Slots(Settings(artifacts=(ModelSource(None, tiny_artifact()),)), Metrics(), log)
         await slots.load_all()
         first = slots.find("tiny")
         with monkeypatch.context() as patch:

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from ovenbird_runtime.serve.http.errors import BadRequest
 from ovenbird_runtime.serve.http.messages import Request
-from ovenbird_runtime.serve.routes.forms import Form, read_form
+from ovenbird_runtime.serve.routes.forms import PredictForm, read_form
 from ovenbird_runtime.serve.settings import Limits
 
 DATA = bytes(range(256)) + b"\xfb\xff\xfe>?"
 
 
-def read(image: Any, before: bytes = b"") -> Form:
+def read(image: Any, before: bytes = b"") -> PredictForm:
     request = Request()
     request.body = before + json.dumps({"image": image}).encode()
     request.headers = {"content-type": "application/json"}
