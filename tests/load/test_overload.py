@@ -17,7 +17,8 @@ import pytest
 from ovenbird_runtime.limits import SERVE_TIMEOUT_MS
 from ovenbird_runtime.load_test.client import ServerAddress
 from ovenbird_runtime.load_test.figures import Figures, figures_of, percentile
-from ovenbird_runtime.load_test.workers import Plan, run_load
+from ovenbird_runtime.load_test.plan import LoadPlan
+from ovenbird_runtime.load_test.workers import run_load
 from support.observer import observing
 from support.reporting import Report
 from support.serving import Serving
@@ -30,7 +31,7 @@ ON_THE_WAY_MS = 100  # from the server's deadline to the client: a full machine 
 BODY = (Path(__file__).resolve().parents[2] / "compile" / "ovenbird" / "data" / "chelsea.jpg").read_bytes()
 
 
-def offered(server: Serving, name: str, plan: Plan) -> Figures:
+def offered(server: Serving, name: str, plan: LoadPlan) -> Figures:
     target = ServerAddress("127.0.0.1", server.port, f"/v1/models/{name}:predict")
     samples, seconds = run_load(target, [(BODY, "image/jpeg")], plan)
     return figures_of(plan, samples, seconds, 1)
@@ -44,12 +45,12 @@ def name_of(server: Serving) -> str:
 def test_four_times_the_capacity(artifact: Path, report: Report) -> None:
     with Serving.start(artifact, "--no-access-log") as server:
         name = name_of(server)
-        offered(server, name, Plan(1, 4, seconds=2))
+        offered(server, name, LoadPlan(1, 4, seconds=2))
         # The peak is what it reaches before and after: a machine's speed drifts.
-        at_peak = Plan(1, 16, seconds=max(5, SECONDS / 4))
+        at_peak = LoadPlan(1, 16, seconds=max(5, SECONDS / 4))
         first = offered(server, name, at_peak).per_second
         with observing(server.port, f"/v1/models/{name}:predict", BODY, per_second=30) as seen:
-            over = offered(server, name, Plan(2, 128, seconds=SECONDS, rate=4 * first))
+            over = offered(server, name, LoadPlan(2, 128, seconds=SECONDS, rate=4 * first))
         peak = (first + offered(server, name, at_peak).per_second) / 2
         run = {"network": name, "seconds": SECONDS}
         good, refused = seen.times({200}), seen.times({429, 503})
@@ -114,10 +115,10 @@ def test_long_run_does_not_grow(artifact: Path, report: Report) -> None:
     with Serving.start(artifact, "--no-access-log") as server:
         name = name_of(server)
         # As many at once as may come below: memory that so many took is kept, and would look like growth later.
-        peak = offered(server, name, Plan(1, 16, seconds=10))
+        peak = offered(server, name, LoadPlan(1, 16, seconds=10))
         time.sleep(1)
         with Growth(server) as watched:
-            run = offered(server, name, Plan(1, 16, seconds=SOAK, rate=0.7 * peak.per_second))
+            run = offered(server, name, LoadPlan(1, 16, seconds=SOAK, rate=0.7 * peak.per_second))
         memory, threads, files = watched.growth()
         report(
             "soak", network=name, seconds=SOAK, rate=0.7 * peak.per_second, good=run.good, requests=run.requests,
