@@ -31,7 +31,7 @@ else:
 
 ROOT = Path(__file__).resolve().parents[2]
 AT_ONCE = 2
-LIMIT_S = 300
+LIMIT_S = 600
 """A fault may make a test hang: that is noticed too."""
 LIBRARIES = "runtime/ovenbird_runtime/lib"
 """TVM's runtime, which git ignores and nothing runs without."""

@@ -157,7 +157,7 @@ def keys(root: Path, target: str = "host", **settings: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("path", "changed"),
     [
-        ("compile/ovenbird/building.py", {"artifact", "image"}),
+        ("compile/ovenbird/backends/building.py", {"artifact", "image"}),
         ("runtime/ovenbird_runtime/engine/engine.py", {"artifact", "image"}),
         ("targets/host/target.toml", {"artifact", "image"}),
         ("ci/constraints.txt", {"artifact", "image"}),
@@ -166,7 +166,7 @@ def keys(root: Path, target: str = "host", **settings: str) -> dict[str, str]:
         ("ci/steps/bake.sh", {"image"}),
         ("docs/tutorial.md", set()),
         ("ci/load/compare.py", set()),
-        ("compile/ovenbird/__pycache__/building.cpython-311.pyc", set()),
+        ("compile/ovenbird/backends/__pycache__/building.cpython-311.pyc", set()),
         ("runtime/ovenbird_runtime/lib/libtvm_runtime.so", set()),
     ],
 )
