@@ -57,8 +57,10 @@ def test_a_wrong_field_is_named(tmp_path: Path, change: tuple[str, str], named: 
         parse_target("plain", written(tmp_path, PLAIN.replace(*change, 1)))
 
 
-def test_a_cuda_target_has_an_arch_and_a_host(tmp_path: Path) -> None:
-    text = PLAIN.replace('kind = "llvm"', 'kind = "cuda"\nchip = "sm_90"')
+@pytest.mark.parametrize("name", ["chip", "cuda_arch"])
+def test_a_gpus_target_has_a_chip_and_a_host(tmp_path: Path, name: str) -> None:
+    """`cuda_arch` is what the field was called."""
+    text = PLAIN.replace('kind = "llvm"', f'kind = "cuda"\n{name} = "sm_90"')
     text = text.replace("[container]", "[attributes]\nmax_threads_per_block = 1024\n[container]")
     target = parse_target("gpu", written(tmp_path, text)).tvm_target()
     assert target.kind.name == "cuda"

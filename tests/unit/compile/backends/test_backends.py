@@ -10,7 +10,9 @@ from tvm import relax
 from ovenbird.backends.building import build_module
 from ovenbird.backends.table import BACKENDS
 from ovenbird.lowering.dumping import FILES
+from ovenbird.processes import python_process
 from ovenbird.targets import TargetSpec, load_target, target_folders
+from ovenbird_runtime.machine.devices import DEVICES
 
 
 def network(rows: int) -> tvm.IRModule:
@@ -35,6 +37,19 @@ def test_every_target_has_a_backend() -> None:
 def test_what_code_is_held_to_is_the_backend_s(kind: str, precision: str) -> None:
     assert BACKENDS[kind].precision("f16") == precision
     assert BACKENDS[kind].precision("f32") == "f32"
+
+
+def test_what_a_backend_does_not_compute_in_it_takes_its_default_for() -> None:
+    assert [backend.precision("int8") for backend in BACKENDS.values()] == ["f32", "f32"]
+
+
+def test_every_backend_has_its_device() -> None:
+    assert {DEVICES[backend.device].code: backend for backend in BACKENDS.values()} == BACKENDS
+
+
+def test_asking_the_table_loads_no_compiler() -> None:
+    code = "import sys, ovenbird.backends.precisions; print([m for m in ('tvm', 'numpy', 'torch') if m in sys.modules])"
+    assert python_process(["-c", code]).stdout == "[]\n"
 
 
 def test_the_code_between_the_passes_is_dumped(tmp_path: Path) -> None:

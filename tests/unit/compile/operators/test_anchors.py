@@ -10,7 +10,7 @@ from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules import RULES
 from ovenbird.operators import channels_last
 from ovenbird.operators.anchors import RUNS, Kind, size_bytes
-from ovenbird.operators.blocks import find_anchor
+from ovenbird.operators.blocks import find_anchor, leaf_blocks, widest_dtype
 from ovenbird.operators.conv2d import Window, conv2d
 
 
@@ -46,3 +46,9 @@ def test_a_map_has_no_anchor() -> None:
 def test_lanes_by_dtype(dtype: str, size: int, lanes: int) -> None:
     assert size_bytes(dtype) == size
     assert Machine(64, 32, 48 << 10, 1 << 20, 2).lanes(dtype) == lanes
+
+
+def test_a_map_s_vectors_are_of_the_widest_elements_it_touches() -> None:
+    x = te.placeholder((64,), "float32")
+    sch = Schedule(te.create_prim_func([x, te.compute((64,), lambda i: x[i] > 0.0)]))
+    assert widest_dtype(sch, leaf_blocks(sch)[0]) == "float32"

@@ -25,10 +25,11 @@ from ovenbird.measure.log_writer import LogWriter
 from ovenbird.measure.measuring import Outcome
 from ovenbird.measure.tasks import Task, extract_tasks
 from ovenbird.networks.loading import load_network
-from ovenbird.records.provenance import Provenance
+from ovenbird.records.provenance import Provenance, read_provenance
 from ovenbird.records.tuning_log import TuningLog
 from ovenbird.records.tuning_records import own_folder
 from ovenbird.targets import load_target
+from ovenbird.tuning.run import why_begin_anew
 from ovenbird_runtime.artifact.agreement import LIMITS, Precision
 from support.cuda_emulation import Emulation, build_driver, build_toolkit
 
@@ -192,6 +193,18 @@ def test_records_of_another_chip_are_stale(tmp_path: Path, toolkit: Emulation) -
     assert (found.source, found.function) == ("stale", None)
     assert found.reason.startswith("made for ")
     assert TuningLog.open(tmp_path / "log").for_target(SPEC).lookup(task.module["main"]).source == "tuned"
+
+
+def test_logs_that_name_the_chip_as_before_go_on(tmp_path: Path) -> None:
+    provenance = Provenance.of(SPEC, "net", {"precision": "float16"}, gpu={"name": "a GPU"})
+    provenance.target["cuda_arch"] = provenance.target.pop("chip")
+    provenance.write(tmp_path)
+    kept = read_provenance(tmp_path)
+    assert kept is not None
+    assert kept.mismatch(SPEC) == ""
+    assert why_begin_anew(kept, SPEC, {"name": "a GPU"}, "f16") == ""
+    assert why_begin_anew(kept, SPEC, {"name": "a GPU"}, "f32") == "made in f16, this is f32"
+    assert why_begin_anew(kept, SPEC, {"name": "another"}, "f16") == "made on a GPU, this is another"
 
 
 def test_each_precision_has_a_log_of_its_own() -> None:
