@@ -128,6 +128,16 @@ def clobbered() -> str:
     return changed(change)
 
 
+def inner_write(reads: list[int]) -> str:
+    """Give a plan whose second kernel writes into the middle of the convolution's result, reading `reads`."""
+
+    def change(entry: Value) -> None:
+        entry["buffers"].append(buffer("arena", 64, 1, 16))
+        entry["calls"].insert(1, call("inner", reads, [9]))
+
+    return changed(change)
+
+
 def late_write() -> str:
     """Give a plan whose last kernel writes over an output."""
 
@@ -180,10 +190,12 @@ HOSTILE: dict[str, tuple[str, str]] = {
     "writes-an-input": ("writes", calling(0, reads=[1], writes=[0])),
     "writes-a-constant": ("writes", calling(0, writes=[6])),
     "writes-over-its-input": ("apart", clobbered()),
+    "writes-into-its-input": ("apart", inner_write([2])),
     "writes-one-place-twice": ("apart", calling(0, writes=[2, 8])),
     "reads-what-nobody-wrote": ("held", calling(0, reads=[0, 1, 3])),
     "reads-too-early": ("held", changed(lambda e: e["calls"].reverse())),
     "reads-what-was-overwritten": ("held", changed(lambda e: e["calls"].append(call("late", [2], [3])))),
+    "reads-what-was-overwritten-in-part": ("held", inner_write([0])),
     "reads-a-part": ("held", at(4, shape=[1, 32])),
     "reads-another-dtype": ("held", at(4, dtype="int32")),
     "output-was-overwritten": ("held", late_write()),
