@@ -30,7 +30,7 @@ from ovenbird.verify.photographs import own_photographs
 from ovenbird.verify.verifying import PARITY, Verification, parity, parity_bytes, verify
 from ovenbird_runtime.artifact.agreement import LIMITS
 from ovenbird_runtime.artifact.golden import GOLDEN, write_golden
-from ovenbird_runtime.artifact.manifest import Manifest, Parity, TargetParity
+from ovenbird_runtime.artifact.manifest import Manifest, Parity, VariantParity
 from ovenbird_runtime.errors import OvenbirdError
 
 if TYPE_CHECKING:
@@ -91,11 +91,12 @@ def compile_network(
             if folder is not None:
                 keep_kinds(folder, options.dump)
             step(f"writing {spec.name}")
-            writer.add_variant(built, spec)
+            writer.add_variant(built, spec, held_to(spec, network, options).precision)
         found, unverified = _verify_variants(writer, network, specs, batches, options, step)
         figures = None
         if found:
-            figures = parity(found, {spec.name: held_to(spec, network, options) for spec in specs})
+            held = [held_to(spec, network, options) for spec in specs]
+            figures = parity(found, {ref.name: one for ref, one in zip(writer.variants, held, strict=True)})
             first = next(iter(found.values()))
             write_golden(_made(staging.folder / GOLDEN), first.golden_inputs, first.golden_outputs)
             writer.add_evidence(PARITY, parity_bytes(figures, network.source.framework, unverified))
@@ -179,12 +180,12 @@ def _verify_variants(
     for spec, variant in zip(specs, writer.variants, strict=True):
         why_not = runs_here(writer.folder / variant.path / "target.json")
         if why_not:
-            unverified[spec.name] = why_not
+            unverified[variant.name] = why_not
             continue
         step(f"verifying {spec.name} against {network.source.framework}")
         device = BACKENDS[spec.kind].device
         limits = held_to(spec, network, options).limits
-        found[spec.name] = verify(writer.folder, network, batches, limits, own_photographs(), spec.name, device)
+        found[variant.name] = verify(writer.folder, network, batches, limits, own_photographs(), variant.name, device)
     return found, unverified
 
 
@@ -203,8 +204,8 @@ def runs_here(target_json: Path) -> str:
     return BACKENDS[target.kind].why_not_here(target_json)
 
 
-def held_to(spec: TargetSpec, network: Network, options: CompileOptions) -> TargetParity:
+def held_to(spec: TargetSpec, network: Network, options: CompileOptions) -> VariantParity:
     """Return what one target's code is held to: by its precision, or by `--tolerance`."""
     half = any(tensor.dtype == "float16" for tensor in (*network.inputs, *network.outputs))
     precision = "f16" if half else BACKENDS[spec.kind].precision(options.precision)
-    return TargetParity(precision, LIMITS[precision].for_tolerance(options.tolerance))
+    return VariantParity(precision, LIMITS[precision].for_tolerance(options.tolerance))

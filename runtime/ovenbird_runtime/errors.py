@@ -168,6 +168,10 @@ class WrongOption(InputError):
     """An option (`threads`, `top`, `preprocess` ...) has a value out of its range."""
 
 
+class UnknownProgram(InputError):
+    """The model has no program of that name, or several and none is named."""
+
+
 class WrongModelName(InputError):
     """A model's name has characters that a file, a route or a label cannot hold."""
 

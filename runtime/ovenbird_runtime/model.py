@@ -14,8 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from .arguments import whole
+from .artifact.agreement import Precision
+from .artifact.answers import labels_of
 from .artifact.artifact import Artifact, open_artifact
-from .artifact.manifest import Manifest, Target, TensorSpec, VariantRef
+from .artifact.manifest import Manifest, Program, Target, TensorSpec, VariantRef
 from .artifact.variant import choose_variant
 from .engine.inputs import NanPolicy, check_inputs
 from .errors import EngineCallFailed, LibraryMissing, MachineError, NoVariant
@@ -64,26 +66,35 @@ class Model:
         return self.manifest.model.name
 
     @property
+    def programs(self) -> Mapping[str, Program]:
+        """The model's programs by name: what each takes and gives."""
+        return self.manifest.programs
+
+    @property
     def inputs(self) -> tuple[TensorSpec, ...]:
-        """The network's inputs, with name, dtype, shape ("N" is any batch) and layout."""
+        """The inputs of the only program, with name, dtype, shape ("N" is any batch) and layout.
+
+        Raises UnknownProgram where there are several: `programs` describes each.
+        """
         return self.manifest.inputs
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
-        """The network's outputs, described as the inputs are."""
+        """The outputs of the only program, described as the inputs are. Raises as `inputs` does."""
         return self.manifest.outputs
 
-    def run(self, inputs: Mapping[str, Any], nan: NanPolicy = "refuse") -> dict[str, Array]:
-        """Run the network on named arrays of one batch size N >= 1 and return its named outputs, arrays of the
-        caller's own.
+    def run(self, inputs: Mapping[str, Any], nan: NanPolicy = "refuse", program: str | None = None) -> dict[str, Array]:
+        """Run a program, the only one unless it is named, on named arrays of one batch size N >= 1 and return its named
+        outputs, arrays of the caller's own.
 
         Arrays may lie anyhow in memory and are converted within their kind (float64 to float32, int32 to
         int64 where the values fit). `nan="refuse"` raises NotFinite where an input holds NaN or infinity;
-        `nan="allow"` feeds them to the network. Raises WrongInputNames, WrongShape, WrongDtype, NotFinite,
-        EngineError.
+        `nan="allow"` feeds them to the network. Raises UnknownProgram, WrongInputNames, WrongShape, WrongDtype,
+        NotFinite, EngineError.
         """
-        batch, arrays = check_inputs(self.inputs, inputs, nan)
-        return self.run_checked(batch, arrays)
+        name = self.manifest.program_name(program)
+        batch, arrays = check_inputs(self.programs[name].inputs, inputs, nan)
+        return self.run_checked(batch, arrays, program=name)
 
     def predict(
         self,
@@ -116,11 +127,12 @@ class Model:
 
     @property
     def costs(self) -> dict[int, float | None]:
-        """What each compiled batch size costs in ms, by which batches are composed; None: not measured yet.
+        """What each compiled batch size of the only program costs in ms, by which batches are composed; None: not
+        measured yet.
 
         A caller that measures on this machine (the server does) may write its figures here.
         """
-        costs: dict[int, float | None] = self._engine.costs
+        costs: dict[int, float | None] = self._engine.costs_of(self.manifest.program_name())
         return costs
 
     @property
@@ -129,13 +141,16 @@ class Model:
         lanes: Lanes = self._engine.lanes
         return lanes
 
-    def run_checked(self, batch: int, arrays: Mapping[str, Array], crowded: bool = False) -> dict[str, Array]:
-        """Do what `run` does with arrays that `arrays.check_inputs` gave, `batch` rows each. Raises EngineError.
+    def run_checked(
+        self, batch: int, arrays: Mapping[str, Array], crowded: bool = False, program: str | None = None
+    ) -> dict[str, Array]:
+        """Do what `run` does with arrays that `arrays.check_inputs` gave, `batch` rows each. Raises UnknownProgram,
+        EngineError.
 
         `crowded` tells that other calls are there or about to come, with which this one shares the threads.
         """
         try:
-            result: dict[str, Array] = self._engine.run(batch, arrays, crowded)
+            result: dict[str, Array] = self._engine.run(batch, arrays, crowded, self.manifest.program_name(program))
         except MemoryError:
             raise EngineCallFailed(f"there is no memory for the outputs of {batch} images: give fewer") from None
         return result
@@ -169,6 +184,7 @@ def load(
     workers: int = 1,
     public_key: str | os.PathLike[str] | None = None,
     target: str | None = None,
+    precision: Precision | None = None,
 ) -> Model:
     """Load the artifact in folder `path`, choosing the variant that fits this machine and `device`.
 
@@ -178,43 +194,39 @@ def load(
     quota, shared among the workers); `workers` calls run at the same time, others wait. Every file that is
     used is checked against the manifest first, and the manifest against a signature by one of the Ed25519 keys in the
     PEM file `public_key` (default: the file that $OVENBIRD_REQUIRE_SIGNATURE names; without it none is needed).
-    `target` names the variant to use instead of the best one; `model.target.target` says which it is.
+    `target` names the target whose code to use instead of the best one, `precision` that of its arithmetic, "f32",
+    "f16", "bf16" or "int8"; `model.target` says which they are.
     Raises ArtifactError, MachineError, EngineError, WrongOption, KeyUnreadable.
     """
     threads = None if threads is None else whole("threads", threads, 1, MAX_THREADS)
     workers = whole("workers", workers, 1, MAX_WORKERS)
     devices = parse_devices(device)
     artifact = open_artifact(path, public_key)
-    chosen, variant, needs = _choose(artifact, devices, target)
+    chosen, variant, needs = _choose(artifact, devices, target, precision)
     # The digests of 100 MB take about as long as the imports do: side by side, and both before the code is
     # loaded.
     with ThreadPoolExecutor(1, "ovenbird-check") as beside:
         check = beside.submit(_check_files, artifact, variant, needs)
-        from .engine.engine import Engine, Program
+        from .engine.engine import Code, Engine
         from .engine.ffi import import_ffi
 
         import_ffi()
     library, weights = check.result()
     labels = _read_labels(artifact)
-    program = Program(
-        library,
-        needs,
-        artifact.manifest.inputs,
-        artifact.manifest.outputs,
-        weights,
-        chosen,
-    )
+    code = Code(library, needs, artifact.manifest.programs, weights, chosen)
     share = max(1, available_threads() // workers) if threads is None else threads
-    preprocessor = Preprocessor(program.resample_kernel())
-    return Model(artifact, needs, Engine(program, share, workers), share, labels, chosen, preprocessor)
+    preprocessor = Preprocessor(code.resample_kernel())
+    return Model(artifact, needs, Engine(code, share, workers), share, labels, chosen, preprocessor)
 
 
-def _choose(artifact: Artifact, devices: tuple[Device, ...], name: str | None) -> tuple[Device, VariantRef, Target]:
+def _choose(
+    artifact: Artifact, devices: tuple[Device, ...], name: str | None, precision: Precision | None
+) -> tuple[Device, VariantRef, Target]:
     """Choose the first device that has a variant and what it needs. Raises MachineError, LibraryMissing."""
     reasons: list[MachineError | LibraryMissing] = []
     for device in devices:
         try:
-            variant, target = choose_variant(artifact, device, this_machine(), name)
+            variant, target = choose_variant(artifact, device, this_machine(), name, precision)
             if device.kind.libraries:  # those of the processor are loaded while the files are checked
                 from .engine.ffi import import_for
 
@@ -229,12 +241,14 @@ def _choose(artifact: Artifact, devices: tuple[Device, ...], name: str | None) -
 
 def _read_labels(artifact: Artifact) -> dict[str, tuple[str, ...]]:
     """Read the labels of each output that has some. Raises LabelsMismatch, FileChanged."""
-    shapes = {spec.name: spec.shape for spec in artifact.manifest.outputs}
-    return {
-        post.output: artifact.read_labels(post.labels, int(shapes[post.output][-1]))
-        for post in artifact.manifest.postprocess
-        if post.labels is not None
-    }
+    found = {}
+    for program in artifact.manifest.programs.values():
+        shapes = {spec.name: spec.shape for spec in program.outputs}
+        for step in program.postprocess:
+            name = labels_of(step)
+            if name is not None:
+                found[step.output] = artifact.read_labels(name, int(shapes[step.output][-1]))
+    return found
 
 
 def _check_files(artifact: Artifact, variant: VariantRef, target: Target) -> tuple[SealedFile, dict[str, MappedFile]]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .errors import one_line
+from .postprocess.table import KINDS
 
 if TYPE_CHECKING:
     from .bench import Timing
@@ -19,15 +20,9 @@ if TYPE_CHECKING:
 def prediction_lines(prediction: Prediction) -> list[str]:
     """Return an image's classes and statistics."""
     lines = [f"{prediction.model}: RANDOM WEIGHTS, the answer means nothing"] if prediction.weights.random else []
-    for name, scores in prediction.classes.items():
-        lines += [
-            f"{place}. {one_line(score.label)} ({name} {score.index}): {100 * score.confidence:.2f} %"
-            for place, score in enumerate(scores, start=1)
-        ]
-    for name, value in prediction.embeddings.items():
-        lines.append(f"{name}: mean {value.mean:.5f}, variance {value.variance:.5f}")
-    for name, array in prediction.raw.items():
-        lines.append(f"{name}: {array.dtype} {array.shape} (--json for the values)")
+    for kind in KINDS.values():
+        for name, answer in prediction.answers.get(kind.field, {}).items():
+            lines += kind.lines(name, answer)
     return lines
 
 
@@ -41,26 +36,32 @@ def inspection_lines(found: dict[str, Any]) -> list[str]:
         f"files    {found['files']}, {found['bytes'] / 1e6:.1f} MB",
         *trust_lines(found["digest"], found["signatures"], found["signed_by"], found["provenance"]),
     ]
-    for kind in ("inputs", "outputs"):
-        for spec in found[kind]:
-            lines.append(
-                f"{kind[:-1]:8} {spec['name']} {spec['dtype']} {_shape(spec['shape'])} {spec['layout']}".rstrip()
-            )
-    names = [
-        name + (" (default)" if name == found["preprocess"]["default"] else "")
-        for name in found["preprocess"]["pipelines"]
-    ]
-    lines.append("pipeline " + (", ".join(names) or "none"))
+    for name, program in found["programs"].items():
+        if len(found["programs"]) > 1:
+            lines.append(f"program  {name}")
+        lines += _program_lines(program)
     if found["parity"] is not None:
-        errors = ", ".join(f"{name} {value:.2g}" for name, value in found["parity"]["max_abs_error"].items())
-        agreement = found["parity"]["top1_agreement"]
-        lines.append(
-            f"parity   max abs error {errors}"
-            + ("" if agreement is None else f", top-1 agreement {100 * agreement:.1f} %")
-        )
+        for parity in found["parity"]["programs"].values():
+            errors = ", ".join(f"{name} {value:.2g}" for name, value in parity["max_abs_error"].items())
+            agreement = parity["top1_agreement"]
+            lines.append(
+                f"parity   max abs error {errors}"
+                + ("" if agreement is None else f", top-1 agreement {100 * agreement:.1f} %")
+            )
     for variant in found["variants"]:
-        lines += _variant_lines(variant, variant["target"] == found["chosen"])
+        lines += _variant_lines(variant, variant["name"] == found["chosen"])
     return [one_line(line) for line in lines]
+
+
+def _program_lines(program: dict[str, Any]) -> list[str]:
+    lines = [
+        f"{kind[:-1]:8} {spec['name']} {spec['dtype']} {_shape(spec['shape'])} {spec['layout']}".rstrip()
+        for kind in ("inputs", "outputs")
+        for spec in program[kind]
+    ]
+    default = program["preprocess"]["default"]
+    names = [name + (" (default)" if name == default else "") for name in program["preprocess"]["pipelines"]]
+    return [*lines, "pipeline " + (", ".join(names) or "none")]
 
 
 def trust_lines(
@@ -84,14 +85,16 @@ def trust_lines(
 
 def _variant_lines(variant: dict[str, Any], chosen: bool) -> list[str]:
     state = "runs here, chosen" if chosen else "runs here" if variant["runs_here"] else variant["reason"]
-    lines = [f"target   {variant['target']}: " + state]
+    lines = [f"target   {variant['name']}: " + state]
     if "batches" in variant:
-        costs = ", ".join(
-            f"batch {batch}" + (f" {cost:.2f} ms" if cost is not None else "")
-            for batch, cost in variant["batches"].items()
+        several = len(variant["batches"]) > 1
+        batches = ", ".join(
+            f"{name + ' ' if several else ''}batch {batch}"
+            for name, sizes in variant["batches"].items()
+            for batch in sizes
         )
         sizes = f"code {variant['code_bytes'] / 1e6:.2f} MB, weights {variant['weight_bytes'] / 1e6:.1f} MB"
-        lines.append(f"         {variant['kind']} {variant['arch']}, {costs}, {sizes}")
+        lines.append(f"         {variant['kind']} {variant['arch']}, {variant['precision']}, {batches}, {sizes}")
         lines.append(f"         plan {_plan_text(variant.get('plan'))}")
     return lines
 

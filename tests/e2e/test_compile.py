@@ -26,7 +26,7 @@ def test_the_artifact_is_complete(compiled: Compiled) -> None:
     assert [spec.name for spec in manifest.outputs] == ["classes", "features"]
     assert manifest.model.weights.origin == "embedded"
     assert manifest.parity is not None
-    assert all(error <= 1e-5 for error in manifest.parity.max_abs_error.values())
+    assert all(error <= 1e-5 for error in manifest.parity.programs["main"].max_abs_error.values())
     assert manifest.parity.random_inputs == 9
     target = artifact.read_target(manifest.variants[0])
     assert [entry.batch for entry in target.entries] == [1, 8]
@@ -45,7 +45,7 @@ def test_the_report_can_be_read_by_a_script(ovenbird: Any, tmp_path: Path) -> No
     told = json.loads(done.out)
     assert told["verified"] == ["host"]
     assert told["parity"]["tolerance"] == 1e-4
-    assert told["parity"]["targets"]["host"]["precision"] == "f32"
+    assert told["parity"]["programs"]["main"]["variants"]["host"]["precision"] == "f32"
     assert told["parity"]["targets"]["host"]["limits"]["rms"] == 1e-4
     assert told["parity"]["targets"]["host"]["outputs"]["output1"] == {
         "rms": 0.0, "peak": 0.0, "mismatches": 0.0, "dependence": 1.0, "blind": False,

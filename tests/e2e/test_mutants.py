@@ -139,7 +139,7 @@ def test_every_right_network_is_verified_and_reproduced(tmp_path: Path, name: st
     network = load_network(f"support.verified_networks:{name}")
     report = compile_network(network, tmp_path / "artifact", CompileOptions(batch_sizes=(1,)))
     assert report.parity is not None
-    found = report.parity.targets["host"]
+    found = report.parity.programs["main"].variants["host"]
     assert (found.precision, found.limits) == ("f32", F32)
     # half of the limit is left for other machines
     assert max(output.rms for output in found.outputs.values()) < F32.rms / 2
@@ -169,6 +169,6 @@ def test_every_built_in_network_is_verified(tmp_path: Path, name: str) -> None:
     report = compile_network(network, tmp_path / "artifact", CompileOptions(batch_sizes=(1,)))
     assert report.parity is not None
     assert report.parity.images == len(own_photographs())
-    found = report.parity.targets["host"]
+    found = report.parity.programs["main"].variants["host"]
     assert max(output.rms for output in found.outputs.values()) < F32.rms / 2
     reproduce(tmp_path / "artifact")

@@ -83,8 +83,9 @@ def write_artifact(folder: Path, seed: int, coupled: bool = False) -> None:
     (folder / "weights").mkdir()
     (folder / weights_name).write_bytes(blob)
     target = m.Target(
-        schema_version=1,
+        schema_version=2,
         target="tiny",
+        precision="f32",
         kind="llvm",
         triple="native",
         arch=this_machine().arch,  # type: ignore[arg-type]
@@ -94,7 +95,7 @@ def write_artifact(folder: Path, seed: int, coupled: bool = False) -> None:
         tvm_ffi=TVM_FFI_VERSION,
         alignment=64,
         vector_bits=128,
-        entries=(m.Entry(1, "main_b1", None, (0, 1)), m.Entry(4, "main_b4", None, (0, 1))),
+        entries=tuple(m.Entry("main", batch, None, f"main_b{batch}", (0, 1)) for batch in (1, 4)),
         tensors=tuple(m.WeightTensor(weights_name, offset, "float32", shape) for offset, shape in tensors),
     )
     (variant / "target.json").write_bytes(m.target_bytes(target))
@@ -113,22 +114,26 @@ def write_manifest(folder: Path, seed: int) -> None:
     }
     sealed = m.seal(
         m.Manifest(
-            schema_version=1,
+            schema_version=2,
             model=m.ModelInfo("tiny", "1", "none", "Apache-2.0", m.WeightsInfo("random", "", True, seed)),
-            inputs=(m.TensorSpec("image", "float32", ("N", 3, SIDE, SIDE), "NCHW"),),
-            outputs=(
-                m.TensorSpec("logits", "float32", ("N", CLASSES)),
-                m.TensorSpec("embedding", "float32", ("N", FEATURES)),
-            ),
-            preprocess=m.Preprocess(
-                "imagenet",
-                {"imagenet": imagenet(SIDE, 40), "zoom-crop-pad": zoom_crop_pad(SIDE, crop=20)},
-            ),
-            postprocess=(
-                m.Postprocess("logits", "classification", "labels.txt"),
-                m.Postprocess("embedding", "embedding"),
-            ),
-            parity=m.Parity({"logits": 0.0, "embedding": 0.0}, 1e-3, 1.0, 0, 2),
+            programs={
+                "main": m.Program(
+                    inputs=(m.TensorSpec("image", "float32", ("N", 3, SIDE, SIDE), "NCHW"),),
+                    outputs=(
+                        m.TensorSpec("logits", "float32", ("N", CLASSES)),
+                        m.TensorSpec("embedding", "float32", ("N", FEATURES)),
+                    ),
+                    preprocess=m.Preprocess(
+                        "imagenet",
+                        {"imagenet": imagenet(SIDE, 40), "zoom-crop-pad": zoom_crop_pad(SIDE, crop=20)},
+                    ),
+                    postprocess=(
+                        m.Classification(output="logits", labels="labels.txt"),
+                        m.Vector(output="embedding"),
+                    ),
+                )
+            },
+            parity=m.Parity(0, 2, {"main": m.ProgramParity({"logits": 0.0, "embedding": 0.0}, 1e-3, 1.0)}),
             tuning={},
             variants=(m.VariantRef("tiny", "targets/tiny"),),
             files=files,

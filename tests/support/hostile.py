@@ -130,8 +130,14 @@ def sized(declared: int) -> bytes:
     return bytes(data)
 
 
+def main(value: dict[str, Any]) -> dict[str, Any]:
+    """Return a manifest's only program."""
+    found: dict[str, Any] = value["programs"]["main"]
+    return found
+
+
 def shapes(value: list[Any]) -> Callable[[dict[str, Any]], Any]:
-    return lambda m: m["outputs"][0].update(shape=value)
+    return lambda m: main(m)["outputs"][0].update(shape=value)
 
 
 def nested(levels: int) -> Any:
@@ -209,8 +215,8 @@ HOSTILE: dict[str, Spoil] = {
     "outputs of a negative size": manifest(shapes(["N", -5])),
     "outputs of a huge size": manifest(shapes(["N", 10**400])),
     "outputs of one size more": manifest(shapes(["N", *[1] * 8])),
-    "an output twice": manifest(lambda m: m["outputs"].append(m["outputs"][0])),
-    "inputs of a large image": manifest(lambda m: m["inputs"][0].update(shape=["N", 3, 2**20, 2**20])),
+    "an output twice": manifest(lambda m: main(m)["outputs"].append(main(m)["outputs"][0])),
+    "inputs of a large image": manifest(lambda m: main(m)["inputs"][0].update(shape=["N", 3, 2**20, 2**20])),
     "a fraction as a size": manifest(shapes(["N", 5.5])),
     "a deep value": manifest(lambda m: m["tuning"].update(x=nested(70))),
     "a value too deep for Python": raw_manifest(b'{"tuning": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
@@ -221,16 +227,24 @@ HOSTILE: dict[str, Spoil] = {
     "escapes for a terminal": manifest(lambda m: m["model"].update(version="\x1b]0;gone\x07\x1b[2J\nerror: none")),
     "a labelled output without classes": manifest(
         lambda m: (
-            m["outputs"][0].update(shape=["N"]),
-            m["postprocess"].clear(),
-            m["postprocess"].append({"output": "logits", "kind": "raw", "labels": "labels.txt"}),
+            main(m)["outputs"][0].update(shape=["N"]),
+            main(m)["postprocess"].clear(),
+            main(m)["postprocess"].append({"step": "classification", "output": "logits", "labels": "labels.txt"}),
         )
     ),
     "a canvas of a gigapixel": manifest(
-        lambda m: m["preprocess"]["pipelines"].update(
-            {m["preprocess"]["default"]: [{"step": "pad", "size": [32768, 32768]}, {"step": "normalise"}]}
+        lambda m: main(m)["preprocess"]["pipelines"].update(
+            {main(m)["preprocess"]["default"]: [{"step": "pad", "size": [32768, 32768]}, {"step": "normalise"}]}
         )
     ),
+    "no program": manifest(lambda m: m["programs"].clear()),
+    "a program without code": manifest(lambda m: m["programs"].update(other=main(m))),
+    "a program's name that leads out": manifest(lambda m: m["programs"].update({"../main": main(m)})),
+    "a step of no kind": manifest(lambda m: main(m)["postprocess"][0].update(step="boxes")),
+    "a variant of another precision": manifest(lambda m: m["variants"][0].update(precision="int8")),
+    "an entry of no program": target(lambda t: t["entries"][0].update(program="other")),
+    "an entry of another image size": target(lambda t: t["entries"][0].update(size=[64, 64])),
+    "a precision that is none": target(lambda t: t.update(precision="f8")),
     "a file of 2**50 bytes": manifest(lambda m: m["files"]["labels.txt"].update(size=2**50)),
     "a file of a negative size": manifest(lambda m: m["files"]["labels.txt"].update(size=-1)),
     "a weight index equal to the count": target(lambda t: t["entries"][0].update(weights=[len(t["tensors"])])),
@@ -242,7 +256,7 @@ HOSTILE: dict[str, Spoil] = {
     "a tensor of no elements, and beyond 64 bits": target(lambda t: t["tensors"][0].update(shape=[0, *[2**31] * 7])),
     "a batch of 2**62": target(lambda t: t["entries"][1].update(batch=2**62)),
     "a batch of 4096 of large images": lambda folder: (
-        change_manifest(folder, lambda m: m["inputs"][0].update(shape=["N", 3, 1024, 1024])),
+        change_manifest(folder, lambda m: main(m)["inputs"][0].update(shape=["N", 3, 1024, 1024])),
         target(lambda t: t["entries"][1].update(batch=4096))(folder),
     )[0],
     "no entries": target(lambda t: t["entries"].clear()),

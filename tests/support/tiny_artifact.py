@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,6 +79,12 @@ def reseal(artifact: Path, change: Callable[[Manifest], Manifest] = lambda manif
     manifest = decode_manifest((artifact / "manifest.json").read_bytes())
     files = {name: file_record(artifact / name) for name in manifest.files if (artifact / name).is_file()}
     (artifact / "manifest.json").write_bytes(seal(change(dataclasses.replace(manifest, files=files))))
+
+
+def reprogram(manifest: Manifest, **changes: Any) -> Manifest:
+    """Return the manifest with its only program changed."""
+    programs = {name: dataclasses.replace(program, **changes) for name, program in manifest.programs.items()}
+    return dataclasses.replace(manifest, programs=programs)
 
 
 def retarget(artifact: Path, change: Callable[[Target], Target]) -> None:

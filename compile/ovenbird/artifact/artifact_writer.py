@@ -20,9 +20,12 @@ import numpy as np
 
 from ovenbird.artifact.packaging import MANIFEST, sha256_file, write_file, writing
 from ovenbird.isolated import run_isolated
-from ovenbird.networks.network import LABELS_FILE, Network
+from ovenbird.networks.network import Network
 from ovenbird.targets import TargetSpec
+from ovenbird_runtime.artifact.agreement import Precision
+from ovenbird_runtime.artifact.answers import LABELS
 from ovenbird_runtime.artifact.manifest import (
+    MAIN,
     Dtype,
     Entry,
     FileRecord,
@@ -30,11 +33,13 @@ from ovenbird_runtime.artifact.manifest import (
     ModelInfo,
     Parity,
     Preprocess,
+    Program,
     Target,
     VariantRef,
     WeightTensor,
     seal,
     target_bytes,
+    variant_name,
 )
 from ovenbird_runtime.artifact.plan import PLAN, plan_bytes
 from ovenbird_runtime.artifact.plan_checks import check_plan
@@ -54,14 +59,19 @@ class ArtifactWriter:
         self.variants: list[VariantRef] = []
         self._places: dict[bytes, tuple[str, int]] = {}
         """What lies in weights files: a tensor's digest -> (file, offset in bytes)."""
-
+        self.program = Program(
+            network.inputs,
+            network.outputs,
+            Preprocess(default=network.default_pipeline, pipelines=dict(network.pipelines)),
+            network.postprocess,
+        )
         self.source_digest = network.source.digest()
         if network.labels:
-            write_file(folder / LABELS_FILE, ("\n".join(network.labels) + "\n").encode("utf-8"))
+            write_file(folder / LABELS, ("\n".join(network.labels) + "\n").encode("utf-8"))
 
-    def add_variant(self, built: BuiltModule, spec: TargetSpec) -> None:
+    def add_variant(self, built: BuiltModule, spec: TargetSpec, precision: Precision = "f32") -> None:
         """Write one target's library, its weights and its description. Raises DiskFull, BuildFailed."""
-        path = f"targets/{spec.name}"
+        path = f"targets/{variant_name(spec.name, precision)}"
         (self.folder / path).mkdir(parents=True)
         library = self.folder / path / "model.so"
         run_isolated(lambda: built.export(library), f"{path}/model.so")
@@ -69,6 +79,7 @@ class ArtifactWriter:
         target = Target(
             schema_version=SCHEMA_VERSION,
             target=spec.name,
+            precision=precision,
             kind=spec.kind,
             triple=spec.triple,
             arch=spec.arch,
@@ -79,7 +90,7 @@ class ArtifactWriter:
             alignment=ALIGNMENT_BYTES,
             vector_bits=spec.vector_bits,
             entries=tuple(
-                Entry(batch=entry.batch, function=entry.function, cost_ms=None, weights=tuple(entry.weights))
+                Entry(MAIN, entry.batch, self.program.image_size, entry.function, tuple(entry.weights))
                 for entry in built.entries
             ),
             tensors=tensors,
@@ -91,7 +102,7 @@ class ArtifactWriter:
         if built.plan is not None:
             check_plan(built.plan, target.tensors, self.network.inputs, self.network.outputs, f"{path}/{PLAN}")
             write_file(self.folder / path / PLAN, plan_bytes(built.plan))
-        self.variants.append(VariantRef(target=spec.name, path=path))
+        self.variants.append(VariantRef(spec.name, path, precision))
 
     def _write_weights(self, arrays: list[Array]) -> tuple[WeightTensor, ...]:
         """Return every tensor's place; those that no variant before had go into a new file, named by its digest.
@@ -158,14 +169,10 @@ class ArtifactWriter:
 
     def write_manifest(self, parity: Parity | None, tuning: dict[str, Any]) -> Manifest:
         """Write `manifest.json` over all that is in the folder, sealed. Raises DiskFull."""
-        network = self.network
         manifest = Manifest(
             schema_version=SCHEMA_VERSION,
             model=self.model_info(),
-            inputs=network.inputs,
-            outputs=network.outputs,
-            preprocess=Preprocess(default=network.default_pipeline, pipelines=dict(network.pipelines)),
-            postprocess=network.postprocess,
+            programs={MAIN: self.program},
             parity=parity,
             tuning=tuning,
             variants=tuple(self.variants),

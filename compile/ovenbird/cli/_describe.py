@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ovenbird_runtime.artifact.manifest import Manifest, Target, TensorSpec
+from ovenbird_runtime.artifact.manifest import MAIN, Manifest, Program, ProgramParity, Target, TensorSpec
 from ovenbird_runtime.errors import one_line
 
 
@@ -45,32 +45,46 @@ def _lines(manifest: Manifest, targets: Mapping[str, Target]) -> Iterator[str]:
     yield f"model      {model.name}, version {model.version}, source {model.source_digest[:12]}"
     yield f"weights    {model.weights.origin}: {model.weights.detail}"
     yield f"licence    {model.licence}"
-    for spec in manifest.inputs:
-        yield f"input      {tensor_line(spec)}"
-    posts = {post.output: post.kind for post in manifest.postprocess}
-    for spec in manifest.outputs:
-        yield f"output     {tensor_line(spec)} ({posts.get(spec.name, 'raw')})"
-    for name in manifest.preprocess.pipelines:
-        yield f"preprocess {name}{' (default)' if name == manifest.preprocess.default else ''}"
+    for name, program in manifest.programs.items():
+        if len(manifest.programs) > 1:
+            yield f"program    {name}"
+        yield from _program_lines(program)
     if parity is None:
         yield "parity     not verified: no target of it runs on the machine that compiled it"
     else:
-        errors = ", ".join(f"{name} {error:.1e}" for name, error in parity.max_abs_error.items())
-        top1 = "" if parity.top1_agreement is None else f", top-1 agreement {parity.top1_agreement:.0%}"
-        yield f"parity     max error {errors}, tolerance {parity.tolerance:g}{top1}"
+        for found in parity.programs.values():
+            yield from _parity_lines(found)
         yield f"           on {parity.images} photographs and {parity.random_inputs} random inputs"
-        for name, held in parity.targets.items():
-            shares = ", ".join(f"{output} {found.rms:.1e}" for output, found in held.outputs.items())
-            what = f"error over spread {shares}" if shares else "not run where it was compiled"
-            yield f"           {name}, {held.precision}: {what}, limit {held.limits.rms:g}"
     for name, target in targets.items():
-        batches = ", ".join(str(entry.batch) for entry in target.entries)
+        batches = ", ".join(
+            ("" if entry.program == MAIN else f"{entry.program} ") + str(entry.batch) for entry in target.entries
+        )
         megabytes = sum(tensor.nbytes for tensor in target.tensors) / 1e6
         yield f"target     {name}: {target.triple}, glibc {target.glibc}, {target.vector_bits}-bit vectors"
         yield f"           batch sizes {batches}; {len(target.tensors)} tensors, {megabytes:.1f} MB"
         yield f"           needs {' '.join(target.cpu_features) or 'nothing beyond its architecture'}"
-        counts = manifest.tuning.get(name)
+        counts = manifest.tuning.get(target.target)
         if isinstance(counts, dict):
             yield f"           {counts.get('tuned', 0)} layers tuned, {counts.get('default', 0)} by default schedules"
     total = sum(record.size for record in manifest.files.values())
     yield f"files      {len(manifest.files)}, {total / 1e6:.1f} MB"
+
+
+def _program_lines(program: Program) -> Iterator[str]:
+    for spec in program.inputs:
+        yield f"input      {tensor_line(spec)}"
+    steps = {step.output: step.step for step in program.postprocess}
+    for spec in program.outputs:
+        yield f"output     {tensor_line(spec)} ({steps.get(spec.name, 'raw')})"
+    for name in program.preprocess.pipelines:
+        yield f"preprocess {name}{' (default)' if name == program.preprocess.default else ''}"
+
+
+def _parity_lines(parity: ProgramParity) -> Iterator[str]:
+    errors = ", ".join(f"{name} {error:.1e}" for name, error in parity.max_abs_error.items())
+    top1 = "" if parity.top1_agreement is None else f", top-1 agreement {parity.top1_agreement:.0%}"
+    yield f"parity     max error {errors}, tolerance {parity.tolerance:g}{top1}"
+    for name, held in parity.variants.items():
+        shares = ", ".join(f"{output} {found.rms:.1e}" for output, found in held.outputs.items())
+        what = f"error over spread {shares}" if shares else "not run where it was compiled"
+        yield f"           {name}, {held.precision}: {what}, limit {held.limits.rms:g}"

@@ -96,6 +96,7 @@ def _print_json(report: CompileReport) -> None:
 
 def _print_report(report: CompileReport, network: Network) -> None:
     from ovenbird.cli._describe import blind_warning, random_warning
+    from ovenbird_runtime.artifact.program import MAIN
 
     warning = random_warning(report.manifest)
     if warning:
@@ -104,8 +105,9 @@ def _print_report(report: CompileReport, network: Network) -> None:
     click.echo(f"{report.output}: {network.model_name} for {targets}, {report.size_bytes / 1e6:.1f} MB")
     parity = report.parity
     if parity is not None:
-        errors = ", ".join(f"{name} {error:.1e}" for name, error in parity.max_abs_error.items())
-        top1 = "" if parity.top1_agreement is None else f", top-1 agreement {parity.top1_agreement:.0%}"
+        figures = parity.programs[MAIN]
+        errors = ", ".join(f"{name} {error:.1e}" for name, error in figures.max_abs_error.items())
+        top1 = "" if figures.top1_agreement is None else f", top-1 agreement {figures.top1_agreement:.0%}"
         click.echo(
             f"verified for {', '.join(report.verified)} against {network.source.framework} "
             f"on {parity.images} photographs and {parity.random_inputs} random inputs: max error {errors}{top1}"

@@ -24,7 +24,7 @@ def command(artifact: Path, as_json: bool) -> None:
     from ovenbird_runtime.text import trust_lines
 
     opened = open_artifact(artifact)
-    targets = {variant.target: opened.read_target(variant) for variant in opened.manifest.variants}
+    targets = {variant.name: opened.read_target(variant) for variant in opened.manifest.variants}
     signed, origin = signers(opened.root), read_origin(opened)
     if not as_json:
         click.echo(describe(opened.manifest, targets))

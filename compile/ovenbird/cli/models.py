@@ -24,7 +24,7 @@ def command(as_json: bool) -> None:
             {
                 "name": name,
                 "summary": one.summary,
-                "outputs": dict(one.outputs),
+                "outputs": {step.output: step.step for step in one.outputs},
                 "preprocess": list(one.pipelines),
                 "weights": {"origin": one.weights.origin, "detail": one.weights.detail},
                 "licence": one.licence,
@@ -36,6 +36,5 @@ def command(as_json: bool) -> None:
     width = max(map(len, found))
     for name, one in found.items():
         click.echo(f"{name:<{width}}  {one.summary}")
-        click.echo(
-            f"{'':<{width}}  outputs {', '.join(one.outputs)}; weights: {one.weights.origin} {one.weights.detail}"
-        )
+        outputs = ", ".join(step.output for step in one.outputs)
+        click.echo(f"{'':<{width}}  outputs {outputs}; weights: {one.weights.origin} {one.weights.detail}")

@@ -37,16 +37,15 @@ def command(artifact: Path, model: str | None, images: Path | None, target: str 
     from ovenbird.verify.verifying import parity, parity_bytes, verify
     from ovenbird_runtime.artifact.agreement import LIMITS
     from ovenbird_runtime.artifact.artifact import open_artifact
-    from ovenbird_runtime.artifact.manifest import TargetParity
+    from ovenbird_runtime.artifact.manifest import VariantParity
     from ovenbird_runtime.artifact.variant import choose_variant
     from ovenbird_runtime.machine.cpu import this_machine
 
     opened = open_artifact(artifact)
     manifest = opened.manifest
     _, chosen = choose_variant(opened, "cpu", this_machine(), target)
-    known = manifest.parity.targets.get(chosen.target) if manifest.parity else None
     limits = manifest.parity.limits_for(chosen) if manifest.parity else LIMITS["f32"]
-    held = TargetParity(known.precision if known else "f32", limits.for_tolerance(options["tolerance"]))
+    held = VariantParity(chosen.precision, limits.for_tolerance(options["tolerance"]))
     photographs = find_images(images) if images else own_photographs()
     with Progress.choose(options["quiet"]) as progress:
         progress(f"building {model or manifest.model.name} again")
@@ -55,7 +54,7 @@ def command(artifact: Path, model: str | None, images: Path | None, target: str 
         progress(f"comparing with {framework}")
         found = verify(opened.root, network, entry_sizes(opened), held.limits, photographs, chosen.target)
     if options["as_json"]:
-        figures = parity({chosen.target: found}, {chosen.target: held})
+        figures = parity({chosen.variant: found}, {chosen.variant: held})
         click.echo(parity_bytes(figures, framework).decode(), nl=False)
         return
     warning = random_warning(manifest)

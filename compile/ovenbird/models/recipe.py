@@ -2,7 +2,8 @@
 
     ModelRecipe("resnet50", "...", "BSD-3-Clause", network=build, head="fc", weights=weights, labels=labels)
 
-Every recipe gives two outputs: `logits`, the network's own, and `embedding`, what enters its last linear layer.
+A recipe with a `head` is a classifier of two outputs: `logits`, the network's own, and `embedding`, what enters its
+last linear layer. One without gives what its network gives, and says in `outputs` what that means.
 """
 
 from __future__ import annotations
@@ -11,18 +12,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from ovenbird_runtime.artifact.answers import LABELS, AnswerStep, Classification, Vector
 from ovenbird_runtime.artifact.steps import Pipeline, imagenet, zoom_crop_pad
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-OutputKind = Literal["classification", "embedding", "raw"]
-
-
-def classifier_outputs() -> dict[str, OutputKind]:
-    """Return the two outputs of every built-in classifier, in order."""
-    return {"logits": "classification", "embedding": "embedding"}
+CLASSIFIER_OUTPUTS: tuple[AnswerStep, ...] = (
+    Classification(output="logits", labels=LABELS),
+    Vector(output="embedding"),
+)
+"""What a classifier's two outputs mean, in order."""
 
 
 def imagenet_pipelines(resize: int = 256) -> dict[str, Pipeline]:
@@ -55,8 +56,9 @@ class DefaultWeights(Protocol):
 class ModelRecipe:
     """One built-in network.
 
-    `network()` builds it as its authors did, so that their state_dict loads; `head` is the path of its last linear
-    layer, in front of which the embedding is taken.
+    `network()` builds it as its authors did, so that their state_dict loads; `head` is the path of a classifier's last
+    linear layer, in front of which the embedding is taken, or "" for a network that is compiled as it is. `outputs`
+    says what each output means, in the network's order.
     """
 
     name: str
@@ -67,9 +69,17 @@ class ModelRecipe:
     weights: DefaultWeights
     labels: Callable[[], tuple[str, ...]]
     image_size: int = 224
-    outputs: dict[str, OutputKind] = field(default_factory=classifier_outputs)
+    outputs: tuple[AnswerStep, ...] = CLASSIFIER_OUTPUTS
     pipelines: dict[str, Pipeline] = field(default_factory=imagenet_pipelines)
 
     def build(self) -> nn.Module:
         """Return the network in evaluation mode, with the weights its constructor gave it."""
         return self.network().eval()
+
+    def whole(self, net: nn.Module) -> nn.Module:
+        """Return what is compiled of `net`, whose weights are loaded: it, or with its embedding as a second output."""
+        if not self.head:
+            return net
+        from ovenbird.models._two_outputs import TwoOutputs
+
+        return TwoOutputs(net, self.head)

@@ -7,18 +7,17 @@ load_network("net.pt2"), load_network("net.onnx")
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ovenbird import models
 from ovenbird.errors import NetworkUnreadable, UsageError
-from ovenbird.networks.network import LABELS_FILE, Network, Source
+from ovenbird.networks.network import Network, Source
 from ovenbird.networks.weights import apply_weights, check_file, parse_weights
-from ovenbird_runtime.artifact.manifest import Postprocess, TensorSpec, WeightsInfo
+from ovenbird_runtime.artifact.manifest import TensorSpec, WeightsInfo
 from ovenbird_runtime.artifact.names import check_model_name, model_name_from
 from ovenbird_runtime.artifact.steps import Normalise, Pipeline, imagenet, zoom_crop_pad
 from ovenbird_runtime.errors import WrongModelName
@@ -57,7 +56,7 @@ def load_network(model: str, options: NetworkOptions = NetworkOptions()) -> Netw
         network = _load_builtin(models.recipe(model), options)
     if options.preprocess is not None:
         network = _with_default_pipeline(network, options.preprocess)
-    return dataclasses.replace(network, given_name=options.name or "")
+    return replace(network, given_name=options.name or "")
 
 
 def name_of(model: str, options: NetworkOptions = NetworkOptions()) -> str:
@@ -93,8 +92,6 @@ def check_request(model: str, options: NetworkOptions) -> None:
 def _load_builtin(recipe: ModelRecipe, options: NetworkOptions) -> Network:
     import torch
 
-    from ovenbird.models._two_outputs import TwoOutputs
-
     net = recipe.build()
     weights = apply_weights(net, parse_weights(options.weights), recipe.weights)
     shape = (1, 3, recipe.image_size, recipe.image_size)
@@ -103,17 +100,16 @@ def _load_builtin(recipe: ModelRecipe, options: NetworkOptions) -> Network:
         if len(shape) != 4 or shape[1] != 3 or set(options.input_shapes) != {"image"}:
             raise UsageError(f"--input-shapes: {recipe.name} takes image:[1,3,HEIGHT,WIDTH]")
     example = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    network = _from_torch(TwoOutputs(net, recipe.head), (example,), recipe.name, options)
+    network = _from_torch(recipe.whole(net), (example,), recipe.name, options)
     pipelines = recipe.pipelines if shape[2:] == (recipe.image_size,) * 2 else resized(recipe, shape[2], shape[3])
-    return dataclasses.replace(
+    return replace(
         network,
         licence=recipe.licence,
         weights=weights,
         pipelines=pipelines,
         default_pipeline=next(iter(pipelines), None),
         postprocess=tuple(
-            Postprocess(output=spec.name, kind=kind, labels=LABELS_FILE if kind == "classification" else None)
-            for spec, kind in zip(network.outputs, recipe.outputs.values(), strict=True)
+            replace(step, output=spec.name) for spec, step in zip(network.outputs, recipe.outputs, strict=True)
         ),
         labels=recipe.labels(),
     )
@@ -134,7 +130,7 @@ def _load_own(model: str, suffix: str, options: NetworkOptions) -> Network:
     image = network.image_input
     if image is not None:
         pipelines = _pipelines_for(int(image.shape[2]), int(image.shape[3]))
-        network = dataclasses.replace(network, pipelines=pipelines)
+        network = replace(network, pipelines=pipelines)
     return network
 
 
@@ -225,4 +221,4 @@ def _with_default_pipeline(network: Network, name: str) -> Network:
     if name not in network.pipelines:
         known = ", ".join(network.pipelines) or "none: its input is no image"
         raise UsageError(f"--preprocess {name}: {network.name} has {known}")
-    return dataclasses.replace(network, default_pipeline=name)
+    return replace(network, default_pipeline=name)

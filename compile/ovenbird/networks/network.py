@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from ovenbird_runtime.artifact.manifest import Postprocess, TensorSpec, WeightsInfo
+from ovenbird_runtime.artifact.manifest import AnswerStep, TensorSpec, WeightsInfo
 from ovenbird_runtime.artifact.names import check_model_name
 from ovenbird_runtime.artifact.steps import Pipeline
 from ovenbird_runtime.tensors.arrays import Array
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import tvm
 
 Arrays = dict[str, Array]
-LABELS_FILE = "labels.txt"
 
 
 class Source(Protocol):
@@ -67,7 +66,7 @@ class Network:
     source: Source
     pipelines: dict[str, Pipeline] = field(default_factory=dict)
     default_pipeline: str | None = None
-    postprocess: tuple[Postprocess, ...] = ()
+    postprocess: tuple[AnswerStep, ...] = ()
     labels: tuple[str, ...] = ()
     given_name: str = ""
     """The model's name where the user gave one; tuning logs stay under `name`."""

@@ -2,7 +2,7 @@
 
     found = verify(Path("artifacts/resnet50"), network, (1, 8), LIMITS["f32"])
     found.outputs["logits"].rms, found.golden_inputs, found.golden_outputs
-    parity({"host": found}, targets)                        # for the manifest
+    parity({"host": found}, variants)                       # for the manifest
 
 How answers are judged is `ovenbird_runtime.artifact.agreement`, which `selftest` and the server use as well; on which
 inputs is `cases.py`.
@@ -22,7 +22,7 @@ from ovenbird.networks.network import Arrays, Network
 from ovenbird.verify.cases import Case, choose_golden, make_cases, take
 from ovenbird.verify.runtime_process import run_artifact
 from ovenbird_runtime.artifact.agreement import RULE, Difference, Limits, compare, join_rows
-from ovenbird_runtime.artifact.manifest import Measured, Parity, TargetParity
+from ovenbird_runtime.artifact.manifest import MAIN, Classification, Measured, Parity, ProgramParity, VariantParity
 from ovenbird_runtime.artifact.schema import encode
 from ovenbird_runtime.tensors.arrays import Array
 
@@ -98,24 +98,23 @@ def judge(
     return outputs
 
 
-def parity(found: Mapping[str, Verification], targets: Mapping[str, TargetParity]) -> Parity:
-    """Return the manifest's figures: those of each target in `found`, at least one, and what `targets` says of all.
+def parity(found: Mapping[str, Verification], variants: Mapping[str, VariantParity]) -> Parity:
+    """Return the manifest's figures: those of each variant in `found`, at least one, and what `variants` says of all.
 
-    The figures that are not of one target are the worst of all.
+    The figures that are not of one variant are the worst of all.
     """
     first = next(iter(found.values()))
     tops = [one.top1_agreement for one in found.values() if one.top1_agreement is not None]
-    return Parity(
+    program = ProgramParity(
         max_abs_error={name: max(one.outputs[name].max_abs for one in found.values()) for name in first.outputs},
         tolerance=max(one.limits.rms for one in found.values()),
         top1_agreement=min(tops) if tops else None,
-        images=first.images,
-        random_inputs=first.random_inputs,
-        targets={
+        variants={
             name: replace(held, outputs=measured(found[name])) if name in found else held
-            for name, held in targets.items()
+            for name, held in variants.items()
         },
     )
+    return Parity(first.images, first.random_inputs, {MAIN: program})
 
 
 def measured(found: Verification) -> dict[str, Measured]:
@@ -128,11 +127,11 @@ def measured(found: Verification) -> dict[str, Measured]:
 
 def parity_bytes(parity: Parity, framework: str, unverified: Mapping[str, str] = {}) -> bytes:
     """Return `evidence/parity.json`: the manifest's figures, by which rule, and which
-    targets' code could not be run.
+    variants' code could not be run.
     """
     document = {
         "framework": framework,
-        "verified": [name for name in parity.targets if name not in unverified],
+        "verified": [name for name in parity.programs[MAIN].variants if name not in unverified],
         "not_verified": sorted(unverified),
         "rule": RULE,
         **encode(parity),
@@ -171,7 +170,7 @@ def _top1_agreement(
     network: Network, cases: list[Case], answers: dict[str, Arrays], references: dict[str, Arrays]
 ) -> float | None:
     """Return the share of photographs with the framework's most probable class; None where nothing is classified."""
-    classified = [post.output for post in network.postprocess if post.kind == "classification"]
+    classified = [post.output for post in network.postprocess if isinstance(post, Classification)]
     shown = [case.name for case in cases if case.photographs]
     if not classified or not shown:
         return None

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..arguments import path_text
-from ..errors import ArtifactNotFound, FileChanged, FileMissing, LabelsMismatch, shown
+from ..errors import ArtifactNotFound, FileChanged, FileMissing, LabelsMismatch, ManifestInvalid, shown
 from ..integrity.files import open_plain, read_up_to
 from ..integrity.sealed import SealedFile, sha256_of
 from ..integrity.signatures import check_signature, required_keys
@@ -116,7 +116,9 @@ class Artifact:
     def read_target(self, variant: VariantRef) -> Target:
         """Read a variant's target.json. Raises ManifestInvalid, ManifestTooNew, and as `read` does."""
         where = f"{variant.path}/target.json"
-        target = decode_target(self.read(where, MAX_MANIFEST_BYTES), where)
+        target = decode_target(self.read(where, MAX_MANIFEST_BYTES), where, variant.precision)
+        if target.precision != variant.precision:
+            raise ManifestInvalid(f"{where} computes in {target.precision}, the manifest says {variant.precision}")
         check_target(target, self.manifest, where)
         return target
 

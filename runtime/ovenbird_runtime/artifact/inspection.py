@@ -33,10 +33,8 @@ def inspect_artifact(path: str | os.PathLike[str], public_key: str | os.PathLike
         "signed_by": artifact.signed_by,
         "provenance": read_origin(artifact),
         "model": encode(manifest.model),
-        "inputs": encode(manifest.inputs),
-        "outputs": encode(manifest.outputs),
-        "preprocess": encode(manifest.preprocess),
-        "postprocess": encode(manifest.postprocess),
+        "programs": encode(manifest.programs),
+        **(encode(manifest.program()) if len(manifest.programs) == 1 else {}),
         "parity": encode(manifest.parity) if manifest.parity is not None else None,
         "tuning": manifest.tuning,
         "chosen": _chosen(artifact, machine),
@@ -52,15 +50,21 @@ def inspect_artifact(path: str | os.PathLike[str], public_key: str | os.PathLike
 
 
 def _chosen(artifact: Artifact, machine: Machine) -> str | None:
-    """Return the variant that `load` takes on this machine's processor; None where none runs."""
+    """Return the name of the variant that `load` takes on this machine's processor; None where none runs."""
     try:
-        return choose_variant(artifact, "cpu", machine)[0].target
+        return choose_variant(artifact, "cpu", machine)[0].name
     except (ArtifactError, MachineError):
         return None
 
 
 def _variant(artifact: Artifact, variant: VariantRef, machine: Machine) -> dict[str, Any]:
-    result: dict[str, Any] = {"target": variant.target, "runs_here": False, "reason": None}
+    result: dict[str, Any] = {
+        "name": variant.name,
+        "target": variant.target,
+        "precision": variant.precision,
+        "runs_here": False,
+        "reason": None,
+    }
     try:
         target = artifact.read_target(variant)
         result |= {
@@ -71,7 +75,9 @@ def _variant(artifact: Artifact, variant: VariantRef, machine: Machine) -> dict[
             "glibc": target.glibc,
             "tvm": target.tvm,
             "tvm_ffi": target.tvm_ffi,
-            "batches": {str(entry.batch): entry.cost_ms for entry in target.entries},
+            "batches": {
+                name: [entry.batch for entry in target.entries_of(name)] for name in artifact.manifest.programs
+            },
             "code_bytes": artifact.manifest.files[f"{variant.path}/model.so"].size,
             "weight_bytes": sum(tensor.nbytes for tensor in target.tensors),
             "plan": _plan(artifact.read_plan(variant, target)),

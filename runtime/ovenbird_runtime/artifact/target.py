@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from ..errors import ManifestInvalid, ManifestTooNew, shown
 from ..limits import (
     ALIGNMENT_BYTES,
-    MAX_CALL_BYTES,
     MAX_ENTRIES,
     MAX_FILE_BYTES,
     MAX_NAME_CHARS,
@@ -25,8 +24,13 @@ from ..limits import (
     SCHEMA_VERSION,
 )
 from ..machine.devices import CodeKind
-from .fields import ITEM_BYTES, Batch, Dim, Dtype, FilePath, Folder, Free, SchemaVersion, Version
+from .agreement import Precision
+from .fields import ITEM_BYTES, Batch, Dim, Dtype, FilePath, Folder, Free, ProgramName, SchemaVersion, Version
+from .parity import variant_name
+from .program import check_call, check_unique
 from .schema import Count, Json, Range, Text, decode, dump, encode, parse
+from .schema1 import upgrade_target
+from .steps import Size
 
 if TYPE_CHECKING:
     from .manifest import Manifest
@@ -34,12 +38,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """One compiled batch size: its function, and which tensors follow the inputs in the call."""
+    """One program compiled for one batch size (and image size): its function, and which tensors follow the inputs."""
 
+    program: ProgramName
     batch: Batch
+    size: Size | None
+    """Height and width of the images it takes, in pixels; None where it takes no images."""
     function: Annotated[str, Text(r"[A-Za-z_][A-Za-z0-9_]*", MAX_NAME_CHARS)]
-    cost_ms: Annotated[float, Range(0, 1e9)] | None
-    """Always None: the compiling machine's times say nothing about another. A field of schema 1, so files have it."""
     weights: Annotated[tuple[Annotated[int, Range(0, MAX_TENSORS)], ...], Count(0, MAX_TENSORS)]
 
 
@@ -67,6 +72,8 @@ class Target:
 
     schema_version: SchemaVersion
     target: Folder
+    precision: Precision
+    """Of the arithmetic."""
     kind: CodeKind
     triple: Free
     arch: Literal["x86_64", "aarch64"]
@@ -87,11 +94,24 @@ class Target:
     resample: Annotated[str, Text(r"([A-Za-z_][A-Za-z0-9_]*)?", MAX_NAME_CHARS)] = ""
     """The function that pre-processes images (`preprocessor.ResampleKernel`); empty where the code has none."""
 
+    @property
+    def variant(self) -> str:
+        """The variant's name (`variant_name`)."""
+        return variant_name(self.target, self.precision)
 
-def decode_target(data: bytes, where: str = "target.json") -> Target:
-    """Read the bytes of a target.json. Raises as `decode_manifest` does."""
+    def entries_of(self, program: str) -> tuple[Entry, ...]:
+        """Return what was compiled of one program."""
+        return tuple(entry for entry in self.entries if entry.program == program)
+
+
+def decode_target(data: bytes, where: str = "target.json", precision: Precision = "f32") -> Target:
+    """Read the bytes of a target.json; `precision` is that of one of schema 1, which does not say it.
+
+    Raises as `decode_manifest` does.
+    """
     value = parse(data, where)
-    check_version(value, where)
+    if check_version(value, where) == 1:
+        value = upgrade_target(value, precision, where)
     return decode(Target, value, where)
 
 
@@ -102,44 +122,47 @@ def target_bytes(target: Target) -> bytes:
     return data
 
 
-def check_version(value: Json, where: str) -> None:
-    """Refuse a file written for a later runtime before anything else of it is judged. Raises ManifestTooNew."""
+def check_version(value: Json, where: str) -> int:
+    """Return a file's schema version, 0 where it has none that is known; one for a later runtime is refused before
+    anything else of it is judged. Raises ManifestTooNew.
+    """
     version = value.get("schema_version") if isinstance(value, dict) else None
-    if isinstance(version, int) and not isinstance(version, bool) and version > SCHEMA_VERSION:
+    if not isinstance(version, int) or isinstance(version, bool):
+        return 0
+    if version > SCHEMA_VERSION:
         raise ManifestTooNew(
             f"{where} has schema version {shown(version)}, this runtime reads up to "
             f"{SCHEMA_VERSION}: upgrade ovenbird-runtime"
         )
-
-
-def check_unique(names: list[str], what: str, where: str) -> None:
-    """Refuse a name that is there twice. Raises ManifestInvalid."""
-    for name in names:
-        if names.count(name) > 1:
-            raise ManifestInvalid(f"{where} has two {what} named {shown(name)}")
-
-
-def check_call(manifest: Manifest, batch: int, where: str) -> None:
-    """Refuse inputs and outputs that one call for `batch` images cannot have in memory. Raises ManifestInvalid."""
-    size = sum(spec.room(batch) for spec in manifest.inputs + manifest.outputs)
-    if size > MAX_CALL_BYTES:
-        raise ManifestInvalid(
-            f"{where}: inputs and outputs of batch {batch} take {size / 2**30:.3g} GiB, "
-            f"limit {MAX_CALL_BYTES / 2**30:.3g} GiB: compile it for smaller batches or images"
-        )
+    return version
 
 
 def check_target(target: Target, manifest: Manifest, where: str = "target.json") -> None:
     """Check a target against the manifest it came with. Raises ManifestInvalid."""
-    check_unique([str(entry.batch) for entry in target.entries], "entries for batch", where)
+    check_unique([f"{entry.program} and batch {entry.batch}" for entry in target.entries], "entries", where)
     check_unique([entry.function for entry in target.entries], "functions", where)
     for entry in target.entries:
-        check_call(manifest, entry.batch, where)
+        program = manifest.programs.get(entry.program)
+        if program is None:
+            raise ManifestInvalid(f"{where}: {entry.function} is of program {shown(entry.program)}, which is unknown")
+        check_call(program, entry.batch, where)
+        if entry.size is not None and entry.size != program.image_size:
+            raise ManifestInvalid(
+                f"{where}: {entry.function} takes images of {shown(entry.size)}, the program {program.image_size}"
+            )
         bad = [index for index in entry.weights if index >= len(target.tensors)]
         if bad:
             raise ManifestInvalid(f"{where}: {entry.function} wants tensor {bad[0]}, there are {len(target.tensors)}")
-    if not any(spec.batched for spec in manifest.inputs) and [entry.batch for entry in target.entries] != [1]:
-        raise ManifestInvalid(f"{where}: a network without a batch dimension has one entry, for batch 1")
+    for name, program in manifest.programs.items():
+        batches = [entry.batch for entry in target.entries_of(name)]
+        if not batches:
+            raise ManifestInvalid(f"{where}: no entry is of program {name}")
+        if not program.batched and batches != [1]:
+            raise ManifestInvalid(f"{where}: a network without a batch dimension has one entry, for batch 1")
+    _check_tensors(target, manifest, where)
+
+
+def _check_tensors(target: Target, manifest: Manifest, where: str) -> None:
     for index, tensor in enumerate(target.tensors):
         record = manifest.files.get(tensor.file)
         if record is None:

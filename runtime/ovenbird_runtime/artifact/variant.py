@@ -20,8 +20,12 @@ from ..machine.cpu import Machine, version_pair
 from ..machine.device_kind import Chip
 from ..machine.devices import Device, parse_devices
 from ..machine.versions import TVM_FFI_VERSION, TVM_VERSION
+from .agreement import Precision
 from .artifact import Artifact
 from .manifest import Target, VariantRef
+
+EXACTNESS: tuple[Precision, ...] = ("f32", "f16", "bf16", "int8")
+"""The most exact first: numbers of less precision are taken where they are asked for, or where there are no others."""
 
 
 def check_runs_here(target: Target, machine: Machine) -> None:
@@ -51,20 +55,30 @@ def check_runs_here(target: Target, machine: Machine) -> None:
 
 
 def choose_variant(
-    artifact: Artifact, device: Device | str, machine: Machine, name: str | None = None
+    artifact: Artifact,
+    device: Device | str,
+    machine: Machine,
+    name: str | None = None,
+    precision: Precision | None = None,
 ) -> tuple[VariantRef, Target]:
-    """Return the variant to run on `device`, and its target: the best that runs here, or the one of this `name`.
+    """Return the variant to run on `device`, and its target: the best that runs here, of those for the target `name`
+    and of this `precision` where they are given.
 
-    Of those that run here: the one that the device's chip ranks highest (a GPU: for the latest chip up to itself), then
-    the one with the widest vectors, then the one that asks for the most features. Raises WrongOption for a name that
-    the artifact lacks; DriverMissing, DriverTooOld, GpuMissing; DeviceUnavailable where no variant is for the device;
-    where one variant is refused, its own MachineError; where several are, NoVariant with all reasons.
+    Of those that run here: the most exact, then the one that the device's chip ranks highest (a GPU: for the latest
+    chip up to itself), then the one with the widest vectors, then the one that asks for the most features. Raises
+    WrongOption for a name or a precision that the artifact lacks; DriverMissing, DriverTooOld, GpuMissing;
+    DeviceUnavailable where no variant is for the device; where one variant is refused, its own MachineError; where
+    several are, NoVariant with all reasons.
     """
     device = parse_devices(device)[0] if isinstance(device, str) else device
-    variants = [variant for variant in artifact.manifest.variants if name in (None, variant.target)]
+    variants = [variant for variant in artifact.manifest.variants if name in (None, variant.target, variant.name)]
     if not variants:
-        held = ", ".join(variant.target for variant in artifact.manifest.variants)
+        held = ", ".join(variant.name for variant in artifact.manifest.variants)
         raise WrongOption(f"target is {shown(name)}, the artifact holds {held}")
+    variants = [variant for variant in variants if precision in (None, variant.precision)]
+    if not variants:
+        held = ", ".join(f"{variant.name} ({variant.precision})" for variant in artifact.manifest.variants)
+        raise WrongOption(f"precision is {shown(precision)}, the artifact holds {held}")
     candidates = [(variant, artifact.read_target(variant)) for variant in variants]
     of_kind = [(variant, target) for variant, target in candidates if target.kind == device.kind.code]
     if not of_kind:
@@ -89,9 +103,9 @@ def choose_variant(
     raise NoVariant(f"no variant runs on this machine ({describe(machine, asked)}): " + "; ".join(map(str, reasons)))
 
 
-def rank(target: Target, chip: Chip) -> tuple[tuple[int, ...], int, int]:
+def rank(target: Target, chip: Chip) -> tuple[int, tuple[int, ...], int, int]:
     """Return what orders the variants that run here, the best highest."""
-    return chip.rank(target), target.vector_bits, len(target.cpu_features)
+    return -EXACTNESS.index(target.precision), chip.rank(target), target.vector_bits, len(target.cpu_features)
 
 
 def describe(machine: Machine, asked: set[str]) -> str:

@@ -1,7 +1,7 @@
 """Run compiled code: the one file that knows `tvm_ffi`.
 
-    program = Program(library, target, inputs, outputs, weights)      # checked bytes, which nobody can change
-    engine = Engine(program, threads=2, workers=1)
+    code = Code(library, target, programs, weights)       # checked bytes, which nobody can change
+    engine = Engine(code, threads=2, workers=1)
     engine.run(3, {"image": array})        # {"logits": ..., "embedding": ...}; safe from any number of threads
     engine.close()
 
@@ -17,12 +17,12 @@ import os
 import queue
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from ..artifact.manifest import Entry, Target, TensorSpec
+from ..artifact.manifest import MAIN, Entry, Program, Target
 from ..errors import EngineCallFailed, EngineForked, EngineLoadFailed, OvenbirdError, shown
 from ..integrity.sealed import SealedFile
 from ..integrity.weights import MappedFile
@@ -39,21 +39,20 @@ _TVM_DEFAULT_AFFINITY = 0
 _LAST_CALLS_SECONDS = 60
 
 
-class Program:
-    """A loaded `model.so` with its weights: what all workers share."""
+class Code:
+    """A loaded `model.so` with its weights, whatever programs it holds: what all workers share."""
 
     def __init__(
         self,
         library: SealedFile,
         target: Target,
-        inputs: Sequence[TensorSpec],
-        outputs: Sequence[TensorSpec],
+        programs: Mapping[str, Program],
         weights: Mapping[str, MappedFile],
         device: Device = CPU,
     ) -> None:
         """Load the checked library; make tensors over the mapped weights, or copies on a GPU. Raises EngineError."""
         self.ffi = import_for(device)
-        self.target, self.inputs, self.outputs = target, tuple(inputs), tuple(outputs)
+        self.target, self.programs = target, dict(programs)
         self._mapped = dict(weights)  # keeps the mappings alive as long as the tensors
         try:
             self.module = load_library(self.ffi, library)
@@ -110,11 +109,11 @@ class _Worker:
     """A job with a VM, its input buffers and its share of processor threads."""
 
     def __init__(
-        self, program: Program, tasks: TaskQueue[_Task], threads: int, costs: LearnedCosts, wide: bool = True
+        self, code: Code, tasks: TaskQueue[_Task], threads: int, costs: Mapping[str, LearnedCosts], wide: bool = True
     ) -> None:
-        self._program, self._tasks, self._threads, self._costs = program, tasks, threads, costs
+        self._code, self._tasks, self._threads, self._costs = code, tasks, threads, costs
         self._wide = wide
-        self._buffers: dict[int, tuple[list[Array], list[Any]]] = {}
+        self._buffers: dict[str, tuple[list[Array], list[Any]]] = {}
         self.ready: queue.SimpleQueue[OvenbirdError | None] = queue.SimpleQueue()
 
     def run(self) -> None:
@@ -123,7 +122,7 @@ class _Worker:
             functions = self._prepare()
         except Exception as error:  # noqa: BLE001 - reported to the thread that loads the model
             self.ready.put(
-                EngineLoadFailed(f"the code of {self._program.target.target} cannot be started: {_reason(error)}")
+                EngineLoadFailed(f"the code of {self._code.target.target} cannot be started: {_reason(error)}")
             )
             return
         self.ready.put(None)
@@ -131,7 +130,7 @@ class _Worker:
             call, failure = task.call, None
             if not call.abandoned:
                 try:
-                    self._execute(functions[task.entry.batch], task)
+                    self._execute(functions[task.entry.function], task)
                 except OvenbirdError as error:
                     failure = error
                 except Exception as error:  # noqa: BLE001 - as above; the worker must live on
@@ -140,19 +139,20 @@ class _Worker:
             call.done.put(failure)
             del task, call  # hold no caller's arrays while idle
 
-    def _prepare(self) -> dict[int, Any]:
-        ffi, target = self._program.ffi, self._program.target
+    def _prepare(self) -> dict[str, Any]:
+        ffi, target = self._code.ffi, self._code.target
         # This thread's pool, of this many threads, bound to no core: the thread count as a list of as many
         # processor names.
         ffi.get_global_func("runtime.config_threadpool")(
             _TVM_DEFAULT_AFFINITY, self._threads, list(map(str, range(self._threads)))
         )
-        machine = self._program.module["vm_load_executable"]()
-        machine["vm_initialization"](*self._program.memory.vm_arguments)
-        return {entry.batch: machine[entry.function] for entry in target.entries}
+        machine = self._code.module["vm_load_executable"]()
+        machine["vm_initialization"](*self._code.memory.vm_arguments)
+        return {entry.function: machine[entry.function] for entry in target.entries}
 
     def _execute(self, function: Any, task: _Task) -> None:
-        program, entry = self._program, task.entry
+        code, entry = self._code, task.entry
+        program, costs = code.programs[entry.program], self._costs[entry.program]
         buffers, tensors = self._buffers_for(entry)
         for spec, buffer in zip(program.inputs, buffers, strict=True):
             given = task.call.arrays[spec.name]
@@ -163,14 +163,14 @@ class _Worker:
                 buffer[...] = given
         start = time.perf_counter()
         for buffer, tensor in zip(buffers, tensors, strict=True):
-            program.memory.write(tensor, buffer)
-        answer = function(*tensors, *(program.tensors[i] for i in entry.weights))
-        program.memory.wait()
+            code.memory.write(tensor, buffer)
+        answer = function(*tensors, *(code.tensors[i] for i in entry.weights))
+        code.memory.wait()
         spent = (time.perf_counter() - start) * 1e3
         if self._wide:
-            self._costs.observe(entry.batch, spent)
+            costs.observe(entry.batch, spent)
         else:
-            self._costs.observe_lane(spent)
+            costs.observe_lane(spent)
         for spec, array in zip(program.outputs, self._arrays_of(answer, entry), strict=True):
             if spec.batched:
                 task.call.results[spec.name][task.start : task.start + task.rows] = array[: task.rows]
@@ -178,20 +178,22 @@ class _Worker:
                 task.call.results[spec.name][...] = array
 
     def _buffers_for(self, entry: Entry) -> tuple[list[Array], list[Any]]:
-        if entry.batch not in self._buffers:
-            arrays = [aligned_empty(spec.with_batch(entry.batch), spec.dtype) for spec in self._program.inputs]
-            self._buffers[entry.batch] = (arrays, [self._program.memory.upload(array) for array in arrays])
-        return self._buffers[entry.batch]
+        if entry.function not in self._buffers:
+            arrays = [
+                aligned_empty(spec.with_batch(entry.batch), spec.dtype)
+                for spec in self._code.programs[entry.program].inputs
+            ]
+            self._buffers[entry.function] = (arrays, [self._code.memory.upload(array) for array in arrays])
+        return self._buffers[entry.function]
 
     def _arrays_of(self, answer: Any, entry: Entry) -> list[Array]:
         """View what the function gave, checked against the manifest: one tensor, or a tuple of them."""
-        given = [answer] if isinstance(answer, self._program.ffi.Tensor) else list(answer)
-        if len(given) != len(self._program.outputs):
-            raise EngineCallFailed(
-                f"{entry.function} gave {len(given)} outputs, the manifest says {len(self._program.outputs)}"
-            )
-        arrays = [self._program.memory.download(tensor) for tensor in given]
-        for spec, array in zip(self._program.outputs, arrays, strict=True):
+        outputs = self._code.programs[entry.program].outputs
+        given = [answer] if isinstance(answer, self._code.ffi.Tensor) else list(answer)
+        if len(given) != len(outputs):
+            raise EngineCallFailed(f"{entry.function} gave {len(given)} outputs, the manifest says {len(outputs)}")
+        arrays = [self._code.memory.download(tensor) for tensor in given]
+        for spec, array in zip(outputs, arrays, strict=True):
             if array.shape != spec.with_batch(entry.batch) or array.dtype != np.dtype(spec.dtype):
                 raise EngineCallFailed(
                     f"{entry.function} gave {spec.name} as {array.dtype} {array.shape}, "
@@ -201,16 +203,20 @@ class _Worker:
 
 
 class Engine:
-    """A program with workers that run it."""
+    """Code with workers that run its programs."""
 
-    def __init__(self, program: Program, threads: int, workers: int) -> None:
+    def __init__(self, code: Code, threads: int, workers: int) -> None:
         """Start the workers. Raises EngineLoadFailed where the code and the manifest do not fit, or threads run out."""
-        self._program, self._pid, self._closed = program, os.getpid(), False
-        self._entries = {entry.batch: entry for entry in program.target.entries}
-        lanes = lanes_for(threads, workers) if program.memory.on_cpu else 0
-        self._learned = LearnedCosts(dict.fromkeys(self._entries), lanes)
-        self.costs = self._learned.table
-        self._tasks: TaskQueue[_Task] = TaskQueue(lanes, self._learned)
+        self._code, self._pid, self._closed = code, os.getpid(), False
+        self._entries = {(entry.program, entry.batch): entry for entry in code.target.entries}
+        # Lanes share the threads among rows of one program; where there are several, each call has all threads.
+        lanes = lanes_for(threads, workers) if code.memory.on_cpu and len(code.programs) == 1 else 0
+        self._learned = {
+            name: LearnedCosts({entry.batch: None for entry in code.target.entries_of(name)}, lanes)
+            for name in code.programs
+        }
+        self._first = next(iter(self._learned.values()))
+        self._tasks: TaskQueue[_Task] = TaskQueue(lanes, self._first)
         self._jobs: list[ThreadJob] = []
         # Also at the interpreter's exit.
         self._finalizer = weakref.finalize(self, _stop, self._pid, self._tasks, self._jobs)
@@ -226,7 +232,7 @@ class Engine:
         failures: list[OvenbirdError | None] = []
         try:
             for _ in range(count):
-                worker = _Worker(self._program, self._tasks, threads, self._learned, wide)
+                worker = _Worker(self._code, self._tasks, threads, self._learned, wide)
                 self._jobs.append(ThreadJob(worker.run, threads))
                 workers.append(worker)
         except RuntimeError as error:  # what Python raises where the system has no thread left
@@ -240,22 +246,28 @@ class Engine:
         """Start the lanes, when a crowd first comes: who runs one image at a time needs none."""
         started = False
         try:
-            started = self._start(self._learned.lanes, self._lane_threads, wide=False) is None
+            started = self._start(self._first.lanes, self._lane_threads, wide=False) is None
         finally:  # also of Ctrl-C
             if started:
                 self._tasks.admit_lanes()
             else:  # no memory for them: the wide worker does it all, as before
                 self._tasks.give_up_lanes()
-                self._learned.lanes = 0
+                self._first.lanes = 0
+
+    def costs_of(self, program: str) -> dict[int, float | None]:
+        """Return what each compiled batch size of a program costs in ms, which the caller may change; None: unknown."""
+        return self._learned[program].table
 
     @property
     def lanes(self) -> Lanes:
         """The lanes that share the threads in a crowd; their cost is None while it is not known."""
-        learned = self._learned
+        learned = self._first
         return Lanes(learned.lanes, learned.lane) if learned.lanes_pay(True) else Lanes()
 
-    def run(self, batch: int, arrays: Mapping[str, Array], crowded: bool = False) -> dict[str, Array]:
-        """Run the network on `batch` rows of checked arrays (see `arrays.check_inputs`); return its outputs,
+    def run(
+        self, batch: int, arrays: Mapping[str, Array], crowded: bool = False, program: str = MAIN
+    ) -> dict[str, Array]:
+        """Run a program on `batch` rows of checked arrays (see `arrays.check_inputs`); return its outputs,
         new arrays.
 
         `crowded` tells that other calls are there or about to come: threads are better shared out then.
@@ -265,13 +277,16 @@ class Engine:
             raise EngineForked(
                 f"the model was loaded in process {self._pid}, this is its fork {os.getpid()}: load it after fork"
             )
-        results = {spec.name: np.empty(spec.with_batch(batch), spec.dtype) for spec in self._program.outputs}
+        results = {
+            spec.name: np.empty(spec.with_batch(batch), spec.dtype) for spec in self._code.programs[program].outputs
+        }
         call = _Call(arrays, results)
         start = 0
         tasks = []
-        for size in self._learned.plan(batch):
-            narrow = size == self._learned.smallest
-            tasks.append(_Task(call, self._entries[size], start, min(size, batch - start), narrow, crowded))
+        learned = self._learned[program]
+        for size in learned.plan(batch):
+            narrow = size == learned.smallest
+            tasks.append(_Task(call, self._entries[program, size], start, min(size, batch - start), narrow, crowded))
             start += size
         # A queue that nobody closed here is closed by the interpreter's exit: a daemon thread then waits, quietly.
         if not self._tasks.put(tasks) and self._closed:
@@ -290,7 +305,7 @@ class Engine:
 
     def release_unused(self) -> None:
         """Let go of memory that is kept for later calls; the next ones take what they need again."""
-        self._program.memory.release_unused()
+        self._code.memory.release_unused()
 
     def close(self) -> None:
         """Stop the workers after the calls that have begun, and let go of code and weights."""

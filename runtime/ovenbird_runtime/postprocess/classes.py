@@ -5,10 +5,13 @@ top_classes(logits, labels, count=2)        # [[ClassScore(281, "tabby", 0.61), 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from ..errors import one_line
 from ..tensors.arrays import Array
+from .kind import Asked, Kind, number
 
 # So many are found faster one by one than by sorting all: after a network the caches are cold, and code
 # that is not run costs nothing.
@@ -64,3 +67,21 @@ def _largest(row: Array, count: int) -> list[int]:
 
 def _label(labels: Sequence[str] | None, index: int) -> str:
     return labels[index] if labels is not None and index < len(labels) else f"class {index}"
+
+
+def _answers(step: Any, outputs: Mapping[str, Array], asked: Asked) -> list[tuple[ClassScore, ...]]:
+    return top_classes(outputs[step.output], asked.labels.get(step.output), asked.options.top)
+
+
+def _json(scores: tuple[ClassScore, ...]) -> list[dict[str, Any]]:
+    return [{"index": one.index, "label": one.label, "confidence": number(one.confidence)} for one in scores]
+
+
+def _lines(name: str, scores: tuple[ClassScore, ...]) -> list[str]:
+    return [
+        f"{place}. {one_line(score.label)} ({name} {score.index}): {100 * score.confidence:.2f} %"
+        for place, score in enumerate(scores, start=1)
+    ]
+
+
+CLASSES = Kind("classes", _answers, _json, _lines)

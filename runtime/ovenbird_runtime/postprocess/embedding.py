@@ -5,9 +5,12 @@ summarise(embedding, vector=False)          # [Embedding(mean=0.41, variance=0.1
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..tensors.arrays import Array
+from .kind import Asked, Kind, number, numbers
 
 
 @dataclass(frozen=True)
@@ -32,3 +35,19 @@ def summarise(embedding: Array, vector: bool) -> list[Embedding]:
             apart = row - mean  # float64, as the mean is
             found.append(Embedding(float(mean), float(apart @ apart / len(row)), row.copy() if vector else None))
     return found
+
+
+def _answers(step: Any, outputs: Mapping[str, Array], asked: Asked) -> list[Embedding]:
+    return summarise(outputs[step.output], asked.options.embedding)
+
+
+def _json(value: Embedding) -> dict[str, Any]:
+    result: dict[str, Any] = {"mean": number(value.mean), "variance": number(value.variance)}
+    return result if value.vector is None else result | {"vector": numbers(value.vector.tolist())}
+
+
+def _lines(name: str, value: Embedding) -> list[str]:
+    return [f"{name}: mean {value.mean:.5f}, variance {value.variance:.5f}"]
+
+
+EMBEDDINGS = Kind("embeddings", _answers, _json, _lines)

@@ -6,21 +6,24 @@ json.dumps(prediction.to_json())
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..artifact.answers import Raw
 from ..artifact.manifest import Manifest, WeightsInfo
 from ..options import PredictOptions
 from ..tensors.arrays import Array
-from .classes import ClassScore, top_classes
-from .embedding import Embedding, summarise
+from .classes import CLASSES, ClassScore
+from .embedding import EMBEDDINGS, Embedding
+from .kind import Asked
+from .raw import RAW
+from .table import KINDS
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network says about one image: by output, as the manifest describes them."""
+    """What a model says about one image: by kind of answer and output, as the manifest describes them."""
 
     model: str
     weights: WeightsInfo
@@ -28,10 +31,23 @@ class Prediction:
     preprocess: str
     seed: int
     """What random steps of the pipeline drew from."""
-    classes: Mapping[str, tuple[ClassScore, ...]] = field(default_factory=dict)
-    embeddings: Mapping[str, Embedding] = field(default_factory=dict)
-    raw: Mapping[str, Array] = field(default_factory=dict)
-    """Outputs that the manifest gives no meaning to, without their batch dimension."""
+    answers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Each kind's answers (`postprocess.table`), by output."""
+
+    @property
+    def classes(self) -> Mapping[str, tuple[ClassScore, ...]]:
+        """The most probable classes of each classification, most probable first."""
+        return self.answers.get(CLASSES.field, {})
+
+    @property
+    def embeddings(self) -> Mapping[str, Embedding]:
+        """Each embedding."""
+        return self.answers.get(EMBEDDINGS.field, {})
+
+    @property
+    def raw(self) -> Mapping[str, Array]:
+        """Outputs that the manifest gives no meaning to, without their batch dimension."""
+        return self.answers.get(RAW.field, {})
 
     @property
     def top(self) -> tuple[ClassScore, ...]:
@@ -50,31 +66,11 @@ class Prediction:
             "random_weights": self.weights.random,
             "preprocess": self.preprocess,
             "seed": self.seed,
-            "classes": {
-                name: [
-                    {"index": score.index, "label": score.label, "confidence": _number(score.confidence)}
-                    for score in scores
-                ]
-                for name, scores in self.classes.items()
+            **{
+                kind.field: {name: kind.to_json(answer) for name, answer in self.answers.get(kind.field, {}).items()}
+                for kind in KINDS.values()
             },
-            "embeddings": {name: _embedding_json(value) for name, value in self.embeddings.items()},
-            "raw": {name: _nested(value.tolist()) for name, value in self.raw.items()},
         }
-
-
-def _embedding_json(value: Embedding) -> dict[str, Any]:
-    result: dict[str, Any] = {"mean": _number(value.mean), "variance": _number(value.variance)}
-    return result if value.vector is None else result | {"vector": _nested(value.vector.tolist())}
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _nested(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_nested(item) for item in value]
-    return _number(value) if isinstance(value, float) else value
 
 
 def explain(
@@ -85,22 +81,20 @@ def explain(
     options: PredictOptions,
 ) -> list[Prediction]:
     """Turn the outputs of one batch, each [N, ...], into N predictions; `pipeline` made its inputs."""
-    kinds = {post.output: post.kind for post in manifest.postprocess}
-    count = len(next(iter(outputs.values())))
-    classes = {
-        n: top_classes(a, labels.get(n), options.top) for n, a in outputs.items() if kinds.get(n) == "classification"
-    }
-    embeddings = {n: summarise(a, options.embedding) for n, a in outputs.items() if kinds.get(n) == "embedding"}
-    others = {n: a for n, a in outputs.items() if n not in classes and n not in embeddings}
+    asked, steps = Asked(options, labels), list(manifest.postprocess)
+    read = {step.output for step in steps}
+    steps += [Raw(output=name) for name in outputs if name not in read]
+    found: dict[str, dict[str, Sequence[Any]]] = {}
+    for step in steps:
+        kind = KINDS[type(step)]
+        found.setdefault(kind.field, {})[step.output] = kind.answers(step, outputs, asked)
     return [
         Prediction(
             model=manifest.model.name,
             weights=manifest.model.weights,
             preprocess=pipeline,
             seed=options.seed,
-            classes={name: rows[i] for name, rows in classes.items()},
-            embeddings={name: rows[i] for name, rows in embeddings.items()},
-            raw={name: array[i].copy() for name, array in others.items()},
+            answers={field: {name: rows[i] for name, rows in by_name.items()} for field, by_name in found.items()},
         )
-        for i in range(count)
+        for i in range(len(next(iter(outputs.values()))))
     ]

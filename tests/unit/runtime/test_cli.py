@@ -82,6 +82,8 @@ def test_inspect(tiny: Path) -> None:
     found = json.loads(session("inspect", tiny, "--json").stdout)
     assert found["variants"][0]["runs_here"] is True
     assert found["inputs"][0]["shape"] == ["N", 3, 32, 32]
+    assert found["programs"]["main"]["inputs"] == found["inputs"]
+    assert found["variants"][0]["batches"] == {"main": [1, 4]}
 
 
 def test_selftest(tiny: Path) -> None:

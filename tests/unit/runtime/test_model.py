@@ -17,7 +17,7 @@ from ovenbird_runtime.artifact.manifest import Preprocess, TensorSpec
 from ovenbird_runtime.artifact.steps import Pad, imagenet
 from ovenbird_runtime.model import Model
 from ovenbird_runtime.preprocess.interpreted import apply
-from support.tiny_artifact import reseal
+from support.tiny_artifact import reprogram, reseal
 
 replace = dataclasses.replace
 
@@ -123,7 +123,7 @@ def test_labels_must_be_text(spoilt: Path) -> None:
 
 def test_pipeline_of_another_size(spoilt: Path, pictures: list[Image.Image]) -> None:
     pipelines = {"small": imagenet(16, 20), "pad": (Pad(size=(8, 8)),)}
-    reseal(spoilt, lambda m: replace(m, preprocess=Preprocess("small", pipelines)))
+    reseal(spoilt, lambda m: reprogram(m, preprocess=Preprocess("small", pipelines)))
     with ovenbird_runtime.load(spoilt) as model:
         with pytest.raises(errors.PipelineError, match=r"gives \(3, 16, 16\), image takes \(3, 32, 32\)"):
             model.predict(pictures[0])
@@ -132,21 +132,21 @@ def test_pipeline_of_another_size(spoilt: Path, pictures: list[Image.Image]) -> 
 
 
 def test_no_default_pipeline(spoilt: Path, pictures: list[Image.Image]) -> None:
-    reseal(spoilt, lambda m: replace(m, preprocess=replace(m.preprocess, default=None)))
+    reseal(spoilt, lambda m: reprogram(m, preprocess=replace(m.preprocess, default=None)))
     known = r"no default .*: name one \(there are imagenet, zoom-crop-pad\), or feed it tensors: run\(\), --inputs"
     with ovenbird_runtime.load(spoilt) as model, pytest.raises(errors.PipelineError, match=known):
         model.predict(pictures[0])
 
 
 def test_no_pipeline(spoilt: Path, pictures: list[Image.Image]) -> None:
-    reseal(spoilt, lambda m: replace(m, preprocess=Preprocess()))
+    reseal(spoilt, lambda m: reprogram(m, preprocess=Preprocess()))
     with ovenbird_runtime.load(spoilt) as model, pytest.raises(errors.PipelineError, match=r"\(there are none\)"):
         model.predict(pictures[0])
 
 
 def test_a_network_that_eats_no_images(spoilt: Path, pictures: list[Image.Image]) -> None:
     ids = TensorSpec("ids", "int64", ("N", 16))
-    reseal(spoilt, lambda m: replace(m, inputs=(ids,)))
+    reseal(spoilt, lambda m: reprogram(m, inputs=(ids,)))
     with ovenbird_runtime.load(spoilt) as model, pytest.raises(errors.PipelineError, match=r"takes ids int64"):
         model.predict(pictures[0])
 

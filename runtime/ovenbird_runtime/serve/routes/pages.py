@@ -88,7 +88,7 @@ def models(context: Context, request: Request, call: Call) -> Response:
                 "version": deployment.version,
                 "random_weights": manifest.model.weights.random,
                 "preprocess": {"default": manifest.preprocess.default, "names": sorted(manifest.preprocess.pipelines)},
-                "outputs": [{"name": post.output, "kind": post.kind} for post in manifest.postprocess],
+                "outputs": [{"name": post.output, "kind": post.step} for post in manifest.postprocess],
                 "labels": {name: len(labels) for name, labels in deployment.model.labels.items()},
             }
         )

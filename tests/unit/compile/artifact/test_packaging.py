@@ -21,7 +21,7 @@ from ovenbird_runtime.artifact.artifact import open_artifact
 from ovenbird_runtime.artifact.manifest import (
     Manifest,
     ModelInfo,
-    Preprocess,
+    Program,
     TensorSpec,
     VariantRef,
     WeightsInfo,
@@ -39,7 +39,7 @@ def put_artifact(folder: Path, version: str) -> None:
     spec = TensorSpec("x", "float32", ("N", 4))
     model = ModelInfo("net", version, "", "MIT", WeightsInfo("random", random=True))
     variants = (VariantRef("t", "targets/t"),)
-    manifest = Manifest(1, model, (spec,), (spec,), Preprocess(), (), None, {}, variants, files)
+    manifest = Manifest(2, model, {"main": Program((spec,), (spec,))}, None, {}, variants, files)
     write_file(folder / "manifest.json", seal(manifest))
 
 

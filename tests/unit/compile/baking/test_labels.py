@@ -47,12 +47,14 @@ def artifact(tmp_path: Path) -> Artifact:
     files = {path.relative_to(folder).as_posix(): m.file_record(path) for path in folder.rglob("*") if path.is_file()}
     sealed = m.seal(
         m.Manifest(
-            schema_version=1,
+            schema_version=2,
             model=m.ModelInfo("net", "7", "none", "BSD-3-Clause", m.WeightsInfo("random", "", True, 3)),
-            inputs=(m.TensorSpec("image", "float32", ("N", 3, 8, 8), "NCHW"),),
-            outputs=(m.TensorSpec("logits", "float32", ("N", 5)),),
-            preprocess=m.Preprocess(None, {}),
-            postprocess=(),
+            programs={
+                "main": m.Program(
+                    inputs=(m.TensorSpec("image", "float32", ("N", 3, 8, 8), "NCHW"),),
+                    outputs=(m.TensorSpec("logits", "float32", ("N", 5)),),
+                )
+            },
             parity=None,
             tuning={},
             variants=(m.VariantRef("t", "targets/t"),),

@@ -12,7 +12,7 @@ from ovenbird.networks.network import Network
 from ovenbird.verify.cases import LEAST_ROWS, choose_golden, make_cases, random_like, take
 from ovenbird.verify.verifying import Verification, judge, parity, rounded_up
 from ovenbird_runtime.artifact.agreement import LIMITS, Difference
-from ovenbird_runtime.artifact.manifest import TargetParity, TensorSpec, WeightsInfo
+from ovenbird_runtime.artifact.manifest import TensorSpec, VariantParity, WeightsInfo
 
 F32 = LIMITS["f32"]
 
@@ -129,12 +129,13 @@ def found(error: float, top1: float | None) -> Verification:
 
 
 def test_the_figures_of_all_targets_are_the_worst_and_each_keeps_its_own() -> None:
-    held = TargetParity("f32", F32)
+    held = VariantParity("f32", F32)
     told = parity(
         {"a": found(1e-5, 1.0), "b": found(3e-5, 0.9), "c": found(2e-5, None)},
         {"a": held, "b": held, "c": held, "gpu": replace(held, precision="f16", limits=LIMITS["f16"])},
     )
-    assert (told.max_abs_error, told.top1_agreement, told.tolerance) == ({"y": 3e-5}, 0.9, F32.rms)
-    assert [one.outputs["y"].rms if one.outputs else None for one in told.targets.values()] == [1e-5, 3e-5, 2e-5, None]
+    main = told.programs["main"]
+    assert (main.max_abs_error, main.top1_agreement, main.tolerance) == ({"y": 3e-5}, 0.9, F32.rms)
+    assert [one.outputs["y"].rms if one.outputs else None for one in main.variants.values()] == [1e-5, 3e-5, 2e-5, None]
     # what could not run here is held to its own precision's limits where it can
-    assert told.limits_for(cast(Any, SimpleNamespace(target="gpu"))) == LIMITS["f16"]
+    assert told.limits_for(cast(Any, SimpleNamespace(variant="gpu"))) == LIMITS["f16"]

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from ovenbird_runtime.artifact.manifest import (
+    Classification,
     Entry,
     Manifest,
-    Postprocess,
     Preprocess,
+    Raw,
     Target,
     TensorSpec,
     VariantRef,
@@ -25,7 +26,8 @@ from ovenbird_runtime.artifact.manifest import (
     target_bytes,
 )
 from ovenbird_runtime.artifact.steps import Normalise, Resize
-from ovenbird_runtime.errors import ManifestInvalid, ManifestTooNew
+from ovenbird_runtime.errors import ManifestInvalid, ManifestTooNew, UnknownProgram
+from support.tiny_artifact import reprogram
 
 replace = dataclasses.replace
 
@@ -66,10 +68,10 @@ def test_unsealed(tiny: Path, manifest: Manifest) -> None:
         decode_manifest(data)
 
 
-@pytest.mark.parametrize("version", ["2", "99", "1" * 30])
+@pytest.mark.parametrize("version", ["3", "99", "1" * 30])
 def test_later_version(tiny: Path, version: str) -> None:
     data = (tiny / "manifest.json").read_bytes()
-    data = data.replace(b'"schema_version": 1', b'"schema_version": ' + version.encode())
+    data = data.replace(b'"schema_version": 2', b'"schema_version": ' + version.encode())
     with pytest.raises(ManifestTooNew, match="upgrade ovenbird-runtime"):
         decode_manifest(data)
 
@@ -81,19 +83,23 @@ def test_later_version_wins_over_unknown_fields() -> None:
 
 IMAGE = TensorSpec("image", "float32", ("N", 3, 32, 32))
 LOGITS = TensorSpec("logits", "float32", ("N", 5))
+CLASSES = Classification(output="logits")
 CHANGES: list[tuple[Callable[[Manifest], Manifest], str]] = [
-    (lambda m: replace(m, inputs=(IMAGE, IMAGE)), "two inputs named 'image'"),
-    (lambda m: replace(m, outputs=(LOGITS, LOGITS)), "two outputs named 'logits'"),
-    (lambda m: replace(m, inputs=(replace(IMAGE, shape=(1, "N")),)), "beyond its first dimension"),
-    (lambda m: replace(m, inputs=(replace(IMAGE, shape=(1, 3)),)), "all outputs must begin"),
-    (lambda m: replace(m, preprocess=Preprocess("nope", {})), "the default pipeline 'nope'"),
-    (lambda m: replace(m, preprocess=Preprocess(None, {"x": (Resize(),)})), "exactly one of shorter, fit and exact"),
-    (lambda m: replace(m, preprocess=Preprocess(None, {"x": (Normalise(), Normalise())})), "must be the last"),
-    (lambda m: replace(m, preprocess=Preprocess(None, {"x": (Normalise(std=(0.0,)),)})), "std of 0"),
-    (lambda m: replace(m, preprocess=Preprocess(None, {"x": (Normalise(mean=(1.0, 2.0)),)})), "one for each of red"),
-    (lambda m: replace(m, postprocess=(Postprocess("nope", "raw"),)), "which is no output"),
-    (lambda m: replace(m, postprocess=(Postprocess("logits", "raw", "no.txt"),)), "'no.txt' are not in the file table"),
-    (lambda m: replace(m, postprocess=(Postprocess("logits", "raw"),) * 2), "two post-processings"),
+    (lambda m: reprogram(m, inputs=(IMAGE, IMAGE)), "two inputs named 'image'"),
+    (lambda m: reprogram(m, outputs=(LOGITS, LOGITS)), "two outputs named 'logits'"),
+    (lambda m: reprogram(m, inputs=(replace(IMAGE, shape=(1, "N")),)), "beyond its first dimension"),
+    (lambda m: reprogram(m, inputs=(replace(IMAGE, shape=(1, 3)),)), "all outputs must begin"),
+    (lambda m: reprogram(m, preprocess=Preprocess("nope", {})), "the default pipeline 'nope'"),
+    (lambda m: reprogram(m, preprocess=Preprocess(None, {"x": (Resize(),)})), "exactly one of shorter, fit and exact"),
+    (lambda m: reprogram(m, preprocess=Preprocess(None, {"x": (Normalise(), Normalise())})), "must be the last"),
+    (lambda m: reprogram(m, preprocess=Preprocess(None, {"x": (Normalise(std=(0.0,)),)})), "std of 0"),
+    (lambda m: reprogram(m, preprocess=Preprocess(None, {"x": (Normalise(mean=(1.0, 2.0)),)})), "one for each of red"),
+    (lambda m: reprogram(m, postprocess=(Raw(output="nope"),)), "which is no output"),
+    (
+        lambda m: reprogram(m, postprocess=(Classification(output="logits", labels="no.txt"),)),
+        "'no.txt' are not in the file table",
+    ),
+    (lambda m: reprogram(m, postprocess=(Raw(output="logits"),) * 2), "two post-processings"),
     (lambda m: replace(m, variants=(VariantRef("x", "targets/x"),)), "targets/x/model.so is not in the file table"),
     (lambda m: replace(m, variants=m.variants * 2), "two variants named 'tiny'"),
     (lambda m: replace(m, files=m.files | {"manifest.json": m.files["labels.txt"]}), "cannot hold manifest.json"),
@@ -116,11 +122,16 @@ def test_file_names_are_plain(manifest: Manifest, name: str) -> None:
 
 
 TARGETS: list[tuple[dict[str, Any], str]] = [
-    ({"entries": (Entry(1, "f", None, (9,)),)}, "f wants tensor 9, there are 2"),
-    ({"entries": (Entry(1, "f", None, (0, 2)),)}, "f wants tensor 2, there are 2"),
-    ({"entries": (Entry(1, "f", None, (0,)),), "tensors": ()}, "f wants tensor 0, there are 0"),
-    ({"entries": (Entry(1, "f", None, ()), Entry(1, "g", None, ()))}, "two entries for batch"),
-    ({"entries": (Entry(1, "f", None, ()), Entry(2, "f", None, ()))}, "two functions"),
+    ({"entries": (Entry("main", 1, None, "f", (9,)),)}, "f wants tensor 9, there are 2"),
+    ({"entries": (Entry("main", 1, None, "f", (0, 2)),)}, "f wants tensor 2, there are 2"),
+    ({"entries": (Entry("main", 1, None, "f", (0,)),), "tensors": ()}, "f wants tensor 0, there are 0"),
+    (
+        {"entries": (Entry("main", 1, None, "f", ()), Entry("main", 1, None, "g", ()))},
+        "two entries named .main",
+    ),
+    ({"entries": (Entry("main", 1, None, "f", ()), Entry("main", 2, None, "f", ()))}, "two functions"),
+    ({"entries": (Entry("other", 1, None, "f", ()),)}, "f is of program 'other', which is unknown"),
+    ({"entries": (Entry("main", 1, (32, 33), "f", ()),)}, "f takes images of .32, 33., the program .32, 32."),
     ({"tensors": (WeightTensor("weights/no.bin", 0, "float32", (1,)),)}, "not in the file table"),
     ({"tensors": (WeightTensor("labels.txt", 4, "float32", (1,)),)}, "not a multiple of 64"),
     ({"tensors": (WeightTensor("labels.txt", 64, "float32", (1,)),)}, "its file has 40"),
@@ -130,7 +141,7 @@ TARGETS: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("change", "words"), TARGETS, ids=[words for _, words in TARGETS])
 def test_target_contradictions(manifest: Manifest, target: Target, change: dict[str, Any], words: str) -> None:
-    change = {"entries": (Entry(1, "main_b1", None, ()),)} | change
+    change = {"entries": (Entry("main", 1, None, "main_b1", ()),)} | change
     with pytest.raises(ManifestInvalid, match=words):
         check_target(replace(target, **change), manifest)
 
@@ -145,3 +156,21 @@ def test_spec_shapes() -> None:
     assert IMAGE.batched
     assert IMAGE.with_batch(4) == (4, 3, 32, 32)
     assert not TensorSpec("x", "float32", ()).batched
+
+
+def test_a_program_is_named_where_there_are_several(manifest: Manifest) -> None:
+    assert manifest.program() is manifest.program("main") is manifest.programs["main"]
+    with pytest.raises(UnknownProgram, match="program is 'step', the model has main: name one of them"):
+        manifest.program("step")
+    two = replace(manifest, programs={"encode": manifest.program(), "step": manifest.program()})
+    assert decode_manifest(seal(two)).program("step") == manifest.program()
+    with pytest.raises(UnknownProgram, match="no program is named, the model has encode, step"):
+        two.program()
+    with pytest.raises(UnknownProgram):
+        _ = two.inputs
+
+
+def test_every_program_has_code(manifest: Manifest, target: Target) -> None:
+    two = replace(manifest, programs={"main": manifest.program(), "step": manifest.program()})
+    with pytest.raises(ManifestInvalid, match="no entry is of program step"):
+        check_target(target, two)

@@ -21,7 +21,7 @@ from ovenbird_runtime import errors
 from ovenbird_runtime.artifact.golden import read_golden
 from ovenbird_runtime.artifact.manifest import Entry, Manifest, Target, TensorSpec
 from ovenbird_runtime.model import Model
-from support.tiny_artifact import coupled_artifact, reseal, retarget
+from support.tiny_artifact import coupled_artifact, reprogram, reseal, retarget
 
 replace = dataclasses.replace
 
@@ -130,7 +130,7 @@ from ovenbird_runtime.engine import engine
 prepare, sizes = engine._Worker._prepare, []
 def spy(self):
     functions = prepare(self)
-    sizes.append(self._program.ffi.get_global_func("runtime.NumThreads")())
+    sizes.append(self._code.ffi.get_global_func("runtime.NumThreads")())
     return functions
 engine._Worker._prepare = spy
 for threads in (1, 2, 1, 3):
@@ -199,10 +199,10 @@ def test_another_library(spoilt: Path) -> None:
 
 
 TARGETS: list[tuple[Callable[[Target], Target], str]] = [
-    (lambda t: replace(t, entries=(Entry(1, "main_b9", None, (0, 1)),)), "cannot be started"),
-    (lambda t: replace(t, entries=(Entry(1, "main_b1", None, (0,)),)), "main_b1 failed"),
-    (lambda t: replace(t, entries=(Entry(1, "main_b1", None, (1, 0)),)), "main_b1 failed"),
-    (lambda t: replace(t, entries=(Entry(2, "main_b4", None, (0, 1)),)), "main_b4 failed"),
+    (lambda t: replace(t, entries=(Entry("main", 1, None, "main_b9", (0, 1)),)), "cannot be started"),
+    (lambda t: replace(t, entries=(Entry("main", 1, None, "main_b1", (0,)),)), "main_b1 failed"),
+    (lambda t: replace(t, entries=(Entry("main", 1, None, "main_b1", (1, 0)),)), "main_b1 failed"),
+    (lambda t: replace(t, entries=(Entry("main", 2, None, "main_b4", (0, 1)),)), "main_b4 failed"),
     (lambda t: replace(t, tensors=tuple(replace(w, dtype="int32") for w in t.tensors)), "main_b1 failed"),
 ]
 
@@ -219,12 +219,12 @@ def test_code_and_target_differ(spoilt: Path, change: Callable[[Target], Target]
 
 LOGITS, EMBEDDING = TensorSpec("logits", "float32", ("N", 5)), TensorSpec("embedding", "float32", ("N", 8))
 MANIFESTS: list[tuple[Callable[[Manifest], Manifest], str]] = [
-    (lambda m: replace(m, outputs=(LOGITS,), postprocess=()), "gave 2 outputs, the manifest says 1"),
-    (lambda m: replace(m, outputs=(EMBEDDING, LOGITS), postprocess=()), "gave embedding as float32"),
-    (lambda m: replace(m, outputs=(LOGITS, replace(EMBEDDING, dtype="int32")), postprocess=()), "gave embedding"),
-    (lambda m: replace(m, inputs=(replace(m.inputs[0], shape=("N", 3, 32, 33)),)), "main_b1 failed"),
-    (lambda m: replace(m, inputs=(replace(m.inputs[0], dtype="int32"),)), "main_b1 failed"),
-    (lambda m: replace(m, inputs=(*m.inputs, replace(m.inputs[0], name="more"))), "main_b1 failed"),
+    (lambda m: reprogram(m, outputs=(LOGITS,), postprocess=()), "gave 2 outputs, the manifest says 1"),
+    (lambda m: reprogram(m, outputs=(EMBEDDING, LOGITS), postprocess=()), "gave embedding as float32"),
+    (lambda m: reprogram(m, outputs=(LOGITS, replace(EMBEDDING, dtype="int32")), postprocess=()), "gave embedding"),
+    (lambda m: reprogram(m, inputs=(replace(m.inputs[0], shape=("N", 3, 32, 33)),)), "main_b1 failed"),
+    (lambda m: reprogram(m, inputs=(replace(m.inputs[0], dtype="int32"),)), "main_b1 failed"),
+    (lambda m: reprogram(m, inputs=(*m.inputs, replace(m.inputs[0], name="more"))), "main_b1 failed"),
 ]
 
 
@@ -236,7 +236,7 @@ def test_code_and_manifest_differ(spoilt: Path, change: Callable[[Manifest], Man
 
 
 def test_the_worker_survives_a_failure(spoilt: Path) -> None:
-    retarget(spoilt, lambda t: replace(t, entries=(t.entries[0], Entry(2, "main_b4", 1.5, (0, 1)))))
+    retarget(spoilt, lambda t: replace(t, entries=(t.entries[0], Entry("main", 2, None, "main_b4", (0, 1)))))
     with ovenbird_runtime.load(spoilt, threads=1) as model:
         with pytest.raises(errors.EngineCallFailed):
             model.run({"image": batch_of(2)})

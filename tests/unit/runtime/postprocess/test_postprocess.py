@@ -62,9 +62,11 @@ def test_nan_is_null_in_json() -> None:
         weights,
         "imagenet",
         7,
-        classes={"logits": top_classes(nan, None, 2)[0]},
-        embeddings={"e": summarise(nan, vector=True)[0]},
-        raw={"boxes": np.float32([[1, np.inf]])},
+        {
+            "classes": {"logits": top_classes(nan, None, 2)[0]},
+            "embeddings": {"e": summarise(nan, vector=True)[0]},
+            "raw": {"boxes": np.float32([[1, np.inf]])},
+        },
     )
     text = json.dumps(prediction.to_json(), allow_nan=False)
     found = json.loads(text)
@@ -78,5 +80,5 @@ def test_shortcuts() -> None:
     empty = Prediction("m", WeightsInfo("file"), "imagenet", 0)
     assert empty.top == ()
     assert empty.embedding is None
-    full = Prediction("m", WeightsInfo("file"), "imagenet", 0, embeddings={"e": Embedding(1.0, 2.0)})
+    full = Prediction("m", WeightsInfo("file"), "imagenet", 0, {"embeddings": {"e": Embedding(1.0, 2.0)}})
     assert full.embedding == Embedding(1.0, 2.0)

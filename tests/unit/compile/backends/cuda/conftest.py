@@ -13,6 +13,7 @@ from ovenbird.errors import NoCudaCompiler
 from ovenbird.networks.loading import load_network
 from ovenbird.options import CompileOptions
 from ovenbird_runtime.artifact.agreement import Precision
+from ovenbird_runtime.artifact.artifact import open_artifact
 
 
 class Compiled(NamedTuple):
@@ -24,8 +25,13 @@ class Compiled(NamedTuple):
     host_code: str
 
     @property
+    def folder(self) -> Path:
+        """The variant's own folder."""
+        return self.artifact / open_artifact(self.artifact).manifest.variants[0].path
+
+    @property
     def library(self) -> bytes:
-        return (self.artifact / "targets" / self.target / "model.so").read_bytes()
+        return (self.folder / "model.so").read_bytes()
 
 
 Compile = Callable[[str, str, Precision], Compiled]

@@ -28,7 +28,7 @@ SYMBOL = f"__tvm_ffi_{RESAMPLE}"
 @pytest.mark.parametrize("target", ["cuda-sm75", "cuda-sm90"])
 def test_is_named_and_exported(compile_gpu: Compile, target: str) -> None:
     compiled = compile_gpu("convolutions", target, "f16")
-    folder = compiled.artifact / "targets" / target
+    folder = compiled.folder
     assert json.loads((folder / "target.json").read_text())["resample"] == RESAMPLE
     with (folder / "model.so").open("rb") as stream:
         symbols = ELFFile(stream).get_section_by_name(".dynsym")
@@ -59,19 +59,19 @@ def test_its_code_is_a_processor_s(compile_gpu: Compile) -> None:
 
 PREDICT = """
 import sys, json, numpy as np, ovenbird_runtime
-from ovenbird_runtime.engine.engine import Program
+from ovenbird_runtime.engine.engine import Code
 from ovenbird_runtime.preprocess.interpreted import apply
 from ovenbird_runtime.artifact.steps import CentreCrop, Normalise, Pad, Resize
 from support.pictures import noise
 
-calls, kernel_of = [], Program.resample_kernel
+calls, kernel_of = [], Code.resample_kernel
 
 def counted(self):
     kernel = kernel_of(self)
     assert kernel is not None, self.target.target
     return lambda *arguments: (calls.append(self.target.kind), kernel(*arguments))
 
-Program.resample_kernel = counted
+Code.resample_kernel = counted
 letterbox = (Resize(fit=(64, 48)), Pad(size=(64, 48), value=128), Normalise())
 exact = (Resize(exact=(97, 33), interpolation="bicubic"), CentreCrop(size=(31, 17)), Normalise(order="bgr"))
 images = [noise(*size) for size in ((500, 375), (375, 500), (257, 255), (63, 100), (1500, 1100))]

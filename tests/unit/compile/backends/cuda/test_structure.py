@@ -52,7 +52,7 @@ def test_machine_code_and_ptx_and_no_source(compile_gpu: Compile, target: str, a
     ]
     for text in (b"__global__", b"(int)threadIdx", b"__launch_bounds__", b"#include"):
         assert text not in compiled.library
-    told = json.loads((compiled.artifact / "targets" / target / "target.json").read_text())
+    told = json.loads((compiled.folder / "target.json").read_text())
     assert told["kind"] == "cuda"
     assert told["compute"] == [f"sm_{arch}"]
     assert told["driver"] == "13.0"
@@ -96,7 +96,7 @@ def test_kernels_fit_the_chip(compile_gpu: Compile, tmp_path: Path, target: str)
 def test_the_driver_is_asked_and_not_its_stand_in(compile_gpu: Compile) -> None:
     """This process may hold a stand-in for the driver by now; what is said must be true of the machine."""
     compiled = compile_gpu("deep", "cuda-sm90", "f32")
-    why = runs_here(compiled.artifact / "targets" / "cuda-sm90" / "target.json")
+    why = runs_here(compiled.folder / "target.json")
     assert why == "" or not why.startswith("libcuda.so.1 is no NVIDIA driver"), why
     if not Path("/proc/driver/nvidia").exists():
         assert why.startswith("no NVIDIA driver on this machine")

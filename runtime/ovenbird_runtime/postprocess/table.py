@@ -1,0 +1,18 @@
+"""The kinds of answer, by the step that gives them, in the order in which they are printed.
+
+KINDS[type(step)].answers(step, outputs, asked)
+"""
+
+from __future__ import annotations
+
+from ..artifact.answers import AnswerStep, Classification, Raw, Vector
+from .classes import CLASSES
+from .embedding import EMBEDDINGS
+from .kind import Kind
+from .raw import RAW
+
+KINDS: dict[type[AnswerStep], Kind] = {
+    Classification: CLASSES,
+    Vector: EMBEDDINGS,
+    Raw: RAW,
+}
