@@ -1,7 +1,7 @@
 """The way from a network to an artifact: import, build for each target, write, verify, and only then put in place.
 
 report = compile_network(load_network("resnet50"), Path("artifacts/resnet50"), CompileOptions(targets=("host",)))
-report.verified, report.parity.max_abs_error
+report.verified, report.parity.programs["main"].max_abs_error
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ def write_artifact(folder: Path, seed: int, coupled: bool = False) -> None:
         tvm_ffi=TVM_FFI_VERSION,
         alignment=64,
         vector_bits=128,
-        entries=tuple(m.Entry("main", batch, None, f"main_b{batch}", (0, 1)) for batch in (1, 4)),
+        entries=tuple(m.Entry("main", batch, (), f"main_b{batch}", (0, 1)) for batch in (1, 4)),
         tensors=tuple(m.WeightTensor(weights_name, offset, "float32", shape) for offset, shape in tensors),
     )
     (variant / "target.json").write_bytes(m.target_bytes(target))

@@ -90,8 +90,7 @@ class ArtifactWriter:
             alignment=ALIGNMENT_BYTES,
             vector_bits=spec.vector_bits,
             entries=tuple(
-                Entry(MAIN, entry.batch, self.program.image_size, entry.function, tuple(entry.weights))
-                for entry in built.entries
+                Entry(MAIN, entry.batch, (), entry.function, tuple(entry.weights)) for entry in built.entries
             ),
             tensors=tensors,
             compute=(spec.chip,) if spec.chip else (),

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..arguments import path_text
-from ..errors import ArtifactNotFound, FileChanged, FileMissing, LabelsMismatch, ManifestInvalid, shown
+from ..errors import ArtifactNotFound, FileChanged, FileMissing, LabelsMismatch, ManifestInvalid, PlanInvalid, shown
 from ..integrity.files import open_plain, read_up_to
 from ..integrity.sealed import SealedFile, sha256_of
 from ..integrity.signatures import check_signature, required_keys
@@ -128,7 +128,11 @@ class Artifact:
         if where not in self.manifest.files:
             return None
         plan = decode_plan(self.read(where, MAX_PLAN_BYTES), where)
-        check_plan(plan, target.tensors, self.manifest.inputs, self.manifest.outputs, where)
+        for entry in plan.entries:
+            if entry.program not in self.manifest.programs:
+                raise PlanInvalid(f"{where} has an entry of program {shown(entry.program)}, which is unknown")
+        for name, program in self.manifest.programs.items():
+            check_plan(plan, target.tensors, program.inputs, program.outputs, where, name)
         return plan
 
     def read_labels(self, name: str, count: int) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from ..errors import PlanInvalid, shown
 from ..limits import ALIGNMENT_BYTES
 from .fields import ITEM_BYTES, Dtype
 from .plan import PLAN, Buffer, Plan, PlanEntry
+from .program import MAIN
 
 if TYPE_CHECKING:
     from .manifest import TensorSpec
@@ -129,10 +130,16 @@ def check_plan(
     inputs: Sequence[TensorSpec],
     outputs: Sequence[TensorSpec],
     where: str = PLAN,
+    program: str = MAIN,
 ) -> None:
-    """Check a plan against the tensors of `target.json` and the program's inputs and outputs. Raises PlanInvalid."""
+    """Check a plan's entries of one program against the tensors of `target.json` and the program's inputs and outputs.
+
+    Raises PlanInvalid.
+    """
     tensors = [(tensor.dtype, tensor.shape) for tensor in weights]
     for number, entry in enumerate(plan.entries):
+        if entry.program != program:
+            continue
         at = f"{where}: entry {number}"
         given = [(spec.dtype, spec.with_batch(entry.batch)) for spec in inputs]
         for index, buffer in enumerate(entry.buffers):

@@ -97,7 +97,7 @@ def upgrade_target(value: dict[str, Json], precision: Precision, where: str) -> 
         _check_fields(entry, ENTRY, set(), here)
         decode(_Cost, {"cost_ms": entry["cost_ms"]}, here)
         kept = {name: item for name, item in entry.items() if name != "cost_ms"}
-        entries.append({"program": MAIN, "size": None} | kept)
+        entries.append({"program": MAIN, "size": []} | kept)
     if "precision" in value:
         raise ManifestInvalid(f"{where} has an unknown field 'precision'")
     return value | {"schema_version": SCHEMA_VERSION, "precision": precision, "entries": entries}

@@ -30,7 +30,7 @@ from .parity import variant_name
 from .program import check_call, check_unique
 from .schema import Count, Json, Range, Text, decode, dump, encode, parse
 from .schema1 import upgrade_target
-from .steps import Size
+from .steps import Side
 
 if TYPE_CHECKING:
     from .manifest import Manifest
@@ -42,8 +42,8 @@ class Entry:
 
     program: ProgramName
     batch: Batch
-    size: Size | None
-    """Height and width of the images it takes, in pixels; None where it takes no images."""
+    size: Annotated[tuple[Side, ...], Count(0, 2)]
+    """Height and width of the images it takes, in pixels; empty where the program has but one size."""
     function: Annotated[str, Text(r"[A-Za-z_][A-Za-z0-9_]*", MAX_NAME_CHARS)]
     weights: Annotated[tuple[Annotated[int, Range(0, MAX_TENSORS)], ...], Count(0, MAX_TENSORS)]
 
@@ -146,7 +146,7 @@ def check_target(target: Target, manifest: Manifest, where: str = "target.json")
         if program is None:
             raise ManifestInvalid(f"{where}: {entry.function} is of program {shown(entry.program)}, which is unknown")
         check_call(program, entry.batch, where)
-        if entry.size is not None and entry.size != program.image_size:
+        if entry.size and entry.size != program.image_size:
             raise ManifestInvalid(
                 f"{where}: {entry.function} takes images of {shown(entry.size)}, the program {program.image_size}"
             )

@@ -40,7 +40,7 @@ def written(folder: Path, licence: str = "Apache-2.0", **options: Any) -> Path:
     writer = ArtifactWriter(folder, network)
     target = Target(
         2, "t", "f32", "llvm", "x86_64-linux-gnu", "x86_64", (), "2.17", TVM_VERSION, TVM_FFI_VERSION, 64, 128,
-        (Entry("main", 1, None, "main", ()),), (),
+        (Entry("main", 1, (), "main", ()),), (),
     )  # fmt: skip
     write_file(folder / "targets/t/target.json", target_bytes(target))
     write_file(folder / "targets/t/model.so", b"code")

@@ -122,15 +122,15 @@ def test_file_names_are_plain(manifest: Manifest, name: str) -> None:
 
 
 TARGETS: list[tuple[dict[str, Any], str]] = [
-    ({"entries": (Entry("main", 1, None, "f", (9,)),)}, "f wants tensor 9, there are 2"),
-    ({"entries": (Entry("main", 1, None, "f", (0, 2)),)}, "f wants tensor 2, there are 2"),
-    ({"entries": (Entry("main", 1, None, "f", (0,)),), "tensors": ()}, "f wants tensor 0, there are 0"),
+    ({"entries": (Entry("main", 1, (), "f", (9,)),)}, "f wants tensor 9, there are 2"),
+    ({"entries": (Entry("main", 1, (), "f", (0, 2)),)}, "f wants tensor 2, there are 2"),
+    ({"entries": (Entry("main", 1, (), "f", (0,)),), "tensors": ()}, "f wants tensor 0, there are 0"),
     (
-        {"entries": (Entry("main", 1, None, "f", ()), Entry("main", 1, None, "g", ()))},
+        {"entries": (Entry("main", 1, (), "f", ()), Entry("main", 1, (), "g", ()))},
         "two entries named .main",
     ),
-    ({"entries": (Entry("main", 1, None, "f", ()), Entry("main", 2, None, "f", ()))}, "two functions"),
-    ({"entries": (Entry("other", 1, None, "f", ()),)}, "f is of program 'other', which is unknown"),
+    ({"entries": (Entry("main", 1, (), "f", ()), Entry("main", 2, (), "f", ()))}, "two functions"),
+    ({"entries": (Entry("other", 1, (), "f", ()),)}, "f is of program 'other', which is unknown"),
     ({"entries": (Entry("main", 1, (32, 33), "f", ()),)}, "f takes images of .32, 33., the program .32, 32."),
     ({"tensors": (WeightTensor("weights/no.bin", 0, "float32", (1,)),)}, "not in the file table"),
     ({"tensors": (WeightTensor("labels.txt", 4, "float32", (1,)),)}, "not a multiple of 64"),
@@ -141,7 +141,7 @@ TARGETS: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("change", "words"), TARGETS, ids=[words for _, words in TARGETS])
 def test_target_contradictions(manifest: Manifest, target: Target, change: dict[str, Any], words: str) -> None:
-    change = {"entries": (Entry("main", 1, None, "main_b1", ()),)} | change
+    change = {"entries": (Entry("main", 1, (), "main_b1", ()),)} | change
     with pytest.raises(ManifestInvalid, match=words):
         check_target(replace(target, **change), manifest)
 

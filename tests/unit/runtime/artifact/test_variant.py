@@ -51,12 +51,13 @@ def add_variant(folder: Path, name: str, change: Callable[[Target], Target]) -> 
     new.mkdir()
     (new / "model.so").write_bytes((source / "model.so").read_bytes())
     target = decode_target((source / "target.json").read_bytes())
-    (new / "target.json").write_bytes(target_bytes(change(replace(target, target=name))))
+    changed = change(replace(target, target=name))
+    (new / "target.json").write_bytes(target_bytes(changed))
     reseal(
         folder,
         lambda m: replace(
             m,
-            variants=(*m.variants, VariantRef(name, f"targets/{name}")),
+            variants=(*m.variants, VariantRef(name, f"targets/{name}", changed.precision)),
             files=m.files | {f"targets/{name}/{file}": m.files["labels.txt"] for file in ("model.so", "target.json")},
         ),
     )
@@ -80,6 +81,29 @@ def test_one_may_be_named(spoilt: Path) -> None:
         assert model.target.target == "tiny"
     with pytest.raises(errors.WrongOption, match="target is 'other', the artifact holds tiny, wide"):
         ovenbird_runtime.load(spoilt, target="other")
+
+
+def test_the_most_exact_wins_unless_another_is_asked_for(spoilt: Path) -> None:
+    add_variant(spoilt, "quick", lambda t: replace(t, vector_bits=512, precision="int8"))
+    artifact = open_artifact(spoilt)
+    assert [variant.name for variant in artifact.manifest.variants] == ["tiny", "quick-int8"]
+    assert choose_variant(artifact, "cpu", HERE)[0].target == "tiny"
+    assert choose_variant(artifact, "cpu", HERE, precision="int8")[0].target == "quick"
+    for asked in ({"precision": "int8"}, {"target": "quick-int8"}, {"target": "quick"}):
+        with ovenbird_runtime.load(spoilt, **asked) as model:  # type: ignore[arg-type]
+            assert (model.target.variant, model.target.precision) == ("quick-int8", "int8")
+    held = "the artifact holds tiny .f32., quick-int8 .int8."
+    with pytest.raises(errors.WrongOption, match=f"precision is 'f16', {held}"):
+        ovenbird_runtime.load(spoilt, precision="f16")
+    with pytest.raises(errors.WrongOption, match="precision is 'int8'"):
+        ovenbird_runtime.load(spoilt, target="tiny", precision="int8")
+
+
+def test_manifest_and_description_agree_on_the_precision(spoilt: Path) -> None:
+    add_variant(spoilt, "quick", lambda t: replace(t, target="tiny", precision="int8"))
+    reseal(spoilt, lambda m: replace(m, variants=(m.variants[0], VariantRef("other", "targets/quick"))))
+    with pytest.raises(errors.ManifestInvalid, match="computes in int8, the manifest says f32"):
+        choose_variant(open_artifact(spoilt), "cpu", HERE)
 
 
 def test_a_named_one_that_does_not_run_is_refused_alone(spoilt: Path) -> None:

@@ -199,10 +199,10 @@ def test_another_library(spoilt: Path) -> None:
 
 
 TARGETS: list[tuple[Callable[[Target], Target], str]] = [
-    (lambda t: replace(t, entries=(Entry("main", 1, None, "main_b9", (0, 1)),)), "cannot be started"),
-    (lambda t: replace(t, entries=(Entry("main", 1, None, "main_b1", (0,)),)), "main_b1 failed"),
-    (lambda t: replace(t, entries=(Entry("main", 1, None, "main_b1", (1, 0)),)), "main_b1 failed"),
-    (lambda t: replace(t, entries=(Entry("main", 2, None, "main_b4", (0, 1)),)), "main_b4 failed"),
+    (lambda t: replace(t, entries=(Entry("main", 1, (), "main_b9", (0, 1)),)), "cannot be started"),
+    (lambda t: replace(t, entries=(Entry("main", 1, (), "main_b1", (0,)),)), "main_b1 failed"),
+    (lambda t: replace(t, entries=(Entry("main", 1, (), "main_b1", (1, 0)),)), "main_b1 failed"),
+    (lambda t: replace(t, entries=(Entry("main", 2, (), "main_b4", (0, 1)),)), "main_b4 failed"),
     (lambda t: replace(t, tensors=tuple(replace(w, dtype="int32") for w in t.tensors)), "main_b1 failed"),
 ]
 
@@ -236,7 +236,7 @@ def test_code_and_manifest_differ(spoilt: Path, change: Callable[[Manifest], Man
 
 
 def test_the_worker_survives_a_failure(spoilt: Path) -> None:
-    retarget(spoilt, lambda t: replace(t, entries=(t.entries[0], Entry("main", 2, None, "main_b4", (0, 1)))))
+    retarget(spoilt, lambda t: replace(t, entries=(t.entries[0], Entry("main", 2, (), "main_b4", (0, 1)))))
     with ovenbird_runtime.load(spoilt, threads=1) as model:
         with pytest.raises(errors.EngineCallFailed):
             model.run({"image": batch_of(2)})
