@@ -30,7 +30,9 @@ def test_the_artifact_is_complete(compiled: Compiled) -> None:
     assert manifest.parity.random_inputs == 9
     target = artifact.read_target(manifest.variants[0])
     assert [entry.batch for entry in target.entries] == [1, 8]
-    assert {"model.so", "target.json"} == {Path(name).name for name in manifest.files if name.startswith("targets/")}
+    assert {"model.so", "plan.json", "target.json"} == {
+        Path(name).name for name in manifest.files if name.startswith("targets/")
+    }
     # the weights are in a file of their own, once for both batch sizes
     weights = [name for name in manifest.files if name.startswith("weights/")]
     assert weights == [f"weights/{manifest.files[weights[0]].sha256}.bin"]
@@ -44,10 +46,11 @@ def test_the_report_can_be_read_by_a_script(ovenbird: Any, tmp_path: Path) -> No
     assert done.code == 0, done.err
     told = json.loads(done.out)
     assert told["verified"] == ["host"]
-    assert told["parity"]["tolerance"] == 1e-4
-    assert told["parity"]["programs"]["main"]["variants"]["host"]["precision"] == "f32"
-    assert told["parity"]["targets"]["host"]["limits"]["rms"] == 1e-4
-    assert told["parity"]["targets"]["host"]["outputs"]["output1"] == {
+    main = told["parity"]["programs"]["main"]
+    assert main["tolerance"] == 1e-4
+    assert main["variants"]["host"]["precision"] == "f32"
+    assert main["variants"]["host"]["limits"]["rms"] == 1e-4
+    assert main["variants"]["host"]["outputs"]["output1"] == {
         "rms": 0.0, "peak": 0.0, "mismatches": 0.0, "dependence": 1.0, "blind": False,
     }  # fmt: skip
     assert "tracing and importing" in done.err

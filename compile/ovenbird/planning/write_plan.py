@@ -13,7 +13,8 @@ from ovenbird.lowering.built import Entry
 from ovenbird.planning.place_tensors import place_tensors
 from ovenbird.planning.read_calls import NotStraightLine, read_calls
 from ovenbird.planning.tensors import StraightLine, TensorView
-from ovenbird_runtime.artifact.plan import MAIN, Buffer, Plan, PlanCall, PlanEntry
+from ovenbird_runtime.artifact.plan import Buffer, Plan, PlanCall, PlanEntry
+from ovenbird_runtime.artifact.program import MAIN
 from ovenbird_runtime.limits import ALIGNMENT_BYTES, PLAN_VERSION
 
 

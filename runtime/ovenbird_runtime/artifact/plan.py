@@ -35,8 +35,6 @@ from .schema import Count, Json, Range, Text, decode, encode, parse
 
 PLAN = "plan.json"
 """The file's name, beside `model.so`."""
-MAIN = "main"
-"""The program of a network that has one."""
 LINE_CHARS = 120
 """Values that fit are written on one line."""
 

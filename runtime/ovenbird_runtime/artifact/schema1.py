@@ -1,6 +1,6 @@
 """Artifacts of schema 1, read as those of schema 2: pure functions from JSON to JSON that check what they change.
 
-    upgrade_manifest(parse(data, "manifest.json"), "manifest.json")
+    upgrade_manifest(value, "manifest.json")        # what JSON reads, before it is decoded
 
 Schema 1 had one program without a name, one variant a target, and parity by target. All else is the same, and left to
 schema 2's own checks. Nothing else in the runtime knows of it; it is read for good.
