@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, cast, get_args
 
-import numpy as np
 import tvm
 import tvm_ffi
 from tvm import relax, tirx
@@ -110,6 +109,9 @@ class _Reader:
         if calls_back(function):
             raise NotStraightLine(f"{kernel.name_hint}, which calls a function of TVM's own")
         views = [self._view(argument) for argument in call.args]
+        for view, parameter in zip(views, function.params, strict=True):
+            if plain_numbers(getattr(parameter.ty, "shape", None)) != view.shape:
+                raise NotStraightLine(f"{kernel.name_hint}, of which {parameter} is no tensor of shape {view.shape}")
         fresh = [view.tensor.place == "arena" and not view.tensor.written for view in views]
         outputs = fresh.index(True) if True in fresh else len(views)
         # What is new behind the inputs is what the kernel writes. One that writes over its inputs has nothing new.
@@ -131,7 +133,7 @@ class _Reader:
         return TensorView(source.tensor, target.dtype, target.shape)
 
     def _constant(self, constant: Any) -> TensorView:
-        array = np.ascontiguousarray(constant.value.numpy())
+        array = constant.value.numpy()  # not ascontiguousarray, which gives scalars a dimension
         index = self.constants.setdefault((array.tobytes(), str(array.dtype)), len(self.program.constants))
         if index == len(self.program.constants):
             self.program.constants.append(array)
@@ -161,12 +163,19 @@ def calls_back(function: tirx.PrimFunc) -> bool:
 def view_of(kind: Any, tensor: Tensor) -> TensorView:
     """Return a view of Relax's tensor type. Raises NotStraightLine for a shape that is not of plain numbers."""
     shape = getattr(kind, "shape", None)
-    if not isinstance(shape, relax.ShapeExpr) or not all(isinstance(dim, tirx.IntImm) for dim in shape.values):
+    dims = plain_numbers(shape.values) if isinstance(shape, relax.ShapeExpr) else None
+    if dims is None:
         raise NotStraightLine(f"a value of type {kind}")
-    dims = tuple(int(dim) for dim in shape.values)
     if not all(dims):
         raise NotStraightLine(f"a tensor without elements: {dims}")
     return TensorView(tensor, dtype_of(str(kind.dtype)), dims)
+
+
+def plain_numbers(dims: Any) -> tuple[int, ...] | None:
+    """Return dimensions as numbers; None where there are none, or one of them is an expression."""
+    if dims is None or not all(isinstance(dim, tirx.IntImm) for dim in dims):
+        return None
+    return tuple(int(dim) for dim in dims)
 
 
 def dtype_of(name: str) -> Dtype:

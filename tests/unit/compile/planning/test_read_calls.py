@@ -53,6 +53,14 @@ def test_calls_with_what_they_read_and_write() -> None:
     assert program.outputs == multiply.writes
 
 
+def test_a_scalar_stays_without_dimensions() -> None:
+    def body(builder: relax.BlockBuilder, x: relax.Var, weight: relax.Var) -> relax.Expr:
+        return builder.emit(relax.op.take(x, relax.const(1, "int64"), axis=0))
+
+    (take,) = read_calls(allocated(body), "main", [0]).calls
+    assert (take.reads[1].tensor.place, take.reads[1].shape, take.reads[1].dtype) == ("constant", (), "int64")
+
+
 def test_reshapes_are_views_of_one_tensor() -> None:
     def body(builder: relax.BlockBuilder, x: relax.Var, weight: relax.Var) -> relax.Expr:
         with builder.dataflow():
