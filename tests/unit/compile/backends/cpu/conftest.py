@@ -1,21 +1,23 @@
 """Small networks through the real code generator, compared with torch on the same input.
 
 Code runs in the compiler's own process here: the tests look at the numbers, not at the runtime.
+
+A test says `check(network, input)`, and that is all it does. So its network can be had before its turn comes: the first
+check of a file asks every test of the file for its network, and many are compiled together.
 """
 
-import warnings
+import functools
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import tvm
-from tvm import relax
+from torch import nn
 
-from ovenbird.backends.building import build_module
-from ovenbird.networks.importing import import_exported
 from ovenbird.targets import TargetSpec
+from support.codegen import Case, Outputs, run_together
 
 INSTRUCTION_SETS = {
     "sse": TargetSpec("sse", "", "llvm", "x86_64", "x86_64-unknown-linux-gnu", "x86-64-v2", cores=2),
@@ -49,6 +51,8 @@ INSTRUCTION_SETS = {
 TOLERANCE = 2e-5
 """Largest difference allowed, relative to the output's largest value."""
 
+SEED = 0
+
 Check = Callable[..., None]
 
 
@@ -60,19 +64,59 @@ def processor_flags() -> set[str]:
     return set()
 
 
-def run_compiled(network: torch.nn.Module, inputs: tuple[torch.Tensor, ...], target: TargetSpec) -> list[np.ndarray]:
-    """The outputs of `network` compiled for `target`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch.export's own deprecations
-        program = torch.export.export(network, inputs)
-    module = import_exported(program)
-    batch = inputs[0].shape[0]
-    built = build_module({batch: module}, target)
-    machine = relax.VirtualMachine(built.executable, tvm.cpu())
-    tensors = [tvm.runtime.tensor(value.detach().numpy()) for value in inputs]
-    tensors += [tvm.runtime.tensor(built.tensors[index]) for index in built.entries[0].weights]
-    result = machine[built.entries[0].function](*tensors)
-    return [result.numpy()] if hasattr(result, "numpy") else [part.numpy() for part in result]
+#: Networks in one library. One that breaks the build fails the tests of all: `-k` compiles what it chooses alone.
+TOGETHER = 32
+
+Key = tuple[str, str]
+
+
+def key_of(item: pytest.Function) -> Key:
+    """Name a test and its parameters, but for the instruction set, which is the first."""
+    return item.originalname, item.callspec.id.removeprefix(item.callspec.params["check"])
+
+
+def gather(session: pytest.Session, module: object) -> dict[Key, Case]:
+    """Ask the tests of `module` that take nothing but `check` and parameters for their networks."""
+    found: dict[Key, Case] = {}
+
+    def keep(key: Key, network: nn.Module, *inputs: torch.Tensor, tolerance: float = TOLERANCE) -> None:
+        found[key] = Case(network.eval(), inputs)
+
+    for item in session.items:
+        if isinstance(item, pytest.Function) and item.module is module and "check" in item.fixturenames:
+            names = set(inspect.signature(item.function).parameters) - {"check"}
+            if names <= set(item.callspec.params) and key_of(item) not in found:
+                given = {name: item.callspec.params[name] for name in names}
+                torch.manual_seed(SEED)
+                item.function(check=functools.partial(keep, key_of(item)), **given)
+    return found
+
+
+class Compiled:
+    """What the networks of one file give, compiled together for one target at a time."""
+
+    def __init__(self, cases: dict[Key, Case]) -> None:
+        self.groups: dict[Key, tuple[Key, ...]] = {}
+        for batch in {case.inputs[0].shape[0] for case in cases.values()}:
+            keys = [key for key, case in cases.items() if case.inputs[0].shape[0] == batch]
+            for at in range(0, len(keys), TOGETHER):
+                group = tuple(keys[at : at + TOGETHER])
+                self.groups.update(dict.fromkeys(group, group))
+        self.cases = cases
+        self.run = functools.cache(self._run)
+
+    def _run(self, group: tuple[Key, ...], target: str) -> dict[Key, Outputs]:
+        outputs = run_together([self.cases[key] for key in group], INSTRUCTION_SETS[target])
+        return dict(zip(group, outputs, strict=True))
+
+    def outputs(self, key: Key, target: str) -> Outputs | None:
+        """Return what the test's network gives, or None where the test must have it compiled alone."""
+        return self.run(self.groups[key], target)[key] if key in self.groups else None
+
+
+@pytest.fixture(scope="module")
+def compiled(request: pytest.FixtureRequest) -> Compiled:
+    return Compiled(gather(request.session, request.module))
 
 
 def instruction_sets() -> list[object]:
@@ -83,16 +127,16 @@ def instruction_sets() -> list[object]:
 
 
 @pytest.fixture(params=instruction_sets())
-def check(request: pytest.FixtureRequest) -> Check:
+def check(request: pytest.FixtureRequest, compiled: Compiled) -> Check:
     """`check(network, input, ...)`: compiled code and torch agree."""
-    target = INSTRUCTION_SETS[request.param]
 
-    def compare(network: torch.nn.Module, *inputs: torch.Tensor, tolerance: float = TOLERANCE) -> None:
-        network = network.eval()
+    def compare(network: nn.Module, *inputs: torch.Tensor, tolerance: float = TOLERANCE) -> None:
+        case = Case(network.eval(), inputs)
+        outputs = compiled.outputs(key_of(request.node), request.param)
+        if outputs is None:
+            (outputs,) = run_together([case], INSTRUCTION_SETS[request.param])
         with torch.no_grad():
-            expected = network(*inputs)
-        references = expected if isinstance(expected, tuple) else (expected,)
-        outputs = run_compiled(network, inputs, target)
+            references = case.run()
         assert len(outputs) == len(references)
         for output, reference in zip(outputs, references, strict=True):
             wanted = reference.numpy()
@@ -106,4 +150,4 @@ def check(request: pytest.FixtureRequest) -> Check:
 @pytest.fixture(autouse=True)
 def seed() -> None:
     """The same weights and inputs in every run."""
-    torch.manual_seed(0)
+    torch.manual_seed(SEED)

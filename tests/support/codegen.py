@@ -1,0 +1,79 @@
+"""Small networks compiled many at a time, for a build of many layers costs little more than a build of one.
+
+    outputs = run_together([Case(network, (image,)), ...], target)      # one list of arrays a network
+
+A network keeps its own inputs, so nothing of one fuses with another; equal layers are compiled once.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import tvm
+from torch import nn
+from tvm import relax
+
+from ovenbird.backends.building import build_module
+from ovenbird.networks.importing import import_exported
+from ovenbird.targets import TargetSpec
+
+Outputs = list[np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A network and the inputs that it is run on."""
+
+    network: nn.Module
+    inputs: tuple[torch.Tensor, ...]
+
+    def run(self) -> tuple[torch.Tensor, ...]:
+        """Return torch's outputs."""
+        outputs = self.network(*self.inputs)
+        return outputs if isinstance(outputs, tuple) else (outputs,)
+
+
+class Together(nn.Module):
+    """Networks side by side: the inputs of all, one after the other, and so the outputs."""
+
+    def __init__(self, cases: Sequence[Case]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(case.network for case in cases)
+        self.counts = [len(case.inputs) for case in cases]
+
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        rest = iter(inputs)
+        cases = [
+            Case(network, tuple(next(rest) for _ in range(count)))
+            for network, count in zip(self.networks, self.counts, strict=True)
+        ]
+        return tuple(output for case in cases for output in case.run())
+
+
+@functools.lru_cache(maxsize=16)
+def traced(cases: tuple[Case, ...]) -> tvm.IRModule:
+    """Trace the networks into one Relax module, the same for every target."""
+    together = Together(cases).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.export's own deprecations
+        return import_exported(torch.export.export(together, tuple(x for case in cases for x in case.inputs)))
+
+
+def run_together(cases: Sequence[Case], target: TargetSpec) -> list[Outputs]:
+    """Compile the networks, all of one batch size, into one library for `target` and return each one's outputs."""
+    (batch,) = {case.inputs[0].shape[0] for case in cases}
+    built = build_module({batch: traced(tuple(cases))}, target)
+    machine = relax.VirtualMachine(built.executable, tvm.cpu())
+    tensors = [tvm.runtime.tensor(value.detach().numpy()) for case in cases for value in case.inputs]
+    tensors += [tvm.runtime.tensor(built.tensors[index]) for index in built.entries[0].weights]
+    result = machine[built.entries[0].function](*tensors)
+    outputs = iter([result] if hasattr(result, "numpy") else result)
+    with torch.no_grad():
+        found = [[next(outputs).numpy() for _ in case.run()] for case in cases]
+    assert next(outputs, None) is None
+    return found
