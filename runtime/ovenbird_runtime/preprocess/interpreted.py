@@ -15,6 +15,7 @@ from ..artifact.steps import CentreCrop, Normalise, Pad, Pipeline, RandomCrop, R
 from ..errors import PipelineError
 from ..limits import MAX_IMAGE_MEGAPIXELS
 from ..tensors.arrays import Array
+from .frame import Frame
 from .images import check_pixels
 
 if TYPE_CHECKING:
@@ -31,20 +32,31 @@ def apply(pipeline: Pipeline, image: Image, seed: int = 0, index: int = 0) -> Ar
     Random steps draw from `seed` (0 to 2**64 - 1) and the image's `index` in the call, so that a batch gives
     what its images give alone with the same index. Raises PipelineError, ImageTooLarge.
     """
+    return prepare(pipeline, image, seed, index)[0]
+
+
+def prepare(pipeline: Pipeline, image: Image, seed: int = 0, index: int = 0) -> tuple[Array, Frame]:
+    """Return what `apply` does, and where it lies in the image. Raises what it raises."""
     wrong = problem(pipeline)
     if wrong:
         raise PipelineError(wrong)
-    draws = Draws(seed, index)
+    draws, frame = Draws(seed, index), Frame.of(image.size)
     for step in pipeline:
         if isinstance(step, Normalise):
-            return normalise(image, step)
+            return normalise(image, step), frame
         if isinstance(step, (Resize, Zoom)):
             image = resize(image, step)
+            frame = frame.resized(image.size)
         elif isinstance(step, (CentreCrop, RandomCrop)):
-            image = crop(image, step, draws)
+            image = _at_least(image, step.size)
+            frame = frame.centred(image.size)
+            left, top = crop_corner(step, image.size, draws)
+            image = image.crop((left, top, left + step.size[1], top + step.size[0]))
+            frame = frame.cropped(left, top, image.size)
         else:
             image = pad(image, step)
-    return normalise(image, Normalise())
+            frame = frame.centred(image.size)
+    return normalise(image, Normalise()), frame
 
 
 class Draws:
@@ -113,17 +125,10 @@ def crop_corner(step: CentreCrop | RandomCrop, size: tuple[int, int], draws: Dra
     return draws.below(right + 1), top
 
 
-def crop(image: Image, step: CentreCrop | RandomCrop, draws: Draws) -> Image:
-    """Cut the step's size out where `crop_corner` says, padding with zeros first where the image is smaller, as
-    torchvision does.
-    """
-    image = _at_least(image, step.size)
-    left, top = crop_corner(step, image.size, draws)
-    return image.crop((left, top, left + step.size[1], top + step.size[0]))
-
-
 def _at_least(image: Image, size: tuple[int, ...]) -> Image:
-    """Pad with zeros until the image has (height, width); the odd pixel goes to the right and to the bottom."""
+    """Pad with zeros until the image has (height, width), as torchvision does before it crops; the odd pixel goes to
+    the right and to the bottom.
+    """
     width, height = max(image.size[0], size[1]), max(image.size[1], size[0])
     return _canvas(image, width, height, 0) if (width, height) != image.size else image
 

@@ -17,7 +17,8 @@ from ..artifact.steps import Normalise, Pipeline, RandomCrop, problem
 from ..errors import PipelineError
 from ..limits import VECTOR_BYTES
 from ..tensors.arrays import Array, aligned_empty
-from .interpreted import Draws, apply, normalise
+from .frame import Frame
+from .interpreted import Draws, normalise, prepare
 from .pixels import Picture, shared_pixels
 from .resampling import Taps, taps_of
 from .windows import Window, window_of
@@ -64,6 +65,7 @@ class _Plan:
     down: Taps
     table: Array
     flip: int
+    frame: Frame
 
     def run(self, kernel: ResampleKernel, pixels: Array) -> Array:
         """Return the network's input, float32 [3, height, width]."""
@@ -96,11 +98,15 @@ class Preprocessor:
 
     def apply(self, pipeline: Pipeline, image: Image | Picture, seed: int = 0, index: int = 0) -> Array:
         """Do what `preprocess.apply` does, with the same result bit for bit. Raises what it raises."""
+        return self.prepare(pipeline, image, seed, index)[0]
+
+    def prepare(self, pipeline: Pipeline, image: Image | Picture, seed: int = 0, index: int = 0) -> tuple[Array, Frame]:
+        """Return what `apply` does, and where it lies in the image. Raises what it raises."""
         if self._kernel is not None:
             pixels = image.rows if isinstance(image, Picture) else shared_pixels(image)
             if pixels is not None and (plan := self._plan(pipeline, image.size, seed, index)) is not None:
-                return plan.run(self._kernel, pixels)
-        return apply(pipeline, image.to_image() if isinstance(image, Picture) else image, seed, index)
+                return plan.run(self._kernel, pixels), plan.frame
+        return prepare(pipeline, image.to_image() if isinstance(image, Picture) else image, seed, index)
 
     def _plan(self, pipeline: Pipeline, size: tuple[int, int], seed: int, index: int) -> _Plan | None:
         key = (id(pipeline), size)
@@ -120,6 +126,7 @@ class Preprocessor:
             taps_of(window.interpolation, size[1], window.resized[1], window.top, window.height),
             _table(window.normalise),
             flip=0 if window.normalise.order == "rgb" else 2,
+            frame=window.frame(size),
         )
         if not any(isinstance(step, RandomCrop) for step in pipeline):
             if len(self._plans) >= _PLANS:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from ..artifact.steps import CentreCrop, Normalise, Pad, Pipeline, RandomCrop, Resize, Zoom
+from .frame import Frame
 from .interpreted import Draws, crop_corner, resized_size
 from .resampling import Filter
 
@@ -31,6 +32,11 @@ class Window:
     value: int = 0
     """The value of the canvas's pixels."""
     normalise: Normalise = field(default_factory=Normalise)
+
+    def frame(self, original: tuple[int, int]) -> Frame:
+        """Return where the network's input lies in the image of size `original`."""
+        frame = Frame.of(original).resized(self.resized).cropped(self.left, self.top, (self.width, self.height))
+        return frame if self.canvas is None else frame.centred(self.canvas)
 
 
 def window_of(pipeline: Pipeline, size: tuple[int, int], draws: Draws) -> Window | None:
