@@ -152,5 +152,5 @@ def test_outputs_that_never_change_are_told(ovenbird: Any, tmp_path: Path) -> No
     done = ovenbird("verify", tmp_path / "a", "--model", "networks:unmoved", "-q")
     assert "SAME FOR ALL INPUTS: still." in done.out
     parity = json.loads((tmp_path / "a" / "evidence" / "parity.json").read_text())
-    outputs = parity["targets"]["host"]["outputs"]
+    outputs = parity["programs"]["main"]["variants"]["host"]["outputs"]
     assert {name: output["blind"] for name, output in outputs.items()} == {"moving": False, "still": True}
