@@ -89,11 +89,12 @@ def test_a_session_and_the_compile_after_it(toolkit: Emulation, tmp_path: Path, 
     use = ("--precision", precision, "--batch-sizes", "1", "--tuning-records", log, "-o", artifact)
     compiled = ovenbird(environment, "compile", NETWORK, "--target", "cuda-sm90", *use)
     assert compiled.returncode == 0, compiled.stderr
-    assert "verified for cuda-sm90 against torch" in compiled.stdout
+    name = "cuda-sm90-f16" if precision == "fp16" else "cuda-sm90"
+    assert f"verified for {name} against torch" in compiled.stdout
     assert "0 by default schedules, 0 stale records" in compiled.stdout
     parity = json.loads((artifact / "evidence" / "parity.json").read_text())
-    assert (parity["verified"], parity["not_verified"]) == (["cuda-sm90"], [])
-    assert parity["tolerance"] == LIMITS["f16" if precision == "fp16" else "f32"].rms
+    assert (parity["verified"], parity["not_verified"]) == ([name], [])
+    assert parity["programs"]["main"]["tolerance"] == LIMITS["f16" if precision == "fp16" else "f32"].rms
     told = json.loads((artifact / "manifest.json").read_text())["tuning"]["cuda-sm90"]
     assert told["tuned"] >= 4
     assert told["records"]["gpu"]["name"] == "emulated"
