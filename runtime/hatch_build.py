@@ -57,9 +57,7 @@ class BuildError(Exception):
 
 
 class CustomBuildHook(BuildHookInterface):  # type: ignore[misc]  # hatchling is not part of the checked environment
-    """Hatchling's hook: fill the folder of libraries, put it into the wheel, and tag the wheel for its
-    platform.
-    """
+    """Hatchling's hook: fill the folder of libraries, put it into the wheel, and tag the wheel for its platform."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Run before the wheel is written; `version` is "standard" or "editable"."""

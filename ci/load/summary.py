@@ -61,8 +61,8 @@ def figures(turn: Turn) -> dict[str, Any]:
 
 
 def best_batch(rounds: Sequence[Round]) -> int:
-    """Return the batch size with which the network alone is fastest over all rounds: the best of each turn would be
-    partly luck.
+    """Return the batch size with which the network alone is fastest over all rounds: the best of
+    each turn would be partly luck.
     """
     sizes = rounds[0].in_process
     return max(sizes, key=lambda size: pool([turn for r in rounds for turn in r.in_process[size]]).per_second)

@@ -64,8 +64,9 @@ def bench(
     """Call the network for about `seconds`, or `iterations` times, after a warm-up of a fifth of that time.
 
     `warmup` is the warm-up's number of calls, 0 for none. With `picture`, decoded as `images.open_image` does,
-    pre-processing and post-processing are part of a call; decoding is not. Raises WrongOption, EngineError,
-    PipelineError.
+    pre-processing and post-processing are part of a call; decoding is not.
+
+    Raises WrongOption, EngineError, PipelineError.
     """
     batch, seconds = whole("batch", batch, 1, MAX_BENCH_BATCH), real("seconds", seconds, MAX_BENCH_SECONDS)
     if iterations is not None:

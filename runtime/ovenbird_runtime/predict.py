@@ -61,8 +61,7 @@ def tensor_of(
     first: int,
     max_megapixels: float,
 ) -> Array:
-    """Open and pre-process images into one tensor for the input `spec`; the first has index `first` in its
-    call.
+    """Open and pre-process images into one tensor for the input `spec`; the first has index `first` in its call.
 
     Raises ImageError, PipelineError.
     """

@@ -100,8 +100,9 @@ def glob_escape(name: str) -> str:
 
 
 def check_output(output: Path) -> None:
-    """Refuse to replace anything but an empty folder, or an artifact with nothing beside its own files. Raises
-    OutputError.
+    """Refuse to replace anything but an empty folder, or an artifact with nothing beside its own files.
+
+    Raises OutputError.
     """
     if output.is_symlink():
         raise OutputError(f"--output {output} is a symbolic link; give the folder itself")

@@ -205,8 +205,8 @@ def report_of(session: Any, folder: Path) -> TuneReport:
 
 @contextmanager
 def stopping(run: Stoppable) -> Iterator[None]:
-    """Make Ctrl-C, SIGTERM and a closed terminal end the run at its next step, a second one at once; only a main thread
-    can.
+    """Make Ctrl-C, SIGTERM and a closed terminal end the run at its next step, a second one
+    at once; only a main thread can.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -33,9 +33,7 @@ from .plan_checks import check_plan
 
 @dataclass(frozen=True)
 class Artifact:
-    """A checked manifest and the folder it was read from (links in the path to that folder are already
-    followed).
-    """
+    """A checked manifest and the folder it was read from (links in the path to that folder are already followed)."""
 
     root: Path
     manifest: Manifest
@@ -45,11 +43,9 @@ class Artifact:
     """The file that the manifest was decoded from, whose signature was checked."""
 
     def open(self, name: str) -> int:
-        """Open a file that the manifest lists, for reading, following no link; the caller closes the
-        descriptor.
+        """Open a file that the manifest lists, for reading, following no link; the caller closes the descriptor.
 
-        Raises UnsafePath for a link or anything but a plain file, FileMissing, and FileChanged where the size
-        differs.
+        Raises UnsafePath for a link or anything but a plain file, FileMissing, and FileChanged where the size differs.
         """
         record = self.manifest.files.get(name)
         if record is None:
@@ -64,9 +60,7 @@ class Artifact:
         return descriptor
 
     def verify(self, names: Iterable[str]) -> None:
-        """Check the sha256 of these files. Raises FileChanged naming the first that differs, and as `open`
-        does.
-        """
+        """Check the sha256 of these files. Raises FileChanged naming the first that differs, and as `open` does."""
         for name in names:
             with self._opened(name) as descriptor:
                 self._check(name, sha256_of(descriptor))
@@ -136,8 +130,8 @@ class Artifact:
         return plan
 
     def read_labels(self, name: str, count: int) -> tuple[str, ...]:
-        """Read a file of `count` labels, one a line. Raises as `read` does, FileChanged where it is not UTF-8, and
-        LabelsMismatch.
+        """Read a file of `count` labels, one a line. Raises as `read` does, FileChanged where it is
+        not UTF-8, and LabelsMismatch.
         """
         try:
             text = self.read(name, MAX_LABELS_BYTES).decode("utf-8").removesuffix("\n")

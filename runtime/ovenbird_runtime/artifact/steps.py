@@ -56,9 +56,7 @@ class CentreCrop:
 
 @dataclass(frozen=True)
 class RandomCrop:
-    """Cut `size` out at a random place, drawn from the caller's seed; a smaller image is first padded with
-    zeros.
-    """
+    """Cut `size` out at a random place, drawn from the caller's seed; a smaller image is first padded with zeros."""
 
     step: Literal["random-crop"] = "random-crop"
     size: Size = (100, 100)
@@ -66,9 +64,7 @@ class RandomCrop:
 
 @dataclass(frozen=True)
 class Pad:
-    """Put the image in the middle of a canvas of `size` filled with `value`; an image that is larger is
-    refused.
-    """
+    """Put the image in the middle of a canvas of `size` filled with `value`; an image that is larger is refused."""
 
     step: Literal["pad"] = "pad"
     size: Size = (224, 224)

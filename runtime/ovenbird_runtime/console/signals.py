@@ -33,8 +33,8 @@ class Caught:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOPS, *RELOADS))
 
     def listen(self, listener: Callable[[int], None]) -> None:
-        """Hand every signal to `listener`, first those that came already. It is called between any two steps of the
-        main thread.
+        """Hand every signal to `listener`, first those that came already. It is called between
+        any two steps of the main thread.
         """
         self._listener = listener
         came, self._came = self._came, []

@@ -15,12 +15,10 @@ _CALL_COST_IN_IMAGES = 0.1
 
 
 def plan_batches(count: int, costs: Mapping[int, float | None]) -> tuple[int, ...]:
-    """Return the compiled batch sizes to run, largest first, that together take `count` >= 1 images at the
-    least cost.
+    """Return the compiled batch sizes to run, largest first, that together take `count` >= 1 images at the least cost.
 
-    `costs` maps each compiled size to its measured time (any unit), or to None where it was not measured;
-    only if all are measured are the measurements used. The sum may exceed `count`: the rest of the last call
-    is padding.
+    `costs` maps each compiled size to its measured time (any unit), or to None where it was not measured; only if all
+    are measured are the measurements used. The sum may exceed `count`: the rest of the last call is padding.
     """
     measured = all(cost is not None for cost in costs.values())
     table = tuple(

@@ -50,8 +50,8 @@ def import_ffi() -> Any:
                     f"tvm-ffi {ffi.__version__} is installed, this runtime needs {TVM_FFI_VERSION}: "
                     f"pip install apache-tvm-ffi=={TVM_FFI_VERSION}"
                 )
-            # Read when a pool of threads is made: threads bound to cores fight with other processes' and with
-            # containers' limits.
+            # Read when a pool of threads is made: threads bound to cores fight with other processes'
+            # and with containers' limits.
             os.environ.setdefault("TVM_BIND_THREADS", "0")
             # How often an idle thread looks for work before it sleeps. TVM's 300,000 keep each busy for 0.12 s after a
             # call; 2,000 (below 1 ms) bridge the gaps between layers as well, at the same latency.

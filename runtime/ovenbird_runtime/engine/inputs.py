@@ -24,9 +24,10 @@ def check_inputs(
 ) -> tuple[int, dict[str, Array]]:
     """Check what a caller gives for the network's inputs.
 
-    Gives the batch size (1 where no input has a batch dimension) and the arrays in the network's dtypes, still
-    anywhere in memory; `hint` says how the caller can allow NaN. Raises WrongInputNames, WrongShape, WrongDtype,
-    NotFinite, WrongOption.
+    Gives the batch size (1 where no input has a batch dimension) and the arrays in the network's dtypes, still anywhere
+    in memory; `hint` says how the caller can allow NaN.
+
+    Raises WrongInputNames, WrongShape, WrongDtype, NotFinite, WrongOption.
     """
     if not isinstance(nan, str) or nan not in ("refuse", "allow"):
         raise WrongOption(f'nan is {shown(nan)}, expected "refuse" or "allow"')
@@ -60,8 +61,7 @@ def check_array(spec: TensorSpec, value: Any, nan: NanPolicy, hint: str = _ALLOW
     check_dims(spec, array.shape)
     with np.errstate(over="ignore", invalid="ignore"):
         array = np.asarray(array.astype(spec.dtype, copy=False), order="C")
-    # A sum is finite only if all it sums is; it may still overflow without that, which the second look finds
-    # out.
+    # A sum is finite only if all it sums is; it may still overflow without that, which the second look finds out.
     if nan == "refuse" and array.dtype.kind == "f":
         with np.errstate(over="ignore", invalid="ignore"):
             finite = bool(np.isfinite(array.sum()) or np.isfinite(array).all())

@@ -18,8 +18,7 @@ _CHUNK_BYTES = 1 << 20
 def open_plain(root: Path, name: str) -> int:
     """Open the plain file `name` (folders separated by "/") below `root`, following no link on the way.
 
-    Raises UnsafePath for links, devices, pipes and paths that leave the folder, FileMissing where it cannot
-    be read.
+    Raises UnsafePath for links, devices, pipes and paths that leave the folder, FileMissing where it cannot be read.
     """
     parts = name.split("/")
     if any(part in ("", ".", "..") or "\0" in part or "\\" in part for part in parts):

@@ -95,8 +95,9 @@ class _Watcher:
         self._watched: weakref.WeakSet[LeasedPages] = weakref.WeakSet()
 
     def add(self, descriptor: int, lease: int) -> LeasedPages:
-        """Take a lease, map the file and watch over it; close the lease's descriptor where that fails. Raises OSError,
-        ValueError, RuntimeError.
+        """Take a lease, map the file and watch over it; close the lease's descriptor where that fails.
+
+        Raises OSError, ValueError, RuntimeError.
         """
         with self._lock:  # the thread, signalled of a writer at once, waits here until it knows the pages
             try:

@@ -30,8 +30,9 @@ class MappedFile:
     """A whole file mapped read-only; takes no ownership of the descriptor, which may be closed afterwards."""
 
     def __init__(self, descriptor: int, name: str) -> None:
-        """Map the file, its pages at once (not one fault each during the first prediction). Raises
-        FileMissing.
+        """Map the file, its pages at once (not one fault each during the first prediction).
+
+        Raises FileMissing.
         """
         self._map: mmap.mmap | None = None
         in_image = lies_in_image(descriptor)
@@ -57,11 +58,9 @@ class MappedFile:
         return memoryview(self._map) if self._map is not None else memoryview(b"")
 
     def view(self, offset: int, dtype: str, shape: tuple[int, ...]) -> Array:
-        """Return the array at `offset` bytes, without a copy; the caller keeps this object alive as long as the
-        array.
+        """Return the array at `offset` bytes, without a copy; the caller keeps this object alive as long as the array.
 
-        The array calls itself writeable because DLPack producers refuse to export what is not; the pages are
-        not.
+        The array calls itself writeable because DLPack producers refuse to export what is not; the pages are not.
         """
         import numpy as np
 

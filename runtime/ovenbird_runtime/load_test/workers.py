@@ -127,8 +127,8 @@ def run_load(
 ) -> tuple[list[Sample], float]:
     """Run the plan; return all samples and the seconds it took. `progress` gets the number of those that are done.
 
-    Raises WorkerDied, and ServerSilent where the last requests of all threads, or all for the time of an answer, had
-    no answer.
+    Raises WorkerDied, and ServerSilent where the last requests of all threads, or all for the
+    time of an answer, had no answer.
     """
     crew = _Crew(target, bodies, plan)
     try:

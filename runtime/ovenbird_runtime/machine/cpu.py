@@ -35,9 +35,7 @@ _HWCAP2 = (
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine as far as compiled code cares; `glibc` is (major, minor), (0, 0) where the C library is
-    another.
-    """
+    """A machine as far as compiled code cares; `glibc` is (major, minor), (0, 0) where the C library is another."""
 
     arch: str
     features: frozenset[str]
@@ -109,9 +107,7 @@ def _siblings(cpu: int, root: Path) -> str:
 
 
 def cpu_quota(root: Path = Path("/")) -> float | None:
-    """Return the CPUs that this process's control groups allow, all levels considered; None where there is no
-    quota.
-    """
+    """Return the CPUs that this process's control groups allow, all levels considered; None where there is no quota."""
     quotas = []
     for line in _read(root / "proc/self/cgroup").splitlines():
         _, controllers, path = (line.split(":", 2) + ["", ""])[:3]

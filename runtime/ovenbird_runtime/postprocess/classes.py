@@ -30,8 +30,7 @@ class ClassScore:
 
 
 def top_classes(logits: Array, labels: Sequence[str] | None, count: int) -> list[tuple[ClassScore, ...]]:
-    """Return the `count` most probable classes of each row of [N, classes], most probable first; equal ones by
-    index.
+    """Return the `count` most probable classes of each row of [N, classes], most probable first; equal ones by index.
 
     Confidences are the softmax in float64, of the logits less their maximum so that nothing overflows. A row that
     holds NaN (only with `nan="allow"`) gives NaN.

@@ -15,9 +15,7 @@ from .kind import Asked, Kind, number, numbers
 
 @dataclass(frozen=True)
 class Embedding:
-    """An image's embedding: mean and population variance over its elements (in float64), and float32 [D] if
-    asked for.
-    """
+    """An embedding: mean and population variance over its elements (in float64), and float32 [D] if asked for."""
 
     mean: float
     variance: float

@@ -25,8 +25,7 @@ _ORDERS: dict[bytes, Literal["little", "big"]] = {b"II*\0": "little", b"MM\0*": 
 _WIDTHS = {1: 1, 3: 2, 4: 4}  # bytes of a BYTE, a SHORT, a LONG (TIFF 6.0, section 2)
 _ENTRY_BYTES = 12
 _XMP = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
-# EXIF orientation -> the PIL.Image.Transpose that undoes it: 2 mirrored, 3 upside down, 6 and 8 lying on a
-# side, ...
+# EXIF orientation -> the PIL.Image.Transpose that undoes it: 2 mirrored, 3 upside down, 6 and 8 lying on a side, ...
 _TRANSPOSES = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
 
 

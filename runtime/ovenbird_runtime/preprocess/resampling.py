@@ -72,8 +72,8 @@ def taps_of(filter_name: Filter, size: int, resized: int, start: int, count: int
 
 
 def _filter(name: Filter, x: Array) -> Array:
-    """Evaluate the filter in float64, operation by operation as Pillow does; cubic convolution with a = -0.5 (Keys,
-    1981).
+    """Evaluate the filter in float64, operation by operation as Pillow does; cubic
+    convolution with a = -0.5 (Keys, 1981).
     """
     import numpy as np
 

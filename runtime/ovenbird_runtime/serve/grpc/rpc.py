@@ -131,8 +131,8 @@ def response_headers() -> Headers:
 
 
 def trailers(status: str, message: str = "") -> Headers:
-    """Return what ends a call. Messages differ: they stay out of HPACK's table, which a client may make as large as it
-    likes.
+    """Return what ends a call. Messages differ: they stay out of HPACK's table, which a client
+    may make as large as it likes.
     """
     found: Headers = [("grpc-status", str(CODES[status]))]
     text = quote(message, safe=" !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~")

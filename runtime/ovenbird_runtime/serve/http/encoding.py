@@ -55,8 +55,8 @@ def _has_zlib_header(body: Bytes) -> bool:
 def _unpack(
     body: memoryview, window: int, name: str, parts: list[bytes], unpacked: int, limit: int
 ) -> tuple[memoryview, int]:
-    """Unpack one stream at the beginning of `body` into `parts`; return what lies behind it, and `unpacked` plus its
-    bytes.
+    """Unpack one stream at the beginning of `body` into `parts`; return what lies behind it,
+    and `unpacked` plus its bytes.
     """
     machine = zlib.decompressobj(window)
     place = 0
