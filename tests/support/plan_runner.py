@@ -67,7 +67,7 @@ class PlannedProgram:
 
 
 def some_inputs(specs: Sequence[TensorSpec], batch: int, seed: int) -> list[Array]:
-    """Give random inputs: normal floats, small whole numbers."""
+    """Return random inputs: normal floats, small whole numbers."""
     random = np.random.default_rng(seed)
     return [
         random.standard_normal(spec.with_batch(batch)).astype(spec.dtype)

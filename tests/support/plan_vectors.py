@@ -45,7 +45,7 @@ def call(kernel: str, reads: list[int], writes: list[int]) -> Value:
 
 
 def chain(batch: int = 1) -> Value:
-    """Give an entry: a convolution, its mean as two views, a product whose result takes the convolution's place."""
+    """Return an entry: a convolution, its mean as two views, a product whose result takes the convolution's place."""
     wide, narrow = 4096 * batch, 256 * batch
     return {
         "program": "main",
@@ -78,14 +78,14 @@ def plan(*entries: Value) -> Value:
 
 
 def split() -> Value:
-    """Give an entry whose one kernel writes both outputs, and one of which two reads are the same buffer."""
+    """Return an entry whose one kernel writes both outputs, and one of which two reads are the same buffer."""
     entry = chain()
     entry["calls"] = [call("split", [0, 0, 1], [2, 4]), call("fused_dense_add", [4, 5, 6, 7], [8])]
     return entry
 
 
 def passing() -> Value:
-    """Give an entry that calls nothing: its outputs are a weight seen as a row, and a constant."""
+    """Return an entry that calls nothing: its outputs are a weight seen as a row, and a constant."""
     entry = chain()
     entry["arena_bytes"] = 0
     entry["constants"] = ["00" * 40, "00" * 256]
@@ -104,7 +104,7 @@ VALID: dict[str, Value] = {
 
 
 def changed(change: Callable[[Value], Any]) -> str:
-    """Give the plan `chain` with its entry changed."""
+    """Return the plan `chain` with its entry changed."""
     value = copy.deepcopy(VALID["chain"])
     change(value["entries"][0])
     return json_text(value) + "\n"
@@ -119,7 +119,7 @@ def calling(index: int, **fields: Any) -> str:
 
 
 def clobbered() -> str:
-    """Give a plan whose second kernel writes to where it reads."""
+    """Return a plan whose second kernel writes to where it reads."""
 
     def change(entry: Value) -> None:
         entry["buffers"][4]["at"] = 0
@@ -139,7 +139,7 @@ def inner_write(reads: list[int]) -> str:
 
 
 def late_write() -> str:
-    """Give a plan whose last kernel writes over an output."""
+    """Return a plan whose last kernel writes over an output."""
 
     def change(entry: Value) -> None:
         entry["buffers"].append(buffer("arena", 0, 1, 16))
@@ -214,7 +214,7 @@ HOSTILE: dict[str, tuple[str, str]] = {
 
 
 def cases() -> list[Value]:
-    """Give what is expected of each file."""
+    """Return what is expected of each file."""
     found: list[Value] = [{"plan": f"valid/{name}.json", "error": None, "rule": None} for name in VALID]
     for name, (rule, _) in HOSTILE.items():
         error = "ManifestTooNew" if rule == "version" else "PlanInvalid"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ovenbird import models
 from ovenbird.errors import NetworkUnreadable, UsageError
-from ovenbird.networks.network import Network, Source
+from ovenbird.networks.network import Network, NetworkSource
 from ovenbird.networks.weights import apply_weights, check_file, parse_weights
 from ovenbird_runtime.artifact.manifest import TensorSpec, WeightsInfo
 from ovenbird_runtime.artifact.names import check_model_name, model_name_from
@@ -152,7 +152,7 @@ def _reshaped(net: Any, examples: Any, options: NetworkOptions) -> Any:
 
 
 def _described(
-    source: Source, name: str, inputs: Sequence[str], outputs: Sequence[str], options: NetworkOptions
+    source: NetworkSource, name: str, inputs: Sequence[str], outputs: Sequence[str], options: NetworkOptions
 ) -> Network:
     """Return the Network around a source: names, dtypes and shapes, the batch written as "N"."""
     inputs = _renamed("--input-names", inputs, options.input_names)

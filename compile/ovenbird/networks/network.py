@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Arrays = dict[str, Array]
 
 
-class Source(Protocol):
+class NetworkSource(Protocol):
     """Where the computation comes from. Arrays go by position, in the order of the network's inputs and outputs."""
 
     @property
@@ -63,7 +63,7 @@ class Network:
     weights: WeightsInfo
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    source: Source
+    source: NetworkSource
     pipelines: dict[str, Pipeline] = field(default_factory=dict)
     default_pipeline: str | None = None
     postprocess: tuple[AnswerStep, ...] = ()

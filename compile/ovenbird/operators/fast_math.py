@@ -161,6 +161,6 @@ def register(name: str, function: Callable[[Expr], Expr]) -> None:
 
 @cache
 def register_fast_math() -> None:
-    """Tell TVM's code generator for processors of the three functions, once."""
+    """Register the three functions with TVM's code generator for processors, once."""
     for name, function in (("exp", exp), ("tanh", tanh), ("erf", erf)):
         register(name, function)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import ArtifactError, MachineError, one_line
 from ..integrity.signatures import signers
-from ..machine.cpu import Machine, available_threads, this_machine
+from ..machine.cpu import MachineFacts, available_threads, this_machine
 from .artifact import Artifact, open_artifact
 from .manifest import Manifest, VariantRef
 from .origin import read_origin
@@ -49,7 +49,7 @@ def inspect_artifact(path: str | os.PathLike[str], public_key: str | os.PathLike
     }
 
 
-def _chosen(artifact: Artifact, machine: Machine) -> str | None:
+def _chosen(artifact: Artifact, machine: MachineFacts) -> str | None:
     """Return the name of the variant that `load` takes on this machine's processor; None where none runs."""
     try:
         return choose_variant(artifact, "cpu", machine)[0].name
@@ -57,7 +57,7 @@ def _chosen(artifact: Artifact, machine: Machine) -> str | None:
         return None
 
 
-def _variant(artifact: Artifact, variant: VariantRef, machine: Machine) -> dict[str, Any]:
+def _variant(artifact: Artifact, variant: VariantRef, machine: MachineFacts) -> dict[str, Any]:
     result: dict[str, Any] = {
         "name": variant.name,
         "target": variant.target,

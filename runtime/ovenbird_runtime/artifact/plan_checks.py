@@ -44,7 +44,7 @@ class Arena:
         self._held[start] = end, buffer.dtype
 
     def holds(self, buffer: Buffer) -> bool:
-        """Whether what lies there is one whole value of the buffer's size and dtype."""
+        """Return whether what lies there is one whole value of the buffer's size and dtype."""
         return self._held.get(buffer.at) == (buffer.at + buffer.nbytes, buffer.dtype)
 
 

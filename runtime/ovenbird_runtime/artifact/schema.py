@@ -13,6 +13,9 @@ One definition gives all three, so that they cannot drift apart:
 
 Supported: bool, int, float, str, Literal, X | None, unions, tuple[X, ...], dict[str, X], dataclasses, `Json`
 (any JSON). A union of dataclasses is told apart by their first field, a Literal.
+
+Written by hand: a target installs nothing for it, and an artifact is a stranger's: each refusal names field, value and
+limit in one line.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from ..errors import (
     WrongOption,
     shown,
 )
-from ..machine.cpu import Machine, version_pair
+from ..machine.cpu import MachineFacts, version_pair
 from ..machine.device_kind import Chip
 from ..machine.devices import Device, parse_devices
 from ..machine.versions import TVM_FFI_VERSION, TVM_VERSION
@@ -28,7 +28,7 @@ EXACTNESS: tuple[Precision, ...] = ("f32", "f16", "bf16", "int8")
 """The most exact first: numbers of less precision are taken where they are asked for, or where there are no others."""
 
 
-def check_runs_here(target: Target, machine: Machine) -> None:
+def check_runs_here(target: Target, machine: MachineFacts) -> None:
     """Raise the MachineError that says why code for `target` does not run on `machine`; return where it does."""
     name = target.target
     if target.arch != machine.arch:
@@ -57,7 +57,7 @@ def check_runs_here(target: Target, machine: Machine) -> None:
 def choose_variant(
     artifact: Artifact,
     device: Device | str,
-    machine: Machine,
+    machine: MachineFacts,
     name: str | None = None,
     precision: Precision | None = None,
 ) -> tuple[VariantRef, Target]:
@@ -108,7 +108,7 @@ def rank(target: Target, chip: Chip) -> tuple[int, tuple[int, ...], int, int]:
     return -EXACTNESS.index(target.precision), chip.rank(target), target.vector_bits, len(target.cpu_features)
 
 
-def describe(machine: Machine, asked: set[str]) -> str:
+def describe(machine: MachineFacts, asked: set[str]) -> str:
     """Return what a machine is, and which of the features that are asked for it has."""
     glibc = ".".join(map(str, machine.glibc)) if machine.glibc != (0, 0) else "none"
     had = sorted(asked & machine.features)

@@ -146,7 +146,7 @@ class _Watcher:
 
 
 def _release(lease: int) -> None:
-    """Give up a lease, also where a forked child still holds the descriptor."""
+    """Return up a lease, also where a forked child still holds the descriptor."""
     with contextlib.suppress(OSError):
         fcntl.fcntl(lease, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     os.close(lease)

@@ -34,7 +34,7 @@ _HWCAP2 = (
 
 
 @dataclass(frozen=True)
-class Machine:
+class MachineFacts:
     """A machine as far as compiled code cares; `glibc` is (major, minor), (0, 0) where the C library is another."""
 
     arch: str
@@ -42,11 +42,11 @@ class Machine:
     glibc: tuple[int, int]
 
 
-def this_machine() -> Machine:
+def this_machine() -> MachineFacts:
     """Look at the machine that this process runs on; never raises, an unknown thing is reported as absent."""
     name = platform.machine().lower()
     arch = _ARCH.get(name, name)
-    return Machine(arch, _features(arch), _glibc())
+    return MachineFacts(arch, _features(arch), _glibc())
 
 
 def _features(arch: str) -> frozenset[str]:
@@ -150,7 +150,7 @@ def _read(path: Path) -> str:
 
 
 class Processor:
-    """The processor as a device: what code needs of it is in `Machine`, and it has no chips to choose from."""
+    """The processor as a device: what code needs of it is in `MachineFacts`, and it has no chips to choose from."""
 
     def check(self, code: Code) -> None:
         """Refuse nothing."""

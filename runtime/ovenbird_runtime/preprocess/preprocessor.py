@@ -21,7 +21,7 @@ from .frame import Frame
 from .interpreted import Draws, normalise, prepare
 from .pixels import Picture, shared_pixels
 from .resampling import Taps, taps_of
-from .windows import Window, window_of
+from .windows import ResizeWindow, window_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -60,7 +60,7 @@ class _Plan:
     """What the kernel needs to know for one pipeline and one size of image."""
 
     pipeline: Pipeline
-    window: Window
+    window: ResizeWindow
     across: Taps
     down: Taps
     table: Array

@@ -17,7 +17,7 @@ from .resampling import Filter
 
 
 @dataclass(frozen=True)
-class Window:
+class ResizeWindow:
     """A window of an image that was resized, in the middle of a canvas. All sizes and places in pixels."""
 
     resized: tuple[int, int]
@@ -39,11 +39,11 @@ class Window:
         return frame if self.canvas is None else frame.centred(self.canvas)
 
 
-def window_of(pipeline: Pipeline, size: tuple[int, int], draws: Draws) -> Window | None:
+def window_of(pipeline: Pipeline, size: tuple[int, int], draws: Draws) -> ResizeWindow | None:
     """Return the window for an image of `size` (width, height); None where the steps are not of that kind: a resize or
     zoom, then crops, then a canvas, each where wanted. Raises ImageTooLarge.
     """
-    window: Window | None = Window(size, *size)
+    window: ResizeWindow | None = ResizeWindow(size, *size)
     for place, step in enumerate(pipeline):
         if window is None:
             return None
@@ -58,12 +58,12 @@ def window_of(pipeline: Pipeline, size: tuple[int, int], draws: Draws) -> Window
     return window
 
 
-def _resize(window: Window, step: Resize | Zoom) -> Window | None:
+def _resize(window: ResizeWindow, step: Resize | Zoom) -> ResizeWindow | None:
     width, height = resized_size(step, window.resized)
     if not _rows_come_first(window.resized, (width, height)):
         return None
     if step.interpolation == "bilinear" or step.interpolation == "bicubic":
-        return Window((width, height), width, height, interpolation=step.interpolation)
+        return ResizeWindow((width, height), width, height, interpolation=step.interpolation)
     return None
 
 
@@ -80,7 +80,7 @@ def _rows_come_first(size: tuple[int, int], resized: tuple[int, int]) -> bool:
     return size[1] <= 100 * size[0] and (less_height < 0 or less_height < 2 * less_width)
 
 
-def _crop(window: Window, step: CentreCrop | RandomCrop, draws: Draws) -> Window | None:
+def _crop(window: ResizeWindow, step: CentreCrop | RandomCrop, draws: Draws) -> ResizeWindow | None:
     height, width = step.size
     if height > window.height or width > window.width or window.canvas is not None:  # it would be padded first
         return None
@@ -88,7 +88,7 @@ def _crop(window: Window, step: CentreCrop | RandomCrop, draws: Draws) -> Window
     return replace(window, left=window.left + left, top=window.top + top, width=width, height=height)
 
 
-def _pad(window: Window, step: Pad) -> Window | None:
+def _pad(window: ResizeWindow, step: Pad) -> ResizeWindow | None:
     height, width = step.size
     if window.canvas is not None or window.width > width or window.height > height:
         return None

@@ -141,7 +141,7 @@ class Calls:
         return await self._parse(rpc, *found)
 
     async def _requests(self, rpc: Rpc) -> AsyncIterator[Any]:
-        """Give the messages of a call as they come. Raises BadRequest, BodyTooLarge."""
+        """Yield the messages of a call as they come. Raises BadRequest, BodyTooLarge."""
         while True:
             found = rpc.inbox.take()
             if found is not None:

@@ -119,7 +119,7 @@ class GrpcConnection(Peer):
             self.ask_for_no_more()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Give the server's one buffer: what is in it is parsed before anybody else reads."""
+        """Return the server's one buffer: what is in it is parsed before anybody else reads."""
         return self._listener.reading.room(self._dense)
 
     def buffer_updated(self, count: int) -> None:

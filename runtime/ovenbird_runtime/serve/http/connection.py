@@ -71,7 +71,7 @@ class HttpConnection(Peer):
             self._refuse(error)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Give the server's one buffer: what is read is taken before the next connection's turn."""
+        """Return the server's one buffer: what is read is taken before the next connection's turn."""
         return self._listener.reading.room(self._dense)
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -150,7 +150,7 @@ class HttpConnection(Peer):
     # ---- accounting
 
     def _recount(self) -> int:
-        """Count what this client makes the server hold; give how much more that is than it was."""
+        """Count what this client makes the server hold; return how much more that is than it was."""
         held = self._reader.held + self._sending + sum(request.held for request in self._waiting)
         if self._answering is not None:
             held += self._answering.held

@@ -138,7 +138,7 @@ class Response:
         return cls(status, _encode(value), "application/json", headers)
 
     def head(self, keep_alive: bool) -> bytes:
-        """Give the status line and headers."""
+        """Return the status line and headers."""
         lines = [f"HTTP/1.1 {self.status} {REASONS.get(self.status, 'Unknown')}"]
         lines += [f"{name}: {value}" for name, value in self.headers]
         lines += [

@@ -41,7 +41,7 @@ class Part:
 
 
 def parse_multipart(body: Bytes, content_type: str, limits: HttpLimits, files: Collection[str] = ()) -> list[Part]:
-    """Give the parts in order; one named in `files` may be as large as a file, whether it has a filename or not.
+    """Return the parts in order; one named in `files` may be as large as a file, whether it has a filename or not.
 
     Raises BadRequest for what is not a whole, plain form.
     """

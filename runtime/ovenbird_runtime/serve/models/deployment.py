@@ -130,7 +130,7 @@ class Deployment:
         self, offload: Offload, prepare: Callable[[], Mapping[str, Array]], deadline: float
     ) -> tuple[dict[str, Array], Pending]:
         """Announce one row to the batcher, and queue what `prepare()` gives straight from the thread of `offload` that
-        it ran on; give what `infer` gives. Raises what `prepare` and `infer` raise.
+        it ran on; return what `infer` gives. Raises what `prepare` and `infer` raise.
         """
         self.batcher.expect(1)
         entry = Pending(1, {}, deadline, asyncio.get_running_loop().create_future())

@@ -36,7 +36,7 @@ class Route:
         object.__setattr__(self, "_segments", tuple(patterns))
 
     def match(self, segments: Sequence[str]) -> tuple[str, ...] | None:
-        """Give what stands for `{model}` and `{version}` in a path's decoded segments; None for another path."""
+        """Return what stands for `{model}` and `{version}` in a path's decoded segments; None for another path."""
         if len(segments) != len(self._segments):
             return None
         found: list[str] = []

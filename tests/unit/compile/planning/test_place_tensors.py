@@ -15,7 +15,7 @@ def arena(nbytes: int) -> TensorView:
 
 
 def chain(sizes: list[int]) -> tuple[StraightLine, list[TensorView]]:
-    """Give a program in which each value is made of the one before."""
+    """Return a program in which each value is made of the one before."""
     views = [arena(size) for size in sizes]
     image = TensorView(Tensor("input", 4), "uint8", (4,))
     calls = [KernelCall("k", (source,), (view,)) for source, view in zip([image, *views], views, strict=False)]

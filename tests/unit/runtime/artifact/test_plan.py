@@ -98,7 +98,7 @@ STRANGE: list[Any] = [
 
 
 def spots(value: Any) -> list[tuple[Any, Any]]:
-    """Give every (container, key) in a JSON value."""
+    """Return every (container, key) in a JSON value."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [spot for key, item in items for spot in [(value, key), *spots(item)]]
 

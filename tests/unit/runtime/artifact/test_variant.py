@@ -13,7 +13,7 @@ from ovenbird_runtime import errors
 from ovenbird_runtime.artifact.artifact import open_artifact
 from ovenbird_runtime.artifact.manifest import Target, VariantRef, decode_target, target_bytes
 from ovenbird_runtime.artifact.variant import choose_variant
-from ovenbird_runtime.machine.cpu import Machine, this_machine
+from ovenbird_runtime.machine.cpu import MachineFacts, this_machine
 from support.tiny_artifact import reseal, retarget
 
 replace = dataclasses.replace
@@ -122,7 +122,7 @@ def test_what_does_not_run_is_passed_over(spoilt: Path) -> None:
 def test_all_reasons_are_given(spoilt: Path) -> None:
     add_variant(spoilt, "wide", lambda t: replace(t, cpu_features=("avx1024",)))
     with pytest.raises(errors.NoVariant) as caught:
-        choose_variant(open_artifact(spoilt), "cpu", Machine("riscv64", frozenset(), (2, 40)))
+        choose_variant(open_artifact(spoilt), "cpu", MachineFacts("riscv64", frozenset(), (2, 40)))
     assert "tiny is code for" in str(caught.value)
     assert "wide is code for" in str(caught.value)
     assert "this machine (riscv64, glibc 2.40, of the features asked for it has none)" in str(caught.value)

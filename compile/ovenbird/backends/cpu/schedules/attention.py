@@ -29,7 +29,7 @@ MATRICES_A_CORE = 8
 """With this many matrices for each core, or a multiple of the cores, every core packs and uses its own."""
 
 
-class OutputAxes(NamedTuple):
+class AttentionAxes(NamedTuple):
     """The output's loops, outermost first."""
 
     batch: LoopRV
@@ -105,7 +105,7 @@ def schedule_attention(sch: Schedule, machine: Machine, choices: Choices) -> Non
     unroll_vectorized(sch, axes.row, axes.vectors, axes.lane)
 
 
-def output_axes(sch: Schedule, output: SBlockRV, weighted: SBlockRV, rows: int, machine: Machine) -> OutputAxes:
+def output_axes(sch: Schedule, output: SBlockRV, weighted: SBlockRV, rows: int, machine: Machine) -> AttentionAxes:
     """Split the output's loops [B, M, E] into tiles; columns are stored by the widest vector that divides them."""
     _, blocks, _, lane, _ = (extent(sch, loop) for loop in sch.get_loops(weighted))
     batch, row, column = sch.get_loops(output)
@@ -114,7 +114,7 @@ def output_axes(sch: Schedule, output: SBlockRV, weighted: SBlockRV, rows: int, 
     vectors = result_vectors(blocks, rows, machine) * (lane // width)
     outer, inner, lanes = sch.split(column, [None, vectors, width])
     sch.reorder(batch, tiles, outer, in_tile, inner, lanes)
-    return OutputAxes(batch, tiles, outer, in_tile, inner, lanes)
+    return AttentionAxes(batch, tiles, outer, in_tile, inner, lanes)
 
 
 def split_scores(sch: Schedule, scores: SBlockRV, products: SBlockRV, vectors: int) -> tuple[LoopRV, LoopRV, LoopRV]:

@@ -1,0 +1,53 @@
+"""One voice and one meaning for each public name, as docs/how-to/style.md says."""
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+# A docstring's first word that ruff takes for a verb in the imperative, and what to write.
+NOT_OURS = {"Give": "Return", "Gives": "Return", "Tell": "Report, Print", "Whether": "Return whether"}
+GIVE_UP = "Give up "
+# Classes of one name in several homes, and why; a new one needs a better name first.
+SEVERAL_HOMES = {
+    "Chip": "what CUDA's schedules count on; what a device of the runtime reports of itself",
+    "Code": "an artifact's code as the engine runs it; what a kind of device asks of code",
+    "Entry": "the code for a batch size: with its kernels when it is built, as `target.json` lists it in an artifact",
+    "Limits": "of the agreement with the framework, in the manifest; of a server's settings",
+    "Tile": "of registers on a processor, and of threads on a GPU",
+}
+
+
+def sources(*folders: str) -> dict[str, ast.Module]:
+    paths = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+    return {str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+
+
+def is_property(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    return any("property" in ast.unparse(decorator) for decorator in function.decorator_list)
+
+
+def test_functions_say_what_they_return_in_the_standard_words() -> None:
+    """ruff's D401 knows no third person and no noun; these words it takes for the imperative."""
+    offenders = []
+    for path, tree in sources("compile/ovenbird", "runtime/ovenbird_runtime", "ci").items():
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or is_property(node):
+                continue
+            text = ast.get_docstring(node) or ""
+            first = text.partition(" ")[0]
+            if first in NOT_OURS and not text.startswith(GIVE_UP):
+                offenders.append(f"{path}:{node.lineno}: {first} -> {NOT_OURS[first]}")
+    assert not offenders
+
+
+def test_a_public_class_has_one_home() -> None:
+    homes = defaultdict(list)
+    for path, tree in sources("compile/ovenbird", "runtime/ovenbird_runtime").items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes[node.name].append(path)
+    several = {name: paths for name, paths in homes.items() if len(paths) > 1}
+    new = {name: paths for name, paths in several.items() if name not in SEVERAL_HOMES}
+    assert not new, "one name, one meaning: name what each of them is, or say in SEVERAL_HOMES why both may stay"
+    assert several.keys() == SEVERAL_HOMES.keys(), "these have one home by now: take them out of SEVERAL_HOMES"
