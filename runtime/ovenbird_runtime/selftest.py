@@ -50,7 +50,8 @@ class Golden:
         parity = model.manifest.parity
         if GOLDEN not in model.manifest.files or parity is None:
             return None
-        return cls(*read_golden(model.artifact.read(GOLDEN, MAX_GOLDEN_BYTES)), parity.limits_for(model.target))
+        limits = parity.limits_for(model.target.variant, model.target.precision)
+        return cls(*read_golden(model.artifact.read(GOLDEN, MAX_GOLDEN_BYTES)), limits)
 
     def reproduce(self, model: Model) -> dict[str, Difference]:
         """Run the golden inputs and compare every output. Raises SelftestFailed, InputError, EngineError."""

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ovenbird_runtime.artifact.plan import json_text
+from ovenbird_runtime.artifact.plan_file import json_text
 
 Value = dict[str, Any]
 

@@ -41,8 +41,9 @@ from ovenbird_runtime.artifact.manifest import (
     target_bytes,
     variant_name,
 )
-from ovenbird_runtime.artifact.plan import PLAN, plan_bytes
+from ovenbird_runtime.artifact.plan import PLAN
 from ovenbird_runtime.artifact.plan_checks import check_plan
+from ovenbird_runtime.artifact.plan_file import plan_bytes
 from ovenbird_runtime.limits import ALIGNMENT_BYTES, SCHEMA_VERSION
 from ovenbird_runtime.tensors.arrays import Array
 

@@ -44,7 +44,7 @@ def command(artifact: Path, model: str | None, images: Path | None, target: str 
     opened = open_artifact(artifact)
     manifest = opened.manifest
     _, chosen = choose_variant(opened, "cpu", this_machine(), target)
-    limits = manifest.parity.limits_for(chosen) if manifest.parity else LIMITS["f32"]
+    limits = manifest.parity.limits_for(chosen.variant, chosen.precision) if manifest.parity else LIMITS["f32"]
     held = VariantParity(chosen.precision, limits.for_tolerance(options["tolerance"]))
     photographs = find_images(images) if images else own_photographs()
     with Progress.choose(options["quiet"]) as progress:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -27,10 +28,10 @@ from .agreement import Precision
 from .answers import AnswerStep, Classification, Raw, Vector
 from .fields import ITEM_BYTES, PATH_TEXT, PROGRAM_TEXT, Dtype, FilePath, Folder, Free, Name, SchemaVersion, Sha256
 from .parity import Measured, Parity, ProgramParity, VariantParity, variant_name
-from .program import MAIN, Preprocess, Program, TensorSpec, check_program, check_unique
+from .program import MAIN, Preprocess, Program, TensorSpec, check_call, check_program, check_unique
 from .schema import Count, Json, Range, decode, dump, encode, parse
 from .schema1 import upgrade_manifest
-from .target import Entry, Target, WeightTensor, check_target, check_version, decode_target, target_bytes
+from .target import Entry, Target, WeightTensor, check_version, decode_target, target_bytes
 
 __all__ = [
     "ITEM_BYTES",
@@ -212,3 +213,45 @@ def check_manifest(manifest: Manifest, where: str = "manifest.json") -> None:
                 raise ManifestInvalid(f"{where}: {variant.path}/{name} is not in the file table")
     if "manifest.json" in manifest.files:
         raise ManifestInvalid(f"{where}: the file table cannot hold manifest.json itself")
+
+
+def check_target(target: Target, manifest: Manifest, where: str = "target.json") -> None:
+    """Check a target against the manifest it came with. Raises ManifestInvalid."""
+    check_unique([f"{entry.program} and batch {entry.batch}" for entry in target.entries], "entries", where)
+    check_unique([entry.function for entry in target.entries], "functions", where)
+    for entry in target.entries:
+        program = manifest.programs.get(entry.program)
+        if program is None:
+            raise ManifestInvalid(f"{where}: {entry.function} is of program {shown(entry.program)}, which is unknown")
+        check_call(program, entry.batch, where)
+        if entry.size and entry.size != program.image_size:
+            raise ManifestInvalid(
+                f"{where}: {entry.function} takes images of {shown(entry.size)}, the program {program.image_size}"
+            )
+        bad = [index for index in entry.weights if index >= len(target.tensors)]
+        if bad:
+            raise ManifestInvalid(f"{where}: {entry.function} wants tensor {bad[0]}, there are {len(target.tensors)}")
+    for name, program in manifest.programs.items():
+        batches = [entry.batch for entry in target.entries_of(name)]
+        if not batches:
+            raise ManifestInvalid(f"{where}: no entry is of program {name}")
+        if not program.batched and batches != [1]:
+            raise ManifestInvalid(f"{where}: a network without a batch dimension has one entry, for batch 1")
+    _check_tensors(target, manifest, where)
+
+
+def _check_tensors(target: Target, manifest: Manifest, where: str) -> None:
+    for index, tensor in enumerate(target.tensors):
+        record = manifest.files.get(tensor.file)
+        if record is None:
+            raise ManifestInvalid(f"{where}: tensor {index} is in {shown(tensor.file)}, which is not in the file table")
+        if tensor.offset % target.alignment:
+            raise ManifestInvalid(
+                f"{where}: tensor {index} begins at byte {tensor.offset}, not a multiple of {target.alignment}"
+            )
+        if tensor.offset + tensor.nbytes > record.size:
+            raise ManifestInvalid(
+                f"{where}: tensor {index} ends at byte {tensor.offset + tensor.nbytes}, its file has {record.size}"
+            )
+        if math.prod(max(1, dim) for dim in tensor.shape) > MAX_FILE_BYTES:  # with a 0 among them it has no bytes
+            raise ManifestInvalid(f"{where}: tensor {index} has a shape that is too large: {shown(tensor.shape)}")

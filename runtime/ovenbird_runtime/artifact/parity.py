@@ -1,22 +1,19 @@
 """How far compiled code was from the framework it came from, by program and variant; written when it was compiled.
 
 parity.programs["main"].variants["host"].outputs["logits"].rms
-parity.limits_for(target)           # what its code is held to by `selftest` and the server
+parity.limits_for(target.variant, target.precision)     # what its code is held to by `selftest` and the server
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from ..limits import MAX_IO_TENSORS, MAX_PROGRAMS, MAX_VARIANTS
 from .agreement import LIMITS, Limits, Precision, Share
 from .fields import FOLDER_TEXT, NAME_TEXT, PROGRAM_TEXT
 from .program import MAIN
 from .schema import Count, Range
-
-if TYPE_CHECKING:
-    from .target import Target
 
 
 def variant_name(target: str, precision: Precision) -> str:
@@ -67,8 +64,8 @@ class Parity:
     random_inputs: Annotated[int, Range(0, 2**31)]
     programs: Annotated[dict[str, ProgramParity], Count(0, MAX_PROGRAMS, PROGRAM_TEXT)]
 
-    def limits_for(self, target: Target, program: str = MAIN) -> Limits:
+    def limits_for(self, variant: str, precision: Precision, program: str = MAIN) -> Limits:
         """Return what a variant's code is held to: what the manifest says, or else what its precision is."""
         found = self.programs.get(program)
-        held = found.variants.get(target.variant) if found is not None else None
-        return held.limits if held is not None else LIMITS[target.precision]
+        held = found.variants.get(variant) if found is not None else None
+        return held.limits if held is not None else LIMITS[precision]

@@ -1,8 +1,8 @@
 """`plan.json`: each program as a list of kernel calls over one arena of memory, for a runtime without TVM.
 
-    plan = decode_plan(data)                        # strict: `plan_checks.py` has the rules
     plan.find("main", batch=8).calls[0].kernel      # "fused_conv2d_add_relu"
-    plan_bytes(plan)                                # the bytes to write: a line a buffer and a call
+
+`plan_file.py` reads and writes it, `plan_checks.py` has the rules.
 
 A program that branches, or whose shapes are not fixed, has no entry here and runs on TVM's virtual machine alone.
 The compiler writes plans (`ovenbird.planning`); docs/explanation/plan.md says what a runner must provide.
@@ -10,12 +10,10 @@ The compiler writes plans (`ovenbird.planning`); docs/explanation/plan.md says w
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from ..errors import ManifestInvalid, ManifestTooNew, PlanInvalid, shown
 from ..limits import (
     ALIGNMENT_BYTES,
     MAX_ARENA_BYTES,
@@ -31,12 +29,10 @@ from ..limits import (
     PLAN_VERSION,
 )
 from .fields import ITEM_BYTES, Batch, Dtype, Name
-from .schema import Count, Json, Range, Text, decode, encode, parse
+from .schema import Count, Range, Text
 
 PLAN = "plan.json"
 """The file's name, beside `model.so`."""
-LINE_CHARS = 120
-"""Values that fit are written on one line."""
 
 Index = Annotated[int, Range(0, MAX_PLAN_BUFFERS)]
 Indices = Annotated[tuple[Index, ...], Count(0, MAX_KERNEL_BUFFERS)]
@@ -104,49 +100,3 @@ class Plan:
     def find(self, program: str, batch: int, size: tuple[int, ...] = ()) -> PlanEntry | None:
         """Return the entry compiled for these; None where there is no plan for them."""
         return next((entry for entry in self.entries if entry.key == (program, batch, size)), None)
-
-
-def decode_plan(data: bytes, where: str = PLAN) -> Plan:
-    """Read the bytes of a plan and check all that can be checked without its artifact.
-
-    Raises ManifestTooNew for a later version, PlanInvalid for anything else that is wrong.
-    """
-    from .plan_checks import check_entries
-
-    try:
-        value = parse(data, where)
-        _check_version(value, where)
-        plan = decode(Plan, value, where)
-    except ManifestInvalid as error:
-        raise PlanInvalid(str(error)) from None
-    check_entries(plan, where)
-    return plan
-
-
-def plan_bytes(plan: Plan) -> bytes:
-    """Return the bytes of `plan.json`, the same for the same plan. Raises PlanInvalid where it is not valid."""
-    data = (json_text(encode(plan)) + "\n").encode()
-    decode_plan(data)
-    return data
-
-
-def json_text(value: Json, indent: str = "") -> str:
-    """Write a value on one line where it fits, else its parts on lines of their own."""
-    line = json.dumps(value, allow_nan=False)
-    if len(indent) + len(line) <= LINE_CHARS or not value or not isinstance(value, (dict, list)):
-        return line
-    inner = indent + " "
-    if isinstance(value, dict):
-        parts, (first, last) = [f"{json.dumps(name)}: {json_text(item, inner)}" for name, item in value.items()], "{}"
-    else:
-        parts, (first, last) = [json_text(item, inner) for item in value], "[]"
-    return f"{first}\n{inner}" + f",\n{inner}".join(parts) + f"\n{indent}{last}"
-
-
-def _check_version(value: Json, where: str) -> None:
-    version = value.get("plan_version") if isinstance(value, dict) else None
-    if isinstance(version, int) and not isinstance(version, bool) and version > PLAN_VERSION:
-        raise ManifestTooNew(
-            f"{where} has plan version {shown(version)}, this runtime reads up to {PLAN_VERSION}: "
-            "upgrade ovenbird-runtime"
-        )

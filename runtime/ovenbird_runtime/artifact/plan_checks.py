@@ -17,10 +17,9 @@ from ..errors import PlanInvalid, shown
 from ..limits import ALIGNMENT_BYTES
 from .fields import ITEM_BYTES, Dtype
 from .plan import PLAN, Buffer, Plan, PlanEntry
-from .program import MAIN
+from .program import MAIN, TensorSpec
 
 if TYPE_CHECKING:
-    from .manifest import TensorSpec
     from .target import WeightTensor
 
 

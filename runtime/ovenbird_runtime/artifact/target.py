@@ -1,7 +1,6 @@
 """`target.json`: what one variant's code needs of the machine, and how to call it.
 
     target = decode_target(data)                 # checked strictly
-    check_target(target, manifest)               # and against the manifest it came with
     target_bytes(target)                         # the bytes to write
 
 All of it is also to be had from `manifest.py`, which writers import.
@@ -9,11 +8,10 @@ All of it is also to be had from `manifest.py`, which writers import.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from ..errors import ManifestInvalid, ManifestTooNew, shown
+from ..errors import ManifestTooNew, shown
 from ..limits import (
     ALIGNMENT_BYTES,
     MAX_ENTRIES,
@@ -27,13 +25,12 @@ from ..machine.devices import CodeKind
 from .agreement import Precision
 from .fields import ITEM_BYTES, Batch, Dim, Dtype, FilePath, Folder, Free, ProgramName, SchemaVersion, Version
 from .parity import variant_name
-from .program import check_call, check_unique
 from .schema import Count, Json, Range, Text, decode, dump, encode, parse
 from .schema1 import upgrade_target
 from .steps import Side
 
 if TYPE_CHECKING:
-    from .manifest import Manifest
+    pass
 
 
 @dataclass(frozen=True)
@@ -135,45 +132,3 @@ def check_version(value: Json, where: str) -> int:
             f"{SCHEMA_VERSION}: upgrade ovenbird-runtime"
         )
     return version
-
-
-def check_target(target: Target, manifest: Manifest, where: str = "target.json") -> None:
-    """Check a target against the manifest it came with. Raises ManifestInvalid."""
-    check_unique([f"{entry.program} and batch {entry.batch}" for entry in target.entries], "entries", where)
-    check_unique([entry.function for entry in target.entries], "functions", where)
-    for entry in target.entries:
-        program = manifest.programs.get(entry.program)
-        if program is None:
-            raise ManifestInvalid(f"{where}: {entry.function} is of program {shown(entry.program)}, which is unknown")
-        check_call(program, entry.batch, where)
-        if entry.size and entry.size != program.image_size:
-            raise ManifestInvalid(
-                f"{where}: {entry.function} takes images of {shown(entry.size)}, the program {program.image_size}"
-            )
-        bad = [index for index in entry.weights if index >= len(target.tensors)]
-        if bad:
-            raise ManifestInvalid(f"{where}: {entry.function} wants tensor {bad[0]}, there are {len(target.tensors)}")
-    for name, program in manifest.programs.items():
-        batches = [entry.batch for entry in target.entries_of(name)]
-        if not batches:
-            raise ManifestInvalid(f"{where}: no entry is of program {name}")
-        if not program.batched and batches != [1]:
-            raise ManifestInvalid(f"{where}: a network without a batch dimension has one entry, for batch 1")
-    _check_tensors(target, manifest, where)
-
-
-def _check_tensors(target: Target, manifest: Manifest, where: str) -> None:
-    for index, tensor in enumerate(target.tensors):
-        record = manifest.files.get(tensor.file)
-        if record is None:
-            raise ManifestInvalid(f"{where}: tensor {index} is in {shown(tensor.file)}, which is not in the file table")
-        if tensor.offset % target.alignment:
-            raise ManifestInvalid(
-                f"{where}: tensor {index} begins at byte {tensor.offset}, not a multiple of {target.alignment}"
-            )
-        if tensor.offset + tensor.nbytes > record.size:
-            raise ManifestInvalid(
-                f"{where}: tensor {index} ends at byte {tensor.offset + tensor.nbytes}, its file has {record.size}"
-            )
-        if math.prod(max(1, dim) for dim in tensor.shape) > MAX_FILE_BYTES:  # with a 0 among them it has no bytes
-            raise ManifestInvalid(f"{where}: tensor {index} has a shape that is too large: {shown(tensor.shape)}")

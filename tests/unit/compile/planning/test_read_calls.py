@@ -12,7 +12,8 @@ from tvm import relax, te, tirx
 from ovenbird.lowering.built import Entry
 from ovenbird.planning.read_calls import NotStraightLine, read_calls
 from ovenbird.planning.write_plan import write_plan
-from ovenbird_runtime.artifact.plan import Buffer, decode_plan, plan_bytes
+from ovenbird_runtime.artifact.plan import Buffer
+from ovenbird_runtime.artifact.plan_file import decode_plan, plan_bytes
 
 Body = Callable[[relax.BlockBuilder, relax.Var, relax.Var], relax.Expr]
 

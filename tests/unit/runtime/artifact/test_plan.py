@@ -13,8 +13,9 @@ import pytest
 
 from ovenbird_runtime.artifact.json_schema import json_schema
 from ovenbird_runtime.artifact.manifest import TensorSpec, WeightTensor
-from ovenbird_runtime.artifact.plan import Plan, decode_plan, plan_bytes
+from ovenbird_runtime.artifact.plan import Plan
 from ovenbird_runtime.artifact.plan_checks import check_plan
+from ovenbird_runtime.artifact.plan_file import decode_plan, plan_bytes
 from ovenbird_runtime.artifact.schema import decode, encode
 from ovenbird_runtime.errors import ManifestTooNew, OvenbirdError, PlanInvalid
 from support import plan_vectors
