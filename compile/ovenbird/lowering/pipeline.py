@@ -1,6 +1,6 @@
 """The whole compiler on one page: from imported networks to a library, pass by pass, for any backend.
 
-    prepare      one dataflow block, constant parts computed                              prepared.relax
+    prepare      one dataflow block, repeated matrices shared, constant parts computed    prepared.relax
     walk         the backend's handlers: layouts, packed weights, tensor expressions      walked.relax, walked.tir
     fuse         elementwise epilogues into what they follow                              fused.relax, fused.tir
     externalize  constants become parameters, in a file beside the library                lowered.relax
@@ -29,6 +29,7 @@ from ovenbird.lowering.walk import Lowering
 from ovenbird.operators.resampling import RESAMPLE, resampling_kernel
 from ovenbird.passes.externalize_constants import ConstantTable, externalize_constants
 from ovenbird.passes.keep_unschedulable_apart import keep_unschedulable_apart
+from ovenbird.passes.share_broadcast_matrices import share_broadcast_matrices
 from ovenbird.planning.write_plan import write_plan
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ def prepare(network: IRModule) -> IRModule:
     passes = [
         relax.transform.ConvertToDataflow(),
         relax.transform.CanonicalizeBindings(),
+        share_broadcast_matrices,
+        relax.transform.DeadCodeElimination(),  # or the copies would be computed all the same
         relax.transform.FoldConstant(),
         relax.transform.DeadCodeElimination(),
     ]

@@ -57,7 +57,7 @@ class _Bound(PyExprMutator):  # type: ignore[misc]
 
     def _bounded(self, kind: str, call: Any) -> Any:
         """Return the call's second argument brought into range; None where nothing is to be done."""
-        dims = _dims(call.args[0])
+        dims = static_dims(call.args[0])
         indices = call.args[1]
         if dims is None or isinstance(indices, tvm.ir.GenericConst):
             return None
@@ -65,7 +65,7 @@ class _Bound(PyExprMutator):  # type: ignore[misc]
             axis = int(call.attrs.axis) % len(dims)
             return self._wrapped(indices, dims[axis])
         if kind in BY_VECTORS:
-            shape = _dims(indices)
+            shape = static_dims(indices)
             # a gather along batch dimensions indexes the dimensions after them
             first = int(getattr(call.attrs, "batch_dims", 0) or 0)
             return None if shape is None else self._wrapped(indices, dims[first : first + shape[-1]])
@@ -85,7 +85,7 @@ class _Bound(PyExprMutator):  # type: ignore[misc]
         return self.builder_.emit(relax.op.floor_mod(indices, relax.const(np.array(dim, dtype=dtype), dtype)))
 
 
-def _dims(expr: Any) -> tuple[int, ...] | None:
+def static_dims(expr: Any) -> tuple[int, ...] | None:
     """Return an expression's static shape, or None."""
     shape = getattr(expr.ty, "shape", None)
     values = getattr(shape, "values", None)
