@@ -4,6 +4,7 @@ make test                     # every group, each in a process of its own
 make test TESTS=tests/unit/runtime
 """
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,17 @@ from support.reporting import pytest_runtest_makereport, report
 __all__ = ["pytest_runtest_makereport", "report"]
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure() -> None:
+    """Ignore no signal, so that programs under test do not either: `nohup` and a shell's `&` hand that down."""
+    for number, handler in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGHUP, signal.SIG_DFL),
+        (signal.SIGTERM, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -7,24 +7,14 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ovenbird import interruption
-from ovenbird.interruption import SIGNALS, Interruption, Stopped, unwind
+from ovenbird.interruption import Interruption, Stopped, unwind
 from ovenbird.progress import Progress
 from support.interrupting import interrupted
-
-
-@pytest.fixture(autouse=True)
-def no_signal_is_ignored() -> Iterator[None]:
-    """Whoever started the tests may have let them ignore signals, as `nohup` and a shell's `&` do."""
-    before = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
