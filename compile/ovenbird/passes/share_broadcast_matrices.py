@@ -4,11 +4,12 @@ torch exports a linear layer over a transposed tensor (multi-head attention with
 product, whose weight is repeated for each row: 197 times 768 x 2304 in ViT-B/16. Its copies would be computed, packed
 and written, 1.4 GB a layer.
 
-    x [B, M, K] @ broadcast_to(w [K, N], [B, K, N])    ->    x @ w
+    x [B, M, K] @ broadcast_to(w [K, N], [B, K, N])    ->    reshape(reshape(x, [B * M, K]) @ w, [B, M, N])
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import tvm
@@ -42,7 +43,11 @@ class _Sharing(PyExprMutator):  # type: ignore[misc]
         shapes = static_dims(left), static_dims(right)
         if matrix is None or shapes[0] is None or shapes[1] is None or shapes[0][:-2] != shapes[1][:-2]:
             return call
-        return relax.op.matmul(left, matrix, out_dtype=call.attrs.out_dtype or None)
+        # As one matrix of all rows, which is how the schedules want them.
+        rows, inner = math.prod(shapes[0][:-1]), shapes[0][-1]
+        flat = self.builder_.emit(relax.op.reshape(left, (rows, inner)))
+        product = self.builder_.emit(relax.op.matmul(flat, matrix, out_dtype=call.attrs.out_dtype or None))
+        return relax.op.reshape(product, (*shapes[0][:-1], shapes[1][-1]))
 
     def _matrix(self, expr: relax.Expr) -> relax.Expr | None:
         """Return the one matrix that `expr` repeats along its leading axes, None where it is not known to."""
