@@ -17,8 +17,8 @@ import tvm
 from tvm import relax
 
 from ovenbird.lowering.form import Form
-from ovenbird.lowering.shapes import static_shape
 from ovenbird.lowering.value import Value
+from ovenbird.passes.shapes import static_shape
 from ovenbird_runtime.tensors.arrays import Array
 
 OUT_ELEMENTWISE_FUSABLE = 4

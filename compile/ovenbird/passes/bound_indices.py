@@ -16,6 +16,8 @@ import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
+from ovenbird.passes.shapes import static_shape
+
 ALONG_AXIS = ("relax.gather_elements", "relax.scatter_elements")
 BY_VECTORS = ("relax.gather_nd", "relax.scatter_nd")
 BY_TENSORS = ("relax.index_tensor", "relax.index_put")
@@ -57,7 +59,7 @@ class _Bound(PyExprMutator):  # type: ignore[misc]
 
     def _bounded(self, kind: str, call: Any) -> Any:
         """Return the call's second argument brought into range; None where nothing is to be done."""
-        dims = static_dims(call.args[0])
+        dims = static_shape(call.args[0])
         indices = call.args[1]
         if dims is None or isinstance(indices, tvm.ir.GenericConst):
             return None
@@ -65,7 +67,7 @@ class _Bound(PyExprMutator):  # type: ignore[misc]
             axis = int(call.attrs.axis) % len(dims)
             return self._wrapped(indices, dims[axis])
         if kind in BY_VECTORS:
-            shape = static_dims(indices)
+            shape = static_shape(indices)
             # a gather along batch dimensions indexes the dimensions after them
             first = int(getattr(call.attrs, "batch_dims", 0) or 0)
             return None if shape is None else self._wrapped(indices, dims[first : first + shape[-1]])
@@ -83,12 +85,3 @@ class _Bound(PyExprMutator):  # type: ignore[misc]
         if dtype.endswith("bool"):  # a mask
             return indices
         return self.builder_.emit(relax.op.floor_mod(indices, relax.const(np.array(dim, dtype=dtype), dtype)))
-
-
-def static_dims(expr: Any) -> tuple[int, ...] | None:
-    """Return an expression's static shape, or None."""
-    shape = getattr(expr.ty, "shape", None)
-    values = getattr(shape, "values", None)
-    if values is None or not all(hasattr(dim, "value") for dim in values):
-        return None
-    return tuple(int(dim) for dim in values)

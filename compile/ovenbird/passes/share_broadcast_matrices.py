@@ -16,7 +16,7 @@ import tvm
 from tvm import IRModule, relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from ovenbird.passes.bound_indices import static_dims
+from ovenbird.passes.shapes import static_shape
 
 
 @tvm.transform.module_pass(opt_level=0, name="ShareBroadcastMatrices")  # type: ignore[untyped-decorator]
@@ -40,7 +40,7 @@ class _Sharing(PyExprMutator):  # type: ignore[misc]
             return call
         left, right = call.args
         matrix = self._matrix(right)
-        shapes = static_dims(left), static_dims(right)
+        shapes = static_shape(left), static_shape(right)
         if matrix is None or shapes[0] is None or shapes[1] is None or shapes[0][:-2] != shapes[1][:-2]:
             return call
         # As one matrix of all rows, which is how the schedules want them.
@@ -54,10 +54,10 @@ class _Sharing(PyExprMutator):  # type: ignore[misc]
         repeats = False
         while isinstance(expr, relax.Var):
             bound = self.lookup_binding(expr)
-            name, shape = getattr(getattr(bound, "op", None), "name", ""), static_dims(expr)
+            name, shape = getattr(getattr(bound, "op", None), "name", ""), static_shape(expr)
             if shape is None or name not in ("relax.broadcast_to", "relax.reshape", "relax.expand_dims"):
                 break
-            inner = static_dims(bound.args[0])
+            inner = static_shape(bound.args[0])
             if inner is None or len(inner) < 2 or inner[-2:] != shape[-2:]:
                 break
             if any(dim != 1 for dim in inner[:-2]) and inner != shape:

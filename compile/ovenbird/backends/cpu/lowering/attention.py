@@ -21,11 +21,11 @@ from ovenbird.backends.cpu.lowering.reshape import keeps_order, reshaped
 from ovenbird.backends.cpu.lowering.views import View, scalar, trace_view
 from ovenbird.backends.cpu.schedules.attention import choose_tiling
 from ovenbird.lowering.operator_names import SHAPERS
-from ovenbird.lowering.shapes import static_shape
 from ovenbird.lowering.value import Value
 from ovenbird.operators import layout
 from ovenbird.operators.attention import AttentionPlan, attention, pack_mask
 from ovenbird.operators.layout import extents
+from ovenbird.passes.shapes import static_shape
 
 
 @dataclass

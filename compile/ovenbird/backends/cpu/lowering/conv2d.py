@@ -7,13 +7,13 @@ from tvm import relax
 
 from ovenbird.backends.cpu.algorithms import ConvolutionShape, allows_winograd, choose_algorithm
 from ovenbird.backends.cpu.lowering.context import CpuLowering
-from ovenbird.lowering.shapes import static_shape
 from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import Lowered
 from ovenbird.lowering.windows import conv2d_window
 from ovenbird.operators import conv2d, layout, winograd
 from ovenbird.operators.conv2d import Window
 from ovenbird.passes.fold_batch_norm import norm_behind, scale_and_shift, scaled_weight
+from ovenbird.passes.shapes import static_shape
 from ovenbird_runtime.tensors.arrays import Array
 
 

@@ -13,10 +13,10 @@ from ovenbird.backends.cpu.lowering.attention import emit_attention, find_attent
 from ovenbird.backends.cpu.lowering.context import CpuLowering
 from ovenbird.backends.cpu.lowering.reshape import reshaped
 from ovenbird.backends.cpu.schedules.tile_choice import choose_rows
-from ovenbird.lowering.shapes import static_shape
 from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import Lowered
 from ovenbird.operators import dense, layout
+from ovenbird.passes.shapes import static_shape
 
 
 def lower_matmul(lowering: CpuLowering, call: relax.Call) -> Lowered | None:

@@ -14,9 +14,9 @@ import numpy as np
 from tvm import relax, topi
 
 from ovenbird.backends.cpu.lowering.context import CpuLowering
-from ovenbird.lowering.shapes import static_shape
 from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import INJECTIVE, Lowered
+from ovenbird.passes.shapes import static_shape
 
 
 def lower_unary(lowering: CpuLowering, call: relax.Call) -> Lowered | None:

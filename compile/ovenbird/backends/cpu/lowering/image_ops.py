@@ -8,10 +8,10 @@ from __future__ import annotations
 from tvm import relax, topi
 
 from ovenbird.backends.cpu.lowering.context import CpuLowering
-from ovenbird.lowering.shapes import static_shape, static_shape_of
 from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import INJECTIVE, Lowered
 from ovenbird.operators import layout
+from ovenbird.passes.shapes import static_shape, static_shape_of
 
 
 def lower_concat(lowering: CpuLowering, call: relax.Call) -> Lowered | None:

@@ -9,11 +9,11 @@ import numpy as np
 from tvm import relax
 
 from ovenbird.backends.cpu.lowering.context import CpuLowering
-from ovenbird.lowering.shapes import static_shape
 from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import Lowered
 from ovenbird.operators import pool2d
 from ovenbird.operators.conv2d import Window
+from ovenbird.passes.shapes import static_shape
 from ovenbird_runtime.tensors.arrays import Array
 
 

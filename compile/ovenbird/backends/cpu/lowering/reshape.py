@@ -11,9 +11,9 @@ from tvm import relax
 
 from ovenbird.backends.cpu.lowering.context import CpuLowering
 from ovenbird.lowering.operator_names import SHAPERS
-from ovenbird.lowering.shapes import static_shape
 from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import Lowered
+from ovenbird.passes.shapes import static_shape
 
 
 def keeps_order(call: relax.Call) -> bool:

@@ -8,10 +8,10 @@ from tvm import relax
 
 from ovenbird.backends.cpu.lowering.context import CpuLowering
 from ovenbird.backends.cpu.lowering.reshape import reshaped
-from ovenbird.lowering.shapes import static_shape
 from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import Lowered
 from ovenbird.operators import row_ops
+from ovenbird.passes.shapes import static_shape
 
 
 def lower_softmax(lowering: CpuLowering, call: relax.Call) -> Lowered | None:

@@ -12,7 +12,7 @@ import tvm
 from tvm import relax, te, topi
 
 from ovenbird.backends.cpu.lowering.context import CpuLowering
-from ovenbird.lowering.shapes import static_shape
+from ovenbird.passes.shapes import static_shape
 
 Step = Callable[[te.Tensor], te.Tensor]
 

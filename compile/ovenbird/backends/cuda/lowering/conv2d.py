@@ -9,12 +9,12 @@ import numpy as np
 from tvm import relax
 
 from ovenbird.backends.cuda.lowering.context import CudaLowering
-from ovenbird.lowering.shapes import static_shape
 from ovenbird.lowering.value import FLOATS, Value
 from ovenbird.lowering.walk import Lowered
 from ovenbird.lowering.windows import conv2d_window
 from ovenbird.operators import channels_last
 from ovenbird.passes.fold_batch_norm import norm_behind, scale_and_shift, scaled_weight
+from ovenbird.passes.shapes import static_shape
 from ovenbird_runtime.tensors.arrays import Array
 
 

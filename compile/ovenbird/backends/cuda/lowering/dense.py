@@ -12,10 +12,10 @@ from tvm import relax
 
 from ovenbird.backends.cuda.lowering.context import CudaLowering
 from ovenbird.backends.cuda.lowering.conv2d import original_constant
-from ovenbird.lowering.shapes import static_shape
 from ovenbird.lowering.value import FLOATS, Value
 from ovenbird.lowering.walk import Lowered
 from ovenbird.operators import channels_last
+from ovenbird.passes.shapes import static_shape
 
 
 def lower_matmul(lowering: CudaLowering, call: relax.Call) -> Lowered | None:

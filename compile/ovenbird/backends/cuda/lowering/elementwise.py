@@ -9,9 +9,9 @@ import numpy as np
 from tvm import relax
 
 from ovenbird.backends.cuda.lowering.context import CudaLowering
-from ovenbird.lowering.shapes import static_shape
 from ovenbird.lowering.value import FLOATS, Value
 from ovenbird.lowering.walk import Lowered
+from ovenbird.passes.shapes import static_shape
 
 NARROW = ("relax.nn.relu", "relax.nn.relu6", "relax.clip", "relax.abs", "relax.negative")
 """Exact, or rounded once, in float16; every other map is computed in float32."""

@@ -9,9 +9,9 @@ from tvm import relax
 
 from ovenbird.backends.cuda.lowering.context import CudaLowering
 from ovenbird.lowering.channels_last import TO_IMAGE
-from ovenbird.lowering.shapes import static_shape
 from ovenbird.lowering.value import FLOATS, Value
 from ovenbird.lowering.walk import Lowered
+from ovenbird.passes.shapes import static_shape
 
 
 def image_of(lowering: CudaLowering, value: Value) -> relax.Expr | None:

@@ -9,9 +9,9 @@ from tvm import relax
 
 from ovenbird.backends.cuda.lowering.context import CudaLowering
 from ovenbird.backends.cuda.lowering.image_ops import image_of
-from ovenbird.lowering.shapes import static_shape
 from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import Lowered
+from ovenbird.passes.shapes import static_shape
 
 
 def lower_pool2d(lowering: CudaLowering, call: relax.Call) -> Lowered | None:

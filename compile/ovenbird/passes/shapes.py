@@ -14,8 +14,8 @@ def static_shape(expr: relax.Expr) -> tuple[int, ...] | None:
 
 
 def static_shape_of(tensor: relax.TensorType) -> tuple[int, ...] | None:
-    """Return the static shape of a tensor type; None if it is unknown or symbolic."""
-    shape = tensor.shape
+    """Return the static shape of a tensor type; None if it is unknown or symbolic, or the type has none."""
+    shape = getattr(tensor, "shape", None)
     if not isinstance(shape, relax.ShapeExpr):
         return None
     try:
