@@ -25,7 +25,7 @@ def import_exported(program: ExportedProgram) -> tvm.IRModule:
     """Import an ExportedProgram. Raises UnsupportedOperator, ImportFailed."""
     from tvm.relax.frontend.torch import from_exported_program
 
-    from ovenbird.networks.torch_operators import torch_operators
+    from ovenbird.networks.torch.converters.table import torch_operators
     from ovenbird.passes.bound_indices import bound_indices
 
     try:

@@ -135,8 +135,8 @@ def _load_own(model: str, suffix: str, options: NetworkOptions) -> Network:
 
 
 def _from_torch(net: Any, examples: Any, name: str, options: NetworkOptions) -> Network:
-    from ovenbird.networks.torch_source import TorchSource
-    from ovenbird.networks.tracing import Traced
+    from ovenbird.networks.torch.source import TorchSource
+    from ovenbird.networks.torch.tracing import Traced
 
     traced = Traced.of(net, examples)
     return _described(TorchSource(traced), name, traced.input_names, traced.output_names, options)

@@ -26,7 +26,7 @@ def randomise(net: nn.Module, seed: int) -> None:
     import torch
     from torch.nn.modules.batchnorm import _BatchNorm
 
-    from ovenbird.networks.tracing import steady_torch
+    from ovenbird.networks.torch.tracing import steady_torch
 
     random = torch.Generator().manual_seed(seed)
     with torch.no_grad(), steady_torch():

@@ -19,7 +19,7 @@ from torch.utils import _pytree as pytree
 
 from ovenbird.errors import NetworkUnreadable, UsageError
 from ovenbird.networks.pt2.reading import read_program
-from ovenbird.networks.tracing import bind, first_line
+from ovenbird.networks.torch.tracing import bind, first_line
 from ovenbird_runtime.errors import OvenbirdError
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ovenbird.errors import NetworkUnreadable, NetworkUntraceable
-from ovenbird.networks.tracing import Traced, flatten_outputs
+from ovenbird.networks.torch.tracing import Traced, flatten_outputs
 
 
 class Net(nn.Module):

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ovenbird.networks.importing import import_exported
-from ovenbird.networks.tracing import Traced
+from ovenbird.networks.torch.tracing import Traced
 from ovenbird_runtime.tensors.arrays import Array
 
 if TYPE_CHECKING:

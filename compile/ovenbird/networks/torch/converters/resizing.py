@@ -1,10 +1,4 @@
-"""torch operators that TVM's importer lacks, or reads otherwise than torch computes them.
-
-from tvm.relax.frontend.torch import from_exported_program
-from_exported_program(program, custom_convert_map=torch_operators())
-
-Each converter takes a graph node and the importer, whose `env` holds the Relax expression of every node before it.
-"""
+"""Resizes as torch places their pixels."""
 
 from __future__ import annotations
 
@@ -17,54 +11,8 @@ import numpy as np
 if TYPE_CHECKING:
     from tvm import relax
 
-Converter = Callable[[Any, Any], "relax.Var"]
 
-
-def torch_operators() -> dict[str, Converter]:
-    """Return the converters by the operator's name and overload, as torch.export writes them."""
-    from tvm import relax
-
-    return {
-        "amax.default": _extreme(relax.op.max),
-        "amin.default": _extreme(relax.op.min),
-        "native_group_norm.default": _group_norm,
-        "upsample_bilinear2d.vec": _bilinear,
-        "upsample_nearest2d.vec": _nearest,
-    }
-
-
-def _extreme(reduce: Callable[..., Any]) -> Converter:
-    """`amax` and `amin`: over the dimensions given, all of them where none is."""
-
-    def convert(node: Any, importer: Any) -> relax.Var:
-        axes = list(node.args[1]) if len(node.args) > 1 else []
-        keepdims = bool(node.args[2]) if len(node.args) > 2 else False
-        result: relax.Var = importer.block_builder.emit(reduce(importer.env[node.args[0]], axes or None, keepdims))
-        return result
-
-    return convert
-
-
-def _group_norm(node: Any, importer: Any) -> relax.Var:
-    """`native_group_norm(input, weight, bias, N, C, HxW, groups, eps)`; TVM's operator wants a weight and a bias."""
-    from tvm import relax
-
-    data = importer.env[node.args[0]]
-    shape, dtype = importer.shape_of(data), str(data.ty.dtype.dtype)
-    channels = int(shape[1])
-    scale, shift = (
-        importer.env[argument] if argument is not None else relax.const(np.full(channels, default, dtype))
-        for argument, default in ((node.args[1], 1), (node.args[2], 0))
-    )
-    axes = list(range(2, len(shape)))
-    groups, epsilon = node.args[6], node.args[7]
-    result: relax.Var = importer.block_builder.emit(
-        relax.op.nn.group_norm(data, scale, shift, groups, channel_axis=1, axes=axes, epsilon=epsilon)
-    )
-    return result
-
-
-def _nearest(node: Any, importer: Any) -> relax.Var:
+def nearest(node: Any, importer: Any) -> relax.Var:
     """`upsample_nearest2d(input, size or None, factors or None)`: torch takes floor(place * step).
 
     TVM's importer takes the pixel whose centre is nearest, which differs wherever the factor is not whole.
@@ -79,7 +27,7 @@ def _nearest(node: Any, importer: Any) -> relax.Var:
     return data
 
 
-def _bilinear(node: Any, importer: Any) -> relax.Var:
+def bilinear(node: Any, importer: Any) -> relax.Var:
     """`upsample_bilinear2d(input, size or None, align_corners, factors or None)`: between the two pixels around
     (place + 0.5) * step - 0.5, or around place * (input - 1) / (output - 1) where corners are aligned.
     """
