@@ -5,7 +5,9 @@
         step("building", 0, 2)      # raises KeyboardInterrupt, or Stopped, where a signal came in the meantime
 
 An exception that Python happens to raise inside a callback (a finalizer, a fork's hooks) is printed and dropped;
-hence the signal is remembered as well, and the next step of the progress ends the work.
+hence the signal is remembered as well, and the next step of the progress ends the work. Where it comes in the middle
+of an import, C code may make another error of it, or of the half of a module that it left behind: whatever error ends
+the work after a signal is the signal's.
 """
 
 from __future__ import annotations
@@ -50,8 +52,8 @@ def unwind(work: Callable[[], T]) -> T:
     try:
         command.begin()
         return work()
-    except OSError as error:
-        if _is_stopped(error):  # rmtree, stopped where it closes a descriptor, closes it twice
+    except Exception as error:
+        if command.came or _is_stopped(error):  # rmtree, stopped where it closes a descriptor, closes it twice
             raise Stopped from error
         raise
     finally:
@@ -70,7 +72,7 @@ class _Command:
 
     def __init__(self) -> None:
         self.waits = True
-        self._came = False
+        self.came = False
         self._before: dict[signal.Signals, Any] = {}
         self._folder: str | None = None
         self._hook = sys.unraisablehook
@@ -85,7 +87,7 @@ class _Command:
             self._folder = tempfile.mkdtemp(prefix="ovenbird-")
             tempfile.tempdir = os.environ["TMPDIR"] = self._folder
         self.waits = False
-        if self._came:
+        if self.came:
             raise Stopped
 
     def end(self) -> None:
@@ -103,7 +105,7 @@ class _Command:
             signal.signal(number, handler)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        self._came = True
+        self.came = True
         if not self.waits:
             raise Stopped
 
@@ -122,7 +124,9 @@ def _caught() -> list[signal.Signals]:
 
 
 class Interruption(Progress):
-    """A progress that stops the work at the step after a signal. Only a main thread can catch signals."""
+    """A progress that stops the work at the step after a signal, and whose signal outlives the errors that it caused.
+    Only a main thread can catch signals.
+    """
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -138,6 +142,8 @@ class Interruption(Progress):
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self._came is not None and isinstance(error, Exception):
+            raise self._came from error
 
     def __call__(self, text: str, done: int = 0, total: int = 0) -> None:
         """Report the step. Raises KeyboardInterrupt where Ctrl-C has come, Stopped where another signal has."""

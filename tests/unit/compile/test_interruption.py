@@ -42,6 +42,36 @@ def test_a_lost_exception_ends_the_next_step() -> None:
             step("the next step")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_error_after_a_signal_is_the_signals(number: signal.Signals) -> None:
+    """An import that a signal stopped leaves half a module: the next import of it fails otherwise."""
+
+    def work() -> None:
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+        except (Stopped, KeyboardInterrupt):
+            raise ImportError("cannot load module more than once per process") from None
+
+    def piece() -> None:
+        with Interruption(Progress()):
+            work()
+
+    with pytest.raises(Stopped):
+        unwind(work)
+    with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else Stopped):
+        piece()
+
+
+def test_an_error_without_a_signal_stays_itself() -> None:
+    def work() -> None:
+        with Interruption(Progress()):
+            raise ImportError("no such module")
+
+    with pytest.raises(ImportError, match="no such module"):
+        unwind(work)
+
+
 def test_another_thread_works_without_signals() -> None:
     told: list[str] = []
 
