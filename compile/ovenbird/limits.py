@@ -16,3 +16,9 @@ MAX_EXPRESSION_POWER = 8
 
 MAX_NETWORK_ELEMENTS = 4_000_000_000
 """Numbers in all tensors that a file describes: 16 GB of float32."""
+
+MAX_FOLDED_ELEMENTS = 16_000_000
+"""Numbers that one node of an ONNX model may make of less while it is imported (Expand, Range): 64 MB of float32."""
+
+MAX_FUNCTION_DEPTH = 32
+"""Functions of an ONNX model that call each other; the standard's own go 4 deep."""

@@ -118,7 +118,7 @@ def _load_builtin(recipe: ModelRecipe, options: NetworkOptions) -> Network:
 def _load_own(model: str, suffix: str, options: NetworkOptions) -> Network:
     name = name_of(model)
     if suffix == ".onnx":
-        from ovenbird.networks.onnx_source import OnnxSource
+        from ovenbird.networks.onnx.source import OnnxSource
 
         source = OnnxSource.read(Path(model), options.input_shapes or {})
         network = _described(source, name, source.input_names, source.output_names, options)

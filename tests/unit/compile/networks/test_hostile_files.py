@@ -15,8 +15,8 @@ import torch
 from onnx import TensorProto, helper
 
 from ovenbird.errors import NetworkUnreadable, NetworkUnsafe, WeightsUnreadable
-from ovenbird.networks.onnx_data import read_external_data, tensors_in
-from ovenbird.networks.onnx_source import OnnxSource
+from ovenbird.networks.onnx.external_data import read_external_data, tensors_in
+from ovenbird.networks.onnx.source import OnnxSource
 from ovenbird.networks.weights import read_state_dict
 from support.hostile_programs import Touch, saved
 

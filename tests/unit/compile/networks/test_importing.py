@@ -14,7 +14,7 @@ from tvm import relax
 
 from ovenbird.errors import ImportFailed, NetworkUnreadable, UnsupportedOperator, UsageError
 from ovenbird.networks.importing import import_error, import_exported
-from ovenbird.networks.onnx_source import OnnxSource
+from ovenbird.networks.onnx.source import OnnxSource
 from ovenbird.networks.torch.tracing import Traced
 
 

@@ -22,8 +22,8 @@ import numpy as np
 
 from ovenbird.errors import ExtraMissing, NetworkError, NetworkUnreadable, UsageError
 from ovenbird.limits import MAX_NETWORK_ELEMENTS
-from ovenbird.networks.importing import as_tuple, import_error, reason
-from ovenbird.networks.onnx_data import read_external_data
+from ovenbird.networks.importing import import_error, reason
+from ovenbird.networks.onnx.external_data import read_external_data
 from ovenbird_runtime.tensors.arrays import Array
 
 if TYPE_CHECKING:
@@ -88,16 +88,16 @@ class OnnxSource:
 
     def relax(self, batch: int | None) -> tvm.IRModule:
         """Import the model with `batch` rows. Raises UnsupportedOperator, ImportFailed."""
-        from tvm.relax.frontend.onnx import from_onnx
-
+        from ovenbird.networks.onnx.importing import import_model
         from ovenbird.passes.bound_indices import bound_indices
 
-        shapes = {name: list(self._shape(index, batch or 1)) for index, name in enumerate(self.input_names)}
+        shapes = {name: self._shape(index, batch or 1) for index, name in enumerate(self.input_names)}
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                module = from_onnx(self.model, shape_dict=shapes, keep_params_in_input=False)
-            return bound_indices(as_tuple(module))
+                return bound_indices(import_model(self.model, shapes))
+        except NetworkError:
+            raise
         except Exception as error:
             raise import_error(error) from error
 

@@ -1,0 +1,1 @@
+"""ONNX files: read, prepared, checked against ONNX itself, and imported operator by operator."""

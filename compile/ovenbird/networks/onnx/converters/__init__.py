@@ -1,0 +1,1 @@
+"""Translations of ONNX's operators, a family a file; `table.py` lists them all."""
