@@ -5,9 +5,10 @@
         step("building", 0, 2)      # raises KeyboardInterrupt, or Stopped, where a signal came in the meantime
 
 An exception that Python happens to raise inside a callback (a finalizer, a fork's hooks) is printed and dropped;
-hence the signal is remembered as well, and the next step of the progress ends the work. Where it comes in the middle
-of an import, C code may make another error of it, or of the half of a module that it left behind: whatever error ends
-the work after a signal is the signal's.
+hence the signal is remembered as well, and the next step of the progress ends the work.
+
+In the middle of an import it waits: C code would make another error of it, or print one, and a half of a module would
+stay behind. Whatever error ends the work after a signal all the same is the signal's.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from ovenbird.progress import Progress
 
 T = TypeVar("T")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+IMPORT_POLL_S = 0.02
+IMPORT_LIMIT_S = 10.0  # longer than torch's import on a busy machine; a user's module may work while it is imported
 
 
 class Stopped(BaseException):
@@ -67,21 +70,61 @@ def _is_stopped(error: BaseException) -> bool:
     return context is not None and (isinstance(context, (Stopped, KeyboardInterrupt)) or _is_stopped(context))
 
 
+class _Handlers:
+    """The handlers of a piece of work. `stop` may raise; it is called with the number of a signal that came."""
+
+    def __init__(self, stop: Callable[[int], None]) -> None:
+        self._stop = stop
+        self._before: dict[signal.Signals, Any] = {}
+        self._came: int = signal.SIGTERM
+        self._waited_s = 0.0
+
+    def put(self) -> None:
+        """Catch the signals: none but in the main thread, and none that is ignored."""
+        if threading.current_thread() is threading.main_thread():
+            caught = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+            self._before = {number: signal.signal(number, self._take) for number in (*caught, signal.SIGALRM)}
+
+    def put_back(self) -> None:
+        """Catch no more: who caught the signals before does so again."""
+        if self._before and not callable(self._before[signal.SIGALRM]):
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        """Stop, or come again in a moment, as an alarm, while an import runs."""
+        if number != signal.SIGALRM:
+            self._came = number
+        if self._waited_s < IMPORT_LIMIT_S and _imports(frame):
+            self._waited_s += IMPORT_POLL_S
+            signal.setitimer(signal.ITIMER_REAL, IMPORT_POLL_S)
+        else:
+            self._stop(self._came)
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Return whether the code at `frame` runs within an import."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
 class _Command:
     """The signals' handlers and the temporary folder of a whole command."""
 
     def __init__(self) -> None:
         self.waits = True
         self.came = False
-        self._before: dict[signal.Signals, Any] = {}
+        self._handlers = _Handlers(self._stop)
         self._folder: str | None = None
         self._hook = sys.unraisablehook
         self._outer = (tempfile.tempdir, os.environ.get("TMPDIR"))
 
     def begin(self) -> None:
-        self._before = {number: signal.getsignal(number) for number in _caught()}
-        for number in self._before:
-            signal.signal(number, self._stop)
+        self._handlers.put()
         sys.unraisablehook = self._drop
         with contextlib.suppress(OSError):  # no place for temporary files: what needs one says so
             self._folder = tempfile.mkdtemp(prefix="ovenbird-")
@@ -101,10 +144,9 @@ class _Command:
             else:
                 os.environ["TMPDIR"] = path
         sys.unraisablehook = self._hook
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self._handlers.put_back()
 
-    def _stop(self, number: int, frame: FrameType | None) -> None:
+    def _stop(self, number: int) -> None:
         self.came = True
         if not self.waits:
             raise Stopped
@@ -116,13 +158,6 @@ class _Command:
             self._hook(lost)
 
 
-def _caught() -> list[signal.Signals]:
-    """Return the signals to catch: none but in the main thread, and none that is ignored."""
-    if threading.current_thread() is not threading.main_thread():
-        return []
-    return [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-
-
 class Interruption(Progress):
     """A progress that stops the work at the step after a signal, and whose signal outlives the errors that it caused.
     Only a main thread can catch signals.
@@ -131,17 +166,16 @@ class Interruption(Progress):
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._came: type[BaseException] | None = None
-        self._before: dict[signal.Signals, Any] = {}
+        self._handlers = _Handlers(self._stop)
 
     def __enter__(self) -> Interruption:
-        self._before = {number: signal.signal(number, self._stop) for number in _caught()}
+        self._handlers.put()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self._handlers.put_back()
         if self._came is not None and isinstance(error, Exception):
             raise self._came from error
 
@@ -151,6 +185,6 @@ class Interruption(Progress):
             raise self._came
         self._progress(text, done, total)
 
-    def _stop(self, number: int, frame: FrameType | None) -> None:
+    def _stop(self, number: int) -> None:
         self._came = KeyboardInterrupt if number == signal.SIGINT else Stopped
         raise self._came

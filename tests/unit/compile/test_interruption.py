@@ -1,6 +1,7 @@
 """A signal ends the work, even one whose exception was lost on the way."""
 
 import contextlib
+import importlib
 import os
 import shutil
 import signal
@@ -70,6 +71,39 @@ def test_an_error_without_a_signal_stays_itself() -> None:
 
     with pytest.raises(ImportError, match="no such module"):
         unwind(work)
+
+
+MODULE = """
+import os, signal, time
+try:
+    os.kill(os.getpid(), signal.{number})
+    end = time.monotonic() + {seconds}
+    while time.monotonic() < end:
+        pass
+finally:
+    os.environ["TEST_IMPORTED"] = str(time.monotonic() >= end)
+"""
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_import_is_not_torn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: str, whole: bool) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("TEST_IMPORTED", "")
+    monkeypatch.setattr(interruption, "IMPORT_LIMIT_S", 60.0 if whole else 0.1)
+    name = f"imported_{number.lower()}_{whole}".lower()
+    (tmp_path / f"{name}.py").write_text(MODULE.format(number=number, seconds=0.3 if whole else 60))
+
+    def work() -> None:
+        importlib.import_module(name)
+        time.sleep(60)
+
+    before = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(Stopped):
+        unwind(work)
+    assert os.environ["TEST_IMPORTED"] == str(whole)
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
 
 def test_another_thread_works_without_signals() -> None:
