@@ -18,8 +18,8 @@ from pathlib import Path
 from reliability_table import reliability_lines
 from server_tables import served_line, server_lines
 
-from ovenbird.benchmarking.report import mean_lines, profile_lines, provenance_lines, summary_lines
-from ovenbird.benchmarking.results import Benchmark, read_benchmark
+from ovenbird.benchmarking.report.markdown import mean_lines, profile_lines, provenance_lines, summary_lines
+from ovenbird.benchmarking.report.results import Benchmark, read_benchmark
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE, RESULTS, README = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks", ROOT / "README.md"

@@ -28,10 +28,10 @@ from ovenbird.trust.provenance import record_origin
 from ovenbird.trust.sums import write_sums
 from ovenbird.verify.photographs import own_photographs
 from ovenbird.verify.verifying import PARITY, Verification, parity, parity_bytes, verify
-from ovenbird_runtime.artifact.agreement import LIMITS
 from ovenbird_runtime.artifact.golden import GOLDEN, write_golden
-from ovenbird_runtime.artifact.manifest import Manifest, Parity, VariantParity
 from ovenbird_runtime.errors import OvenbirdError
+from ovenbird_runtime.manifest.agreement import LIMITS
+from ovenbird_runtime.manifest.manifest import Manifest, Parity, VariantParity
 
 if TYPE_CHECKING:
     from ovenbird.lowering.built import BuiltModule
@@ -191,10 +191,10 @@ def _verify_variants(
 
 def runs_here(target_json: Path) -> str:
     """Return the runtime's reason why this machine cannot run a variant, or nothing where it can."""
-    from ovenbird_runtime.artifact.manifest import decode_target
     from ovenbird_runtime.artifact.variant import check_runs_here
     from ovenbird_runtime.errors import MachineError
     from ovenbird_runtime.machine.cpu import this_machine
+    from ovenbird_runtime.manifest.manifest import decode_target
 
     target = decode_target(target_json.read_bytes())
     try:

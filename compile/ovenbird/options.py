@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ovenbird.lowering.dumping import DumpKind
-from ovenbird_runtime.artifact.agreement import Precision
+from ovenbird_runtime.manifest.agreement import Precision
 
 DEFAULT_BATCHES = (1, 8)
 

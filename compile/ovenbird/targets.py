@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from ovenbird.errors import TargetInvalid, UnknownTarget, suggest
 from ovenbird.host import describe_host
 from ovenbird.resources import resource_folder
-from ovenbird_runtime.artifact.schema import Range, decode, encode, fields_of
 from ovenbird_runtime.errors import ManifestInvalid
 from ovenbird_runtime.machine.cpu import this_machine, version_pair
 from ovenbird_runtime.machine.devices import CodeKind
+from ovenbird_runtime.manifest.schema import Range, decode, encode, fields_of
 
 if TYPE_CHECKING:
     import tvm

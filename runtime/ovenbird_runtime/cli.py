@@ -211,8 +211,8 @@ def inspect(directory: str, public_key: str | None, as_json: bool) -> None:
 @_guarded
 def copy(directory: str, output: str, public_key: str | None, as_json: bool) -> None:
     """Copy DIR to OUTPUT, checking every file on the way."""
-    from .artifact.schema import encode
     from .copying import copy_artifact
+    from .manifest.schema import encode
 
     copied = copy_artifact(directory, output, public_key)
     if as_json:
@@ -235,7 +235,7 @@ def selftest(
 ) -> None:
     """Check every file of DIR and reproduce its golden outputs on this machine."""
     from . import selftest as work
-    from .artifact.schema import encode
+    from .manifest.schema import encode
 
     result = work.selftest(directory, device, threads, public_key, target)
     if as_json:
@@ -283,8 +283,8 @@ def bench(
     as_json: bool,
 ) -> None:
     """Time the network in DIR on random inputs, or its predictions from a picture."""
-    from .artifact.schema import encode
     from .bench import bench as measure
+    from .manifest.schema import encode
     from .model import load
     from .preprocess.images import open_image
     from .text import timing_line

@@ -14,10 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from .arguments import whole
-from .artifact.agreement import Precision
-from .artifact.answers import labels_of
 from .artifact.artifact import Artifact, open_artifact
-from .artifact.manifest import Manifest, Program, Target, TensorSpec, VariantRef
 from .artifact.variant import choose_variant
 from .engine.inputs import NanPolicy, check_inputs
 from .errors import EngineCallFailed, LibraryMissing, MachineError, NoVariant
@@ -26,6 +23,9 @@ from .integrity.weights import MappedFile
 from .limits import MAX_IMAGE_MEGAPIXELS, MAX_THREADS, MAX_WORKERS
 from .machine.cpu import available_threads, this_machine
 from .machine.devices import CPU, Device, parse_devices
+from .manifest.agreement import Precision
+from .manifest.answers import labels_of
+from .manifest.manifest import Manifest, Program, Target, TensorSpec, VariantRef
 from .options import PredictOptions, fresh_seed
 from .postprocess.prediction import Prediction
 from .predict import predict

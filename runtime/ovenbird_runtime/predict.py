@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .arguments import real
-from .artifact.manifest import Manifest, TensorSpec
-from .artifact.steps import Pipeline
 from .errors import PipelineError, WrongOption, shown
 from .limits import MAX_IMAGE_MEGAPIXELS, MAX_IMAGES_PER_CALL
+from .manifest.manifest import Manifest, TensorSpec
+from .manifest.steps import Pipeline
 from .options import PredictOptions
 from .postprocess.prediction import Prediction, explain
 from .preprocess.images import as_list, open_pixels

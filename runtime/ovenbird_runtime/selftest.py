@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .artifact.agreement import Difference, Limits, compare, join_rows
 from .artifact.golden import GOLDEN, read_golden
 from .errors import SelftestFailed
 from .limits import MAX_GOLDEN_BYTES
+from .manifest.agreement import Difference, Limits, compare, join_rows
 from .model import Model, load
 from .tensors.arrays import Array
 

@@ -11,7 +11,7 @@ from ovenbird.benchmarking.engines import BenchEngine, find_engine
 from ovenbird.benchmarking.footprint import footprint
 from ovenbird.benchmarking.jobs import Job, Runs, onnx_file
 from ovenbird.benchmarking.processes import run_module, run_worker
-from ovenbird.benchmarking.results import case_result
+from ovenbird.benchmarking.report.results import case_result
 from ovenbird.benchmarking.rounds import BenchCase, MeasuredCase, measure_case
 from ovenbird.errors import EngineFailed, NoPeers, OutputsDisagree
 

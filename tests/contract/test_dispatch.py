@@ -13,7 +13,7 @@ NAMES = {"llvm", "cuda", "cpu", "gpu", "nvidia", "sm_"}
 ONE_KIND = ("ovenbird.backends.cpu", "ovenbird.backends.cuda", "ovenbird_runtime.machine.cuda", "machine.cuda")
 OTHERS = {
     "compile/ovenbird/networks/pt2/tensors.py": 'tensor.device.type != "cpu"',
-    "runtime/ovenbird_runtime/artifact/schema1.py": 'target.startswith("cuda")',
+    "runtime/ovenbird_runtime/manifest/schema1.py": 'target.startswith("cuda")',
     "runtime/ovenbird_runtime/serve/v2/metadata.py": 'model.device == "cpu"',
     "compile/ovenbird/lowering/dumping.py": 'module.kind == "llvm"',
     "compile/ovenbird/passes/keep_locals_on_stack.py": 'target.kind.name != "llvm"',

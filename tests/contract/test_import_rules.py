@@ -52,9 +52,9 @@ def test_rules_hold() -> None:
     [
         ("runtime/ovenbird_runtime/preprocess/images.py", "import torch", "neither a framework nor a compiler"),
         ("runtime/ovenbird_runtime/model.py", "import tvm", "neither a framework nor a compiler"),
-        ("runtime/ovenbird_runtime/artifact/manifest.py", "import ovenbird", "neither a framework nor a compiler"),
+        ("runtime/ovenbird_runtime/manifest/manifest.py", "import ovenbird", "neither a framework nor a compiler"),
         (
-            "runtime/ovenbird_runtime/artifact/manifest.py",
+            "runtime/ovenbird_runtime/manifest/manifest.py",
             "import ovenbird_runtime.engine.engine",
             "Within the runtime",
         ),

@@ -28,7 +28,7 @@ from ovenbird.processes import python_process
 from ovenbird.verify.cases import Case, make_cases
 from ovenbird.verify.photographs import own_photographs
 from ovenbird.verify.verifying import judge
-from ovenbird_runtime.artifact.agreement import LIMITS, Limits
+from ovenbird_runtime.manifest.agreement import LIMITS, Limits
 from support.mutants import Mutant, find_mutant, mutants
 from support.verified_networks import NETWORKS
 

@@ -15,7 +15,7 @@ from ovenbird.compiling import compile_network
 from ovenbird.networks.loading import NetworkOptions, load_network
 from ovenbird.options import CompileOptions
 from ovenbird.targets import TargetSpec
-from ovenbird_runtime.artifact.agreement import LIMITS, Precision, compare
+from ovenbird_runtime.manifest.agreement import LIMITS, Precision, compare
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(1800)]
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ovenbird_runtime.artifact.steps import imagenet
 from ovenbird_runtime.errors import ImageError
+from ovenbird_runtime.manifest.steps import imagenet
 from ovenbird_runtime.preprocess.images import open_image
 from ovenbird_runtime.preprocess.interpreted import apply
 

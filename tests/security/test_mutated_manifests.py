@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 import ovenbird_runtime
-from ovenbird_runtime.artifact.manifest import UNSEALED, check_target, decode_manifest, decode_target
-from ovenbird_runtime.artifact.schema import dump
 from ovenbird_runtime.errors import ArtifactError, OvenbirdError
+from ovenbird_runtime.manifest.manifest import UNSEALED, check_target, decode_manifest, decode_target
+from ovenbird_runtime.manifest.schema import dump
 
 MUTANTS = 10_000
 TARGETS = 3_000

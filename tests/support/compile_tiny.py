@@ -19,11 +19,11 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from ovenbird_runtime.artifact import manifest as m
 from ovenbird_runtime.artifact.golden import write_golden
-from ovenbird_runtime.artifact.steps import imagenet, zoom_crop_pad
 from ovenbird_runtime.machine.cpu import this_machine
 from ovenbird_runtime.machine.versions import TVM_FFI_VERSION, TVM_VERSION
+from ovenbird_runtime.manifest import manifest as m
+from ovenbird_runtime.manifest.steps import imagenet, zoom_crop_pad
 
 SIDE, CLASSES, FEATURES = 32, 5, 8
 SHAPES = {"kernel": (FEATURES, 3, 3, 3), "matrix": (FEATURES, CLASSES)}

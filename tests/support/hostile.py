@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from ovenbird_runtime.artifact.golden import GOLDEN
-from ovenbird_runtime.artifact.manifest import UNSEALED
-from ovenbird_runtime.artifact.schema import dump
+from ovenbird_runtime.manifest.manifest import UNSEALED
+from ovenbird_runtime.manifest.schema import dump
 
 Spoil = Callable[[Path], None]
 TARGET = "targets/tiny/target.json"

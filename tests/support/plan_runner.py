@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from ovenbird_runtime.artifact.artifact import Artifact, open_artifact
-from ovenbird_runtime.artifact.manifest import Target, TensorSpec
 from ovenbird_runtime.artifact.plan import Buffer, PlanEntry
 from ovenbird_runtime.artifact.variant import choose_variant
 from ovenbird_runtime.machine.cpu import this_machine
+from ovenbird_runtime.manifest.manifest import Target, TensorSpec
 from ovenbird_runtime.preprocess import interpreted
 from ovenbird_runtime.preprocess.preprocessor import Preprocessor
 from ovenbird_runtime.tensors.arrays import aligned_empty

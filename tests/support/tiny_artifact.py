@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from ovenbird_runtime.artifact.manifest import (
+from ovenbird_runtime.manifest.manifest import (
     Manifest,
     Target,
     decode_manifest,

@@ -22,9 +22,13 @@ from ovenbird.artifact.packaging import MANIFEST, sha256_file, write_file, writi
 from ovenbird.isolated import run_isolated
 from ovenbird.networks.network import Network
 from ovenbird.targets import TargetSpec
-from ovenbird_runtime.artifact.agreement import Precision
-from ovenbird_runtime.artifact.answers import LABELS
-from ovenbird_runtime.artifact.manifest import (
+from ovenbird_runtime.artifact.plan import PLAN
+from ovenbird_runtime.artifact.plan_checks import check_plan
+from ovenbird_runtime.artifact.plan_file import plan_bytes
+from ovenbird_runtime.limits import ALIGNMENT_BYTES, SCHEMA_VERSION
+from ovenbird_runtime.manifest.agreement import Precision
+from ovenbird_runtime.manifest.answers import LABELS
+from ovenbird_runtime.manifest.manifest import (
     MAIN,
     Dtype,
     Entry,
@@ -41,10 +45,6 @@ from ovenbird_runtime.artifact.manifest import (
     target_bytes,
     variant_name,
 )
-from ovenbird_runtime.artifact.plan import PLAN
-from ovenbird_runtime.artifact.plan_checks import check_plan
-from ovenbird_runtime.artifact.plan_file import plan_bytes
-from ovenbird_runtime.limits import ALIGNMENT_BYTES, SCHEMA_VERSION
 from ovenbird_runtime.tensors.arrays import Array
 
 if TYPE_CHECKING:

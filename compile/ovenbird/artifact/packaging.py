@@ -6,7 +6,7 @@
         writer.write_manifest(parity, tuning={})
         staging.commit()
 
-The schema of what is written is the runtime's (`ovenbird_runtime.artifact.manifest`); here is only the order of
+The schema of what is written is the runtime's (`ovenbird_runtime.manifest.manifest`); here is only the order of
 writing.
 """
 

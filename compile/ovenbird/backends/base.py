@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.targets import TargetSpec
-from ovenbird_runtime.artifact.agreement import Precision
+from ovenbird_runtime.manifest.agreement import Precision
 
 if TYPE_CHECKING:
     import tvm

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from ovenbird.backends.table import BACKENDS
 from ovenbird.errors import UsageError
-from ovenbird_runtime.artifact.agreement import Precision
+from ovenbird_runtime.manifest.agreement import Precision
 
 PRECISIONS: dict[str, Precision] = {
     "f32": "f32", "f16": "f16",

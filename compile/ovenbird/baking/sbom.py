@@ -13,8 +13,8 @@ from typing import Any
 from ovenbird.baking.image_sbom import document
 from ovenbird_runtime.artifact.artifact import Artifact
 from ovenbird_runtime.artifact.origin import SBOM
-from ovenbird_runtime.artifact.schema import parse
 from ovenbird_runtime.errors import ManifestInvalid
+from ovenbird_runtime.manifest.schema import parse
 
 MAX_SBOM_BYTES = 16 * 1024 * 1024
 

@@ -2,7 +2,7 @@
 
 worst = check_agreement("ort", reference, outputs)      # root mean square of errors, as a share of the output's spread
 
-The rule and its limit are those of `compile` (`ovenbird_runtime.artifact.agreement`); the peers compute in float32.
+The rule and its limit are those of `compile` (`ovenbird_runtime.manifest.agreement`); the peers compute in float32.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ovenbird.errors import OutputsDisagree
-from ovenbird_runtime.artifact.agreement import LIMITS, compare
+from ovenbird_runtime.manifest.agreement import LIMITS, compare
 
 
 def check_agreement(engine: str, reference: Mapping[str, Any], found: Mapping[str, Any]) -> float:

@@ -17,14 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ovenbird.benchmarking import machine
 from ovenbird.benchmarking.engines import INSTALL_HINT, OWN, OWN_UNTUNED, PEERS, BenchEngine, find_engine
 from ovenbird.benchmarking.footprint import footprint, installed_bytes
 from ovenbird.benchmarking.jobs import ARTIFACT_FOLDER, Job, Runs, inputs_file
 from ovenbird.benchmarking.layer_profile import explain
 from ovenbird.benchmarking.preparing import LAYERS_FILE, PrepareRequest
 from ovenbird.benchmarking.processes import run_module, run_preparing
-from ovenbird.benchmarking.results import Benchmark, CaseResult, case_result
+from ovenbird.benchmarking.report import machine
+from ovenbird.benchmarking.report.results import Benchmark, CaseResult, case_result
 from ovenbird.benchmarking.rounds import BenchCase, measure_case
 from ovenbird.errors import EngineFailed, NoPeers, OutputsDisagree, UsageError
 from ovenbird.progress import Progress

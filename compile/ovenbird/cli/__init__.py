@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from ovenbird import __version__
-from ovenbird.cli._group import CommandFolder
+from ovenbird.console.group import CommandFolder
 
 
 @click.group(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ovenbird.cli import _options
+from ovenbird.console import shared_options
 
 if TYPE_CHECKING:
     from ovenbird.baking.bake import BakeReport
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 )
 @click.option("--artifact", type=click.Path(path_type=Path, file_okay=False),
               help="Where to write the artifact of a MODEL that is compiled first. [default: nowhere]")  # fmt: skip
-@_options.name
-@_options.batch_sizes("1,8", "Batch sizes of a MODEL that is compiled first.")
-@_options.network_options
+@shared_options.name
+@shared_options.batch_sizes("1,8", "Batch sizes of a MODEL that is compiled first.")
+@shared_options.network_options
 @click.option("--show-build", is_flag=True, help="Print the builder's log.")
-@_options.quiet
-@_options.as_json
+@shared_options.quiet
+@shared_options.as_json
 def command(model: str, **options: Any) -> None:
     """Build the image of MODEL: the folder of an artifact, or what `ovenbird compile` takes, which is compiled first.
 
@@ -92,11 +92,11 @@ def _compile(model: str, output: Path, options: dict[str, Any], progress: Any) -
     from ovenbird.options import CompileOptions
     from ovenbird_runtime.artifact.artifact import open_artifact
 
-    network_options = _options.read_network_options(options)
+    network_options = shared_options.read_network_options(options)
     check_request(model, network_options)
     progress(f"loading {model}")
     network = load_network(model, network_options)
-    batches = _options.parse_batches(options["batch_sizes"])
+    batches = shared_options.parse_batches(options["batch_sizes"])
     compile_network(network, output, CompileOptions((options["target"],), batches), progress)
     return open_artifact(output)
 
@@ -122,7 +122,7 @@ def _print_json(report: BakeReport) -> None:
 
 
 def _print_report(report: BakeReport, artifact: Artifact) -> None:
-    from ovenbird.cli._describe import random_warning
+    from ovenbird.console.describe import random_warning
 
     warning = random_warning(artifact.manifest)
     if warning:

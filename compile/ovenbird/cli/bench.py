@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ovenbird.cli import _options
+from ovenbird.console import shared_options
 
 if TYPE_CHECKING:
-    from ovenbird.benchmarking.results import Benchmark
+    from ovenbird.benchmarking.report.results import Benchmark
 
 
 @click.command("bench", short_help="Time artifacts against other engines.")
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
-@_options.batch_sizes("1", "Batch sizes to time, as in 1,8.")
+@shared_options.batch_sizes("1", "Batch sizes to time, as in 1,8.")
 @click.option("--threads", help="Thread counts to time, as in 2,1. [default: all processors]")
 @click.option("--image-sizes",
               help="Image sizes in pixels, as in 128,224,320; with several batch sizes, those are timed at one image "
@@ -39,15 +39,15 @@ if TYPE_CHECKING:
 @click.option("--tuning-records", metavar="DIR|none", help="Tuning records to use. [default: those in tuning_logs/]")
 @click.option("--untuned", is_flag=True, help="Time the artifact without tuning records as well.")
 @click.option("--weights", metavar="FILE|random:SEED", help="[default: the network's own, or random:0 without them]")
-@_options.trust
+@shared_options.trust
 @click.option("--profile", is_flag=True, help="Time every layer, and rate it against the machine's limits.")
 @click.option("--footprint/--no-footprint", default=True, show_default=True, help="Look at memory and installed size.")
 @click.option("--work", type=click.Path(file_okay=False, path_type=Path),
               help="Keep artifacts and ONNX files here for the next benchmark.")  # fmt: skip
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path),
               help="Write bench.md, bench.json and bench.png into this folder.")  # fmt: skip
-@_options.quiet
-@_options.as_json
+@shared_options.quiet
+@shared_options.as_json
 def command(models: tuple[str, ...], output: Path | None, **options: Any) -> None:
     """Compile each MODEL, check that every engine computes the same, then time all of them in turn.
 
@@ -57,7 +57,7 @@ def command(models: tuple[str, ...], output: Path | None, **options: Any) -> Non
     """
     from ovenbird.benchmarking.engines import parse_peers
     from ovenbird.benchmarking.jobs import Runs
-    from ovenbird.benchmarking.report import markdown
+    from ovenbird.benchmarking.report.markdown import markdown
     from ovenbird.benchmarking.running import BenchPlan, run_benchmark
     from ovenbird.errors import OutputsDisagree, output_error
     from ovenbird.interruption import Interruption
@@ -65,7 +65,7 @@ def command(models: tuple[str, ...], output: Path | None, **options: Any) -> Non
 
     plan = BenchPlan(
         models=models,
-        batch_sizes=_options.parse_batches(options["batch_sizes"]),
+        batch_sizes=shared_options.parse_batches(options["batch_sizes"]),
         threads=_numbers("--threads", options["threads"], 1, 1024),
         image_sizes=_numbers("--image-sizes", options["image_sizes"], 1, 8192) or None,
         peers=parse_peers(options["peers"]),
@@ -115,8 +115,8 @@ def _typed() -> str:
 
 def _write(benchmark: Benchmark, output: Path) -> None:
     from ovenbird.benchmarking.engines import INSTALL_HINT
-    from ovenbird.benchmarking.plot import draw
-    from ovenbird.benchmarking.report import markdown
+    from ovenbird.benchmarking.report.markdown import markdown
+    from ovenbird.benchmarking.report.plot import draw
 
     output.mkdir(parents=True, exist_ok=True)
     (output / "bench.md").write_text(markdown(benchmark), encoding="utf-8")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ovenbird.cli import _options
+from ovenbird.console import shared_options
 
 if TYPE_CHECKING:
     from ovenbird.compiling import CompileReport
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 @click.command("compile", short_help="Compile a network into an artifact.")
 @click.argument("model")
 @click.option("--target", "targets", multiple=True, default=("host",), show_default=True, help="May be repeated.")
-@_options.network_options
-@_options.name
-@_options.batch_sizes("1,8", "Batch sizes with code of their own.")
+@shared_options.network_options
+@shared_options.name
+@shared_options.batch_sizes("1,8", "Batch sizes with code of their own.")
 @click.option("--tuning-records", metavar="DIR|none", help="Tuning records to use. [default: those in tuning_logs/]")
-@_options.tolerance("by precision: 0.0001 in f32, 0.04 in f16")
-@_options.precision
+@shared_options.tolerance("by precision: 0.0001 in f32, 0.04 in f16")
+@shared_options.precision
 @click.option("--fast-math", is_flag=True, help="Let GPU code approximate division, exp and others.")
 @click.option("--dump-code", metavar="KINDS", help="Write relax,tir,ll,asm,cu beside the output, in DIR.code/.")
 @click.option("-o", "--output", "--output-dir", type=click.Path(path_type=Path),
               help="The artifact's folder. [default: artifacts/NAME]")  # fmt: skip
-@_options.quiet
-@_options.as_json
+@shared_options.quiet
+@shared_options.as_json
 def command(model: str, output: Path | None, **options: Any) -> None:
     """Compile MODEL for each target, verify it against its framework, and write the artifact's folder.
 
@@ -48,10 +48,10 @@ def command(model: str, output: Path | None, **options: Any) -> None:
     from ovenbird.progress import Progress
     from ovenbird.targets import load_target
 
-    network_options = _options.read_network_options(options)
+    network_options = shared_options.read_network_options(options)
     compile_options = CompileOptions(
         targets=tuple(options["targets"]),
-        batch_sizes=_options.parse_batches(options["batch_sizes"]),
+        batch_sizes=shared_options.parse_batches(options["batch_sizes"]),
         tuning_records=options["tuning_records"],
         tolerance=options["tolerance"],
         dump=parse_kinds(options["dump_code"]),
@@ -79,7 +79,7 @@ def command(model: str, output: Path | None, **options: Any) -> None:
 def _print_json(report: CompileReport) -> None:
     import json
 
-    from ovenbird_runtime.artifact.schema import encode
+    from ovenbird_runtime.manifest.schema import encode
 
     document = {
         "output": str(report.output),
@@ -95,8 +95,8 @@ def _print_json(report: CompileReport) -> None:
 
 
 def _print_report(report: CompileReport, network: Network) -> None:
-    from ovenbird.cli._describe import blind_warning, random_warning
-    from ovenbird_runtime.artifact.program import MAIN
+    from ovenbird.console.describe import blind_warning, random_warning
+    from ovenbird_runtime.manifest.program import MAIN
 
     warning = random_warning(report.manifest)
     if warning:

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import click
 
-from ovenbird.cli import _options
+from ovenbird.console import shared_options
 
 
 @click.command("inspect", short_help="Tell what an artifact is.")
 @click.argument("artifact", type=click.Path(path_type=Path))
-@_options.as_json
+@shared_options.as_json
 def command(artifact: Path, as_json: bool) -> None:
     """Describe the artifact: network, inputs, outputs, targets, parity, tuning. Its code is not loaded."""
-    from ovenbird.cli._describe import describe
+    from ovenbird.console.describe import describe
     from ovenbird_runtime.artifact.artifact import open_artifact
     from ovenbird_runtime.artifact.origin import read_origin
     from ovenbird_runtime.integrity.signatures import signers
@@ -34,7 +34,7 @@ def command(artifact: Path, as_json: bool) -> None:
         return
     import json
 
-    from ovenbird_runtime.artifact.schema import encode
+    from ovenbird_runtime.manifest.schema import encode
 
     document = {"manifest": encode(opened.manifest), "targets": {name: encode(one) for name, one in targets.items()}}
     document |= {"signatures": list(signed), "signed_by": opened.signed_by, "provenance": origin}

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import click
 
-from ovenbird.cli import _options
+from ovenbird.console import shared_options
 
 
 @click.command("models", short_help="List the built-in networks.")
-@_options.as_json
+@shared_options.as_json
 def command(as_json: bool) -> None:
     """List the built-in networks. Others are compiled by module:callable, .pt2 or .onnx."""
     from ovenbird.models import recipes

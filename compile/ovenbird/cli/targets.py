@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ovenbird.cli import _options
+from ovenbird.console import shared_options
 
 if TYPE_CHECKING:
     from ovenbird.targets import TargetSpec
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command("targets", short_help="List the targets, or explain one.")
 @click.argument("name", required=False)
 @click.option("--containerfile", is_flag=True, help="Print the target's Containerfile, as `ovenbird bake` uses it.")
-@_options.as_json
+@shared_options.as_json
 def command(name: str | None, containerfile: bool, as_json: bool) -> None:
     """List the targets: folders of `targets/`, each with what its machine must have.
 

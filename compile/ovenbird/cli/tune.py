@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ovenbird.cli import _options
+from ovenbird.console import shared_options
 
 if TYPE_CHECKING:
     from ovenbird.measure.tasks import Task
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
 )
 @click.option("--resume/--no-resume", default=True, show_default=True,
               help="Go on from the log that there is, or move it aside and begin anew.")  # fmt: skip
-@_options.batch_sizes("1,8", "Batch sizes to tune for.")
+@shared_options.batch_sizes("1,8", "Batch sizes to tune for.")
 @click.option("--choices/--no-choices", default=True, show_default=True,
               help="Measure which algorithm computes each 3x3 convolution first.")  # fmt: skip
-@_options.precision
+@shared_options.precision
 @click.option("--rpc-tracker", metavar="HOST:PORT", help="Measure on the devices of this TVM RPC tracker.")
 @click.option("--rpc-key", default="", metavar="KEY", help="The key the devices were started with.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the search.")
-@_options.network_options
+@shared_options.network_options
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False),
               help="The log's folder. [default: tuning_logs/TARGET/MODEL]")  # fmt: skip
-@_options.quiet
-@_options.as_json
+@shared_options.quiet
+@shared_options.as_json
 def command(model: str, **options: Any) -> None:
     """Tune MODEL for a target and keep the records, which `ovenbird compile` then uses.
 
@@ -64,7 +64,7 @@ def command(model: str, **options: Any) -> None:
         resume=options["resume"],
         rpc_tracker=options["rpc_tracker"],
         rpc_key=options["rpc_key"],
-        batch_sizes=_options.parse_batches(options["batch_sizes"]),
+        batch_sizes=shared_options.parse_batches(options["batch_sizes"]),
         output=options["output"],
         choices=options["choices"],
         seed=options["seed"],
@@ -75,7 +75,7 @@ def command(model: str, **options: Any) -> None:
     listing = tune_options.tasks == "list"
     if not listing:
         check_target(spec, tune_options)  # a wrong name is said before the network is loaded
-    network = load_network(model, _options.read_network_options(options))
+    network = load_network(model, shared_options.read_network_options(options))
     if listing:
         _print_tasks(list_tasks(network, tune_options), options["as_json"])
         return

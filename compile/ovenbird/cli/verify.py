@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ovenbird.cli import _options
+from ovenbird.console import shared_options
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -20,26 +20,26 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 @click.option("--model", help="The network, as given to compile. [default: the built-in one of the artifact's name]")
 @click.option("--images", type=click.Path(exists=True, path_type=Path), help="An image, or a folder of images.")
 @click.option("--target", metavar="NAME", help="The variant to run. [default: the best that runs here]")
-@_options.tolerance("the artifact's own")
-@_options.network_options
-@_options.quiet
-@_options.as_json
+@shared_options.tolerance("the artifact's own")
+@shared_options.network_options
+@shared_options.quiet
+@shared_options.as_json
 def command(artifact: Path, model: str | None, images: Path | None, target: str | None, **options: Any) -> None:
     """Run the artifact in the runtime, in a process of its own, beside the network it was compiled from.
 
     The network is built again: a built-in one by its name, with the package's, torchvision's or random weights it had;
     weights that came from a file are given by --weights, a network of your own by --model.
     """
-    from ovenbird.cli._describe import blind_warning, random_warning
+    from ovenbird.console.describe import blind_warning, random_warning
     from ovenbird.progress import Progress
     from ovenbird.verify.photographs import own_photographs
     from ovenbird.verify.rebuilding import entry_sizes, rebuild
     from ovenbird.verify.verifying import parity, parity_bytes, verify
-    from ovenbird_runtime.artifact.agreement import LIMITS
     from ovenbird_runtime.artifact.artifact import open_artifact
-    from ovenbird_runtime.artifact.manifest import VariantParity
     from ovenbird_runtime.artifact.variant import choose_variant
     from ovenbird_runtime.machine.cpu import this_machine
+    from ovenbird_runtime.manifest.agreement import LIMITS
+    from ovenbird_runtime.manifest.manifest import VariantParity
 
     opened = open_artifact(artifact)
     manifest = opened.manifest
@@ -49,7 +49,7 @@ def command(artifact: Path, model: str | None, images: Path | None, target: str 
     photographs = find_images(images) if images else own_photographs()
     with Progress.choose(options["quiet"]) as progress:
         progress(f"building {model or manifest.model.name} again")
-        network = rebuild(manifest, model, _options.read_network_options(options))
+        network = rebuild(manifest, model, shared_options.read_network_options(options))
         framework = network.source.framework
         progress(f"comparing with {framework}")
         found = verify(opened.root, network, entry_sizes(opened), held.limits, photographs, chosen.target)

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from ovenbird_runtime.artifact.answers import LABELS, AnswerStep, Classification, Vector
-from ovenbird_runtime.artifact.steps import Pipeline, imagenet, zoom_crop_pad
+from ovenbird_runtime.manifest.answers import LABELS, AnswerStep, Classification, Vector
+from ovenbird_runtime.manifest.steps import Pipeline, imagenet, zoom_crop_pad
 
 if TYPE_CHECKING:
     import torch

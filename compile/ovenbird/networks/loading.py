@@ -17,10 +17,10 @@ from ovenbird import models
 from ovenbird.errors import NetworkUnreadable, UsageError
 from ovenbird.networks.network import Network, NetworkSource
 from ovenbird.networks.weights import apply_weights, check_file, parse_weights
-from ovenbird_runtime.artifact.manifest import TensorSpec, WeightsInfo
 from ovenbird_runtime.artifact.names import check_model_name, model_name_from
-from ovenbird_runtime.artifact.steps import Normalise, Pipeline, imagenet, zoom_crop_pad
 from ovenbird_runtime.errors import WrongModelName
+from ovenbird_runtime.manifest.manifest import TensorSpec, WeightsInfo
+from ovenbird_runtime.manifest.steps import Normalise, Pipeline, imagenet, zoom_crop_pad
 
 if TYPE_CHECKING:
     from ovenbird.models.recipe import ModelRecipe

@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from ovenbird_runtime.artifact.manifest import AnswerStep, TensorSpec, WeightsInfo
 from ovenbird_runtime.artifact.names import check_model_name
-from ovenbird_runtime.artifact.steps import Pipeline
+from ovenbird_runtime.manifest.manifest import AnswerStep, TensorSpec, WeightsInfo
+from ovenbird_runtime.manifest.steps import Pipeline
 from ovenbird_runtime.tensors.arrays import Array
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ovenbird.errors import UsageError, WeightsMismatch, WeightsUnavailable, WeightsUnreadable
 from ovenbird.networks.pt2.archive import Archive
 from ovenbird.networks.unread import why_unread
-from ovenbird_runtime.artifact.manifest import WeightsInfo
+from ovenbird_runtime.manifest.manifest import WeightsInfo
 
 if TYPE_CHECKING:
     import torch

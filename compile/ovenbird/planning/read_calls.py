@@ -16,7 +16,7 @@ import tvm_ffi
 from tvm import relax, tirx
 
 from ovenbird.planning.tensors import KernelCall, StraightLine, Tensor, TensorView
-from ovenbird_runtime.artifact.fields import Dtype
+from ovenbird_runtime.manifest.fields import Dtype
 
 Value = TensorView | tuple[Any, ...] | None
 """What a name stands for: a view, a tuple of values, or nothing that a plan needs."""

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ovenbird_runtime.artifact.fields import ITEM_BYTES, Dtype
+from ovenbird_runtime.manifest.fields import ITEM_BYTES, Dtype
 from ovenbird_runtime.tensors.arrays import Array
 
 Place = Literal["arena", "input", "weight", "constant"]

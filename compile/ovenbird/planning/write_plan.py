@@ -14,8 +14,8 @@ from ovenbird.planning.place_tensors import place_tensors
 from ovenbird.planning.read_calls import NotStraightLine, read_calls
 from ovenbird.planning.tensors import StraightLine, TensorView
 from ovenbird_runtime.artifact.plan import Buffer, Plan, PlanCall, PlanEntry
-from ovenbird_runtime.artifact.program import MAIN
 from ovenbird_runtime.limits import ALIGNMENT_BYTES, PLAN_VERSION
+from ovenbird_runtime.manifest.program import MAIN
 
 
 def write_plan(module: tvm.IRModule, entries: Sequence[Entry]) -> tuple[Plan | None, dict[str, str]]:

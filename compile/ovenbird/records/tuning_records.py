@@ -15,7 +15,7 @@ from ovenbird.errors import UsageError
 from ovenbird.records.provenance import read_provenance
 from ovenbird.resources import tuning_folders
 from ovenbird.targets import TargetSpec
-from ovenbird_runtime.artifact.agreement import Precision
+from ovenbird_runtime.manifest.agreement import Precision
 
 if TYPE_CHECKING:
     from ovenbird.lowering.layers import LayerRecord

@@ -23,8 +23,8 @@ from ovenbird.backends.table import BACKENDS
 from ovenbird.records.tuning_records import records_folder
 from ovenbird.trust.sbom import sbom_bytes
 from ovenbird.trust.versions import Commit, find_commit, maker_versions, tool_versions
-from ovenbird_runtime.artifact.manifest import FileRecord, ModelInfo, file_record
 from ovenbird_runtime.artifact.origin import PROVENANCE, SBOM
+from ovenbird_runtime.manifest.manifest import FileRecord, ModelInfo, file_record
 
 if TYPE_CHECKING:
     from ovenbird.artifact.artifact_writer import ArtifactWriter

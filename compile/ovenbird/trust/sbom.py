@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ovenbird.trust.versions import runtime_requirements, tool_versions
-from ovenbird_runtime.artifact.manifest import FileRecord, ModelInfo
 from ovenbird_runtime.machine.versions import TVM_FFI_VERSION, TVM_VERSION
+from ovenbird_runtime.manifest.manifest import FileRecord, ModelInfo
 
 _LICENCES = {"apache-tvm": "Apache-2.0", "apache-tvm-ffi": "Apache-2.0", "ovenbird": "Apache-2.0"}
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ovenbird.artifact.packaging import MANIFEST, sha256_file, write_file
-from ovenbird_runtime.artifact.manifest import decode_manifest
 from ovenbird_runtime.copying import SUMS
+from ovenbird_runtime.manifest.manifest import decode_manifest
 
 
 def write_sums(folder: Path) -> None:

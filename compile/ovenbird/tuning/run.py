@@ -26,7 +26,7 @@ from ovenbird.records.provenance import Provenance, read_provenance
 from ovenbird.records.tuning_records import own_folder
 from ovenbird.targets import TargetSpec, load_target
 from ovenbird.tuning.table import Display, Stoppable
-from ovenbird_runtime.artifact.agreement import Precision
+from ovenbird_runtime.manifest.agreement import Precision
 
 if TYPE_CHECKING:
     import tvm

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from ovenbird.networks.network import Arrays, Network
-from ovenbird_runtime.artifact.manifest import TensorSpec
 from ovenbird_runtime.limits import MAX_GOLDEN_BYTES
+from ovenbird_runtime.manifest.manifest import TensorSpec
 from ovenbird_runtime.tensors.arrays import Array
 
 RANDOM_SEED = 20_15

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ovenbird.resources import data_file
-from ovenbird_runtime.artifact.steps import Pipeline
+from ovenbird_runtime.manifest.steps import Pipeline
 from ovenbird_runtime.tensors.arrays import Array
 
 PHOTOGRAPHS = ("chelsea.jpg", "coffee.jpg", "rocket.jpg")

@@ -12,7 +12,7 @@ from ovenbird.models import model_names
 from ovenbird.networks.loading import NetworkOptions, load_network
 from ovenbird.networks.network import Network
 from ovenbird_runtime.artifact.artifact import Artifact
-from ovenbird_runtime.artifact.manifest import Manifest
+from ovenbird_runtime.manifest.manifest import Manifest
 
 
 def rebuild(manifest: Manifest, model: str | None, options: NetworkOptions) -> Network:

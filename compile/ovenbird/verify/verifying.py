@@ -4,7 +4,7 @@
     found.outputs["logits"].rms, found.golden_inputs, found.golden_outputs
     parity({"host": found}, variants)                       # for the manifest
 
-How answers are judged is `ovenbird_runtime.artifact.agreement`, which `selftest` and the server use as well; on which
+How answers are judged is `ovenbird_runtime.manifest.agreement`, which `selftest` and the server use as well; on which
 inputs is `cases.py`.
 """
 
@@ -21,9 +21,9 @@ from ovenbird.errors import VerificationFailed
 from ovenbird.networks.network import Arrays, Network
 from ovenbird.verify.cases import Case, choose_golden, make_cases, take
 from ovenbird.verify.runtime_process import run_artifact
-from ovenbird_runtime.artifact.agreement import RULE, Difference, Limits, compare, join_rows
-from ovenbird_runtime.artifact.manifest import MAIN, Classification, Measured, Parity, ProgramParity, VariantParity
-from ovenbird_runtime.artifact.schema import encode
+from ovenbird_runtime.manifest.agreement import RULE, Difference, Limits, compare, join_rows
+from ovenbird_runtime.manifest.manifest import MAIN, Classification, Measured, Parity, ProgramParity, VariantParity
+from ovenbird_runtime.manifest.schema import encode
 from ovenbird_runtime.tensors.arrays import Array
 
 PARITY = "evidence/parity.json"

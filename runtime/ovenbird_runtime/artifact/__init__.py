@@ -1,1 +1,1 @@
-"""What lies in an artifact: the manifest and what its parts mean, and which variant runs here."""
+"""An artifact on disk: its checks, its plan and its evidence, and which variant runs here."""

@@ -26,7 +26,7 @@ from ..integrity.sealed import SealedFile, sha256_of
 from ..integrity.signatures import check_signature, required_keys
 from ..integrity.weights import MappedFile
 from ..limits import MAX_LABELS_BYTES, MAX_MANIFEST_BYTES, MAX_PLAN_BYTES
-from .manifest import Manifest, Target, VariantRef, check_target, decode_manifest, decode_target
+from ..manifest.manifest import Manifest, Target, VariantRef, check_target, decode_manifest, decode_target
 from .plan import PLAN, Plan
 from .plan_checks import check_plan
 from .plan_file import decode_plan

@@ -11,11 +11,11 @@ from typing import Any
 from ..errors import ArtifactError, MachineError, one_line
 from ..integrity.signatures import signers
 from ..machine.cpu import MachineFacts, available_threads, this_machine
+from ..manifest.manifest import Manifest, VariantRef
+from ..manifest.schema import encode
 from .artifact import Artifact, open_artifact
-from .manifest import Manifest, VariantRef
 from .origin import read_origin
 from .plan import Plan
-from .schema import encode
 from .variant import check_runs_here, choose_variant
 
 

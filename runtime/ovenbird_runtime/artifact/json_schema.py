@@ -13,7 +13,7 @@ import types
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from .schema import Count, Json, Range, Text, dump, fields_of
+from ..manifest.schema import Count, Json, Range, Text, dump, fields_of
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -86,7 +86,7 @@ def _plain(kind: Any, bound: Any) -> dict[str, Json]:
 
 def write_schemas(folder: Path) -> list[Path]:
     """Write `manifest.schema.json`, `target.schema.json` and `plan.schema.json` into `folder`; return their paths."""
-    from .manifest import Manifest, Target
+    from ..manifest.manifest import Manifest, Target
     from .plan import Plan
 
     folder.mkdir(parents=True, exist_ok=True)

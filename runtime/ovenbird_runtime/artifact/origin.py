@@ -11,8 +11,8 @@ from typing import Any
 
 from ..errors import FileChanged, ManifestInvalid, one_line
 from ..limits import MAX_PROVENANCE_BYTES
+from ..manifest.schema import parse
 from .artifact import Artifact
-from .schema import parse
 
 PROVENANCE = "provenance.json"
 SBOM = "sbom.cdx.json"

@@ -28,8 +28,8 @@ from ..limits import (
     MAX_RANK,
     PLAN_VERSION,
 )
-from .fields import ITEM_BYTES, Batch, Dtype, Name
-from .schema import Count, Range, Text
+from ..manifest.fields import ITEM_BYTES, Batch, Dtype, Name
+from ..manifest.schema import Count, Range, Text
 
 PLAN = "plan.json"
 """The file's name, beside `model.so`."""

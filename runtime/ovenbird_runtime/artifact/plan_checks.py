@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 from ..errors import PlanInvalid, shown
 from ..limits import ALIGNMENT_BYTES
-from .fields import ITEM_BYTES, Dtype
+from ..manifest.fields import ITEM_BYTES, Dtype
+from ..manifest.program import MAIN, TensorSpec
 from .plan import PLAN, Buffer, Plan, PlanEntry
-from .program import MAIN, TensorSpec
 
 if TYPE_CHECKING:
-    from .target import WeightTensor
+    from ..manifest.target import WeightTensor
 
 
 class Arena:

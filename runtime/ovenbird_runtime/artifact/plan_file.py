@@ -10,9 +10,9 @@ import json
 
 from ..errors import ManifestInvalid, ManifestTooNew, PlanInvalid, shown
 from ..limits import PLAN_VERSION
+from ..manifest.schema import Json, decode, encode, parse
 from .plan import PLAN, Plan
 from .plan_checks import check_entries
-from .schema import Json, decode, encode, parse
 
 LINE_CHARS = 120
 """Values that fit are written on one line."""

@@ -20,9 +20,9 @@ from ..machine.cpu import MachineFacts, version_pair
 from ..machine.device_kind import Chip
 from ..machine.devices import Device, parse_devices
 from ..machine.versions import TVM_FFI_VERSION, TVM_VERSION
-from .agreement import Precision
+from ..manifest.agreement import Precision
+from ..manifest.manifest import Target, VariantRef
 from .artifact import Artifact
-from .manifest import Target, VariantRef
 
 EXACTNESS: tuple[Precision, ...] = ("f32", "f16", "bf16", "int8")
 """The most exact first: numbers of less precision are taken where they are asked for, or where there are no others."""

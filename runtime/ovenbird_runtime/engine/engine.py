@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 
-from ..artifact.manifest import MAIN, Entry, Program, Target
 from ..errors import EngineCallFailed, EngineForked, EngineLoadFailed, OvenbirdError, shown
 from ..integrity.sealed import SealedFile
 from ..integrity.weights import MappedFile
 from ..machine.devices import CPU, Device
+from ..manifest.manifest import MAIN, Entry, Program, Target
 from ..tensors.arrays import Array, aligned_empty
 from .device_tensors import DeviceMemory
 from .ffi import import_for

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from ..artifact.manifest import TensorSpec
 from ..errors import NotFinite, WrongDtype, WrongInputNames, WrongOption, WrongShape, shown
+from ..manifest.manifest import TensorSpec
 from ..tensors.arrays import Array
 
 NanPolicy = Literal["refuse", "allow"]

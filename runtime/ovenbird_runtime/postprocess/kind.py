@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..artifact.answers import AnswerStep
+from ..manifest.answers import AnswerStep
 from ..options import PredictOptions
 from ..tensors.arrays import Array
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..artifact.answers import Raw
-from ..artifact.manifest import Manifest, WeightsInfo
+from ..manifest.answers import Raw
+from ..manifest.manifest import Manifest, WeightsInfo
 from ..options import PredictOptions
 from ..tensors.arrays import Array
 from .classes import CLASSES, ClassScore

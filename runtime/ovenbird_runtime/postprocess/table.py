@@ -5,7 +5,7 @@ KINDS[type(step)].answers(step, outputs, asked)
 
 from __future__ import annotations
 
-from ..artifact.answers import AnswerStep, Classification, Raw, Vector
+from ..manifest.answers import AnswerStep, Classification, Raw, Vector
 from .classes import CLASSES
 from .embedding import EMBEDDINGS
 from .kind import Kind

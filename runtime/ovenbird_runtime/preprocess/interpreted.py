@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..artifact.steps import CentreCrop, Normalise, Pad, Pipeline, RandomCrop, Resize, Zoom, problem
 from ..errors import PipelineError
 from ..limits import MAX_IMAGE_MEGAPIXELS
+from ..manifest.steps import CentreCrop, Normalise, Pad, Pipeline, RandomCrop, Resize, Zoom, problem
 from ..tensors.arrays import Array
 from .frame import Frame
 from .images import check_pixels

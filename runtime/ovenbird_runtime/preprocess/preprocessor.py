@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
-from ..artifact.steps import Normalise, Pipeline, RandomCrop, problem
 from ..errors import PipelineError
 from ..limits import VECTOR_BYTES
+from ..manifest.steps import Normalise, Pipeline, RandomCrop, problem
 from ..tensors.arrays import Array, aligned_empty
 from .frame import Frame
 from .interpreted import Draws, normalise, prepare

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ovenbird_runtime.artifact.golden import GOLDEN
-from ovenbird_runtime.artifact.manifest import FileRecord, Manifest
+from ovenbird_runtime.manifest.manifest import FileRecord, Manifest
 from support.hostile import HOSTILE
 from support.serving import Serving
 from support.tiny_artifact import copy_tiny, reseal

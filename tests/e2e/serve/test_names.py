@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from ovenbird_runtime.artifact.manifest import Manifest
+from ovenbird_runtime.manifest.manifest import Manifest
 from support.serving import Serving
 from support.tiny_artifact import copy_tiny, reseal
 

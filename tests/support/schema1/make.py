@@ -21,7 +21,7 @@ from ovenbird.compiling import compile_network
 from ovenbird.models.recipe import ModelRecipe
 from ovenbird.options import CompileOptions
 from ovenbird.trust.signing import make_key, read_private_key, sign_artifact
-from ovenbird_runtime.artifact.steps import imagenet, zoom_crop_pad
+from ovenbird_runtime.manifest.steps import imagenet, zoom_crop_pad
 
 SIDE, LABELS = 32, ("cat", "cup", "rocket", "horse", "page")
 

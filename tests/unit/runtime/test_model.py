@@ -13,8 +13,8 @@ from PIL import Image
 
 import ovenbird_runtime
 from ovenbird_runtime import errors
-from ovenbird_runtime.artifact.manifest import Preprocess, TensorSpec
-from ovenbird_runtime.artifact.steps import Pad, imagenet
+from ovenbird_runtime.manifest.manifest import Preprocess, TensorSpec
+from ovenbird_runtime.manifest.steps import Pad, imagenet
 from ovenbird_runtime.model import Model
 from ovenbird_runtime.preprocess.interpreted import apply
 from support.tiny_artifact import reprogram, reseal

@@ -10,8 +10,8 @@ import pytest
 
 import ovenbird_runtime
 from ovenbird_runtime.artifact.inspection import inspect_artifact
-from ovenbird_runtime.artifact.manifest import Entry
 from ovenbird_runtime.errors import PipelineError, UnknownProgram, WrongInputNames
+from ovenbird_runtime.manifest.manifest import Entry
 from ovenbird_runtime.model import Model
 from ovenbird_runtime.text import inspection_lines
 from support.tiny_artifact import copy_tiny, reseal, retarget

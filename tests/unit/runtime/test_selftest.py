@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ovenbird_runtime.artifact.agreement import LIMITS, Limits
-from ovenbird_runtime.artifact.manifest import Parity, ProgramParity, VariantParity
 from ovenbird_runtime.errors import ManifestInvalid
+from ovenbird_runtime.manifest.agreement import LIMITS, Limits
+from ovenbird_runtime.manifest.manifest import Parity, ProgramParity, VariantParity
 from ovenbird_runtime.selftest import selftest
 from support.tiny_artifact import reseal
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from ovenbird.backends.base import Backend, BuildOptions, FindRecords
 from ovenbird.errors import UsageError
 from ovenbird.targets import TargetSpec
-from ovenbird_runtime.artifact.agreement import Precision
 from ovenbird_runtime.machine.cpu import this_machine
+from ovenbird_runtime.manifest.agreement import Precision
 
 if TYPE_CHECKING:
     from ovenbird.backends.cpu.compiler import CpuCompiler

@@ -16,7 +16,7 @@ from ovenbird.backends.cuda.local_gpu import describe_gpu, require_gpu, why_not_
 from ovenbird.backends.cuda.toolchain import find_nvcc
 from ovenbird.errors import UsageError
 from ovenbird.targets import TargetSpec
-from ovenbird_runtime.artifact.agreement import Precision
+from ovenbird_runtime.manifest.agreement import Precision
 
 if TYPE_CHECKING:
     from ovenbird.backends.cuda.compiler import CudaCompiler

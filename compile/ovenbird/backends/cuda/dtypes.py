@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ovenbird_runtime.artifact.agreement import Precision
+from ovenbird_runtime.manifest.agreement import Precision
 
 Dtype = Literal["float32", "float16"]
 

@@ -13,9 +13,9 @@ from ovenbird.backends.cuda.cuda_libraries import require_cudart
 from ovenbird.errors import RuntimeFailed
 from ovenbird.processes import python_process
 from ovenbird.targets import TargetSpec
-from ovenbird_runtime.artifact.manifest import decode_target
 from ovenbird_runtime.errors import OvenbirdError, WrongChip
 from ovenbird_runtime.machine.cuda import Gpu, probe_gpu
+from ovenbird_runtime.manifest.manifest import decode_target
 
 KERNEL_MODULE = Path("/proc/driver/nvidia/version")
 

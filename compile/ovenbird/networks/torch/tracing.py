@@ -23,7 +23,7 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from ovenbird.errors import NetworkUnreadable, NetworkUntraceable
-from ovenbird_runtime.artifact.agreement import LIMITS, compare
+from ovenbird_runtime.manifest.agreement import LIMITS, compare
 from ovenbird_runtime.tensors.arrays import Array
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
-from ...artifact.manifest import TensorSpec
 from ...engine.inputs import check_dims
 from ...errors import shown
 from ...limits import MAX_IO_TENSORS, MAX_TOP, SERVE_JSON_FIELD_BYTES
+from ...manifest.manifest import TensorSpec
 from ...tensors.arrays import Array
 from ..call import Call
 from ..context import Context

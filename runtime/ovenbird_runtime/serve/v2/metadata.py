@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from ... import __version__
-from ...artifact.manifest import TensorSpec
 from ...errors import shown
+from ...manifest.manifest import TensorSpec
 from ..call import Call
 from ..context import Context
 from ..errors import NotOffered

@@ -8,8 +8,8 @@ import numpy as np
 
 from ovenbird.artifact.artifact_writer import ArtifactWriter
 from ovenbird.networks.network import Network
-from ovenbird_runtime.artifact.manifest import TensorSpec, WeightsInfo
 from ovenbird_runtime.limits import ALIGNMENT_BYTES
+from ovenbird_runtime.manifest.manifest import TensorSpec, WeightsInfo
 
 
 class Source:

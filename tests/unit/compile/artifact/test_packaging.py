@@ -18,7 +18,7 @@ from ovenbird.errors import DiskFull, OutputError, output_error
 from ovenbird.interruption import Stopped, unwind
 from ovenbird.lowering.dumping import keep_kinds
 from ovenbird_runtime.artifact.artifact import open_artifact
-from ovenbird_runtime.artifact.manifest import (
+from ovenbird_runtime.manifest.manifest import (
     Manifest,
     ModelInfo,
     Program,

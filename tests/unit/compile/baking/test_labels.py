@@ -21,10 +21,10 @@ from ovenbird.baking.measuring import tree_bytes
 from ovenbird.baking.sbom import debian_components, merge_sbom
 from ovenbird.cli.bake import read_pairs
 from ovenbird.errors import UsageError
-from ovenbird_runtime.artifact import manifest as m
 from ovenbird_runtime.artifact.artifact import Artifact, open_artifact
 from ovenbird_runtime.artifact.origin import SBOM
 from ovenbird_runtime.errors import FileChanged, ManifestInvalid
+from ovenbird_runtime.manifest import manifest as m
 
 DPKG = """Package: libc6
 Status: install ok installed

@@ -5,7 +5,7 @@ import pytest
 
 from ovenbird.benchmarking.agreement import check_agreement
 from ovenbird.errors import OutputsDisagree
-from ovenbird_runtime.artifact.agreement import LIMITS
+from ovenbird_runtime.manifest.agreement import LIMITS
 
 RANDOM = np.random.default_rng(0)
 LIMIT = LIMITS["f32"].rms

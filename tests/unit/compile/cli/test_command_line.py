@@ -10,7 +10,7 @@ import click
 import pytest
 
 from ovenbird.cli import main
-from ovenbird.cli._options import parse_batches, parse_shapes
+from ovenbird.console.shared_options import parse_batches, parse_shapes
 from ovenbird.errors import UsageError
 from ovenbird.lowering.dumping import keep_kinds, parse_kinds
 from ovenbird.progress import PlainProgress, Progress, TerminalProgress

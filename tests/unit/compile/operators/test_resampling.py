@@ -18,7 +18,8 @@ from tvm_ffi import from_dlpack
 from ovenbird.backends.codegen_pipeline import codegen_pipeline, for_host
 from ovenbird.operators.resampling import RESAMPLE, resampling_kernel
 from ovenbird.targets import load_target
-from ovenbird_runtime.artifact.steps import (
+from ovenbird_runtime.errors import ImageTooLarge, PipelineError
+from ovenbird_runtime.manifest.steps import (
     CentreCrop,
     Normalise,
     Pad,
@@ -29,7 +30,6 @@ from ovenbird_runtime.artifact.steps import (
     imagenet,
     zoom_crop_pad,
 )
-from ovenbird_runtime.errors import ImageTooLarge, PipelineError
 from ovenbird_runtime.preprocess.interpreted import apply
 from ovenbird_runtime.preprocess.pixels import Picture
 from ovenbird_runtime.preprocess.preprocessor import Preprocessor

@@ -14,9 +14,9 @@ from ovenbird.options import CompileOptions
 from ovenbird.targets import TargetSpec
 from ovenbird.trust.provenance import record_origin
 from ovenbird.trust.sums import write_sums
-from ovenbird_runtime.artifact.manifest import Entry, Target, TensorSpec, VariantRef, WeightsInfo, target_bytes
 from ovenbird_runtime.machine.cpu import this_machine
 from ovenbird_runtime.machine.versions import TVM_FFI_VERSION, TVM_VERSION
+from ovenbird_runtime.manifest.manifest import Entry, Target, TensorSpec, VariantRef, WeightsInfo, target_bytes
 
 HOST = TargetSpec("t", "a test's", "llvm", this_machine().arch, "", "")  # type: ignore[arg-type]
 

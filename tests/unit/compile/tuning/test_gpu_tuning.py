@@ -30,7 +30,7 @@ from ovenbird.records.tuning_log import TuningLog
 from ovenbird.records.tuning_records import own_folder
 from ovenbird.targets import load_target
 from ovenbird.tuning.run import why_begin_anew
-from ovenbird_runtime.artifact.agreement import LIMITS, Precision
+from ovenbird_runtime.manifest.agreement import LIMITS, Precision
 from support.cuda_emulation import Emulation, build_driver, build_toolkit
 
 SPEC = load_target("cuda-sm90")

@@ -23,7 +23,7 @@ from ovenbird.targets import TargetSpec
 from ovenbird.tuning.session import Budget, Session
 from ovenbird.tuning.table import Display
 
-from .conftest import SHAPE
+from ..conftest import SHAPE
 
 TRIALS = 8
 

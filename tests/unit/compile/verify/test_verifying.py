@@ -10,8 +10,8 @@ from ovenbird.errors import VerificationFailed
 from ovenbird.networks.network import Network
 from ovenbird.verify.cases import LEAST_ROWS, choose_golden, make_cases, random_like, take
 from ovenbird.verify.verifying import Verification, judge, parity, rounded_up
-from ovenbird_runtime.artifact.agreement import LIMITS, Difference
-from ovenbird_runtime.artifact.manifest import TensorSpec, VariantParity, WeightsInfo
+from ovenbird_runtime.manifest.agreement import LIMITS, Difference
+from ovenbird_runtime.manifest.manifest import TensorSpec, VariantParity, WeightsInfo
 
 F32 = LIMITS["f32"]
 

@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 
 from ovenbird_runtime.artifact.json_schema import json_schema, write_schemas
-from ovenbird_runtime.artifact.manifest import Manifest, Target
+from ovenbird_runtime.manifest.manifest import Manifest, Target
 
 ROOT = Path(__file__).resolve().parents[4]
 

@@ -12,12 +12,12 @@ import jsonschema
 import pytest
 
 from ovenbird_runtime.artifact.json_schema import json_schema
-from ovenbird_runtime.artifact.manifest import TensorSpec, WeightTensor
 from ovenbird_runtime.artifact.plan import Plan
 from ovenbird_runtime.artifact.plan_checks import check_plan
 from ovenbird_runtime.artifact.plan_file import decode_plan, plan_bytes
-from ovenbird_runtime.artifact.schema import decode, encode
 from ovenbird_runtime.errors import ManifestTooNew, OvenbirdError, PlanInvalid
+from ovenbird_runtime.manifest.manifest import TensorSpec, WeightTensor
+from ovenbird_runtime.manifest.schema import decode, encode
 from support import plan_vectors
 
 VECTORS = Path(__file__).resolve().parents[4] / "conformance" / "plans"

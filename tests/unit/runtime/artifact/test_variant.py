@@ -11,9 +11,9 @@ import pytest
 import ovenbird_runtime
 from ovenbird_runtime import errors
 from ovenbird_runtime.artifact.artifact import open_artifact
-from ovenbird_runtime.artifact.manifest import Target, VariantRef, decode_target, target_bytes
 from ovenbird_runtime.artifact.variant import choose_variant
 from ovenbird_runtime.machine.cpu import MachineFacts, this_machine
+from ovenbird_runtime.manifest.manifest import Target, VariantRef, decode_target, target_bytes
 from support.tiny_artifact import reseal, retarget
 
 replace = dataclasses.replace

@@ -19,7 +19,7 @@ import pytest
 import ovenbird_runtime
 from ovenbird_runtime import errors
 from ovenbird_runtime.artifact.golden import read_golden
-from ovenbird_runtime.artifact.manifest import Entry, Manifest, Target, TensorSpec
+from ovenbird_runtime.manifest.manifest import Entry, Manifest, Target, TensorSpec
 from ovenbird_runtime.model import Model
 from support.tiny_artifact import coupled_artifact, reprogram, reseal, retarget
 

@@ -13,9 +13,9 @@ from typing import get_args
 import pytest
 
 from ovenbird_runtime import errors
-from ovenbird_runtime.artifact.manifest import VariantRef, decode_target, target_bytes
 from ovenbird_runtime.machine.cuda import Gpu, compute_levels
 from ovenbird_runtime.machine.devices import DEVICES, CodeKind, Device, parse_devices
+from ovenbird_runtime.manifest.manifest import VariantRef, decode_target, target_bytes
 from support.cuda_emulation import Emulation, build_driver
 from support.tiny_artifact import copy_tiny, reseal
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from ovenbird_runtime.artifact.manifest import WeightsInfo
+from ovenbird_runtime.manifest.manifest import WeightsInfo
 from ovenbird_runtime.postprocess.classes import top_classes
 from ovenbird_runtime.postprocess.embedding import Embedding, summarise
 from ovenbird_runtime.postprocess.prediction import Prediction

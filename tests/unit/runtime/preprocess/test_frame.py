@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import ovenbird_runtime
-from ovenbird_runtime.artifact.steps import CentreCrop, Normalise, Pad, Pipeline, RandomCrop, Resize, Zoom, imagenet
+from ovenbird_runtime.manifest.steps import CentreCrop, Normalise, Pad, Pipeline, RandomCrop, Resize, Zoom, imagenet
 from ovenbird_runtime.preprocess.frame import Frame
 from ovenbird_runtime.preprocess.images import open_pixels
 from ovenbird_runtime.preprocess.interpreted import prepare

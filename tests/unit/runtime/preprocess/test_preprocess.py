@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ovenbird_runtime.artifact.steps import (
+from ovenbird_runtime.errors import ImageTooLarge, PipelineError
+from ovenbird_runtime.manifest.steps import (
     CentreCrop,
     Normalise,
     Pad,
@@ -21,7 +22,6 @@ from ovenbird_runtime.artifact.steps import (
     imagenet,
     zoom_crop_pad,
 )
-from ovenbird_runtime.errors import ImageTooLarge, PipelineError
 from ovenbird_runtime.preprocess.interpreted import Draws, apply
 from support.pictures import noise
 

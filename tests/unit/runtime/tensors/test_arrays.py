@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from ovenbird_runtime import errors
-from ovenbird_runtime.artifact.manifest import TensorSpec
 from ovenbird_runtime.engine.inputs import check_inputs
+from ovenbird_runtime.manifest.manifest import TensorSpec
 from ovenbird_runtime.model import Model
 from ovenbird_runtime.tensors.arrays import aligned_empty
 

@@ -21,8 +21,8 @@ from ovenbird.measure.log_writer import LogWriter
 from ovenbird.measure.searching import Search
 from ovenbird.measure.tasks import Task
 from ovenbird.targets import TargetSpec
-from ovenbird_runtime.artifact.agreement import Precision
 from ovenbird_runtime.machine.cpu import available_threads
+from ovenbird_runtime.manifest.agreement import Precision
 
 
 class CudaTuner(Tuner):

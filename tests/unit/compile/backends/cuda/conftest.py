@@ -12,8 +12,8 @@ from ovenbird.compiling import compile_network
 from ovenbird.errors import NoCudaCompiler
 from ovenbird.networks.loading import load_network
 from ovenbird.options import CompileOptions
-from ovenbird_runtime.artifact.agreement import Precision
 from ovenbird_runtime.artifact.artifact import open_artifact
+from ovenbird_runtime.manifest.agreement import Precision
 
 
 class Compiled(NamedTuple):

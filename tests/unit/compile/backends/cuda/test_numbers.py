@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ovenbird.networks.loading import load_network
-from ovenbird_runtime.artifact.agreement import Precision
+from ovenbird_runtime.manifest.agreement import Precision
 from support.cuda_emulation import build_emulation
 
 from .conftest import Compile

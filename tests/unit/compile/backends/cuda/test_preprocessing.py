@@ -61,7 +61,7 @@ PREDICT = """
 import sys, json, numpy as np, ovenbird_runtime
 from ovenbird_runtime.engine.engine import Code
 from ovenbird_runtime.preprocess.interpreted import apply
-from ovenbird_runtime.artifact.steps import CentreCrop, Normalise, Pad, Resize
+from ovenbird_runtime.manifest.steps import CentreCrop, Normalise, Pad, Resize
 from support.pictures import noise
 
 calls, kernel_of = [], Code.resample_kernel

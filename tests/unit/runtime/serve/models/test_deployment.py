@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ovenbird_runtime.artifact.agreement import LIMITS
 from ovenbird_runtime.artifact.golden import GOLDEN, read_golden, write_golden
 from ovenbird_runtime.errors import EngineCallFailed, SelftestFailed
+from ovenbird_runtime.manifest.agreement import LIMITS
 from ovenbird_runtime.model import Model
 from ovenbird_runtime.selftest import selftest
 from ovenbird_runtime.serve.errors import DeadlineExceeded, NotReady, UnknownModel

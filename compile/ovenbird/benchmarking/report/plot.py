@@ -9,8 +9,8 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-from ovenbird.benchmarking.report import title
-from ovenbird.benchmarking.results import OWN_NAMES, Benchmark, CaseResult
+from ovenbird.benchmarking.report.markdown import title
+from ovenbird.benchmarking.report.results import OWN_NAMES, Benchmark, CaseResult
 
 COLOURS = ("#c8501e", "#e8a27c", "#3a6ea5", "#6aa84f", "#888888", "#aaaaaa", "#cccccc")
 MAX_BARS = 12

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ovenbird_runtime.artifact.manifest import MAIN, Manifest, Program, ProgramParity, Target, TensorSpec
 from ovenbird_runtime.errors import one_line
+from ovenbird_runtime.manifest.manifest import MAIN, Manifest, Program, ProgramParity, Target, TensorSpec
 
 
 def random_warning(manifest: Manifest) -> str:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from ovenbird.benchmarking.report.statistics import Spread, paired_ratio, quartiles, spread
 from ovenbird.benchmarking.rounds import rotated
-from ovenbird.benchmarking.statistics import Spread, paired_ratio, quartiles, spread
 
 
 def test_spread_is_median_with_extremes() -> None:

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ovenbird.benchmarking.engines import OWN, OWN_UNTUNED, find_engine
-from ovenbird.benchmarking.results import OWN_NAMES, Benchmark, CaseResult, EngineResult
-from ovenbird.benchmarking.statistics import Spread
+from ovenbird.benchmarking.report.results import OWN_NAMES, Benchmark, CaseResult, EngineResult
+from ovenbird.benchmarking.report.statistics import Spread
 
 PROFILE_ROWS = 25
 

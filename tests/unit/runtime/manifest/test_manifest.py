@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ovenbird_runtime.artifact.manifest import (
+from ovenbird_runtime.errors import ManifestInvalid, ManifestTooNew, UnknownProgram
+from ovenbird_runtime.manifest.manifest import (
     Classification,
     Entry,
     Manifest,
@@ -25,8 +26,7 @@ from ovenbird_runtime.artifact.manifest import (
     seal,
     target_bytes,
 )
-from ovenbird_runtime.artifact.steps import Normalise, Resize
-from ovenbird_runtime.errors import ManifestInvalid, ManifestTooNew, UnknownProgram
+from ovenbird_runtime.manifest.steps import Normalise, Resize
 from support.tiny_artifact import reprogram
 
 replace = dataclasses.replace

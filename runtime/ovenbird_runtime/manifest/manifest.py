@@ -175,7 +175,7 @@ def decode_manifest(data: bytes, where: str = "manifest.json") -> Manifest:
     sealed = manifest.digest.encode("ascii")
     if manifest.digest == UNSEALED or data.count(sealed) != 1:
         raise ManifestInvalid(
-            f"{where}.digest is not a seal: write manifests with ovenbird_runtime.artifact.manifest.seal"
+            f"{where}.digest is not a seal: write manifests with ovenbird_runtime.manifest.manifest.seal"
         )
     if hashlib.sha256(data.replace(sealed, UNSEALED.encode("ascii"))).hexdigest() != manifest.digest:
         raise ManifestInvalid(

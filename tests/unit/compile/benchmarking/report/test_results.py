@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from ovenbird.benchmarking import machine
 from ovenbird.benchmarking.jobs import Answer, Job, Runs, read_answer, read_job, write_answer, write_job
-from ovenbird.benchmarking.plot import draw
-from ovenbird.benchmarking.report import markdown, mean_lines, summary_lines
-from ovenbird.benchmarking.results import Benchmark, CaseResult, case_result, read_benchmark
+from ovenbird.benchmarking.report import machine
+from ovenbird.benchmarking.report.markdown import markdown, mean_lines, summary_lines
+from ovenbird.benchmarking.report.plot import draw
+from ovenbird.benchmarking.report.results import Benchmark, CaseResult, case_result, read_benchmark
+from ovenbird.benchmarking.report.statistics import Spread
 from ovenbird.benchmarking.rounds import BenchCase, MeasuredCase
 from ovenbird.benchmarking.running import BenchPlan, batches_at
-from ovenbird.benchmarking.statistics import Spread
 
 
 def answer(*times: float) -> Answer:

@@ -25,7 +25,7 @@ WRONG_USAGE = 2
 
 
 class CommandFolder(GuidedGroup):
-    """A click group whose commands are the files of `ovenbird/cli/` that do not begin with an underscore."""
+    """A click group whose commands are the files of `ovenbird/cli/`."""
 
     elsewhere: ClassVar[Mapping[str, str]] = {
         name: f"the runtime has it, `ovenbird-rt {name}`" for name in ("copy", "load", "selftest")
@@ -35,7 +35,7 @@ class CommandFolder(GuidedGroup):
         """Return the commands' names, sorted."""
         package = importlib.import_module("ovenbird.cli")
         found = {module.name for module in pkgutil.iter_modules(package.__path__)}
-        return sorted(name.replace("_", "-") for name in found if not name.startswith("_"))
+        return sorted(name.replace("_", "-") for name in found)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the one command asked for."""

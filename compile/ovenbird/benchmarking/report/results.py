@@ -16,8 +16,8 @@ from typing import Any
 
 from ovenbird.benchmarking.engines import OWN, OWN_UNTUNED
 from ovenbird.benchmarking.jobs import Answer
+from ovenbird.benchmarking.report.statistics import Spread, paired_ratio, quartiles, spread
 from ovenbird.benchmarking.rounds import BenchCase, MeasuredCase
-from ovenbird.benchmarking.statistics import Spread, paired_ratio, quartiles, spread
 
 SCHEMA = 1
 OWN_NAMES = (OWN, OWN_UNTUNED)

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 import pytest
 
-from ovenbird_runtime.artifact.schema import Count, Json, Range, Text, decode, dump, encode, parse
 from ovenbird_runtime.errors import ManifestInvalid
+from ovenbird_runtime.manifest.schema import Count, Json, Range, Text, decode, dump, encode, parse
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,14 @@ import pytest
 from click.testing import CliRunner
 
 import ovenbird_runtime
-from ovenbird_runtime.artifact.agreement import LIMITS
 from ovenbird_runtime.artifact.artifact import open_artifact
 from ovenbird_runtime.artifact.inspection import inspect_artifact
-from ovenbird_runtime.artifact.manifest import UNSEALED, decode_manifest, seal
-from ovenbird_runtime.artifact.schema import dump
-from ovenbird_runtime.artifact.schema1 import old_limits, upgrade_manifest, upgrade_target
 from ovenbird_runtime.cli import main
 from ovenbird_runtime.errors import ManifestInvalid, SignatureError
+from ovenbird_runtime.manifest.agreement import LIMITS
+from ovenbird_runtime.manifest.manifest import UNSEALED, decode_manifest, seal
+from ovenbird_runtime.manifest.schema import dump
+from ovenbird_runtime.manifest.schema1 import old_limits, upgrade_manifest, upgrade_target
 from ovenbird_runtime.selftest import selftest
 
 SCHEMA1 = Path(__file__).parents[3] / "support" / "schema1"

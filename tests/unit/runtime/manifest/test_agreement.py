@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ovenbird_runtime.artifact.agreement import LIMITS, Difference, compare, join_rows
+from ovenbird_runtime.manifest.agreement import LIMITS, Difference, compare, join_rows
 
 F32 = LIMITS["f32"]
 ROWS, CLASSES = 12, 50

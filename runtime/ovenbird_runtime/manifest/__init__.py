@@ -1,0 +1,1 @@
+"""What `manifest.json` and `target.json` say, and the one schema that reads and writes them."""
