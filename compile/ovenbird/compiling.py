@@ -18,6 +18,7 @@ from ovenbird.backends.table import BACKENDS
 from ovenbird.errors import BuildFailed, UsageError
 from ovenbird.interruption import Interruption
 from ovenbird.lowering.dumping import keep_kinds
+from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.networks.importing import reason
 from ovenbird.networks.network import Network
 from ovenbird.options import DEFAULT_OPTIONS, CompileOptions
@@ -114,12 +115,12 @@ def _made(path: Path) -> Path:
     return path
 
 
-def _import(network: Network, batches: Sequence[int], step: Progress) -> dict[int, Any]:
+def _import(network: Network, batches: Sequence[int], step: Progress) -> dict[EntryKey, Any]:
     """Import the network at every batch size, once for all targets."""
     modules = {}
     for done, batch in enumerate(batches):
         step("tracing and importing", done, len(batches))
-        modules[batch] = network.relax(batch)
+        modules[EntryKey(batch=batch)] = network.relax(batch)
     step("tracing and importing", len(batches), len(batches))
     return modules
 
@@ -141,7 +142,7 @@ def _records(network: Network, spec: TargetSpec, options: CompileOptions) -> Any
 
 def _build(
     network: Network,
-    modules: dict[int, Any],
+    modules: dict[EntryKey, Any],
     spec: TargetSpec,
     packing: Any,
     options: CompileOptions,

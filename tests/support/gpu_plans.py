@@ -25,6 +25,7 @@ from ovenbird.backends.cuda.plans.plan import Plan
 from ovenbird.backends.cuda.plans.space import plan_space
 from ovenbird.backends.cuda.schedules import apply_schedule
 from ovenbird.linking.library import link_library
+from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.measure.tasks import Task, extract_tasks
 from ovenbird.networks.loading import load_network
 from ovenbird.targets import TargetSpec
@@ -76,7 +77,7 @@ def build_plans(folder: Path, spec: TargetSpec, dtype: Dtype, compiler: Any, mos
     """At most `most` plans of each function of `support.gpu_networks:plans`, and two of sums in parts."""
     network, chip = load_network("support.gpu_networks:plans"), chip_of(spec)
     built, functions = BuiltPlans(folder / "plans.so"), {}
-    for task in extract_tasks(lower_networks({2: network.relax(2)}, dtype)):
+    for task in extract_tasks(lower_networks({EntryKey(batch=2): network.relax(2)}, dtype), [EntryKey(batch=2)]):
         names = []
         for plan in spread(plan_space(Schedule(task.module), chip), most):
             name = f"task{task.index}_{len(names)}"

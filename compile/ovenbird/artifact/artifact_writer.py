@@ -91,7 +91,8 @@ class ArtifactWriter:
             alignment=ALIGNMENT_BYTES,
             vector_bits=spec.vector_bits,
             entries=tuple(
-                Entry(MAIN, entry.batch, (), entry.function, tuple(entry.weights)) for entry in built.entries
+                Entry(entry.program, entry.batch, entry.size, entry.function, tuple(entry.weights))
+                for entry in built.entries
             ),
             tensors=tensors,
             compute=(spec.chip,) if spec.chip else (),

@@ -5,7 +5,7 @@ A new kind is a folder with a `Backend`, and its line in that table:
     backend = BACKENDS[target.kind]
     backend.precision("f16")                                        # "f32", where it computes in nothing else
     compiler = backend.compiler(target, BuildOptions(records=records))
-    built = compile_networks({1: module}, compiler, records)        # lowering.pipeline: the whole way
+    built = compile_networks({EntryKey("main", 1): module}, compiler, records)        # lowering.pipeline: the whole way
 
 A `Backend` is cheap to import, as commands ask it what needs no compiler; `compiler` and `tuner` import the rest.
 """
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tvm import tirx
 
     from ovenbird.lowering.dumping import Dump
+    from ovenbird.lowering.entry_key import Networks
     from ovenbird.measure.candidates import Builder
     from ovenbird.measure.log_writer import LogWriter
     from ovenbird.measure.measuring import Measurer
@@ -114,8 +115,8 @@ class Compiler(ABC):
         self.target = target
 
     @abstractmethod
-    def lower(self, networks: dict[int, tvm.IRModule], dump: Dump) -> tvm.IRModule:
-        """Return one module of fused, unscheduled functions, from one imported module a batch size."""
+    def lower(self, networks: Networks, dump: Dump) -> tvm.IRModule:
+        """Return one module of fused, unscheduled functions, from imported modules."""
 
     @abstractmethod
     def schedule(self, function: tirx.PrimFunc) -> tirx.PrimFunc:
@@ -152,12 +153,12 @@ class Tuner(ABC):
         """Return a context whose value is a Measurer, on what `require_measurable` found."""
 
     @abstractmethod
-    def lower(self, modules: dict[int, tvm.IRModule], choices: dict[str, str]) -> tvm.IRModule:
+    def lower(self, modules: Networks, choices: dict[str, str]) -> tvm.IRModule:
         """Return the network's functions, unscheduled, by the choices that were measured."""
 
     def measure_choices(
         self,
-        modules: dict[int, tvm.IRModule],
+        modules: Networks,
         log: LogWriter,
         builder: Builder,
         measurer: Measurer,

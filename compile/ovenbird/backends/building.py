@@ -1,6 +1,6 @@
-"""From Relax modules, one a batch size, to a library for a target.
+"""From Relax modules, one for each batch size and image size, to a library for a target.
 
-built = build_module({1: one, 8: eight}, load_target("host"))
+built = build_module({EntryKey("main", 1): one, EntryKey("main", 8): eight}, load_target("host"))
 built.export(Path("model.so"))
 built.tensors                    # the packed weights, in a file of their own beside the library
 """
@@ -8,8 +8,7 @@ built.tensors                    # the packed weights, in a file of their own be
 from __future__ import annotations
 
 from pathlib import Path
-
-import tvm
+from typing import TYPE_CHECKING
 
 from ovenbird.backends.base import BuildOptions
 from ovenbird.backends.table import BACKENDS
@@ -18,19 +17,22 @@ from ovenbird.lowering.dumping import Dump
 from ovenbird.lowering.pipeline import compile_networks
 from ovenbird.targets import TargetSpec
 
+if TYPE_CHECKING:
+    from ovenbird.lowering.entry_key import Networks
+
 DEFAULT = BuildOptions()
 
 
 def build_module(
-    modules: dict[int, tvm.IRModule],
+    modules: Networks,
     target: TargetSpec,
     options: BuildOptions = DEFAULT,
     progress: Progress | None = None,
     dump: Path | None = None,
 ) -> BuiltModule:
-    """Compile one Relax module a batch size into one library.
+    """Compile Relax modules into one library, a function each.
 
-    `modules`: batch size -> module whose function `main` takes the network's inputs and holds its weights as constants.
+    `modules`: what each is for -> module whose `main` takes the network's inputs and holds its weights as constants.
     `dump`: a folder that receives what the compiler saw between its passes, by their names (`lowering.dumping`).
 
     Raises NoCudaCompiler, TargetInvalid, BuildFailed.

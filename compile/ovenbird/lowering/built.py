@@ -19,9 +19,13 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Entry:
-    """One compiled batch size: its function in the library and the tensors that follow the inputs."""
+    """One program compiled for one batch size and image size: its function in the library, and the tensors that
+    follow the inputs.
+    """
 
+    program: str
     batch: int
+    size: tuple[int, ...]
     function: str
     weights: list[int]
 

@@ -11,7 +11,7 @@
 
 The files are what `--dump-code` writes behind each. `backends.codegen_pipeline` lists the passes of the last step.
 
-Example: `compile_networks({1: one, 8: eight}, BACKENDS["llvm"].compiler(target, BuildOptions()))`.
+Example: `compile_networks({EntryKey("main", 1): one}, BACKENDS["llvm"].compiler(target, BuildOptions()))`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from tvm import IRModule, relax, tirx
 
 from ovenbird.lowering.built import BuiltModule, Entry, Progress
 from ovenbird.lowering.dumping import NOWHERE, Dump
+from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.lowering.layers import LayerRecord, describe_layers
 from ovenbird.lowering.walk import Lowering
 from ovenbird.operators.resampling import RESAMPLE, resampling_kernel
@@ -34,20 +35,21 @@ from ovenbird.planning.write_plan import write_plan
 
 if TYPE_CHECKING:
     from ovenbird.backends.base import Compiler
+    from ovenbird.lowering.entry_key import Networks
     from ovenbird.records.tuning_log import TuningLog
 
-Begin = Callable[[relax.BlockBuilder, relax.Function, int], Lowering]
-"""Makes the walk of a backend for a function of the network, given the builder to write to and its batch size."""
+Begin = Callable[[relax.BlockBuilder, relax.Function, EntryKey], Lowering]
+"""Makes the walk of a backend for a function of the network, given the builder to write to and what it is for."""
 
 
 def compile_networks(
-    networks: dict[int, IRModule],
+    networks: Networks,
     compiler: Compiler,
     records: TuningLog | None = None,
     progress: Progress | None = None,
     dump: Dump = NOWHERE,
 ) -> BuiltModule:
-    """Compile one imported module a batch size into one library. Raises BuildFailed."""
+    """Compile imported modules into one library, a function each. Raises BuildFailed."""
     report = progress or (lambda step, done, total: None)
     report("lower", 0, 3)
     if records is not None:
@@ -64,7 +66,7 @@ def compile_networks(
     report("generate code", 2, 3)
     module = compiler.allocate(module)
     dump.module("allocated", module)
-    entries = [Entry(batch, entry_name(batch), order[entry_name(batch)]) for batch in networks]
+    entries = [Entry(key.program, key.batch, key.size, key.function, order[key.function]) for key in networks]
     plan, unplanned = write_plan(module, entries) if compiler.planned else (None, {})
     executable = compiler.generate(module, dump)
     dump.code(executable)
@@ -74,18 +76,13 @@ def compile_networks(
     )
 
 
-def entry_name(batch: int) -> str:
-    """Return the name of the function compiled for `batch` images."""
-    return f"main_b{batch}"
-
-
-def lower(networks: dict[int, IRModule], begin: Begin, dump: Dump = NOWHERE) -> IRModule:
-    """Return one module of fused, unscheduled functions; equal functions of several batch sizes are shared."""
-    prepared = IRModule({entry_name(batch): prepare(network)["main"] for batch, network in networks.items()})
+def lower(networks: Networks, begin: Begin, dump: Dump = NOWHERE) -> IRModule:
+    """Return one module of fused, unscheduled functions; equal functions of several networks are shared."""
+    prepared = IRModule({key.function: prepare(network)["main"] for key, network in networks.items()})
     dump.module("prepared", prepared)
     builder = relax.BlockBuilder()
-    for batch in networks:
-        begin(builder, prepared[entry_name(batch)], batch).run(entry_name(batch))
+    for key in networks:
+        begin(builder, prepared[key.function], key).run(key.function)
     walked = builder.get()
     dump.module("walked", walked)
     fused = fuse(walked)

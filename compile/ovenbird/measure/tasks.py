@@ -1,14 +1,15 @@
 """Tasks: the distinct functions of a lowered network, with what each weighs in the whole.
 
 from ovenbird.lowering.pipeline import lower
-tasks = extract_tasks(lower({1: module}, begin))
+networks = {EntryKey("main", 1): module}
+tasks = extract_tasks(lower(networks, begin), networks)
 tasks[3].title, tasks[3].layer.flops, tasks[3].calls      # "conv2d 1x4x56x56x16", 231211008, {"main_b1": 3}
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import tvm
@@ -16,6 +17,7 @@ from tvm import relax, tirx
 from tvm.s_tir import meta_schedule
 
 from ovenbird.errors import UsageError
+from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.lowering.layers import LayerRecord, describe_layers
 from ovenbird.records.workload import same_workload, workload, workload_hash
 
@@ -31,7 +33,9 @@ class Argument:
 
 @dataclass
 class Task:
-    """One function to tune. `calls`: how often each entry (`main_b1`, ...) calls it; outputs follow the arguments."""
+    """One function to tune. `calls`: how often each entry (`main_b1`, ...) calls it; `batches`: the rows of each;
+    outputs follow the arguments.
+    """
 
     index: int
     module: tvm.IRModule
@@ -39,6 +43,7 @@ class Task:
     arguments: tuple[Argument, ...]
     outputs: tuple[Argument, ...]
     calls: dict[str, int] = field(default_factory=dict)
+    batches: dict[str, int] = field(default_factory=dict)
     workload_hash: str = ""
     """The name that the database gives the function."""
 
@@ -50,16 +55,12 @@ class Task:
     @property
     def images_weight(self) -> float:
         """Calls for one image, summed over the batch sizes: what a second saved in one call is worth."""
-        return sum(count / entry_batch(entry) for entry, count in self.calls.items())
+        return sum(count / self.batches[entry] for entry, count in self.calls.items())
 
 
-def entry_batch(entry: str) -> int:
-    """Return the batch size of an entry's name: 8 for `main_b8`."""
-    return int(entry.rpartition("_b")[2])
-
-
-def extract_tasks(lowered: tvm.IRModule) -> list[Task]:
-    """Return one task for each distinct function, in the order of the network."""
+def extract_tasks(lowered: tvm.IRModule, keys: Iterable[EntryKey]) -> list[Task]:
+    """Return one task for each distinct function, in the order of the network; `keys`: what its entries are for."""
+    batches = {key.function: key.batch for key in keys}
     layers = describe_layers(lowered)
     roles = constant_arguments(lowered)
     tasks: list[Task] = []
@@ -77,6 +78,7 @@ def extract_tasks(lowered: tvm.IRModule) -> list[Task]:
             tasks.append(task)
         for entry, count in layers[name.name_hint].calls.items():
             task.calls[entry] = task.calls.get(entry, 0) + count
+            task.batches[entry] = batches[entry]
     return tasks
 
 

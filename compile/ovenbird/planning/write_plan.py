@@ -15,7 +15,6 @@ from ovenbird.planning.read_calls import NotStraightLine, read_calls
 from ovenbird.planning.tensors import StraightLine, TensorView
 from ovenbird_runtime.artifact.plan import Buffer, Plan, PlanCall, PlanEntry
 from ovenbird_runtime.limits import ALIGNMENT_BYTES, PLAN_VERSION
-from ovenbird_runtime.manifest.program import MAIN
 
 
 def write_plan(module: tvm.IRModule, entries: Sequence[Entry]) -> tuple[Plan | None, dict[str, str]]:
@@ -24,13 +23,13 @@ def write_plan(module: tvm.IRModule, entries: Sequence[Entry]) -> tuple[Plan | N
     reasons: dict[str, str] = {}
     for entry in entries:
         try:
-            planned.append(plan_entry(read_calls(module, entry.function, entry.weights), entry.batch))
+            planned.append(plan_entry(read_calls(module, entry.function, entry.weights), entry))
         except NotStraightLine as error:
             reasons[entry.function] = str(error)
     return (Plan(PLAN_VERSION, ALIGNMENT_BYTES, tuple(planned)) if planned else None), reasons
 
 
-def plan_entry(program: StraightLine, batch: int) -> PlanEntry:
+def plan_entry(program: StraightLine, entry: Entry) -> PlanEntry:
     """Return one program as an entry: its tensors placed, its views numbered by first use."""
     offsets, arena_bytes = place_tensors(program)
     numbers: dict[Buffer, int] = {}
@@ -45,9 +44,9 @@ def plan_entry(program: StraightLine, batch: int) -> PlanEntry:
     )
     outputs = tuple(map(number, program.outputs))
     return PlanEntry(
-        program=MAIN,
-        batch=batch,
-        size=(),
+        program=entry.program,
+        batch=entry.batch,
+        size=entry.size,
         arena_bytes=arena_bytes,
         constants=tuple(array.tobytes().hex() for array in program.constants),
         buffers=tuple(numbers),

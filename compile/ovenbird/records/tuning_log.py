@@ -2,7 +2,7 @@
 
     log = TuningLog.open(Path("tuning_logs/host/resnet50")).for_target(spec)
     log.lookup(function)          # Found(source="tuned", function=<scheduled>), or "default", or "stale"
-    log.choices                   # {"conv3x3 n1 64->64 56x56": "winograd4"}
+    log.choices                   # {"conv3x3 float32 n1 64->64 56x56": "winograd4"}
 
 The folder holds MetaSchedule's own JSON database, `provenance.json`, and `choices.json` with what was decided before
 lowering. A record is stale when it was made by another TVM or for another processor, when its trace no longer applies,
@@ -12,6 +12,7 @@ or when the network no longer has its function. A stale record costs speed, neve
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 WORKLOADS = "database_workload.json"
 RECORDS = "database_tuning_record.json"
 CHOICES = "choices.json"
+
+WITHOUT_DTYPE = re.compile(r"^(conv3x3) (?=n\d)")
 
 FAILED_ABOVE_S = 1e9
 """MetaSchedule writes 1e10 seconds for a candidate that failed."""
@@ -212,9 +215,14 @@ def json_lines(path: Path) -> Iterator[Any]:
 
 
 def read_choices(folder: Path) -> dict[str, str]:
-    """Return the choices made before lowering, none where there is no such file or it is damaged."""
+    """Return the choices made before lowering, none where there is no such file or it is damaged.
+
+    Keys of the first logs name no dtype: all of theirs were float32.
+    """
     try:
         found = json.loads((folder / CHOICES).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+    if not isinstance(found, dict):
+        return {}
+    return {WITHOUT_DTYPE.sub(r"\1 float32 ", str(key)): str(value) for key, value in found.items()}

@@ -21,6 +21,7 @@ from ovenbird.backends.precisions import PRECISIONS
 from ovenbird.backends.table import BACKENDS
 from ovenbird.errors import TuningInterrupted
 from ovenbird.interruption import SIGNALS
+from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.networks.network import Network
 from ovenbird.records.provenance import Provenance, read_provenance
 from ovenbird.records.tuning_records import own_folder
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     import tvm
 
     from ovenbird.backends.base import Tuner
+    from ovenbird.lowering.entry_key import Networks
     from ovenbird.measure.candidates import Builder
     from ovenbird.measure.log_writer import LogWriter
     from ovenbird.measure.measuring import Measurer
@@ -78,13 +80,14 @@ def list_tasks(network: Network, options: TuneOptions) -> list[Task]:
     from ovenbird.measure.tasks import extract_tasks
 
     tuner = tuner_of(load_target(options.target), options)
-    return extract_tasks(tuner.lower(import_network(network, options), {}))
+    modules = import_network(network, options)
+    return extract_tasks(tuner.lower(modules, {}), modules)
 
 
-def import_network(network: Network, options: TuneOptions) -> dict[int, tvm.IRModule]:
+def import_network(network: Network, options: TuneOptions) -> dict[EntryKey, tvm.IRModule]:
     """Return the Relax module of every batch size."""
     sizes = tuple(sorted(set(options.batch_sizes))) if network.batched else (1,)
-    return {batch: network.relax(batch) for batch in sizes}
+    return {EntryKey(batch=batch): network.relax(batch) for batch in sizes}
 
 
 def tune_network(network: Network, options: TuneOptions, display: Display | None = None) -> TuneReport:
@@ -125,7 +128,7 @@ def tune_network(network: Network, options: TuneOptions, display: Display | None
 
 
 def choose_and_lower(
-    modules: dict[int, tvm.IRModule],
+    modules: Networks,
     tuner: Tuner,
     options: TuneOptions,
     log: LogWriter,
@@ -144,7 +147,7 @@ def choose_and_lower(
     if options.choices:
         tuner.measure_choices(modules, log, builder, measurer, show)
         show("lowering the network by what was measured")
-    tasks = extract_tasks(tuner.lower(modules, log.choices))
+    tasks = extract_tasks(tuner.lower(modules, log.choices), modules)
     return tasks, select_tasks(tasks, options.tasks)
 
 

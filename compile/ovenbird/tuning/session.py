@@ -23,7 +23,7 @@ from ovenbird.measure.limits import BATCH_TRIALS, CONFIRM_ROUNDS, ROUNDS
 from ovenbird.measure.log_writer import LogWriter
 from ovenbird.measure.measuring import Measurer, Outcome
 from ovenbird.measure.searching import Candidate
-from ovenbird.measure.tasks import Task, entry_batch
+from ovenbird.measure.tasks import Task
 from ovenbird.tuning.scheduler import TaskState, choose_task, latency_seconds
 from ovenbird.tuning.table import Display, TuningMoment
 
@@ -57,7 +57,8 @@ class Session:
         seed: int = 0,
     ) -> None:
         self.log, self.builder, self.measurer, self.display, self.budget = log, builder, measurer, display, budget
-        self.entries = sorted({entry for task in tasks for entry in task.calls}, key=entry_batch)
+        batches = {entry: batch for task in tasks for entry, batch in task.batches.items()}
+        self.entries = sorted(batches, key=lambda entry: batches[entry])
         self.limit_flops = 0.0
         self.doing = "starting"
         self._begun = time.monotonic()

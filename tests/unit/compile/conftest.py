@@ -13,6 +13,7 @@ from ovenbird.backends.cpu.pipeline import lower_networks
 from ovenbird.backends.cpu.schedules import schedule_function
 from ovenbird.backends.cpu.tuning.algorithms import convolution
 from ovenbird.backends.cpu.tuning.tuner import CpuTuner
+from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.measure.candidates import Builder
 from ovenbird.measure.measuring import LocalMeasurer
 from ovenbird.measure.tasks import Task, extract_tasks
@@ -29,7 +30,9 @@ def spec() -> TargetSpec:
 @pytest.fixture(scope="session")
 def tasks(spec: TargetSpec) -> list[Task]:
     """All tasks of a network of one 3x3 convolution, bias and ReLU, computed directly."""
-    return extract_tasks(lower_networks({1: convolution(SHAPE)}, machine_of(spec), {SHAPE.key: "direct"}))
+    return extract_tasks(
+        lower_networks({EntryKey(): convolution(SHAPE)}, machine_of(spec), {SHAPE.key: "direct"}), [EntryKey()]
+    )
 
 
 @pytest.fixture(scope="session")

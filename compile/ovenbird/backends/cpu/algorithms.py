@@ -36,11 +36,13 @@ class ConvolutionShape:
     outputs: int
     height: int
     width: int
+    dtype: str = "float32"
+    """Of the operands."""
 
     @property
     def key(self) -> str:
         """The name under which a measured choice is kept."""
-        return f"conv3x3 n{self.batch} {self.inputs}->{self.outputs} {self.height}x{self.width}"
+        return f"conv3x3 {self.dtype} n{self.batch} {self.inputs}->{self.outputs} {self.height}x{self.width}"
 
 
 def allows_winograd(window: Window, groups: int) -> bool:

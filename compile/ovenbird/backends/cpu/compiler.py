@@ -17,6 +17,7 @@ from ovenbird.backends.cpu.packing import packing_of
 from ovenbird.backends.cpu.pipeline import lower_networks
 from ovenbird.backends.cpu.schedules import schedule_function
 from ovenbird.lowering.dumping import Dump
+from ovenbird.lowering.entry_key import Networks
 from ovenbird.targets import TargetSpec
 
 
@@ -30,7 +31,7 @@ class CpuCompiler(Compiler):
         self.packing = options.packing or packing_of(target, options.records)
         self.machine = machine_of(target, self.packing.block)
 
-    def lower(self, networks: dict[int, tvm.IRModule], dump: Dump) -> tvm.IRModule:
+    def lower(self, networks: Networks, dump: Dump) -> tvm.IRModule:
         """Lower with images in blocks of channels and weights packed as `packing` says."""
         return lower_networks(networks, self.machine, self.packing.measured, self.packing.machine, dump)
 

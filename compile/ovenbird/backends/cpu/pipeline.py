@@ -1,6 +1,6 @@
 """From imported networks to fused functions for a processor.
 
-Example: `lower_networks({1: module, 8: module8}, machine)` gives one module with `main_b1` and `main_b8`.
+Example: `lower_networks({EntryKey("main", 8): module}, machine)` gives one module with `main_b8`.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from ovenbird.backends.cpu.lowering.handlers import HANDLERS
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.lowering.blocked import BlockedForm
 from ovenbird.lowering.dumping import NOWHERE, Dump
+from ovenbird.lowering.entry_key import EntryKey, Networks
 from ovenbird.lowering.pipeline import lower
 
 
 def lower_networks(
-    networks: dict[int, IRModule],
+    networks: Networks,
     machine: Machine,
     algorithms: dict[str, Algorithm] | None = None,
     deciding: Machine | None = None,
     dump: Dump = NOWHERE,
 ) -> IRModule:
-    """Return one module of fused, unscheduled functions; equal functions of several batch sizes are shared.
+    """Return one module of fused, unscheduled functions; equal functions of several networks are shared.
 
     `algorithms`: measured choices by `ConvolutionShape.key`, which come before the estimate.
     `deciding`: the machine that the estimate is for, `machine` unless its code shares weights with another's.
@@ -31,10 +32,12 @@ def lower_networks(
     # Not `or {}`: a recorder of the choices that were asked for is empty at first.
     measured = {} if algorithms is None else algorithms
 
-    def begin(builder: relax.BlockBuilder, function: relax.Function, batch: int) -> CpuLowering:
+    smallest = min(key.batch for key in networks)
+
+    def begin(builder: relax.BlockBuilder, function: relax.Function, key: EntryKey) -> CpuLowering:
         form = BlockedForm(builder, machine.block)
         return CpuLowering(
-            function, form, HANDLERS, machine, measured, deciding or machine, batch, smallest_batch=min(networks)
+            function, form, HANDLERS, machine, measured, deciding or machine, key.batch, smallest_batch=smallest
         )
 
     return lower(networks, begin, dump)

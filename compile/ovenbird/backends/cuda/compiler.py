@@ -20,6 +20,7 @@ from ovenbird.backends.cuda.schedules import schedule_function
 from ovenbird.backends.cuda.schedules.intrinsics import wmma_group
 from ovenbird.backends.cuda.toolchain import find_nvcc
 from ovenbird.lowering.dumping import Dump
+from ovenbird.lowering.entry_key import Networks
 from ovenbird.targets import TargetSpec
 
 
@@ -36,7 +37,7 @@ class CudaCompiler(Compiler):
         if options.records is not None and self.dtype == "float16":
             wmma_group()  # the instructions that traces of float16 products name
 
-    def lower(self, networks: dict[int, tvm.IRModule], dump: Dump) -> tvm.IRModule:
+    def lower(self, networks: Networks, dump: Dump) -> tvm.IRModule:
         """Lower with images channels last and floats in the precision asked for."""
         return lower_networks(networks, self.dtype, dump)
 

@@ -1,6 +1,6 @@
 """The passes around the lowering for a GPU, and those behind it.
 
-Example: `lower_networks({1: module, 8: module8}, "float16")` gives one module with `main_b1` and `main_b8`.
+Example: `lower_networks({EntryKey("main", 8): module}, "float16")` gives one module with `main_b8`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from ovenbird.backends.cuda.lowering.context import CudaLowering
 from ovenbird.backends.cuda.lowering.handlers import HANDLERS
 from ovenbird.lowering.channels_last import ChannelsLastForm
 from ovenbird.lowering.dumping import NOWHERE, Dump
+from ovenbird.lowering.entry_key import EntryKey, Networks
 from ovenbird.lowering.pipeline import lower
 
 
-def lower_networks(networks: dict[int, IRModule], dtype: Dtype, dump: Dump = NOWHERE) -> IRModule:
-    """Return one module of fused, unscheduled functions; equal functions of several batch sizes are shared."""
+def lower_networks(networks: Networks, dtype: Dtype, dump: Dump = NOWHERE) -> IRModule:
+    """Return one module of fused, unscheduled functions; equal functions of several networks are shared."""
 
-    def begin(builder: relax.BlockBuilder, function: relax.Function, batch: int) -> CudaLowering:
+    def begin(builder: relax.BlockBuilder, function: relax.Function, key: EntryKey) -> CudaLowering:
         return CudaLowering(function, ChannelsLastForm(builder, dtype), HANDLERS)
 
     return lower(networks, begin, dump)

@@ -10,6 +10,7 @@ from tvm import relax
 from ovenbird.backends.building import build_module
 from ovenbird.backends.table import BACKENDS
 from ovenbird.lowering.dumping import FILES
+from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.processes import python_process
 from ovenbird.targets import TargetSpec, load_target, target_folders
 from ovenbird_runtime.machine.devices import DEVICES
@@ -53,7 +54,7 @@ def test_asking_the_table_loads_no_compiler() -> None:
 
 
 def test_the_code_between_the_passes_is_dumped(tmp_path: Path) -> None:
-    build_module({1: network(1), 3: network(3)}, load_target("x86-64-v3"), dump=tmp_path)
+    build_module({EntryKey(batch=batch): network(batch) for batch in (1, 3)}, load_target("x86-64-v3"), dump=tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == set(FILES) - {"model.cu"}
     read = {path.name: path.read_text() for path in tmp_path.iterdir()}
     for name in ("prepared.relax", "walked.relax", "fused.relax", "lowered.relax"):

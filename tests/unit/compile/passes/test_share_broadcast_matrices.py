@@ -13,6 +13,7 @@ from tvm import relax
 
 from ovenbird.backends.base import BuildOptions
 from ovenbird.backends.building import build_module
+from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.networks.importing import import_exported
 from ovenbird.passes.share_broadcast_matrices import share_broadcast_matrices
 from ovenbird.targets import load_target
@@ -50,7 +51,7 @@ def products(module: tvm.IRModule) -> list[tuple[int, int]]:
 @pytest.mark.parametrize("batch", [1, 2, 3, 4])
 def test_weights_are_not_repeated_for_every_row(batch: int, rows: int) -> None:
     network, tokens = SelfAttention(), torch.randn(batch, rows, 32)
-    built = build_module({batch: imported(network, tokens)}, load_target("host"), BuildOptions())
+    built = build_module({EntryKey(batch=batch): imported(network, tokens)}, load_target("host"), BuildOptions())
     weights = sum(array.nbytes for array in built.tensors)
     assert weights < 1.5 * sum(4 * parameter.numel() for parameter in network.parameters())
     machine = relax.VirtualMachine(built.executable, tvm.cpu())

@@ -153,11 +153,11 @@ def test_a_plan_holds_the_entries_that_can_be_planned() -> None:
         return builder.emit(relax.op.argsort(x))
 
     module = allocated(straight, main_b2=sorting)
-    plan, unplanned = write_plan(module, [Entry(1, "main", [0]), Entry(2, "main_b2", [0])])
+    plan, unplanned = write_plan(module, [Entry("main", 1, (), "main", [0]), Entry("main", 2, (), "main_b2", [0])])
     assert plan is not None
     assert [entry.batch for entry in plan.entries] == [1]
     assert plan.entries[0].buffers[-1] == Buffer("arena", 0, "float32", (2, 8))
     assert decode_plan(plan_bytes(plan)) == plan
     assert set(unplanned) == {"main_b2"}
-    nothing, unplanned = write_plan(module, [Entry(2, "main_b2", [0])])
+    nothing, unplanned = write_plan(module, [Entry("main", 2, (), "main_b2", [0])])
     assert nothing is None

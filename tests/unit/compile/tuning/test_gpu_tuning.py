@@ -21,6 +21,7 @@ from ovenbird.backends.cuda.plans.space import plan_space
 from ovenbird.backends.cuda.schedules import apply_schedule
 from ovenbird.backends.table import BACKENDS
 from ovenbird.errors import NoCudaCompiler
+from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.measure.log_writer import LogWriter
 from ovenbird.measure.measuring import Outcome
 from ovenbird.measure.tasks import Task, extract_tasks
@@ -150,7 +151,7 @@ def test_without_a_driver(tmp_path: Path) -> None:
 def forced(folder: Path, precision: Precision, index: int) -> tuple[Task, str]:
     """A log that says of the convolution: the plan of this index is the fastest. Gives the task and the plan."""
     network = load_network(NETWORK)
-    tasks = extract_tasks(lower_networks({1: network.relax(1)}, DTYPES[precision]))
+    tasks = extract_tasks(lower_networks({EntryKey(): network.relax(1)}, DTYPES[precision]), [EntryKey()])
     task = max(tasks, key=lambda one: one.layer.flops)
     chip = chip_of(SPEC)
     provenance = Provenance.of(SPEC, network.name, {}, gpu={"name": "emulated"})
@@ -167,7 +168,7 @@ def forced(folder: Path, precision: Precision, index: int) -> tuple[Task, str]:
 @pytest.mark.parametrize("precision", ["f32", "f16"])
 def test_a_record_changes_the_kernel(toolkit: Emulation, tmp_path: Path, precision: Precision) -> None:
     forced(tmp_path / "log", precision, index=9)
-    network = {1: load_network(NETWORK).relax(1)}
+    network = {EntryKey(): load_network(NETWORK).relax(1)}
     plain = build_module(network, SPEC, BuildOptions(precision), dump=tmp_path / "plain")
     log = TuningLog.open(tmp_path / "log")
     tuned = build_module(network, SPEC, BuildOptions(precision, records=log), dump=tmp_path / "tuned")

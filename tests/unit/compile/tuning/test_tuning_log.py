@@ -9,15 +9,16 @@ import pytest
 
 from ovenbird.backends.base import BuildOptions
 from ovenbird.backends.building import build_module
-from ovenbird.backends.cpu.tuning.algorithms import convolution
+from ovenbird.backends.cpu.tuning.algorithms import convolution, parse_shape
 from ovenbird.backends.cpu.tuning.tuner import CpuTuner
 from ovenbird.errors import TuningLogBusy, TuningLogInvalid
+from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.measure.candidates import Builder
 from ovenbird.measure.log_writer import LogWriter
 from ovenbird.measure.measuring import LocalMeasurer, Outcome
 from ovenbird.measure.tasks import Task, select_tasks
 from ovenbird.records.provenance import PROVENANCE, Provenance, read_provenance
-from ovenbird.records.tuning_log import RECORDS, WORKLOADS, TuningLog, fastest_records, json_lines
+from ovenbird.records.tuning_log import RECORDS, WORKLOADS, TuningLog, fastest_records, json_lines, read_choices
 from ovenbird.records.tuning_records import matches, provenance
 from ovenbird.targets import TargetSpec
 from ovenbird.tuning.session import Budget, Session
@@ -89,7 +90,7 @@ def test_the_log_says_what_made_it(folder: Path, spec: TargetSpec) -> None:
 
 def test_records_are_used_by_the_build(folder: Path, spec: TargetSpec) -> None:
     log = TuningLog.open(folder)
-    built = build_module({1: convolution(SHAPE)}, spec, BuildOptions(records=log))
+    built = build_module({EntryKey(): convolution(SHAPE)}, spec, BuildOptions(records=log))
     assert {layer.source for layer in built.layers} == {"tuned"}
     told = provenance(log, built.layers)
     assert (told["tuned"], told["default"], told["stale"]) == (len(built.layers), 0, 0)
@@ -99,7 +100,7 @@ def test_records_are_used_by_the_build(folder: Path, spec: TargetSpec) -> None:
 def test_records_of_another_processor_are_stale(folder: Path, spec: TargetSpec) -> None:
     other = dataclasses.replace(spec, l2_bytes=spec.l2_bytes * 2)
     log = TuningLog.open(folder)
-    built = build_module({1: convolution(SHAPE)}, other, BuildOptions(records=log))
+    built = build_module({EntryKey(): convolution(SHAPE)}, other, BuildOptions(records=log))
     sources = {layer.source for layer in built.layers}
     assert "stale" in sources
     assert "tuned" not in sources
@@ -153,7 +154,7 @@ def test_a_trace_that_does_not_apply_is_stale(copied: Path, task: Task, spec: Ta
 def test_records_of_a_network_that_changed_are_counted(folder: Path, spec: TargetSpec) -> None:
     log = TuningLog.open(folder).for_target(spec)
     changed = dataclasses.replace(SHAPE, height=10)
-    built = build_module({1: convolution(changed)}, spec, BuildOptions(records=log))
+    built = build_module({EntryKey(): convolution(changed)}, spec, BuildOptions(records=log))
     assert all(layer.source == "default" for layer in built.layers if layer.flops)
     assert provenance(log, built.layers)["stale"] >= 1
     assert log.unused(["main_b8"]) == 0  # another batch size than any that was tuned
@@ -207,3 +208,13 @@ def test_tasks_are_selected_by_number_and_name(tasks: list[Task]) -> None:
     assert select_tasks(tasks, "all") == tasks
     assert [task.index for task in select_tasks(tasks, "0")] == [0]
     assert [task.layer.kind for task in select_tasks(tasks, "conv2d")] == ["conv2d"]
+
+
+def test_choices_of_the_first_logs_are_float32_s(tmp_path: Path) -> None:
+    """Their keys named no dtype; a key of another dtype is another convolution."""
+    (tmp_path / "choices.json").write_text(
+        '{"conv3x3 n1 16->32 12x12": "winograd2", "conv3x3 float16 n1 16->32 12x12": "direct"}'
+    )
+    found = read_choices(tmp_path)
+    assert found == {SHAPE.key: "winograd2", dataclasses.replace(SHAPE, dtype="float16").key: "direct"}
+    assert [parse_shape(key) for key in found] == [SHAPE, dataclasses.replace(SHAPE, dtype="float16")]

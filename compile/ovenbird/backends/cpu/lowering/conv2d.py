@@ -58,7 +58,7 @@ def emit_convolution(lowering: CpuLowering, data: Value, kernel: Array, window: 
     if allows_winograd(window, groups):
         # One choice for all batch sizes, that of the smallest: they then share one set of packed weights.
         images = batch * lowering.smallest_batch // lowering.batch
-        convolution = ConvolutionShape(max(images, 1), channels, outputs, shape[2], shape[3])
+        convolution = ConvolutionShape(max(images, 1), channels, outputs, shape[2], shape[3], data.dtype)
         algorithm = choose_algorithm(convolution, lowering.deciding, lowering.algorithms)
         if algorithm != "direct":
             transform = winograd.TRANSFORMS[int(algorithm[-1])]

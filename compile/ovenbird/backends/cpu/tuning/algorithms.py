@@ -1,7 +1,7 @@
 """The choices before lowering, by measurement: which algorithm computes each 3x3 convolution of the network.
 
     keys = Recorder(choices); lower_networks(modules, machine, keys)    # keys.missing: shapes nobody measured
-    measure_algorithms(keys.missing, machine, builder, measurer, show)     # {"conv3x3 n1 64->64 56x56": "winograd4"}
+    measure_algorithms(keys.missing, machine, builder, measurer, show)     # {"conv3x3 float32 n1 64->64 56x56": ...}
 
 Each algorithm is timed by its default schedule, with bias and ReLU behind it, as the network has them.
 """
@@ -19,6 +19,7 @@ from ovenbird.backends.cpu.algorithms import ALGORITHMS, Algorithm, ConvolutionS
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.pipeline import lower_networks
 from ovenbird.backends.cpu.tuning.design_space import DesignSpaces
+from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.measure.candidates import Builder
 from ovenbird.measure.limits import CONFIRM_ROUNDS
 from ovenbird.measure.measuring import Measurer
@@ -49,19 +50,20 @@ class Recorder(dict[str, Algorithm]):
 
 def parse_shape(key: str) -> ConvolutionShape:
     """Return the shape that a key names. Raises ValueError."""
-    numbers = re.fullmatch(r"conv3x3 n(\d+) (\d+)->(\d+) (\d+)x(\d+)", key)
+    numbers = re.fullmatch(r"conv3x3 (\w+) n(\d+) (\d+)->(\d+) (\d+)x(\d+)", key)
     if not numbers:
         raise ValueError(f"{key!r} names no convolution")
-    return ConvolutionShape(*(int(number) for number in numbers.groups()))
+    batch, inputs, outputs, height, width = map(int, numbers.groups()[1:])
+    return ConvolutionShape(batch, inputs, outputs, height, width, numbers[1])
 
 
 def convolution(shape: ConvolutionShape) -> tvm.IRModule:
     """Return a network of one 3x3 convolution, bias and ReLU, as it is imported."""
     random = np.random.default_rng(0)
     builder = relax.BlockBuilder()
-    data = relax.Var("data", relax.TensorType((shape.batch, shape.inputs, shape.height, shape.width), "float32"))
-    kernel = random.uniform(-1, 1, (shape.outputs, shape.inputs, 3, 3)).astype("float32")
-    bias = random.uniform(-1, 1, (1, shape.outputs, 1, 1)).astype("float32")
+    data = relax.Var("data", relax.TensorType((shape.batch, shape.inputs, shape.height, shape.width), shape.dtype))
+    kernel = random.uniform(-1, 1, (shape.outputs, shape.inputs, 3, 3)).astype(shape.dtype)
+    bias = random.uniform(-1, 1, (1, shape.outputs, 1, 1)).astype(shape.dtype)
     with builder.function("main", [data]):
         with builder.dataflow():
             summed = builder.emit(relax.op.nn.conv2d(data, relax.const(kernel), padding=1))
@@ -74,8 +76,10 @@ def convolution(shape: ConvolutionShape) -> tvm.IRModule:
 def algorithm_task(key: str, algorithm: Algorithm, machine: Machine) -> Task:
     """Return the convolution's function when it is computed by `algorithm`."""
     shape = parse_shape(key)
-    lowered = lower_networks({shape.batch: convolution(shape)}, machine, {key: algorithm})
-    return max(extract_tasks(lowered), key=lambda task: task.layer.flops)
+    networks = {EntryKey(batch=shape.batch): convolution(shape)}
+    return max(
+        extract_tasks(lower_networks(networks, machine, {key: algorithm}), networks), key=lambda task: task.layer.flops
+    )
 
 
 def measure_algorithms(

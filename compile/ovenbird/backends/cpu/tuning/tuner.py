@@ -1,7 +1,7 @@
 """MetaSchedule's search over the spaces of the schedules for processors.
 
 tuner = CpuTuner(load_target("host"))
-tasks = extract_tasks(tuner.lower(modules, {}))
+tasks = extract_tasks(tuner.lower(modules, {}), modules)
 tuner.search(tasks[0], log, seed=0).next_batch()
 """
 
@@ -18,6 +18,7 @@ from ovenbird.backends.cpu.pipeline import lower_networks
 from ovenbird.backends.cpu.tuning.algorithms import Recorder, measure_algorithms
 from ovenbird.backends.cpu.tuning.design_space import DesignSpaces
 from ovenbird.backends.cpu.tuning.task_search import TaskSearch, new_cost_model
+from ovenbird.lowering.entry_key import Networks
 from ovenbird.measure.arithmetic import multiply_add_module
 from ovenbird.measure.candidates import Builder
 from ovenbird.measure.log_writer import LogWriter
@@ -50,13 +51,13 @@ class CpuTuner(Tuner):
             return RemoteMeasurer(self.target, Tracker(rpc_tracker, rpc_key))
         return LocalMeasurer(self.target)
 
-    def lower(self, modules: dict[int, tvm.IRModule], choices: dict[str, str]) -> tvm.IRModule:
+    def lower(self, modules: Networks, choices: dict[str, str]) -> tvm.IRModule:
         """Return the network's functions by the algorithms that were chosen."""
         return lower_networks(modules, self.machine, Recorder(choices))
 
     def measure_choices(
         self,
-        modules: dict[int, tvm.IRModule],
+        modules: Networks,
         log: LogWriter,
         builder: Builder,
         measurer: Measurer,

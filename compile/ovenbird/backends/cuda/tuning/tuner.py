@@ -17,6 +17,7 @@ from ovenbird.backends.cuda.pipeline import lower_networks
 from ovenbird.backends.cuda.schedules.intrinsics import wmma_group
 from ovenbird.backends.cuda.tuning.measuring import GpuMeasurer
 from ovenbird.backends.cuda.tuning.plan_search import PlanSearch
+from ovenbird.lowering.entry_key import Networks
 from ovenbird.measure.log_writer import LogWriter
 from ovenbird.measure.searching import Search
 from ovenbird.measure.tasks import Task
@@ -44,7 +45,7 @@ class CudaTuner(Tuner):
         """Return one of the first GPU."""
         return GpuMeasurer(self.target, device["name"], self.bench)
 
-    def lower(self, modules: dict[int, tvm.IRModule], choices: dict[str, str]) -> tvm.IRModule:
+    def lower(self, modules: Networks, choices: dict[str, str]) -> tvm.IRModule:
         """Return the network's functions in the precision asked for."""
         return lower_networks(modules, self.dtype)
 

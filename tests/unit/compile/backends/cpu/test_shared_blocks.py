@@ -16,6 +16,7 @@ from ovenbird.backends.building import build_module
 from ovenbird.backends.cpu.machine import machine_of
 from ovenbird.backends.cpu.packing import packing_of
 from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, choose_tile, fits
+from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.targets import load_target
 from ovenbird_runtime.machine.cpu import this_machine
 
@@ -67,7 +68,7 @@ def test_all_targets_pack_the_same_bytes_and_compute_the_same() -> None:
     here = this_machine()
     for name in NAMES:
         spec = load_target(name)
-        built = build_module({1: module}, spec, BuildOptions(packing=packing))
+        built = build_module({EntryKey(): module}, spec, BuildOptions(packing=packing))
         tensors = [tensor.tobytes() for tensor in built.tensors]
         assert tensors == (first or tensors)
         first = tensors

@@ -20,6 +20,7 @@ from ovenbird.backends.codegen_pipeline import codegen_pipeline
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.pipeline import lower_networks
 from ovenbird.backends.cpu.schedules import schedule_function
+from ovenbird.lowering.entry_key import EntryKey
 
 MACHINES = [
     Machine(vector_bytes=4 * lanes, registers=registers, l1_bytes=32 << 10, l2_bytes=1 << 20, cores=2)
@@ -50,7 +51,7 @@ def run(network: nn.Module, machine: Machine, *inputs: torch.Tensor) -> tuple[np
 
     network = network.eval()
     imported = from_exported_program(torch.export.export(network, inputs), keep_params_as_input=False)
-    lowered = lower_networks({1: imported}, machine)
+    lowered = lower_networks({EntryKey(): imported}, machine)
     functions: dict[Any, Any] = {}
     for name, function in lowered.functions_items():
         if isinstance(function, tvm.tirx.PrimFunc):
