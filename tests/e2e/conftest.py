@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from support.real_data import photographs, real_resnet50, test_data
+from support.warm import Warm
 
 __all__ = ["photographs", "real_resnet50", "test_data"]
 
@@ -37,19 +38,30 @@ Command = Callable[..., Done]
 
 def environment() -> dict[str, str]:
     """Return the environment of a process that imports what this one does."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), *(path for path in sys.path if path)])}
 
 
 @pytest.fixture(scope="session")
-def ovenbird() -> Command:
-    """Run `ovenbird` in a process of its own, in the folder of `networks.py`."""
+def warm() -> Iterator[Warm]:
+    """The process that has imported torch and TVM once for all commands."""
+    with Warm() as process:
+        yield process
 
-    def run(*arguments: str | Path, **options: object) -> Done:
-        command = [sys.executable, "-m", "ovenbird", *map(str, arguments)]
-        done = subprocess.run(
-            command, cwd=HERE, env=environment(), capture_output=True, text=True, timeout=600, check=False,
-            **options,  # type: ignore[call-overload]
-        )  # fmt: skip
+
+@pytest.fixture(scope="session")
+def ovenbird(warm: Warm) -> Command:
+    """Run `ovenbird` in a process of its own, in the folder of `networks.py`; from nothing where it has options."""
+
+    def run(*arguments: str | Path, folder: Path = HERE, **options: object) -> Done:
+        words = list(map(str, arguments))
+        if not options:
+            done = warm.run(words, folder, environment())
+        else:
+            done = subprocess.run(
+                [sys.executable, "-m", "ovenbird", *words], cwd=folder, env=environment(),
+                capture_output=True, text=True, timeout=600, check=False,
+                **options,  # type: ignore[call-overload]
+            )  # fmt: skip
         return Done(done.returncode, done.stdout, done.stderr)
 
     return run

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,45 +11,43 @@ from typing import Any
 
 import pytest
 
-HERE = Path(__file__).parent
+from .conftest import Command, Done, environment
 
 
-def typed(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run `ovenbird` in a folder."""
-    return subprocess.run(
+def from_nothing(folder: Path, *words: str) -> Done:
+    """Run `ovenbird` in a folder, by an interpreter that has imported nothing yet."""
+    done = subprocess.run(
         [sys.executable, "-m", "ovenbird", *words], cwd=folder, env=environment(),
         capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), *(path for path in sys.path if path)])}
+    return Done(done.returncode, done.stdout, done.stderr)
 
 
 def test_compile_without_output_writes_into_artifacts(tmp_path: Path) -> None:
-    done = typed(tmp_path, "compile", "networks:tokens", "-b", "1", "-q")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("artifacts/networks-tokens: networks-tokens for host, ")
+    done = from_nothing(tmp_path, "compile", "networks:tokens", "-b", "1", "-q")
+    assert done.code == 0, done.err
+    assert done.out.startswith("artifacts/networks-tokens: networks-tokens for host, ")
     told = json.loads((tmp_path / "artifacts/networks-tokens/manifest.json").read_text())
     assert told["model"]["name"] == "networks-tokens"
-    done = typed(tmp_path, "inspect", "artifacts/networks-tokens")
-    assert "networks-tokens, version 1" in done.stdout
+    done = from_nothing(tmp_path, "inspect", "artifacts/networks-tokens")
+    assert "networks-tokens, version 1" in done.out
 
 
-def test_a_name_of_ones_own(tmp_path: Path) -> None:
-    done = typed(tmp_path, "compile", "networks:tokens", "--batch-size", "1", "--name", "tokens.v2", "-q")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("artifacts/tokens.v2: tokens.v2 for host, ")
-    done = typed(tmp_path, "verify", "artifacts/tokens.v2", "--model", "networks:tokens", "-q")
-    assert done.returncode == 0, done.stderr
+def test_a_name_of_ones_own(tmp_path: Path, ovenbird: Command) -> None:
+    words = ("compile", "networks:tokens", "--batch-size", "1", "--name", "tokens.v2", "-q")
+    done = ovenbird(*words, folder=tmp_path)
+    assert done.code == 0, done.err
+    assert done.out.startswith("artifacts/tokens.v2: tokens.v2 for host, ")
+    done = from_nothing(tmp_path, "verify", "artifacts/tokens.v2", "--model", "networks:tokens", "-q")
+    assert done.code == 0, done.err
 
 
-def test_a_file_gives_a_name_that_a_route_can_have(ovenbird: Any, network_files: Path, tmp_path: Path) -> None:
+def test_a_file_gives_a_name_that_a_route_can_have(ovenbird: Command, network_files: Path, tmp_path: Path) -> None:
     odd = tmp_path / "my net (1):ü%2F.onnx"
     odd.write_bytes((network_files / "fixed.onnx").read_bytes())
-    done = typed(tmp_path, "compile", odd.name, "-q")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("artifacts/my-net-1-u-2F: my-net-1-u-2F for host, ")
+    done = ovenbird("compile", odd.name, "-q", folder=tmp_path)
+    assert done.code == 0, done.err
+    assert done.out.startswith("artifacts/my-net-1-u-2F: my-net-1-u-2F for host, ")
 
 
 def test_serve_is_the_runtimes_own(compiled: Any, tmp_path: Path) -> None:
@@ -68,9 +65,9 @@ def test_serve_is_the_runtimes_own(compiled: Any, tmp_path: Path) -> None:
         rest = process.stderr.read()
     assert events[-1] == "ready", rest
     assert process.returncode == 0, rest
-    assert typed(tmp_path, "serve").returncode == 2
-    assert typed(tmp_path, "serve", "nowhere", "--port", "0").returncode == 1
-    assert "Usage: ovenbird serve" in typed(tmp_path, "serve", "--help").stdout
+    assert from_nothing(tmp_path, "serve").code == 2
+    assert from_nothing(tmp_path, "serve", "nowhere", "--port", "0").code == 1
+    assert "Usage: ovenbird serve" in from_nothing(tmp_path, "serve", "--help").out
 
 
 def test_serve_without_its_extra_says_what_to_install(tmp_path: Path) -> None:

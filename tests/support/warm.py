@@ -1,0 +1,127 @@
+"""`ovenbird` in a process that has torch and TVM already: most of a small compile is their import.
+
+with Warm() as warm:
+    done = warm.run(["compile", "networks:detector", "-o", "artifact"], folder, environment)     # a CompletedProcess
+
+One process imports them, and forks for each command a child that is it: own arguments, folder, environment, output and
+exit code, as `python -m ovenbird` has. What a start from nothing may change (imports, hash seeds, signals, limits) is
+tested by processes that start from nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+IMPORTED = (
+    "torch._dynamo", "torch.export._trace", "torch._functorch.aot_autograd", "cyclonedx.output.json", "onnx",
+    "tvm.relax.frontend.torch", "tvm.relax.frontend.onnx", "tvm.s_tir.meta_schedule", "ovenbird.cli.compile",
+    "ovenbird.cli.verify", "ovenbird.cli.tune", "ovenbird.compiling", "ovenbird.networks.loading",
+    "ovenbird.tuning.session",
+)  # fmt: skip
+LONGEST_REQUEST = 1 << 16
+STDIO = 3
+
+
+class Warm:
+    """The process that forks, and the way to it."""
+
+    def __init__(self) -> None:
+        self.way, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "support.warm", str(theirs.fileno())],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+            )
+
+    def __enter__(self) -> Warm:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the process."""
+        self.way.close()
+        self.process.wait(60)
+
+    def run(
+        self, arguments: Sequence[str], folder: Path, environment: dict[str, str], limit_s: float = 600
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one command to its end. Raises TimeoutError after `limit_s`, when it is killed."""
+        request = json.dumps({"arguments": arguments, "folder": str(folder), "environment": environment}).encode()
+        with (
+            Path(os.devnull).open() as nothing,
+            tempfile.TemporaryFile("w+") as out,
+            tempfile.TemporaryFile("w+") as err,
+        ):
+            socket.send_fds(self.way, [request], [file.fileno() for file in (nothing, out, err)])
+            child = int(self._answer(limit_s))
+            end = time.monotonic() + limit_s
+            try:
+                code = int(self._answer(end - time.monotonic()))
+            except TimeoutError:
+                os.kill(child, signal.SIGKILL)
+                self._answer(60)
+                raise
+            out.seek(0)
+            err.seek(0)
+            return subprocess.CompletedProcess(["ovenbird", *arguments], code, out.read(), err.read())
+
+    def _answer(self, limit_s: float) -> bytes:
+        self.way.settimeout(limit_s)
+        answer = self.way.recv(LONGEST_REQUEST)
+        if not answer:
+            raise RuntimeError("the process that forks has ended")
+        return answer
+
+
+def serve(way: socket.socket) -> None:
+    """Fork for each request; return in the parent when no more come, and in no child."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # theirs
+        for name in IMPORTED:
+            importlib.import_module(name)
+    while True:
+        request, descriptors, _, _ = socket.recv_fds(way, LONGEST_REQUEST, STDIO)
+        if not request:
+            return
+        child = os.fork()
+        if child == 0:
+            way.close()
+            become(json.loads(request), descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        way.send(str(child).encode())
+        way.send(str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])).encode())
+
+
+def become(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
+    """Be `python -m ovenbird` from here on."""
+    for place, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, place)
+        os.close(descriptor)
+    os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    sys.path[0] = request["folder"]
+    sys.path[1:1] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path not in sys.path]
+    sys.argv = ["ovenbird", *request["arguments"]]
+    runpy.run_module("ovenbird", run_name="__main__", alter_sys=True)
+    sys.exit()
+
+
+if __name__ == "__main__":
+    with socket.socket(fileno=int(sys.argv[1])) as given:
+        serve(given)
