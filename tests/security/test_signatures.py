@@ -123,7 +123,7 @@ def test_the_environment_requires_it_too(spoilt: Path, public: Path, monkeypatch
     OURS.sign(spoilt)
     ovenbird_runtime.load(spoilt).close()
     monkeypatch.setenv(REQUIRE_SIGNATURE, "")  # a variable that was lost on the way does not switch the check off
-    with pytest.raises(KeyUnreadable):
+    with pytest.raises(KeyUnreadable, match=f"{REQUIRE_SIGNATURE} is set but empty"):
         ovenbird_runtime.load(spoilt)
 
 

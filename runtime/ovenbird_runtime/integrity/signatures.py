@@ -58,6 +58,8 @@ def required_keys(path: str | os.PathLike[str] | None) -> tuple[PublicKey, ...]:
     """
     if path is None and REQUIRE_SIGNATURE not in os.environ:
         return ()
+    if path is None and not os.environ[REQUIRE_SIGNATURE]:
+        raise KeyUnreadable(f"{REQUIRE_SIGNATURE} is set but empty: name a file of public keys there, or unset it")
     return read_public_keys(os.environ[REQUIRE_SIGNATURE] if path is None else path)
 
 
