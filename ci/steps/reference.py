@@ -58,7 +58,8 @@ def server_page() -> str:
     lines += [f"| {route.method} | `{route.path}` | {route.summary} |" for route in ROUTES]
     lines += [
         "\nRequests may say `X-Request-Timeout-Ms` and `X-Request-Id`; answers carry `X-Request-Id`, `Server-Timing`",
-        "where a model ran, and `Retry-After` where trying again makes sense. An error is JSON:",
+        "where a model ran, and `Retry-After` where trying again makes sense. gRPC has the id as metadata,",
+        "`x-request-id`, and the log as a line's `request_id`. An error is JSON:",
         '`{"error": "...", "type": "..."}`.\n',
         "## Errors\n",
         "| error | HTTP | gRPC | |",

@@ -68,13 +68,13 @@ class Serving:
         with self._changed:
             self._changed.notify_all()
 
-    def wait_for(self, event: str, seconds: float = 60) -> dict[str, Any]:
-        """Wait for the first log line of an event."""
+    def wait_for(self, event: str, seconds: float = 60, **fields: Any) -> dict[str, Any]:
+        """Wait for the first log line of an event, of the one that has these fields."""
         end = time.monotonic() + seconds
         with self._changed:
             while True:
                 for line in self.lines:
-                    if line["event"] == event:
+                    if line["event"] == event and fields.items() <= line.items():
                         return line
                 left = end - time.monotonic()
                 if left <= 0 or (self.process.poll() is not None and not self._reader.is_alive()):

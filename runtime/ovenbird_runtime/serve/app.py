@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-import secrets
 import time
 from collections.abc import Awaitable
 
-from ..limits import SERVE_REQUEST_ID_CHARS
 from .call import Call
 from .context import Context
 from .errors import NotReady, WrongMethod, forget_frames, public_body, status_of
@@ -21,8 +19,7 @@ from .http.errors import BadRequest, ServeError
 from .http.messages import Request, Response
 from .routes.route import Route
 from .routes.table import allowed_methods, find_route
-
-_SAFE_ID = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:/+=")
+from .telemetry.request_ids import RequestIds
 
 
 class App:
@@ -30,12 +27,11 @@ class App:
 
     def __init__(self, context: Context) -> None:
         """Answer with the parts in `context`."""
-        self._context = context
-        self._instance, self._count = secrets.token_hex(4), 0
+        self._context, self._ids = context, RequestIds()
 
     async def handle(self, request: Request) -> Response:
         """Return the response to a whole request."""
-        call = self._begin(request, self._identity(request.header("x-request-id")))
+        call = self._begin(request, request.header("x-request-id"))
         error: BaseException | None = None
         try:
             request.split_target()
@@ -46,6 +42,7 @@ class App:
                 route, call.parameters = find_route(request.method, request.segments)
                 call.route = route.name
                 response = await self._answer(route, request, call)
+            self._context.account.check_answer(len(response.body))
         except asyncio.CancelledError as left:
             call.finish(self._context, left)
             raise
@@ -77,17 +74,17 @@ class App:
 
     def refuse(self, request: Request, error: ServeError) -> Response:
         """Answer what never became a request."""
-        self._begin(request, self._identity("")).finish(self._context, error)
+        self._begin(request).finish(self._context, error)
         return error_response(error)
 
-    def _begin(self, request: Request, identity: str) -> Call:
-        return Call(request.started, method=request.method, path=request.path, id=identity, bytes_in=request.wire_bytes)
-
-    def _identity(self, given: str) -> str:
-        if given and len(given) <= SERVE_REQUEST_ID_CHARS and _SAFE_ID.issuperset(given):
-            return given
-        self._count += 1
-        return f"{self._instance}-{self._count:x}"
+    def _begin(self, request: Request, given: str = "") -> Call:
+        return Call(
+            request.started,
+            method=request.method,
+            path=request.path,
+            id=self._ids.choose(given),
+            bytes_in=request.wire_bytes,
+        )
 
 
 def error_response(error: BaseException) -> Response:

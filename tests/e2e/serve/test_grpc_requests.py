@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -65,6 +66,23 @@ def test_id_version_and_outputs(stub: Any, raw: bool) -> None:
     assert (answer.model_name, answer.model_version, answer.id) == ("tiny", "1", "söme id")
     assert [(output.name, list(output.shape)) for output in answer.outputs] == [("logits", [2, 5])]
     assert len(answer.raw_output_contents[0]) == 2 * 5 * 4
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [("me-1", True), ("a" * 128, True), ("", False), ("a" * 129, False), ("a b", False)]
+)
+@pytest.mark.parametrize("name", ["tiny", "nobody"])
+def test_calls_are_logged_by_the_id_that_their_answers_carry(
+    serving: Serving, stub: Any, name: str, given: str, kept: bool
+) -> None:
+    metadata = [("x-request-id", given)] if given else []
+    call = stub.ModelInfer.future(a_request(model_name=name), metadata=metadata, timeout=20)
+    assert call.code() == (CODE.OK if name == "tiny" else CODE.NOT_FOUND)
+    first = dict(call.initial_metadata()) | dict(call.trailing_metadata())
+    assert (first["x-request-id"] == given) == kept
+    assert kept or re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]+", first["x-request-id"])
+    line = serving.wait_for("request", request_id=first["x-request-id"], status=call.code().name)
+    assert line["route"] == "grpc.ModelInfer"
 
 
 def both(request: Any) -> None:

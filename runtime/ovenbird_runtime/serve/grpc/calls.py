@@ -24,6 +24,7 @@ from ..context import Context
 from ..errors import UnknownRoute, forget_frames
 from ..http.encoding import decompress
 from ..http.errors import BadRequest, ServerFull
+from ..telemetry.request_ids import RequestIds
 from .rpc import Rpc
 from .services import methods
 
@@ -52,13 +53,14 @@ class Calls:
     def __init__(self, context: Context) -> None:
         """Answer with the parts in `context`. Raises ModuleNotFoundError where protobuf is not installed."""
         self._context, self._limits = context, context.settings.limits
-        self._methods = methods()
+        self._methods, self._ids = methods(), RequestIds()
         self._open = 0
         self._streams: set[Rpc] = set()
 
     def open(self, channel: Channel, rpc: Rpc) -> None:
         """Begin a call whose headers have come. Raises UnknownRoute, ServerFull."""
         self._open += 1
+        rpc.call.id = self._ids.choose(rpc.request_id)
         rpc.method = self._methods.get(rpc.path)
         if rpc.method is None:
             raise UnknownRoute(f"{shown(rpc.path)} is not served here")
@@ -105,9 +107,11 @@ class Calls:
             rpc.task.cancel()
         rpc.call.finish(self._context, error)
 
-    def refused(self, error: BaseException) -> None:
-        """Take note of what was refused before it was a call."""
-        Call(time.monotonic(), "grpc", "grpc.none").finish(self._context, error)
+    def refused(self, error: BaseException) -> str:
+        """Take note of what was refused before it was a call; return the id that it is logged by."""
+        call = Call(time.monotonic(), "grpc", "grpc.none", id=self._ids.choose(""))
+        call.finish(self._context, error)
+        return call.id
 
     # ---- answering
 

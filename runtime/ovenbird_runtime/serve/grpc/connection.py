@@ -201,8 +201,7 @@ class GrpcConnection(Peer):
         try:
             rpc = Rpc(number, headers, self._limits)
         except ServeError as error:
-            self._answer_refusal(number, error, False)
-            self._calls.refused(error)
+            self._answer_refusal(number, error, self._calls.refused(error), False)
             return
         self.rpcs[number] = rpc
         try:
@@ -255,7 +254,7 @@ class GrpcConnection(Peer):
         """Send a message, as fast as the client takes it. Raises TooSlow, and ProtocolError where it has gone."""
         if not rpc.answering:
             rpc.answering = True
-            self._h2.send_headers(rpc.number, response_headers())
+            self._h2.send_headers(rpc.number, response_headers(rpc.call.id))
         view = memoryview(framed(message))
         while view:
             room = min(self._h2.local_flow_control_window(rpc.number), self._h2.max_outbound_frame_size)
@@ -276,7 +275,7 @@ class GrpcConnection(Peer):
         """End a call well."""
         if not rpc.answering:
             rpc.answering = True
-            self._h2.send_headers(rpc.number, response_headers())
+            self._h2.send_headers(rpc.number, response_headers(rpc.call.id))
         self._h2.send_headers(rpc.number, trailers("OK"), end_stream=True)
         self._watch.earn(16)
         self._resets = max(0, self._resets - 1)
@@ -288,15 +287,17 @@ class GrpcConnection(Peer):
         """End a call with an error, be it whole or not."""
         if rpc.number not in self.rpcs:
             return
-        self._answer_refusal(rpc.number, error, rpc.complete, rpc.answering)
+        self._answer_refusal(rpc.number, error, rpc.call.id, rpc.complete, rpc.answering)
         self._forget(rpc)
         self._calls.failed(rpc, error)
         self._settle()
 
-    def _answer_refusal(self, number: int, error: BaseException, complete: bool, answering: bool = False) -> None:
+    def _answer_refusal(
+        self, number: int, error: BaseException, request_id: str, complete: bool, answering: bool = False
+    ) -> None:
         status, text = status_of(error), public_text(error)
         try:
-            lines = trailers(status.grpc, text) if answering else trailers_only(status, text)
+            lines = trailers(status.grpc, text) if answering else trailers_only(status, text, request_id)
             self._h2.send_headers(number, lines, end_stream=True)
             self._end_reading(number, complete)
         except ProtocolError:  # reset by the client, in what is still to be read

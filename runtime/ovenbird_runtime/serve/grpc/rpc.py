@@ -42,7 +42,7 @@ CODES = {
 }
 _SECONDS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 _ENCODINGS = ("", "identity", "gzip", "deflate")
-_REQUEST_HEADERS = (b":path", b":method", b"content-type", b"grpc-timeout", b"grpc-encoding")
+_REQUEST_HEADERS = (b":path", b":method", b"content-type", b"grpc-timeout", b"grpc-encoding", b"x-request-id")
 
 
 class Method(NamedTuple):
@@ -62,7 +62,7 @@ class Rpc:
 
     __slots__ = (
         "answering", "call", "complete", "deadline", "encoding", "held", "inbox", "method", "number", "path",
-        "patience", "task", "timeout", "wake",
+        "patience", "request_id", "task", "timeout", "wake",
     )  # fmt: skip
 
     def __init__(self, number: int, headers: Iterable[tuple[bytes, bytes]], limits: HttpLimits) -> None:
@@ -85,7 +85,7 @@ class Rpc:
                 found[name] = value
         if count > limits.headers:
             raise HeadersTooLarge(f"{count} header fields, limit {limits.headers} (--max-headers)")
-        path, method, kind, timeout, encoding = (value.decode("latin-1") for value in found.values())
+        path, method, kind, timeout, encoding, self.request_id = (value.decode("latin-1") for value in found.values())
         self.path = self.call.path = path
         self.encoding = encoding
         if not kind.lower().startswith("application/grpc") or kind.lower().startswith("application/grpc-web"):
@@ -125,9 +125,10 @@ def _seconds(timeout: str) -> float | None:
     return int(digits) * _SECONDS[unit]
 
 
-def response_headers() -> Headers:
+def response_headers(request_id: str) -> Headers:
     """Return the headers before the first message."""
-    return [(":status", "200"), ("content-type", "application/grpc"), ("grpc-accept-encoding", "identity,deflate,gzip")]
+    accepted = ("grpc-accept-encoding", "identity,deflate,gzip")
+    return [(":status", "200"), ("content-type", "application/grpc"), accepted, *_identity(request_id)]
 
 
 def trailers(status: str, message: str = "") -> Headers:
@@ -139,10 +140,15 @@ def trailers(status: str, message: str = "") -> Headers:
     return [*found, NeverIndexedHeaderTuple("grpc-message", text)] if message else found
 
 
-def trailers_only(status: Status, message: str) -> Headers:
+def trailers_only(status: Status, message: str, request_id: str) -> Headers:
     """Return the headers of a call that ends without a message."""
     http = "415" if status.http == 415 else "200"
-    return [(":status", http), ("content-type", "application/grpc"), *trailers(status.grpc, message)]
+    first = [(":status", http), ("content-type", "application/grpc"), *_identity(request_id)]
+    return [*first, *trailers(status.grpc, message)]
+
+
+def _identity(request_id: str) -> Headers:
+    return [NeverIndexedHeaderTuple("x-request-id", request_id)]
 
 
 def parse(kind: Any, data: Bytes) -> Any:

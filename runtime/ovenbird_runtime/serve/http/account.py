@@ -10,6 +10,9 @@ from __future__ import annotations
 from .errors import ServerFull
 from .settings import HttpLimits
 
+PIECE_BYTES = 65536
+"""An answer is written in pieces: what waits next to the answer itself is one of them."""
+
 
 class Account:
     """Bytes of requests and answers, and connections; used from the event loop only."""
@@ -28,6 +31,11 @@ class Account:
                 "come back later",
                 retry_after=1,
             )
+
+    def check_answer(self, size: int) -> None:
+        """Raise ServerFull where an answer of `size` bytes finds no room. A small one always does: a refusal is one."""
+        if size >= PIECE_BYTES:
+            self.check_room(size)
 
     def check_connections(self) -> None:
         """Raise ServerFull where there are more connections than may be."""

@@ -19,6 +19,7 @@ from enum import Enum
 from typing import cast
 
 from ...limits import SERVE_LINGER_SECONDS, SERVE_PIPELINED_REQUESTS
+from .account import PIECE_BYTES
 from .errors import BadRequest, ServeError, ServerFull, TooSlow
 from .listener import Listener, Peer
 from .messages import Request, Response
@@ -26,8 +27,6 @@ from .reader import Reader
 
 Handle = Callable[[Request], Awaitable[Response]]
 Refuse = Callable[[Request, ServeError], Response]
-
-_WRITE_BYTES = 65536  # an answer goes out in pieces: what waits next to the answer itself is one of them
 
 
 class Phase(Enum):
@@ -186,18 +185,17 @@ class HttpConnection(Peer):
 
     async def _send(self, request: Request, response: Response) -> None:
         """Write an answer as the client reads it, so that no more of it is held than the answer itself."""
-        response = self._fitting(request, response)
         keep = request.keep_alive and not response.close and not self._listener.draining
         head = response.head(keep)
         body = b"" if request.method == "HEAD" else response.body
-        if len(body) < _WRITE_BYTES:
+        if len(body) < PIECE_BYTES:
             self.transport.write(head + body)
             await self._until_read(self.transport.get_write_buffer_size())
         else:
             self.transport.write(head)
             view = memoryview(body)
-            for start in range(0, len(body), _WRITE_BYTES):
-                self.transport.write(view[start : start + _WRITE_BYTES])
+            for start in range(0, len(body), PIECE_BYTES):
+                self.transport.write(view[start : start + PIECE_BYTES])
                 await self._until_read(len(body))
         self._sending, self._stuck_since = 0, 0.0
         self._recount()
@@ -211,15 +209,6 @@ class HttpConnection(Peer):
         self._recount()
         if self._stuck_since and self._resumed is not None:
             await self._resumed
-
-    def _fitting(self, request: Request, response: Response) -> Response:
-        """Return the answer, or a refusal in its place where all clients together have too much in memory."""
-        if len(response.body) >= _WRITE_BYTES:
-            try:
-                self._account.check_room(len(response.body))
-            except ServerFull as error:
-                return self._refusal_of(request, error)
-        return response
 
     # ---- refusing
 

@@ -11,10 +11,12 @@ from typing import Any, Literal
 import pytest
 
 from ovenbird_runtime.errors import EngineCallFailed
+from ovenbird_runtime.serve.app import App
 from ovenbird_runtime.serve.call import Call
 from ovenbird_runtime.serve.context import Context
 from ovenbird_runtime.serve.errors import QueueFull
-from ovenbird_runtime.serve.http.account import Account
+from ovenbird_runtime.serve.http.account import PIECE_BYTES, Account
+from ovenbird_runtime.serve.http.messages import Request
 from ovenbird_runtime.serve.lifecycle import Lifecycle
 from ovenbird_runtime.serve.models.slots import Slots
 from ovenbird_runtime.serve.offload import Offload
@@ -121,6 +123,26 @@ def test_status_without_an_error_is_counted() -> None:
     Call(time.monotonic(), route="ready").finish(server.context, status=503)
     assert server.metrics.value(REQUESTS, "ready", "503") == 1
     assert server.lines() == []
+
+
+@pytest.mark.parametrize(("held", "status"), [(0, 200), (1_000_000, 503)])
+def test_answer_that_finds_no_room_is_written_down_once(held: int, status: int) -> None:
+    """As the refusal that its client gets, and no more as the answer that was made first."""
+    server = Server(limits=Limits(buffered_bytes=1_000_000))
+    for number in range(2000):
+        server.metrics.add(REQUESTS, 1, f"route-{number}", "200")
+    server.context.account.held = held  # other clients', who do not read
+    request = Request()
+    request.method, request.target = "GET", b"/metrics"
+    response = asyncio.run(App(server.context).handle(request))
+    assert response.status == status
+    assert (len(response.body) >= PIECE_BYTES) == (status == 200)
+    assert {shown: server.metrics.value(REQUESTS, "metrics", shown) for shown in ("200", "503")} == {
+        "200": int(status == 200), "503": int(status == 503),
+    }  # fmt: skip
+    assert server.metrics.value(REJECTED, "ServerFull") == int(status == 503)
+    (line,) = server.lines()
+    assert (line["status"], ("X-Request-Id", line["request_id"]) in response.headers) == (status, True)
 
 
 @pytest.mark.parametrize(("asked", "seconds"), [(None, 2.0), (0.5, 0.5), (10.0, 10.0), (1e9, 60.0)])

@@ -88,20 +88,6 @@ def test_answer_that_is_not_read_is_counted_once_and_comes_whole() -> None:
     run(Limits(), large, work)
 
 
-def test_answer_that_finds_no_room_is_refused() -> None:
-    async def work(server: HttpServer, connect: Connect) -> None:
-        first = await connect(GET)
-        await until(lambda: server.account.held >= len(LARGE))
-        second = await connect(GET)
-        assert (await received(second, 12)) == b"HTTP/1.1 503"
-        first.close()
-        await until(lambda: not server.account.held)
-        third = await connect(GET)
-        assert (await received(third, 12)) == b"HTTP/1.1 200"
-
-    run(Limits(buffered_bytes=30_000_000), large, work)
-
-
 def test_client_that_takes_too_long_to_read_is_cut_off() -> None:
     """Reading a little now and then gives no new time."""
 
