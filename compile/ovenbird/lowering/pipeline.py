@@ -28,6 +28,7 @@ from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.lowering.layers import LayerRecord, describe_layers
 from ovenbird.lowering.walk import Lowering
 from ovenbird.operators.resampling import RESAMPLE, resampling_kernel
+from ovenbird.passes.bound_accesses import bound_accesses
 from ovenbird.passes.externalize_constants import ConstantTable, externalize_constants
 from ovenbird.passes.keep_unschedulable_apart import keep_unschedulable_apart
 from ovenbird.passes.share_broadcast_matrices import share_broadcast_matrices
@@ -116,6 +117,7 @@ def fuse(module: IRModule) -> IRModule:
         relax.transform.FuseOps(fuse_opt_level=2),
         relax.transform.FuseTIR(),
         relax.transform.DeadCodeElimination(),
+        bound_accesses,
     ]
     return tvm.transform.Sequential(passes)(module)
 
