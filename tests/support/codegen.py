@@ -8,6 +8,7 @@ A network keeps its own inputs, so nothing of one fuses with another; equal laye
 from __future__ import annotations
 
 import functools
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,11 +20,16 @@ from torch import nn
 from tvm import relax
 
 from ovenbird.backends.building import build_module
+from ovenbird.lowering.built import BuiltModule
 from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.networks.importing import import_exported
 from ovenbird.targets import TargetSpec
+from support.guarded import run_guarded
 
 Outputs = list[np.ndarray]
+
+GUARD_PAGES = "OVENBIRD_GUARD_PAGES"
+"""Set in the environment, it has every library run a second time between guard pages (`support.guarded`)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,4 +83,15 @@ def run_together(cases: Sequence[Case], target: TargetSpec) -> list[Outputs]:
     with torch.no_grad():
         found = [[next(outputs).numpy() for _ in case.run()] for case in cases]
     assert next(outputs, None) is None
+    if os.environ.get(GUARD_PAGES):
+        check_guarded(built, cases, found)
     return found
+
+
+def check_guarded(built: BuiltModule, cases: Sequence[Case], found: Sequence[Outputs]) -> None:
+    """Run the library again with its tensors between guard pages: the same bits, and no access outside."""
+    guarded = run_guarded(built, [value.detach().numpy() for case in cases for value in case.inputs])
+    assert guarded is not None, f"no plan: {built.unplanned}"
+    wanted = [array for outputs in found for array in outputs]
+    for array, expected in zip(guarded, wanted, strict=True):
+        np.testing.assert_array_equal(array, expected)

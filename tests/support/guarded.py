@@ -24,7 +24,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ovenbird_runtime.artifact.plan import Plan, PlanEntry, parse_plan
+from ovenbird_runtime.artifact.plan import PLAN, PlanEntry
+from ovenbird_runtime.artifact.plan_file import decode_plan, plan_bytes
 from ovenbird_runtime.limits import ALIGNMENT_BYTES
 from support.bare_kernels import BareLibrary
 
@@ -34,6 +35,7 @@ Side = Literal["end", "start"]
 PAGE = mmap.PAGESIZE
 PATTERNS: dict[Side, int] = {"end": 0xFF, "start": 0x5A}
 """What fills memory that nobody wrote: NaN in one run, a large number in the other."""
+
 
 AT_WORK = "at work: "
 
@@ -136,7 +138,7 @@ def run_guarded(built: Any, inputs: Sequence[Array]) -> list[Array] | None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         built.export(folder / "model.so")
-        (folder / "plan.json").write_text(built.plan.to_json(), encoding="utf-8")
+        (folder / PLAN).write_bytes(plan_bytes(built.plan))
         np.savez(folder / "weights.npz", *built.tensors)
         np.savez(folder / "inputs.npz", *inputs)
         guarded_process(folder)
@@ -167,7 +169,7 @@ def read_arrays(path: Path) -> list[Array]:
 
 def run_folder(folder: Path) -> None:
     """Run what `run_guarded` wrote."""
-    plan: Plan = parse_plan((folder / "plan.json").read_text("utf-8"))
+    plan = decode_plan((folder / PLAN).read_bytes())
     library = GuardedLibrary(folder / "model.so")
     (entry,) = plan.entries
     arrays = (read_arrays(folder / f"{name}.npz") for name in ("weights", "inputs"))

@@ -8,7 +8,7 @@ ranges of the loops and from what encloses it: an `if_then_else` evaluates one b
 `Select` does not. A load that cannot be proved is held at the edge of the buffer; a store that cannot is left out where
 it would fall outside. Functions whose accesses are all proved, which is nearly all of them, stay as they are.
 
-Example: `Select(i < 8, a[i], b[i])` with `b` of 8 elements and i < 16 becomes `Select(i < 8, a[min(i, 7)], b[min(i, 7)])`.
+Example: with `b` of 8 elements and i < 16, `Select(i < 8, b[i], 0)` becomes `Select(i < 8, b[min(i, 7)], 0)`.
 """
 
 from __future__ import annotations

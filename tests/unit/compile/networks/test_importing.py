@@ -47,19 +47,36 @@ def test_indices_are_bounded() -> None:
     traced = Traced.of(Lookup(), (torch.zeros(3, 2, dtype=torch.int64), torch.randn(3, 5)))
     text = import_exported(traced.export(None)).script(show_meta=False)
     assert 'mode="fast"' not in text
-    assert text.count("floor_mod") == 3  # one for gather, two for the indexing
+    assert 'mode="clip"' in text
+    assert text.count("R.where") == 4  # negative indices: one for each of the lookups, two for the indexing
 
 
-def test_wild_indices_wrap_around() -> None:
+def test_wild_indices_are_held_at_the_edges() -> None:
     network, x = Lookup(), np.random.default_rng(0).standard_normal((3, 5)).astype(np.float32)
     traced = Traced.of(network, (torch.zeros(3, 2, dtype=torch.int64), torch.from_numpy(x)))
     machine = relax.VirtualMachine(tvm.compile(import_exported(traced.export(None)), "llvm"), tvm.cpu())
-    ids = np.array([[7, -1], [5, 12], [3, 10]])  # the counts themselves among them: 3, 5 and 10
+    ids = np.array([[7, -1], [5, 12], [-30, 10]])  # the counts themselves among them: 3, 5 and 10
     found = machine["main"](tvm.runtime.tensor(ids), tvm.runtime.tensor(x))
     embedded, gathered, picked = (tensor.numpy() for tensor in found)
-    np.testing.assert_array_equal(embedded, network.table.weight.detach().numpy()[ids % 10])
-    np.testing.assert_array_equal(gathered, np.take_along_axis(x, ids % 5, 1))
-    np.testing.assert_array_equal(picked, x[ids[:, 0] % 3, ids[:, 1] % 5])
+
+    def held(indices: np.ndarray, extent: int) -> np.ndarray:
+        return np.clip(np.where(indices < 0, indices + extent, indices), 0, extent - 1)
+
+    np.testing.assert_array_equal(embedded, network.table.weight.detach().numpy()[held(ids, 10)])
+    np.testing.assert_array_equal(gathered, np.take_along_axis(x, held(ids, 5), 1))
+    np.testing.assert_array_equal(picked, x[held(ids[:, 0], 3), held(ids[:, 1], 5)])
+
+
+def test_constant_indices_are_counted_from_the_start() -> None:
+    class Corners(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x[torch.tensor([0, -1]), torch.tensor([-5, 4])]
+
+    x = np.random.default_rng(0).standard_normal((3, 5)).astype(np.float32)
+    traced = Traced.of(Corners(), (torch.from_numpy(x),))
+    machine = relax.VirtualMachine(tvm.compile(import_exported(traced.export(None)), "llvm"), tvm.cpu())
+    found = machine["main"](tvm.runtime.tensor(x))
+    np.testing.assert_array_equal((found if hasattr(found, "numpy") else found[0]).numpy(), x[[0, 2], [0, 4]])
 
 
 def test_an_error_of_a_converter_names_the_node_in_hand() -> None:
