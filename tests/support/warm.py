@@ -32,7 +32,7 @@ IMPORTED = (
     "ovenbird.tuning.session",
 )  # fmt: skip
 LONGEST_REQUEST = 1 << 16
-STDIO = 3
+OUTPUTS = 2
 
 
 class Warm:
@@ -52,21 +52,18 @@ class Warm:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the process."""
+        """End the process, which waits for a request."""
         self.way.close()
-        self.process.wait(60)
+        self.process.kill()
+        self.process.wait()
 
     def run(
         self, arguments: Sequence[str], folder: Path, environment: dict[str, str], limit_s: float = 600
     ) -> subprocess.CompletedProcess[str]:
         """Run one command to its end. Raises TimeoutError after `limit_s`, when it is killed."""
         request = json.dumps({"arguments": arguments, "folder": str(folder), "environment": environment}).encode()
-        with (
-            Path(os.devnull).open() as nothing,
-            tempfile.TemporaryFile("w+") as out,
-            tempfile.TemporaryFile("w+") as err,
-        ):
-            socket.send_fds(self.way, [request], [file.fileno() for file in (nothing, out, err)])
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            socket.send_fds(self.way, [request], [file.fileno() for file in (out, err)])
             child = int(self._answer(limit_s))
             end = time.monotonic() + limit_s
             try:
@@ -94,7 +91,7 @@ def serve(way: socket.socket) -> None:
         for name in IMPORTED:
             importlib.import_module(name)
     while True:
-        request, descriptors, _, _ = socket.recv_fds(way, LONGEST_REQUEST, STDIO)
+        request, descriptors, _, _ = socket.recv_fds(way, LONGEST_REQUEST, OUTPUTS)
         if not request:
             return
         child = os.fork()
@@ -109,7 +106,7 @@ def serve(way: socket.socket) -> None:
 
 def become(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
     """Be `python -m ovenbird` from here on."""
-    for place, descriptor in enumerate(descriptors):
+    for place, descriptor in enumerate(descriptors, 1):
         os.dup2(descriptor, place)
         os.close(descriptor)
     os.chdir(request["folder"])
