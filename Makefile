@@ -3,6 +3,7 @@
 #     make demo                        compile ResNet50 for this machine and run it on a photograph
 #     make demo WEIGHTS=resnet50.pth   the same, with a local file
 #     make test                        format, lint, types, import rules, tests; says what it leaves out
+#     make test SLOW=1                 the same with the tests marked slow, as CI runs it
 #     make test TESTS=tests/unit       only these tests, without the checks before them
 #     make mutants                     put known faults in, and see that a test fails of each
 #
@@ -11,10 +12,12 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test mutants bench load lint format clean
-export PYTHON
+export PYTHON SLOW JOBS
 
 WEIGHTS ?=
 TESTS ?=
+SLOW ?=
+JOBS ?=
 BENCH ?=
 PHOTO ?=
 FAULTS ?=
@@ -29,7 +32,7 @@ demo: ## compile ResNet50 here, run it through the runtime alone  [WEIGHTS=file.
 	@ci/steps/setup.sh compiler runtime
 	@.venv/bin/python ci/steps/demo.py $(if $(WEIGHTS),--weights "$(WEIGHTS)")
 
-test: ## every check and every test that needs no special hardware  [TESTS=tests/unit/...]
+test: ## every check and every test that needs no special hardware  [SLOW=1, TESTS=tests/unit/...]
 	@ci/steps/setup.sh all
 	@$(if $(TESTS),,ci/steps/lint.sh)
 	@ci/steps/test.sh $(TESTS)

@@ -1,17 +1,23 @@
 #!/usr/bin/env bash
-# Runs the tests, cheapest first, each group in a process of its own: the compiler's TVM and the
-# runtime's are two copies of one library, which must never meet in one process.
+# Runs the tests, some groups at a time, each group in a process of its own: the compiler's TVM and the runtime's are
+# two copies of one library, which must never meet in one process.
 #
 #     ci/steps/test.sh                     every folder under tests/, without what this machine may not be able to do
+#     SLOW=1 ci/steps/test.sh              the tests marked slow as well, as CI does
+#     JOBS=1 ci/steps/test.sh              one group at a time, each printed as it goes; default 2, where there are 2 cores
 #     ci/steps/test.sh --list              the same, as a list: `run GROUP: FILES` and `left out: WHAT: WHY: COMMAND`
 #     ci/steps/test.sh tests/unit/x -k y   only these, in one process (pytest's arguments)
 #
-# A folder with tests is a group, a new one too. Those of a package's unit tests (tests/unit/runtime) are one.
+# A folder with tests is a group, a new one too; those of a package's unit tests (tests/unit/runtime) are one, but for
+# those in `apart`. Tests marked alone, which measure or hold a clock to something, run when nothing else does.
 # Uses $VENV (default .venv).
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 . ci/steps/common.sh
 pytest="${VENV:-.venv}/bin/python -m pytest"
+jobs=${JOBS:-$(($(nproc) < 2 ? 1 : 2))}
+chosen="not load"
+[ -n "${SLOW:-}" ] || chosen+=" and not slow"
 
 # PATH: WHY: COMMAND
 left_out=(
@@ -19,24 +25,40 @@ left_out=(
     "tests/gpu: needs an NVIDIA GPU and its driver: make test TESTS=\"tests/gpu -m gpu -s\""
     "tests marked load: put minutes of load on this machine: make test TESTS=\"tests/load -m load\""
 )
+[ -n "${SLOW:-}" ] || left_out+=(
+    "tests marked slow: narrow instruction sets, real weights, tuning, long sweeps: make test SLOW=1"
+)
 
-# Prints every folder that holds tests, cheapest first.
-folders() {
-    local kind
-    for kind in unit contract security bench load e2e ''; do
-        find "tests/$kind" -name 'test_*.py' -printf '%h\n' 2>/dev/null | sed 's,//*,/,g' | sort -u
-    done | awk '!seen[$0]++'
+# Groups of their own within a package's unit tests.
+apart=(unit/compile/backends/cpu unit/compile/backends/cuda)
+# What starts first: what fails soonest, then what takes longest.
+first=(contract e2e unit/compile/backends/cpu e2e/serve unit/compile/backends/cuda security/serve unit/compile)
+
+# Prints every folder that holds tests.
+folders() { find tests -name 'test_*.py' -printf '%h\n' | LC_ALL=C sort -u; }
+
+# Prints the group of a folder.
+group_of() {
+    local name=${1#tests/} one
+    for one in "${apart[@]}"; do
+        [[ $name/ == "$one"/* ]] && echo "$one" && return
+    done
+    [[ $name == unit/*/* ]] && name=unit/$(cut -d/ -f2 <<<"$name")
+    echo "$name"
 }
 
-groups=()        # the names, in order
-declare -A files # the test files of each, a folder's own: a folder within it is another group
+declare -A files # the test files of each group, a folder's own: a folder within it is another group
+found=()
 while read -r folder; do
     [[ " ${left_out[*]}" == *" $folder: "* ]] && continue
-    name=${folder#tests/}
-    [[ $name == unit/*/* ]] && name=unit/$(cut -d/ -f2 <<<"$name")
-    [ -n "${files[$name]:-}" ] || groups+=("$name")
+    name=$(group_of "$folder")
+    [ -n "${files[$name]:-}" ] || found+=("$name")
     files[$name]+=" $(echo "$folder"/test_*.py)"
 done < <(folders)
+groups=() # the names, in the order in which they start
+for name in "${first[@]}" "${found[@]}"; do
+    [[ -n ${files[$name]:-} && " ${groups[*]} " != *" $name "* ]] && groups+=("$name")
+done
 
 tell_left_out() { printf 'left out: %s\n' "${left_out[@]}"; }
 
@@ -47,15 +69,46 @@ if [ "${1:-}" = --list ]; then
 fi
 [ $# -gt 0 ] && exec $pytest "$@"
 
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null; wait; exit 1' INT TERM
+
+# Prints those of a group's files that hold tests marked alone.
+alone_in() { grep -l 'mark\.alone' ${files[$1]}; }
+
+run() { # run NAME MARKERS FILES...: prints a group's report, whole; remembers where it fails
+    local code started=$SECONDS report=$work/report.$BASHPID
+    if [ "$jobs" -gt 1 ]; then
+        $pytest -m "$2" "${@:3}" >"$report" 2>&1
+        code=$?
+        flock "$work/lock" cat <(say "tests: $1") "$report" <(say "$1 took $((SECONDS - started)) s")
+    else
+        say "tests: $1"
+        $pytest -m "$2" "${@:3}"
+        code=$?
+        say "$1 took $((SECONDS - started)) s"
+    fi
+    [ $code = 0 ] || { [ $code = 5 ] && [ -n "$(alone_in "$1")" ]; } || echo "$1" >>"$work/failed"
+}
+
+lane() { # lane: runs one group after the other that no lane has taken yet
+    local name
+    for name in "${groups[@]}"; do
+        mkdir -p "$work/taken/${name%/*}"
+        mkdir "$work/taken/$name.group" 2>/dev/null && run "$name" "$chosen and not alone" ${files[$name]}
+    done
+}
+
 ci/steps/kubectl.sh || say "no kubectl: the tests that render ci/k8s are skipped"
-failed=()
+for ((n = 0; n < jobs; n++)); do lane & done
+wait
+jobs=1
 for name in "${groups[@]}"; do
-    say "tests: $name"
-    $pytest -m "not load" ${files[$name]} || failed+=("$name")
+    alone=$(alone_in "$name")
+    [ -z "$alone" ] || run "$name" "$chosen and alone" $alone
 done
 tell_left_out
-if [ ${#failed[@]} -gt 0 ]; then
-    IFS=,
-    fail "TestsFailed: group(s) ${failed[*]}; their reports are above"
+if [ -s "$work/failed" ]; then
+    fail "TestsFailed: group(s) $(sort -u "$work/failed" | paste -sd,); their reports are above"
 fi
-say "all groups passed"
+say "all groups passed after $SECONDS s"

@@ -53,6 +53,7 @@ print(json.dumps(sizes))
     assert total <= MAX_SIZE_MB, f"{total:.1f} MB installed, limit {MAX_SIZE_MB} MB: {report}"
 
 
+@pytest.mark.alone
 def test_import_time() -> None:
     """Against `import numpy` in the same environment, in turn, so that a slow machine cancels out."""
 

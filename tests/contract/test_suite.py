@@ -17,9 +17,9 @@ FAILS = "def test_it():\n    assert not 'what is left out'\n"
 PASSES = "def test_it():\n    pass\n"
 
 
-def run_suite(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_suite(root: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     command = ["ci/steps/test.sh", *arguments]
-    environment = os.environ | {"VENV": str(VENV)}
+    environment = os.environ | {"VENV": str(VENV), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | settings
     environment.pop("PYTEST_ADDOPTS", None)
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
@@ -52,7 +52,10 @@ def test_every_file_of_tests_is_run_or_told() -> None:
 
 def test_what_is_left_out_has_a_command_that_is_there() -> None:
     for what, (_, command) in left_out().items():
-        if command.startswith("make test TESTS="):
+        if command == "make test SLOW=1":
+            assert command in (ROOT / "Makefile").read_text()
+            assert what not in run_suite(ROOT, "--list", SLOW="1").stdout
+        elif command.startswith("make test TESTS="):
             (folder,) = re.findall(r"tests/\w+", command)
             assert any((ROOT / folder).glob("test_*.py")), f"{what}: `{command}` finds no test"
             assert "-m " in command
@@ -72,7 +75,9 @@ def tree(tmp_path: Path) -> Path:
     (tmp_path / "ci/steps").mkdir(parents=True)
     for name in ("test.sh", "common.sh"):
         shutil.copy(ROOT / "ci/steps" / name, tmp_path / "ci/steps" / name)
-    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib\nmarkers = load: long\n")
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\naddopts = --import-mode=importlib\nmarkers =\n load\n slow\n alone\n"
+    )
     tests = {
         "unit/runtime/test_a.py": PASSES,
         "unit/runtime/serve/test_a.py": PASSES,
@@ -87,18 +92,72 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_new_folder_is_run_and_special_ones_are_not(tree: Path) -> None:
-    done = run_suite(tree)
+def started(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """The groups in the order of their reports."""
+    return re.findall(r"== tests: (\S+)", done.stdout)
+
+
+def passed(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """How many tests passed, by report."""
+    return re.findall(r"^=* ?(\d+) passed", done.stdout, re.M)
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_new_folder_is_run_and_special_ones_are_not(tree: Path, jobs: str) -> None:
+    done = run_suite(tree, JOBS=jobs)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.findall(r"== tests: (\S+)", done.stdout) == ["unit/runtime", "load", "brand_new/deeper"]
-    assert re.findall(r"^=* ?(\d+) passed", done.stdout, re.M) == ["2", "1", "1"]
+    told = dict(zip(started(done), passed(done), strict=True))
+    assert told == {"unit/runtime": "2", "load": "1", "brand_new/deeper": "1"}
     assert "left out: tests/gpu: " in done.stdout
 
 
-@pytest.mark.parametrize("place", ["unit/runtime/test_a.py", "brand_new/deeper/test_a.py"])
-def test_one_failing_group_fails_the_whole(tree: Path, place: str) -> None:
-    (tree / "tests" / place).write_text(FAILS)
-    done = run_suite(tree)
+@pytest.mark.parametrize(
+    ("place", "text", "jobs"),
+    [("unit/runtime/test_a.py", FAILS, "1"), ("brand_new/deeper/test_a.py", "import nowhere\n", "2")],
+)
+def test_one_failing_group_fails_the_whole(tree: Path, place: str, text: str, jobs: str) -> None:
+    (tree / "tests" / place).write_text(text)
+    done = run_suite(tree, JOBS=jobs)
     assert done.returncode == 1
-    assert f"TestsFailed: group(s) {Path(place).parent}" in done.stderr
-    assert "== tests: brand_new/deeper" in done.stdout  # the groups after it are run all the same
+    assert f"TestsFailed: group(s) {Path(place).parent};" in done.stderr
+    # the groups after it are run all the same
+    assert set(started(done)) == {"unit/runtime", "load", "brand_new/deeper"}
+
+
+def test_slow_tests_are_run_where_they_are_asked_for(tree: Path) -> None:
+    (tree / "tests/load/test_b.py").write_text("import pytest\n@pytest.mark.slow\n" + FAILS)
+    for test in (tree / "tests/unit").rglob("test_*.py"):
+        test.unlink()
+    quick, whole = run_suite(tree), run_suite(tree, SLOW="1")
+    assert (quick.returncode, whole.returncode) == (0, 1)
+    assert "left out: tests marked slow: " in quick.stdout
+    assert "left out: tests marked slow: " not in whole.stdout
+
+
+def test_what_measures_runs_when_all_others_are_done(tree: Path) -> None:
+    alone = "import pytest\npytestmark = pytest.mark.alone\n"
+    (tree / "tests/unit/runtime/test_b.py").write_text(alone + PASSES)
+    (tree / "tests/load/test_a.py").write_text(alone + FAILS)  # nothing else is left in its group
+    done = run_suite(tree)
+    assert sorted(started(done)[:3]) == ["brand_new/deeper", "load", "unit/runtime"]
+    assert sorted(started(done)[3:]) == ["load", "unit/runtime"]
+    assert "TestsFailed: group(s) load;" in done.stderr
+
+
+def test_two_groups_run_at_once_and_no_more(tree: Path) -> None:
+    """Each waits for the other: one at a time, neither would end well."""
+    meet = """
+import pathlib, time
+def test_it():
+    here = pathlib.Path({here!r})
+    (here / {own!r}).touch()
+    end = time.monotonic() + 20
+    while not (here / {other!r}).exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+"""
+    for place, own, other in (("load", "a", "b"), ("brand_new/deeper", "b", "a")):
+        (tree / "tests" / place / "test_a.py").write_text(meet.format(here=str(tree), own=own, other=other))
+    for test in (tree / "tests/unit").rglob("test_*.py"):
+        test.unlink()
+    assert run_suite(tree, JOBS="2").returncode == 0

@@ -126,6 +126,7 @@ def test_nothing_after_the_headers(port: int) -> None:
         assert client.wait(client.open())["grpc-status"] == "4"
 
 
+@pytest.mark.alone
 def test_a_clients_own_deadline_ends_a_slow_message(port: int) -> None:
     with Http2(port) as client:
         start = time.monotonic()

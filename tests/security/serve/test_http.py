@@ -312,12 +312,14 @@ def slow(strict: Serving, opening: bytes) -> tuple[bytes, float]:
         return found, time.monotonic() - start
 
 
+@pytest.mark.alone
 def test_slow_headers_are_cut_off(strict: Serving) -> None:
     answer, seconds = slow(strict, b"GET / HTTP/1.1\r\nHost: ")
     assert status_of(answer) == 408
     assert 0.9 < seconds < 5
 
 
+@pytest.mark.alone
 def test_slow_body_is_cut_off(strict: Serving) -> None:
     answer, seconds = slow(strict, POST + b"Content-Length: 1000\r\n\r\n")
     assert status_of(answer) == 408
@@ -329,6 +331,7 @@ def test_slow_chunks_are_cut_off(strict: Serving) -> None:
     assert status_of(answer) == 408
 
 
+@pytest.mark.alone
 def test_silent_and_idle_connections_are_closed(strict: Serving) -> None:
     start = time.monotonic()
     assert strict.raw(b"") == b""

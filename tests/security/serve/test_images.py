@@ -34,6 +34,7 @@ def whole_png(side: int) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["cut", "whole"])
+@pytest.mark.alone
 def test_huge_picture_is_refused_at_once_in_little_memory(strict: Serving, kind: str, report: Report) -> None:
     bomb = whole_png(20_000) if kind == "whole" else png_of(20_000, 20_000, zlib.compress(bytes(100_000_000), 9))
     assert len(bomb) < 200_000

@@ -192,6 +192,7 @@ def test_answers_that_are_not_read_count(patient: Serving) -> None:
     assert settled(patient) == 0
 
 
+@pytest.mark.alone
 def test_liveness_while_bodies_come_in_two_byte_chunks(patient: Serving) -> None:
     """A generous bound: this machine runs the senders too. A server that parses all it can read takes a second."""
     times: list[float] = []

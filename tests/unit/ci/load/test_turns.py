@@ -11,6 +11,7 @@ import pytest
 from asking import Turn, pool, read_turn, requests_for, run_ab
 from servers import Server
 
+pytestmark = pytest.mark.alone
 needs_ab = pytest.mark.skipif(shutil.which("ab") is None, reason="no ab (apache2-utils)")
 ANSWER_SECONDS = 0.012
 

@@ -164,6 +164,7 @@ def test_close_beside_calls(tiny: Path) -> None:
         assert all("closed" in end for end in ended)
 
 
+@pytest.mark.alone
 def test_idle_threads_sleep(model: Model) -> None:
     image = {"image": batch_of(4)}
     model.run(image)

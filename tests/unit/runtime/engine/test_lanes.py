@@ -11,6 +11,8 @@ import pytest
 from ovenbird_runtime.engine.lanes import TaskQueue, lanes_for
 from ovenbird_runtime.engine.learning import LearnedCosts
 
+pytestmark = pytest.mark.alone
+
 
 @dataclass
 class Task:

@@ -73,6 +73,7 @@ def test_form_limits() -> None:
         parse_multipart(form(('Content-Disposition: form-data; name="a"', b"x" * 5000)), KIND, Limits())
 
 
+@pytest.mark.alone
 def test_hostile_form_takes_linear_time() -> None:
     body = b"--mark\r\n" + b'Content-Disposition: form-data; name="a' + b"\r\n--mar" * 1_000_000
     start = time.monotonic()

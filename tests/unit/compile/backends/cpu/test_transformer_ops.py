@@ -1,6 +1,6 @@
 """Products, attention, softmax, layer norm and what fuses behind them, compiled and compared with torch.
 
-Every case runs for 16 lanes with 32 registers, 8 with 16 and 4 with 32: AVX-512, AVX2 and NEON.
+Every case runs for 16 lanes with 32 registers: AVX-512; and, marked slow, for 8 with 16 and 4 with 32: AVX2 and NEON.
 """
 
 from __future__ import annotations
@@ -23,12 +23,16 @@ from ovenbird.backends.cpu.schedules import schedule_function
 from ovenbird.lowering.entry_key import EntryKey
 
 MACHINES = [
-    Machine(vector_bytes=4 * lanes, registers=registers, l1_bytes=32 << 10, l2_bytes=1 << 20, cores=2)
+    pytest.param(
+        Machine(vector_bytes=4 * lanes, registers=registers, l1_bytes=32 << 10, l2_bytes=1 << 20, cores=2),
+        id=f"{lanes}-lanes",
+        marks=() if lanes == 16 else pytest.mark.slow,
+    )
     for lanes, registers in ((16, 32), (8, 16), (4, 32))
 ]
 
 pytestmark = [
-    pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: f"{machine.lanes('float32')}-lanes"),
+    pytest.mark.parametrize("machine", MACHINES),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]

@@ -128,6 +128,7 @@ def test_parts_that_are_none(head: str) -> None:
         "Content-Disposition: form-data; name=a; " + "filename*0*=a; " * 60, "A:\r\n" * 900,
     ],
 )  # fmt: skip
+@pytest.mark.alone
 def test_hostile_headers_take_little_time(head: str) -> None:
     body = (b"--mark\r\n" + head.encode() + b"\r\n\r\n\r\n") * 64 + b"--mark--"
     start = time.monotonic()

@@ -92,6 +92,7 @@ def test_images_and_what_was_computed_are_told() -> None:
     run(work())
 
 
+@pytest.mark.alone
 def test_lone_request_does_not_wait() -> None:
     async def work() -> None:
         batcher = Batcher(doubled, COSTS, 1, 5.0, Seen(), merge=True)
@@ -103,6 +104,7 @@ def test_lone_request_does_not_wait() -> None:
     run(work())
 
 
+@pytest.mark.alone
 def test_request_waits_for_those_on_their_way_and_no_longer() -> None:
     async def work() -> None:
         seen = Seen()

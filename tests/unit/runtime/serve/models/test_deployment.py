@@ -102,7 +102,7 @@ def test_hung_engine_fails_liveness_and_requests_end_at_their_deadline(settings:
         start = time.monotonic()
         with pytest.raises(DeadlineExceeded):
             await infer(deployment, 0.3)
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 8
         assert not lifecycle.live
         assert not lifecycle.ready
         with pytest.raises(NotReady):
