@@ -20,10 +20,11 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
+from ovenbird.errors import TuningInterrupted
 from ovenbird.progress import Progress
 
 T = TypeVar("T")
@@ -55,6 +56,8 @@ def unwind(work: Callable[[], T]) -> T:
     try:
         command.begin()
         return work()
+    except TuningInterrupted:  # it says itself what was kept
+        raise
     except Exception as error:
         if command.came or _is_stopped(error):  # rmtree, stopped where it closes a descriptor, closes it twice
             raise Stopped from error
@@ -110,6 +113,17 @@ def _imports(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+@contextlib.contextmanager
+def catching(stop: Callable[[int], None]) -> Iterator[None]:
+    """Call `stop`, which may raise, with the number of each signal that comes while the block runs."""
+    handlers = _Handlers(stop)
+    handlers.put()
+    try:
+        yield
+    finally:
+        handlers.put_back()
 
 
 class _Command:

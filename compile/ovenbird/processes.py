@@ -1,37 +1,51 @@
 """Processes of this Python: what must not share one with the compiler's TVM runs in one of its own.
 
-python_process(["-m", "ovenbird.verify.runtime_worker", ...]).returncode
+done = python_process(["-m", "ovenbird.backends.cuda.local_gpu", ...])
+done.stdout if done.returncode == 0 else ending(done.returncode, done.stderr)
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ovenbird.errors import RuntimeFailed
 from ovenbird_runtime.integrity.signatures import REQUIRE_SIGNATURE
 
 TIME_LIMIT_S = 900.0
 """How long an artifact may take for all cases of one verification."""
+LAST_LINES = 20
 RUNTIME_PROGRAM = "from ovenbird_runtime.__main__ import main; main('ovenbird')"
 """The runtime's command line. No path to a program: it need not be installed where a checkout is used."""
 
 
-def python_process(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run this Python with `arguments` in a fresh process that sees the same packages. Raises RuntimeFailed."""
-    # What is verified here was made a moment ago, and is signed only when it is known to be right.
+def python_process(
+    arguments: Sequence[str], limit_s: float = TIME_LIMIT_S, variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run this Python with `arguments` in a fresh process that sees the same packages, and `variables` for its
+    environment if they are given. Raises TimeoutExpired.
+    """
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env=environment() if variables is None else dict(variables),
+        capture_output=True,
+        text=True,
+        timeout=limit_s,
+        check=False,
+    )
+
+
+def runtime_process(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run what loads an artifact that was made a moment ago, and is signed only when it is known to be right.
+
+    Raises RuntimeFailed.
+    """
     unsigned = {name: value for name, value in environment().items() if name != REQUIRE_SIGNATURE}
     try:
-        return subprocess.run(
-            [sys.executable, *arguments],
-            env=unsigned,
-            capture_output=True,
-            text=True,
-            timeout=TIME_LIMIT_S,
-            check=False,
-        )
+        return python_process(arguments, variables=unsigned)
     except subprocess.TimeoutExpired:
         raise RuntimeFailed(f"the runtime gave no answer within {TIME_LIMIT_S:.0f} s") from None
 
@@ -39,3 +53,13 @@ def python_process(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]
 def environment() -> dict[str, str]:
     """Return the environment for a process that imports from where this one does: a checkout need not be installed."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+def ending(code: int, said: str) -> str:
+    """Return how a process ended that failed: the signal, an exception's own line, or else the last one it said."""
+    if code < 0:
+        return f"ended by {signal.Signals(-code).name}"
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    kinds = [(line, line.partition(":")[0]) for line in lines[-LAST_LINES:]]  # some engines log more behind it
+    errors = [line for line, kind in kinds if "Error" in kind or "Exception" in kind]
+    return (errors or lines or [f"exit code {code}"])[-1]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ovenbird.benchmarking.preparing import PrepareRequest
-from ovenbird.benchmarking.processes import run_preparing
+from ovenbird.benchmarking.worker_processes import run_preparing
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = """

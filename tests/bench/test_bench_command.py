@@ -53,7 +53,7 @@ def test_whole_benchmark_of_a_tiny_network(home: Path, prepared: Path) -> None:
 def test_no_worker_outlives_the_benchmark(home: Path, prepared: Path, number: signal.Signals) -> None:
     code = (
         "from ovenbird.benchmarking.jobs import Job\n"
-        "from ovenbird.benchmarking.processes import started_worker\n"
+        "from ovenbird.benchmarking.worker_processes import started_worker\n"
         "from ovenbird.interruption import Interruption\n"
         "from ovenbird.progress import Progress\n"
         f"job = Job('ovenbird', {str(prepared)!r}, 1, 1, hold=True)\n"

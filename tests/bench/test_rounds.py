@@ -10,9 +10,9 @@ import pytest
 from ovenbird.benchmarking.engines import BenchEngine, find_engine
 from ovenbird.benchmarking.footprint import footprint
 from ovenbird.benchmarking.jobs import Job, Runs, onnx_file
-from ovenbird.benchmarking.processes import run_module, run_worker
 from ovenbird.benchmarking.report.results import case_result
 from ovenbird.benchmarking.rounds import BenchCase, MeasuredCase, measure_case
+from ovenbird.benchmarking.worker_processes import run_module, run_worker
 from ovenbird.errors import EngineFailed, NoPeers, OutputsDisagree
 
 ROUNDS = 2

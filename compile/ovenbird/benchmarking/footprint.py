@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ovenbird.benchmarking.jobs import Job
-from ovenbird.benchmarking.processes import started_worker, wait_for_answer
 from ovenbird.benchmarking.worker import memory
+from ovenbird.benchmarking.worker_processes import started_worker, wait_for_answer
 
 APART = {"numpy", "pip", "setuptools", "wheel"}
 """Every engine needs numpy here; it belongs to none of them."""

@@ -19,7 +19,7 @@ import numpy as np
 from ovenbird.benchmarking.agreement import check_agreement
 from ovenbird.benchmarking.engines import OWN, OWN_UNTUNED, BenchEngine
 from ovenbird.benchmarking.jobs import DEFAULT_SECONDS, MAX_RUNS, Answer, Job, Runs, reference_file
-from ovenbird.benchmarking.processes import run_worker
+from ovenbird.benchmarking.worker_processes import run_worker
 from ovenbird.errors import EngineFailed, NoPeers
 
 RUN_LIMIT_S = 120.0

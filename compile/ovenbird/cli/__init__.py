@@ -19,6 +19,7 @@ from ovenbird.console.group import CommandFolder
 
 @click.group(
     cls=CommandFolder,
+    package=__name__,
     name="ovenbird",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 good, 1 the work failed, 2 wrong usage.",

@@ -12,7 +12,7 @@ import click
 from ovenbird.console import shared_options
 
 
-@click.command("inspect", short_help="Tell what an artifact is.")
+@click.command("inspect", short_help="Print what an artifact is.")
 @click.argument("artifact", type=click.Path(path_type=Path))
 @shared_options.as_json
 def command(artifact: Path, as_json: bool) -> None:

@@ -25,15 +25,20 @@ WRONG_USAGE = 2
 
 
 class CommandFolder(GuidedGroup):
-    """A click group whose commands are the files of `ovenbird/cli/`."""
+    """A click group whose commands are the files of a package, `cli/`."""
 
     elsewhere: ClassVar[Mapping[str, str]] = {
         name: f"the runtime has it, `ovenbird-rt {name}`" for name in ("copy", "load", "selftest")
     }
 
+    def __init__(self, *, package: str, **attributes: Any) -> None:
+        """Find the commands in the folder of `package`."""
+        super().__init__(**attributes)
+        self._package = package
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands' names, sorted."""
-        package = importlib.import_module("ovenbird.cli")
+        package = importlib.import_module(self._package)
         found = {module.name for module in pkgutil.iter_modules(package.__path__)}
         return sorted(name.replace("_", "-") for name in found)
 
@@ -41,7 +46,7 @@ class CommandFolder(GuidedGroup):
         """Import the one command asked for."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        command: click.Command = importlib.import_module(f"ovenbird.cli.{cmd_name.replace('-', '_')}").command
+        command: click.Command = importlib.import_module(f"{self._package}.{cmd_name.replace('-', '_')}").command
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

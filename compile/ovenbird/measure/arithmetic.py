@@ -12,11 +12,12 @@ CHAINS = 12
 """Chains of multiply-adds side by side: more than latency (4) x units (2), fewer than the registers of any target."""
 
 STEPS = 400_000
+"""Of a candidate's library, which is timed within its limit, many times."""
 
 
-def multiply_add_module(lanes: int, cores: int) -> tvm.IRModule:
+def multiply_add_module(lanes: int, cores: int, steps: int = STEPS) -> tvm.IRModule:
     """Return a module `main(x [lanes], out [cores, CHAINS, lanes])`: on each core, CHAINS
-    x STEPS vector multiply-adds.
+    x `steps` vector multiply-adds.
     """
 
     @T.prim_func  # type: ignore[untyped-decorator]
@@ -26,7 +27,7 @@ def multiply_add_module(lanes: int, cores: int) -> tvm.IRModule:
             for chain in T.unroll(CHAINS):
                 for lane in T.vectorized(lanes):
                     sums[chain, lane] = x[lane]
-            for _step in T.serial(STEPS):
+            for _step in T.serial(steps):
                 for chain in T.unroll(CHAINS):
                     for lane in T.vectorized(lanes):
                         sums[chain, lane] = sums[chain, lane] * x[lane] + x[lane]
@@ -37,6 +38,6 @@ def multiply_add_module(lanes: int, cores: int) -> tvm.IRModule:
     return tvm.IRModule({"main": main.with_attr("global_symbol", "main").with_attr("tirx.noalias", True)})
 
 
-def multiply_add_operations(lanes: int, cores: int) -> int:
+def multiply_add_operations(lanes: int, cores: int, steps: int = STEPS) -> int:
     """Return the float operations of one call: a multiply-add counts two."""
-    return 2 * lanes * cores * CHAINS * STEPS
+    return 2 * lanes * cores * CHAINS * steps

@@ -6,21 +6,18 @@ report.folder, report.trials, report.latency_ms["main_b1"]["tuned"]
 
 from __future__ import annotations
 
-import signal
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.backends.precisions import PRECISIONS
 from ovenbird.backends.table import BACKENDS
 from ovenbird.errors import TuningInterrupted
-from ovenbird.interruption import SIGNALS
+from ovenbird.interruption import catching
 from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.networks.network import Network
 from ovenbird.records.provenance import Provenance, read_provenance
@@ -104,7 +101,7 @@ def tune_network(network: Network, options: TuneOptions, display: Display | None
     tuner = tuner_of(spec, options)
     with ExitStack() as stack:
         shown = Stoppable(stack.enter_context(display or Display()))
-        stack.enter_context(stopping(shown))
+        stack.enter_context(catching(shown.stop))
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ovenbird-tune-")))
         measurer = stack.enter_context(tuner.measurer(device, options.rpc_tracker, options.rpc_key))
         builder = stack.enter_context(Builder(spec, work, processes=tuner.builders(), bench=tuner.bench))
@@ -204,26 +201,3 @@ def report_of(session: Any, folder: Path) -> TuneReport:
         provenance.arithmetic_limit_gflops,
         table_rows(moment),
     )
-
-
-@contextmanager
-def stopping(run: Stoppable) -> Iterator[None]:
-    """Make Ctrl-C, SIGTERM and a closed terminal end the run at its next step, a second one
-    at once; only a main thread can.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if run.requested:
-            raise KeyboardInterrupt
-        run.requested = True
-
-    caught = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, stop) for number in caught}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

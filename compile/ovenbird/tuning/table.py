@@ -59,11 +59,20 @@ class Stoppable(Display):
 
     def __init__(self, shown: Display) -> None:
         self._shown = shown
-        self.requested = False
+        self._requested = False
+
+    def stop(self, number: int) -> None:
+        """End the run at its next step, as a signal of this number asks; asked again, at once.
+
+        Raises KeyboardInterrupt.
+        """
+        if self._requested:
+            raise KeyboardInterrupt
+        self._requested = True
 
     def update(self, progress: TuningMoment) -> None:
         """Show a moment, or end the run. Raises KeyboardInterrupt."""
-        if self.requested:
+        if self._requested:
             raise KeyboardInterrupt
         self._shown.update(progress)
 

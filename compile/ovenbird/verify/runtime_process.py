@@ -7,7 +7,6 @@ answers["case0"]["logits"]
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ import numpy as np
 
 from ovenbird.errors import RuntimeFailed
 from ovenbird.networks.network import Arrays
-from ovenbird.processes import python_process
+from ovenbird.processes import ending, runtime_process
 
 
 def run_artifact(
@@ -38,7 +37,7 @@ def run_artifact(
         np.savez(given, **flat)
         command = ["-m", "ovenbird.verify.runtime_worker", str(artifact), str(given), str(got)]
         command += ["--device", device, *(["--threads", str(threads)] if threads else [])]
-        done = python_process(command + (["--target", target] if target else []))
+        done = runtime_process(command + (["--target", target] if target else []))
         if done.returncode != 0:
             raise RuntimeFailed(f"the runtime could not run the artifact: {_reason(done)}")
         answers: dict[str, Arrays] = {}
@@ -50,11 +49,8 @@ def run_artifact(
 
 
 def _reason(done: subprocess.CompletedProcess[str]) -> str:
-    if done.returncode < 0:
-        return f"its process ended by {signal.Signals(-done.returncode).name}"
     for line in reversed(done.stdout.splitlines()):
         if line.startswith("{"):
             found = json.loads(line)
             return f"{found['error']}: {found['message']}"
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
-    return lines[-1] if lines else f"exit code {done.returncode}"
+    return ending(done.returncode, done.stderr)

@@ -191,7 +191,7 @@ def _median(values: Array) -> float:
     """Return the lower median, which is one of the values."""
     import numpy as np
 
-    return float(np.sort(values, axis=None)[(values.size - 1) // 2])
+    return float(np.quantile(values, 0.5, method="lower"))
 
 
 def _rms(values: Array, finite: Array, axes: tuple[int, ...]) -> Array:

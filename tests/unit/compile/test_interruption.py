@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from ovenbird import interruption
-from ovenbird.interruption import Interruption, Stopped, unwind
+from ovenbird.errors import TuningInterrupted
+from ovenbird.interruption import Interruption, Stopped, catching, unwind
 from ovenbird.progress import Progress
+from ovenbird.tuning.table import Display, Stoppable, TuningMoment
 from support.interrupting import interrupted
 
 
@@ -62,6 +64,36 @@ def test_an_error_after_a_signal_is_the_signals(number: signal.Signals) -> None:
         unwind(work)
     with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else Stopped):
         piece()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_tuning_run_ends_at_its_next_step_and_says_what_is_kept(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+
+    def work() -> None:
+        shown = Stoppable(Display())
+        with catching(shown.stop):
+            os.kill(os.getpid(), number)
+            time.sleep(0.01)  # nothing is raised here
+            try:
+                shown.update(TuningMoment("tuning", [], [], 0.0, 0, 1, None))
+            except KeyboardInterrupt:
+                raise TuningInterrupted("every record is kept") from None
+
+    with pytest.raises(TuningInterrupted, match="every record is kept"):
+        unwind(work)
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_signal_ends_a_tuning_run_at_once() -> None:
+    def work() -> None:
+        with catching(Stoppable(Display()).stop):
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
 
 
 def test_an_error_without_a_signal_stays_itself() -> None:

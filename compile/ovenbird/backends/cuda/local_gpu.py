@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ovenbird.backends.cuda.cuda_libraries import require_cudart
 from ovenbird.errors import RuntimeFailed
-from ovenbird.processes import python_process
+from ovenbird.processes import ending, runtime_process
 from ovenbird.targets import TargetSpec
 from ovenbird_runtime.errors import OvenbirdError, WrongChip
 from ovenbird_runtime.machine.cuda import Gpu, probe_gpu
@@ -42,9 +42,9 @@ def why_not_on_gpu(target_json: Path) -> str:
     Asked in a process of its own: in one that has compiled GPU code, stand-ins may be in the driver's place. Raises
     RuntimeFailed where that process does not answer.
     """
-    done = python_process(["-m", "ovenbird.backends.cuda.local_gpu", str(target_json)])
+    done = runtime_process(["-m", "ovenbird.backends.cuda.local_gpu", str(target_json)])
     if done.returncode != 0:
-        raise RuntimeFailed(f"cannot ask for the GPU: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+        raise RuntimeFailed(f"cannot ask for the GPU: {ending(done.returncode, done.stderr)}")
     return done.stdout.strip()
 
 

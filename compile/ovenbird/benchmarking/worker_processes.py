@@ -24,13 +24,12 @@ from ovenbird import errors
 from ovenbird.benchmarking import preparing
 from ovenbird.benchmarking.jobs import NETWORK_FILE, Answer, Job, read_answer, write_job
 from ovenbird.errors import EngineFailed
-from ovenbird.processes import environment
+from ovenbird.processes import ending, environment, python_process
 
 if TYPE_CHECKING:
     from ovenbird.benchmarking.engines import Arrays
 
 POLL_S = 0.02
-LAST_LINES = 20
 
 
 def run_worker(job: Job, limit_s: float) -> tuple[Answer, Arrays]:
@@ -101,35 +100,21 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def ended(code: int, said: IO[bytes]) -> str:
-    """Return how a process ended: its last line, or the signal that ended it."""
-    if code < 0:
-        return f"ended by {signal.Signals(-code).name}"
+    """Return how a process ended, by what it wrote to a file."""
     said.seek(0)
-    lines = [line.strip() for line in said.read().decode("utf-8", "replace").splitlines() if line.strip()]
-    # an exception's own line, not what follows it in some engines' logs
-    for line in reversed(lines[-LAST_LINES:]):
-        if "Error" in line.split(":")[0] or "Exception" in line.split(":")[0]:
-            return line
-    return lines[-1] if lines else f"exit code {code}"
+    return ending(code, said.read().decode("utf-8", "replace"))
 
 
 def run_module(module: str, arguments: Sequence[str], threads: int, limit_s: float) -> dict[str, Any]:
     """Run one of the benchmark's own measuring programs and return the JSON it prints last. Raises EngineFailed."""
     name = module.rpartition(".")[2]
+    variables = worker_environment(threads) | {"TVM_BIND_THREADS": "0"}
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", module, *arguments],
-            env=worker_environment(threads) | {"TVM_BIND_THREADS": "0"},
-            capture_output=True,
-            text=True,
-            timeout=limit_s,
-            check=False,
-        )
+        done = python_process(["-m", module, *arguments], limit_s, variables)
     except subprocess.TimeoutExpired:
         raise EngineFailed(f"{name} was not done within {limit_s:.0f} s") from None
     if done.returncode != 0:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        raise EngineFailed(f"{name} failed: {lines[-1] if lines else f'exit code {done.returncode}'}")
+        raise EngineFailed(f"{name} failed: {ending(done.returncode, done.stderr)}")
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return found
 

@@ -1,6 +1,6 @@
 """What the machine can do, measured by two small kernels that TVM compiles: multiply-adds, and reading memory.
 
-    python -m ovenbird.benchmarking.limits TARGET THREADS       # {"gflops": 543.1, "gbytes_per_s": 78.4}
+    python -m ovenbird.benchmarking.roofline TARGET THREADS       # {"gflops": 543.1, "gbytes_per_s": 78.4}
 
 `gflops`: chains of independent fused multiply-adds in registers, as many as hide their latency, on every thread.
 `gbytes_per_s`: the sum of an array far larger than the last cache. A program of its own, threads in the environment.
@@ -18,33 +18,9 @@ import numpy as np
 if TYPE_CHECKING:
     from ovenbird.targets import TargetSpec
 
-CHAINS = 12
-"""Independent chains a thread: two units of four cycles' latency need eight, and sixteen registers are everywhere."""
 STEPS = 4_000_000
 READ_BYTES = 512 * 1024**2
 REPEATS = 12
-
-
-def arithmetic_kernel(lanes: int, threads: int) -> Any:
-    """Return a function of one array [threads, CHAINS * lanes]: each element goes through STEPS multiply-adds."""
-    from tvm.script import tirx as T
-
-    width = CHAINS * lanes
-
-    @T.prim_func(private=True)  # type: ignore[untyped-decorator]
-    def kernel(data: T.Buffer((threads, width), "float32")) -> None:  # type: ignore[valid-type]
-        for thread in T.parallel(threads):
-            sums = T.alloc_buffer((width,), "float32", scope="local")
-            for place in T.vectorized(width):
-                sums[place] = data[thread, place]
-            for _step in T.serial(STEPS):
-                for chain in T.unroll(CHAINS):
-                    for lane in T.vectorized(lanes):
-                        sums[chain * lanes + lane] = sums[chain * lanes + lane] * T.float32(0.999) + T.float32(0.001)
-            for place in T.vectorized(width):
-                data[thread, place] = sums[place]
-
-    return kernel.with_attr("global_symbol", "main")
 
 
 def reading_kernel(lanes: int, threads: int, count: int) -> Any:
@@ -88,12 +64,15 @@ def measure(target: TargetSpec, threads: int) -> dict[str, float]:
     """Compile and time both kernels on `threads` threads."""
     import tvm
 
+    from ovenbird.measure.arithmetic import CHAINS, multiply_add_module, multiply_add_operations
+
     lanes = max(target.vector_bits // 32, 1)
     built = target.tvm_target()
-    arithmetic = tvm.compile(tvm.IRModule({"main": arithmetic_kernel(lanes, threads)}), target=built)
-    data = tvm.runtime.tensor(np.ones((threads, CHAINS * lanes), "float32"))
-    taken = seconds(arithmetic["main"], data)
-    gflops = 2.0 * threads * CHAINS * lanes * STEPS / taken / 1e9
+    arithmetic = tvm.compile(multiply_add_module(lanes, threads, STEPS), target=built)
+    half = tvm.runtime.tensor(np.full(lanes, 0.5, "float32"))
+    sums = tvm.runtime.tensor(np.zeros((threads, CHAINS, lanes), "float32"))
+    taken = seconds(arithmetic["main"], half, sums)
+    gflops = multiply_add_operations(lanes, threads, STEPS) / taken / 1e9
 
     count = READ_BYTES // 4
     reading = tvm.compile(tvm.IRModule({"main": reading_kernel(lanes, threads, count)}), target=built)
