@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 def command(model: str, output: Path | None, **options: Any) -> None:
     """Compile MODEL for each target, verify it against its framework, and write the artifact's folder.
 
-    MODEL is a built-in name (`ovenbird models`), module:callable, a .pt2 file or an .onnx file. Where anything fails,
-    the folder is left as it was.
+    MODEL is a built-in name (`ovenbird models`), module:callable, path/file.py:callable, either with arguments as in
+    "mynets:build(size=320)", a .pt2 file or an .onnx file. Where anything fails, the folder is left as it was.
     """
     from ovenbird.artifact.packaging import check_output
     from ovenbird.backends.precisions import check_precision, parse_precision
@@ -69,6 +69,8 @@ def command(model: str, output: Path | None, **options: Any) -> None:
     with Progress.choose(options["quiet"]) as progress:
         progress(f"loading {model}")
         network = load_network(model, network_options)
+        for note in network.notes:
+            progress(note)
         report = compile_network(network, output, compile_options, progress)
     if options["as_json"]:
         _print_json(report)

@@ -67,11 +67,21 @@ def network_options(command: F) -> F:
             "--shapes",
             help='The inputs\' shapes, as in "image:[1,3,320,320] ids:[1,16]".',
         ),
+        click.option(
+            "--size", metavar="SIZE", help="The image's height and width that the network takes, as in 320 or 320x480."
+        ),
+        click.option(
+            "--arg",
+            "arguments",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="An argument of module:callable, a Python literal. May be repeated.",
+        ),
         click.option("--preprocess", metavar="NAME", help="The pre-processing that the artifact uses by default."),
         click.option(
             "--weights",
-            metavar="FILE|random:SEED",
-            help="A .pth file with a state_dict, or random:SEED for untrained weights. [default: the network's own]",
+            metavar="FILE|random:SEED|default",
+            help="A .pth or .safetensors file, or random:SEED for untrained weights. [default: the network's own]",
         ),
     ):
         command = option(command)
@@ -81,6 +91,7 @@ def network_options(command: F) -> F:
 def read_network_options(options: dict[str, Any]) -> NetworkOptions:
     """Turn the command line's strings into NetworkOptions. Raises UsageError."""
     from ovenbird.networks.loading import NetworkOptions
+    from ovenbird.networks.reference import parse_keywords
 
     shapes = options.get("input_shapes")
     return NetworkOptions(
@@ -91,6 +102,8 @@ def read_network_options(options: dict[str, Any]) -> NetworkOptions:
         output_names=_names(options.get("output_names")),
         trust=bool(options.get("trust")),
         name=options.get("name"),
+        arguments=parse_keywords(tuple(options.get("arguments") or ())),
+        size=parse_size("--size", options["size"]) if options.get("size") else None,
     )
 
 
@@ -116,3 +129,15 @@ def parse_batches(text: str) -> tuple[int, ...]:
     if not re.fullmatch(r"[1-9][0-9]{0,3}(,[1-9][0-9]{0,3})*", text):
         raise UsageError(f"--batch-sizes {text!r}: expected sizes of 1 to 9999 with commas between them, as in 1,8")
     return tuple(sorted({int(size) for size in text.split(",")}))
+
+
+def parse_size(option: str, text: str) -> tuple[int, int]:
+    """Read a height and a width in pixels, `320x480`, or one for both, `320`. Raises UsageError."""
+    from ovenbird.errors import UsageError
+    from ovenbird_runtime.limits import MAX_SIDE_PIXELS
+
+    found = re.fullmatch(r"\s*([0-9]{1,6})(?:\s*[x,]\s*([0-9]{1,6}))?\s*", text)
+    size = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
+    if not all(1 <= side <= MAX_SIDE_PIXELS for side in size):
+        raise UsageError(f"{option} {text!r}: expected HEIGHTxWIDTH or one number, each 1 to {MAX_SIDE_PIXELS} pixels")
+    return size

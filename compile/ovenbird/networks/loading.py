@@ -1,26 +1,30 @@
 """What the word MODEL on the command line can be, and how each becomes a `Network`.
 
 load_network("resnet50")                        # a built-in name
-load_network("mynets:detector")                 # callable() -> (nn.Module, example_inputs)
+load_network("mynets:detector")                 # a callable, a class or a module: nn.Module, or (nn.Module, examples)
+load_network("nets/mine.py:build(size=320)")
 load_network("net.pt2"), load_network("net.onnx")
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ovenbird import models
-from ovenbird.errors import NetworkUnreadable, UsageError
+from ovenbird.errors import NetworkUnreadable, NetworkUntraceable, UsageError
+from ovenbird.networks.foreign_files import is_foreign, pointer, refusal
 from ovenbird.networks.network import Network, NetworkSource
-from ovenbird.networks.weights import apply_weights, check_file, parse_weights
-from ovenbird_runtime.artifact.names import check_model_name, model_name_from
-from ovenbird_runtime.errors import WrongModelName
-from ovenbird_runtime.manifest.manifest import TensorSpec, WeightsInfo
+from ovenbird.networks.reference import Reference, parse_reference
+from ovenbird.networks.state_dicts import check_file
+from ovenbird.networks.weights import EMBEDDED, apply_weights, parse_weights
+from ovenbird_runtime.manifest.manifest import TensorSpec
+from ovenbird_runtime.artifact.names import check_model_name
 from ovenbird_runtime.manifest.steps import Normalise, Pipeline, imagenet, zoom_crop_pad
+from ovenbird_runtime.errors import WrongModelName
 
 if TYPE_CHECKING:
     from ovenbird.models.recipe import ModelRecipe
@@ -28,8 +32,6 @@ if TYPE_CHECKING:
 DTYPES = (
     "float32", "float16", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool",
 )  # fmt: skip
-FILES = (".onnx", ".pt2")
-EMBEDDED = WeightsInfo(origin="embedded", detail="in the network given")
 
 
 @dataclass(frozen=True)
@@ -45,15 +47,20 @@ class NetworkOptions:
     """Whether a `.pt2` may run code of its own."""
     name: str | None = None
     """The model's name; none is after MODEL."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Keyword arguments of a `module:callable`."""
+    size: tuple[int, int] | None = None
+    """Height and width of the image that the network takes, in pixels."""
 
 
 def load_network(model: str, options: NetworkOptions = NetworkOptions()) -> Network:
     """Load what MODEL names. Raises UnknownNetwork, UsageError, and any WeightsError or NetworkError."""
     check_request(model, options)
-    if own(model):
-        network = _load_own(model, Path(model).suffix.lower(), options)
-    else:
+    reference = parse_reference(model, options.arguments)
+    if reference.kind == "built-in":
         network = _load_builtin(models.recipe(model), options)
+    else:
+        network = _load_own(reference, options)
     if options.preprocess is not None:
         network = _with_default_pipeline(network, options.preprocess)
     return replace(network, given_name=options.name or "")
@@ -66,24 +73,26 @@ def name_of(model: str, options: NetworkOptions = NetworkOptions()) -> str:
             return check_model_name(options.name)
         except WrongModelName as error:
             raise UsageError(f"--name: {error}") from None
-    if not own(model):
-        return models.recipe(model).name
-    return model_name_from(Path(model).stem if Path(model).suffix.lower() in FILES else model)
-
-
-def own(model: str) -> bool:
-    """Return whether MODEL is a user's own network: a file or `module:callable`."""
-    return Path(model).suffix.lower() in FILES or re.fullmatch(r"[\w.]+:[\w.]+", model) is not None
+    return parse_reference(model, options.arguments).model_name
 
 
 def check_request(model: str, options: NetworkOptions) -> None:
-    """Refuse what can be before torch is imported. Raises UnknownNetwork, UsageError, WeightsUnavailable."""
+    """Refuse what can be before torch is imported. Raises UnknownNetwork, UsageError, NetworkUnreadable,
+    WeightsUnavailable.
+    """
     name_of(model, options)
-    if own(model):
-        if options.weights is not None:
-            raise UsageError(f"--weights is for built-in networks; {model} brings its own")
+    reference = parse_reference(model, options.arguments)
+    if reference.kind == "file":
+        if options.weights not in (None, "default"):
+            raise UsageError(f"--weights is for networks without; {model} brings its own")
+        if what := pointer(reference.path):
+            raise NetworkUnreadable(f"{model}: {what}")
         return
-    models.recipe(model)
+    if reference.kind == "built-in":
+        known = model.replace("-", "_") in models.model_names()
+        if not known and is_foreign(Path(model)):
+            raise NetworkUnreadable(f"{model}: {refusal(Path(model))}")
+        models.recipe(model)
     choice = parse_weights(options.weights)
     if choice is not None and choice.file is not None:
         check_file(choice.file)
@@ -115,23 +124,47 @@ def _load_builtin(recipe: ModelRecipe, options: NetworkOptions) -> Network:
     )
 
 
-def _load_own(model: str, suffix: str, options: NetworkOptions) -> Network:
-    name = name_of(model)
-    if suffix == ".onnx":
+def _load_own(reference: Reference, options: NetworkOptions) -> Network:
+    name = reference.model_name
+    if reference.kind == "file" and reference.path.suffix.lower() == ".onnx":
         from ovenbird.networks.onnx.source import OnnxSource
 
-        source = OnnxSource.read(Path(model), options.input_shapes or {})
+        source = OnnxSource.read(reference.path, options.input_shapes or {})
         network = _described(source, name, source.input_names, source.output_names, options)
-    else:
-        from ovenbird.networks.user_networks import call_user, read_pt2
+    elif reference.kind == "file":
+        from ovenbird.networks.user_networks import read_pt2
 
-        net, examples = read_pt2(Path(model), options.trust) if suffix == ".pt2" else call_user(model)
+        net, examples = read_pt2(reference.path, options.trust)
         network = _from_torch(net, _reshaped(net, examples, options), name, options)
+    else:
+        network = _load_callable(reference, name, options)
     image = network.image_input
     if image is not None:
         pipelines = _pipelines_for(int(image.shape[2]), int(image.shape[3]))
         network = replace(network, pipelines=pipelines)
     return network
+
+
+def _load_callable(reference: Reference, name: str, options: NetworkOptions) -> Network:
+    from ovenbird.networks.assumed_inputs import assume_inputs
+    from ovenbird.networks.named_inputs import name_inputs
+    from ovenbird.networks.user_networks import load_user
+
+    found, note = load_user(reference), ""
+    net, examples = found.net, found.examples
+    if examples is None:
+        examples, note = assume_inputs(reference.text, net, options.input_shapes or {}, options.size)
+    else:
+        net, examples = name_inputs(net, examples)
+        examples = _reshaped(net, examples, options)
+    try:
+        weights = apply_weights(found.net, parse_weights(options.weights), None, (net, examples))
+        network = _from_torch(net, examples, name, options)
+    except NetworkUntraceable as error:
+        if not note:
+            raise
+        raise NetworkUntraceable(f"{error} (assumed: {note})") from error
+    return replace(network, weights=weights, notes=(note,) if note else ())
 
 
 def _from_torch(net: Any, examples: Any, name: str, options: NetworkOptions) -> Network:
@@ -143,12 +176,13 @@ def _from_torch(net: Any, examples: Any, name: str, options: NetworkOptions) -> 
 
 
 def _reshaped(net: Any, examples: Any, options: NetworkOptions) -> Any:
-    """Return the example inputs in the shapes that `--input-shapes` asks for: repeated, then cut."""
-    if not options.input_shapes:
-        return examples
-    from ovenbird.networks.user_networks import reshape_examples
+    """Return the example inputs in the shapes that `--input-shapes` or `--size` asks for: repeated, then cut."""
+    from ovenbird.networks.user_networks import reshape_examples, sized
 
-    return reshape_examples(net, examples, options.input_shapes)
+    shapes = dict(options.input_shapes or {})
+    if options.size is not None:
+        shapes = sized(net, examples, options.size) | shapes
+    return reshape_examples(net, examples, shapes) if shapes else examples
 
 
 def _described(

@@ -70,6 +70,8 @@ class Network:
     labels: tuple[str, ...] = ()
     given_name: str = ""
     """The model's name where the user gave one; tuning logs stay under `name`."""
+    notes: tuple[str, ...] = ()
+    """What was assumed for the user, a line each."""
 
     @property
     def model_name(self) -> str:

@@ -12,6 +12,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from ovenbird.errors import NetworkUntraceable
+from ovenbird_runtime.errors import OvenbirdError
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
@@ -21,12 +24,15 @@ SPREAD = 0.5
 """Standard deviation of the shifts and means, against a standard deviation of 1 for the signal."""
 
 
-def randomise(net: nn.Module, seed: int) -> None:
-    """Draw every parameter and buffer of `net` from `seed`; it eats images of 224x224 and is in evaluation mode."""
+def randomise(net: nn.Module, seed: int, examples: Any = None) -> None:
+    """Draw every parameter and every batch norm's statistics of `net`, which is in evaluation mode, from `seed`.
+
+    `examples` are inputs of it, as `tracing.bind` takes them; None for an image of 224x224. Raises NetworkUntraceable.
+    """
     import torch
     from torch.nn.modules.batchnorm import _BatchNorm
 
-    from ovenbird.networks.torch.tracing import steady_torch
+    from ovenbird.networks.torch.tracing import bind, first_line, steady_torch
 
     random = torch.Generator().manual_seed(seed)
     with torch.no_grad(), steady_torch():
@@ -38,15 +44,34 @@ def randomise(net: nn.Module, seed: int) -> None:
             if isinstance(module, _BatchNorm)
         ]
         try:
-            net(torch.randn(IMAGE, generator=random))
+            if examples is None:
+                net(torch.randn(IMAGE, generator=random))
+            else:
+                _, tensors, call = bind(net, examples)
+                call(net, [_noise(tensor, random) for tensor in tensors])
+        except OvenbirdError:
+            raise
+        except Exception as error:
+            raise NetworkUntraceable(f"the network does not run on its example inputs: {first_line(error)}") from error
         finally:
             for hook in hooks:
                 hook.remove()
 
 
+def _noise(example: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+    """Return standard normal numbers in the place of an example's; what is no fraction stays."""
+    import torch
+
+    if not example.is_floating_point():
+        return example
+    return torch.randn(example.shape, generator=random).to(example.dtype)
+
+
 def _draw_layer(module: nn.Module, random: torch.Generator) -> None:
     """Draw the layer's own parameters: He's scale for matrices and filters, small numbers for everything else."""
     for name, parameter in module.named_parameters(recurse=False):
+        if not parameter.is_floating_point():
+            continue
         if name == "weight" and parameter.dim() == 1:  # a norm's scale
             parameter.uniform_(0.5, 1.5, generator=random)
         elif parameter.dim() >= 2 and name.endswith("weight"):
@@ -61,7 +86,12 @@ def _fit_batchnorm(random: torch.Generator) -> Any:
     """Return a hook that sets a batch norm's statistics from what is about to enter it."""
 
     def fit(module: Any, inputs: tuple[torch.Tensor, ...]) -> None:
-        variance = 2.0 ** round(math.log2(max(float(inputs[0].var()), 1e-6)))
+        if module.running_var is None or not inputs:
+            return  # it takes the statistics of what it is shown
+        spread = float(inputs[0].var(correction=0)) if inputs[0].numel() < 2 else float(inputs[0].var())
+        if not math.isfinite(spread):
+            raise NetworkUntraceable("with random weights the network's values overflow; give --weights FILE")
+        variance = 2.0 ** round(math.log2(max(spread, 1e-6)))
         module.running_var.uniform_(0.5 * variance, 1.5 * variance, generator=random)
         module.running_mean.normal_(0.0, SPREAD * math.sqrt(variance), generator=random)
 

@@ -1,56 +1,90 @@
-"""Networks that users bring: `module:callable` and `.pt2` files.
+"""Networks that users bring: `module:callable`, `file.py:callable`, and `.pt2` files.
 
-net, examples = call_user("mynets:detector")     # runs mynets.detector() with the current folder on the path
-net, examples = read_pt2(Path("net.pt2"))        # what torch.export.save wrote
+    found = load_user(parse_reference("mynets:detector"))          # runs mynets.detector()
+    found.net, found.examples, found.notes
+    net, examples = read_pt2(Path("net.pt2"))                      # what torch.export.save wrote
+
+The callable may be a function, a class, or no callable at all: a `torch.nn.Module`. What it returns is a module, or a
+module and its example inputs.
 """
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+from torch.export import ExportedProgram
 from torch.export._tree_utils import reorder_kwargs
-from torch.utils import _pytree as pytree
 
-from ovenbird.errors import NetworkUnreadable, UsageError
+from ovenbird.errors import NetworkUnreadable, UsageError, suggest
+from ovenbird.networks.image_shapes import with_size
+from ovenbird.networks.named_inputs import NamedInputs
 from ovenbird.networks.pt2.reading import read_program
-from ovenbird.networks.torch.tracing import bind, first_line
-from ovenbird_runtime.errors import OvenbirdError
+from ovenbird.networks.reference import Reference
+from ovenbird.networks.torch.tracing import bind
+from ovenbird.networks.user_code import call_target, import_target, users_code
+
+EXPORT = "torch.export.save(torch.export.export(net.eval(), (example,)), 'net.pt2'), and compile net.pt2"
 
 
-def call_user(reference: str) -> tuple[nn.Module, Any]:
-    """Import `module:callable` and call it. Raises NetworkUnreadable, naming the user's line that failed."""
-    module_name, _, attribute = reference.partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
+@dataclass(frozen=True)
+class UserNetwork:
+    """A network of the user's, and the example inputs that came with it: None where none did."""
+
+    net: nn.Module
+    examples: Any = None
+
+
+def load_user(reference: Reference) -> UserNetwork:
+    """Import what a reference names, and call it where it is no network yet. Raises NetworkUnreadable, UsageError."""
+    target = import_target(reference)
+    called = callable(target) and not isinstance(target, nn.Module)
+    if called:
+        made = call_target(reference.text, target, reference.arguments)
+    elif reference.arguments:
+        raise UsageError(f"{reference.text} is a {type(target).__name__}: it takes no arguments")
+    else:
+        made = target
+    found = f"{reference.text} returned" if called else f"{reference.text} is"
+    return _user_network(found, made)
+
+
+def _user_network(found: str, made: Any) -> UserNetwork:
+    examples: Any = None
+    if isinstance(made, tuple | list) and made and isinstance(made[0], nn.Module | ExportedProgram):
+        if len(made) != 2:
+            raise NetworkUnreadable(f"{found} {len(made)} values: put the example inputs into one tuple, net, (a, b)")
+        made, examples = made
+    if isinstance(made, ExportedProgram):
+        net, own = from_program(made, found)
+        return UserNetwork(net, own if examples is None else examples)
+    if not isinstance(made, nn.Module):
+        what = "nothing: end it with `return net`" if made is None else type(made).__name__
+        raise NetworkUnreadable(f"{found} {what}; expected a torch.nn.Module, or (module, example_inputs)")
+    with users_code(found):
+        return UserNetwork(_usable(found, made), examples)
+
+
+def _usable(found: str, net: nn.Module) -> nn.Module:
+    """Return the network itself, in evaluation mode and on the CPU, out of what training wrapped it in."""
+    while isinstance(net, nn.DataParallel | nn.parallel.DistributedDataParallel) or hasattr(net, "_orig_mod"):
+        net = net._orig_mod if hasattr(net, "_orig_mod") else net.module
+    if isinstance(net, torch.jit.ScriptModule):
+        raise NetworkUnreadable(
+            f"{found} TorchScript, whose Python is gone; from the module that it was made of: {EXPORT}"
+        )
+    tensors = [*net.named_parameters(), *net.named_buffers()]
+    bare = [name for name, tensor in tensors if tensor.device.type == "meta"]
+    if bare:
+        raise NetworkUnreadable(f"{found} a network without numbers: {bare[0]} is on torch's device 'meta'")
     try:
-        target: Any = importlib.import_module(module_name)
-        for part in attribute.split("."):
-            target = getattr(target, part)
-        found = target()
-    except OvenbirdError:
-        raise
-    except Exception as error:
-        raise NetworkUnreadable(f"{reference}: {type(error).__name__}: {first_line(error)}{_where(error)}") from error
-    if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[0], nn.Module)):
-        raise NetworkUnreadable(f"{reference}() gave {type(found).__name__}, expected (nn.Module, example_inputs)")
-    return found
-
-
-def _where(error: BaseException) -> str:
-    """Return the user's own line that raised, or nothing."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None or trace.tb_frame.f_code.co_filename.startswith("<"):
-        return ""
-    return f" ({Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno})"
+        return net.cpu().eval()
+    except NotImplementedError:  # the module of an exported program
+        raise NetworkUnreadable(f"{found} the module of an exported program; return the program itself") from None
 
 
 def read_pt2(path: Path, trust: bool = False) -> tuple[nn.Module, Any]:
@@ -58,51 +92,29 @@ def read_pt2(path: Path, trust: bool = False) -> tuple[nn.Module, Any]:
 
     Nothing in the file is run, unless `trust` says that it may. Raises NetworkUnreadable, NetworkUnsafe.
     """
-    program = read_program(path, trust)
+    return from_program(read_program(path, trust), f"{path}: holds")
+
+
+def from_program(program: ExportedProgram, found: str) -> tuple[nn.Module, Any]:
+    """Return an exported program as a network that takes its inputs by name. Raises NetworkUnreadable."""
     if program.example_inputs is None:
-        raise NetworkUnreadable(f"{path}: holds no example inputs; save the program as torch.export.export gave it")
+        raise NetworkUnreadable(f"{found} no example inputs; save the program as torch.export.export gave it")
     args, kwargs = program.example_inputs
-    net = _Named(program.module(check_guards=False), tuple(args), reorder_kwargs(kwargs, program.call_spec.in_spec))
+    kwargs = reorder_kwargs(kwargs, program.call_spec.in_spec)
+    net = NamedInputs(program.module(check_guards=False), tuple(args), kwargs, frozen=True)
     names = [spec.arg.name for spec in program.graph_signature.input_specs if spec.kind.name == "USER_INPUT"]
     if len(names) != len(net.leaves):
-        raise NetworkUnreadable(f"{path}: {len(names)} inputs, {len(net.leaves)} example inputs")
+        raise NetworkUnreadable(f"{found} {len(names)} inputs, {len(net.leaves)} example inputs")
     return net, net.name(names)
 
 
-class _Named(nn.Module):
-    """A loaded program that takes the tensors among its inputs by the names its signature has.
-
-    Inputs may be nested (a dict of tensors, say); what is no tensor stays as it was when the program was exported.
-    """
-
-    def __init__(self, program: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        super().__init__()
-        self.program = program
-        self.leaves, self.tree = pytree.tree_flatten((args, kwargs))
-        self.places: dict[str, int] = {}
-
-    def name(self, names: Sequence[str]) -> dict[str, torch.Tensor]:
-        """Return the example tensors by name."""
-        self.places = {n: i for i, n in enumerate(names) if isinstance(self.leaves[i], torch.Tensor)}
-        return {name: self.leaves[place].detach() for name, place in self.places.items()}
-
-    def train(self, mode: bool = True) -> _Named:
-        return self  # an exported program has no modes, and says so by raising
-
-    def forward(self, **inputs: torch.Tensor) -> Any:
-        leaves = list(self.leaves)
-        for name, tensor in inputs.items():
-            leaves[self.places[name]] = tensor
-        args, kwargs = pytree.tree_unflatten(leaves, self.tree)
-        return self.program(*args, **kwargs)
-
-
-def reshape_examples(net: nn.Module, examples: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
+def reshape_examples(net: nn.Module, examples: Any, shapes: Mapping[str, Sequence[int]]) -> dict[str, torch.Tensor]:
     """Return the example inputs by name, those named in `shapes` tiled and cut to that shape. Raises UsageError."""
     names, tensors, _ = bind(net, examples)
     unknown = sorted(set(shapes) - set(names))
     if unknown:
-        raise UsageError(f"--input-shapes: no input {unknown[0]!r}, the network has {', '.join(names)}")
+        near = suggest(unknown[0], names)
+        raise UsageError(f"--input-shapes: no input {unknown[0]!r}, the network has {', '.join(names)}{near}")
     found = dict(zip(names, tensors, strict=True))
     for name, shape in shapes.items():
         tensor = found[name]
@@ -111,3 +123,14 @@ def reshape_examples(net: nn.Module, examples: Any, shapes: Mapping[str, tuple[i
         repeats = [-(-wanted // have) for wanted, have in zip(shape, tensor.shape, strict=True)]
         found[name] = tensor.repeat(*repeats)[tuple(slice(wanted) for wanted in shape)].contiguous()
     return found
+
+
+def sized(net: nn.Module, examples: Any, size: tuple[int, int]) -> dict[str, tuple[int, ...]]:
+    """Return the shape of the one image among the example inputs, by name, with another size. Raises UsageError."""
+    names, tensors, _ = bind(net, examples)
+    images = {name: tuple(tensor.shape) for name, tensor in zip(names, tensors, strict=True) if tensor.dim() == 4}
+    if len(images) != 1:
+        many = f"{len(images)} inputs are images: {', '.join(images)}" if images else "no input is an image"
+        raise UsageError(f"--size: {many}; give --input-shapes")
+    ((name, shape),) = images.items()
+    return {name: with_size(shape, size)}

@@ -1,25 +1,20 @@
 """The weights of a network: where they come from, and putting them in without any doubt left.
 
-    origin = apply_weights(net, parse_weights("resnet50.pth"), recipe.weights)    # a file
-    origin = apply_weights(net, parse_weights("random:7"), recipe.weights)        # seeded random numbers, said loudly
-    origin = apply_weights(net, None, recipe.weights)                             # the network's own
-
-Files are read with `weights_only=True`: a state_dict is data, and nothing in it is run.
+origin = apply_weights(net, parse_weights("resnet50.pth"), recipe.weights)    # a file
+origin = apply_weights(net, parse_weights("random:7"), recipe.weights)        # seeded random numbers, said loudly
+origin = apply_weights(net, None, recipe.weights)                             # the network's own
 """
 
 from __future__ import annotations
 
 import re
-import warnings
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.errors import UsageError, WeightsMismatch, WeightsUnavailable, WeightsUnreadable
-from ovenbird.networks.pt2.archive import Archive
-from ovenbird.networks.unread import why_unread
+from ovenbird.errors import UsageError, WeightsMismatch
+from ovenbird.networks.state_dicts import fit_names, read_state_dict
 from ovenbird_runtime.manifest.manifest import WeightsInfo
 
 if TYPE_CHECKING:
@@ -30,6 +25,8 @@ if TYPE_CHECKING:
 
 NAMED_IN_A_MESSAGE = 3
 """How many tensors of a kind an error names before it gives their count."""
+
+EMBEDDED = WeightsInfo(origin="embedded", detail="in the network given")
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ class WeightsChoice:
 
 def parse_weights(text: str | None) -> WeightsChoice | None:
     """Read the value of `--weights`: `random:SEED`, a file, or nothing. Raises UsageError for a seed that is none."""
-    if text is None:
+    if text is None or text == "default":
         return None
     if text.startswith("random:"):
         seed = text.removeprefix("random:")
@@ -52,56 +49,38 @@ def parse_weights(text: str | None) -> WeightsChoice | None:
     return WeightsChoice(file=Path(text))
 
 
-def apply_weights(net: nn.Module, choice: WeightsChoice | None, default: DefaultWeights) -> WeightsInfo:
+def apply_weights(
+    net: nn.Module,
+    choice: WeightsChoice | None,
+    default: DefaultWeights | None,
+    called: tuple[nn.Module, Any] | None = None,
+    unused: tuple[str, ...] = (),
+) -> WeightsInfo:
     """Put the chosen weights into `net` and return what the manifest says about them.
+
+    With no `default`, the network's own are those that it has. `called` is what to run to fit random batch norms, the
+    network or what wraps it, and its example inputs; None for the network and an image of 224x224. `unused` are prefixes of tensors that files have and the network, as it is compiled, does without.
 
     Raises WeightsUnavailable, WeightsUnreadable, WeightsMismatch.
     """
     if choice is not None and choice.seed is not None:
         from ovenbird.networks.random_weights import randomise
 
-        randomise(net, choice.seed)
+        randomise(*((called[0], choice.seed, called[1]) if called else (net, choice.seed)))
         return WeightsInfo(origin="random", detail=f"seed {choice.seed}: not trained", random=True, seed=choice.seed)
     if choice is not None and choice.file is not None:
-        load_strictly(net, read_state_dict(choice.file), str(choice.file))
-        return WeightsInfo(origin="file", detail=choice.file.name)
-    load_strictly(net, default.state_dict(), default.detail)
+        state, done = fit_names(read_state_dict(choice.file), net.state_dict())
+        load_strictly(net, without(state, unused), str(choice.file))
+        return WeightsInfo(origin="file", detail=choice.file.name + done)
+    if default is None:
+        return EMBEDDED
+    load_strictly(net, without(default.state_dict(), unused), default.detail)
     return WeightsInfo(origin=default.origin, detail=default.detail)
 
 
-def check_file(path: Path) -> None:
-    """Raise WeightsUnavailable where there is no file at `path`."""
-    if not path.is_file():
-        what = "a folder" if path.is_dir() else "no file"
-        raise WeightsUnavailable(f"weights {path}: {what} there; give a .pth file with a torchvision state_dict")
-
-
-def read_state_dict(path: Path) -> Mapping[str, torch.Tensor]:
-    """Read a `.pth` file that holds a state_dict, or a checkpoint with one under `state_dict` or `model`."""
-    import torch
-
-    check_file(path)
-    try:
-        if zipfile.is_zipfile(path):
-            with Archive.open(path, "it"):
-                pass  # looked at: torch would inflate a member to any size
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's remarks on old file formats
-            found: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except PermissionError as error:
-        raise WeightsUnreadable(f"weights {path}: {error.strerror}") from None
-    except Exception as error:  # noqa: BLE001 - torch raises a dozen types for a damaged file, and the archive two
-        raise WeightsUnreadable(
-            f"weights {path}: not a state_dict that torch reads safely: {why_unread(error)}; "
-            "torch.save(net.state_dict(), FILE) writes one"
-        ) from None
-    for key in ("state_dict", "model"):
-        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
-            found = found[key]
-    if not isinstance(found, Mapping) or not found or not all(isinstance(v, torch.Tensor) for v in found.values()):
-        raise WeightsUnreadable(f"weights {path}: holds {type(found).__name__}, expected a state_dict of tensors")
-    # what torch.nn.DataParallel puts before every name
-    return {str(name).removeprefix("module."): tensor for name, tensor in found.items()}
+def without(state: Mapping[str, torch.Tensor], prefixes: tuple[str, ...]) -> Mapping[str, torch.Tensor]:
+    """Return a state_dict without the tensors whose names begin with one of the prefixes."""
+    return {name: tensor for name, tensor in state.items() if not name.startswith(prefixes)} if prefixes else state
 
 
 def load_strictly(net: nn.Module, state: Mapping[str, torch.Tensor], where: str) -> None:

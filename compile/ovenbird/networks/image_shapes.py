@@ -1,0 +1,29 @@
+"""Shapes of images: which dimension is what, and the same shape at another size.
+
+layout_of((1, 3, 224, 224))                         # "NCHW"
+with_size((1, 224, 224, 3), (320, 480))             # (1, 320, 480, 3)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+CHANNELS = (1, 3, 4)
+"""How many channels a picture may have: grey, colour, colour with transparency."""
+
+
+def layout_of(shape: Sequence[int | str]) -> Literal["NCHW", "NHWC", ""]:
+    """Return where the channels of an image are; "" for what is none, by its number of dimensions and channels."""
+    if len(shape) != 4:
+        return ""
+    if shape[1] not in CHANNELS and shape[3] in CHANNELS:
+        return "NHWC"
+    return "NCHW"
+
+
+def with_size(shape: Sequence[int], size: tuple[int, int]) -> tuple[int, ...]:
+    """Return an image's shape with another height and width, in pixels."""
+    if layout_of(shape) == "NHWC":
+        return (shape[0], *size, shape[3])
+    return (*shape[:2], *size)

@@ -1,0 +1,1 @@
+"""Networks in Python that users bring: their code, and the inputs that it is shown."""
