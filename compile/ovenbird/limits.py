@@ -28,3 +28,6 @@ MAX_ARGUMENT_CHARACTERS = 10_000
 
 MAX_LOOKED_AT_BYTES = 64 * 2**20
 """How much of a pickle is looked at to say what it holds."""
+
+MAX_LOOKED_AT_OPERATIONS = 500_000
+"""Operations of a pickle that are looked at; a tensor of a state_dict takes some 30."""

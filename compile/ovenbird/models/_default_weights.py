@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ovenbird.errors import ExtraMissing, WeightsUnavailable, WeightsUnreadable
 from ovenbird.models._torchvision import import_torchvision
-from ovenbird.networks.unread import why_unread
+from ovenbird.networks.files.unread import why_unread
 
 if TYPE_CHECKING:
     import torch
@@ -81,7 +81,7 @@ class PackageWeights:
         return self.package
 
     def state_dict(self) -> Mapping[str, torch.Tensor]:
-        from ovenbird.networks.weights import read_state_dict
+        from ovenbird.networks.files.state_dicts import read_state_dict
 
         try:
             path = self.locate()

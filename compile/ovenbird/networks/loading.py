@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ovenbird import models
 from ovenbird.errors import NetworkUnreadable, NetworkUntraceable, UsageError
-from ovenbird.networks.foreign_files import is_foreign, pointer, refusal
+from ovenbird.networks.files.foreign import is_foreign, pointer, refusal
+from ovenbird.networks.files.state_dicts import check_file
 from ovenbird.networks.network import Network, NetworkSource
 from ovenbird.networks.reference import Reference, parse_reference
-from ovenbird.networks.state_dicts import check_file
 from ovenbird.networks.weights import EMBEDDED, apply_weights, parse_weights
 from ovenbird_runtime.manifest.manifest import TensorSpec
 from ovenbird_runtime.artifact.names import check_model_name
@@ -90,6 +90,9 @@ def check_request(model: str, options: NetworkOptions) -> None:
         return
     if reference.kind == "built-in":
         known = model.replace("-", "_") in models.model_names()
+        python = Path(f"{model}.py")
+        if not known and python.is_file():
+            raise NetworkUnreadable(f"{model}: {python} is {refusal(python)}")
         if not known and is_foreign(Path(model)):
             raise NetworkUnreadable(f"{model}: {refusal(Path(model))}")
         models.recipe(model)
@@ -132,7 +135,7 @@ def _load_own(reference: Reference, options: NetworkOptions) -> Network:
         source = OnnxSource.read(reference.path, options.input_shapes or {})
         network = _described(source, name, source.input_names, source.output_names, options)
     elif reference.kind == "file":
-        from ovenbird.networks.user_networks import read_pt2
+        from ovenbird.networks.user.callables import read_pt2
 
         net, examples = read_pt2(reference.path, options.trust)
         network = _from_torch(net, _reshaped(net, examples, options), name, options)
@@ -146,9 +149,9 @@ def _load_own(reference: Reference, options: NetworkOptions) -> Network:
 
 
 def _load_callable(reference: Reference, name: str, options: NetworkOptions) -> Network:
-    from ovenbird.networks.assumed_inputs import assume_inputs
-    from ovenbird.networks.named_inputs import name_inputs
-    from ovenbird.networks.user_networks import load_user
+    from ovenbird.networks.user.assumed_inputs import assume_inputs
+    from ovenbird.networks.user.callables import load_user
+    from ovenbird.networks.user.named_inputs import name_inputs
 
     found, note = load_user(reference), ""
     net, examples = found.net, found.examples
@@ -177,7 +180,7 @@ def _from_torch(net: Any, examples: Any, name: str, options: NetworkOptions) -> 
 
 def _reshaped(net: Any, examples: Any, options: NetworkOptions) -> Any:
     """Return the example inputs in the shapes that `--input-shapes` or `--size` asks for: repeated, then cut."""
-    from ovenbird.networks.user_networks import reshape_examples, sized
+    from ovenbird.networks.user.callables import reshape_examples, sized
 
     shapes = dict(options.input_shapes or {})
     if options.size is not None:

@@ -4,7 +4,7 @@
     reference.kind, reference.place, reference.name       # "callable", "nets/mine.py", "build"
     reference.arguments.keywords                          # {"size": 320}
 
-Arguments are Python literals, read by `ast`: a number, a string, True, None, a list, a tuple, a dict. None is evaluated.
+Arguments are Python literals, read by `ast`: numbers, strings, True, None, lists, tuples, dicts. Nothing is evaluated.
 """
 
 from __future__ import annotations
@@ -115,6 +115,10 @@ def parse_arguments(text: str, call: str) -> Arguments:
     positional = tuple(_literal(text, f"argument {place}", node) for place, node in enumerate(tree.args, 1))
     if any(keyword.arg is None for keyword in tree.keywords):
         raise UsageError(f"{shown(text)}: arguments by ** are not read; write each")
+    names = [str(keyword.arg) for keyword in tree.keywords]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f"{shown(text)}: {twice[0]} is given twice")
     return Arguments(positional, {str(one.arg): _literal(text, str(one.arg), one.value) for one in tree.keywords})
 
 

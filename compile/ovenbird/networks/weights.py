@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.errors import UsageError, WeightsMismatch
-from ovenbird.networks.state_dicts import fit_names, read_state_dict
+from ovenbird.networks.files.state_dicts import fit_names, read_state_dict
 from ovenbird_runtime.manifest.manifest import WeightsInfo
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def apply_weights(
     """Put the chosen weights into `net` and return what the manifest says about them.
 
     With no `default`, the network's own are those that it has. `called` is what to run to fit random batch norms, the
-    network or what wraps it, and its example inputs; None for the network and an image of 224x224. `unused` are prefixes of tensors that files have and the network, as it is compiled, does without.
+    network or what wraps it, and its example inputs; None for the network and an image of 224x224. `unused` are
+    prefixes of tensors that files have and the network, as it is compiled, does without.
 
     Raises WeightsUnavailable, WeightsUnreadable, WeightsMismatch.
     """

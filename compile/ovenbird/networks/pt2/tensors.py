@@ -19,9 +19,9 @@ from typing import Any
 
 from ovenbird.errors import NetworkUnreadable, NetworkUnsafe
 from ovenbird.limits import MAX_NETWORK_ELEMENTS
+from ovenbird.networks.files.unread import why_unread
 from ovenbird.networks.pt2.archive import Archive
 from ovenbird.networks.pt2.program import check_path
-from ovenbird.networks.unread import why_unread
 
 Examples = tuple[tuple[Any, ...], dict[str, Any]]
 

@@ -19,7 +19,7 @@ from ovenbird.networks.pt2.expressions import check_expression
 from ovenbird.networks.pt2.program import check_operator
 from ovenbird.networks.pt2.reading import read_program
 from ovenbird.networks.torch.tracing import Traced, steady_torch
-from ovenbird.networks.user_networks import read_pt2
+from ovenbird.networks.user.callables import read_pt2
 from support.hostile_programs import HOSTILE, SILENCED, Hostile, Small, write_honest
 
 BY_TORCH = """

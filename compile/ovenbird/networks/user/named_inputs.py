@@ -1,6 +1,6 @@
-"""A network that takes the tensors among its inputs by name, however deep they lie, and keeps all else as it was given.
+"""A network that takes the tensors among its inputs by name, however deep they lie; all else stays as it was given.
 
-    net, examples = name_inputs(net, ({"left": left, "right": right}, 0.5))     # examples: {"x_left": ..., "x_right": ...}
+    net, examples = name_inputs(net, ({"left": left, "right": right}, 0.5))     # {"x_left": ..., "x_right": ...}
 
 A network whose examples are tensors in a tuple or a dict already stays as it is.
 """

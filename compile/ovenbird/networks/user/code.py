@@ -1,4 +1,4 @@
-"""Python code of the user's: found, imported, called, and its faults reported in one line that names the user's own line.
+"""Python code of the user's: found, imported, called; a fault of it is one line that names the user's own line.
 
     target = import_target(parse_reference("nets/mine.py:build"))
     made = call_target("nets/mine.py:build", target, Arguments(keywords={"size": 320}))

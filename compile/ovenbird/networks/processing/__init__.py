@@ -1,0 +1,1 @@
+"""What comes before and after a network that a user brings: pixels, labels, answers."""
