@@ -80,6 +80,10 @@ class NetworkUnsafe(NetworkError):
     """A file that would run code of its own when read; `--trust` reads it all the same."""
 
 
+class PreprocessInvalid(NetworkError):
+    """A file of pre-processing, or one of labels, that cannot be used; the message names the line and the key."""
+
+
 class NetworkUntraceable(NetworkError):
     """`torch.export` cannot trace the network."""
 

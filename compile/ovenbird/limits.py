@@ -31,3 +31,6 @@ MAX_LOOKED_AT_BYTES = 64 * 2**20
 
 MAX_LOOKED_AT_OPERATIONS = 500_000
 """Operations of a pickle that are looked at; a tensor of a state_dict takes some 30."""
+
+MAX_DOCUMENT_BYTES = 1_000_000
+"""A `.preprocess.toml`."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.argument("model")
 @click.option("--target", "targets", multiple=True, default=("host",), show_default=True, help="May be repeated.")
 @shared_options.network_options
+@shared_options.processing_options
 @shared_options.name
 @shared_options.batch_sizes("1,8", "Batch sizes with code of their own.")
 @click.option("--tuning-records", metavar="DIR|none", help="Tuning records to use. [default: those in tuning_logs/]")

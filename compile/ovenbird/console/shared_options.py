@@ -14,6 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from ovenbird.networks.loading import NetworkOptions
+    from ovenbird.networks.processing.options import ProcessingOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -59,7 +60,7 @@ def network_options(command: F) -> F:
         click.option(
             "--trust", is_flag=True, help="Let a .pt2 file run code of its own. Only for files that you made."
         ),
-        click.option("--output-names", help="The outputs' names, comma-separated, in order."),
+        click.option("--output-names", "--outputs", help="The outputs' names, comma-separated, in order."),
         click.option("--input-names", help="The inputs' names, comma-separated, in order."),
         click.option(
             "--input-shapes",
@@ -77,7 +78,12 @@ def network_options(command: F) -> F:
             metavar="NAME=VALUE",
             help="An argument of module:callable, a Python literal. May be repeated.",
         ),
-        click.option("--preprocess", metavar="NAME", help="The pre-processing that the artifact uses by default."),
+        click.option(
+            "--preprocess",
+            metavar="NAME|FILE",
+            help="The pre-processing that the artifact uses by default: imagenet, or a .toml file. "
+            "[default: the file NETWORK.preprocess.toml beside the network's; none: no file]",
+        ),
         click.option(
             "--weights",
             metavar="FILE|random:SEED|default",
@@ -88,9 +94,34 @@ def network_options(command: F) -> F:
     return command
 
 
+PROCESSING = {
+    "labels": ("FILE", "The classes' names, one a line, or a JSON list."),
+    "answer": ("KINDS", "What the outputs are: classes, embedding or raw, in order, or NAME=classes,..."),
+    "resize": ("SIZE", "A picture's shorter side, an exact HEIGHTxWIDTH, fit or none. [default: the network's size]"),
+    "crop": ("SIZE", "What is cut out of the middle. [default: the network's size]"),
+    "interpolation": ("NAME", "nearest, bilinear, bicubic or lanczos. [default: bilinear]"),
+    "mean": ("VALUES", "Of red, green, blue; pixels are 0 to 1 before it. [default: 0]"),
+    "std": ("VALUES", "Of red, green, blue. [default: 1]"),
+    "scale": ("NUMBER", "What pixels of 0 to 255 are multiplied by. [default: 1/255]"),
+    "channels": ("rgb|bgr", "The order in which the network takes them. [default: rgb]"),
+    "pad": ("VALUE", "Of the pixels around a picture with --resize fit. [default: 0]"),
+}
+"""What may be said about pixels and answers: an option, its value and its help; a file has the same names."""
+
+
+def processing_options(command: F) -> F:
+    """Add what may be said about pixels, labels and answers of a network that the user brings."""
+    for name, (metavar, text) in reversed(PROCESSING.items()):
+        command = click.option(f"--{name}", "labels_file" if name == "labels" else name, metavar=metavar, help=text)(
+            command
+        )
+    return command
+
+
 def read_network_options(options: dict[str, Any]) -> NetworkOptions:
     """Turn the command line's strings into NetworkOptions. Raises UsageError."""
     from ovenbird.networks.loading import NetworkOptions
+    from ovenbird.networks.processing.options import parse_size
     from ovenbird.networks.reference import parse_keywords
 
     shapes = options.get("input_shapes")
@@ -104,6 +135,16 @@ def read_network_options(options: dict[str, Any]) -> NetworkOptions:
         name=options.get("name"),
         arguments=parse_keywords(tuple(options.get("arguments") or ())),
         size=parse_size("--size", options["size"]) if options.get("size") else None,
+        processing=_processing(options),
+    )
+
+
+def _processing(options: dict[str, Any]) -> ProcessingOptions:
+    from ovenbird.networks.processing.options import PARSERS, ProcessingOptions
+
+    given = {name: options.get("labels_file" if name == "labels" else name) for name in PROCESSING}
+    return ProcessingOptions(
+        **{name: PARSERS[name](f"--{name}", text) for name, text in given.items() if text is not None}
     )
 
 
@@ -129,15 +170,3 @@ def parse_batches(text: str) -> tuple[int, ...]:
     if not re.fullmatch(r"[1-9][0-9]{0,3}(,[1-9][0-9]{0,3})*", text):
         raise UsageError(f"--batch-sizes {text!r}: expected sizes of 1 to 9999 with commas between them, as in 1,8")
     return tuple(sorted({int(size) for size in text.split(",")}))
-
-
-def parse_size(option: str, text: str) -> tuple[int, int]:
-    """Read a height and a width in pixels, `320x480`, or one for both, `320`. Raises UsageError."""
-    from ovenbird.errors import UsageError
-    from ovenbird_runtime.limits import MAX_SIDE_PIXELS
-
-    found = re.fullmatch(r"\s*([0-9]{1,6})(?:\s*[x,]\s*([0-9]{1,6}))?\s*", text)
-    size = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
-    if not all(1 <= side <= MAX_SIDE_PIXELS for side in size):
-        raise UsageError(f"{option} {text!r}: expected HEIGHTxWIDTH or one number, each 1 to {MAX_SIDE_PIXELS} pixels")
-    return size

@@ -6,8 +6,10 @@ with_size((1, 224, 224, 3), (320, 480))             # (1, 320, 480, 3)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
+
+from ovenbird.errors import UsageError
 
 CHANNELS = (1, 3, 4)
 """How many channels a picture may have: grey, colour, colour with transparency."""
@@ -20,6 +22,19 @@ def layout_of(shape: Sequence[int | str]) -> Literal["NCHW", "NHWC", ""]:
     if shape[1] not in CHANNELS and shape[3] in CHANNELS:
         return "NHWC"
     return "NCHW"
+
+
+def image_shape(shapes: Mapping[str, Sequence[int]], size: tuple[int, int]) -> dict[str, tuple[int, ...]]:
+    """Return the shape of the one image among some inputs, by its name, at another size; what is open (0) becomes 1.
+
+    Raises UsageError where there is none, or are several.
+    """
+    images = {name: shape for name, shape in shapes.items() if layout_of(shape)}
+    if len(images) != 1:
+        many = f"{len(images)} inputs are images: {', '.join(images)}" if images else "no input is an image"
+        raise UsageError(f"--size: {many}; give --input-shapes")
+    ((name, shape),) = images.items()
+    return {name: with_size([dim or 1 for dim in shape], size)}
 
 
 def with_size(shape: Sequence[int], size: tuple[int, int]) -> tuple[int, ...]:

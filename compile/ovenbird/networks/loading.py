@@ -18,13 +18,18 @@ from ovenbird import models
 from ovenbird.errors import NetworkUnreadable, NetworkUntraceable, UsageError
 from ovenbird.networks.files.foreign import is_foreign, pointer, refusal
 from ovenbird.networks.files.state_dicts import check_file
+from ovenbird.networks.image_shapes import image_shape
 from ovenbird.networks.network import Network, NetworkSource
+from ovenbird.networks.processing.applying import apply_processing
+from ovenbird.networks.processing.document import find_document, read_document
+from ovenbird.networks.processing.labels import read_labels
+from ovenbird.networks.processing.options import ProcessingOptions
 from ovenbird.networks.reference import Reference, parse_reference
 from ovenbird.networks.weights import EMBEDDED, apply_weights, parse_weights
-from ovenbird_runtime.manifest.manifest import TensorSpec
 from ovenbird_runtime.artifact.names import check_model_name
-from ovenbird_runtime.manifest.steps import Normalise, Pipeline, imagenet, zoom_crop_pad
 from ovenbird_runtime.errors import WrongModelName
+from ovenbird_runtime.manifest.manifest import TensorSpec
+from ovenbird_runtime.manifest.steps import Normalise, Pipeline, imagenet, zoom_crop_pad
 
 if TYPE_CHECKING:
     from ovenbird.models.recipe import ModelRecipe
@@ -40,6 +45,9 @@ class NetworkOptions:
 
     weights: str | None = None
     preprocess: str | None = None
+    """The name of a pre-processing, a file of it, or "none": not even the file beside the network."""
+    processing: ProcessingOptions = field(default_factory=ProcessingOptions)
+    """What the command line says about pixels, labels and answers."""
     input_shapes: dict[str, tuple[int, ...]] | None = None
     input_names: tuple[str, ...] = ()
     output_names: tuple[str, ...] = ()
@@ -57,13 +65,49 @@ def load_network(model: str, options: NetworkOptions = NetworkOptions()) -> Netw
     """Load what MODEL names. Raises UnknownNetwork, UsageError, and any WeightsError or NetworkError."""
     check_request(model, options)
     reference = parse_reference(model, options.arguments)
+    options, note = with_document(reference, options)
     if reference.kind == "built-in":
         network = _load_builtin(models.recipe(model), options)
     else:
         network = _load_own(reference, options)
-    if options.preprocess is not None:
-        network = _with_default_pipeline(network, options.preprocess)
-    return replace(network, given_name=options.name or "")
+    network = apply_processing(network, options.processing)
+    notes = (*network.notes, *((note,) if note else ()))
+    return replace(network, given_name=options.name or "", notes=notes)
+
+
+def with_document(reference: Reference, options: NetworkOptions) -> tuple[NetworkOptions, str]:
+    """Return the options with what a file of pre-processing says where the command line is silent, and a line about it.
+
+    The file is the one given, or the one beside the network. Raises PreprocessInvalid, UsageError.
+    """
+    path, given = None, options.preprocess
+    if given is not None and (given.lower().endswith(".toml") or Path(given).is_file()):
+        path = Path(given)
+    elif given is None and (network := _file_of(reference)) is not None:
+        path = find_document(network)
+    processing = options.processing
+    if path is not None:
+        processing = processing.over(read_document(path))
+    elif given is not None and given != "none":
+        processing = replace(processing, base=given)
+    if processing.labels is not None:
+        read_labels(processing.labels)
+    found = replace(
+        options,
+        processing=processing,
+        size=options.size or processing.size,
+        output_names=options.output_names or processing.outputs or (),
+    )
+    return found, f"pre-processing from {path}" if path is not None else ""
+
+
+def _file_of(reference: Reference) -> Path | None:
+    """Return the file that a network is in; None for one that no file of the user's holds."""
+    if reference.kind == "file":
+        return reference.path
+    if reference.kind != "callable":
+        return None
+    return Path(reference.place if reference.place.endswith(".py") else reference.place.replace(".", "/") + ".py")
 
 
 def name_of(model: str, options: NetworkOptions = NetworkOptions()) -> str:
@@ -82,6 +126,7 @@ def check_request(model: str, options: NetworkOptions) -> None:
     """
     name_of(model, options)
     reference = parse_reference(model, options.arguments)
+    with_document(reference, options)
     if reference.kind == "file":
         if options.weights not in (None, "default"):
             raise UsageError(f"--weights is for networks without; {model} brings its own")
@@ -106,7 +151,7 @@ def _load_builtin(recipe: ModelRecipe, options: NetworkOptions) -> Network:
 
     net = recipe.build()
     weights = apply_weights(net, parse_weights(options.weights), recipe.weights)
-    shape = (1, 3, recipe.image_size, recipe.image_size)
+    shape = (1, 3, *(options.size or (recipe.image_size, recipe.image_size)))
     if options.input_shapes:
         shape = cast("tuple[int, int, int, int]", options.input_shapes.get("image", shape))
         if len(shape) != 4 or shape[1] != 3 or set(options.input_shapes) != {"image"}:
@@ -132,7 +177,7 @@ def _load_own(reference: Reference, options: NetworkOptions) -> Network:
     if reference.kind == "file" and reference.path.suffix.lower() == ".onnx":
         from ovenbird.networks.onnx.source import OnnxSource
 
-        source = OnnxSource.read(reference.path, options.input_shapes or {})
+        source = OnnxSource.read(reference.path, options.input_shapes or {}, options.size)
         network = _described(source, name, source.input_names, source.output_names, options)
     elif reference.kind == "file":
         from ovenbird.networks.user.callables import read_pt2
@@ -180,11 +225,14 @@ def _from_torch(net: Any, examples: Any, name: str, options: NetworkOptions) -> 
 
 def _reshaped(net: Any, examples: Any, options: NetworkOptions) -> Any:
     """Return the example inputs in the shapes that `--input-shapes` or `--size` asks for: repeated, then cut."""
-    from ovenbird.networks.user.callables import reshape_examples, sized
+    from ovenbird.networks.torch.tracing import bind
+    from ovenbird.networks.user.callables import reshape_examples
 
     shapes = dict(options.input_shapes or {})
     if options.size is not None:
-        shapes = sized(net, examples, options.size) | shapes
+        names, tensors, _ = bind(net, examples)
+        found = {name: tuple(tensor.shape) for name, tensor in zip(names, tensors, strict=True)}
+        shapes = image_shape(found, options.size) | shapes
     return reshape_examples(net, examples, shapes) if shapes else examples
 
 
@@ -252,10 +300,3 @@ def _pipelines_for(height: int, width: int) -> dict[str, Pipeline]:
         "imagenet": imagenet(height, round(height * 256 / 224)),
         "zoom-crop-pad": zoom_crop_pad(height, crop=min(100, height)),
     }
-
-
-def _with_default_pipeline(network: Network, name: str) -> Network:
-    if name not in network.pipelines:
-        known = ", ".join(network.pipelines) or "none: its input is no image"
-        raise UsageError(f"--preprocess {name}: {network.name} has {known}")
-    return replace(network, default_pipeline=name)

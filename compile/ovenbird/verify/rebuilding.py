@@ -33,7 +33,9 @@ def rebuild(manifest: Manifest, model: str | None, options: NetworkOptions) -> N
         shapes = {spec.name: spec.with_batch(1) for spec in manifest.inputs}
         options = dataclasses.replace(options, input_shapes=shapes)
     network = load_network(model, options)
-    network = dataclasses.replace(network, default_pipeline=manifest.preprocess.default)
+    network = dataclasses.replace(
+        network, pipelines=dict(manifest.preprocess.pipelines), default_pipeline=manifest.preprocess.default
+    )
     if network.inputs != manifest.inputs or network.outputs != manifest.outputs:
         raise VerificationFailed(
             f"{model} has other inputs or outputs than the artifact; was it compiled from another?"

@@ -22,6 +22,7 @@ import numpy as np
 
 from ovenbird.errors import ExtraMissing, NetworkError, NetworkUnreadable, UsageError
 from ovenbird.limits import MAX_NETWORK_ELEMENTS
+from ovenbird.networks.image_shapes import image_shape
 from ovenbird.networks.importing import import_error, reason
 from ovenbird.networks.onnx.external_data import read_external_data
 from ovenbird_runtime.tensors.arrays import Array
@@ -54,8 +55,8 @@ class OnnxSource:
         return any(dims[:1] == ("N",) for dims in self.dims)
 
     @staticmethod
-    def read(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> OnnxSource:
-        """Read a file; `shapes` settles what it leaves open.
+    def read(path: Path, shapes: Mapping[str, tuple[int, ...]], size: tuple[int, int] | None = None) -> OnnxSource:
+        """Read a file; `shapes` settles what it leaves open, `size` the height and width of its one image.
 
         Raises NetworkUnreadable, NetworkUnsafe, UsageError, ExtraMissing.
         """
@@ -73,6 +74,9 @@ class OnnxSource:
         weights = {tensor.name for tensor in model.graph.initializer}
         inputs = [value for value in model.graph.input if value.name not in weights]
         names = tuple(value.name for value in inputs)
+        if size is not None:
+            stated = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in inputs}
+            shapes = {**image_shape(stated, size), **shapes}
         if not names:
             raise NetworkUnreadable(f"{path}: the model has no inputs")
         unknown = sorted(set(shapes) - set(names))

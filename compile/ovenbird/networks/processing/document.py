@@ -16,16 +16,17 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
 from ovenbird.errors import PreprocessInvalid, UsageError, suggest
 from ovenbird.limits import MAX_DOCUMENT_BYTES
 from ovenbird.networks.processing.options import PARSERS, ProcessingOptions
-from ovenbird_runtime.manifest.steps import Step, problem
 from ovenbird_runtime.errors import ManifestInvalid, shown
 from ovenbird_runtime.limits import MAX_STEPS
+from ovenbird_runtime.manifest.schema import Count, decode
+from ovenbird_runtime.manifest.steps import Step, problem
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -48,7 +49,7 @@ def read_document(path: Path) -> ProcessingOptions:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"\(at line (\d+)", str(error))
-        where = f"{path}:{line[1]}" if line else f"{path}"
+        where = f"{path}:{line[1] if line else text.rstrip().count(chr(10)) + 1}"
         raise PreprocessInvalid(f"{where}: not TOML: {str(error).split(' (at ')[0]}") from None
     except (RecursionError, ValueError) as error:
         raise PreprocessInvalid(f"{path}: not TOML that can be read: {type(error).__name__}") from None
@@ -56,7 +57,7 @@ def read_document(path: Path) -> ProcessingOptions:
     for key, value in document.items():
         where = f"{path}:{line_of(text, key)}: {shown(key).strip(chr(39))}"
         if key == "steps":
-            found[key] = _steps(where, value)
+            found[key] = _steps(f"{path}:{line_of(text, key)}", value)
         elif key in PARSERS:
             found[key] = _parsed(where, PARSERS[key], value)
         else:
@@ -100,15 +101,20 @@ def _parsed(where: str, parse: Callable[[str, Any], Any], value: Any) -> Any:
         raise PreprocessInvalid(str(error)) from None
 
 
-def _steps(where: str, value: Any) -> tuple[Step, ...]:
-    """Decode a pipeline by the schema that the manifest has. Raises PreprocessInvalid."""
-    from ovenbird_runtime.manifest.schema import Count, decode_value
+@dataclass(frozen=True)
+class _Document:
+    """What of a file is decoded by the manifest's own schema."""
 
+    steps: Annotated[tuple[Step, ...], Count(1, MAX_STEPS)]
+
+
+def _steps(where: str, value: Any) -> tuple[Step, ...]:
+    """Decode a pipeline. Raises PreprocessInvalid."""
     try:
-        steps: tuple[Step, ...] = decode_value(Annotated[tuple[Step, ...], Count(1, MAX_STEPS)], value, where)
+        steps = decode(_Document, {"steps": value}, where).steps
     except ManifestInvalid as error:
         raise PreprocessInvalid(str(error)) from None
     wrong = problem(steps)
     if wrong:
-        raise PreprocessInvalid(f"{where}: {wrong}")
+        raise PreprocessInvalid(f"{where}: steps: {wrong}")
     return steps

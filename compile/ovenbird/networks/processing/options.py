@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ovenbird.errors import UsageError, suggest
-from ovenbird_runtime.manifest.steps import Interpolation
 from ovenbird_runtime.errors import shown
 from ovenbird_runtime.limits import MAX_SIDE_PIXELS
+from ovenbird_runtime.manifest.steps import Interpolation
 
 Size = tuple[int, int]
 """Height, then width, in pixels."""

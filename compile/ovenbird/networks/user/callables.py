@@ -21,7 +21,6 @@ from torch.export import ExportedProgram
 from torch.export._tree_utils import reorder_kwargs
 
 from ovenbird.errors import NetworkUnreadable, UsageError, suggest
-from ovenbird.networks.image_shapes import with_size
 from ovenbird.networks.pt2.reading import read_program
 from ovenbird.networks.reference import Reference
 from ovenbird.networks.torch.tracing import bind
@@ -123,14 +122,3 @@ def reshape_examples(net: nn.Module, examples: Any, shapes: Mapping[str, Sequenc
         repeats = [-(-wanted // have) for wanted, have in zip(shape, tensor.shape, strict=True)]
         found[name] = tensor.repeat(*repeats)[tuple(slice(wanted) for wanted in shape)].contiguous()
     return found
-
-
-def sized(net: nn.Module, examples: Any, size: tuple[int, int]) -> dict[str, tuple[int, ...]]:
-    """Return the shape of the one image among the example inputs, by name, with another size. Raises UsageError."""
-    names, tensors, _ = bind(net, examples)
-    images = {name: tuple(tensor.shape) for name, tensor in zip(names, tensors, strict=True) if tensor.dim() == 4}
-    if len(images) != 1:
-        many = f"{len(images)} inputs are images: {', '.join(images)}" if images else "no input is an image"
-        raise UsageError(f"--size: {many}; give --input-shapes")
-    ((name, shape),) = images.items()
-    return {name: with_size(shape, size)}

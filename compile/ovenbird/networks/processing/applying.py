@@ -1,0 +1,120 @@
+"""Pre-processing, labels and answers put on a network, as the user asked for them.
+
+    network = apply_processing(network, ProcessingOptions(base="imagenet", labels=Path("labels.txt")))
+    network.default_pipeline, network.postprocess          # "own", (Classification(output="logits", ...),)
+
+Whatever does not fit the network's inputs and outputs is refused here, with both shapes: what loads, answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from ovenbird.errors import UsageError, suggest
+from ovenbird.networks.network import Network
+from ovenbird.networks.processing.labels import read_labels
+from ovenbird.networks.processing.options import Answer, ProcessingOptions
+from ovenbird.networks.processing.pipelines import PictureInput, make_pipeline, picture_input
+from ovenbird_runtime.manifest.answers import LABELS, AnswerStep, Classification, Raw, Vector
+from ovenbird_runtime.manifest.program import TensorSpec
+
+OWN = "own"
+"""The name of a pre-processing that the user put together."""
+
+
+def apply_processing(network: Network, options: ProcessingOptions) -> Network:
+    """Return the network with what was asked for. Raises UsageError, PreprocessInvalid."""
+    return _with_answers(_with_pixels(network, options), options)
+
+
+def _with_pixels(network: Network, options: ProcessingOptions) -> Network:
+    if options.base is not None and not options.changes_pixels:
+        if options.base in network.pipelines:
+            return replace(network, default_pipeline=options.base)
+        if options.base != "imagenet":
+            known = ", ".join(network.pipelines) or "none: its input is no image"
+            near = suggest(options.base, network.pipelines)
+            raise UsageError(f"--preprocess {options.base}: {network.name} has {known}{near}; or a file, FILE.toml")
+    elif not options.changes_pixels:
+        return network
+    picture = picture_input(network.inputs)
+    name = options.base if options.base is not None and not options.changes_pixels else OWN
+    pipeline = make_pipeline(options, picture, _base(network, options, picture))
+    return replace(network, pipelines={**network.pipelines, name: pipeline}, default_pipeline=name)
+
+
+def _base(network: Network, options: ProcessingOptions, picture: PictureInput) -> ProcessingOptions:
+    """Return what the options change: the network's own pre-processing of that name, ImageNet's, or nothing."""
+    if options.base is None:
+        return ProcessingOptions()
+    if options.base != "imagenet":
+        raise UsageError(f"--preprocess {options.base} cannot be changed by other options; imagenet can")
+    if options.base in network.pipelines:
+        from ovenbird.networks.processing.pipelines import options_of
+
+        return options_of(network.pipelines[options.base])
+    shorter = min(picture.height, picture.width)
+    return ProcessingOptions(resize=round(shorter * 256 / 224), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+
+
+def _with_answers(network: Network, options: ProcessingOptions) -> Network:
+    if options.answer is None and options.labels is None:
+        return network
+    labels = () if options.labels is None else read_labels(options.labels)
+    if options.answer is None:
+        answers: Mapping[str, Answer] = {_labelled(network, labels): "classes"}
+    else:
+        answers = _by_output(network, options.answer)
+    steps: list[AnswerStep] = []
+    used = False
+    for spec in network.outputs:
+        kind = answers.get(spec.name)
+        if kind == "classes":
+            _check_classes(spec, labels)
+            used = True
+            steps.append(Classification(output=spec.name, labels=LABELS if labels or network.labels else None))
+        elif kind == "embedding":
+            steps.append(Vector(output=spec.name))
+        elif kind == "raw":
+            steps.append(Raw(output=spec.name))
+    if labels and not used:
+        raise UsageError("--labels: no output is answered as classes; say which: --answer NAME=classes")
+    return replace(network, postprocess=tuple(steps), labels=labels or (network.labels if used else ()))
+
+
+def _by_output(network: Network, answer: tuple[Answer, ...] | Mapping[str, Answer]) -> Mapping[str, Answer]:
+    names = [spec.name for spec in network.outputs]
+    if isinstance(answer, Mapping):
+        unknown = next((name for name in answer if name not in names), None)
+        if unknown is not None:
+            raise UsageError(
+                f"--answer: no output {unknown!r}; the network has {', '.join(names)}{suggest(unknown, names)}"
+            )
+        return answer
+    if len(answer) > len(names):
+        raise UsageError(
+            f"--answer gives {len(answer)} kinds, the network has {len(names)} outputs: {', '.join(names)}"
+        )
+    return dict(zip(names, answer, strict=False))
+
+
+def _labelled(network: Network, labels: tuple[str, ...]) -> str:
+    """Return the output that has as many classes as there are labels."""
+    fitting = [spec.name for spec in network.outputs if len(spec.shape) == 2 and spec.shape[-1] == len(labels)]
+    if len(fitting) == 1:
+        return fitting[0]
+    found = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in network.outputs)
+    if fitting:
+        raise UsageError(
+            f"--labels: several outputs have {len(labels)} classes, {found}; say which: --answer NAME=classes"
+        )
+    raise UsageError(f"--labels has {len(labels)} names; no output has as many classes: {found}")
+
+
+def _check_classes(spec: TensorSpec, labels: tuple[str, ...]) -> None:
+    shape = list(spec.shape)
+    if len(shape) != 2:
+        raise UsageError(f"--answer: {spec.name} is {shape}, classes are [N, classes]; --answer {spec.name}=raw")
+    if labels and shape[-1] != len(labels):
+        raise UsageError(f"--labels has {len(labels)} names, {spec.name} has {shape[-1]} classes")
