@@ -1,7 +1,7 @@
 """Networks that users bring: `module:callable`, `file.py:callable`, and `.pt2` files.
 
     found = load_user(parse_reference("mynets:detector"))          # runs mynets.detector()
-    found.net, found.examples, found.notes
+    found.net, found.examples
     net, examples = read_pt2(Path("net.pt2"))                      # what torch.export.save wrote
 
 The callable may be a function, a class, or no callable at all: a `torch.nn.Module`. What it returns is a module, or a

@@ -33,7 +33,7 @@ class NamedInputs(nn.Module):
         self.frozen = frozen
 
     def name(self, names: Sequence[str]) -> dict[str, torch.Tensor]:
-        """Give every leaf its name, and return the example tensors by name."""
+        """Name every leaf, and return the example tensors by name."""
         self.places = {n: i for i, n in enumerate(names) if isinstance(self.leaves[i], torch.Tensor)}
         return {name: self.leaves[place].detach() for name, place in self.places.items()}
 
