@@ -36,7 +36,7 @@ TARGET_FILE = "target.toml"
 RENAMED = {"cuda_arch": "chip"}
 """What files of version 0.1 call a field, and what it is called now."""
 T = TypeVar("T")
-Size = Annotated[int, Range(0, 1 << 40)]
+Quantity = Annotated[int, Range(0, 1 << 40)]
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,12 @@ class TargetSpec:
     mcpu: str
     mattr: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
-    vector_bits: Size = 128
-    registers: Size = 16
-    cores: Size = 1
-    l1d_bytes: Size = 32 * 1024
-    l2_bytes: Size = 256 * 1024
-    l3_bytes: Size = 0
+    vector_bits: Quantity = 128
+    registers: Quantity = 16
+    cores: Quantity = 1
+    l1d_bytes: Quantity = 32 * 1024
+    l2_bytes: Quantity = 256 * 1024
+    l3_bytes: Quantity = 0
     glibc: str = "2.28"
     linker: tuple[str, ...] = ()
     linker_hint: str = ""

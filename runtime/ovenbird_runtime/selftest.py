@@ -7,19 +7,14 @@ Golden.of(model).reproduce(model)                   # the second half, as the se
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from .artifact.golden import GOLDEN, read_golden
 from .errors import SelftestFailed
 from .limits import MAX_GOLDEN_BYTES
 from .manifest.agreement import Difference, Limits, compare, join_rows
 from .model import Model, load
-from .tensors.arrays import Array
-
-if TYPE_CHECKING:
-    Arrays = Mapping[str, Array]
+from .tensors.arrays import Arrays
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,24 @@
 """One voice and one meaning for each public name, as docs/how-to/style.md says."""
 
 import ast
+import re
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 # A docstring's first word that ruff takes for a verb in the imperative, and what to write.
 NOT_OURS = {"Give": "Return", "Gives": "Return", "Tell": "Report, Print", "Whether": "Return whether"}
 GIVE_UP = "Give up "
-# Classes of one name in several homes, and why; a new one needs a better name first.
+# Types of one name in several homes, and why; a new one needs a better name first.
 SEVERAL_HOMES = {
     "Chip": "what CUDA's schedules count on; what a device of the runtime reports of itself",
     "Code": "an artifact's code as the engine runs it; what a kind of device asks of code",
+    "Converter": "of a node of an ONNX file; of a node of torch's graph",
     "Entry": "the code for a batch size: with its kernels when it is built, as `target.json` lists it in an artifact",
     "Limits": "of the agreement with the framework, in the manifest; of a server's settings",
     "Tile": "of registers on a processor, and of threads on a GPU",
+    "Value": "of an ONNX graph while it is read; of any network while it is lowered",
 }
 
 
@@ -41,12 +45,26 @@ def test_functions_say_what_they_return_in_the_standard_words() -> None:
     assert not offenders
 
 
-def test_a_public_class_has_one_home() -> None:
+def named_types(tree: ast.Module) -> Iterator[str]:
+    """Yield the public classes and aliases that a module defines; what others import of it they do not define."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            name = node.name
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            name = node.target.id
+        else:
+            continue
+        if re.fullmatch(r"[A-Z]\w*[a-z]\w*", name):
+            yield name
+
+
+def test_a_public_type_has_one_home() -> None:
     homes = defaultdict(list)
     for path, tree in sources("compile/ovenbird", "runtime/ovenbird_runtime").items():
-        for node in tree.body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                homes[node.name].append(path)
+        for name in named_types(tree):
+            homes[name].append(path)
     several = {name: paths for name, paths in homes.items() if len(paths) > 1}
     new = {name: paths for name, paths in several.items() if name not in SEVERAL_HOMES}
     assert not new, "one name, one meaning: name what each of them is, or say in SEVERAL_HOMES why both may stay"

@@ -21,7 +21,7 @@ from ovenbird.compiling import compile_network
 from ovenbird.errors import VerificationFailed
 from ovenbird.models import model_names
 from ovenbird.networks.loading import NetworkOptions, load_network
-from ovenbird.networks.network import Arrays, Network
+from ovenbird.networks.network import Network
 from ovenbird.operators import winograd
 from ovenbird.options import CompileOptions
 from ovenbird.processes import python_process
@@ -29,6 +29,7 @@ from ovenbird.verify.cases import Case, make_cases
 from ovenbird.verify.photographs import own_photographs
 from ovenbird.verify.verifying import judge
 from ovenbird_runtime.manifest.agreement import LIMITS, Limits
+from ovenbird_runtime.tensors.arrays import Arrays
 from support.mutants import Mutant, find_mutant, mutants
 from support.verified_networks import NETWORKS
 

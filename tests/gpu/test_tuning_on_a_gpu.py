@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ovenbird.backends.cuda.dtypes import Dtype
+from ovenbird.backends.cuda.dtypes import FloatDtype
 from ovenbird.backends.cuda.toolchain import find_nvcc
 from ovenbird.targets import TargetSpec
 from ovenbird_runtime.machine.cuda import Gpu
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.gpu, pytest.mark.timeout(1800)]
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_plans_agree_with_the_default(
-    spec: TargetSpec, environment: dict[str, str], tmp_path: Path, dtype: Dtype
+    spec: TargetSpec, environment: dict[str, str], tmp_path: Path, dtype: FloatDtype
 ) -> None:
     built = build_plans(tmp_path, spec, dtype, find_nvcc(), most=24)
     wrong = run_plans(built, environment)

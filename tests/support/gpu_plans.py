@@ -19,9 +19,9 @@ from tvm.s_tir import Schedule
 
 from ovenbird.backends.cuda.chip import chip_of
 from ovenbird.backends.cuda.device_module import compiling_with, load_device_module
-from ovenbird.backends.cuda.dtypes import Dtype
+from ovenbird.backends.cuda.dtypes import FloatDtype
 from ovenbird.backends.cuda.pipeline import lower_networks
-from ovenbird.backends.cuda.plans.plan import Plan
+from ovenbird.backends.cuda.plans.plan import KernelPlan
 from ovenbird.backends.cuda.plans.space import plan_space
 from ovenbird.backends.cuda.schedules import apply_schedule
 from ovenbird.linking.library import link_library
@@ -73,7 +73,7 @@ class EmulatedCompiler:
         return fatbin
 
 
-def build_plans(folder: Path, spec: TargetSpec, dtype: Dtype, compiler: Any, most: int) -> BuiltPlans:
+def build_plans(folder: Path, spec: TargetSpec, dtype: FloatDtype, compiler: Any, most: int) -> BuiltPlans:
     """At most `most` plans of each function of `support.gpu_networks:plans`, and two of sums in parts."""
     network, chip = load_network("support.gpu_networks:plans"), chip_of(spec)
     built, functions = BuiltPlans(folder / "plans.so"), {}
@@ -97,7 +97,7 @@ def build_plans(folder: Path, spec: TargetSpec, dtype: Dtype, compiler: Any, mos
     return built
 
 
-def spread(plans: list[Plan], most: int) -> list[Plan]:
+def spread(plans: list[KernelPlan], most: int) -> list[KernelPlan]:
     """The default and a few others, from the whole of the space; two at least whose sums are in parts, if any are."""
     step = max(1, (len(plans) - 1) // (most - 1))
     parts = [plan for plan in plans if getattr(plan, "splits", 1) > 1]

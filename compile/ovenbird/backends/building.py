@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.backends.base import BuildOptions
 from ovenbird.backends.table import BACKENDS
-from ovenbird.lowering.built import BuiltModule, Progress
+from ovenbird.lowering.built import BuiltModule, StepReport
 from ovenbird.lowering.dumping import Dump
 from ovenbird.lowering.pipeline import compile_networks
 from ovenbird.targets import TargetSpec
@@ -27,7 +27,7 @@ def build_module(
     modules: Networks,
     target: TargetSpec,
     options: BuildOptions = DEFAULT,
-    progress: Progress | None = None,
+    progress: StepReport | None = None,
     dump: Path | None = None,
 ) -> BuiltModule:
     """Compile Relax modules into one library, a function each.

@@ -24,9 +24,9 @@ from ovenbird.baking.failures import explain
 from ovenbird.errors import BakeFailed, NoBuilder
 from ovenbird_runtime.errors import one_line
 
-Name = Literal["docker", "podman", "buildah"]
-NAMES: tuple[Name, ...] = ("docker", "podman", "buildah")
-PROBES: dict[Name, tuple[tuple[str, ...], ...]] = {
+BuilderName = Literal["docker", "podman", "buildah"]
+NAMES: tuple[BuilderName, ...] = ("docker", "podman", "buildah")
+PROBES: dict[BuilderName, tuple[tuple[str, ...], ...]] = {
     "docker": (("info", "--format", "{{.ServerVersion}}"), ("buildx", "version")),
     "podman": (("info", "--format", "{{.Version.Version}}"),),
     "buildah": (("info",),),
@@ -55,7 +55,7 @@ class Build:
 class ImageBuilder:
     """A builder that answered."""
 
-    name: Name
+    name: BuilderName
     program: str
 
     def command(self, build: Build) -> list[str]:
@@ -192,7 +192,7 @@ def find_builder(wanted: str | None = None) -> ImageBuilder:
     raise NoBuilder(f"nothing here builds images ({found}); install one and start its engine ({INSTALL_HINT})")
 
 
-def _why_not(program: str, name: Name) -> str:
+def _why_not(program: str, name: BuilderName) -> str:
     """Return the reason why a builder does not work, or nothing where it does."""
     for arguments in PROBES[name]:
         try:

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ovenbird.benchmarking.engines import Session, find_engine
+from ovenbird.benchmarking.engines import Runner, find_engine
 from ovenbird.benchmarking.jobs import MIN_RUNS, Answer, Runs, read_job, write_answer
 
 PR_SET_PDEATHSIG = 1
@@ -40,13 +40,13 @@ def main(arguments: list[str]) -> int:
     marks = [time.perf_counter()]
     version = engine.load()
     marks.append(time.perf_counter())
-    session = engine.start(job)
+    run = engine.start(job)
     marks.append(time.perf_counter())
-    outputs = session(inputs)
+    outputs = run(inputs)
     marks.append(time.perf_counter())
     kept: dict[str, Any] = {name: np.array(array) for name, array in outputs.items()}
     np.savez(outputs_path, **kept)
-    times = [] if job.hold or job.runs.repeat == 0 else timed_runs(session, inputs, job.runs)
+    times = [] if job.hold or job.runs.repeat == 0 else timed_runs(run, inputs, job.runs)
     rss, pss = memory()
     write_answer(
         answer_path,
@@ -72,13 +72,13 @@ def end_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def timed_runs(session: Session, inputs: Mapping[str, Any], asked: Runs) -> list[float]:
+def timed_runs(run: Runner, inputs: Mapping[str, Any], asked: Runs) -> list[float]:
     """Warm up, then time each run; return milliseconds."""
     start, runs = time.perf_counter(), 0
     while runs < (WARM_UP_RUNS if asked.warmup is None else asked.warmup) or (
         asked.warmup is None and time.perf_counter() - start < WARM_UP_SECONDS
     ):
-        session(inputs)
+        run(inputs)
         runs += 1
     times: list[float] = []
     gc.collect()
@@ -88,7 +88,7 @@ def timed_runs(session: Session, inputs: Mapping[str, Any], asked: Runs) -> list
         asked.repeat is None and len(times) < asked.most and time.perf_counter() - start < asked.seconds
     ):
         before = time.perf_counter_ns()
-        session(inputs)
+        run(inputs)
         times.append((time.perf_counter_ns() - before) / 1e6)
     gc.enable()
     return times

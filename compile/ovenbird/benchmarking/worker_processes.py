@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -25,9 +25,7 @@ from ovenbird.benchmarking import preparing
 from ovenbird.benchmarking.jobs import NETWORK_FILE, Answer, Job, read_answer, write_job
 from ovenbird.errors import EngineFailed
 from ovenbird.processes import ending, environment, python_process
-
-if TYPE_CHECKING:
-    from ovenbird.benchmarking.engines import Arrays
+from ovenbird_runtime.tensors.arrays import Arrays
 
 POLL_S = 0.02
 

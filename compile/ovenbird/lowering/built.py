@@ -13,7 +13,7 @@ from ovenbird.targets import TargetSpec
 from ovenbird_runtime.artifact.plan import Plan
 from ovenbird_runtime.tensors.arrays import Array
 
-Progress = Callable[[str, int, int], None]
+StepReport = Callable[[str, int, int], None]
 """Called with a step's name, and how many of how many steps are done."""
 
 

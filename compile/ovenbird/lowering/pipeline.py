@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import tvm
 from tvm import IRModule, relax, tirx
 
-from ovenbird.lowering.built import BuiltModule, Entry, Progress
+from ovenbird.lowering.built import BuiltModule, Entry, StepReport
 from ovenbird.lowering.dumping import NOWHERE, Dump
 from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.lowering.layers import LayerRecord, describe_layers
@@ -47,7 +47,7 @@ def compile_networks(
     networks: Networks,
     compiler: Compiler,
     records: TuningLog | None = None,
-    progress: Progress | None = None,
+    progress: StepReport | None = None,
     dump: Dump = NOWHERE,
 ) -> BuiltModule:
     """Compile imported modules into one library, a function each. Raises BuildFailed."""

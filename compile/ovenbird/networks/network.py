@@ -15,12 +15,10 @@ from typing import TYPE_CHECKING, Protocol
 from ovenbird_runtime.artifact.names import check_model_name
 from ovenbird_runtime.manifest.manifest import AnswerStep, TensorSpec, WeightsInfo
 from ovenbird_runtime.manifest.steps import Pipeline
-from ovenbird_runtime.tensors.arrays import Array
+from ovenbird_runtime.tensors.arrays import Array, Arrays
 
 if TYPE_CHECKING:
     import tvm
-
-Arrays = dict[str, Array]
 
 
 class NetworkSource(Protocol):

@@ -21,7 +21,7 @@ from ovenbird.limits import MAX_ARGUMENT_CHARACTERS
 from ovenbird_runtime.artifact.names import model_name_from
 from ovenbird_runtime.errors import shown
 
-Kind = Literal["built-in", "callable", "package", "file"]
+ReferenceKind = Literal["built-in", "callable", "package", "file"]
 FILES = (".onnx", ".pt2")
 PACKAGES = ("torchvision", "timm", "hf")
 """Prefixes of networks that an installed package brings: `torchvision:NAME`, `timm:NAME`, `hf:NAME`."""
@@ -56,7 +56,7 @@ class Arguments:
 class Reference:
     """One network's place: a built-in name, a callable of the user's, a package's network, or a file."""
 
-    kind: Kind
+    kind: ReferenceKind
     text: str
     """As the user wrote it."""
     name: str
@@ -84,7 +84,7 @@ class Reference:
 def parse_reference(text: str, keywords: Mapping[str, Any] | None = None) -> Reference:
     """Read MODEL; `keywords` are the arguments that `--arg` gave. Raises UsageError."""
     if found := _PACKAGE.fullmatch(text):
-        kind: Kind = "package"
+        kind: ReferenceKind = "package"
         if not found["name"]:
             raise UsageError(f"{text}: give a name after the colon, as in {found['place']}:resnet18")
     elif found := _CALLABLE.fullmatch(text):

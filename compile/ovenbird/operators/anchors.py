@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 from tvm.s_tir.schedule import SBlockRV
 
-Kind = Literal["tile", "depthwise", "winograd", "lanes", "rows", "attention", "concatenation", "product"]
+AnchorKind = Literal["tile", "depthwise", "winograd", "lanes", "rows", "attention", "concatenation", "product"]
 """tile: vectors of outputs, summed over [..., operand]; depthwise: a window over each channel; lanes: a sum that keeps
 the lanes apart; rows: a sum over each row; product: C[s, i, j] = sum_k A[s, i, k] * B[s, j, k]."""
 
@@ -30,7 +30,7 @@ ROWS, VECTORS = "ovenbird.rows", "ovenbird.vectors"
 """Of attention: rows of a tile, and vectors of scores computed together."""
 
 
-def anchored(kind: Kind, details: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def anchored(kind: AnchorKind, details: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the annotations of an anchor block, for `te.compute`; `details` by the names above."""
     return {ANCHOR: kind, **(details or {})}
 
@@ -86,7 +86,7 @@ class Anchor:
     """An anchor block as a schedule finds it: its kind, the dtypes of its sums and of what it reads, its details."""
 
     block: SBlockRV
-    kind: Kind
+    kind: AnchorKind
     accumulator: str
     operands: tuple[str, ...]
     details: Mapping[str, Any]

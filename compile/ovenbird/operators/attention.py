@@ -22,7 +22,7 @@ from ovenbird.operators.anchors import AttentionStages as Stage
 from ovenbird.operators.dense import unravel
 from ovenbird.operators.layout import blocks, extents
 
-View = Callable[[te.Tensor], te.Tensor]
+ViewFunction = Callable[[te.Tensor], te.Tensor]
 """Takes the element expression of a tensor apart no further: a tensor from a tensor."""
 
 
@@ -35,7 +35,7 @@ class AttentionPlan:
     infinity gives zeros, not NaN.
     """
 
-    views: tuple[View, View, View]
+    views: tuple[ViewFunction, ViewFunction, ViewFunction]
     scale: float
     mask_shapes: tuple[tuple[int, ...], ...]
     keep_empty: bool

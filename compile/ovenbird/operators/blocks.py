@@ -8,7 +8,7 @@ from typing import cast
 from tvm.s_tir import SBlockRealize, Schedule
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
-from ovenbird.operators.anchors import ANCHOR, Anchor, Kind, size_bytes
+from ovenbird.operators.anchors import ANCHOR, Anchor, AnchorKind, size_bytes
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def anchor_among(sch: Schedule, blocks: list[SBlockRV]) -> Anchor | None:
         if kind is not None:
             return Anchor(
                 block,
-                kind=cast(Kind, str(kind)),
+                kind=cast(AnchorKind, str(kind)),
                 accumulator=str(body.writes[0].source.dtype),
                 operands=tuple(str(read.source.dtype) for read in body.reads),
                 details={str(name): value for name, value in body.annotations.items() if name != ANCHOR},

@@ -18,7 +18,7 @@ from tvm import relax, tirx
 from ovenbird.planning.tensors import KernelCall, StraightLine, Tensor, TensorView
 from ovenbird_runtime.manifest.fields import Dtype
 
-Value = TensorView | tuple[Any, ...] | None
+VmValue = TensorView | tuple[Any, ...] | None
 """What a name stands for: a view, a tuple of values, or nothing that a plan needs."""
 
 IGNORED = {
@@ -48,9 +48,9 @@ class _Reader:
     def __init__(self, module: tvm.IRModule, function: relax.Function, weights: Sequence[int]) -> None:
         self.module = module
         self.program = StraightLine()
-        self.values: dict[relax.Var, Value] = {}
+        self.values: dict[relax.Var, VmValue] = {}
         self.constants: dict[tuple[bytes, str], int] = {}
-        self.calls: dict[str, Callable[[relax.Call], Value]] = {
+        self.calls: dict[str, Callable[[relax.Call], VmValue]] = {
             "relax.vm.alloc_tensor": self._allocate,
             "vm.builtin.reshape": self._reshape,
         }
@@ -77,7 +77,7 @@ class _Reader:
         self.program.outputs = tuple(self._written(value) for value in outputs)
         return self.program
 
-    def _value(self, expression: Any) -> Value:
+    def _value(self, expression: Any) -> VmValue:
         if isinstance(expression, relax.Var):
             return self.values[expression]
         if isinstance(expression, tvm.ir.GenericConst):
@@ -85,12 +85,12 @@ class _Reader:
         if isinstance(expression, relax.Tuple):
             return tuple(self._value(item) for item in expression.fields)
         if isinstance(expression, relax.TupleGetItem):
-            return cast(Value, cast("tuple[Any, ...]", self._value(expression.tuple_value))[expression.index])
+            return cast(VmValue, cast("tuple[Any, ...]", self._value(expression.tuple_value))[expression.index])
         if isinstance(expression, relax.Call):
             return self._call(expression)
         raise NotStraightLine(f"a {type(expression).__name__}")
 
-    def _call(self, call: relax.Call) -> Value:
+    def _call(self, call: relax.Call) -> VmValue:
         operator = call.op
         if isinstance(operator, tvm.ir.GlobalVar):
             self._kernel(operator, call)
@@ -145,7 +145,7 @@ class _Reader:
             raise NotStraightLine(f"a kernel's argument that is no tensor: {type(expression).__name__}")
         return value
 
-    def _written(self, value: Value) -> TensorView:
+    def _written(self, value: VmValue) -> TensorView:
         if not isinstance(value, TensorView):
             raise NotStraightLine("a tuple within a tuple, or an output that is no tensor")
         if value.tensor.place == "arena" and not value.tensor.written:

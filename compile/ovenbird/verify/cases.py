@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from ovenbird.networks.network import Arrays, Network
+from ovenbird.networks.network import Network
 from ovenbird_runtime.limits import MAX_GOLDEN_BYTES
 from ovenbird_runtime.manifest.manifest import TensorSpec
-from ovenbird_runtime.tensors.arrays import Array
+from ovenbird_runtime.tensors.arrays import Array, Arrays
 
 RANDOM_SEED = 20_15
 LEAST_ROWS = 8

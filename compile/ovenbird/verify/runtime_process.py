@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from ovenbird.errors import RuntimeFailed
-from ovenbird.networks.network import Arrays
 from ovenbird.processes import ending, runtime_process
+from ovenbird_runtime.tensors.arrays import Arrays
 
 
 def run_artifact(

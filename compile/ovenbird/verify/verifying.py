@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 
 from ovenbird.errors import VerificationFailed
-from ovenbird.networks.network import Arrays, Network
+from ovenbird.networks.network import Network
 from ovenbird.verify.cases import Case, choose_golden, make_cases, take
 from ovenbird.verify.runtime_process import run_artifact
 from ovenbird_runtime.manifest.agreement import RULE, Difference, Limits, compare, join_rows
 from ovenbird_runtime.manifest.manifest import MAIN, Classification, Measured, Parity, ProgramParity, VariantParity
 from ovenbird_runtime.manifest.schema import encode
-from ovenbird_runtime.tensors.arrays import Array
+from ovenbird_runtime.tensors.arrays import Array, Arrays
 
 PARITY = "evidence/parity.json"
 

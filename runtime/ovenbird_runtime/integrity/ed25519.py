@@ -16,11 +16,13 @@ ORDER = 2**252 + 27742317777372353535851937790883648493
 KEY_BYTES = 32
 SIGNATURE_BYTES = 64
 
-Point = tuple[int, int, int, int]  # extended coordinates (X, Y, Z, T): x = X/Z, y = Y/Z, xy = T/Z (RFC 8032, 5.1.4)
+CurvePoint = tuple[
+    int, int, int, int
+]  # extended coordinates (X, Y, Z, T): x = X/Z, y = Y/Z, xy = T/Z (RFC 8032, 5.1.4)
 
 _D = -121665 * pow(121666, PRIME - 2, PRIME) % PRIME
 _ROOT_OF_MINUS_ONE = pow(2, (PRIME - 1) // 4, PRIME)
-_NEUTRAL: Point = (0, 1, 1, 0)
+_NEUTRAL: CurvePoint = (0, 1, 1, 0)
 
 
 def verify(public_key: bytes, message: bytes, signature: bytes) -> bool:
@@ -44,7 +46,7 @@ def usable_key(public_key: bytes) -> bool:
     return point is not None and _encode(_multiply(8, point)) != _encode(_NEUTRAL)
 
 
-def decode_point(data: bytes) -> Point | None:
+def decode_point(data: bytes) -> CurvePoint | None:
     """Return the point that 32 bytes encode, None where they encode none (RFC 8032, 5.1.3)."""
     if len(data) != KEY_BYTES:
         return None
@@ -63,13 +65,13 @@ def decode_point(data: bytes) -> Point | None:
     return (x, y, 1, x * y % PRIME)
 
 
-def _encode(point: Point) -> bytes:
+def _encode(point: CurvePoint) -> bytes:
     x, y, z, _ = point
     inverse = pow(z, PRIME - 2, PRIME)
     return ((y * inverse % PRIME) | (x * inverse % PRIME & 1) << 255).to_bytes(32, "little")
 
 
-def _add(p: Point, q: Point) -> Point:
+def _add(p: CurvePoint, q: CurvePoint) -> CurvePoint:
     a = (p[1] - p[0]) * (q[1] - q[0]) % PRIME
     b = (p[1] + p[0]) * (q[1] + q[0]) % PRIME
     c = 2 * p[3] * q[3] * _D % PRIME
@@ -78,7 +80,7 @@ def _add(p: Point, q: Point) -> Point:
     return (e * f % PRIME, g * h % PRIME, f * g % PRIME, e * h % PRIME)
 
 
-def _multiply(scalar: int, point: Point) -> Point:
+def _multiply(scalar: int, point: CurvePoint) -> CurvePoint:
     result = _NEUTRAL
     while scalar:
         if scalar & 1:
@@ -88,7 +90,7 @@ def _multiply(scalar: int, point: Point) -> Point:
     return result
 
 
-def _base() -> Point:
+def _base() -> CurvePoint:
     point = decode_point((4 * pow(5, PRIME - 2, PRIME) % PRIME).to_bytes(32, "little"))
     assert point is not None
     return point

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-Size = tuple[int, int]
+ImageSize = tuple[int, int]
 """Width, then height, in pixels."""
 Point = tuple[float, float]
 """Across, then down, in pixels."""
@@ -21,19 +21,19 @@ Point = tuple[float, float]
 class Frame:
     """The way from a photograph to a network's input: a place times `scale`, plus `offset`."""
 
-    original: Size
+    original: ImageSize
     """Of the photograph, turned as its metadata says."""
-    size: Size
+    size: ImageSize
     """Of the network's input."""
     scale: Point = (1.0, 1.0)
     offset: Point = (0.0, 0.0)
 
     @classmethod
-    def of(cls, size: Size) -> Frame:
+    def of(cls, size: ImageSize) -> Frame:
         """Return the frame of a photograph as it is."""
         return cls(size, size)
 
-    def resized(self, size: Size) -> Frame:
+    def resized(self, size: ImageSize) -> Frame:
         """Return the frame once the image was resized."""
         across, down = size[0] / self.size[0], size[1] / self.size[1]
         return replace(
@@ -43,11 +43,11 @@ class Frame:
             offset=(self.offset[0] * across, self.offset[1] * down),
         )
 
-    def cropped(self, left: int, top: int, size: Size) -> Frame:
+    def cropped(self, left: int, top: int, size: ImageSize) -> Frame:
         """Return the frame once `size` was cut out of the image at `left` and `top`."""
         return replace(self, size=size, offset=(self.offset[0] - left, self.offset[1] - top))
 
-    def centred(self, size: Size) -> Frame:
+    def centred(self, size: ImageSize) -> Frame:
         """Return the frame once the image lies in the middle of a canvas; an odd pixel is on the right and below."""
         return self.cropped(-((size[0] - self.size[0]) // 2), -((size[1] - self.size[1]) // 2), size)
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 """An array of any shape and dtype; a string, so that no module imports numpy for its annotations."""
+Arrays: TypeAlias = "dict[str, Array]"
+"""Arrays by name: the inputs or outputs of a call."""
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: str) -> Array:

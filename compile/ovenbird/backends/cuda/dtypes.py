@@ -9,6 +9,6 @@ from typing import Literal
 
 from ovenbird_runtime.manifest.agreement import Precision
 
-Dtype = Literal["float32", "float16"]
+FloatDtype = Literal["float32", "float16"]
 
-DTYPES: dict[Precision, Dtype] = {"f32": "float32", "f16": "float16"}
+DTYPES: dict[Precision, FloatDtype] = {"f32": "float32", "f16": "float16"}

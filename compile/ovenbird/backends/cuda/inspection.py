@@ -15,10 +15,10 @@ from ovenbird.backends.cuda.plans.tiling import ProductShape
 from ovenbird.operators.anchors import Anchor
 from ovenbird.operators.blocks import anchor_among, find_anchor, is_reduction, leaf_blocks
 
-Kind = Literal["product", "reduction", "chain", "elements"]
+FunctionKind = Literal["product", "reduction", "chain", "elements"]
 
 
-def kind_of(sch: Schedule) -> Kind:
+def kind_of(sch: Schedule) -> FunctionKind:
     """Return the kind of an unscheduled function that has blocks."""
     blocks = leaf_blocks(sch)
     if anchor_among(sch, blocks) is not None:

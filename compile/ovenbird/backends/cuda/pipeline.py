@@ -8,7 +8,7 @@ from __future__ import annotations
 import tvm
 from tvm import IRModule, relax
 
-from ovenbird.backends.cuda.dtypes import Dtype
+from ovenbird.backends.cuda.dtypes import FloatDtype
 from ovenbird.backends.cuda.lowering.context import CudaLowering
 from ovenbird.backends.cuda.lowering.handlers import HANDLERS
 from ovenbird.lowering.channels_last import ChannelsLastForm
@@ -17,7 +17,7 @@ from ovenbird.lowering.entry_key import EntryKey, Networks
 from ovenbird.lowering.pipeline import lower
 
 
-def lower_networks(networks: Networks, dtype: Dtype, dump: Dump = NOWHERE) -> IRModule:
+def lower_networks(networks: Networks, dtype: FloatDtype, dump: Dump = NOWHERE) -> IRModule:
     """Return one module of fused, unscheduled functions; equal functions of several networks are shared."""
 
     def begin(builder: relax.BlockBuilder, function: relax.Function, key: EntryKey) -> CudaLowering:

@@ -2,7 +2,7 @@
 
     engine = find_engine("ort")
     engine.missing()                    # "" or the package that is not installed
-    session = engine.start(job)         # the session; then session(inputs) -> outputs, arrays by name
+    run = engine.start(job)             # then run(inputs) -> outputs, arrays by name
 
 A new peer is one new file here with an `ENGINE`, and its name in `FILES`.
 """
@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from ovenbird.errors import UsageError, suggest
 from ovenbird_runtime.console.installing import install_hint
-from ovenbird_runtime.tensors.arrays import Array
+from ovenbird_runtime.tensors.arrays import Arrays
 
 if TYPE_CHECKING:
     from ovenbird.benchmarking.jobs import Job
 
-Arrays = dict[str, "Array"]
-Session = Callable[[Mapping[str, Any]], Arrays]
+Runner = Callable[[Mapping[str, Any]], Arrays]
 
 OWN, OWN_UNTUNED = "ovenbird", "ovenbird-untuned"
 TORCH_ENGINES = ("torch-eager", "torch-jit", "torch-inductor")
@@ -42,7 +41,7 @@ FILES = {
 
 @dataclass(frozen=True)
 class BenchEngine:
-    """One engine. `load()` imports its packages, `start(job)` makes a session on the job's network and threads.
+    """One engine. `load()` imports its packages, `start(job)` returns what runs the job's network on its threads.
 
     `needs`: what of the work folder it eats, "artifact", "onnx" or "torch". `start_limit_s`: how long it may take until
     its first outputs are there.
@@ -54,7 +53,7 @@ class BenchEngine:
     distributions: tuple[str, ...]
     needs: str
     load: Callable[[], str]
-    start: Callable[[Job], Session]
+    start: Callable[[Job], Runner]
     start_limit_s: float = 180.0
 
     def missing(self) -> str:

@@ -1,6 +1,6 @@
 """What the three ways to run torch have in common: the network built again with the same weights, its threads, arrays.
 
-session = session_of(module, inputs, outputs, job)
+run = runner_of(module, inputs, outputs, job)
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from ovenbird.benchmarking.engines import Arrays, Session
+from ovenbird.benchmarking.engines import Runner
 from ovenbird.benchmarking.jobs import NETWORK_FILE, Job
+from ovenbird_runtime.tensors.arrays import Arrays
 
 
 def load() -> str:
@@ -45,8 +46,8 @@ def examples(job: Job, names: tuple[str, ...]) -> tuple[Any, ...]:
         return tuple(torch.from_numpy(archive[name]) for name in names)
 
 
-def session_of(module: Callable[..., Any], inputs: tuple[str, ...], outputs: tuple[str, ...], job: Job) -> Session:
-    """Wrap a callable of tensors as a session of arrays on the job's threads."""
+def runner_of(module: Callable[..., Any], inputs: tuple[str, ...], outputs: tuple[str, ...], job: Job) -> Runner:
+    """Wrap a callable of tensors as a function of arrays on the job's threads."""
     import torch
 
     torch.set_num_threads(job.threads)

@@ -1,6 +1,6 @@
 """ONNX Runtime on its CPU provider: all graph optimizations, `intra_op` threads as asked, spinning as it comes.
 
-session = ENGINE.start(job)         # InferenceSession on the network's ONNX file
+run = ENGINE.start(job)             # InferenceSession on the network's ONNX file
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from ovenbird.benchmarking.engines import Arrays, BenchEngine, Session
+from ovenbird.benchmarking.engines import BenchEngine, Runner
 from ovenbird.benchmarking.jobs import Job
+from ovenbird_runtime.tensors.arrays import Arrays
 
 
 def load() -> str:
@@ -18,7 +19,7 @@ def load() -> str:
     return str(importlib.import_module("onnxruntime").__version__)
 
 
-def start(job: Job) -> Session:
+def start(job: Job) -> Runner:
     """Create the session."""
     ort: Any = importlib.import_module("onnxruntime")
     options = ort.SessionOptions()

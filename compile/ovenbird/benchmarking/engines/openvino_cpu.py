@@ -1,6 +1,6 @@
 """OpenVINO on its CPU plugin: float32 by the precision hint (it would take bfloat16 where it can), latency mode.
 
-session = ENGINE.start(job)         # CompiledModel of the network's ONNX file
+run = ENGINE.start(job)         # CompiledModel of the network's ONNX file
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from ovenbird.benchmarking.engines import Arrays, BenchEngine, Session
+from ovenbird.benchmarking.engines import BenchEngine, Runner
 from ovenbird.benchmarking.jobs import Job
+from ovenbird_runtime.tensors.arrays import Arrays
 
 CONFIG: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
 
@@ -20,7 +21,7 @@ def load() -> str:
     return str(importlib.import_module("openvino").__version__).split("-")[0]
 
 
-def start(job: Job) -> Session:
+def start(job: Job) -> Runner:
     """Read and compile the ONNX file."""
     openvino: Any = importlib.import_module("openvino")
     core = openvino.Core()

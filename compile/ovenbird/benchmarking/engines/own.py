@@ -1,7 +1,7 @@
 """Ovenbird's own: the artifact in `ovenbird_runtime`, as a target runs it, through its public `load` and `run`.
 
-session = ENGINE.start(job)
-session({"image": array})["logits"]
+run = ENGINE.start(job)
+run({"image": array})["logits"]
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ovenbird.benchmarking.engines import OWN, BenchEngine, Session
+from ovenbird.benchmarking.engines import OWN, BenchEngine, Runner
 from ovenbird.benchmarking.jobs import NETWORK_FILE, Job
 
 
@@ -27,15 +27,15 @@ def runtime() -> Any:
     return importlib.import_module("ovenbird_runtime")
 
 
-def start(job: Job) -> Session:
+def start(job: Job) -> Runner:
     """Load the artifact that `network.json` names: the one compiled beside it, or a user's own."""
     facts = json.loads((Path(job.folder) / NETWORK_FILE).read_text(encoding="utf-8"))
     return start_folder(Path(facts["artifact"]), job)
 
 
-def start_folder(folder: Path, job: Job) -> Session:
+def start_folder(folder: Path, job: Job) -> Runner:
     """Load the artifact in `folder` on the job's threads."""
-    run: Session = runtime().load(folder, threads=job.threads).run
+    run: Runner = runtime().load(folder, threads=job.threads).run
     return run
 
 

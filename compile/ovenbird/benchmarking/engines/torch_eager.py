@@ -1,18 +1,18 @@
 """torch as it is: the module called in inference mode.
 
-session = ENGINE.start(job)
+run = ENGINE.start(job)
 """
 
 from __future__ import annotations
 
-from ovenbird.benchmarking.engines import BenchEngine, Session, _torch
+from ovenbird.benchmarking.engines import BenchEngine, Runner, _torch
 from ovenbird.benchmarking.jobs import Job
 
 
-def start(job: Job) -> Session:
+def start(job: Job) -> Runner:
     """Build the network."""
     module, inputs, outputs = _torch.network(job)
-    return _torch.session_of(module, inputs, outputs, job)
+    return _torch.runner_of(module, inputs, outputs, job)
 
 
 ENGINE = BenchEngine(

@@ -1,6 +1,6 @@
 """torch.compile's inductor with frozen weights: C++ is generated and compiled at the first run, and kept for the next.
 
-session = ENGINE.start(job)         # needs a C++ compiler; the first start takes a minute or so
+run = ENGINE.start(job)         # needs a C++ compiler; the first start takes a minute or so
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ovenbird.benchmarking.engines import BenchEngine, Session, _torch
+from ovenbird.benchmarking.engines import BenchEngine, Runner, _torch
 from ovenbird.benchmarking.jobs import Job
 
 CACHE_FOLDER = "inductor"
@@ -18,7 +18,7 @@ START_LIMIT_S = 240.0
 """How long generating and compiling the C++ code may take before this engine is left out."""
 
 
-def start(job: Job) -> Session:
+def start(job: Job) -> Runner:
     """Build the network and hand it to inductor."""
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str((Path(job.folder) / CACHE_FOLDER).resolve())
     import torch
@@ -31,7 +31,7 @@ def start(job: Job) -> Session:
     compiled = compile_with(module, backend="inductor", dynamic=False, fullgraph=True)
     with torch.no_grad():  # freezing is for no_grad; inference tensors cannot be its parameters
         compiled(*_torch.examples(job, inputs))
-    return _torch.session_of(compiled, inputs, outputs, job)
+    return _torch.runner_of(compiled, inputs, outputs, job)
 
 
 ENGINE = BenchEngine(

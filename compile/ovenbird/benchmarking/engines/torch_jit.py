@@ -1,6 +1,6 @@
 """torch with TorchScript: traced, `jit.freeze`, `optimize_for_inference` (batch norms folded, oneDNN's layouts).
 
-session = ENGINE.start(job)
+run = ENGINE.start(job)
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from ovenbird.benchmarking.engines import BenchEngine, Session, _torch
+from ovenbird.benchmarking.engines import BenchEngine, Runner, _torch
 from ovenbird.benchmarking.jobs import Job
 
 
-def start(job: Job) -> Session:
+def start(job: Job) -> Runner:
     """Build, trace, freeze and optimize the network."""
     import torch
 
@@ -23,7 +23,7 @@ def start(job: Job) -> Session:
         warnings.simplefilter("ignore")
         traced = jit.trace(module, _torch.examples(job, inputs), check_trace=False)
         frozen = jit.optimize_for_inference(jit.freeze(traced))
-    return _torch.session_of(frozen, inputs, outputs, job)
+    return _torch.runner_of(frozen, inputs, outputs, job)
 
 
 ENGINE = BenchEngine(

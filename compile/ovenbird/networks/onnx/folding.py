@@ -31,7 +31,7 @@ MAX_TOLD_ELEMENTS = 4096
 
 
 def foldable(node: Any, schema: Any) -> bool:
-    """Whether a node gives the same for the same inputs and holds no graph."""
+    """Return whether a node gives the same for the same inputs and holds no graph."""
     if schema is None or node.op_type in GRAPHS:
         return False
     return bool(schema.node_determinism != defs.OpSchema.NodeDeterminism.NonDeterministic)
@@ -78,7 +78,7 @@ def _type(value: Any) -> Any:
 
 
 def _small(node: Any, schema: Any, opsets: Mapping[str, int], arrays: Mapping[str, Array]) -> bool:
-    """Whether no output has more elements than the inputs together, or than the limit."""
+    """Return whether no output has more elements than the inputs together, or than the limit."""
     limit = max(MAX_FOLDED_ELEMENTS, sum(array.size for array in arrays.values()))
     known = {
         name: numpy_helper.from_array(array, name)

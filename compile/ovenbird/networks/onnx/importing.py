@@ -169,7 +169,7 @@ def weight(tensor: Any) -> Any:
 
 
 def known(value: Value) -> bool:
-    """Whether a value is computed already, or left out."""
+    """Return whether a value is computed already, or left out."""
     return value is None or isinstance(value, np.ndarray) or (isinstance(value, list) and all(map(known, value)))
 
 

@@ -51,7 +51,7 @@ class Node:
     """Imports a graph that is an attribute; it sees the names around the node."""
 
     def has(self, index: int) -> bool:
-        """Whether an optional input is given."""
+        """Return whether an optional input is given."""
         return index < len(self.inputs) and self.inputs[index] is not None
 
     def tensor(self, index: int) -> relax.Expr:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from ovenbird.errors import UsageError, suggest
 from ovenbird.networks.network import Network
 from ovenbird.networks.processing.labels import read_labels
-from ovenbird.networks.processing.options import Answer, ProcessingOptions
+from ovenbird.networks.processing.options import AnswerName, ProcessingOptions
 from ovenbird.networks.processing.pipelines import PictureInput, make_pipeline, picture_input
 from ovenbird_runtime.manifest.answers import LABELS, AnswerStep, Classification, Raw, Vector
 from ovenbird_runtime.manifest.program import TensorSpec
@@ -63,7 +63,7 @@ def _with_answers(network: Network, options: ProcessingOptions) -> Network:
         return network
     labels = () if options.labels is None else read_labels(options.labels)
     if options.answer is None:
-        answers: Mapping[str, Answer] = {_labelled(network, labels): "classes"}
+        answers: Mapping[str, AnswerName] = {_labelled(network, labels): "classes"}
     else:
         answers = _by_output(network, options.answer)
     steps: list[AnswerStep] = []
@@ -83,7 +83,7 @@ def _with_answers(network: Network, options: ProcessingOptions) -> Network:
     return replace(network, postprocess=tuple(steps), labels=labels or (network.labels if used else ()))
 
 
-def _by_output(network: Network, answer: tuple[Answer, ...] | Mapping[str, Answer]) -> Mapping[str, Answer]:
+def _by_output(network: Network, answer: tuple[AnswerName, ...] | Mapping[str, AnswerName]) -> Mapping[str, AnswerName]:
     names = [spec.name for spec in network.outputs]
     if isinstance(answer, Mapping):
         unknown = next((name for name in answer if name not in names), None)

@@ -20,12 +20,12 @@ from ovenbird_runtime.errors import shown
 from ovenbird_runtime.limits import MAX_SIDE_PIXELS
 from ovenbird_runtime.manifest.steps import Interpolation
 
-Size = tuple[int, int]
+Sides = tuple[int, int]
 """Height, then width, in pixels."""
-Resize = int | Size | Literal["fit", "none"]
-Answer = Literal["classes", "embedding", "raw"]
+Resizing = int | Sides | Literal["fit", "none"]
+AnswerName = Literal["classes", "embedding", "raw"]
 Channels = Literal["rgb", "bgr"]
-ANSWERS: tuple[Answer, ...] = get_args(Answer)
+ANSWERS: tuple[AnswerName, ...] = get_args(AnswerName)
 INTERPOLATIONS: tuple[str, ...] = get_args(Interpolation)
 BRIGHT = 5.0
 """A mean beyond it is meant for pixels of 0 to 255."""
@@ -37,11 +37,11 @@ class ProcessingOptions:
 
     base: str | None = None
     """The pre-processing that the others change: "imagenet", or another that the network has."""
-    size: Size | None = None
+    size: Sides | None = None
     """The image that the network takes."""
-    resize: Resize | None = None
+    resize: Resizing | None = None
     """A number: the shorter side. A size: exactly that. "fit": within the image, padded. "none": not at all."""
-    crop: Size | None = None
+    crop: Sides | None = None
     interpolation: Interpolation | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
@@ -51,7 +51,7 @@ class ProcessingOptions:
     steps: tuple[Any, ...] | None = None
     """A whole pipeline, as the manifest has it."""
     labels: Path | None = None
-    answer: tuple[Answer, ...] | Mapping[str, Answer] | None = None
+    answer: tuple[AnswerName, ...] | Mapping[str, AnswerName] | None = None
     """What the outputs mean: in their order, or by name."""
     outputs: tuple[str, ...] | None = None
 
@@ -69,7 +69,7 @@ class ProcessingOptions:
         return replace(other, **{name: value for name, value in given.items() if value is not None})
 
 
-def parse_size(key: str, value: Any) -> Size:
+def parse_size(key: str, value: Any) -> Sides:
     """Read `320`, `"320x480"` or `[320, 480]`: height and width in pixels."""
     if isinstance(value, str) and (found := re.fullmatch(r"\s*(\d{1,6})(?:\s*[x,]\s*(\d{1,6}))?\s*", value, re.ASCII)):
         value = [int(found[1]), int(found[2] or found[1])]
@@ -81,7 +81,7 @@ def parse_size(key: str, value: Any) -> Size:
     return (int(sides[0]), int(sides[1]))
 
 
-def parse_resize(key: str, value: Any) -> Resize:
+def parse_resize(key: str, value: Any) -> Resizing:
     """Read a shorter side, `256`, an exact size, `320x480`, `fit` or `none`."""
     if value == "fit" or value == "none":
         return value  # type: ignore[no-any-return]
@@ -147,7 +147,7 @@ def parse_pad(key: str, value: Any) -> int:
     return int(value)
 
 
-def parse_answer(key: str, value: Any) -> tuple[Answer, ...] | dict[str, Answer]:
+def parse_answer(key: str, value: Any) -> tuple[AnswerName, ...] | dict[str, AnswerName]:
     """Read what outputs mean: `classes,embedding` in their order, or by name, `logits=classes`."""
     if isinstance(value, str):
         parts = [part.strip() for part in value.split(",") if part.strip()]

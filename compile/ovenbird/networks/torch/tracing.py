@@ -24,12 +24,9 @@ from torch.utils import _pytree as pytree
 
 from ovenbird.errors import NetworkUnreadable, NetworkUntraceable
 from ovenbird_runtime.manifest.agreement import LIMITS, compare
-from ovenbird_runtime.tensors.arrays import Array
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
-
-Arrays = dict[str, Array]
 
 
 @contextlib.contextmanager

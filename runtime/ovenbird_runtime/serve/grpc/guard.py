@@ -18,7 +18,7 @@ import numpy as np
 from ...limits import SERVE_MESSAGE_FIELDS, SERVE_TENSOR_RANK
 from ..http.errors import BadRequest, BodyTooLarge
 
-Bytes: TypeAlias = bytes | bytearray
+Encoded: TypeAlias = bytes | bytearray
 
 _SMALL_BYTES = 4096  # what is smaller cannot become large
 _COPY_BYTES = 16  # copying so many takes as long as parsing one
@@ -32,7 +32,7 @@ _FIXED = (6, 7)
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
 
 
-def weigh(data: Bytes, limit: int) -> int:
+def weigh(data: Encoded, limit: int) -> int:
     """Return the work of parsing a ModelInferRequest, in bytes. Raises BadRequest, BodyTooLarge."""
     if len(data) < _SMALL_BYTES:
         return len(data)
@@ -55,7 +55,7 @@ def weigh(data: Bytes, limit: int) -> int:
     return len(data) - raw + raw // _COPY_BYTES
 
 
-def _unpacked(data: Bytes, number: int, start: int, end: int) -> int:
+def _unpacked(data: Encoded, number: int, start: int, end: int) -> int:
     """Return the bytes that a field of InferTensorContents unpacks to. Raises BadRequest."""
     size = _VALUE_BYTES.get(number)
     if size is None:
@@ -69,7 +69,7 @@ def _unpacked(data: Bytes, number: int, start: int, end: int) -> int:
 class _Fields:
     """The fields of a message and of what is in it, counted together."""
 
-    def __init__(self, data: Bytes) -> None:
+    def __init__(self, data: Encoded) -> None:
         self._data, self._count = data, 0
 
     def walk(self, place: int, end: int) -> Iterator[tuple[int, int, int]]:

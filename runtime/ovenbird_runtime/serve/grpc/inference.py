@@ -14,7 +14,7 @@ from ..http.errors import BadRequest, UnsupportedContent
 from ..v2.inference import Wanted, choose_outputs, infer, packed
 from ..v2.parameters import check_parameters, nan_policy
 from ..v2.tensors import from_bytes, from_typed
-from .guard import Bytes
+from .guard import Encoded
 from .messages import message
 from .rpc import parse
 
@@ -64,7 +64,7 @@ async def model_infer(context: Context, request: Infer, call: Call) -> Any:
         return response
 
 
-def read_request(data: Bytes) -> Infer:
+def read_request(data: Encoded) -> Infer:
     """Read a request; its message is gone when this returns. Raises BadRequest, InputError, UnsupportedContent."""
     request = parse(message("ModelInferRequest"), data)
     parameters = _parameters(request.parameters)

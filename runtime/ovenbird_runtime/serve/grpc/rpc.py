@@ -23,7 +23,7 @@ from ..errors import NotOffered, Status, WrongMethod
 from ..http.errors import BadRequest, HeadersTooLarge, UnsupportedContent
 from ..http.settings import HttpLimits
 from .framing import Inbox
-from .guard import Bytes
+from .guard import Encoded
 
 Headers = list[tuple[str, str]]
 
@@ -52,8 +52,8 @@ class Method(NamedTuple):
 
     name: str
     work: Callable[..., Any]
-    read: Callable[[Bytes], Any]
-    weigh: Callable[[Bytes, int], int]
+    read: Callable[[Encoded], Any]
+    weigh: Callable[[Encoded, int], int]
     streaming: bool
 
 
@@ -151,7 +151,7 @@ def _identity(request_id: str) -> Headers:
     return [NeverIndexedHeaderTuple("x-request-id", request_id)]
 
 
-def parse(kind: Any, data: Bytes) -> Any:
+def parse(kind: Any, data: Encoded) -> Any:
     """Read a message of the class `kind`. Raises BadRequest."""
     from google.protobuf.message import DecodeError
 

@@ -14,7 +14,7 @@ from ..call import Call
 from ..context import Context
 from ..errors import NotOffered
 from ..v2.metadata import CONTROL, EXTENSIONS, config_of, index_of, metadata_of, statistics_of
-from .guard import Bytes, weigh
+from .guard import Encoded, weigh
 from .health import HEALTH
 from .inference import model_infer, read_request
 from .messages import load_protocol, message
@@ -100,5 +100,5 @@ def methods() -> dict[str, Method]:
     return found
 
 
-def _all_of_it(data: Bytes, limit: int) -> int:
+def _all_of_it(data: Encoded, limit: int) -> int:
     return len(data)

@@ -15,7 +15,7 @@ from ..call import Call
 from ..context import Context
 from ..http.messages import Request, Response
 
-Handler = Callable[[Context, Request, Call], Response | Awaitable[Response]]
+RouteHandler = Callable[[Context, Request, Call], Response | Awaitable[Response]]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Route:
     name: str
     method: Literal["GET", "POST"]
     path: str
-    handler: Handler
+    handler: RouteHandler
     summary: str
     _segments: tuple[re.Pattern[str], ...] = field(init=False)
 

@@ -9,14 +9,14 @@ from tvm.s_tir import Schedule
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules import RULES
 from ovenbird.operators import channels_last
-from ovenbird.operators.anchors import RUNS, Kind, size_bytes
+from ovenbird.operators.anchors import RUNS, AnchorKind, size_bytes
 from ovenbird.operators.blocks import find_anchor, leaf_blocks, widest_dtype
 from ovenbird.operators.conv2d import Window, conv2d
 
 
 def test_every_kind_has_a_rule() -> None:
     """But for products, which are the GPU's: its plans know them."""
-    assert {kind for kind in RULES if kind is not None} == set(get_args(Kind)) - {"product"}
+    assert {kind for kind in RULES if kind is not None} == set(get_args(AnchorKind)) - {"product"}
 
 
 def test_the_dtypes_are_the_anchor_s() -> None:

@@ -14,7 +14,7 @@ from tvm import relax, te, topi
 from ovenbird.backends.cpu.lowering.context import CpuLowering
 from ovenbird.passes.shapes import static_shape
 
-Step = Callable[[te.Tensor], te.Tensor]
+Movement = Callable[[te.Tensor], te.Tensor]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class View:
     """`source` seen through `steps`, first one first, then multiplied by `scale`."""
 
     source: relax.Expr
-    steps: tuple[Step, ...]
+    steps: tuple[Movement, ...]
     scale: float
 
     def apply(self, tensor: te.Tensor) -> te.Tensor:
@@ -42,7 +42,7 @@ def scalar(expr: relax.Expr) -> float | None:
 
 def trace_view(lowering: CpuLowering, expr: relax.Expr) -> View:
     """Return the view that `expr` of the original function is of a tensor computed before."""
-    steps: list[Step] = []
+    steps: list[Movement] = []
     scale = 1.0
     while isinstance(expr, relax.Var):
         call = lowering.definitions.get(expr)
@@ -62,7 +62,7 @@ def trace_view(lowering: CpuLowering, expr: relax.Expr) -> View:
     return View(expr, tuple(reversed(steps)), scale)
 
 
-def movement(call: relax.Call, name: str) -> Step | None:
+def movement(call: relax.Call, name: str) -> Movement | None:
     """Return the call as a tensor expression, if it moves elements and does nothing else."""
     shape = static_shape(call)
     before = static_shape(call.args[0]) if call.args else None

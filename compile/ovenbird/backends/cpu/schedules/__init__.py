@@ -19,12 +19,12 @@ from ovenbird.backends.cpu.schedules.reduction import schedule_lanes
 from ovenbird.backends.cpu.schedules.register_tile import schedule_register_tile
 from ovenbird.backends.cpu.schedules.row_ops import schedule_rows
 from ovenbird.backends.cpu.schedules.winograd import schedule_winograd
-from ovenbird.operators.anchors import Kind
+from ovenbird.operators.anchors import AnchorKind
 from ovenbird.operators.blocks import find_anchor
 
 Rule = Callable[[Schedule, Machine, Choices], None]
 
-RULES: dict[Kind | None, Rule] = {
+RULES: dict[AnchorKind | None, Rule] = {
     "tile": schedule_register_tile,
     "depthwise": schedule_depthwise,
     "winograd": schedule_winograd,

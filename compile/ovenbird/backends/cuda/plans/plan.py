@@ -60,4 +60,4 @@ class ChainPlan:
         return "dlight's chain"
 
 
-Plan = Tiling | VectorPlan | ThreadPlan | GroupPlan | ChainPlan
+KernelPlan = Tiling | VectorPlan | ThreadPlan | GroupPlan | ChainPlan

@@ -13,7 +13,7 @@ from tvm.s_tir import Schedule
 
 from ovenbird.backends.cuda.chip import WARP, Chip
 from ovenbird.backends.cuda.inspection import find_reduction, kind_of, product_anchor, shape_of, sizes
-from ovenbird.backends.cuda.plans.plan import ChainPlan, GroupPlan, Plan, ThreadPlan, VectorPlan
+from ovenbird.backends.cuda.plans.plan import ChainPlan, GroupPlan, KernelPlan, ThreadPlan, VectorPlan
 from ovenbird.backends.cuda.plans.tiling import FEW_ROWS, ProductShape, Tiling, choose_tiling, estimate, splits_for
 from ovenbird.backends.cuda.plans.wide_tiles import wide_tiles
 
@@ -34,7 +34,7 @@ GROUPS, COLUMNS = (8, 16, 32, 64), (8, 16, 32, 64)
 WARPS, LANES = (1, 2, 4, 8, 16), (WARP, 2 * WARP, 4 * WARP)
 
 
-def default_plan(sch: Schedule, chip: Chip) -> Plan:
+def default_plan(sch: Schedule, chip: Chip) -> KernelPlan:
     """Return the plan that is taken where nothing was measured."""
     kind = kind_of(sch)
     if kind == "product":
@@ -48,10 +48,10 @@ def default_plan(sch: Schedule, chip: Chip) -> Plan:
     return ChainPlan() if kind == "chain" else ThreadPlan()
 
 
-def plan_space(sch: Schedule, chip: Chip) -> list[Plan]:
+def plan_space(sch: Schedule, chip: Chip) -> list[KernelPlan]:
     """Return all plans for an unscheduled function, the default first."""
     default, kind = default_plan(sch, chip), kind_of(sch)
-    found: list[Plan] = [default]
+    found: list[KernelPlan] = [default]
     if kind == "product":
         anchor = product_anchor(sch)
         found += product_plans(shape_of(sch, anchor.block), anchor.operand, chip)
@@ -71,11 +71,11 @@ def tileable(shape: ProductShape) -> bool:
     return min(shape.rows, shape.columns) > 1
 
 
-def product_plans(shape: ProductShape, dtype: str, chip: Chip) -> list[Plan]:
+def product_plans(shape: ProductShape, dtype: str, chip: Chip) -> list[KernelPlan]:
     """Return the tilings by their estimate, the best first; for few rows vectors too, which no
     estimate compares with them.
     """
-    vectors: list[Plan] = []
+    vectors: list[KernelPlan] = []
     if shape.rows <= TRIED_ROWS or not tileable(shape):
         vectors = [
             VectorPlan(warps, lanes)
@@ -90,7 +90,7 @@ def product_plans(shape: ProductShape, dtype: str, chip: Chip) -> list[Plan]:
     return [*vectors, *tilings[:TILINGS_MAX]]
 
 
-def reduction_plans(summed: int, chip: Chip) -> list[Plan]:
+def reduction_plans(summed: int, chip: Chip) -> list[KernelPlan]:
     """Return one thread an output, and groups in which each thread has two elements to sum at least."""
     groups = [
         GroupPlan(group, columns)
@@ -101,6 +101,6 @@ def reduction_plans(summed: int, chip: Chip) -> list[Plan]:
     return [*thread_plans(chip), *groups]
 
 
-def thread_plans(chip: Chip) -> list[Plan]:
+def thread_plans(chip: Chip) -> list[KernelPlan]:
     """Return blocks of every length that the chip allows."""
     return [ThreadPlan(threads) for threads in THREADS if threads <= chip.max_threads]

@@ -10,7 +10,7 @@ from tvm.s_tir import Schedule
 
 from ovenbird.backends.cuda.chip import Chip
 from ovenbird.backends.cuda.inspection import kind_of
-from ovenbird.backends.cuda.plans.plan import ChainPlan, GroupPlan, Plan, ThreadPlan, VectorPlan
+from ovenbird.backends.cuda.plans.plan import ChainPlan, GroupPlan, KernelPlan, ThreadPlan, VectorPlan
 from ovenbird.backends.cuda.plans.space import default_plan
 from ovenbird.backends.cuda.plans.tiling import Tiling
 from ovenbird.backends.cuda.schedules.product import schedule_product
@@ -20,7 +20,7 @@ from ovenbird.errors import BuildFailed
 from ovenbird.operators.blocks import leaf_blocks
 
 
-def apply_schedule(sch: Schedule, chip: Chip, plan: Plan | None = None) -> Schedule:
+def apply_schedule(sch: Schedule, chip: Chip, plan: KernelPlan | None = None) -> Schedule:
     """Schedule the function in `sch` by a plan of its space (the default one); return the schedule with its trace.
 
     Raises BuildFailed for a function that no rule can schedule; TVM's own errors where the plan is not of its space.
@@ -47,7 +47,7 @@ def refuse(sch: Schedule) -> None:
     raise BuildFailed(f"{name} is written as serial loops, which no GPU schedule can spread: compile for a CPU target")
 
 
-def schedule_function(function: tirx.PrimFunc, chip: Chip, plan: Plan | None = None) -> tirx.PrimFunc:
+def schedule_function(function: tirx.PrimFunc, chip: Chip, plan: KernelPlan | None = None) -> tirx.PrimFunc:
     """Return the scheduled function, its attributes kept. Raises BuildFailed for one that no rule can schedule."""
     scheduled = apply_schedule(Schedule(function, debug_mask="none"), chip, plan).mod["main"]
     return scheduled.with_attrs(function.attrs) if function.attrs else scheduled

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from tvm.s_tir import Schedule
 
 from ovenbird.backends.cuda.chip import Chip
-from ovenbird.backends.cuda.plans.plan import Plan
+from ovenbird.backends.cuda.plans.plan import KernelPlan
 from ovenbird.backends.cuda.plans.space import plan_space
 from ovenbird.backends.cuda.schedules import apply_schedule
 from ovenbird.measure.limits import BATCH_TRIALS
@@ -36,7 +36,7 @@ class PlanSearch:
         self.default = self.candidate(self.plans[0])
         self._rest = self._untried()
 
-    def candidate(self, plan: Plan) -> Candidate:
+    def candidate(self, plan: KernelPlan) -> Candidate:
         """Return the schedule that follows a plan. Raises TVM's errors where the function's shape does not allow it."""
         return Candidate(apply_schedule(Schedule(self.task.module), self._chip, plan), name=str(plan))
 

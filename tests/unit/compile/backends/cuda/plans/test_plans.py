@@ -6,7 +6,7 @@ import pytest
 from tvm.s_tir import Schedule
 from tvm.s_tir import meta_schedule as ms
 
-from ovenbird.backends.cuda.dtypes import Dtype
+from ovenbird.backends.cuda.dtypes import FloatDtype
 from ovenbird.measure.tasks import Task
 from ovenbird.records.tuning_log import RECORDS, json_lines, record_json, trace_key
 from ovenbird.records.workload import same_workload
@@ -19,7 +19,7 @@ SPEC = load_target("cuda-sm90")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_plans_agree_with_the_default(tmp_path: Path, dtype: Dtype) -> None:
+def test_plans_agree_with_the_default(tmp_path: Path, dtype: FloatDtype) -> None:
     emulation = Emulation(build_driver(tmp_path).folder, "kernels")
     (tmp_path / "kernels").mkdir()
     built = build_plans(tmp_path, SPEC, dtype, EmulatedCompiler(tmp_path / "kernels"), most=3)
