@@ -126,7 +126,7 @@ def extract(wheel: Path, folder: Path, arch: str) -> None:
     members = {f"tvm/lib/{name}": name for name in FILES[arch]} | NOTICES
     with zipfile.ZipFile(wheel) as archive:
         for member, name in members.items():
-            # Written beside, then renamed: a process that has the old file mapped keeps it whole.
+            # Written under another name, then renamed: a process that has the old file mapped keeps it whole.
             partial = folder / f"{name}.{os.getpid()}.part"
             partial.write_bytes(archive.read(member))
             partial.chmod(0o755 if name.endswith(".so") else 0o644)

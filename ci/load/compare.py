@@ -5,7 +5,7 @@
 
 Each round starts all servers anew (where a process's memory happens to lie is worth some percent); those that are not
 asked are stopped. A round is some passes: in each, for each number of requests at once, each server has one short turn,
-in an order that rotates and turns round from pass to pass; the network alone, in process, takes its turn beside 16 at
+in an order that rotates and turns round from pass to pass; the network alone, in process, takes its turn with 16 at
 once. A machine's speed changes from second to second (two virtual processors may come to share one core): long turns
 would give one server the slow seconds. `ab` shares the machine's processors with the server: compare within one run
 only. ci/load/run.sh does all of it. Needs `ab` (Debian: apache2-utils), scipy and matplotlib; the others need
@@ -67,8 +67,8 @@ class Comparison:
     def _pass(self, round_: Round, number: int, turn: int) -> None:
         passes = number * self.options.turns + turn
         for concurrency in self.options.concurrency:
-            beside = [IN_PROCESS] if concurrency == IN_PROCESS_CONCURRENCY else []
-            for name in order_of([*self.servers, *beside], passes):
+            alone = [IN_PROCESS] if concurrency == IN_PROCESS_CONCURRENCY else []
+            for name in order_of([*self.servers, *alone], passes):
                 if name == IN_PROCESS:
                     for size, done in self._in_process().items():
                         round_.in_process.setdefault(size, []).append(done)

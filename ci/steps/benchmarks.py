@@ -32,7 +32,7 @@ TITLES = {
     "batch-8": "ResNet50, batch 8",
     "zoo": "Other networks",
     "growth": "How the cost grows: batch, threads, image size",
-    "avx2": "ResNet50 as AVX2 code (x86-64-v3), beside peers held to AVX2",
+    "avx2": "ResNet50 as AVX2 code (x86-64-v3), against peers held to AVX2",
 }
 NOTES = {
     "avx2": "With `ONEDNN_MAX_CPU_ISA=AVX2` and `ATEN_CPU_CAPABILITY=avx2`, which OpenVINO and torch obey; ONNX "

@@ -28,7 +28,7 @@ def run_isolated(work: Callable[[], None], what: str) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     with warnings.catch_warnings():
-        # Python warns of forks beside threads: the child neither takes their locks nor starts new ones
+        # Python warns of forks where threads run: the child neither takes their locks nor starts new ones
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:

@@ -1,4 +1,4 @@
-"""Ovenbird runtime: runs compiled artifacts with no torch and no compiler beside it.
+"""Ovenbird runtime: runs compiled artifacts with neither torch nor a compiler.
 
     import ovenbird_runtime
 

@@ -205,8 +205,8 @@ def load(
     chosen, variant, needs = _choose(artifact, devices, target, precision)
     # The digests of 100 MB take about as long as the imports do: side by side, and both before the code is
     # loaded.
-    with ThreadPoolExecutor(1, "ovenbird-check") as beside:
-        check = beside.submit(_check_files, artifact, variant, needs)
+    with ThreadPoolExecutor(1, "ovenbird-check") as thread:
+        check = thread.submit(_check_files, artifact, variant, needs)
         from .engine.engine import Code, Engine
         from .engine.ffi import import_ffi
 

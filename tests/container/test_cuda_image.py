@@ -21,7 +21,7 @@ MAX_OWN_BYTES = 150e6
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An artifact for the GPU and, beside it, for processors."""
+    """An artifact for the GPU and for processors."""
     try:
         find_nvcc()
     except NoCudaCompiler as error:

@@ -95,7 +95,7 @@ def test_ten_times_the_limit_would_let_some_pass() -> None:
 
 @dataclasses.dataclass
 class Crossed:
-    """The code of one network, beside the answers of another."""
+    """The code of one network, with the answers of another."""
 
     code: Any
     right: Any

@@ -1,4 +1,4 @@
-"""GPU code on a real GPU: agreement with torch, and our time beside other engines' on the same chip, in one run.
+"""GPU code on a real GPU: agreement with torch, and our time against other engines' on the same chip, in one run.
 
 make test TESTS="tests/gpu -m gpu -s"
 """

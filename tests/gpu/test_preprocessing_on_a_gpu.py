@@ -1,4 +1,4 @@
-"""Pre-processing beside a real GPU: Pillow's pixels by the library's own code, and what it takes beside the network.
+"""Pre-processing for a real GPU: Pillow's pixels by the library's own code, and what it takes against the network.
 
 make test TESTS="tests/gpu -m gpu -s"
 """

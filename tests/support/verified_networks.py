@@ -105,7 +105,7 @@ class Transformer(nn.Module):
 
 
 class Detector(nn.Module):
-    """Boxes in pixels beside probabilities, in one output [N, 4 + 20, 64]."""
+    """Boxes in pixels and probabilities, in one output [N, 4 + 20, 64]."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -137,7 +137,7 @@ class Map(nn.Module):
 
 
 class Mobile(nn.Module):
-    """Depthwise convolutions with squeeze and excitation: a sparse embedding beside the classes."""
+    """Depthwise convolutions with squeeze and excitation: a sparse embedding and the classes."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -100,7 +100,7 @@ def glob_escape(name: str) -> str:
 
 
 def check_output(output: Path) -> None:
-    """Refuse to replace anything but an empty folder, or an artifact with nothing beside its own files.
+    """Refuse to replace anything but an empty folder, or an artifact with nothing but its own files.
 
     Raises OutputError.
     """

@@ -22,7 +22,7 @@ APART = {"numpy", "pip", "setuptools", "wheel"}
 
 
 def footprint(job: Job, limit_s: float) -> dict[str, int]:
-    """Load the job's network in one process, then in a second beside it; return bytes. Raises EngineFailed."""
+    """Load the job's network in one process, then in a second as well; return bytes. Raises EngineFailed."""
     found: dict[str, int] = {}
     with contextlib.ExitStack() as stack:
         processes = []

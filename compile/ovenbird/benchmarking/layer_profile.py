@@ -1,4 +1,4 @@
-"""Where the time goes: every compiled function of an artifact, timed by TVM's instrument, beside the machine's limits.
+"""Where the time goes: every compiled function of an artifact, timed by TVM's instrument, against the machine's limits.
 
     python -m ovenbird.benchmarking.layer_profile ARTIFACT INPUTS.npz BATCH THREADS RUNS     # JSON, one row a function
 

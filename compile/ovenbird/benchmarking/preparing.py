@@ -195,7 +195,7 @@ def _counts(tuning: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stamp(source: str, target: str, records: Path | None) -> str:
-    """Name what code depends on beside batch sizes: the network, the target, the compiler's files, the records."""
+    """Name what code depends on apart from batch sizes: the network, the target, the compiler's files, the records."""
     taken = hashlib.sha256(f"{source} {target}\n".encode())
     package = Path(__file__).parents[1]
     files = [path for path in sorted(package.rglob("*.py")) if Path(__file__).parent not in path.parents]

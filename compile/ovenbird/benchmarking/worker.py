@@ -1,4 +1,4 @@
-"""One engine, one network, one process: start, first run, warm-up, timed runs; nothing else lives beside it.
+"""One engine, one network, one process: start, first run, warm-up, timed runs; nothing else lives in it.
 
     python -m ovenbird.benchmarking.worker JOB.json ANSWER.json OUTPUTS.npz
 

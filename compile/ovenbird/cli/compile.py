@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @shared_options.tolerance("by precision: 0.0001 in f32, 0.04 in f16")
 @shared_options.precision
 @click.option("--fast-math", is_flag=True, help="Let GPU code approximate division, exp and others.")
-@click.option("--dump-code", metavar="KINDS", help="Write relax,tir,ll,asm,cu beside the output, in DIR.code/.")
+@click.option("--dump-code", metavar="KINDS", help="Write relax,tir,ll,asm,cu next to the output, in DIR.code/.")
 @click.option("-o", "--output", "--output-dir", type=click.Path(path_type=Path),
               help="The artifact's folder. [default: artifacts/NAME]")  # fmt: skip
 @shared_options.quiet

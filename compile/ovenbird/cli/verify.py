@@ -25,7 +25,7 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 @shared_options.quiet
 @shared_options.as_json
 def command(artifact: Path, model: str | None, images: Path | None, target: str | None, **options: Any) -> None:
-    """Run the artifact in the runtime, in a process of its own, beside the network it was compiled from.
+    """Run the artifact in the runtime, in a process of its own, and compare it with its network.
 
     The network is built again: a built-in one by its name, with the package's, torchvision's or random weights it had;
     weights that came from a file are given by --weights, a network of your own by --model.

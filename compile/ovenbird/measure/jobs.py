@@ -1,4 +1,4 @@
-"""What a worker is asked: run a candidate beside the default schedule, time it, find the machine's limit.
+"""What a worker is asked: run a candidate against the default schedule, time it, find the machine's limit.
 
 Compiling one is the backend's own: `backends.cpu.tuning.bench`, for one. Runs in the worker's process. Times are those
 of a call as the network makes it: threads awake from the call before, activations in the caches, weights from memory

@@ -1,4 +1,4 @@
-"""torchvision, also beside a torch that it was not built for, and its names of ImageNet's classes."""
+"""torchvision, also with a torch that it was not built for, and its names of ImageNet's classes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ NMS = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 
 def import_torchvision() -> ModuleType:
-    """Import torchvision, also beside a torch whose build its C++ operators do not match.
+    """Import torchvision, also with a torch whose build its C++ operators do not match.
 
     Its Python part asks for the schemas of two of those operators at import; no classifier calls them. They are made up
     only where they are missing: to define one that torchvision brings would end the process.

@@ -108,13 +108,13 @@ class Provenance:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file by way of a second one, so that a kill leaves the old or the new, never half of one."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("w", encoding="utf-8") as file:
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    with unfinished.open("w", encoding="utf-8") as file:
         json.dump(value, file, indent=1)
         file.write("\n")
         file.flush()
         os.fsync(file.fileno())
-    beside.replace(path)
+    unfinished.replace(path)
 
 
 def read_provenance(folder: Path) -> Provenance | None:

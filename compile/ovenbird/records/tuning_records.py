@@ -36,11 +36,11 @@ def records_folder(choice: str | None, model: str, spec: TargetSpec, precision: 
         return folder
     for root in tuning_folders():
         folder = root / log_place(model, spec, precision)
-        beside = [found for found in sorted(folder.parent.glob(f"{folder.name}@*")) if matches(found, spec)]
-        if folder.is_dir() and (matches(folder, spec) or not beside):
+        others = [found for found in sorted(folder.parent.glob(f"{folder.name}@*")) if matches(found, spec)]
+        if folder.is_dir() and (matches(folder, spec) or not others):
             return folder
-        if beside:
-            return beside[-1]
+        if others:
+            return others[-1]
     return None
 
 

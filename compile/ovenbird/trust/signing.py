@@ -39,13 +39,13 @@ def make_key(path: Path) -> PublicKey:
     locked = form.BestAvailableEncryption(password) if password else form.NoEncryption()
     secret = key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, locked)
     public = key.public_key().public_bytes(form.Encoding.PEM, form.PublicFormat.SubjectPublicKeyInfo)
-    beside = path.with_name(f"{path.name}.pub")
-    for file in (path, beside):
+    public_path = path.with_name(f"{path.name}.pub")
+    for file in (path, public_path):
         if file.exists():
             raise OutputError(f"{file} is there already; a key is not overwritten: remove it or give another name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for file, data, mode in ((path, secret, 0o600), (beside, public, 0o644)):
+        for file, data, mode in ((path, secret, 0o600), (public_path, public, 0o644)):
             with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as opened:
                 opened.write(data)
     except OSError as error:

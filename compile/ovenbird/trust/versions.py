@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ovenbird.targets import TargetSpec
 
 SOURCES = ("compile", "runtime", "pyproject.toml", "ci/constraints.txt")
-"""What decides an artifact's bytes, beside its target's own folders: what ci/steps/pipeline.sh makes its key of."""
+"""What decides an artifact's bytes, apart from its target's own folders: what ci/steps/pipeline.sh makes its key of."""
 
 _FRAMEWORKS = ("torch", "torchvision", "onnx", "numpy")
 

@@ -5,7 +5,7 @@
     session.save()
 
 Trial 0 of every task is its default schedule, so what is recorded is never slower than no tuning. A new best is timed
-again beside the one before it and the default, and that second time is what counts.
+again in turn with the one before it and the default, and that second time is what counts.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Session:
         self._show("done")
 
     def save(self) -> None:
-        """Write what is known of every task beside the records."""
+        """Write what is known of every task next to the records."""
         provenance = self.log.provenance
         provenance.trials = self.trials
         provenance.latency_ms = {

@@ -1,4 +1,4 @@
-"""Is the artifact the network? It runs in the real runtime, in a process of its own, beside the framework it came from.
+"""Is the artifact the network? It runs in the real runtime, in its own process, against the framework it came from.
 
     found = verify(Path("artifacts/resnet50"), network, (1, 8), LIMITS["f32"])
     found.outputs["logits"].rms, found.golden_inputs, found.golden_outputs

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-# Where nothing was measured: a call costs a little beside its images, so that larger sizes are preferred,
+# Where nothing was measured: a call costs a little on top of its images, so that larger sizes are preferred,
 # padding is not.
 _CALL_COST_IN_IMAGES = 0.1
 

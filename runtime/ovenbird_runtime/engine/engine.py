@@ -6,7 +6,7 @@
     engine.close()
 
 A Relax VM is not thread-safe, and TVM keeps one pool of threads for each thread that calls it. So the engine
-owns `workers` threads, each with a VM and a pool of `threads` of its own, and beside a single worker the lanes
+owns `workers` threads, each with a VM and a pool of `threads` of its own, and with a single worker the lanes
 that share its threads where several images wait (`lanes.py`); callers hand over batches and wait. Code and weights
 are shared by all of them. Every tensor that compiled code sees is in an aligned buffer of the engine's.
 """

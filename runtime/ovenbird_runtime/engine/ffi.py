@@ -33,7 +33,7 @@ _loaded_for: dict[str, list[Any]] = {}
 
 
 def import_ffi() -> Any:
-    """Return the `tvm_ffi` module, TVM's runtime library loaded beside it.
+    """Return the `tvm_ffi` module, TVM's runtime library loaded with it.
 
     Raises LibraryMissing, VersionMismatch, and EngineLoadFailed where the compiler's TVM is already in this
     process: two copies of one library would fight over its registry.
@@ -62,7 +62,7 @@ def import_ffi() -> Any:
 
 
 def import_for(device: Device) -> Any:
-    """Return the `tvm_ffi` module, with what code for `device` calls loaded beside it, once.
+    """Return the `tvm_ffi` module, with what code for `device` calls loaded as well, once.
 
     Raises as `import_ffi`, and LibraryMissing for what the device's maker brings.
     """

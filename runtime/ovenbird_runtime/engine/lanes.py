@@ -58,10 +58,10 @@ def lanes_for(threads: int, workers: int) -> int:
 
 
 class TaskQueue(Generic[T]):
-    """First come, first served; a wide worker runs alone, lanes run beside each other."""
+    """First come, first served; a wide worker runs alone, lanes run at the same time."""
 
     def __init__(self, lanes: int, costs: LaneCosts) -> None:
-        """Begin empty; `lanes` says how many there may be beside the wide worker, 0 that there will be none."""
+        """Begin empty; `lanes` says how many there may be besides the wide worker, 0 that there will be none."""
         self._costs = costs
         self._changed = threading.Condition()
         self._tasks: deque[T] = deque()

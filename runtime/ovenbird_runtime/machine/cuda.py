@@ -42,7 +42,7 @@ class Gpu:
     def check(self, code: Code) -> None:
         """Raise what says why `code` does not run here, DriverTooOld or WrongChip; return where it does.
 
-        Machine code runs on later chips of the same generation, the PTX beside it on all later ones.
+        Machine code runs on later chips of the same generation, the PTX that comes with it on all later ones.
         """
         wanted = version_pair(code.driver) if code.driver else OLDEST_DRIVER
         if self.driver < wanted:

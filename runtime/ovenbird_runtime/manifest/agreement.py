@@ -4,7 +4,7 @@
     found.fault                                         # "" where they agree, else what is wrong and by how much
 
 An error is judged against how much the right answers differ from input to input, never against how large they are: a
-constant 3000 beside probabilities hides nothing, and answers of 1e-7 are held to 1e-7.
+constant 3000 among probabilities hides nothing, and answers of 1e-7 are held to 1e-7.
 
 - Each channel (along the second axis, and along the last; the narrower counts) has its own scale: the standard
   deviation of its answers over the inputs. A channel that hardly moves is held to a share of its own size (`offset`),

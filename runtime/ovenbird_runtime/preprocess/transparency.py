@@ -2,7 +2,7 @@
 
     flat = flat_rgb(image, "photo.png", owned=True)       # "RGB", 8 bits a channel
 
-There are four ways: an alpha channel, a palette with alpha, alpha beside a palette (`info["transparency"]`: an index,
+There are four ways: an alpha channel, a palette with alpha, alpha with a palette (`info["transparency"]`: an index,
 or a byte for each colour), and a colour that stands for nothing (PNG's tRNS, 11.3.2.1 of its specification).
 16 bits a channel become 8 by rounding value / 257; a transparent colour is compared before that.
 """

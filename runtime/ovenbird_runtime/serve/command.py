@@ -125,7 +125,7 @@ def _sources(context: click.Context, parameter: click.Parameter, values: tuple[s
 )
 @click.option("--watch", is_flag=True, help="Load an artifact again when its manifest changes (SIGHUP does it once).")
 @click.option("--access-log/--no-access-log", default=True, show_default=True, help="A log line for each request.")
-@click.option("--nv-metrics", is_flag=True, help="Triton's metric names beside our own.")
+@click.option("--nv-metrics", is_flag=True, help="Triton's metric names as well as our own.")
 @click.option(
     "--nan",
     type=click.Choice(["refuse", "allow"]),

@@ -45,7 +45,7 @@ def npz_bytes(tensors: Mapping[str, Array]) -> bytes:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Array]) -> None:
-    """Write arrays by name, beside and then renamed: a full disk leaves no half of a file. Raises OutputNotWritten.
+    """Write arrays by name, elsewhere, then renamed: a full disk leaves no half of a file. Raises OutputNotWritten.
 
     What is no plain file (/dev/null, a pipe, a link) is written to as it is: a rename would take its place.
     """

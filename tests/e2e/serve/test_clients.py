@@ -157,7 +157,7 @@ def test_standard_library(server: Serving, jpeg: bytes) -> None:
 def test_dotnet(server: Serving, jpeg: bytes) -> None:
     """`MultipartFormDataContent` quotes its boundary and, of the fields, nothing that is a token.
 
-    As System.Net.Http writes it: `Content-Type` first where the content has one, `filename*` beside `filename`.
+    As System.Net.Http writes it: `Content-Type` first where the content has one, `filename*` as well as `filename`.
     """
     mark = b"6f0d3a52-29d4-4f3e-9c8e-0d8f4a5b6c7d"
     parts = (

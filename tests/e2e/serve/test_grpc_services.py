@@ -1,4 +1,4 @@
-"""What others' gRPC tools ask a server beside inference: health, reflection, readiness, statistics."""
+"""What others' gRPC tools ask a server besides inference: health, reflection, readiness, statistics."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def test_plain_json(server: Serving, image: np.ndarray[Any, Any], expected: dict
 
 @pytest.mark.parametrize("binary", [True, False])
 def test_large_answer_is_whole(tiny: Path, binary: bool) -> None:
-    """It is written and compressed beside the event loop."""
+    """It is written and compressed off the event loop."""
     image = np.random.default_rng(6).standard_normal((2000, 3, 32, 32)).astype(np.float32)
     with ovenbird_runtime.load(tiny) as model:
         expected = model.run({"image": image})

@@ -90,7 +90,7 @@ def overwrite(source: Path, target: Path, half: Callable[[], None]) -> None:
 
 
 def put_beside(source: Path, target: Path, half: Callable[[], None]) -> None:
-    """As `rsync` does: a file beside, renamed when it is whole."""
+    """As `rsync` does: a file of another name, renamed when it is whole."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.part")
     overwrite(source, partial, half)

@@ -1,6 +1,6 @@
 """Gives TVM what it needs to write machine code for CUDA where there is neither a driver nor a GPU.
 
-TVM puts a fat binary into a library by its own CUDA runtime, which wants libcuda and libcudart beside it, though it
+TVM puts a fat binary into a library by its own CUDA runtime, which wants libcuda and libcudart as well, though it
 needs neither while compiling; without them it would write CUDA source instead. Where they are absent, next to empty
 libraries of their names stand in for them in this process.
 

@@ -115,7 +115,7 @@ class Benchmark:
     skipped: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """Return the whole as JSON, with the fastest peer of each case beside its figures."""
+        """Return the whole as JSON, each case's figures with its fastest peer."""
         document = dataclasses.asdict(self)
         for case, found in zip(document["cases"], self.cases, strict=True):
             case["fastest_peer"] = found.fastest_peer

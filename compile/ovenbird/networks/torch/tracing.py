@@ -215,7 +215,7 @@ def bind(net: nn.Module, example_inputs: Any) -> tuple[tuple[str, ...], tuple[to
         if not isinstance(tensor, torch.Tensor):
             raise NetworkUnreadable(f"the example input {name} is {type(tensor).__name__}, expected a tensor")
     if not tensors:
-        raise NetworkUnreadable("the network has no example inputs; return them beside it")
+        raise NetworkUnreadable("the network has no example inputs; return them with it")
     return names, tuple(tensor.detach().contiguous() for tensor in tensors), call
 
 

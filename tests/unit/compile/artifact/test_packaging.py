@@ -1,4 +1,4 @@
-"""Writing beside and renaming: whole, or not at all."""
+"""Writing elsewhere and renaming: whole, or not at all."""
 
 import contextlib
 import os

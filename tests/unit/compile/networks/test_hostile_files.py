@@ -22,7 +22,7 @@ from support.hostile_programs import Touch, saved
 
 PATHS = {
     "a state_dict": lambda touch: saved({"weight": touch}),
-    "beside tensors": lambda touch: saved({"state_dict": {"weight": torch.ones(1)}, "epoch": touch}),
+    "among tensors": lambda touch: saved({"state_dict": {"weight": torch.ones(1)}, "epoch": touch}),
     "a plain pickle": lambda touch: pickle.dumps(touch),
     "protocol 4": lambda touch: pickle.dumps({"weight": touch}, protocol=4),
 }

@@ -70,7 +70,7 @@ def test_a_batch_is_found_where_rows_stay_apart() -> None:
     [
         (lambda x: x - x.mean(0), 2),  # mixes its rows
         (lambda x: (x - x.mean(0)) * 1e-5, 2),  # however small they are
-        (lambda x: torch.cat([(x - x.mean(0)).softmax(1), 0 * x + 3000], 1), 2),  # or large beside it
+        (lambda x: torch.cat([(x - x.mean(0)).softmax(1), 0 * x + 3000], 1), 2),  # or large next to it
         (lambda x: x.sum(), 1),  # no batch in the output
         (lambda x: x.reshape(1, 6) * 2, 1),  # a size written into the network
         (lambda x: torch.cat([x, x]), 1),  # two rows out for one in

@@ -54,7 +54,7 @@ class Crew:
         for thread in self.threads:
             thread.join(20)
             assert not thread.is_alive()
-        assert not self.mixed, "a lane ran beside the wide worker"
+        assert not self.mixed, "a lane ran while the wide worker did"
 
 
 def names(count: int) -> list[Task]:

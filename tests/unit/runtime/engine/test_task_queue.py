@@ -150,7 +150,7 @@ def next_states(state: State) -> Iterator[tuple[str, State]]:
 
 def check(state: State) -> None:
     wide, *lanes = state.busy
-    assert not (wide and any(lanes)), "a lane runs beside the wide worker"
+    assert not (wide and any(lanes)), "a lane runs while the wide worker does"
     assert "w" not in lanes, "a lane runs a wide task"
     everybody_waits = all(state.waiting[i] or state.busy[i] or (i and not state.exist) for i in range(3))
     if state.queued and state.idle():

@@ -75,7 +75,7 @@ def test_one_wrong_number_is_found_among_many() -> None:
 
 
 def test_a_part_may_hide_behind_no_other() -> None:
-    """A detector's boxes in pixels stand beside its probabilities, along the second axis or along the last."""
+    """A detector's boxes in pixels stand next to its probabilities, along the second axis or along the last."""
     boxes, scores = 640 * RANDOM.random((4, 4, 30)), 0.02 * RANDOM.random((4, 20, 30))
     right = np.concatenate([boxes, scores], axis=1).astype(np.float32)
     given = right.copy()

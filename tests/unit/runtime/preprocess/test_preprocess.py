@@ -29,9 +29,9 @@ SIZES = [(640, 480), (480, 640), (224, 224), (100, 37), (37, 100), (256, 256), (
 
 
 def torchvision() -> Any:
-    """Import torchvision.transforms beside any torch, or skip."""
+    """Import torchvision.transforms with any torch, or skip."""
     torch = pytest.importorskip("torch", exc_type=ImportError)
-    for name in ("nms", "qnms"):  # a CPU torch beside torchvision's CUDA wheel lacks these two
+    for name in ("nms", "qnms"):  # a CPU torch with torchvision's CUDA wheel lacks these two
         with contextlib.suppress(RuntimeError):
             torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     try:

@@ -1,7 +1,7 @@
-"""TVM's tensor core instructions, imported where first needed, and without the minutes that takes beside torch.
+"""TVM's tensor core instructions, imported where first needed, and without the minutes that takes once torch is loaded.
 
 TVM writes every instruction it knows as a script when the module is imported, and its parser looks at the whole call
-stack each time; for frames without a file Python then searches all loaded modules, thousands beside torch. Telling it
+stack each time; for frames without a file Python then searches all loaded modules, thousands with torch. Telling it
 where those frames come from saves 2 minutes of a compile.
 
 Example: `wmma_group()["load_a"]` is the name of an instruction for `Schedule.tensorize`.
