@@ -47,9 +47,9 @@ def prepared(home: Path) -> Path:
     os.chdir(home)
     sys.path.insert(0, str(home))
     try:
-        told = run_preparing(PrepareRequest(str(folder), "tiny_net:network", (1, 2), quiet=True))
+        facts = run_preparing(PrepareRequest(str(folder), "tiny_net:network", (1, 2), quiet=True))
     finally:
         sys.path.remove(str(home))
         os.chdir(before)
-    assert told["onnx"] == {"1": "", "2": ""}
+    assert facts["onnx"] == {"1": "", "2": ""}
     return folder

@@ -40,11 +40,11 @@ def test_whole_benchmark_of_a_tiny_network(home: Path, prepared: Path) -> None:
     ):
         assert part in done.stdout
     assert (home / "out" / "bench.md").read_text(encoding="utf-8") == done.stdout
-    told = json.loads((home / "out" / "bench.json").read_text(encoding="utf-8"))
-    assert [case["case"]["batch"] for case in told["cases"]] == [1, 2]
-    assert told["limits"]["1"]["gflops"] > 0
-    assert set(told["footprints"]["tiny_net-network"]) >= {"ovenbird"}
-    assert told["command"].startswith("ovenbird bench tiny_net:network --batch-sizes 1,2")
+    document = json.loads((home / "out" / "bench.json").read_text(encoding="utf-8"))
+    assert [case["case"]["batch"] for case in document["cases"]] == [1, 2]
+    assert document["limits"]["1"]["gflops"] > 0
+    assert set(document["footprints"]["tiny_net-network"]) >= {"ovenbird"}
+    assert document["command"].startswith("ovenbird bench tiny_net:network --batch-sizes 1,2")
     pytest.importorskip("matplotlib", reason="matplotlib is not installed (pip install '.[peers]')")
     assert (home / "out" / "bench.png").stat().st_size > 1000
 

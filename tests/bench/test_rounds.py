@@ -92,8 +92,8 @@ def test_peer_that_does_not_start_is_left_out(prepared: Path, tmp_path: Path) ->
 def test_own_engine_must_run(prepared: Path, tmp_path: Path) -> None:
     folder = tmp_path / "broken"
     shutil.copytree(prepared, folder)
-    told = json.loads((folder / "network.json").read_text(encoding="utf-8"))
-    (folder / "network.json").write_text(json.dumps({**told, "artifact": str(folder / "absent")}), encoding="utf-8")
+    document = json.loads((folder / "network.json").read_text(encoding="utf-8"))
+    (folder / "network.json").write_text(json.dumps({**document, "artifact": str(folder / "absent")}), encoding="utf-8")
     with pytest.raises(EngineFailed, match=r"ovenbird failed: .*ArtifactNotFound"):
         measure(folder, "ovenbird", "torch-eager")
 
@@ -111,8 +111,8 @@ def test_memory_of_two_processes(prepared: Path) -> None:
 
 
 def test_every_function_of_the_artifact_is_timed(prepared: Path) -> None:
-    told = json.loads((prepared / "network.json").read_text(encoding="utf-8"))
-    arguments = [told["artifact"], str(prepared / "inputs-b1.npz"), "1", "1", "2"]
+    document = json.loads((prepared / "network.json").read_text(encoding="utf-8"))
+    arguments = [document["artifact"], str(prepared / "inputs-b1.npz"), "1", "1", "2"]
     rows = run_module("ovenbird.benchmarking.layer_profile", arguments, 1, 120)["rows"]
     layers = json.loads((prepared / "artifact.layers.json").read_text(encoding="utf-8"))
     # A reshape may have become a mere view; what computes has not.

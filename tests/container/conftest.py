@@ -32,8 +32,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def isolation() -> None:
     """What ci/steps/buildah.sh sets, for the builder that the tests call."""
-    told = step("bash", "-c", ". ci/steps/buildah.sh; env")
-    os.environ.update(line.split("=", 1) for line in told.splitlines() if line.startswith(("BUILDAH_", "STORAGE_")))
+    variables = step("bash", "-c", ". ci/steps/buildah.sh; env")
+    os.environ.update(
+        line.split("=", 1) for line in variables.splitlines() if line.startswith(("BUILDAH_", "STORAGE_"))
+    )
 
 
 @pytest.fixture(scope="session")

@@ -115,9 +115,9 @@ def predict(machine: str, cpu: str, python: Path, artifact: Path, root: Path | N
     if done.returncode:
         assert done.returncode > 0, f"signal {-done.returncode}"
         # the emulator tells of features that it cannot emulate
-        told = [line for line in done.stderr.splitlines() if not line.startswith("qemu-")]
-        assert len(told) == 1, done.stderr
-        return told[0]
+        lines = [line for line in done.stderr.splitlines() if not line.startswith("qemu-")]
+        assert len(lines) == 1, done.stderr
+        return lines[0]
     return [one["label"] for one in json.loads(done.stdout)[0]["classes"]["logits"]]
 
 
@@ -155,18 +155,18 @@ def test_an_older_processor_refuses_what_it_lacks(
     tmp_path: Path, cpu: str, targets: list[str], error: str, lacks: str
 ) -> None:
     artifact = compile_for(tmp_path / "net", MODEL, *(word for target in targets for word in ("--target", target)))
-    told = predict("x86_64", cpu, Path(sys.executable).resolve(), artifact)
-    assert isinstance(told, str), f"ran on {cpu}: {told}"
-    assert told.startswith(f"error: {error}: ")
-    assert lacks in told
+    message = predict("x86_64", cpu, Path(sys.executable).resolve(), artifact)
+    assert isinstance(message, str), f"ran on {cpu}: {message}"
+    assert message.startswith(f"error: {error}: ")
+    assert lacks in message
 
 
 def test_neoverse_code_is_refused_on_an_older_arm(arm64: Path, for_arm64: Path) -> None:
     python = arm64 / "usr/bin/python3"
-    told = predict("aarch64", "cortex-a53", python, for_arm64, arm64)
-    assert isinstance(told, str), told
-    assert told.startswith("error: MissingCpuFeatures: ")
-    assert "asimddp" in told
+    message = predict("aarch64", "cortex-a53", python, for_arm64, arm64)
+    assert isinstance(message, str), message
+    assert message.startswith("error: MissingCpuFeatures: ")
+    assert "asimddp" in message
     assert "tabby" in predict("aarch64", "neoverse-n1", python, for_arm64, arm64)
 
 

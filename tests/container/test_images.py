@@ -55,10 +55,10 @@ def test_root_is_read_only(baked: dict[str, Any], arch: str) -> None:
 
 def test_health_check_says_what_the_route_says(baked: dict[str, Any], arch: str) -> None:
     """The image's own HEALTHCHECK, run beside the server in its network; without a server it fails."""
-    told = json.loads(subprocess.run(
+    inspected = json.loads(subprocess.run(
         ["buildah", "inspect", "--type", "image", baked["image"]], capture_output=True, text=True, check=True
     ).stdout)  # fmt: skip
-    check = told["Docker"]["config"]["Healthcheck"]["Test"]
+    check = inspected["Docker"]["config"]["Healthcheck"]["Test"]
     assert check[:2] == ["CMD", "python3"]
     alone = subprocess.run([sys.executable, *check[2:]], capture_output=True, text=True, check=False)
     assert alone.returncode != 0

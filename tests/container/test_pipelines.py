@@ -168,11 +168,11 @@ def test_publish_and_deploy_by_digest(pipeline: str, registry: str, tmp_path: Pa
         assert done.returncode == 0, done.stderr
         name = published.read_text().strip()
         assert name.startswith(f"{registry}/ovenbird/{MODEL}@sha256:")
-        told = subprocess.run(
+        inspected = subprocess.run(
             ["skopeo", "inspect", "--tls-verify=false", "--config", "--raw", f"docker://{name}"],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
-        config = json.loads(told.stdout)["config"]
+        config = json.loads(inspected.stdout)["config"]
         assert config["Healthcheck"]["Test"][0] == "CMD", "the health check was lost on the way"
         assert config["Labels"]["ovenbird.target"] == TARGET
         check_deploy(name, tmp_path)

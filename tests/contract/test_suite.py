@@ -27,18 +27,18 @@ def run_suite(root: Path, *arguments: str, **settings: str) -> subprocess.Comple
 def groups() -> dict[str, list[str]]:
     """The files of each group, by its name."""
     lines = run_suite(ROOT, "--list").stdout.splitlines()
-    told = [line.removeprefix("run ").partition(": ") for line in lines if line.startswith("run ")]
-    return {name: files.split() for name, _, files in told}
+    parts = [line.removeprefix("run ").partition(": ") for line in lines if line.startswith("run ")]
+    return {name: files.split() for name, _, files in parts}
 
 
 def left_out() -> dict[str, tuple[str, str]]:
     """Why each thing is left out, and the command that runs it."""
     lines = run_suite(ROOT, "--list").stdout.splitlines()
-    told = [line.removeprefix("left out: ").split(": ") for line in lines if line.startswith("left out: ")]
-    return {what: (why, command) for what, why, command in told}
+    parts = [line.removeprefix("left out: ").split(": ") for line in lines if line.startswith("left out: ")]
+    return {what: (why, command) for what, why, command in parts}
 
 
-def test_every_file_of_tests_is_run_or_told() -> None:
+def test_every_file_of_tests_is_run_or_listed_as_left_out() -> None:
     run = [file for files in groups().values() for file in files]
     assert len(run) == len(set(run))
     left = {
@@ -106,8 +106,8 @@ def passed(done: subprocess.CompletedProcess[str]) -> list[str]:
 def test_a_new_folder_is_run_and_special_ones_are_not(tree: Path, jobs: str) -> None:
     done = run_suite(tree, JOBS=jobs)
     assert done.returncode == 0, done.stdout + done.stderr
-    told = dict(zip(started(done), passed(done), strict=True))
-    assert told == {"unit/runtime": "2", "load": "1", "brand_new/deeper": "1"}
+    counts = dict(zip(started(done), passed(done), strict=True))
+    assert counts == {"unit/runtime": "2", "load": "1", "brand_new/deeper": "1"}
     assert "left out: tests/gpu: " in done.stdout
 
 

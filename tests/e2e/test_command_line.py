@@ -27,8 +27,8 @@ def test_compile_without_output_writes_into_artifacts(tmp_path: Path) -> None:
     done = from_nothing(tmp_path, "compile", "networks:tokens", "-b", "1", "-q")
     assert done.code == 0, done.err
     assert done.out.startswith("artifacts/networks-tokens: networks-tokens for host, ")
-    told = json.loads((tmp_path / "artifacts/networks-tokens/manifest.json").read_text())
-    assert told["model"]["name"] == "networks-tokens"
+    document = json.loads((tmp_path / "artifacts/networks-tokens/manifest.json").read_text())
+    assert document["model"]["name"] == "networks-tokens"
     done = from_nothing(tmp_path, "inspect", "artifacts/networks-tokens")
     assert "networks-tokens, version 1" in done.out
 

@@ -44,9 +44,9 @@ def test_the_artifact_is_complete(compiled: Compiled) -> None:
 def test_the_report_can_be_read_by_a_script(ovenbird: Any, tmp_path: Path) -> None:
     done = ovenbird("compile", "networks:tokens", "--json", "--batch-sizes", "2", "-o", tmp_path / "a")
     assert done.code == 0, done.err
-    told = json.loads(done.out)
-    assert told["verified"] == ["host"]
-    main = told["parity"]["programs"]["main"]
+    document = json.loads(done.out)
+    assert document["verified"] == ["host"]
+    main = document["parity"]["programs"]["main"]
     assert main["tolerance"] == 1e-4
     assert main["variants"]["host"]["precision"] == "f32"
     assert main["variants"]["host"]["limits"]["rms"] == 1e-4
@@ -117,15 +117,15 @@ def test_the_code_can_be_read(ovenbird: Any, tmp_path: Path) -> None:
     assert "define" in dumped[".ll"]
 
 
-def test_inspect_tells_all_and_loads_nothing(compiled: Compiled, ovenbird: Any) -> None:
+def test_inspect_prints_all_and_loads_nothing(compiled: Compiled, ovenbird: Any) -> None:
     artifact = compiled("networks:detector")
     done = ovenbird("inspect", artifact)
     assert done.code == 0
     assert "input      image float32 [N, 3, 32, 32]" in done.out
     assert "parity     max error classes" in done.out
-    told = json.loads(ovenbird("inspect", artifact, "--json").out)
-    assert told["manifest"]["model"]["name"] == "networks-detector"
-    assert told["targets"]["host"]["alignment"] == 64
+    document = json.loads(ovenbird("inspect", artifact, "--json").out)
+    assert document["manifest"]["model"]["name"] == "networks-detector"
+    assert document["targets"]["host"]["alignment"] == 64
 
 
 def test_verify_compares_again(compiled: Compiled, ovenbird: Any, tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_verify_compares_again(compiled: Compiled, ovenbird: Any, tmp_path: Path
     assert "limit 1e-12" in done.error
 
 
-def test_outputs_that_never_change_are_told(ovenbird: Any, tmp_path: Path) -> None:
+def test_outputs_that_never_change_are_reported(ovenbird: Any, tmp_path: Path) -> None:
     done = ovenbird("compile", "networks:unmoved", "-q", "-o", tmp_path / "a")
     assert done.code == 0, done.err
     assert "SAME FOR ALL INPUTS: still. torch itself answers every input alike" in done.out

@@ -65,6 +65,6 @@ def test_nested_inputs_keywords_and_an_open_batch_need_no_trust(ovenbird: Any, t
     done = ovenbird("compile", tmp_path / "nested.pt2", "--batch-sizes", "1,3", "-o", tmp_path / "artifact")
     assert done.code == 0, done.err
     assert "verified for host against torch" in done.out
-    told = ovenbird("inspect", tmp_path / "artifact")
+    shown = ovenbird("inspect", tmp_path / "artifact")
     for line in ("images_left float32 [N, 5]", "pair_0 float32 [N, 3]", "scale float32 [N, 5]", "sum", "scaled"):
-        assert line in told.out
+        assert line in shown.out

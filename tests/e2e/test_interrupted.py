@@ -58,19 +58,19 @@ def test_a_signal(tmp_path: Path, command: str, delay: float, number: signal.Sig
             time.sleep(0.005)
         time.sleep(delay)
         process.send_signal(number)
-        _, told = process.communicate(timeout=BOUND)
+        _, output = process.communicate(timeout=BOUND)
         # The artifact is whole, and the signal came while Python ended: the system's own answer to it is right.
         ended = process.returncode == -number and (tmp_path / "artifact/manifest.json").exists()
         if process.returncode == 0 or ended:
             pytest.skip("it was done before the signal")
-        assert process.returncode == 1, told
-        assert told.splitlines()[-1].startswith(
+        assert process.returncode == 1, output
+        assert output.splitlines()[-1].startswith(
             (
                 "error: interrupted; nothing was left behind",
                 "error: TuningInterrupted: interrupted; every record is kept",
             )
         )
-        assert "Traceback" not in told
+        assert "Traceback" not in output
         end = time.monotonic() + BOUND
         while left := group_of(process.pid):
             assert time.monotonic() < end, left

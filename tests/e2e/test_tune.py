@@ -75,10 +75,10 @@ def test_a_killed_run_goes_on_and_compile_uses_its_records(ovenbird: Command, tm
     interrupted = start(*TUNE, "--trials", "500", "-o", log)
     wait_for(lambda: lines(log / RECORDS) > lines_of(whole))
     interrupted.send_signal(signal.SIGINT)
-    _, told = interrupted.communicate(timeout=60)
+    _, output = interrupted.communicate(timeout=60)
     assert interrupted.returncode == 1
-    assert f"every record is kept in {log}" in told.splitlines()[-1]
-    assert "Traceback" not in told
+    assert f"every record is kept in {log}" in output.splitlines()[-1]
+    assert "Traceback" not in output
 
     trials = json.loads((log / "provenance.json").read_text())["trials"] + 3
     done = ovenbird(*TUNE, "--trials", trials, "-o", log)
@@ -92,9 +92,9 @@ def test_a_killed_run_goes_on_and_compile_uses_its_records(ovenbird: Command, tm
     compiled = ovenbird("compile", "networks:detector", "--batch-sizes", "1", "--tuning-records", log, "-o", artifact)
     assert compiled.code == 0, compiled.err
     assert "0 by default schedules, 0 stale records" in compiled.out
-    told_manifest = json.loads((artifact / "manifest.json").read_text())["tuning"]["host"]
-    assert told_manifest["tuned"] > 0
-    assert told_manifest["records"]["trials"] == trials
+    facts = json.loads((artifact / "manifest.json").read_text())["tuning"]["host"]
+    assert facts["tuned"] > 0
+    assert facts["records"]["trials"] == trials
 
 
 def lines_of(content: bytes) -> int:

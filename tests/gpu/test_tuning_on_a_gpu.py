@@ -53,12 +53,12 @@ def test_a_minute_of_tuning(gpu: Gpu, spec: TargetSpec, ovenbird: Run, tmp_path:
         "--json",
     )
     assert done.returncode == 0, done.stderr
-    told, made_by = json.loads(done.stdout), json.loads((log / "provenance.json").read_text())
+    facts, made_by = json.loads(done.stdout), json.loads((log / "provenance.json").read_text())
     assert made_by["gpu"]["name"] == gpu.name
-    assert told["trials"] > len(tasks), "no time for more than the defaults"
-    times = told["latency_ms"]["main_b1"]
+    assert facts["trials"] > len(tasks), "no time for more than the defaults"
+    times = facts["latency_ms"]["main_b1"]
     print(f"{gpu.name}, resnet18 {precision}: {times['tuned']:.3f} ms tuned, {times['default']:.3f} ms by default, "
-          f"{told['trials']} trials, {told['failed']} failed")  # fmt: skip
+          f"{facts['trials']} trials, {facts['failed']} failed")  # fmt: skip
     assert 0 < times["tuned"] <= times["default"]
     assert all(task["best_ms"] <= task["default_ms"] for task in made_by["tasks"] if task["default_ms"] is not None)
     failures = log / "failures.jsonl"

@@ -93,7 +93,7 @@ def test_fuzzed_bytes_on_the_socket(server: Serving, jpeg: bytes, report: Report
             statuses[found] = statuses.get(found, 0) + 1
     last = server.request("POST", URL, jpeg)[0]
     failed = sum(count for status, count in statuses.items() if status.startswith("5"))
-    told = f"socket {statuses}"
-    report("fuzzing", requests=SOCKETS, routes=1, failed=failed, good=int(last == 200), statuses=told)
+    summary = f"socket {statuses}"
+    report("fuzzing", requests=SOCKETS, routes=1, failed=failed, good=int(last == 200), statuses=summary)
     assert failed == 0
     assert last == 200

@@ -186,7 +186,7 @@ def test_the_commands_require_it(spoilt: Path, public: Path, command: str) -> No
     assert CliRunner().invoke(main, arguments + (["--seconds", "0.1"] if command == "bench" else [])).exit_code == 0
 
 
-def test_inspect_tells_who_signed(spoilt: Path, public: Path) -> None:
+def test_inspect_prints_who_signed(spoilt: Path, public: Path) -> None:
     assert "signed   no" in CliRunner().invoke(main, ["inspect", str(spoilt)]).stdout
     OURS.sign(spoilt)
     assert f"signed   by {OURS.public.id}, not checked" in CliRunner().invoke(main, ["inspect", str(spoilt)]).stdout

@@ -47,8 +47,8 @@ def bake(artifact: Path, target: str, bases: dict[str, str], *options: str) -> d
 
 def expected_classes(artifact: Path) -> list[str]:
     """Return what the runtime says on this machine, without a container, where it can run the artifact."""
-    told = ovenbird("run", str(artifact), str(PHOTOGRAPH), "--top", "3", "--json")
-    return [one["label"] for one in json.loads(told)[0]["classes"]["logits"]]
+    answered = ovenbird("run", str(artifact), str(PHOTOGRAPH), "--top", "3", "--json")
+    return [one["label"] for one in json.loads(answered)[0]["classes"]["logits"]]
 
 
 def predicted_classes(running: RunningImage) -> list[str]:

@@ -24,15 +24,15 @@ def emulate(
 ) -> subprocess.CompletedProcess[str]:
     """Run `command` on an emulated `cpu`, its libraries from `root`; skip where the emulator is not installed.
 
-    `timeout` is in seconds: emulated arithmetic takes hundreds of times as long. numpy's OpenBLAS is told to be for the
-    oldest processor: what it detects by itself under emulation ends in SIGILL (on ARM the name means nothing to it).
+    `timeout` is in seconds: emulated arithmetic takes hundreds of times as long. numpy's OpenBLAS is asked to be for
+    the oldest processor: what it detects by itself under emulation ends in SIGILL (on ARM the name means nothing).
     """
     emulator = shutil.which(f"qemu-{machine}-static")
     if emulator is None:
         pytest.skip(f"no qemu-{machine}-static (Debian: qemu-user-static; ci/steps/arm64_root.sh installs it)")
     libraries = ["-L", str(root)] if root else []
-    told = {"OPENBLAS_CORETYPE": "Nehalem", **environment}
+    variables = {"OPENBLAS_CORETYPE": "Nehalem", **environment}
     return subprocess.run(
         [emulator, "-cpu", cpu, *libraries, *map(str, command)],
-        env={**os.environ, **told}, capture_output=True, text=True, timeout=timeout, check=False,
+        env={**os.environ, **variables}, capture_output=True, text=True, timeout=timeout, check=False,
     )  # fmt: skip

@@ -104,9 +104,9 @@ def graph(edit: Callable[[dict[str, Any], Path], None]) -> Change:
     """Make a change of the graph's JSON."""
 
     def change(members: Members, marker: Path) -> None:
-        told = json.loads(members[GRAPH])
-        edit(told, marker)
-        members[GRAPH] = json.dumps(told).encode()
+        document = json.loads(members[GRAPH])
+        edit(document, marker)
+        members[GRAPH] = json.dumps(document).encode()
 
     return change
 
@@ -115,10 +115,10 @@ def table(name: str, path_name: str, data: Callable[[Path], bytes], pickled: boo
     """Make a change that stores a tensor of a table in another way."""
 
     def change(members: Members, marker: Path) -> None:
-        told = json.loads(members[name])
-        entry = next(iter(told["config"].values()))
+        document = json.loads(members[name])
+        entry = next(iter(document["config"].values()))
         entry.update({"path_name": path_name, "use_pickle": pickled})
-        members[name] = json.dumps(told).encode()
+        members[name] = json.dumps(document).encode()
         members[f"{name.rpartition('/')[0]}/{path_name}"] = data(marker)
 
     return change
@@ -133,31 +133,31 @@ def member(name: str, data: Callable[[Path], bytes]) -> Change:
     return change
 
 
-def nodes(told: dict[str, Any]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = told["graph_module"]["graph"]["nodes"]
+def nodes(document: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = document["graph_module"]["graph"]["nodes"]
     return found
 
 
 def call(target: str, *texts: str) -> Callable[[dict[str, Any], Path], None]:
     """Make an edit that calls `target` first, with strings as its arguments; `{marker}` and `{shell}` are filled in."""
 
-    def edit(told: dict[str, Any], marker: Path) -> None:
+    def edit(document: dict[str, Any], marker: Path) -> None:
         inputs = [
             {"name": "", "arg": {"as_string": text.format(marker=marker, shell=shell(marker))}, "kind": 1}
             for text in texts
         ]
-        values = told["graph_module"]["graph"]["tensor_values"]
+        values = document["graph_module"]["graph"]["tensor_values"]
         values["given"] = values["x"]
-        node = {**nodes(told)[0], "target": target, "inputs": inputs, "outputs": [{"as_tensor": {"name": "given"}}]}
-        nodes(told).insert(0, {**node, "name": "given", "is_hop_single_tensor_return": None})
+        node = {**nodes(document)[0], "target": target, "inputs": inputs, "outputs": [{"as_tensor": {"name": "given"}}]}
+        nodes(document).insert(0, {**node, "name": "given", "is_hop_single_tensor_return": None})
 
     return edit
 
 
-def shared_file(told: dict[str, Any], marker: Path) -> None:
+def shared_file(document: dict[str, Any], marker: Path) -> None:
     """Call the operator that maps a file, which creates it."""
-    call("torch.ops.aten.from_file.default", "{marker}")(told, marker)
-    node = nodes(told)[0]
+    call("torch.ops.aten.from_file.default", "{marker}")(document, marker)
+    node = nodes(document)[0]
     node["inputs"][0]["name"] = "filename"
     node["inputs"] += [
         {"name": "shared", "arg": {"as_bool": True}, "kind": 1},
@@ -166,61 +166,61 @@ def shared_file(told: dict[str, Any], marker: Path) -> None:
 
 
 def dimension(text: str) -> Callable[[dict[str, Any], Path], None]:
-    def edit(told: dict[str, Any], marker: Path) -> None:
-        values = told["graph_module"]["graph"]["tensor_values"]
+    def edit(document: dict[str, Any], marker: Path) -> None:
+        values = document["graph_module"]["graph"]["tensor_values"]
         values["x"]["sizes"][0]["as_expr"]["expr_str"] = text.format(python=python(marker))
 
     return edit
 
 
-def guards(told: dict[str, Any], marker: Path) -> None:
-    told["guards_code"] = [python(marker) + " == 0"]
+def guards(document: dict[str, Any], marker: Path) -> None:
+    document["guards_code"] = [python(marker) + " == 0"]
 
 
-def argument_name(told: dict[str, Any], marker: Path) -> None:
-    for signature in signatures(told):
+def argument_name(document: dict[str, Any], marker: Path) -> None:
+    for signature in signatures(document):
         signature["forward_arg_names"] = [f"x={python(marker)}", "scale=None"]
 
 
-def keyword_name(told: dict[str, Any], marker: Path) -> None:
-    for signature in signatures(told):
+def keyword_name(document: dict[str, Any], marker: Path) -> None:
+    for signature in signatures(document):
         signature["forward_arg_names"] = None
         signature["in_spec"] = signature["in_spec"].replace("scale", f"scale={python(marker)}".replace("'", '\\\\\\"'))
 
 
-def parameter_name(told: dict[str, Any], marker: Path) -> None:
+def parameter_name(document: dict[str, Any], marker: Path) -> None:
     name = f'dense.weight"), {python(marker)}, ("'
-    for spec in told["graph_module"]["signature"]["input_specs"]:
+    for spec in document["graph_module"]["signature"]["input_specs"]:
         if spec.get("parameter", {}).get("parameter_name") == "dense.weight":
             spec["parameter"]["parameter_name"] = name
 
 
-def node_name(told: dict[str, Any], marker: Path) -> None:
-    text = json.dumps(told).replace('"x"', json.dumps(f"x={python(marker)}"))
-    told.update(json.loads(text))
+def node_name(document: dict[str, Any], marker: Path) -> None:
+    text = json.dumps(document).replace('"x"', json.dumps(f"x={python(marker)}"))
+    document.update(json.loads(text))
 
 
-def through_attributes(told: dict[str, Any], marker: Path) -> None:
-    for spec in told["graph_module"]["signature"]["input_specs"]:
+def through_attributes(document: dict[str, Any], marker: Path) -> None:
+    for spec in document["graph_module"]["signature"]["input_specs"]:
         if spec.get("parameter", {}).get("parameter_name") == "dense.weight":
             spec["parameter"]["parameter_name"] = "__class__.__call__"
 
 
 def constant_through_attributes(members: Members, marker: Path) -> None:
-    told = json.loads(members[CONSTANTS])
-    told["config"]["__class__.__call__"] = next(iter(told["config"].values()))
-    members[CONSTANTS] = json.dumps(told).encode()
+    document = json.loads(members[CONSTANTS])
+    document["config"]["__class__.__call__"] = next(iter(document["config"].values()))
+    members[CONSTANTS] = json.dumps(document).encode()
 
 
-def imported(told: dict[str, Any], marker: Path) -> None:
+def imported(document: dict[str, Any], marker: Path) -> None:
     context = json.dumps({"default_factory_module": "antigravity", "default_factory_name": "a", "dict_context": []})
     spec = {"type": "collections.defaultdict", "context": context, "children_spec": []}
-    for signature in signatures(told):
+    for signature in signatures(document):
         signature["out_spec"] = json.dumps([1, spec])
 
 
-def signatures(told: dict[str, Any]) -> list[dict[str, Any]]:
-    return [entry["signature"] for entry in told["graph_module"]["module_call_graph"] if entry["signature"]]
+def signatures(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [entry["signature"] for entry in document["graph_module"]["module_call_graph"] if entry["signature"]]
 
 
 def old_format(members: Members, marker: Path) -> None:

@@ -46,8 +46,8 @@ def observing(port: int, path: str, body: bytes, per_second: float = 30, threads
         assert process.stdout.readline() == b"ready\n"
         yield seen
     finally:
-        told, _ = process.communicate()  # the end of its input is its end
-        seen.answers = [(at, status, ms) for at, status, ms in json.loads(told)]
+        output, _ = process.communicate()  # the end of its input is its end
+        seen.answers = [(at, status, ms) for at, status, ms in json.loads(output)]
 
 
 def _ask(port: int, request: bytes, every: float, first: float, stop: threading.Event, found: list[object]) -> None:

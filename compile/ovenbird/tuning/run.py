@@ -106,7 +106,7 @@ def tune_network(network: Network, options: TuneOptions, display: Display | None
         measurer = stack.enter_context(tuner.measurer(device, options.rpc_tracker, options.rpc_key))
         builder = stack.enter_context(Builder(spec, work, processes=tuner.builders(), bench=tuner.bench))
         modules = import_network(network, options)
-        provenance = Provenance.of(spec, network.name, told_options(options), gpu=dict(device))
+        provenance = Provenance.of(spec, network.name, kept_options(options), gpu=dict(device))
         mismatch = why_begin_anew(read_provenance(folder), spec, device, precision)
         log = stack.enter_context(LogWriter.open(folder, provenance, spec.tvm_target(), options.resume, mismatch))
         try:
@@ -174,7 +174,7 @@ def check_target(spec: TargetSpec, options: TuneOptions) -> Mapping[str, str]:
     return BACKENDS[spec.kind].require_measurable(spec, options.rpc_tracker, options.rpc_key)
 
 
-def told_options(options: TuneOptions) -> dict[str, Any]:
+def kept_options(options: TuneOptions) -> dict[str, Any]:
     """Return the options that the provenance keeps; where the log lies is no part of it."""
     return {
         "target": options.target,

@@ -21,8 +21,8 @@ _LANE_SAMPLES = 8
 """The same for a lane, whose times are noisier: they count as soon as there are so many of each."""
 
 CROWD_FACTOR = 1.1
-"""How much longer than one worker lanes may take for an image, and still be better while other work runs. Measured with a
-server of ResNet50 on two cores: 4 % more requests a second where both took the same time undisturbed, 17 to 25 %
+"""How much longer than one worker lanes may take for an image, and still be better while other work runs. Measured
+with a server of ResNet50 on two cores: 4 % more requests a second where both took the same time undisturbed, 17 to 25 %
 where images were prepared in twice the time."""
 
 

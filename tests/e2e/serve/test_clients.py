@@ -82,7 +82,7 @@ def test_curl_upgrades_and_goes_on(server: Serving, url: str, picture: Path) -> 
     assert lines == ["200 1.1 1", "200 1.1 0", "200 1.1 0"]
 
 
-def test_curl_that_knows_better_is_told(url: str) -> None:
+def test_curl_that_knows_better_gets_an_error_at_once(url: str) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
     command = ["curl", "-sS", "--max-time", "5", "--http2-prior-knowledge", url]

@@ -137,12 +137,12 @@ def test_gunicorn(tiny: Path, tmp_path: Path, preload: bool, number: signal.Sign
     try:
         answers = [ask(f"http://127.0.0.1:{port}/", process) for _ in range(6)]
         process.send_signal(number)
-        _, told = process.communicate(timeout=BOUND)
+        _, output = process.communicate(timeout=BOUND)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == 0, told
-    assert "SIGKILL" not in told  # which gunicorn sends to workers that do not end
+    assert process.returncode == 0, output
+    assert "SIGKILL" not in output  # which gunicorn sends to workers that do not end
     for answer in answers:
         assert isinstance(answer["late"], list)
         assert answer["early"] == ("EngineForked" if preload else answer["late"])

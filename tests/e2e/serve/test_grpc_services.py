@@ -77,17 +77,17 @@ def test_health_of_what_is_not_there(address: str) -> None:
         watch.cancel()
 
 
-def test_health_watch_tells_of_the_end(tiny: Path) -> None:
+def test_health_watch_reports_the_end(tiny: Path) -> None:
     with Serving.start(tiny, "--grpc-port", 0) as server, grpc.insecure_channel(address_of(server)) as channel:
-        told: list[int] = []
+        statuses: list[int] = []
         watch = health_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=30)
-        told.append(next(watch).status)
-        rest = threading.Thread(target=lambda: told.extend(answer.status for answer in watch))
+        statuses.append(next(watch).status)
+        rest = threading.Thread(target=lambda: statuses.extend(answer.status for answer in watch))
         rest.start()
         assert server.stop() == 0
         rest.join(20)
         assert not rest.is_alive()
-    assert told == [SERVING, NOT_SERVING]
+    assert statuses == [SERVING, NOT_SERVING]
 
 
 def test_health_while_starting(tiny: Path) -> None:

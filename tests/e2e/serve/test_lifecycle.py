@@ -179,7 +179,7 @@ def test_broken_new_version_leaves_the_old_one(tmp_path: Path, jpeg: bytes) -> N
         assert server.json("GET", "/v2/health/ready")[0] == 200
 
 
-def test_version_that_is_not_there_leaves_the_old_one_and_is_told(tmp_path: Path, jpeg: bytes) -> None:
+def test_version_that_is_not_there_leaves_the_old_one_and_is_logged(tmp_path: Path, jpeg: bytes) -> None:
     artifact = copy_tiny(tmp_path)
     with Serving.start(artifact) as server:
         artifact.rename(tmp_path / "elsewhere")

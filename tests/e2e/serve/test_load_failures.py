@@ -1,5 +1,5 @@
-"""`ovenbird-rt load` ends, whatever becomes of its own processes and of the server: what was measured is told, and why
-it ended.
+"""`ovenbird-rt load` ends, whatever becomes of its own processes and of the server; it prints what was measured, and
+why it ended.
 """
 
 from __future__ import annotations

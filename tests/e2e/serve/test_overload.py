@@ -66,7 +66,7 @@ def test_requests_that_expire_on_their_way_are_counted(server: Serving) -> None:
     assert server.metric("ovenbird_expired_total") >= before + 1
 
 
-def test_expired_requests_are_told(server: Serving) -> None:
+def test_expired_requests_are_answered_by_504(server: Serving) -> None:
     large = encoded("PNG", size=(1500, 1200))
     status, _, body = server.request("POST", URL, large, {"X-Request-Timeout-Ms": "1"})
     assert status == 504

@@ -105,12 +105,12 @@ def test_metrics_are_well_formed(server: Serving, jpeg: bytes) -> None:
     assert headers["content-type"].startswith("text/plain; version=0.0.4")
 
 
-def test_every_metric_of_the_reference_is_told(server: Serving, jpeg: bytes) -> None:
+def test_every_metric_of_the_reference_is_exposed(server: Serving, jpeg: bytes) -> None:
     server.request("POST", "/v1/models/tiny:predict", jpeg)
     text = server.request("GET", "/metrics")[2].decode()
-    told = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
+    names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
     on_occasion = {PADDED_IMAGES, REJECTED, CANCELLED, EXPIRED, ENGINE_FAILURES, RELOADS}
-    assert {name.name for name in ALL} - told <= {name.name for name in on_occasion}
+    assert {name.name for name in ALL} - names <= {name.name for name in on_occasion}
 
 
 def test_padding_is_counted(tmp_path: Path, jpeg: bytes) -> None:

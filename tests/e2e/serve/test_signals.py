@@ -190,11 +190,11 @@ def test_other_commands_end(tiny: Path, command: str, delay: float, number: sign
         time.sleep(delay)
         workers = children_of(process.pid)
         process.send_signal(number)
-        _, told = process.communicate(timeout=BOUND)
+        _, output = process.communicate(timeout=BOUND)
     finally:
         process.kill()
     assert process.returncode == 128 + number
-    assert "Traceback" not in told
+    assert "Traceback" not in output
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers if catches(pid, signal.SIGINT))
 
 

@@ -194,10 +194,10 @@ def test_nan_is_refused_until_it_is_allowed(server: Serving, tiny: Any) -> None:
     image[0, 0, 0, 0], image[0, 1, 0, 0] = np.nan, np.inf
     status, answer = binary(server, image.tobytes(), image.nbytes)
     assert status == 400
-    told = json.loads(answer)
-    assert told["type"] == "NotFinite"
-    assert '"nan": "allow"' in told["error"]
-    assert "--nan allow" in told["error"]
+    document = json.loads(answer)
+    assert document["type"] == "NotFinite"
+    assert '"nan": "allow"' in document["error"]
+    assert "--nan allow" in document["error"]
     assert binary(server, image.tobytes(), image.nbytes, parameters={"nan": "allow"})[0] == 200
     with Serving.start(tiny, "--nan", "allow") as other:
         status, answer = binary(other, image.tobytes(), image.nbytes)
@@ -222,7 +222,7 @@ ROUTES = {
 
 
 def test_extensions_are_what_is_there(server: Serving) -> None:
-    told = set(server.json("GET", "/v2")[1]["extensions"])
+    listed = set(server.json("GET", "/v2")[1]["extensions"])
     offered = {
         name
         for name, routes in ROUTES.items()
@@ -235,7 +235,7 @@ def test_extensions_are_what_is_there(server: Serving) -> None:
         offered.add("classification")
     if ask(server, {"inputs": [an_input()], "parameters": {"sequence_id": 1, "sequence_start": True}})[0] == 200:
         offered.add("sequence")
-    assert told == offered
+    assert listed == offered
 
 
 def test_nothing_is_left_behind(server: Serving) -> None:

@@ -12,23 +12,23 @@ from support.serving import Serving
 GET = b"GET /v2/health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
 
 
-def ids_told(strict: Serving, given: bytes) -> tuple[str, str]:
+def logged_id(strict: Serving, given: bytes) -> tuple[str, str]:
     """The id in the answer, and in the log's line of that request."""
     answer = strict.raw(GET + b"X-Request-Id: " + given + b"\r\n\r\n")
     head = answer.partition(b"\r\n\r\n")[0].decode("latin-1")
-    (told,) = [line.partition(": ")[2] for line in head.split("\r\n") if line.lower().startswith("x-request-id:")]
+    (chosen,) = [line.partition(": ")[2] for line in head.split("\r\n") if line.lower().startswith("x-request-id:")]
     end = time.monotonic() + 30
     while time.monotonic() < end:
-        lines = [line for line in strict.events("request") if line["request_id"] == told]
+        lines = [line for line in strict.events("request") if line["request_id"] == chosen]
         if lines:
-            return told, json.dumps(lines)
+            return chosen, json.dumps(lines)
         time.sleep(0.01)
-    raise AssertionError(f"no line in the log has the id {told!r}")
+    raise AssertionError(f"no line in the log has the id {chosen!r}")
 
 
 @pytest.mark.parametrize("given", [b"me-1", b"0b9c1f2e-5d5a-4b0e-9d53-8f6f0c7a1b2c", b"a.b_c:9", b"x" * 64])
 def test_a_plain_id_is_kept(strict: Serving, given: bytes) -> None:
-    assert ids_told(strict, given)[0] == given.decode()
+    assert logged_id(strict, given)[0] == given.decode()
 
 
 @pytest.mark.parametrize(
@@ -40,12 +40,12 @@ def test_a_plain_id_is_kept(strict: Serving, given: bytes) -> None:
     ids=lambda given: repr(given[:12]),
 )  # fmt: skip
 def test_any_other_id_is_replaced_and_goes_nowhere(strict: Serving, given: bytes) -> None:
-    told, line = ids_told(strict, given)
-    assert told
-    assert told.isascii()
-    assert set(told) <= set("0123456789abcdefghijklmnopqrstuvwxyz-")
+    chosen, line = logged_id(strict, given)
+    assert chosen
+    assert chosen.isascii()
+    assert set(chosen) <= set("0123456789abcdefghijklmnopqrstuvwxyz-")
     if given:
-        assert told.encode() != given
+        assert chosen.encode() != given
         assert given.decode("latin-1") not in line
 
 

@@ -341,7 +341,7 @@ def test_silent_and_idle_connections_are_closed(strict: Serving) -> None:
     assert 0.5 < time.monotonic() - start < 2.5
 
 
-def test_connections_beyond_the_limit_are_told(strict: Serving) -> None:
+def test_connections_beyond_the_limit_are_answered_by_503(strict: Serving) -> None:
     sockets: list[socket.socket] = []
     try:
         answers = []

@@ -139,11 +139,11 @@ def test_an_import_is_not_torn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_another_thread_works_without_signals() -> None:
-    told: list[str] = []
+    reported: list[str] = []
 
     class Listening(Progress):
         def __call__(self, text: str, done: int = 0, total: int = 0) -> None:
-            told.append(text)
+            reported.append(text)
 
     def work() -> None:
         with Interruption(Listening()) as step:
@@ -152,7 +152,7 @@ def test_another_thread_works_without_signals() -> None:
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert told == ["step"]
+    assert reported == ["step"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

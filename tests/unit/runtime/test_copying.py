@@ -46,10 +46,10 @@ def test_a_session(tiny: Path, tmp_path: Path) -> None:
 
 
 def test_json(tiny: Path, tmp_path: Path) -> None:
-    told = json.loads(session("copy", tiny, tmp_path / "there", "--json").stdout)
-    assert told["model"] == "tiny"
-    assert told["bytes"] == sum(record.size for record in open_artifact(tiny).manifest.files.values())
-    assert told["signed_by"] is None
+    document = json.loads(session("copy", tiny, tmp_path / "there", "--json").stdout)
+    assert document["model"] == "tiny"
+    assert document["bytes"] == sum(record.size for record in open_artifact(tiny).manifest.files.values())
+    assert document["signed_by"] is None
 
 
 def test_into_an_empty_folder_and_again(tiny: Path, tmp_path: Path) -> None:

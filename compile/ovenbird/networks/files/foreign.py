@@ -3,8 +3,8 @@
     refusal(Path("net.h5"))         # "a Keras model is not read: keras.models.load_model('net.h5').export(...), ..."
     refusal(Path("net.pth"))        # "a state_dict: weights without the network that they belong to ..."
 
-Files are told by their content where it says so, else by their suffix. Pickles are looked at, never run: `pickletools`
-lists what they would import.
+Files are recognised by their content where it says so, else by their suffix. Pickles are looked at, never run:
+`pickletools` lists what they would import.
 """
 
 from __future__ import annotations
@@ -225,8 +225,8 @@ def _imports(file: IO[bytes]) -> Iterator[str]:
             elif opcode.name in ("MEMOIZE", "BINPUT", "LONG_BINPUT"):
                 memo[len(memo) if argument is None else int(argument)] = last
                 continue
-            told = memo.get(int(argument or 0)) if opcode.name.endswith("BINGET") else argument
-            last = told if isinstance(told, str) else ""
+            named = memo.get(int(argument or 0)) if opcode.name.endswith("BINGET") else argument
+            last = named if isinstance(named, str) else ""
             strings = [strings[-1], last] if last else strings
             if found and found not in seen:
                 seen.add(found)

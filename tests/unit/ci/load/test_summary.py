@@ -80,13 +80,13 @@ def test_p99_is_of_all_requests_together() -> None:
 
 
 def test_servers_have_medians_and_pooled_percentiles() -> None:
-    told = summarise(two_rounds())
-    row = told["servers"][UNBATCHED][0]
+    summary = summarise(two_rounds())
+    row = summary["servers"][UNBATCHED][0]
     assert (row["per_second"], row["requests"], row["failed"]) == (75.0, 306, 6)
     assert row["p50_ms"] == pytest.approx(15, abs=5.1)
     assert [found["per_second"] for found in row["rounds"]] == [50.0, 100.0]
     assert row["rounds"][0]["turns"][1]["times_ms"] == [20] * 10
-    assert told["in_process"] == {"batch": 8, "per_second": pytest.approx(91.5, abs=0.5), "rounds": [61.0, 122.0]}
+    assert summary["in_process"] == {"batch": 8, "per_second": pytest.approx(91.5, abs=0.5), "rounds": [61.0, 122.0]}
 
 
 def test_best_batch_is_that_of_all_turns() -> None:

@@ -1,4 +1,4 @@
-"""Faults are put into copies, tests judge them, and what was not caught is told."""
+"""Faults are put into copies, tests judge them, and what was not caught is reported."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_tests_that_find_nothing_catch_nothing(repository: Path) -> None:
         outcomes(repository, fault("no such test", "x * 2", "x", "tests/test_code.py::test_gone"))
 
 
-def test_a_test_that_fails_anyway_is_told(repository: Path) -> None:
+def test_a_test_that_fails_anyway_is_reported(repository: Path) -> None:
     (repository / "tests/test_code.py").write_text(TESTS.replace("6", "7"))
     with pytest.raises(RuntimeError, match=r"without any fault, tests/test_code\.py::test_double"):
         outcomes(repository, fault("any", "x * 2", "x"))
@@ -77,9 +77,9 @@ def test_the_two_tvms_never_meet() -> None:
     assert mutate.sound_groups([fault("any", "", "", " ".join(tests))]) == [tests[:2], tests[2:]]
 
 
-def test_the_table_tells_all(repository: Path) -> None:
-    told = mutate.table([mutate.Outcome(fault("one", "", ""), False, "every test passes")])
-    assert told.splitlines()[-1] == "| one | runtime/code_under_test.py | **NOT CAUGHT** every test passes |"
+def test_the_table_lists_every_fault(repository: Path) -> None:
+    report = mutate.table([mutate.Outcome(fault("one", "", ""), False, "every test passes")])
+    assert report.splitlines()[-1] == "| one | runtime/code_under_test.py | **NOT CAUGHT** every test passes |"
 
 
 @pytest.mark.parametrize(

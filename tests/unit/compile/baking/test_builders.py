@@ -1,4 +1,4 @@
-"""Which builder is chosen, what it is told, what its failures mean. The builders are programs in a PATH of ours."""
+"""Which builder is chosen, what it is asked, what its failures mean. The builders are programs in a PATH of ours."""
 
 import stat
 from pathlib import Path
@@ -71,7 +71,7 @@ BUILD = Build(
         ("buildah", "build --format docker --layers --timestamp 1700000000"),
     ],
 )
-def test_every_builder_is_told_the_same(name: str, words: str) -> None:
+def test_every_builder_gets_the_same_words(name: str, words: str) -> None:
     command = ImageBuilder(name, f"/bin/{name}").command(BUILD)  # type: ignore[arg-type]
     shared = (
         "--file Containerfile --target embedded --tag net:t --build-arg BASE=base:arm64 "

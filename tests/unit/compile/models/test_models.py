@@ -85,13 +85,13 @@ except RuntimeError:
 
 
 @pytest.mark.parametrize(
-    ("init", "told"),
+    ("init", "printed"),
     [
         ("", "left alone"),  # it can be imported: whatever it brings, nothing is added
         ("import torch\ntorch.library.register_fake('torchvision::nms')(print)", "defined True"),  # without its library
     ],
 )
-def test_torchvision_is_helped_only_where_its_operators_are_missing(tmp_path: Path, init: str, told: str) -> None:
+def test_torchvision_is_helped_only_where_its_operators_are_missing(tmp_path: Path, init: str, printed: str) -> None:
     package = tmp_path / "torchvision"
     package.mkdir()
     (package / "__init__.py").write_text(init)
@@ -104,4 +104,4 @@ def test_torchvision_is_helped_only_where_its_operators_are_missing(tmp_path: Pa
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == told
+    assert done.stdout.strip() == printed

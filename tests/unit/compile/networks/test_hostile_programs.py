@@ -136,9 +136,9 @@ def test_a_member_outside_of_the_folder_is_refused(honest: Path, tmp_path: Path,
 @pytest.mark.parametrize("size", [2**62, 10**30, -1, True, 1.5, None])
 def test_a_size_that_nothing_has_is_refused(honest: Path, tmp_path: Path, size: object) -> None:
     def change(members: dict[str, bytes], _: Path) -> None:
-        told = json.loads(members["data/weights/model_weights_config.json"])
-        next(iter(told["config"].values()))["tensor_meta"]["sizes"] = [{"as_int": size}, {"as_int": 4}]
-        members["data/weights/model_weights_config.json"] = json.dumps(told).encode()
+        document = json.loads(members["data/weights/model_weights_config.json"])
+        next(iter(document["config"].values()))["tensor_meta"]["sizes"] = [{"as_int": size}, {"as_int": 4}]
+        members["data/weights/model_weights_config.json"] = json.dumps(document).encode()
 
     Hostile(change, False).write(honest, tmp_path / "net.pt2", tmp_path)
     with pytest.raises(NetworkUnreadable):

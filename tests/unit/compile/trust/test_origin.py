@@ -99,7 +99,7 @@ def test_provenance_is_a_slsa_statement(artifact: Path) -> None:
     assert statement["predicate"]["runDetails"]["builder"]["id"] == "urn:ovenbird:compiler"
 
 
-def test_a_folder_of_records_is_told_by_its_digest_not_its_name(tmp_path: Path) -> None:
+def test_a_folder_of_records_is_known_by_its_digest_not_its_name(tmp_path: Path) -> None:
     records = tmp_path / "records"
     records.mkdir()
     found = []

@@ -70,7 +70,7 @@ def test_a_session_and_the_compile_after_it(toolkit: Emulation, tmp_path: Path, 
     begun = ovenbird(environment, *TUNE, *options, "--trials", 6)
     assert begun.returncode == 0, begun.stderr
     assert f"{log}: 6 trials" in begun.stdout
-    assert "GFLOP/s" not in begun.stdout.splitlines()[-2]  # no limit was measured, none is told
+    assert "GFLOP/s" not in begun.stdout.splitlines()[-2]  # no limit was measured, none is printed
     kept = (log / "database_tuning_record.json").read_bytes()
 
     done = ovenbird(environment, *TUNE, *options, "--trials", 7, "--json")
@@ -96,9 +96,9 @@ def test_a_session_and_the_compile_after_it(toolkit: Emulation, tmp_path: Path, 
     parity = json.loads((artifact / "evidence" / "parity.json").read_text())
     assert (parity["verified"], parity["not_verified"]) == ([name], [])
     assert parity["programs"]["main"]["tolerance"] == LIMITS["f16" if precision == "fp16" else "f32"].rms
-    told = json.loads((artifact / "manifest.json").read_text())["tuning"]["cuda-sm90"]
-    assert told["tuned"] >= 4
-    assert told["records"]["gpu"]["name"] == "emulated"
+    facts = json.loads((artifact / "manifest.json").read_text())["tuning"]["cuda-sm90"]
+    assert facts["tuned"] >= 4
+    assert facts["records"]["gpu"]["name"] == "emulated"
 
 
 def test_an_artifact_is_compiled_without_a_gpu_and_says_so(tmp_path: Path, toolkit: Emulation) -> None:

@@ -92,9 +92,9 @@ def test_records_are_used_by_the_build(folder: Path, spec: TargetSpec) -> None:
     log = TuningLog.open(folder)
     built = build_module({EntryKey(): convolution(SHAPE)}, spec, BuildOptions(records=log))
     assert {layer.source for layer in built.layers} == {"tuned"}
-    told = provenance(log, built.layers)
-    assert (told["tuned"], told["default"], told["stale"]) == (len(built.layers), 0, 0)
-    assert told["records"]["trials"] == TRIALS
+    facts = provenance(log, built.layers)
+    assert (facts["tuned"], facts["default"], facts["stale"]) == (len(built.layers), 0, 0)
+    assert facts["records"]["trials"] == TRIALS
 
 
 def test_records_of_another_processor_are_stale(folder: Path, spec: TargetSpec) -> None:

@@ -129,12 +129,12 @@ def found(error: float, top1: float | None) -> Verification:
 
 def test_the_figures_of_all_targets_are_the_worst_and_each_keeps_its_own() -> None:
     held = VariantParity("f32", F32)
-    told = parity(
+    measured = parity(
         {"a": found(1e-5, 1.0), "b": found(3e-5, 0.9), "c": found(2e-5, None)},
         {"a": held, "b": held, "c": held, "gpu": replace(held, precision="f16", limits=LIMITS["f16"])},
     )
-    main = told.programs["main"]
+    main = measured.programs["main"]
     assert (main.max_abs_error, main.top1_agreement, main.tolerance) == ({"y": 3e-5}, 0.9, F32.rms)
     assert [one.outputs["y"].rms if one.outputs else None for one in main.variants.values()] == [1e-5, 3e-5, 2e-5, None]
     # what could not run here is held to its own precision's limits where it can
-    assert told.limits_for("gpu", "f32") == LIMITS["f16"]
+    assert measured.limits_for("gpu", "f32") == LIMITS["f16"]

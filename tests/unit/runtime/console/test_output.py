@@ -52,7 +52,7 @@ def program(arguments: list[str], places: dict[str, str]) -> list[str]:
 )
 def test_output_that_cannot_be_written(places: dict[str, str], name: str, redirection: str) -> None:
     result = run_with(program(COMMANDS[name], places), redirection)
-    if name.startswith("run") and "RANDOM WEIGHTS" in result.stderr:  # told before, on standard error
+    if name.startswith("run") and "RANDOM WEIGHTS" in result.stderr:  # printed before, on standard error
         result.stderr = result.stderr.partition("\n")[2]
     check_failed_output(result, redirection)
 

@@ -1,4 +1,4 @@
-"""Who runs the next task: threads are real, the costs are told."""
+"""Who runs the next task: threads are real, the costs are given."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Task:
 
 
 class Crew:
-    """A wide worker and two lanes that sleep as long as they are told."""
+    """A wide worker and two lanes that sleep as long as they are asked to."""
 
     def __init__(self, wide_ms: float = 20.0, lane_ms: float = 30.0) -> None:
         self.costs = LearnedCosts({1: wide_ms, 8: 8 * wide_ms}, lanes=2)

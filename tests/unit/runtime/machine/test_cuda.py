@@ -91,29 +91,29 @@ def test_the_processor_where_allowed(artifact: Path, driver: Emulation, claims: 
 
 def test_a_fit_chip_is_not_left_for_the_processor(artifact: Path, driver: Emulation) -> None:
     """Later chips take the PTX: what fails then is the library, which is none here, and that is said."""
-    told = load(artifact, "cuda,cpu", driver.environment(compute=120))
-    assert told.startswith("EngineLoadFailed: targets/gpu/model.so cannot be loaded")
+    message = load(artifact, "cuda,cpu", driver.environment(compute=120))
+    assert message.startswith("EngineLoadFailed: targets/gpu/model.so cannot be loaded")
 
 
 def test_both_reasons(artifact: Path, driver: Emulation) -> None:
-    told = load(artifact, "cuda:1,cuda:2", driver.environment())
-    assert told.startswith("NoVariant: no device can be used: cuda:1: cuda:1 is not on this machine")
+    message = load(artifact, "cuda:1,cuda:2", driver.environment())
+    assert message.startswith("NoVariant: no device can be used: cuda:1: cuda:1 is not on this machine")
 
 
 def test_no_driver(artifact: Path) -> None:
     environment = {**os.environ, "LD_LIBRARY_PATH": ""}
-    told = load(artifact, "cuda", environment)
-    if not told.startswith("DriverMissing"):
-        pytest.skip(f"this machine has a driver: {told}")
-    assert "libcuda.so.1 is not there" in told
+    message = load(artifact, "cuda", environment)
+    if not message.startswith("DriverMissing"):
+        pytest.skip(f"this machine has a driver: {message}")
+    assert "libcuda.so.1 is not there" in message
     assert load(artifact, "cuda,cpu", environment) == "runs on cpu"
 
 
 def test_a_library_that_is_no_driver(artifact: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.c").write_text("int nothing;\n")
     subprocess.run(["cc", "-shared", "-o", "libcuda.so.1", "empty.c"], cwd=tmp_path, check=True)
-    told = load(artifact, "cuda", {**os.environ, "LD_LIBRARY_PATH": str(tmp_path)})
-    assert told == "DriverMissing: libcuda.so.1 is no NVIDIA driver: it lacks cuDriverGetVersion"
+    message = load(artifact, "cuda", {**os.environ, "LD_LIBRARY_PATH": str(tmp_path)})
+    assert message == "DriverMissing: libcuda.so.1 is no NVIDIA driver: it lacks cuDriverGetVersion"
 
 
 def test_every_kind_of_code_has_its_device() -> None:

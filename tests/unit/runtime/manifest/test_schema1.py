@@ -88,12 +88,12 @@ def test_selftest(name: str) -> None:
 def test_it_says_of_a_photograph_what_it_said_then(pipeline: str) -> None:
     expected = json.loads((SCHEMA1 / "expected.json").read_bytes())[pipeline]
     with ovenbird_runtime.load(SCHEMA1 / "classifier", threads=1) as model:
-        told = model.predict(PHOTOGRAPH, pipeline, top=5, seed=3)[0].to_json()
-    classes, was = told.pop("classes")["logits"], expected.pop("classes")["logits"]
+        document = model.predict(PHOTOGRAPH, pipeline, top=5, seed=3)[0].to_json()
+    classes, was = document.pop("classes")["logits"], expected.pop("classes")["logits"]
     assert [(one["index"], one["label"]) for one in classes] == [(one["index"], one["label"]) for one in was]
     assert [one["confidence"] for one in classes] == pytest.approx([one["confidence"] for one in was], rel=1e-4)
-    assert told.pop("embeddings")["embedding"] == pytest.approx(expected.pop("embeddings")["embedding"], rel=1e-4)
-    assert told == expected
+    assert document.pop("embeddings")["embedding"] == pytest.approx(expected.pop("embeddings")["embedding"], rel=1e-4)
+    assert document == expected
 
 
 @runs

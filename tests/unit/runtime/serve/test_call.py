@@ -102,8 +102,8 @@ def test_bad_end(protocol: Protocol, error: Exception, reason: str, http: int, g
     assert (line["event"], line["status"], line["level"], line["error"]) == (
         "request", status, level, type(error).__name__,
     )  # fmt: skip
-    told = [(found["event"], found["request_id"], found["error"]) for found in failures]
-    assert told == ([("failure", "an-id", str(error))] if level == "warning" else [])
+    written = [(found["event"], found["request_id"], found["error"]) for found in failures]
+    assert written == ([("failure", "an-id", str(error))] if level == "warning" else [])
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

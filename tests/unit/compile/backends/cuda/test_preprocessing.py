@@ -102,8 +102,8 @@ def test_pixels_are_pillow_s_on_the_gpu(tmp_path: Path) -> None:
     command = [sys.executable, "-c", PREDICT, str(tmp_path / "net")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert told["counts"] == {"cuda": told["expected"], "llvm": told["expected"]}, "some images were left to Pillow"
-    assert told["predicted"] == 5
-    assert told["all"] == told["expected"] + 5 + 5  # the batch, and `predict`
-    assert told["apart"] < 1e-5
+    facts = json.loads(done.stdout.splitlines()[-1])
+    assert facts["counts"] == {"cuda": facts["expected"], "llvm": facts["expected"]}, "some images were left to Pillow"
+    assert facts["predicted"] == 5
+    assert facts["all"] == facts["expected"] + 5 + 5  # the batch, and `predict`
+    assert facts["apart"] < 1e-5

@@ -52,10 +52,10 @@ def test_machine_code_and_ptx_and_no_source(compile_gpu: Compile, target: str, a
     ]
     for text in (b"__global__", b"(int)threadIdx", b"__launch_bounds__", b"#include"):
         assert text not in compiled.library
-    told = json.loads((compiled.folder / "target.json").read_text())
-    assert told["kind"] == "cuda"
-    assert told["compute"] == [f"sm_{arch}"]
-    assert told["driver"] == "13.0"
+    document = json.loads((compiled.folder / "target.json").read_text())
+    assert document["kind"] == "cuda"
+    assert document["compute"] == [f"sm_{arch}"]
+    assert document["driver"] == "13.0"
 
 
 @pytest.mark.parametrize("name", ["convolutions", "deep", "transformer"])

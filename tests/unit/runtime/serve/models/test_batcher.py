@@ -22,7 +22,7 @@ COSTS = Costs({1: 2000.0, 4: 2500.0}, 64)
 
 
 class Seen:
-    """What the batcher told."""
+    """What the batcher reported."""
 
     def __init__(self) -> None:
         self.batches: list[int] = []
@@ -79,7 +79,7 @@ def test_each_gets_its_own_answer() -> None:
     run(work())
 
 
-def test_images_and_what_was_computed_are_told() -> None:
+def test_images_and_what_was_computed_are_reported() -> None:
     async def work() -> None:
         seen = Seen()
         batcher = Batcher(doubled, Costs({4: 1.0}, 64), 1, 0.0, seen, merge=True)
@@ -237,10 +237,10 @@ def test_without_a_batch_dimension_each_runs_by_itself() -> None:
 def test_lanes_run_beside_each_other() -> None:
     async def work() -> None:
         meeting = threading.Barrier(2, timeout=5)
-        told: list[bool] = []
+        reported: list[bool] = []
 
         def together(rows: int, arrays: Mapping[str, Array], crowded: bool) -> dict[str, Array]:
-            told.append(crowded)
+            reported.append(crowded)
             meeting.wait()  # alone it would never end
             return {"y": arrays["x"]}
 
@@ -249,7 +249,7 @@ def test_lanes_run_beside_each_other() -> None:
         answers = await gathered(batcher, [entry(i) for i in range(8)])
         assert [answer["y"][0, 0] for answer in answers] == list(range(8))
         assert seen.batches == [1] * 8
-        assert sum(told) >= 6  # all but the first, and perhaps the last, knew of others
+        assert sum(reported) >= 6  # all but the first, and perhaps the last, knew of others
         batcher.close(5)
 
     run(work())

@@ -38,6 +38,6 @@ def test_reload_outlives_an_error_that_nobody_foresaw(monkeypatch: pytest.Monkey
 
     asyncio.run(work())
     log.close()
-    told = [json.loads(line) for line in lines.getvalue().splitlines()]
-    assert [line["event"] for line in told] == ["reload_failed", "reloaded"]
-    assert told[0]["type"] == "MemoryError"
+    logged = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [line["event"] for line in logged] == ["reload_failed", "reloaded"]
+    assert logged[0]["type"] == "MemoryError"

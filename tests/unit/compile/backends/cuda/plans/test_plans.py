@@ -28,8 +28,8 @@ def test_plans_agree_with_the_default(tmp_path: Path, dtype: FloatDtype) -> None
     wrong = run_plans(built, emulation.environment())
     assert wrong.keys() == built.plans.keys()
     assert {built.plans[name]: why for name, why in wrong.items() if why} == {}
-    told = " ".join(built.plans.values())
-    assert all(kind in told for kind in ("4 parts", "vectors of", "groups of", "threads, one an output"))
+    names = " ".join(built.plans.values())
+    assert all(kind in names for kind in ("4 parts", "vectors of", "groups of", "threads, one an output"))
 
 
 def replays(folder: Path, task: Task, sch: Schedule) -> None:
