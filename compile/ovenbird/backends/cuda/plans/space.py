@@ -12,7 +12,7 @@ from __future__ import annotations
 from tvm.s_tir import Schedule
 
 from ovenbird.backends.cuda.chip import WARP, Chip
-from ovenbird.backends.cuda.inspection import find_reduction, kind_of, product_anchor, shape_of, sizes
+from ovenbird.backends.cuda.plans.inspection import find_reduction, kind_of, product_anchor, shape_of, sizes
 from ovenbird.backends.cuda.plans.plan import ChainPlan, GroupPlan, KernelPlan, ThreadPlan, VectorPlan
 from ovenbird.backends.cuda.plans.tiling import FEW_ROWS, ProductShape, Tiling, choose_tiling, estimate, splits_for
 from ovenbird.backends.cuda.plans.wide_tiles import wide_tiles

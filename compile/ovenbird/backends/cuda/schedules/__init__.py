@@ -9,7 +9,7 @@ from tvm import tirx
 from tvm.s_tir import Schedule
 
 from ovenbird.backends.cuda.chip import Chip
-from ovenbird.backends.cuda.inspection import kind_of
+from ovenbird.backends.cuda.plans.inspection import kind_of
 from ovenbird.backends.cuda.plans.plan import ChainPlan, GroupPlan, KernelPlan, ThreadPlan, VectorPlan
 from ovenbird.backends.cuda.plans.space import default_plan
 from ovenbird.backends.cuda.plans.tiling import Tiling

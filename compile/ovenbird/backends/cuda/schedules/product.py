@@ -12,7 +12,7 @@ from __future__ import annotations
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import SBlockRV
 
-from ovenbird.backends.cuda.inspection import product_anchor
+from ovenbird.backends.cuda.plans.inspection import product_anchor
 from ovenbird.backends.cuda.plans.plan import VectorPlan
 from ovenbird.backends.cuda.plans.tiling import Tiling
 from ovenbird.backends.cuda.schedules.simt import schedule_simt

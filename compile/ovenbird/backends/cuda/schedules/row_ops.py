@@ -13,7 +13,7 @@ from tvm.s_tir.schedule import SBlockRV
 from tvm.target import Target
 
 from ovenbird.backends.cuda.chip import WARP, Chip
-from ovenbird.backends.cuda.inspection import find_reduction
+from ovenbird.backends.cuda.plans.inspection import find_reduction
 from ovenbird.backends.cuda.plans.plan import GroupPlan, ThreadPlan
 from ovenbird.backends.cuda.schedules.threads import inline_around, schedule_threads
 from ovenbird.errors import BuildFailed
