@@ -19,7 +19,7 @@ from ovenbird.models.recipe import ModelRecipe
 def model_names() -> list[str]:
     """Return the names of all built-in networks, sorted."""
     found = (module.name for module in pkgutil.iter_modules(__path__))
-    return sorted(name for name in found if not name.startswith("_") and name != "recipe")
+    return sorted(name for name in found if not name.startswith("_") and name not in ("recipe", "packages"))
 
 
 def recipe(name: str) -> ModelRecipe:
@@ -29,7 +29,7 @@ def recipe(name: str) -> ModelRecipe:
     if module not in names:
         raise UnknownNetwork(
             f"unknown model {name!r}{suggest(module, names) or '.'} Give a built-in name (`ovenbird models`), "
-            "module:callable, a .pt2 file or an .onnx file"
+            "torchvision:NAME, timm:NAME, hf:NAME, module:callable, a .pt2 file or an .onnx file"
         )
     loaded = importlib.import_module(f"{__name__}.{module}").MODEL
     assert isinstance(loaded, ModelRecipe)

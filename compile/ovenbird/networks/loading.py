@@ -28,7 +28,8 @@ from ovenbird.networks.reference import Reference, parse_reference
 from ovenbird.networks.weights import EMBEDDED, apply_weights, parse_weights
 from ovenbird_runtime.artifact.names import check_model_name
 from ovenbird_runtime.errors import WrongModelName
-from ovenbird_runtime.manifest.manifest import TensorSpec
+from ovenbird_runtime.manifest.answers import LABELS, Classification
+from ovenbird_runtime.manifest.manifest import TensorSpec, WeightsInfo
 from ovenbird_runtime.manifest.steps import Normalise, Pipeline, imagenet, zoom_crop_pad
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ def load_network(model: str, options: NetworkOptions = NetworkOptions()) -> Netw
     options, note = with_document(reference, options)
     if reference.kind == "built-in":
         network = _load_builtin(models.recipe(model), options)
+    elif reference.kind == "package":
+        network = _load_packaged(reference, options)
     else:
         network = _load_own(reference, options)
     network = apply_processing(network, options.processing)
@@ -142,7 +145,7 @@ def check_request(model: str, options: NetworkOptions) -> None:
             raise NetworkUnreadable(f"{model}: {refusal(Path(model))}")
         models.recipe(model)
     choice = parse_weights(options.weights)
-    if choice is not None and choice.file is not None:
+    if choice is not None and choice.file is not None and not _names_weights(reference, options):
         check_file(choice.file)
 
 
@@ -170,6 +173,63 @@ def _load_builtin(recipe: ModelRecipe, options: NetworkOptions) -> Network:
         ),
         labels=recipe.labels(),
     )
+
+
+def _load_packaged(reference: Reference, options: NetworkOptions) -> Network:
+    from ovenbird.models.packages.package import example
+    from ovenbird.models.packages.table import PACKAGES
+
+    if reference.arguments.positional:
+        raise UsageError(f"{reference.text}: arguments by name, as in {reference.place}:NAME(num_classes=10)")
+    found = PACKAGES[reference.place].load(reference.name, reference.arguments.keywords, options.size, options.weights)
+    examples = dict(found.examples)
+    for name, shape in (options.input_shapes or {}).items():
+        if name not in examples:
+            raise UsageError(f"--input-shapes: no input {name!r}, {reference.text} has {', '.join(examples)}")
+        examples[name] = example(*shape)
+    tensors = tuple(examples.values())
+    choice = None if _names_weights(reference, options) else parse_weights(options.weights)
+    weights = apply_weights(found.net, choice, found.weights, (found.net, tensors), found.unused)
+    options = replace(
+        options,
+        input_names=options.input_names or tuple(examples),
+        output_names=options.output_names or (found.outputs if _returns_tensor(found.net, tensors) else ()),
+    )
+    network = _from_torch(found.net, tensors, reference.model_name, options)
+    pipelines = {reference.place: found.pipeline} if found.pipeline and not options.input_shapes else {}
+    network = replace(
+        network,
+        licence=found.licence,
+        weights=weights if weights != EMBEDDED else WeightsInfo(origin="package", detail=reference.text),
+        pipelines=pipelines,
+        default_pipeline=next(iter(pipelines), None),
+    )
+    return _with_classes(network, found.labels)
+
+
+def _names_weights(reference: Reference, options: NetworkOptions) -> bool:
+    """Return whether `--weights` is one of torchvision's names, `IMAGENET1K_V1`, which are no files."""
+    return reference.place == "torchvision" and re.fullmatch(r"[A-Z][A-Z0-9_]+", options.weights or "") is not None
+
+
+def _returns_tensor(net: Any, tensors: Sequence[Any]) -> bool:
+    """Return whether a network returns one tensor, which has no name of its own."""
+    import torch
+
+    from ovenbird.networks.torch.tracing import steady_torch
+
+    with torch.no_grad(), steady_torch():
+        return isinstance(net(*tensors), torch.Tensor)
+
+
+def _with_classes(network: Network, labels: tuple[str, ...]) -> Network:
+    """Return the network with its first output answered as classes, where it is one number a class."""
+    spec = network.outputs[0]
+    if len(spec.shape) != 2 or spec.name != "logits":
+        return network
+    fitting = labels if len(labels) == spec.shape[-1] else ()
+    step = Classification(output=spec.name, labels=LABELS if fitting else None)
+    return replace(network, postprocess=(step,), labels=fitting)
 
 
 def _load_own(reference: Reference, options: NetworkOptions) -> Network:
