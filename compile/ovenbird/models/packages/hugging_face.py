@@ -129,5 +129,4 @@ HUGGING_FACE = Package(
     "pip install transformers",
     "vision networks of transformers: hf:FOLDER, or hf:OWNER/NAME from its hub",
     _load,
-    list,
 )

@@ -49,7 +49,13 @@ class Package:
     summary: str
     loader: Callable[[str, Mapping[str, Any], Size | None, str | None], PackagedNetwork]
     """By name, keyword arguments, image size, and `--weights`."""
-    lister: Callable[[], list[str]]
+    lister: Callable[[], list[str]] | None = None
+    """None where only its hub knows the names."""
+
+    @property
+    def lists(self) -> bool:
+        """Whether it knows the names of its networks."""
+        return self.lister is not None
 
     def why_not(self) -> str:
         """Return the command that makes it usable here; "" where it is."""
@@ -58,7 +64,7 @@ class Package:
     def names(self) -> list[str]:
         """Return the networks' names, as far as the package lists them. Raises ExtraMissing."""
         self._require()
-        return self.lister()
+        return self.lister() if self.lister is not None else []
 
     def load(self, name: str, keywords: Mapping[str, Any], size: Size | None, weights: str | None) -> PackagedNetwork:
         """Return a network by name. Raises ExtraMissing, UnknownNetwork, UsageError, NetworkError, WeightsError."""

@@ -15,7 +15,7 @@ from ovenbird.models._default_weights import INSTEAD
 from ovenbird.models._torchvision import imagenet_labels, import_torchvision
 from ovenbird.models.packages.fetching import fetched
 from ovenbird.models.packages.package import Package, PackagedNetwork, Size, example, picture_pipeline
-from ovenbird_runtime.manifest.steps import CentreCrop, Normalise, Pad, Pipeline, Resize
+from ovenbird_runtime.manifest.steps import Pipeline
 
 if TYPE_CHECKING:
     import torch
@@ -107,24 +107,20 @@ def _labels(net: Any, cfg: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _pipeline(name: str, config: Mapping[str, Any], size: Size) -> Pipeline:
-    """Return what timm's evaluation transform does: its three ways to crop, `center`, `squash` and `border`."""
+    """Return what timm's evaluation transform does, where the runtime has the same.
+
+    Nothing where it pads with colours (`border`), or keeps the shape of a picture for an image that is no square.
+    """
     interpolation = config["interpolation"]
     if interpolation not in FILTERS:
         raise NetworkUnreadable(f"timm:{name} resizes by {interpolation!r}, known are {', '.join(FILTERS)}")
     mean, std = tuple(map(float, config["mean"])), tuple(map(float, config["std"]))
     height, width = (math.floor(side / config["crop_pct"]) for side in size)
-    if config["crop_mode"] == "border":  # the whole picture, fitted in
-        normalise = Normalise(mean=mean, std=std)
-        shade = round(255 * sum(mean) / len(mean))
-        return (
-            Resize(fit=(height, width), interpolation=interpolation),
-            Pad(size=(height, width), value=shade),
-            CentreCrop(size=size),
-            normalise,
-        )
-    if config["crop_mode"] == "squash" or size[0] != size[1]:
+    if config["crop_mode"] == "squash":
         return picture_pipeline(size, (height, width), interpolation, mean, std)
-    return picture_pipeline(size, height, interpolation, mean, std)
+    if config["crop_mode"] == "center" and height == width:
+        return picture_pipeline(size, height, interpolation, mean, std)
+    return ()
 
 
 TIMM = Package(
