@@ -101,6 +101,8 @@ def _pipeline(settings: Mapping[str, Any], own: Size, size: Size) -> Pipeline:
     resize = _sides(settings.get("size")) or own
     if settings.get("crop_pct") and isinstance(resize, int):  # ConvNeXt's: a share of the picture below 384 pixels
         resize = int(resize / settings["crop_pct"]) if resize < 384 else own
+    elif "Levit" in str(settings.get("image_processor_type")) and isinstance(resize, int):
+        resize = int(resize * 256 / 224)
     elif not settings.get("do_center_crop"):
         resize = own
     if size != own:
@@ -108,6 +110,8 @@ def _pipeline(settings: Mapping[str, Any], own: Size, size: Size) -> Pipeline:
     mean, std = tuple(settings.get("image_mean") or (0.0,)), tuple(settings.get("image_std") or (1.0,))
     if not settings.get("do_normalize", True):
         mean, std = (0.0,), (1.0,)
+    if settings.get("include_top"):  # EfficientNet's: divided by it a second time
+        std = tuple(value * value for value in std)
     if settings.get("rescale_offset"):  # pixels * factor - 1 before the rest
         mean = tuple(value + 1.0 for value in mean)
     factor = settings.get("rescale_factor") if settings.get("do_rescale", True) else 1.0

@@ -45,6 +45,17 @@ from ovenbird_runtime.manifest.steps import CentreCrop, Normalise, Resize
             (32, 32),
             (Resize(exact=(32, 32)), Normalise(mean=(1.0,), scale=1 / 127.5)),
         ),
+        (
+            {"size": {"height": 32, "width": 32}, "image_std": [0.5], "include_top": True},
+            (32, 32),
+            (Resize(exact=(32, 32)), Normalise(std=(0.25,))),
+        ),
+        (
+            {"size": {"shortest_edge": 224}, "image_processor_type": "LevitImageProcessor", "do_center_crop": True,
+             "crop_size": {"height": 224, "width": 224}},
+            (224, 224),
+            (Resize(shorter=256), CentreCrop(size=(224, 224)), Normalise()),
+        ),
     ],
 )  # fmt: skip
 def test_what_its_settings_say(settings: dict[str, Any], own: tuple[int, int], steps: Any) -> None:

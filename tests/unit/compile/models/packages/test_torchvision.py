@@ -22,8 +22,8 @@ models = import_torchvision().models
 NAMES = PACKAGES["torchvision"].names()
 PICTURES = [
     Path(__file__).parents[5] / "examples" / "chelsea.png",
-    *sorted((TEST_DATA / "photos" / "imagenet").glob("*.JPEG"))[:4],
-    *sorted((TEST_DATA / "photos" / "scenes").glob("*.jpg"))[:2],
+    *sorted((TEST_DATA / "photos" / "imagenet").glob("*.JPEG"))[:1],
+    *sorted((TEST_DATA / "photos" / "scenes").glob("*.jpg"))[:1],
 ]
 
 
