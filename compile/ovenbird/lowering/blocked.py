@@ -11,6 +11,7 @@ from ovenbird.lowering.form import Border, Form
 from ovenbird.lowering.value import Value
 from ovenbird.operators import layout
 from ovenbird.operators.conv2d import pad
+from ovenbird.operators.own import ImageLayout
 from ovenbird_runtime.tensors.arrays import Array
 
 
@@ -22,6 +23,11 @@ class BlockedForm(Form):
     def __init__(self, builder: relax.BlockBuilder, block: int) -> None:
         super().__init__(builder)
         self.block = block
+
+    @property
+    def image_layout(self) -> ImageLayout:
+        """Blocks of channels behind each pixel."""
+        return ImageLayout("blocked", self.block)
 
     def to_image(self, value: Value) -> relax.Expr:
         """Emit the packing; of one pixel it is a reshape."""

@@ -14,6 +14,7 @@ from tvm import relax
 
 from ovenbird.lowering.form import Border, Form
 from ovenbird.lowering.value import FLOATS, Value
+from ovenbird.operators.own import ImageLayout
 from ovenbird_runtime.tensors.arrays import Array
 
 TO_IMAGE, TO_PLAIN = (0, 2, 3, 1), (0, 3, 1, 2)
@@ -27,6 +28,11 @@ class ChannelsLastForm(Form):
     def __init__(self, builder: relax.BlockBuilder, precision: str) -> None:
         super().__init__(builder)
         self.precision = precision
+
+    @property
+    def image_layout(self) -> ImageLayout:
+        """All channels behind each pixel."""
+        return ImageLayout("channels_last")
 
     def to_image(self, value: Value) -> relax.Expr:
         """Emit the permutation."""

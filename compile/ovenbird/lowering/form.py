@@ -12,6 +12,7 @@ from typing import Any
 from tvm import relax
 
 from ovenbird.lowering.value import Value
+from ovenbird.operators.own import ImageLayout
 from ovenbird_runtime.tensors.arrays import Array
 
 Border = tuple[int, int, int, int]
@@ -25,6 +26,11 @@ class Form(ABC):
 
     def __init__(self, builder: relax.BlockBuilder) -> None:
         self.builder = builder
+
+    @property
+    @abstractmethod
+    def image_layout(self) -> ImageLayout:
+        """Where the channels of an image lie, for kernels that are written for any layout."""
 
     def is_image(self, value: Value) -> bool:
         """Return whether the value is a [N, C, H, W] tensor of floats, the only kind with an image form."""

@@ -19,12 +19,14 @@ from ovenbird.backends.cpu.lowering.pool2d import (
 from ovenbird.backends.cpu.lowering.reshape import lower_map, lower_shaper
 from ovenbird.backends.cpu.lowering.row_ops import lower_layer_norm, lower_softmax
 from ovenbird.lowering.operator_names import BINARY, SHAPERS, UNARY
+from ovenbird.lowering.own_operators import lower_own
 from ovenbird.lowering.walk import Handlers
 
 HANDLERS: Handlers = {
     **dict.fromkeys(UNARY, (lower_unary, lower_map)),
     **dict.fromkeys(BINARY, (lower_binary, lower_map)),
     **dict.fromkeys(SHAPERS, (lower_shaper,)),
+    "relax.call_pure_packed": (lower_own,),
     "relax.concat": (lower_concat,),
     "relax.image.resize2d": (lower_resize2d,),
     "relax.matmul": (lower_matmul,),

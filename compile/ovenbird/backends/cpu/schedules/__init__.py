@@ -15,6 +15,7 @@ from ovenbird.backends.cpu.schedules.attention import schedule_attention
 from ovenbird.backends.cpu.schedules.choices import Choices, Defaults
 from ovenbird.backends.cpu.schedules.depthwise import schedule_depthwise
 from ovenbird.backends.cpu.schedules.elementwise import schedule_concatenation, schedule_generic
+from ovenbird.backends.cpu.schedules.plain_loops import weigh_loops
 from ovenbird.backends.cpu.schedules.reduction import schedule_lanes
 from ovenbird.backends.cpu.schedules.register_tile import schedule_register_tile
 from ovenbird.backends.cpu.schedules.row_ops import schedule_rows
@@ -45,6 +46,6 @@ def apply_schedule(sch: Schedule, machine: Machine, choices: Choices) -> None:
 
 def schedule_function(function: tirx.PrimFunc, machine: Machine, choices: Choices | None = None) -> tirx.PrimFunc:
     """Return the scheduled function, its attributes kept."""
-    sch = Schedule(function)
+    sch = Schedule(weigh_loops(function))
     apply_schedule(sch, machine, choices or Defaults())
     return sch.mod["main"].with_attrs(function.attrs) if function.attrs else sch.mod["main"]

@@ -12,6 +12,7 @@ from ovenbird.backends.cuda.lowering.image_ops import lower_concat, lower_pad
 from ovenbird.backends.cuda.lowering.pool2d import lower_adaptive_avg_pool2d, lower_mean, lower_pool2d
 from ovenbird.backends.cuda.lowering.reshape import lower_broadcast_to, lower_permute_dims, lower_reshape
 from ovenbird.lowering.operator_names import BINARY, UNARY
+from ovenbird.lowering.own_operators import lower_own
 from ovenbird.lowering.walk import Handlers
 
 HANDLERS: Handlers = {
@@ -19,6 +20,7 @@ HANDLERS: Handlers = {
     **dict.fromkeys(BINARY, (lower_binary,)),
     **dict.fromkeys(("relax.reshape", "relax.squeeze", "relax.expand_dims", "relax.flatten"), (lower_reshape,)),
     "relax.broadcast_to": (lower_broadcast_to,),
+    "relax.call_pure_packed": (lower_own,),
     "relax.concat": (lower_concat,),
     "relax.matmul": (lower_matmul,),
     "relax.mean": (lower_mean,),

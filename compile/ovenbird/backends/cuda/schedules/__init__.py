@@ -13,6 +13,7 @@ from ovenbird.backends.cuda.plans.inspection import kind_of
 from ovenbird.backends.cuda.plans.plan import ChainPlan, GroupPlan, KernelPlan, ThreadPlan, VectorPlan
 from ovenbird.backends.cuda.plans.space import default_plan
 from ovenbird.backends.cuda.plans.tiling import Tiling
+from ovenbird.backends.cuda.schedules.plain_loops import bind_loops, has_parallel_loops
 from ovenbird.backends.cuda.schedules.product import schedule_product
 from ovenbird.backends.cuda.schedules.row_ops import schedule_chain, schedule_rows
 from ovenbird.backends.cuda.schedules.threads import schedule_threads
@@ -49,5 +50,7 @@ def refuse(sch: Schedule) -> None:
 
 def schedule_function(function: tirx.PrimFunc, chip: Chip, plan: KernelPlan | None = None) -> tirx.PrimFunc:
     """Return the scheduled function, its attributes kept. Raises BuildFailed for one that no rule can schedule."""
+    if has_parallel_loops(function):
+        return bind_loops(function)
     scheduled = apply_schedule(Schedule(function, debug_mask="none"), chip, plan).mod["main"]
     return scheduled.with_attrs(function.attrs) if function.attrs else scheduled

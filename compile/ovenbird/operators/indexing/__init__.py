@@ -1,0 +1,1 @@
+"""Kernels that order, accumulate and write at places that are computed."""

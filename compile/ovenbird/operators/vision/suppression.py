@@ -1,0 +1,146 @@
+"""Non-maximum suppression with room for a fixed number of boxes: torchvision's `nms`, ONNX's NonMaxSuppression.
+
+How many boxes are kept depends on the numbers, and a tensor's size must not. So there is room for `capacity` of them; a
+row that no box takes is -1, and a second output says how many there are.
+
+Boxes are taken best first; one that overlaps a box taken before by more than the threshold is left out. Equal scores
+keep their order.
+
+Example: `Suppression(0.5, None, 1000, 1000, corners=True)` of boxes [1, 1000, 4], scores [1, 1, 1000] and their order
+[1, 1, 1000] gives int64 [1000, 3], each the image's, the class's and the box's number, and int64 [1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tvm import tirx
+from tvm.script import tirx as T
+
+from ovenbird.operators.loops import inside, spread
+from ovenbird.operators.own import ImageLayout, OwnOperator, Spec
+
+
+@dataclass(frozen=True)
+class Suppression(OwnOperator):
+    """Inputs: boxes [N, B, 4], scores [N, C, B], and the boxes' numbers by falling score [N, C, B].
+
+    `overlap`: intersection over union. `least_score`: scores must be higher; None: any will do. `most`: boxes of a class
+    in an image. `corners`: a box is two corners, else centre and size. `ordered`: the first corner is the smaller one.
+    """
+
+    name = "suppression"
+    overlap: float
+    least_score: float | None
+    most: int
+    capacity: int
+    corners: bool
+    ordered: bool = False
+
+    def outputs(self, inputs: Sequence[Spec]) -> tuple[Spec, ...]:
+        """Return the chosen boxes and their number."""
+        return (Spec((self.capacity, 3), "int64"), Spec((1,), "int64"))
+
+    def scratch(self, inputs: Sequence[Spec]) -> tuple[Spec, ...]:
+        """Return for each class of each image the corners, area and number of the boxes taken, and how many."""
+        images, classes, boxes = inputs[1].shape
+        room = images * classes * min(self.most, boxes)
+        return (Spec((room * 5,), "float32"), Spec((room,), "int32"), Spec((images * classes,), "int32"))
+
+    def kernel(self, inputs: Sequence[Spec], layout: ImageLayout) -> tirx.PrimFunc:
+        """Return the choice in each class, then their list."""
+        return suppression_kernel(inputs, self)
+
+
+def suppression_kernel(inputs: Sequence[Spec], options: Suppression) -> tirx.PrimFunc:
+    """Return the function over boxes, scores, order, the chosen, their number, and scratch."""
+    box_spec, score_spec, order_spec = inputs
+    images, classes, boxes = score_spec.shape
+    rows, most, capacity = images * classes, min(options.most, boxes), options.capacity
+    box_size, size = box_spec.size, score_spec.size
+    half = tirx.const(0.5, "float32")
+
+    def edge(data: Any, first: Any, axis: int, far: bool) -> Any:
+        """Return the near or far edge of a box along one axis."""
+        low, high = data[first + axis], data[first + axis + 2]
+        if options.corners:
+            if options.ordered:
+                return high if far else low
+            return tirx.max(low, high) if far else tirx.min(low, high)
+        return low + high * half if far else low - high * half
+
+    def good(score: Any) -> Any:
+        if options.least_score is None:
+            return tirx.const(True, "bool")
+        return score > tirx.const(options.least_score, "float32")
+
+    def shared(kept: Any, at: Any, near: Any, far: Any, axis: int) -> Any:
+        return tirx.max(
+            tirx.min(far, kept[at + axis + 2]) - tirx.max(near, kept[at + axis]), tirx.const(0.0, "float32")
+        )
+
+    @T.prim_func  # type: ignore[untyped-decorator]
+    def suppression(  # type: ignore[no-untyped-def]
+        boxes_handle: T.handle,
+        scores_handle: T.handle,
+        order_handle: T.handle,
+        chosen_handle: T.handle,
+        number_handle: T.handle,
+        kept_handle: T.handle,
+        numbers_handle: T.handle,
+        counts_handle: T.handle,
+    ):
+        data = T.match_buffer(boxes_handle, (box_size,), "float32")
+        scores = T.match_buffer(scores_handle, (size,), "float32")
+        order = T.match_buffer(order_handle, (size,), order_spec.dtype)
+        chosen = T.match_buffer(chosen_handle, (capacity * 3,), "int64")
+        number = T.match_buffer(number_handle, (1,), "int64")
+        kept = T.match_buffer(kept_handle, (rows * most * 5,), "float32")
+        numbers = T.match_buffer(numbers_handle, (rows * most,), "int32")
+        counts = T.match_buffer(counts_handle, (rows,), "int32")
+        for row in spread(rows, size * 64):
+            taken: T.int32 = 0
+            for step in T.serial(boxes):
+                box: T.int32 = inside(order[row * boxes + step], boxes)
+                if tirx.all(taken < most, good(scores[row * boxes + box])):
+                    first: T.int32 = (row // classes * boxes + box) * 4
+                    near_0: T.float32 = edge(data, first, 0, far=False)
+                    near_1: T.float32 = edge(data, first, 1, far=False)
+                    far_0: T.float32 = edge(data, first, 0, far=True)
+                    far_1: T.float32 = edge(data, first, 1, far=True)
+                    area: T.float32 = (far_0 - near_0) * (far_1 - near_1)
+                    other: T.int32 = 0
+                    free: T.bool = True
+                    while tirx.all(free, other < taken):
+                        at: T.int32 = (row * most + other) * 5
+                        common: T.float32 = shared(kept, at, near_0, far_0, 0) * shared(kept, at, near_1, far_1, 1)
+                        ratio: T.float32 = common / (area + kept[at + 4] - common)
+                        if T.Cast("float64", ratio) > tirx.const(options.overlap, "float64"):
+                            free = False
+                        other = other + 1
+                    if free:
+                        kept[(row * most + taken) * 5] = near_0
+                        kept[(row * most + taken) * 5 + 1] = near_1
+                        kept[(row * most + taken) * 5 + 2] = far_0
+                        kept[(row * most + taken) * 5 + 3] = far_1
+                        kept[(row * most + taken) * 5 + 4] = area
+                        numbers[row * most + taken] = box
+                        taken = taken + 1
+            counts[row] = taken
+        for _ in spread(1, 1):
+            filled: T.int32 = 0
+            for row in T.serial(rows):
+                for step in T.serial(T.min(counts[row], most)):
+                    if filled < capacity:
+                        chosen[filled * 3] = T.Cast("int64", row // classes)
+                        chosen[filled * 3 + 1] = T.Cast("int64", row % classes)
+                        chosen[filled * 3 + 2] = T.Cast("int64", numbers[row * most + step])
+                        filled = filled + 1
+            number[0] = T.Cast("int64", filled)
+            for step in T.serial(capacity * 3):
+                if step >= filled * 3:
+                    chosen[step] = T.int64(-1)
+
+    return suppression
