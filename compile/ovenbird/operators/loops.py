@@ -1,7 +1,7 @@
 """What the kernels of plain loops share: their parallel loop, comparisons of numbers that may be NaN, safe places.
 
-    for row in spread(rows, work=rows * columns):       # in a `T.prim_func`: by threads, where the work is worth it
-        order[row] = inside(index[row], columns)
+for row in spread(rows, work=rows * columns):       # in a `T.prim_func`: by threads, where the work is worth it
+    order[row] = inside(index[row], columns)
 """
 
 from __future__ import annotations
@@ -81,10 +81,9 @@ def hold(value: Any) -> Any:
 
 def write_kernel(name: str, buffers: Sequence[tuple[Sequence[int], str]], body: Callable[..., None]) -> tirx.PrimFunc:
     """Return the function over buffers of these shapes and dtypes whose statements `body` writes, given the buffers."""
-    with IRBuilder() as writer:
-        with builder.prim_func():
-            builder.func_name(name)
-            body(*(builder.arg(f"t{index}", builder.buffer(*spec)) for index, spec in enumerate(buffers)))
+    with IRBuilder() as writer, builder.prim_func():
+        builder.func_name(name)
+        body(*(builder.arg(f"t{index}", builder.buffer(*spec)) for index, spec in enumerate(buffers)))
     return writer.get()
 
 

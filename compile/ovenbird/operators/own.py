@@ -78,6 +78,7 @@ class ImageLayout:
 PLAIN = ImageLayout("plain")
 
 
+@dataclass(frozen=True)
 class OwnOperator(ABC):
     """One call's options. Subclasses are frozen dataclasses of numbers, strings and tuples, listed in `own_table`."""
 

@@ -1,7 +1,8 @@
 """Writing at places that are computed, in the order of the updates: along an axis, or at tuples of indices.
 
 `ScatterElements`: out[.., index[.., j, ..], ..] = updates[.., j, ..], as torch's `scatter` and ONNX's ScatterElements.
-`ScatterSlices`: out[indices[m]] = updates[m], as ONNX's ScatterND and torch's `index_put`. Indices of any value are safe.
+`ScatterSlices`: out[indices[m]] = updates[m], as ONNX's ScatterND and torch's `index_put`.
+Indices of any value are safe.
 
 Each step of the parallel loop writes what no other step writes, so that equal inputs give equal results.
 """

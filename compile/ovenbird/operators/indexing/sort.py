@@ -42,7 +42,7 @@ class Sort(OwnOperator):
 
     def kernel(self, inputs: Sequence[Spec], layout: ImageLayout) -> tirx.PrimFunc:
         """Return the merge sort of all rows."""
-        (shape, dtype), = inputs
+        ((shape, dtype),) = inputs
         return sort_kernel(shape, dtype, self)
 
 

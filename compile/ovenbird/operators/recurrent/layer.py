@@ -94,11 +94,11 @@ class Loop:
         """Write the statements, given the buffers of inputs, outputs and scratch."""
         options, names = self.options, iter(rest)
         self.gates, self.weights, start = gates, weights, next(names)
-        second = next(names) if options.kind != "rnn" else None
-        self.peepholes = next(names) if options.peepholes else None
-        self.lengths = next(names) if options.lengths else None
+        second: Any = next(names) if options.kind != "rnn" else None
+        self.peepholes: Any = next(names) if options.peepholes else None
+        self.lengths: Any = next(names) if options.lengths else None
         self.result, self.state = next(names), next(names)
-        self.cell = next(names) if options.kind == "lstm" else None
+        self.cell: Any = next(names) if options.kind == "lstm" else None
         self.bias = second
         self.sums = next(names)
         self.faded, self.again = (self.state, self.sums) if options.linear else (next(names), next(names))
@@ -126,9 +126,7 @@ class Loop:
                 for at in range(0, COLUMNS, LANES):
                     with builder.vectorized(LANES) as lane:
                         weight = self.weights[(group * depth + k) * COLUMNS + at + lane]
-                        builder.buffer_store(
-                            totals, totals[at + lane] + state[row * depth + k] * weight, [at + lane]
-                        )
+                        builder.buffer_store(totals, totals[at + lane] + state[row * depth + k] * weight, [at + lane])
             for at in range(0, COLUMNS, LANES):
                 with builder.vectorized(LANES) as lane:
                     builder.buffer_store(sums, totals[at + lane], [row * self.columns + group * COLUMNS + at + lane])

@@ -1,9 +1,9 @@
 """Bilinear taps at a computed place: four pixels inside the image and their weights, zero where the place is outside.
 
-    places = T.alloc_buffer((4,), "int32", scope="local")          # in a `T.prim_func`
-    weights = T.alloc_buffer((4,), "float32", scope="local")
-    locate(places, weights, y, x, (height, width), edge=True)
-    result[...] = mix(places, weights, pixel)                      # pixel(row, column) is a value
+places = T.alloc_buffer((4,), "int32", scope="local")          # in a `T.prim_func`
+weights = T.alloc_buffer((4,), "float32", scope="local")
+locate(places, weights, y, x, (height, width), edge=True)
+result[...] = mix(places, weights, pixel)                      # pixel(row, column) is a value
 """
 
 from __future__ import annotations

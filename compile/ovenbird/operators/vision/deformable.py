@@ -91,7 +91,14 @@ def columns_kernel(inputs: Sequence[Spec], layout: ImageLayout, options: Deforma
             places = builder.alloc_buffer((4,), "int32", scope="local")
             weights = builder.alloc_buffer((4,), "float32", scope="local")
             factor = hold(share(mask, task, pixel) if masks else tirx.const(1.0, "float32"))
-            locate(places, weights, place(offsets, task, pixel, 0), place(offsets, task, pixel, 1), (height, width), edge=False)
+            locate(
+                places,
+                weights,
+                place(offsets, task, pixel, 0),
+                place(offsets, task, pixel, 1),
+                (height, width),
+                edge=False,
+            )
             with builder.serial(inner) as i, builder.vectorized(lanes) as lane:
                 channel = group * depth + part + i * lanes
                 target = ((index * pixels + pixel) * taps + task % taps) * channels + channel + lane

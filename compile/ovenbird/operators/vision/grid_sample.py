@@ -79,7 +79,9 @@ def grid_sample_kernel(inputs: Sequence[Spec], layout: ImageLayout, options: Gri
         for choice in itertools.product(range(taps), repeat=axes):
             slots = [axis * taps + tap for axis, tap in enumerate(choice)]
             value = image[layout.at(image_index, group, tuple(places[slot] for slot in slots), lane)]
-            term = tirx.Cast("float32", value) * math.prod((weights[slot] for slot in slots[1:]), start=weights[slots[0]])
+            term = tirx.Cast("float32", value) * math.prod(
+                (weights[slot] for slot in slots[1:]), start=weights[slots[0]]
+            )
             total = term if total is None else total + term
         return total
 
@@ -103,9 +105,7 @@ def grid_sample_kernel(inputs: Sequence[Spec], layout: ImageLayout, options: Gri
                         )
                     ] = T.Cast(
                         dtype,
-                        mixed(
-                            image, task // (count * pixels), task % count * groups + group, lane, places, weights
-                        ),
+                        mixed(image, task // (count * pixels), task % count * groups + group, lane, places, weights),
                     )
 
     return grid_sample
@@ -127,7 +127,8 @@ def axis_taps(given: Any, size: int, options: GridSample) -> list[tuple[Any, Any
         return [(low, ONE - share), (low + ONE, share)]
     weights = cubic_weights(share)
     return [
-        (hold(padded(low + number(tap - 1.0), size, options)), weight) for tap, weight in zip(range(4), weights, strict=True)
+        (hold(padded(low + number(tap - 1.0), size, options)), weight)
+        for tap, weight in zip(range(4), weights, strict=True)
     ]
 
 

@@ -27,8 +27,8 @@ from ovenbird.operators.own import ImageLayout, OwnOperator, Spec
 class Suppression(OwnOperator):
     """Inputs: boxes [N, B, 4], scores [N, C, B], and the boxes' numbers by falling score [N, C, B].
 
-    `overlap`: intersection over union. `least_score`: scores must be higher; None: any will do. `most`: boxes of a class
-    in an image. `corners`: a box is two corners, else centre and size. `ordered`: the first corner is the smaller one.
+    `overlap`: intersection over union. `least_score`: scores must be higher; None: any will do. `most`: boxes of a
+    class in an image. `corners`: a box is two corners, else centre and size. `ordered`: the first is the smaller one.
     """
 
     name = "suppression"
