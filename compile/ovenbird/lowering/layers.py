@@ -13,6 +13,7 @@ from tvm.s_tir import Schedule
 
 from ovenbird.operators.anchors import ANCHOR
 from ovenbird.operators.blocks import leaf_blocks
+from ovenbird.operators.own import KERNEL
 
 
 @dataclass
@@ -45,6 +46,8 @@ def describe_function(name: str, function: tirx.PrimFunc) -> LayerRecord:
     sch = Schedule(function)
     kind, flops = "elementwise", 0
     shape: tuple[int, ...] = ()
+    if KERNEL in (function.attrs or {}):
+        kind, shape = str(function.attrs[KERNEL]), tuple(int(extent) for extent in function.params[-1].shape)
     for block in leaf_blocks(sch):
         body = sch.get(block)
         if body.init is not None:

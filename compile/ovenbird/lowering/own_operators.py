@@ -12,13 +12,10 @@ from tvm.s_tir import SBlock, SBlockRealize
 
 from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import Lowered, Lowering
-from ovenbird.operators.own import PLAIN, ImageLayout, OwnOperator, Spec, own_operator, spec_of
+from ovenbird.operators.own import KERNEL, PLAIN, ImageLayout, OwnOperator, Spec, own_operator, spec_of
 from ovenbird.operators.own_table import OWN
 from ovenbird.passes.keep_unschedulable_apart import OPAQUE
 from ovenbird.passes.shapes import static_shape
-
-KERNEL = "ovenbird.kernel"
-"""The attribute of a kernel of plain loops: the operator's name."""
 
 
 def lower_own(lowering: Lowering, call: relax.Call) -> Lowered | None:

@@ -57,8 +57,12 @@ def follows(left: Any, right: Any, dtype: str, descending: bool) -> Any:
 
 
 def inside(index: Any, extent: int) -> Any:
-    """Return an index of any value brought into range: negative ones count from the end, others wrap around."""
-    return tirx.Cast("int32", tirx.floormod(index, tirx.const(extent, str(index.ty.dtype))))
+    """Return an index of any value brought into range: negative ones count from the end, others end at the edges."""
+    if str(index.ty.dtype) not in ("int32", "int64"):  # 300 rows are more than an int8 can say
+        index = tirx.Cast("int64", index)
+    dtype = str(index.ty.dtype)
+    counted = tirx.Select(index < tirx.const(0, dtype), index + tirx.const(extent, dtype), index)
+    return tirx.Cast("int32", tirx.max(tirx.min(counted, tirx.const(extent - 1, dtype)), tirx.const(0, dtype)))
 
 
 def clamped(value: Any, low: float, high: float) -> Any:

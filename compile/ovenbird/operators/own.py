@@ -26,6 +26,10 @@ PREFIX = "ovenbird."
 """Before an operator's name, where Relax calls it."""
 
 
+KERNEL = "ovenbird.kernel"
+"""The attribute of a kernel of plain loops: the operator's name."""
+
+
 class Spec(NamedTuple):
     """Shape and dtype of a tensor."""
 

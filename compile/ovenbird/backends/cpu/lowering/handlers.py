@@ -20,9 +20,11 @@ from ovenbird.backends.cpu.lowering.reshape import lower_map, lower_shaper
 from ovenbird.backends.cpu.lowering.row_ops import lower_layer_norm, lower_softmax
 from ovenbird.lowering.operator_names import BINARY, SHAPERS, UNARY
 from ovenbird.lowering.own_operators import lower_own
+from ovenbird.lowering.standard_operators import STANDARD
 from ovenbird.lowering.walk import Handlers
 
 HANDLERS: Handlers = {
+    **STANDARD,
     **dict.fromkeys(UNARY, (lower_unary, lower_map)),
     **dict.fromkeys(BINARY, (lower_binary, lower_map)),
     **dict.fromkeys(SHAPERS, (lower_shaper,)),

@@ -13,9 +13,11 @@ from ovenbird.backends.cuda.lowering.pool2d import lower_adaptive_avg_pool2d, lo
 from ovenbird.backends.cuda.lowering.reshape import lower_broadcast_to, lower_permute_dims, lower_reshape
 from ovenbird.lowering.operator_names import BINARY, UNARY
 from ovenbird.lowering.own_operators import lower_own
+from ovenbird.lowering.standard_operators import STANDARD
 from ovenbird.lowering.walk import Handlers
 
 HANDLERS: Handlers = {
+    **STANDARD,
     **dict.fromkeys((*UNARY, "relax.tan", "relax.rsqrt", "relax.log"), (lower_unary,)),
     **dict.fromkeys(BINARY, (lower_binary,)),
     **dict.fromkeys(("relax.reshape", "relax.squeeze", "relax.expand_dims", "relax.flatten"), (lower_reshape,)),
