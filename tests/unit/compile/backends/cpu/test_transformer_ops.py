@@ -6,7 +6,7 @@ Every case runs for 16 lanes with 32 registers: AVX-512; and, marked slow, for 8
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -22,20 +22,52 @@ from ovenbird.backends.cpu.pipeline import lower_networks
 from ovenbird.backends.cpu.schedules import schedule_function
 from ovenbird.lowering.entry_key import EntryKey
 
-MACHINES = [
-    pytest.param(
-        Machine(vector_bytes=4 * lanes, registers=registers, l1_bytes=32 << 10, l2_bytes=1 << 20, cores=2),
-        id=f"{lanes}-lanes",
-        marks=() if lanes == 16 else pytest.mark.slow,
-    )
-    for lanes, registers in ((16, 32), (8, 16), (4, 32))
-]
+MACHINES = [(16, 32), (8, 16), (4, 32)]
+"""Lanes and registers, the widest first; the others are marked slow."""
 
 pytestmark = [
-    pytest.mark.parametrize("machine", MACHINES),
+    pytest.mark.parametrize(
+        "machine",
+        [
+            pytest.param(shape, id=f"{shape[0]}-lanes", marks=[pytest.mark.slow] if number else [])
+            for number, shape in enumerate(MACHINES)
+        ],
+        indirect=True,
+    ),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
+
+
+class Compiler:
+    """One machine's; a network is traced, and asked for its answer, once for all machines."""
+
+    traced: ClassVar[dict[str, tuple[tvm.IRModule, np.ndarray]]] = {}
+
+    def __init__(self, lanes: int, registers: int, test: str) -> None:
+        self.machine = Machine(
+            vector_bytes=4 * lanes, registers=registers, l1_bytes=32 << 10, l2_bytes=1 << 20, cores=2
+        )
+        self.test, self.networks = test, 0
+
+    def trace(self, network: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[tvm.IRModule, np.ndarray]:
+        """Return the test's next network as a Relax module, and its output in float64."""
+        from tvm.relax.frontend.torch import from_exported_program
+
+        self.networks += 1
+        key = f"{self.test} {self.networks}"
+        if key not in self.traced:
+            network = network.eval()
+            imported = from_exported_program(torch.export.export(network, inputs), keep_params_as_input=False)
+            with torch.no_grad():
+                self.traced[key] = imported, network.double()(*[x.double() for x in inputs]).numpy()
+        return self.traced[key]
+
+
+@pytest.fixture
+def machine(request: pytest.FixtureRequest) -> Compiler:
+    lanes, registers = request.param
+    return Compiler(lanes, registers, request.node.name.replace(f"{lanes}-lanes", ""))
 
 
 class Function(nn.Module):
@@ -49,23 +81,18 @@ class Function(nn.Module):
         return self.function(*inputs)
 
 
-def run(network: nn.Module, machine: Machine, *inputs: torch.Tensor) -> tuple[np.ndarray, np.ndarray, list[str]]:
+def run(network: nn.Module, compiler: Compiler, *inputs: torch.Tensor) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """The compiled network's output, torch's in float64, and the names of the compiled functions."""
-    from tvm.relax.frontend.torch import from_exported_program
-
-    network = network.eval()
-    imported = from_exported_program(torch.export.export(network, inputs), keep_params_as_input=False)
-    lowered = lower_networks({EntryKey(): imported}, machine)
+    imported, expected = compiler.trace(network, inputs)
+    lowered = lower_networks({EntryKey(): imported}, compiler.machine)
     functions: dict[Any, Any] = {}
     for name, function in lowered.functions_items():
         if isinstance(function, tvm.tirx.PrimFunc):
-            function = schedule_function(function, machine).with_attr("global_symbol", name.name_hint)
+            function = schedule_function(function, compiler.machine).with_attr("global_symbol", name.name_hint)
         functions[name] = function
     built = relax.build(tvm.IRModule(functions), tvm.target.Target({"kind": "llvm"}), tir_pipeline=codegen_pipeline())
     result = relax.VirtualMachine(built, tvm.cpu())["main_b1"](*[tvm.runtime.tensor(x.numpy()) for x in inputs])
     result = result if hasattr(result, "numpy") else result[0]
-    with torch.no_grad():
-        expected = network.double()(*[x.double() for x in inputs]).numpy()
     return result.numpy(), expected, [name.name_hint for name in functions if name.name_hint != "main_b1"]
 
 
@@ -79,7 +106,7 @@ def randn(*shape: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("shape", [(1, 64), (5, 64), (17, 50), (2, 197, 96), (1, 3, 7, 33)])
-def test_layer_norm(shape: tuple[int, ...], machine: Machine) -> None:
+def test_layer_norm(shape: tuple[int, ...], machine: Compiler) -> None:
     norm = nn.LayerNorm(shape[-1])
     nn.init.normal_(norm.weight)
     nn.init.normal_(norm.bias)
@@ -88,26 +115,26 @@ def test_layer_norm(shape: tuple[int, ...], machine: Machine) -> None:
     assert error(result, expected) <= 2e-6
 
 
-def test_layer_norm_far_from_zero(machine: Machine) -> None:
+def test_layer_norm_far_from_zero(machine: Compiler) -> None:
     result, expected, _ = run(nn.LayerNorm(96), machine, randn(5, 96) + 100.0)
     assert error(result, expected) <= 1e-4  # the inputs themselves are rounded to 1e-5
 
 
 @pytest.mark.parametrize("shape", [(1, 10), (5, 1), (17, 49), (2, 3, 5, 197)])
-def test_softmax(shape: tuple[int, ...], machine: Machine) -> None:
+def test_softmax(shape: tuple[int, ...], machine: Compiler) -> None:
     result, expected, names = run(Function(lambda x: softmax(x, -1)), machine, randn(*shape) * 30)
     assert names == ["softmax"]
     assert error(result, expected) <= 1e-6
 
 
-def test_softmax_of_infinities_and_nan(machine: Machine) -> None:
+def test_softmax_of_infinities_and_nan(machine: Compiler) -> None:
     rows = torch.tensor([[0.0, -np.inf, 1.0], [np.nan, 0.0, 1.0], [-np.inf] * 3, [3e38, -3e38, 0.0]])
     result, expected, _ = run(Function(lambda x: softmax(x, -1)), machine, rows)
     np.testing.assert_allclose(result, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("rows", [1, 5, 17, 197])
-def test_linear_and_gelu_are_one_function(rows: int, machine: Machine) -> None:
+def test_linear_and_gelu_are_one_function(rows: int, machine: Compiler) -> None:
     network = nn.Sequential(nn.Linear(40, 50), nn.GELU())
     result, expected, names = run(network, machine, randn(1, rows, 40))
     assert len(names) == 1
@@ -118,14 +145,14 @@ def test_linear_and_gelu_are_one_function(rows: int, machine: Machine) -> None:
     ("left", "right"),
     [((3, 17, 20), (3, 20, 33)), ((2, 3, 5, 8), (2, 3, 8, 16)), ((17, 9), (9, 5)), ((2, 5, 8), (8, 6))],
 )
-def test_product_of_two_activations(left: tuple[int, ...], right: tuple[int, ...], machine: Machine) -> None:
+def test_product_of_two_activations(left: tuple[int, ...], right: tuple[int, ...], machine: Compiler) -> None:
     result, expected, _ = run(Function(torch.matmul), machine, randn(*left), randn(*right))
     assert error(result, expected) <= 2e-6
 
 
 @pytest.mark.parametrize("heads", [1, 2, 3])
 @pytest.mark.parametrize(("rows", "columns", "depth"), [(1, 5, 8), (17, 17, 20), (50, 33, 16), (197, 197, 64)])
-def test_attention_is_one_function(rows: int, columns: int, depth: int, heads: int, machine: Machine) -> None:
+def test_attention_is_one_function(rows: int, columns: int, depth: int, heads: int, machine: Compiler) -> None:
     inputs = randn(1, heads, rows, depth), randn(1, heads, columns, depth), randn(1, heads, columns, depth + 4)
     result, expected, names = run(Function(scaled_dot_product_attention), machine, *inputs)
     assert "attention" in names
@@ -134,7 +161,7 @@ def test_attention_is_one_function(rows: int, columns: int, depth: int, heads: i
 
 
 @pytest.mark.parametrize("shape", [(17, 30), (1, 17, 30), (2, 1, 17, 30), (2, 3, 1, 30)])
-def test_attention_with_mask(shape: tuple[int, ...], machine: Machine) -> None:
+def test_attention_with_mask(shape: tuple[int, ...], machine: Compiler) -> None:
     mask = torch.where(randn(*shape) > 0.5, -torch.inf, randn(*shape))
     mask[..., 0] = 0.0
     inputs = randn(2, 3, 17, 16), randn(2, 3, 30, 16), randn(2, 3, 30, 16), mask
@@ -143,7 +170,7 @@ def test_attention_with_mask(shape: tuple[int, ...], machine: Machine) -> None:
     assert error(result, expected) <= 2e-6
 
 
-def test_a_row_masked_everywhere(machine: Machine) -> None:
+def test_a_row_masked_everywhere(machine: Compiler) -> None:
     mask = torch.zeros(5, 9)
     mask[2] = -torch.inf
     inputs = randn(1, 2, 5, 8), randn(1, 2, 9, 8), randn(1, 2, 9, 8), mask
@@ -154,7 +181,7 @@ def test_a_row_masked_everywhere(machine: Machine) -> None:
     np.testing.assert_allclose(result, expected, atol=2e-6)  # without the guard: NaN in both
 
 
-def test_nan_and_large_scores_in_attention(machine: Machine) -> None:
+def test_nan_and_large_scores_in_attention(machine: Compiler) -> None:
     query, key, value = randn(1, 1, 5, 8) * 200, randn(1, 1, 9, 8), randn(1, 1, 9, 8)
     query[0, 0, 3, 0] = np.nan
     result, expected, _ = run(Function(scaled_dot_product_attention), machine, query, key, value)
@@ -162,27 +189,27 @@ def test_nan_and_large_scores_in_attention(machine: Machine) -> None:
     np.testing.assert_allclose(result, expected, atol=1e-4)
 
 
-def test_scale_behind_a_mask_reaches_the_mask(machine: Machine) -> None:
+def test_scale_behind_a_mask_reaches_the_mask(machine: Compiler) -> None:
     network = Function(lambda q, k, v, mask: softmax((q @ k.transpose(-1, -2) + mask) * 0.5, -1) @ v)
     inputs = randn(1, 2, 5, 8), randn(1, 2, 9, 8), randn(1, 2, 9, 8), randn(5, 9)
     result, expected, _ = run(network, machine, *inputs)
     assert error(result, expected) <= 2e-6
 
 
-def test_encoder_layer(machine: Machine) -> None:
+def test_encoder_layer(machine: Compiler) -> None:
     layer = nn.TransformerEncoderLayer(64, 4, 128, batch_first=True, activation="gelu")
     result, expected, names = run(layer, machine, randn(2, 33, 64))
     assert "attention" in names
     assert error(result, expected) <= 3e-6
 
 
-def test_padding_by_nothing(machine: Machine) -> None:
+def test_padding_by_nothing(machine: Compiler) -> None:
     network = Function(lambda x: torch.nn.functional.pad(x, (0, 0, 0, 0)).relu())
     result, expected, _ = run(network, machine, randn(1, 2, 5, 6))
     assert error(result, expected) == 0.0
 
 
-def test_scatter_between_fused_functions(machine: Machine) -> None:
+def test_scatter_between_fused_functions(machine: Compiler) -> None:
     def scatter(x: torch.Tensor) -> torch.Tensor:
         doubled = (x * 2).clone()
         doubled[1:3] = x[0:2] + 1
