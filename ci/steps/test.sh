@@ -4,7 +4,7 @@
 #
 #     ci/steps/test.sh                     every folder under tests/, without what this machine may not be able to do
 #     SLOW=1 ci/steps/test.sh              the tests marked slow as well, as CI does
-#     JOBS=1 ci/steps/test.sh              one group at a time, each printed as it goes; default 2, where there are 2 cores
+#     JOBS=1 ci/steps/test.sh              one group at a time, each printed as it goes; else one more than cores, to 4
 #     ci/steps/test.sh --list              the same, as a list: `run GROUP: FILES` and `left out: WHAT: WHY: COMMAND`
 #     ci/steps/test.sh tests/unit/x -k y   only these, in one process (pytest's arguments)
 #
@@ -15,7 +15,8 @@ set -uo pipefail
 cd "$(dirname "$0")/../.."
 . ci/steps/common.sh
 pytest="${VENV:-.venv}/bin/python -m pytest"
-jobs=${JOBS:-$(($(nproc) < 2 ? 1 : 2))}
+cores=$(nproc)
+jobs=${JOBS:-$((cores < 3 ? cores + 1 : 4))} # those that talk to a server mostly wait
 chosen="not load"
 [ -n "${SLOW:-}" ] || chosen+=" and not slow"
 
@@ -32,7 +33,7 @@ left_out=(
 # Groups of their own within a package's unit tests.
 apart=(unit/compile/backends/cpu unit/compile/backends/cuda)
 # What starts first: what fails soonest, then what takes longest.
-first=(contract e2e unit/compile/backends/cpu e2e/serve unit/compile/backends/cuda security/serve unit/compile)
+first=(contract e2e unit/compile/backends/cpu e2e/serve unit/compile unit/compile/backends/cuda security/serve bench)
 
 # Prints every folder that holds tests.
 folders() { find tests -name 'test_*.py' -printf '%h\n' | LC_ALL=C sort -u; }

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -33,9 +34,11 @@ from ovenbird.targets import load_target
 from ovenbird.tuning.run import why_begin_anew
 from ovenbird_runtime.manifest.agreement import LIMITS, Precision
 from support.cuda_emulation import Emulation, build_driver, build_toolkit
+from support.warm import Warm
 
 SPEC = load_target("cuda-sm90")
 NETWORK = "support.gpu_networks:tiny"
+Command = Callable[..., subprocess.CompletedProcess[str]]
 TUNE = ("tune", NETWORK, "--target", "cuda-sm90", "--batch-sizes", "1")
 
 
@@ -52,19 +55,31 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Emulation:
     return build_driver(tmp_path_factory.mktemp("driver"))
 
 
-def ovenbird(environment: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "ovenbird", *map(str, arguments)],
-        env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture(scope="module")
+def warm(driver: Emulation) -> Iterator[Warm]:
+    with Warm(driver.environment()) as process:
+        yield process
+
+
+@pytest.fixture
+def ovenbird(warm: Warm, tmp_path: Path) -> Command:
+    """Run `ovenbird` in an environment that has the emulated driver."""
+
+    def run(environment: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:
+        return warm.run(list(map(str, arguments)), tmp_path, whole(environment))
+
+    return run
+
+
+def whole(environment: dict[str, str]) -> dict[str, str]:
+    return {**environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_a_session_and_the_compile_after_it(toolkit: Emulation, tmp_path: Path, precision: str) -> None:
+def test_a_session_and_the_compile_after_it(
+    toolkit: Emulation, ovenbird: Command, tmp_path: Path, precision: str
+) -> None:
     environment, log = toolkit.environment(), tmp_path / "log"
     options = ("--precision", precision, "-o", log)
     begun = ovenbird(environment, *TUNE, *options, "--trials", 6)
@@ -101,7 +116,9 @@ def test_a_session_and_the_compile_after_it(toolkit: Emulation, tmp_path: Path, 
     assert facts["records"]["gpu"]["name"] == "emulated"
 
 
-def test_an_artifact_is_compiled_without_a_gpu_and_says_so(tmp_path: Path, toolkit: Emulation) -> None:
+def test_an_artifact_is_compiled_without_a_gpu_and_says_so(
+    tmp_path: Path, toolkit: Emulation, ovenbird: Command
+) -> None:
     environment = toolkit.environment(gpus=0)
     done = ovenbird(
         environment, "compile", NETWORK, "--target", "cuda-sm90", "--target", "x86-64-v2", "--batch-sizes", "1",
@@ -126,7 +143,13 @@ REFUSED = [
 
 @pytest.mark.parametrize(("claims", "options", "begins", "holds"), REFUSED)
 def test_refused_before_anything_is_built(
-    driver: Emulation, tmp_path: Path, claims: dict[str, int], options: tuple[str, ...], begins: str, holds: str
+    driver: Emulation,
+    ovenbird: Command,
+    tmp_path: Path,
+    claims: dict[str, int],
+    options: tuple[str, ...],
+    begins: str,
+    holds: str,
 ) -> None:
     done = ovenbird(driver.environment(**claims), *TUNE, *options, "-o", tmp_path / "log")
     assert done.returncode == (2 if options else 1)
@@ -137,7 +160,9 @@ def test_refused_before_anything_is_built(
 
 
 def test_without_a_driver(tmp_path: Path) -> None:
-    done = ovenbird({**os.environ, "LD_LIBRARY_PATH": ""}, *TUNE, "-o", tmp_path / "log")
+    command = [sys.executable, "-m", "ovenbird", *TUNE, "-o", str(tmp_path / "log")]
+    environment = whole({**os.environ, "LD_LIBRARY_PATH": ""})
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if "DriverMissing" not in done.stderr:
         pytest.skip("this machine has a driver")
     assert done.stderr.startswith("error: DriverMissing: no NVIDIA driver on this machine")
