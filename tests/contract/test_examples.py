@@ -12,12 +12,12 @@ from support.examples import ROOT, check_module, check_page, check_program, modu
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
 
-def test_docstrings() -> None:
+def test_examples_in_docstrings_call_what_is_there() -> None:
     wrong = {name: problems for name in modules() if (problems := check_module(name).problems)}
     assert not wrong
 
 
-def test_pages() -> None:
+def test_examples_in_pages_call_what_is_there() -> None:
     wrong = {str(page.relative_to(ROOT)): problems for page in PAGES if (problems := check_page(page).problems)}
     assert not wrong
 

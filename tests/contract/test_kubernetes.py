@@ -224,7 +224,7 @@ def test_models_stand_side_by_side(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_nodes(overlay: str) -> None:
+def test_pods_land_on_nodes_that_can_run_them(overlay: str) -> None:
     pod, container = server_of(render(f"overlays/{overlay}"))
     arch, kind = overlay.split("-")
     assert pod["nodeSelector"]["kubernetes.io/arch"] == arch

@@ -33,7 +33,7 @@ print(json.dumps([n for n in names if importlib.util.find_spec(n)]))
     assert ask(code) == []
 
 
-def test_installed_size() -> None:
+def test_installed_packages_stay_within_their_size() -> None:
     # pip and setuptools belong to the environment, numpy and Pillow are the stated exceptions.
     code = """
 import importlib.metadata, json
@@ -54,7 +54,7 @@ print(json.dumps(sizes))
 
 
 @pytest.mark.alone
-def test_import_time() -> None:
+def test_import_takes_little_longer_than_numpys() -> None:
     """Against `import numpy` in the same environment, in turn, so that a slow machine cancels out."""
 
     def seconds(statement: str) -> float:

@@ -42,7 +42,9 @@ def group_of(pid: int) -> list[str]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("delay", [0.0, 0.3, 1.0, 3.0, 6.0])
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_signal(tmp_path: Path, command: str, delay: float, number: signal.Signals) -> None:
+def test_a_signal_ends_the_command_and_leaves_nothing(
+    tmp_path: Path, command: str, delay: float, number: signal.Signals
+) -> None:
     packages = os.pathsep.join((str(HERE), *(path for path in sys.path if path)))
     environment = os.environ | {"PYTHONPATH": packages, "TMPDIR": str(tmp_path / "tmp")}
     (tmp_path / "tmp").mkdir()

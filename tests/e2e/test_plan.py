@@ -42,14 +42,14 @@ def compare(artifact: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("network", ["detector", "tokens", "fixed", "images"])
-def test_small_networks(compiled: Compiled, network: str) -> None:
+def test_small_networks_give_the_same_bits_by_their_plan(compiled: Compiled, network: str) -> None:
     found = compare(compiled(f"networks:{network}"))
     outputs = {"detector": 2, "tokens": 2}.get(network, 1)
     assert len(found["same"]) == 2 * outputs * len(found["compiled"])
 
 
 @pytest.mark.slow
-def test_efficientnet_lite0(compiled: Compiled) -> None:
+def test_efficientnet_lite0_gives_the_same_bits_by_its_plan(compiled: Compiled) -> None:
     found = compare(compiled("efficientnet-lite0"))
     assert found["compiled"] == [1, 8]
     assert len(found["same"]) == 8  # two batch sizes, two inputs, two outputs
@@ -60,7 +60,7 @@ def test_efficientnet_lite0(compiled: Compiled) -> None:
 
 
 @pytest.mark.slow
-def test_resnet18(compiled: Compiled) -> None:
+def test_resnet18_gives_the_same_bits_by_its_plan(compiled: Compiled) -> None:
     found = compare(compiled("resnet18", "--weights", "random:3", "--batch-sizes", "1"))
     assert len(found["same"]) == 4
 

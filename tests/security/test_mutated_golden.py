@@ -60,7 +60,7 @@ def mutate(data: bytes, rng: random.Random) -> bytes:
     return bytes(spoilt)
 
 
-def test_golden_files() -> None:
+def test_mutated_golden_files_are_read_or_refused() -> None:
     rng, files, outcomes = random.Random(2026), seeds(), Counter[str]()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     for _ in range(MUTANTS):

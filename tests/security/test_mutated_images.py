@@ -77,7 +77,7 @@ def mutate(data: bytes, others: list[bytes], rng: random.Random) -> bytes:
     return bytes(spoilt)
 
 
-def test_images() -> None:
+def test_mutated_images_are_read_or_refused() -> None:
     rng, files, outcomes = random.Random(2026), seeds(), Counter[str]()
     pipeline = imagenet(32, 40)
     for data in files:

@@ -102,7 +102,7 @@ def seal_anything(value: Any) -> bytes | None:
     return data.replace(UNSEALED.encode(), hashlib.sha256(data).hexdigest().encode(), 1)
 
 
-def test_manifests(tiny: Path) -> None:
+def test_mutated_manifests_are_sound_or_refused(tiny: Path) -> None:
     rng = random.Random(2026)
     data = (tiny / "manifest.json").read_bytes()
     value, outcomes = json.loads(data), Counter[str]()
@@ -121,7 +121,7 @@ def test_manifests(tiny: Path) -> None:
     assert outcomes["ManifestInvalid"] > MUTANTS // 2
 
 
-def test_targets(tiny: Path) -> None:
+def test_mutated_targets_are_sound_or_refused(tiny: Path) -> None:
     rng = random.Random(7)
     data = (tiny / "targets/tiny/target.json").read_bytes()
     manifest, value = decode_manifest((tiny / "manifest.json").read_bytes()), json.loads(data)

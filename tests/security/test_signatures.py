@@ -47,7 +47,7 @@ def test_without_a_required_key_a_signature_plays_no_part(spoilt: Path) -> None:
         assert model.artifact.signed_by is None
 
 
-def test_unsigned(spoilt: Path, public: Path) -> None:
+def test_unsigned_artifact_is_refused(spoilt: Path, public: Path) -> None:
     with pytest.raises(SignatureMissing, match="is not signed, required is key " + OURS.public.id):
         ovenbird_runtime.load(spoilt, public_key=public)
 
@@ -91,7 +91,7 @@ def test_a_manifest_that_is_no_json_is_not_even_read(spoilt: Path, public: Path)
 @pytest.mark.parametrize(
     "change", [lambda data: b"", lambda data: data[:-1], lambda data: data + b"\0", lambda data: data[::-1]]
 )
-def test_damaged_signatures(spoilt: Path, public: Path, change: Callable[[bytes], bytes]) -> None:
+def test_damaged_signatures_are_refused(spoilt: Path, public: Path, change: Callable[[bytes], bytes]) -> None:
     path = OURS.sign(spoilt)
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(SignatureWrong):
@@ -171,7 +171,7 @@ def test_files_that_hold_no_key(spoilt: Path, tmp_path: Path, data: bytes) -> No
         ovenbird_runtime.load(spoilt, public_key=path)
 
 
-def test_no_key_file(spoilt: Path, tmp_path: Path) -> None:
+def test_a_key_file_that_is_not_there_is_refused(spoilt: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyUnreadable, match="No such file"):
         ovenbird_runtime.load(spoilt, public_key=tmp_path / "nowhere.pub")
 

@@ -54,7 +54,7 @@ def answer_of(server: Serving, jpeg: bytes) -> Any:
 
 
 @pytest.mark.parametrize("change", ["cp over it", "spoil every file", "remove"])
-def test_under_requests(tmp_path: Path, jpeg: bytes, change: str) -> None:
+def test_a_change_under_requests_gives_no_mixed_answer(tmp_path: Path, jpeg: bytes, change: str) -> None:
     spoilt, other = copy_tiny(tmp_path), another_network(tmp_path / "other")
     with Serving.start(spoilt) as server, Serving.start(other) as served_other:
         first, unlike = answer_of(server, jpeg), answer_of(served_other, jpeg)
@@ -88,7 +88,7 @@ def test_under_requests(tmp_path: Path, jpeg: bytes, change: str) -> None:
         assert server.process.poll() is None
 
 
-def test_hostile_new_versions(tmp_path: Path, jpeg: bytes) -> None:
+def test_hostile_new_versions_leave_the_old_one(tmp_path: Path, jpeg: bytes) -> None:
     """Each replaces the served artifact and is refused in one line; the old one answers on."""
     served = copy_tiny(tmp_path)
     names = ["golden: a shape of 10**30", "golden: corrupt deflate", "outputs of [N, 2**31, 2**31]", "a deep value",

@@ -39,7 +39,7 @@ def url(server: Serving) -> str:
     return f"http://127.0.0.1:{server.port}{PATH}"
 
 
-def test_java(server: Serving, picture: Path) -> None:
+def test_java_is_answered(server: Serving, picture: Path) -> None:
     lines = run("java", CLIENTS / "JavaClient.java", f"http://127.0.0.1:{server.port}", "tiny", picture)
     assert lines == [
         "get 200 HTTP_1_1 false", "file 200 HTTP_1_1 true", "continue 200 HTTP_1_1 true", "chunked 200 HTTP_1_1 true",
@@ -47,7 +47,7 @@ def test_java(server: Serving, picture: Path) -> None:
     ]  # fmt: skip
 
 
-def test_node(server: Serving, picture: Path) -> None:
+def test_node_is_answered(server: Serving, picture: Path) -> None:
     lines = run("node", CLIENTS / "fetch.mjs", f"http://127.0.0.1:{server.port}", "tiny", picture)
     assert lines == [f"{what} 200 true" for what in ("bytes", "stream", "blob", "file", "json")]
 
@@ -69,7 +69,7 @@ def test_node(server: Serving, picture: Path) -> None:
         ("--compressed", "--data-binary", "@{}"),
     ],
 )  # fmt: skip
-def test_curl(picture: Path, url: str, arguments: tuple[str, ...]) -> None:
+def test_curl_is_answered(picture: Path, url: str, arguments: tuple[str, ...]) -> None:
     (line,) = run("curl", "-sS", *(part.format(picture) for part in arguments), url)
     assert json.loads(line)["predictions"], line
 
@@ -106,7 +106,7 @@ def test_curl_through_a_proxy(server: Serving, picture: Path) -> None:
         [("images", ("a.jpg", "DATA")), ("images", ("b.jpg", "DATA"))],
     ],
 )
-def test_requests(url: str, jpeg: bytes, files: Any) -> None:
+def test_requests_is_answered(url: str, jpeg: bytes, files: Any) -> None:
     import requests
 
     def filled(value: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -120,7 +120,7 @@ def test_requests(url: str, jpeg: bytes, files: Any) -> None:
     assert answer.status_code == 200
 
 
-def test_aiohttp(url: str, jpeg: bytes) -> None:
+def test_aiohttp_is_answered(url: str, jpeg: bytes) -> None:
     import aiohttp
 
     async def ask() -> list[int]:
@@ -142,7 +142,7 @@ def test_aiohttp(url: str, jpeg: bytes) -> None:
     assert asyncio.run(ask()) == [200] * 5
 
 
-def test_standard_library(server: Serving, jpeg: bytes) -> None:
+def test_the_standard_library_is_answered(server: Serving, jpeg: bytes) -> None:
     client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     for body in (jpeg, io.BytesIO(jpeg), [jpeg[:10], b"", jpeg[10:]]):
         chunked = not isinstance(body, bytes)
@@ -154,7 +154,7 @@ def test_standard_library(server: Serving, jpeg: bytes) -> None:
     client.close()
 
 
-def test_dotnet(server: Serving, jpeg: bytes) -> None:
+def test_dotnet_is_answered(server: Serving, jpeg: bytes) -> None:
     """`MultipartFormDataContent` quotes its boundary and, of the fields, nothing that is a token.
 
     As System.Net.Http writes it: `Content-Type` first where the content has one, `filename*` as well as `filename`.

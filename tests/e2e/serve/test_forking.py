@@ -85,7 +85,7 @@ CHILDREN = {
 
 
 @pytest.mark.parametrize("child", CHILDREN)
-def test_a_child_that(tiny: Path, child: str) -> None:
+def test_a_child_leaves_the_parents_model_working(tiny: Path, child: str) -> None:
     program, printed = CHILDREN[child]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     # Python warns of any fork of a process with threads; that the runtime copes with it is what is tested
@@ -123,7 +123,7 @@ def application(environ, start_response):
 @pytest.mark.skipif(find_spec("gunicorn") is None, reason="gunicorn is not installed (extra test)")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 @pytest.mark.parametrize("preload", [True, False])
-def test_gunicorn(tiny: Path, tmp_path: Path, preload: bool, number: signal.Signals) -> None:
+def test_gunicorns_workers_answer_and_end(tiny: Path, tmp_path: Path, preload: bool, number: signal.Signals) -> None:
     (tmp_path / "web.py").write_text(APPLICATION)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

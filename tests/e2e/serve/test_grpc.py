@@ -41,7 +41,7 @@ def an_input(image: np.ndarray[Any, Any]) -> Any:
     return tensor
 
 
-def test_health_and_metadata(client: Any) -> None:
+def test_health_and_metadata_are_answered(client: Any) -> None:
     assert client.is_server_live()
     assert client.is_server_ready()
     assert client.is_model_ready("tiny")
@@ -51,7 +51,7 @@ def test_health_and_metadata(client: Any) -> None:
     assert [output.name for output in metadata.outputs] == ["logits", "embedding"]
 
 
-def test_infer(client: Any, tiny: Path, image: np.ndarray[Any, Any]) -> None:
+def test_inference_gives_the_outputs_asked_for(client: Any, tiny: Path, image: np.ndarray[Any, Any]) -> None:
     with ovenbird_runtime.load(tiny) as model:
         expected = model.run({"image": image})
     result = client.infer("tiny", [an_input(image)], request_id="42")
@@ -65,7 +65,7 @@ def test_infer(client: Any, tiny: Path, image: np.ndarray[Any, Any]) -> None:
     assert int(best[1]) == int(expected["logits"][0].argmax())
 
 
-def test_typed_contents(serving: Serving, image: np.ndarray[Any, Any]) -> None:
+def test_typed_contents_are_read(serving: Serving, image: np.ndarray[Any, Any]) -> None:
     import grpc
 
     from ovenbird_runtime.serve.grpc.messages import message
@@ -97,14 +97,14 @@ def test_errors_have_statuses(client: Any, model: str, shape: tuple[int, ...], s
     assert status in caught.value.status()
 
 
-def test_deadline(client: Any, image: np.ndarray[Any, Any]) -> None:
+def test_a_call_past_its_deadline_is_refused(client: Any, image: np.ndarray[Any, Any]) -> None:
     with pytest.raises(triton.InferenceServerException) as caught:
         client.infer("tiny", [an_input(np.repeat(image, 60, 0))], client_timeout=0.001)
     assert "DEADLINE_EXCEEDED" in caught.value.status()
     assert client.is_server_live()
 
 
-def test_drains(tiny: Path, image: np.ndarray[Any, Any]) -> None:
+def test_calls_that_have_begun_are_answered_while_draining(tiny: Path, image: np.ndarray[Any, Any]) -> None:
     with Serving.start(tiny, "--grpc-port", 0) as server:
         address = f"127.0.0.1:{server.wait_for('listening_grpc')['port']}"
         with triton.InferenceServerClient(address) as client:

@@ -189,7 +189,7 @@ WRONG: list[Callable[[Any], None]] = [
 
 
 @pytest.mark.parametrize("change", WRONG)
-def test_wrong_requests(stub: Any, change: Callable[[Any], None]) -> None:
+def test_wrong_requests_are_refused(stub: Any, change: Callable[[Any], None]) -> None:
     request = a_request()
     change(request)
     assert code_of(stub, request) is CODE.INVALID_ARGUMENT
@@ -209,7 +209,7 @@ def test_wrong_requests(stub: Any, change: Callable[[Any], None]) -> None:
         ("BYTES", "bytes_contents", b"x", CODE.INVALID_ARGUMENT),
     ],
 )
-def test_typed_contents(stub: Any, datatype: str, kind: str, value: Any, code: Any) -> None:
+def test_typed_contents_must_fit_their_datatype(stub: Any, datatype: str, kind: str, value: Any, code: Any) -> None:
     request = a_request(raw=False)
     tensor = request.inputs[0]
     tensor.datatype = datatype

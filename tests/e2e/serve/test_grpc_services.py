@@ -60,7 +60,7 @@ def infer(client: Any, image: np.ndarray[Any, Any] = IMAGE, **options: Any) -> A
 
 
 @pytest.mark.parametrize("service", ["", "inference.GRPCInferenceService", "tiny"])
-def test_health_check(address: str, service: str) -> None:
+def test_health_check_answers_for_server_and_model(address: str, service: str) -> None:
     with grpc.insecure_channel(address) as channel:
         answer = health_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=service), timeout=10)
     assert answer.status == SERVING
@@ -90,7 +90,7 @@ def test_health_watch_reports_the_end(tiny: Path) -> None:
     assert statuses == [SERVING, NOT_SERVING]
 
 
-def test_health_while_starting(tiny: Path) -> None:
+def test_health_is_reported_while_starting(tiny: Path) -> None:
     sources = [f"m{i}={tiny}" for i in range(8)]
     with (
         Serving.start(*sources, "--grpc-port", 0, ready=False) as server,
@@ -202,7 +202,7 @@ def test_statistics_count_what_was_done(tiny: Path) -> None:
             ]
 
 
-def test_repository(client: Any, serving: Serving) -> None:
+def test_the_repository_is_listed_as_over_http(client: Any, serving: Serving) -> None:
     expected = {"name": "tiny", "version": "1", "state": "READY", "reason": ""}
     assert serving.json("POST", "/v2/repository/index") == (200, [expected])
     assert serving.json("POST", "/v2/repository/index", {"ready": True}) == (200, [expected])

@@ -108,13 +108,13 @@ def test_second_signal_stops_at_once(tiny: Path) -> None:
         assert server.process.wait(5) == 128 + signal.SIGTERM
 
 
-def test_signal_while_starting(tiny: Path) -> None:
+def test_signal_while_starting_ends_the_server(tiny: Path) -> None:
     with Serving.start(tiny, ready=False) as server:
         server.wait_for("listening")
         assert server.stop(20) == 0
 
 
-def test_live_before_ready(tiny: Path) -> None:
+def test_server_is_live_before_it_is_ready(tiny: Path) -> None:
     with Serving.start(tiny, ready=False) as server:
         server.wait_for("listening")
         status, _ = server.json("GET", "/v2/health/live")

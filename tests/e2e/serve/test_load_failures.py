@@ -296,7 +296,7 @@ def test_a_server_that_fails_now_and_then_is_measured() -> None:
     assert statuses["503"] > 20
 
 
-def test_interrupted() -> None:
+def test_an_interrupted_run_ends_in_one_line() -> None:
     with fake(good) as server, started(server.url, "--model", "a", "-w", 2, "-i", 600) as process:
         workers = wait_for_children(process, 2)
         while server.requests < 20:

@@ -32,7 +32,7 @@ def test_samples_are_counted(server: Serving, tmp_path: Path, jpeg: bytes) -> No
     assert one["images_per_second"] == pytest.approx(3 * one["per_second"], abs=0.05)
 
 
-def test_rate_and_plots(server: Serving, tmp_path: Path) -> None:
+def test_a_rate_is_kept_and_plots_are_drawn(server: Serving, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     url = f"http://127.0.0.1:{server.port}"
     result = load(url, "-t", 4, "-i", 1, "--rate", 20, "--rate", 40, "--plots", tmp_path)
@@ -47,7 +47,7 @@ def test_no_server_is_one_line() -> None:
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_figures() -> None:
+def test_figures_are_of_the_answers_given() -> None:
     samples = [(0.0, 200, i / 1000) for i in range(1, 101)] + [(0.0, 429, 0.001)]
     figures = figures_of(LoadPlan(1, 4), samples, 2.0, 1)
     assert (figures.p50_ms, figures.p99_ms, figures.max_ms) == (50, 99, 100)

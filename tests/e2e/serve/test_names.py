@@ -38,7 +38,7 @@ def ask(server: Serving, target: str, body: bytes | None = None) -> tuple[int, d
 
 
 @pytest.mark.parametrize(("manifest", "name"), [("module:callable", "module-callable"), ("org/net", "org-net")])
-def test_artifact_of_before(tmp_path: Path, jpeg: bytes, manifest: str, name: str) -> None:
+def test_artifact_of_before_is_served_with_a_warning(tmp_path: Path, jpeg: bytes, manifest: str, name: str) -> None:
     with Serving.start(named(copy_tiny(tmp_path), manifest)) as server:
         warning = server.wait_for("renamed")
         assert (warning["level"], warning["model"], warning["manifest"]) == ("warning", name, manifest)
@@ -116,7 +116,7 @@ def test_segments_are_decoded_after_they_are_cut(server: Serving, target: str, s
     assert ask(server, target)[0] == status
 
 
-def test_predict_route_encoded(server: Serving, jpeg: bytes) -> None:
+def test_predict_route_is_found_however_it_is_encoded(server: Serving, jpeg: bytes) -> None:
     for target in ("/v1/models/tiny%3Apredict", "/v1/models/tiny:predict/", "/v1/models/%74iny:predict?top=1"):
         assert ask(server, target, jpeg)[0] == 200
     for target in ("/v1/models/a:tiny:predict", "/v1/models/a%2Ftiny:predict"):

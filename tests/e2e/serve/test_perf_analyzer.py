@@ -42,7 +42,7 @@ def analyze(server: Serving, protocol: str, *options: str) -> str:
 @pytest.mark.parametrize("data", ["random", "zero"])
 @pytest.mark.parametrize("batch", [1, 4])
 @pytest.mark.parametrize("protocol", ["http", "grpc"])
-def test_measures(server: Serving, protocol: str, batch: int, data: str) -> None:
+def test_perf_analyzer_measures(server: Serving, protocol: str, batch: int, data: str) -> None:
     """Random bytes taken as float32 hold NaN: the server was told to allow them."""
     printed = analyze(server, protocol, "--input-data", data, "-b", str(batch), "--concurrency-range", "1:4:3")
     requests = [int(count) for count in re.findall(r"Successful request count: (\d+)", printed)]
@@ -54,7 +54,7 @@ def test_measures(server: Serving, protocol: str, batch: int, data: str) -> None
     assert "Failed Request Count" not in printed
 
 
-def test_measures_asynchronously(server: Serving) -> None:
+def test_perf_analyzer_measures_asynchronously(server: Serving) -> None:
     for protocol in ("http", "grpc"):
         printed = analyze(server, protocol, "--async", "--input-data", "zero", "--concurrency-range", "2")
         assert "Successful request count" in printed

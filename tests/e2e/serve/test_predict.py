@@ -57,7 +57,7 @@ def test_data_url_is_an_image(server: Serving, jpeg: bytes) -> None:
 
 
 @pytest.mark.parametrize("form", ["gzip", "gzip of members", "deflate", "deflate without a wrapper"])
-def test_compressed_body(server: Serving, jpeg: bytes, form: str) -> None:
+def test_compressed_body_is_read(server: Serving, jpeg: bytes, form: str) -> None:
     import zlib
 
     body = {
@@ -70,7 +70,7 @@ def test_compressed_body(server: Serving, jpeg: bytes, form: str) -> None:
     assert status == 200
 
 
-def test_compressed_answer(server: Serving, jpeg: bytes) -> None:
+def test_compressed_answer_is_sent_where_accepted(server: Serving, jpeg: bytes) -> None:
     status, headers, body = server.request("POST", f"{URL}?embedding=1&top=5", jpeg, {"Accept-Encoding": "gzip;q=1"})
     assert status == 200
     if headers.get("content-encoding") == "gzip":
@@ -143,7 +143,7 @@ def test_url_is_not_fetched(server: Serving) -> None:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP"])
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "1"])
-def test_kinds_of_images(server: Serving, kind: str, mode: str) -> None:
+def test_every_kind_of_image_is_read(server: Serving, kind: str, mode: str) -> None:
     if kind == "JPEG" and mode == "P":
         pytest.skip("a JPEG has no palette")
     status, _, _ = server.request("POST", URL, encoded(kind, mode=mode))

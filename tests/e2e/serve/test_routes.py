@@ -22,14 +22,14 @@ from support.serving import Serving
 from support.tiny_artifact import copy_tiny, retarget
 
 
-def test_health(server: Serving) -> None:
+def test_health_is_answered(server: Serving) -> None:
     assert server.json("GET", "/v2/health/live") == (200, {"live": True})
     assert server.json("GET", "/v2/health/ready") == (200, {"ready": True, "state": "ready"})
     assert server.json("GET", "/v2/models/tiny/ready")[0] == 200
     assert server.json("GET", "/v2/models/tiny/versions/1/ready")[0] == 200
 
 
-def test_metadata(server: Serving) -> None:
+def test_metadata_names_inputs_and_outputs(server: Serving) -> None:
     _, answer = server.json("GET", "/v2/models/tiny")
     assert answer["inputs"] == [{"name": "image", "datatype": "FP32", "shape": [-1, 3, 32, 32]}]
     assert [output["name"] for output in answer["outputs"]] == ["logits", "embedding"]
@@ -155,7 +155,7 @@ def test_request_id_that_logs_or_pages_might_trip_over(server: Serving, given: s
     assert all(re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]+", made) for made in ids)
 
 
-def test_options(server: Serving) -> None:
+def test_options_names_the_methods_of_a_path(server: Serving) -> None:
     assert b"Allow: GET, HEAD, OPTIONS, POST\r\n" in server.raw(
         b"OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
     )

@@ -77,7 +77,7 @@ def test_a_reload_while_starting(tiny: Path, delay: float) -> None:
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.1, 0.3, 0.6])
-def test_both_while_starting(tiny: Path, delay: float) -> None:
+def test_both_signals_while_starting_end_the_server(tiny: Path, delay: float) -> None:
     for first, second in itertools.permutations((signal.SIGHUP, signal.SIGTERM)):
         with starting(tiny, delay=delay) as server:
             server.process.send_signal(first)

@@ -102,7 +102,7 @@ def body_of(image: np.ndarray[Any, Any], **changes: Any) -> dict[str, Any]:
     return {"id": "7", "inputs": [tensor | changes]}
 
 
-def test_plain_json(server: Serving, image: np.ndarray[Any, Any], expected: dict[str, Any]) -> None:
+def test_plain_json_is_answered(server: Serving, image: np.ndarray[Any, Any], expected: dict[str, Any]) -> None:
     status, answer = server.json("POST", INFER, body_of(image))
     assert status == 200
     assert answer["id"] == "7"
@@ -143,7 +143,7 @@ def test_large_answer_is_whole(tiny: Path, binary: bool) -> None:
     assert tail == b""
 
 
-def test_nested_json(server: Serving, image: np.ndarray[Any, Any]) -> None:
+def test_nested_json_is_read(server: Serving, image: np.ndarray[Any, Any]) -> None:
     assert server.json("POST", INFER, body_of(image, data=image.tolist()))[0] == 200
 
 

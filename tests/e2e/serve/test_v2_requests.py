@@ -88,7 +88,7 @@ def test_data_nested_as_its_shape(server: Serving) -> None:
         [1.0, 3, 32, 32], [True, 3, 32, 32], "1", None, ..., [[1]], {"0": 1},
     ],
 )  # fmt: skip
-def test_shapes(server: Serving, shape: Any) -> None:
+def test_shapes_that_do_not_fit_are_refused(server: Serving, shape: Any) -> None:
     for data in (FLAT, []):
         status, answer = ask(server, {"inputs": [an_input(shape=shape, data=data)]})
         assert (status, answer["type"]) == (400, "WrongShape")
@@ -102,7 +102,7 @@ def test_shapes(server: Serving, shape: Any) -> None:
         ("BOOL", 1), ("BOOL", "true"), ("INT32", 0), ("BOOL", True),
     ],
 )  # fmt: skip
-def test_datatypes(server: Serving, datatype: Any, value: Any) -> None:
+def test_datatypes_that_do_not_fit_are_refused(server: Serving, datatype: Any, value: Any) -> None:
     status, answer = ask(server, {"inputs": [an_input(datatype=datatype, data=[value] * 3072)]})
     assert (status, answer["type"]) == (400, "WrongDtype")
     assert ".astype" not in answer["error"]

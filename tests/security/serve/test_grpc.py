@@ -107,7 +107,7 @@ def test_a_message_beyond_the_limit_is_refused_by_its_length(server: Serving, po
         assert client.wait(again)["grpc-status"] == "0"
 
 
-def test_slow_message(port: int) -> None:
+def test_slow_message_is_ended_in_time(port: int) -> None:
     with Http2(port) as client:
         stream = client.open()
         client.send(stream, framed(b"", 100))
@@ -230,7 +230,7 @@ def test_a_header_block_that_unpacks_to_more_than_the_limit(port: int) -> None:
     assert answers(port)
 
 
-def test_many_headers(port: int) -> None:
+def test_too_many_headers_are_refused(port: int) -> None:
     with Http2(port) as client:
         stream = client.open(LIVE, **{f"x-{i}": "1" for i in range(150)})
         found = client.wait(stream)

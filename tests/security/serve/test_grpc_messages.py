@@ -33,7 +33,7 @@ def packed(message: bytes) -> bytes:
     return machine.compress(message) + machine.flush()
 
 
-def test_compressed_messages(port: int) -> None:
+def test_compressed_messages_are_refused_beyond_the_limit(port: int) -> None:
     with Http2(port) as client:
         bomb = client.open(grpc_encoding="gzip")
         client.send(bomb, framed(packed(bytes(50 * MB)), flag=1), end=True)

@@ -70,7 +70,7 @@ def test_smuggling_is_refused_and_the_connection_closed(strict: Serving, head: b
         b"GET http://user@a/v2 HTTP/1.1", b"GET //a/v2 HTTP/1.1",
     ],
 )  # fmt: skip
-def test_odd_request_lines(strict: Serving, request_line: bytes) -> None:
+def test_odd_request_lines_are_refused(strict: Serving, request_line: bytes) -> None:
     assert status_of(strict.raw(request_line + b"\r\nHost: a\r\n\r\n")) in (400, 404, 405)
     still_well(strict)
 
@@ -85,7 +85,7 @@ def test_odd_request_lines(strict: Serving, request_line: bytes) -> None:
         b'5;a="x\r\ny"\r\nhello\r\n0\r\n\r\n',
     ],
 )
-def test_damaged_chunks(strict: Serving, chunks: bytes, report: Report) -> None:
+def test_damaged_chunks_are_refused(strict: Serving, chunks: bytes, report: Report) -> None:
     status = status_of(strict.raw(POST + b"Transfer-Encoding: chunked\r\n\r\n" + chunks))
     report("smuggling", refused=int(status == 400), of=1)
     assert status == 400
@@ -100,7 +100,7 @@ def test_trailers_change_no_header(strict: Serving) -> None:
 
 
 @pytest.mark.parametrize("request_line", [b"GET / HTTP/2.0", b"GET / HTTP/3.0", b"PRI * HTTP/2.0"])
-def test_other_versions(strict: Serving, request_line: bytes) -> None:
+def test_other_versions_are_refused(strict: Serving, request_line: bytes) -> None:
     answer = strict.raw(request_line + b"\r\nHost: a\r\n\r\nSM\r\n\r\n")
     assert status_of(answer) in (400, 505)
     assert answer.count(b"HTTP/1.1 ") == 1
@@ -175,7 +175,7 @@ def test_garbage_behind_a_request_does_not_spoil_its_answer(strict: Serving) -> 
         (b"X: a\r\n" * 98, 200),
     ],
 )
-def test_header_floods(strict: Serving, head: bytes, status: int) -> None:
+def test_header_floods_are_refused(strict: Serving, head: bytes, status: int) -> None:
     assert status_of(strict.raw(b"GET / HTTP/1.1\r\nHost: a\r\n" + head + b"\r\n")) == status
 
 
@@ -210,7 +210,7 @@ def test_floods_beside_a_body(strict: Serving, body: bytes, status: int) -> None
         assert status_of(sock.recv(1000)) == status
 
 
-def test_long_target(strict: Serving) -> None:
+def test_long_target_is_refused(strict: Serving) -> None:
     assert status_of(strict.raw(b"GET /" + b"a" * 40_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n")) == 431
 
 
@@ -274,7 +274,7 @@ def test_expect_continue_behind_another_request(strict: Serving) -> None:
         assert sock.recv(1000).startswith(b"HTTP/1.1 400")
 
 
-def test_expect_continue(strict: Serving) -> None:
+def test_a_body_that_waits_is_asked_for(strict: Serving) -> None:
     with strict.connect() as sock:
         sock.sendall(POST + b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\n")
         assert sock.recv(100).startswith(b"HTTP/1.1 100")
@@ -283,7 +283,7 @@ def test_expect_continue(strict: Serving) -> None:
 
 
 @pytest.mark.parametrize("ratio", [300, 1000])
-def test_compressed_bomb(strict: Serving, ratio: int) -> None:
+def test_compressed_bomb_is_refused(strict: Serving, ratio: int) -> None:
     import gzip
 
     body = gzip.compress(b"\0" * 200 * ratio * 1000)

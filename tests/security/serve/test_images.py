@@ -82,7 +82,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_odd_bytes(strict: Serving, name: str, report: Report) -> None:
+def test_odd_bytes_are_read_or_refused(strict: Serving, name: str, report: Report) -> None:
     judge(strict.request("POST", URL, ODD[name])[0], report)
 
 

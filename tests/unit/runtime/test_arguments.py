@@ -50,7 +50,7 @@ NO_PATHS: list[Any] = [None, 3, True, ["a"], object()]
 
 
 @pytest.mark.parametrize("value", WHOLE, ids=repr)
-def test_whole_numbers(model: Model, tiny: Path, value: Any) -> None:
+def test_whole_numbers_of_any_type_are_taken(model: Model, tiny: Path, value: Any) -> None:
     assert len(model.predict(noise(40, 30), top=value, seed=value)[0].top) == 2
     seed = model.predict(noise(40, 30), seed=value)[0].seed
     assert (seed, type(seed)) == (2, int)
@@ -83,7 +83,7 @@ def test_what_is_no_whole_number(model: Model, tiny: Path, value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", REAL, ids=repr)
-def test_real_numbers(model: Model, value: Any) -> None:
+def test_real_numbers_of_any_type_are_taken(model: Model, value: Any) -> None:
     for call in (open_image, open_pixels):
         assert call(noise(40, 30), value).size == (40, 30)
     assert model.predict(noise(40, 30), max_megapixels=value)
@@ -106,7 +106,7 @@ def test_what_is_no_real_number(model: Model, value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [True, np.bool_(True), np.bool_(False)])
-def test_switches(model: Model, value: Any) -> None:
+def test_switches_of_any_type_are_taken(model: Model, value: Any) -> None:
     embedding = model.predict(noise(40, 30), embedding=value)[0].embedding
     assert embedding is not None
     assert (embedding.vector is not None) is bool(value)
@@ -121,7 +121,7 @@ def test_what_is_no_switch(model: Model, value: Any) -> None:
         Settings((), watch=value)
 
 
-def test_paths(tiny: Path, tmp_path: Path) -> None:
+def test_paths_of_any_type_are_taken(tiny: Path, tmp_path: Path) -> None:
     picture = tmp_path / "a.png"
     noise(40, 30).save(picture)
     for path in paths_of(tiny):

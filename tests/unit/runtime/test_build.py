@@ -56,7 +56,7 @@ def test_an_unknown_architecture_is_refused(hook: dict[str, Any], monkeypatch: p
         hook["wanted_arch"]()
 
 
-def test_the_wheel(hook: dict[str, Any], tmp_path: Path) -> None:
+def test_the_wheel_holds_the_library(hook: dict[str, Any], tmp_path: Path) -> None:
     """Built as `pip install ./runtime` builds it, without a network: what is here is used again."""
     pytest.importorskip("hatchling")
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]

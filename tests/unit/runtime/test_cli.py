@@ -41,7 +41,7 @@ def test_a_bug_is_one_line_too(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert isinstance(CliRunner().invoke(main, ["inspect", str(tiny), "--debug"]).exception, ZeroDivisionError)
 
 
-def test_run(tiny: Path, photo: Path) -> None:
+def test_run_prints_the_answer(tiny: Path, photo: Path) -> None:
     result = session("run", tiny, photo)
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
@@ -54,7 +54,7 @@ def test_run(tiny: Path, photo: Path) -> None:
     assert "RANDOM WEIGHTS (seed 0)" in result.stderr
 
 
-def test_run_json(tiny: Path, photo: Path) -> None:
+def test_run_prints_json(tiny: Path, photo: Path) -> None:
     result = session("run", tiny, photo, photo, "--json", "--top", "3", "--embedding", "--preprocess", "zoom-crop-pad")
     rows = json.loads(result.stdout)
     assert len(rows) == 2
@@ -65,7 +65,7 @@ def test_run_json(tiny: Path, photo: Path) -> None:
     assert len(rows[0]["embeddings"]["embedding"]["vector"]) == 8
 
 
-def test_run_on_tensors(tiny: Path, tmp_path: Path) -> None:
+def test_run_takes_tensors(tiny: Path, tmp_path: Path) -> None:
     image = np.random.default_rng(0).standard_normal((3, 3, 32, 32)).astype(np.float32)
     np.savez(tmp_path / "in.npz", image=image)
     result = session("run", tiny, "-i", tmp_path / "in.npz", "-o", tmp_path / "out.npz")
@@ -74,7 +74,7 @@ def test_run_on_tensors(tiny: Path, tmp_path: Path) -> None:
         np.testing.assert_allclose(out["logits"], model.run({"image": image})["logits"], rtol=1e-5)
 
 
-def test_inspect(tiny: Path) -> None:
+def test_inspect_prints_what_an_artifact_is(tiny: Path) -> None:
     result = session("inspect", tiny)
     assert result.exit_code == 0
     assert "weights  RANDOM (seed 0)" in result.stdout
@@ -86,7 +86,7 @@ def test_inspect(tiny: Path) -> None:
     assert found["variants"][0]["batches"] == {"main": [1, 4]}
 
 
-def test_selftest(tiny: Path) -> None:
+def test_selftest_reproduces_the_golden_outputs(tiny: Path) -> None:
     result = session("selftest", tiny)
     assert result.exit_code == 0
     assert "5 files as written, 2 golden rows reproduced" in result.stdout
@@ -94,7 +94,7 @@ def test_selftest(tiny: Path) -> None:
     assert found["max_abs_error"]["logits"] < 1e-4
 
 
-def test_bench(tiny: Path) -> None:
+def test_bench_times_the_batches_asked_for(tiny: Path) -> None:
     result = session("bench", tiny, "--batch", "1", "--batch", "5", "--seconds", "0.1", "--json")
     assert result.exit_code == 0
     timings = json.loads(result.stdout)["timings"]
@@ -156,7 +156,7 @@ def test_debug_shows_the_traceback() -> None:
     assert isinstance(result.exception, ovenbird_runtime.ArtifactError)
 
 
-def test_a_failing_selftest(spoilt: Path) -> None:
+def test_a_failing_selftest_ends_in_one_line(spoilt: Path) -> None:
     inputs, outputs = read_golden((spoilt / GOLDEN).read_bytes())
     write_golden(spoilt / GOLDEN, inputs, {name: array * np.float32(1.01) for name, array in outputs.items()})
     reseal(spoilt)
@@ -174,7 +174,7 @@ def test_no_room_for_the_outputs(tiny: Path, tmp_path: Path) -> None:
     assert "OutputNotWritten: 'out.npz' cannot be written: No such file or directory" in result.stderr
 
 
-def test_as_a_program(tiny: Path) -> None:
+def test_the_command_is_a_program(tiny: Path) -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     command = [sys.executable, "-m", "ovenbird_runtime.cli", "inspect", str(tiny)]
     result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)

@@ -36,7 +36,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_session(tiny: Path, tmp_path: Path) -> None:
+def test_a_copy_is_whole(tiny: Path, tmp_path: Path) -> None:
     result = session("copy", tiny, tmp_path / "there")
     assert result.exit_code == 0
     count = len(open_artifact(tiny).manifest.files)
@@ -45,7 +45,7 @@ def test_a_session(tiny: Path, tmp_path: Path) -> None:
     assert session("selftest", tmp_path / "there").exit_code == 0
 
 
-def test_json(tiny: Path, tmp_path: Path) -> None:
+def test_a_copy_is_described_as_json(tiny: Path, tmp_path: Path) -> None:
     document = json.loads(session("copy", tiny, tmp_path / "there", "--json").stdout)
     assert document["model"] == "tiny"
     assert document["bytes"] == sum(record.size for record in open_artifact(tiny).manifest.files.values())
@@ -150,7 +150,7 @@ def test_a_copy_that_was_cut_off_is_taken_up_again(
     assert files_of(tmp_path) == files_of(tiny)
 
 
-def test_signed(tmp_path: Path) -> None:
+def test_a_copy_asks_for_a_signature(tmp_path: Path) -> None:
     artifact, key = copy_tiny(tmp_path / "from"), Signer(1)
     public = key.public_file(tmp_path)
     with pytest.raises(SignatureMissing):
@@ -163,7 +163,7 @@ def test_signed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("inside", ["", "copy", "targets/../copy"])
-def test_not_into_itself(spoilt: Path, inside: str) -> None:
+def test_an_artifact_is_not_copied_into_itself(spoilt: Path, inside: str) -> None:
     before = files_of(spoilt)
     with pytest.raises(OutputNotWritten, match="lies in the artifact itself"):
         copy_artifact(spoilt, spoilt / inside)
@@ -206,7 +206,7 @@ def test_an_output_that_is_no_path(tiny: Path) -> None:
         copy_artifact(tiny, "a\0b")
 
 
-def test_a_full_disk(tiny: Path, tmp_path: Path) -> None:
+def test_a_full_disk_leaves_no_artifact(tiny: Path, tmp_path: Path) -> None:
     """A limit on the size of files stands for it: the copy ends in one line and is no artifact."""
     command = [sys.executable, "-m", "ovenbird_runtime.cli", "copy", str(tiny), str(tmp_path / "there")]
     script = "import resource, os, sys, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"

@@ -33,7 +33,7 @@ def test_shown_values_are_short(value: object) -> None:
     assert errors.shown(value).isprintable()
 
 
-def test_families() -> None:
+def test_errors_have_their_families() -> None:
     assert issubclass(errors.FileChanged, errors.ArtifactError)
     assert issubclass(errors.MissingCpuFeatures, errors.MachineError)
     assert issubclass(errors.WrongShape, errors.InputError)

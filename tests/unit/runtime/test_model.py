@@ -52,7 +52,7 @@ def test_predict_is_preprocess_run_postprocess(model: Model, pictures: list[Imag
         assert prediction.weights.random
 
 
-def test_one_and_many(model: Model, pictures: list[Image.Image], tmp_path: Path) -> None:
+def test_one_image_and_many_are_answered_alike(model: Model, pictures: list[Image.Image], tmp_path: Path) -> None:
     buffer = io.BytesIO()
     pictures[0].save(buffer, "PNG")
     (tmp_path / "a.png").write_bytes(buffer.getvalue())
@@ -66,7 +66,7 @@ def test_one_and_many(model: Model, pictures: list[Image.Image], tmp_path: Path)
             assert prediction.classes == expected[0].classes
 
 
-def test_portions(model: Model, pictures: list[Image.Image]) -> None:
+def test_portions_do_not_show_in_the_answers(model: Model, pictures: list[Image.Image]) -> None:
     """More images than go through at one time, and random crops that depend on the place in the call alone."""
     many = model.predict([pictures[0]] * 70, "zoom-crop-pad", seed=4)
     assert len(many) == 70
@@ -95,14 +95,14 @@ def test_a_fresh_seed_is_reported(model: Model, pictures: list[Image.Image]) -> 
         ({"max_megapixels": 0.001}, errors.ImageTooLarge, "limit 0.0 MP"),
     ],
 )
-def test_options(
+def test_wrong_options_are_refused(
     model: Model, pictures: list[Image.Image], options: dict[str, Any], kind: type[Exception], words: str
 ) -> None:
     with pytest.raises(kind, match=words):
         model.predict(pictures[0], **options)
 
 
-def test_too_many_images(model: Model) -> None:
+def test_too_many_images_are_refused(model: Model) -> None:
     with pytest.raises(errors.WrongOption, match="5000 images in one call, limit 4096"):
         model.predict(["x"] * 5000)
 
@@ -131,14 +131,14 @@ def test_pipeline_of_another_size(spoilt: Path, pictures: list[Image.Image]) -> 
             model.predict(pictures[0], "pad")
 
 
-def test_no_default_pipeline(spoilt: Path, pictures: list[Image.Image]) -> None:
+def test_without_a_default_a_pipeline_must_be_named(spoilt: Path, pictures: list[Image.Image]) -> None:
     reseal(spoilt, lambda m: reprogram(m, preprocess=replace(m.preprocess, default=None)))
     known = r"no default .*: name one \(there are imagenet, zoom-crop-pad\), or feed it tensors: run\(\), --inputs"
     with ovenbird_runtime.load(spoilt) as model, pytest.raises(errors.PipelineError, match=known):
         model.predict(pictures[0])
 
 
-def test_no_pipeline(spoilt: Path, pictures: list[Image.Image]) -> None:
+def test_without_a_pipeline_images_are_refused(spoilt: Path, pictures: list[Image.Image]) -> None:
     reseal(spoilt, lambda m: reprogram(m, preprocess=Preprocess()))
     with ovenbird_runtime.load(spoilt) as model, pytest.raises(errors.PipelineError, match=r"\(there are none\)"):
         model.predict(pictures[0])

@@ -41,7 +41,7 @@ def test_one_target_is_printed_at_a_time() -> None:
 
 
 @pytest.mark.parametrize("folder", TARGETS, ids=lambda folder: folder.name)
-def test_promises(folder: Path) -> None:
+def test_every_containerfile_keeps_its_promises(folder: Path) -> None:
     text = render(folder)
     assert "@" not in re.sub(r'"\$@"', "", text), "a field of the template was not filled"
     stages = dict(

@@ -66,7 +66,7 @@ def artifact(tmp_path: Path) -> Artifact:
     return open_artifact(folder)
 
 
-def test_labels(artifact: Artifact) -> None:
+def test_labels_say_what_the_image_holds(artifact: Artifact) -> None:
     labels = image_labels(artifact, "t", "base:1", SourceRevision("abc-dirty", 1_700_000_000))
     assert labels["org.opencontainers.image.title"] == "ovenbird-net"
     assert labels["org.opencontainers.image.version"] == "7"
@@ -235,7 +235,7 @@ def test_sbom_of_the_image(artifact: Artifact) -> None:
     assert debian_components("") == []
 
 
-def test_pairs() -> None:
+def test_pairs_are_parted_at_the_first_equals_sign() -> None:
     assert read_pairs("--build-arg", ("BASE=a=b", "X=")) == {"BASE": "a=b", "X": ""}
     with pytest.raises(UsageError, match="--label 'novalue': expected NAME=VALUE"):
         read_pairs("--label", ("novalue",))

@@ -23,7 +23,7 @@ def test_a_peer_named_twice_is_timed_once() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "tensorflow", "ort,,openvino"])
-def test_unknown_peer(text: str) -> None:
+def test_unknown_peer_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="no engine"):
         parse_peers(text)
 

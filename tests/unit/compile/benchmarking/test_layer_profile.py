@@ -34,7 +34,7 @@ def test_layer_at_the_limit_needs_no_reason() -> None:
         (4.0, 1_000_000, "its schedule: 12 % of the limit, memory at 0 of 40 GB/s"),
     ],
 )
-def test_reason(ms: float, size: int, reason: str) -> None:
+def test_what_holds_a_layer_back_is_named(ms: float, size: int, reason: str) -> None:
     assert only(explain([row(ms, size)], {"conv": CONV}, LIMITS))["reason"] == reason
 
 

@@ -110,7 +110,7 @@ def test_targets_that_stay_in_f32_are_noted() -> None:
 
 
 @pytest.mark.parametrize("text", ["f16", "F16", "fp16", "FP16", "half", "float16"])
-def test_spellings_of_f16(text: str) -> None:
+def test_every_spelling_of_f16_is_read(text: str) -> None:
     assert parse_precision(text) == "f16"
 
 

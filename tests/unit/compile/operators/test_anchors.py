@@ -43,7 +43,7 @@ def test_a_map_has_no_anchor() -> None:
 @pytest.mark.parametrize(
     ("dtype", "size", "lanes"), [("float32", 4, 16), ("float16", 2, 32), ("int8", 1, 64), ("bool", 1, 64)]
 )
-def test_lanes_by_dtype(dtype: str, size: int, lanes: int) -> None:
+def test_lanes_follow_the_dtype(dtype: str, size: int, lanes: int) -> None:
     assert size_bytes(dtype) == size
     assert Machine(64, 32, 48 << 10, 1 << 20, 2).lanes(dtype) == lanes
 

@@ -159,7 +159,7 @@ def test_refused_before_anything_is_built(
     assert not (tmp_path / "log").exists()
 
 
-def test_without_a_driver(tmp_path: Path) -> None:
+def test_tuning_without_a_driver_is_refused(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "ovenbird", *TUNE, "-o", str(tmp_path / "log")]
     environment = whole({**os.environ, "LD_LIBRARY_PATH": ""})
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

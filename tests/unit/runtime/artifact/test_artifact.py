@@ -19,13 +19,13 @@ def weights_file(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("path", ["nowhere", "", "\0", "x" * 5000, "labels.txt", "targets"])
-def test_no_artifact(tiny: Path, path: str) -> None:
+def test_a_folder_without_a_manifest_is_refused(tiny: Path, path: str) -> None:
     with pytest.raises(ArtifactNotFound):
         open_artifact(str(tiny / path) if path else tiny / "evidence")
 
 
 @pytest.mark.parametrize("name", [*FILES, "weights"])
-def test_changed_byte(spoilt: Path, name: str) -> None:
+def test_a_changed_byte_is_refused(spoilt: Path, name: str) -> None:
     path = weights_file(spoilt) if name == "weights" else spoilt / name
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
@@ -35,7 +35,7 @@ def test_changed_byte(spoilt: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*FILES, "weights"])
-def test_truncated(spoilt: Path, name: str) -> None:
+def test_a_truncated_file_is_refused(spoilt: Path, name: str) -> None:
     path = weights_file(spoilt) if name == "weights" else spoilt / name
     os.truncate(path, path.stat().st_size - 1)
     with pytest.raises(FileChanged, match="bytes, the manifest says"):
@@ -43,20 +43,20 @@ def test_truncated(spoilt: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*FILES, "weights"])
-def test_missing(spoilt: Path, name: str) -> None:
+def test_a_missing_file_is_refused(spoilt: Path, name: str) -> None:
     (weights_file(spoilt) if name == "weights" else spoilt / name).unlink()
     with pytest.raises(FileMissing, match="cannot be read: No such file"):
         ovenbird_runtime.load(spoilt)
 
 
-def test_changed_manifest(spoilt: Path) -> None:
+def test_a_changed_manifest_is_refused(spoilt: Path) -> None:
     path = spoilt / "manifest.json"
     path.write_bytes(path.read_bytes().replace(b"Apache-2.0", b"Apache-2.1"))
     with pytest.raises(ManifestInvalid, match="was changed after it was written"):
         ovenbird_runtime.load(spoilt)
 
 
-def test_enormous_manifest(spoilt: Path) -> None:
+def test_an_enormous_manifest_is_refused(spoilt: Path) -> None:
     os.truncate(spoilt / "manifest.json", 1 << 40)
     with pytest.raises(FileChanged, match="it is no manifest"):
         ovenbird_runtime.load(spoilt)
@@ -83,7 +83,7 @@ def test_link_to_the_artifact_itself_is_the_user_s_choice(tiny: Path, tmp_path: 
     assert open_artifact(tmp_path / "current").manifest.model.name == "tiny"
 
 
-def test_pipe(spoilt: Path) -> None:
+def test_a_pipe_is_refused(spoilt: Path) -> None:
     (spoilt / "labels.txt").unlink()
     os.mkfifo(spoilt / "labels.txt")
     with pytest.raises(UnsafePath, match="not a plain file"):
@@ -98,7 +98,7 @@ def test_folder_in_place_of_a_file(spoilt: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../x", "a/../../x", "/etc/passwd", "", ".", "a//b", "a\0b", "a\\b"])
-def test_escape(tiny: Path, name: str) -> None:
+def test_a_path_out_of_the_folder_is_refused(tiny: Path, name: str) -> None:
     with pytest.raises(UnsafePath, match="not a plain path"):
         os.close(open_plain(tiny, name))
 
@@ -111,7 +111,7 @@ def test_unlisted_files_are_left_alone(spoilt: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_unreadable(spoilt: Path) -> None:
+def test_an_unreadable_file_is_refused(spoilt: Path) -> None:
     (spoilt / "labels.txt").chmod(0)
     with pytest.raises(FileMissing, match="Permission denied"):
         ovenbird_runtime.load(spoilt)

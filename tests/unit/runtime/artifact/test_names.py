@@ -14,7 +14,7 @@ from ovenbird_runtime.errors import WrongModelName
 
 
 @pytest.mark.parametrize("name", ["a", "7", "resnet50", "tiny-yolov2-voc", "v1.2_b", "A" * 128, "a..b", "a-"])
-def test_names(name: str) -> None:
+def test_good_names_are_kept(name: str) -> None:
     assert check_model_name(name) == name
     assert model_name_from(name) == name
     assert quote(name, safe="") == name

@@ -51,7 +51,7 @@ def read(data: bytes) -> Plan:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["plan"])
-def test_vector(case: dict[str, Any]) -> None:
+def test_every_vector_is_judged_as_it_says(case: dict[str, Any]) -> None:
     data = (VECTORS / case["plan"]).read_bytes()
     if case["error"] is None:
         assert plan_bytes(read(data)) == data
@@ -82,7 +82,7 @@ def test_valid_vectors_follow_the_json_schema() -> None:
             assert not validator.is_valid(value), case["plan"]
 
 
-def test_find() -> None:
+def test_an_entry_is_found_by_program_batch_and_size() -> None:
     plan = read((VECTORS / "valid" / "sizes.json").read_bytes())
     assert plan.find("main", 1) is plan.entries[0]
     assert plan.find("main", 1, (320, 256)) is plan.entries[1]

@@ -31,7 +31,7 @@ REFUSALS: list[tuple[Callable[[Target], Target], type[errors.MachineError], str]
 
 
 @pytest.mark.parametrize(("change", "kind", "words"), REFUSALS, ids=[f"{k.__name__}-{w}" for _, k, w in REFUSALS])
-def test_refused_before_dlopen(
+def test_a_wrong_variant_is_refused_before_dlopen(
     spoilt: Path, change: Callable[[Target], Target], kind: type[errors.MachineError], words: str
 ) -> None:
     (spoilt / "targets" / "tiny" / "model.so").write_bytes(b"no library at all")  # dlopen of it would be EngineError
@@ -41,7 +41,7 @@ def test_refused_before_dlopen(
 
 
 @pytest.mark.parametrize("device", ["cuda", "tpu", "", None, 3])
-def test_unknown_device(tiny: Path, device: str) -> None:
+def test_an_unknown_device_is_refused(tiny: Path, device: str) -> None:
     with pytest.raises(errors.DeviceUnavailable):
         ovenbird_runtime.load(tiny, device=device)
 

@@ -27,7 +27,9 @@ from ovenbird_runtime.engine.compose import plan_batches
         (1, {8: 0.0}, (8,)),
     ],
 )
-def test_plans(count: int, costs: dict[int, float | None], plan: tuple[int, ...]) -> None:
+def test_a_batch_is_composed_of_the_cheapest_sizes(
+    count: int, costs: dict[int, float | None], plan: tuple[int, ...]
+) -> None:
     assert plan_batches(count, costs) == plan
 
 

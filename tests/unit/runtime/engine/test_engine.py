@@ -30,14 +30,14 @@ def batch_of(count: int, seed: int = 0) -> np.ndarray[Any, Any]:
     return np.random.default_rng(seed).standard_normal((count, 3, 32, 32)).astype(np.float32)
 
 
-def test_golden(model: Model, tiny: Path) -> None:
+def test_golden_outputs_are_reproduced(model: Model, tiny: Path) -> None:
     inputs, expected = read_golden((tiny / "evidence/golden.npz").read_bytes())
     for name, array in model.run(inputs).items():
         np.testing.assert_allclose(array, expected[name], rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 7, 8, 9, 33, 130])
-def test_any_batch(model: Model, count: int) -> None:
+def test_any_batch_runs(model: Model, count: int) -> None:
     image = batch_of(count)
     whole = model.run({"image": image})
     for name, spec in {spec.name: spec for spec in model.outputs}.items():
@@ -75,7 +75,7 @@ def test_padding_is_zeros_whatever_was_there_before(tmp_path: Path) -> None:
         np.testing.assert_array_equal(model.run({"image": image})["logits"], expected)
 
 
-def test_many_threads(model: Model) -> None:
+def test_many_threads_get_their_own_answers(model: Model) -> None:
     images = [batch_of(1 + seed % 6, seed) for seed in range(12)]
     expected = [model.run({"image": image})["logits"] for image in images]
     wrong: list[int] = []
@@ -94,7 +94,7 @@ def test_many_threads(model: Model) -> None:
     assert wrong == []
 
 
-def test_many_models(tiny: Path) -> None:
+def test_any_number_of_threads_gives_the_same_answer(tiny: Path) -> None:
     expected: Any = None
     for threads in (1, 2, 1, 3):
         with ovenbird_runtime.load(tiny, threads=threads, workers=2) as model:
@@ -141,7 +141,7 @@ print(sizes)
     assert result.stdout == "[1, 2, 1, 3]\n", result.stderr
 
 
-def test_close_beside_calls(tiny: Path) -> None:
+def test_closing_ends_every_call(tiny: Path) -> None:
     """Every call that has begun ends, with an answer or with a typed error; none waits for ever."""
     for _ in range(20):
         model = ovenbird_runtime.load(tiny, threads=1, workers=2)
@@ -178,19 +178,19 @@ def test_idle_threads_sleep(model: Model) -> None:
 @pytest.mark.parametrize(
     ("option", "value"), [("threads", 0), ("threads", 2000), ("threads", 1.5), ("workers", True), ("workers", None)]
 )
-def test_options(tiny: Path, option: str, value: Any) -> None:
+def test_wrong_options_are_refused(tiny: Path, option: str, value: Any) -> None:
     with pytest.raises(errors.WrongOption, match=option):
         ovenbird_runtime.load(tiny, **{option: value})
 
 
-def test_no_library(spoilt: Path) -> None:
+def test_what_is_no_library_is_refused(spoilt: Path) -> None:
     (spoilt / "targets/tiny/model.so").write_bytes(b"no library at all")
     reseal(spoilt)
     with pytest.raises(errors.EngineLoadFailed, match=r"model\.so cannot be loaded: 'file too short'"):
         ovenbird_runtime.load(spoilt)
 
 
-def test_another_library(spoilt: Path) -> None:
+def test_another_library_is_refused(spoilt: Path) -> None:
     import _ctypes
 
     (spoilt / "targets/tiny/model.so").write_bytes(Path(_ctypes.__file__).read_bytes())
@@ -256,7 +256,7 @@ def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_after_fork(tiny: Path) -> None:
+def test_a_fork_needs_a_load_of_its_own(tiny: Path) -> None:
     code = """
 import os, sys, numpy, ovenbird_runtime
 x = {"image": numpy.zeros((1, 3, 32, 32), "float32")}

@@ -110,5 +110,5 @@ def test_lanes_that_do_not_pay_stay_idle() -> None:
 
 
 @pytest.mark.parametrize(("threads", "workers", "lanes"), [(1, 1, 0), (2, 1, 2), (3, 1, 3), (16, 1, 4), (2, 2, 0)])
-def test_lanes_for_threads(threads: int, workers: int, lanes: int) -> None:
+def test_lanes_share_the_threads(threads: int, workers: int, lanes: int) -> None:
     assert lanes_for(threads, workers) == lanes

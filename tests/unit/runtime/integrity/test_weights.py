@@ -28,7 +28,7 @@ def mapped(tmp_path: Path) -> MappedFile:
         os.close(descriptor)
 
 
-def test_views(mapped: MappedFile) -> None:
+def test_views_have_their_dtype_and_shape(mapped: MappedFile) -> None:
     np.testing.assert_array_equal(mapped.view(64, "float32", (2, 4)), np.arange(16, 24).reshape(2, 4))
     assert mapped.view(0, "float32", (0, 3)).shape == (0, 3)
     assert mapped.view(128, "float32", ()).item() == 32
@@ -43,7 +43,7 @@ def test_beyond_the_end(mapped: MappedFile, offset: int, shape: tuple[int, ...])
         mapped.view(offset, "float32", shape)
 
 
-def test_empty_file(tmp_path: Path) -> None:
+def test_an_empty_file_is_mapped(tmp_path: Path) -> None:
     (tmp_path / "w").touch()
     with (tmp_path / "w").open("rb") as file:
         empty = MappedFile(file.fileno(), "w")

@@ -53,7 +53,7 @@ QUOTAS: list[tuple[dict[str, str], float | None]] = [
 
 
 @pytest.mark.parametrize(("files", "expected"), QUOTAS)
-def test_quota(tmp_path: Path, files: dict[str, str], expected: float | None) -> None:
+def test_the_quota_of_a_container_is_read(tmp_path: Path, files: dict[str, str], expected: float | None) -> None:
     write(tmp_path, files)
     assert cpu_quota(tmp_path) == expected
 
@@ -80,7 +80,7 @@ def test_threads_follow_the_affinity() -> None:
         os.sched_setaffinity(0, before)
 
 
-def test_this_machine() -> None:
+def test_this_machine_is_described() -> None:
     machine = this_machine()
     assert machine.arch in ("x86_64", "aarch64")
     assert machine.features & {"sse2", "asimd"}
@@ -90,5 +90,5 @@ def test_this_machine() -> None:
 @pytest.mark.parametrize(
     ("text", "pair"), [("2.28", (2, 28)), ("2.36.1", (2, 36)), ("", (0, 0)), ("2", (0, 0)), ("2.x", (0, 0))]
 )
-def test_version_pair(text: str, pair: tuple[int, int]) -> None:
+def test_a_version_is_read_as_a_pair(text: str, pair: tuple[int, int]) -> None:
     assert version_pair(text) == pair

@@ -80,7 +80,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("claims", "device", "message"), REFUSED)
-def test_refused(artifact: Path, driver: Emulation, claims: dict[str, int], device: str, message: str) -> None:
+def test_what_a_gpu_cannot_run_is_refused(
+    artifact: Path, driver: Emulation, claims: dict[str, int], device: str, message: str
+) -> None:
     assert load(artifact, device, driver.environment(**claims)).startswith(message)
 
 
@@ -95,12 +97,12 @@ def test_a_fit_chip_is_not_left_for_the_processor(artifact: Path, driver: Emulat
     assert message.startswith("EngineLoadFailed: targets/gpu/model.so cannot be loaded")
 
 
-def test_both_reasons(artifact: Path, driver: Emulation) -> None:
+def test_every_device_gives_its_reason(artifact: Path, driver: Emulation) -> None:
     message = load(artifact, "cuda:1,cuda:2", driver.environment())
     assert message.startswith("NoVariant: no device can be used: cuda:1: cuda:1 is not on this machine")
 
 
-def test_no_driver(artifact: Path) -> None:
+def test_without_a_driver_the_next_device_runs(artifact: Path) -> None:
     environment = {**os.environ, "LD_LIBRARY_PATH": ""}
     message = load(artifact, "cuda", environment)
     if not message.startswith("DriverMissing"):
@@ -121,7 +123,7 @@ def test_every_kind_of_code_has_its_device() -> None:
     assert len({kind.dlpack for kind in DEVICES.values()}) == len(DEVICES)
 
 
-def test_devices() -> None:
+def test_devices_are_read_in_their_order() -> None:
     assert parse_devices("cuda:1, cpu") == (Device("cuda", 1), Device("cpu"))
     assert [str(device) for device in parse_devices("cuda,cuda:2,cpu:0")] == ["cuda", "cuda:2", "cpu"]
     for wrong in ("", "cuda:", "cuda:x", "cpu:1", "gpu", "cuda,,cpu", "cuda:-1", None, 3):
@@ -129,7 +131,7 @@ def test_devices() -> None:
             parse_devices(wrong)
 
 
-def test_levels(artifact: Path) -> None:
+def test_the_level_that_a_chip_runs_is_ranked(artifact: Path) -> None:
     target = decode_target((artifact / "targets" / "gpu" / "target.json").read_bytes())
     both = dataclasses.replace(target, compute=("sm_75", "sm_120"))
     assert compute_levels(both) == [(7, 5), (12, 0)]

@@ -118,7 +118,7 @@ def test_where_the_reference_never_moves_it_is_said() -> None:
     assert compare(LOGITS, still, F32).fault
 
 
-def test_all_zero() -> None:
+def test_zeros_agree_with_next_to_nothing() -> None:
     zero = np.zeros((3, 4), np.float32)
     assert compare(zero, zero, F32).fault == ""
     assert compare(zero + np.float32(1e-8), zero, F32).fault == ""
@@ -128,7 +128,7 @@ def test_all_zero() -> None:
 @pytest.mark.parametrize(
     "shape", [(8,), (8, 1), (8, 1, 1), (8, 3, 1, 1), (8, 1, 5), (8, 2, 3, 4, 5), (1, 40), (1, 4, 9)]
 )
-def test_every_shape(shape: tuple[int, ...]) -> None:
+def test_every_shape_is_compared(shape: tuple[int, ...]) -> None:
     right = RANDOM.standard_normal(shape).astype(np.float32)
     assert compare(right, right, F32) == compare(right.copy(), right, F32)
     assert compare(right + np.float32(1e-6), right, F32).fault == ""
@@ -136,7 +136,7 @@ def test_every_shape(shape: tuple[int, ...]) -> None:
     assert compare(np.zeros_like(right), right, F32).fault
 
 
-def test_one_input_alone() -> None:
+def test_one_input_alone_is_judged_by_its_own_spread() -> None:
     """What its numbers differ by stands in for what they would have moved by; a constant does not widen that."""
     right = np.append(softmax(LOGITS[:1]), np.float32([[3000]]), axis=1)
     assert compare(right, right, F32).fault == ""
@@ -149,7 +149,7 @@ def test_one_input_alone() -> None:
     assert compare(wrong, half, F32).fault
 
 
-def test_a_single_number() -> None:
+def test_a_single_number_is_held_to_its_size() -> None:
     for value in (3.0, -1e-9, 1e9):
         right = np.array([value], np.float32)
         assert compare(right * np.float32(1 + 1e-7), right, F32).fault == ""
@@ -178,7 +178,7 @@ def test_nan_and_infinity_stand_in_the_same_places(value: float) -> None:
     assert "not finite where" in compare(right, LOGITS, F32).fault
 
 
-def test_all_nan() -> None:
+def test_nan_agrees_with_nan_alone() -> None:
     right = np.full((3, 4), np.nan, np.float32)
     assert compare(right, right, F32).fault == ""
     assert compare(np.zeros_like(right), right, F32).fault

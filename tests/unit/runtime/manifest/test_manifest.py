@@ -62,14 +62,14 @@ def test_added_space_is_seen(tiny: Path) -> None:
         decode_manifest((tiny / "manifest.json").read_bytes() + b"\n")
 
 
-def test_unsealed(tiny: Path, manifest: Manifest) -> None:
+def test_an_unsealed_manifest_is_refused(tiny: Path, manifest: Manifest) -> None:
     data = (tiny / "manifest.json").read_bytes().replace(manifest.digest.encode(), b"0" * 64)
     with pytest.raises(ManifestInvalid, match="not a seal"):
         decode_manifest(data)
 
 
 @pytest.mark.parametrize("version", ["3", "99", "1" * 30])
-def test_later_version(tiny: Path, version: str) -> None:
+def test_a_later_version_is_refused_as_such(tiny: Path, version: str) -> None:
     data = (tiny / "manifest.json").read_bytes()
     data = data.replace(b'"schema_version": 2', b'"schema_version": ' + version.encode())
     with pytest.raises(ManifestTooNew, match="upgrade ovenbird-runtime"):
@@ -108,7 +108,7 @@ CHANGES: list[tuple[Callable[[Manifest], Manifest], str]] = [
 
 
 @pytest.mark.parametrize(("change", "words"), CHANGES, ids=[words for _, words in CHANGES])
-def test_contradictions(manifest: Manifest, change: Callable[[Manifest], Manifest], words: str) -> None:
+def test_contradictions_are_refused(manifest: Manifest, change: Callable[[Manifest], Manifest], words: str) -> None:
     with pytest.raises(ManifestInvalid, match=words):
         seal(change(manifest))
 
@@ -140,7 +140,9 @@ TARGETS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "words"), TARGETS, ids=[words for _, words in TARGETS])
-def test_target_contradictions(manifest: Manifest, target: Target, change: dict[str, Any], words: str) -> None:
+def test_contradictions_of_a_target_are_refused(
+    manifest: Manifest, target: Target, change: dict[str, Any], words: str
+) -> None:
     change = {"entries": (Entry("main", 1, (), "main_b1", ()),)} | change
     with pytest.raises(ManifestInvalid, match=words):
         check_target(replace(target, **change), manifest)
@@ -152,7 +154,7 @@ def test_target_bytes_round_trip(target: Target) -> None:
         target_bytes(replace(target, alignment=16))
 
 
-def test_spec_shapes() -> None:
+def test_a_spec_knows_its_shape_at_a_batch() -> None:
     assert IMAGE.batched
     assert IMAGE.with_batch(4) == (4, 3, 32, 32)
     assert not TensorSpec("x", "float32", ()).batched

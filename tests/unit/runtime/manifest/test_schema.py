@@ -36,7 +36,7 @@ class Page:
 GOOD = {"title": "abc", "number": 3, "shapes": [{"kind": "square", "side": 2}], "names": {"a": True}, "dim": "N"}
 
 
-def test_round_trip() -> None:
+def test_what_is_encoded_is_decoded_alike() -> None:
     page = decode(Page, GOOD, "page")
     assert page == Page("abc", 3, (Square(side=2.0),), {"a": True}, "N")
     assert decode(Page, parse(dump(encode(page)), "page"), "page") == page
@@ -65,13 +65,13 @@ def test_round_trip() -> None:
         ({"wrong": 1}, "page has an unknown field 'wrong'"),
     ],
 )
-def test_refusals(change: dict[str, object], words: str) -> None:
+def test_what_does_not_fit_is_refused_by_its_field(change: dict[str, object], words: str) -> None:
     with pytest.raises(ManifestInvalid) as caught:
         decode(Page, GOOD | change, "page")
     assert words in str(caught.value)
 
 
-def test_missing_field() -> None:
+def test_a_missing_field_is_refused() -> None:
     with pytest.raises(ManifestInvalid, match="page lacks the field 'number'"):
         decode(Page, {"title": "abc"}, "page")
 

@@ -78,7 +78,7 @@ def test_nothing_of_it_is_lost() -> None:
 
 @runs
 @pytest.mark.parametrize("name", NAMES)
-def test_selftest(name: str) -> None:
+def test_selftest_passes_on_schema_1(name: str) -> None:
     found = selftest(SCHEMA1 / name)
     assert (found.model, found.target, found.tolerance) == (name, "x86-64-v2", LIMITS["f32"].rms)
 
@@ -120,7 +120,7 @@ def test_its_signature_is_checked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_inspect(name: str) -> None:
+def test_inspect_reads_schema_1(name: str) -> None:
     found = inspect_artifact(SCHEMA1 / name)
     assert found["model"]["name"] == name
     assert found["variants"][0]["precision"] == "f32"

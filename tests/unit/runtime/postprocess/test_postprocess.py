@@ -35,7 +35,7 @@ def test_few_and_many_are_found_alike(count: int) -> None:
         assert [score.index for score in found] == np.argsort(-row, kind="stable")[:count].tolist()
 
 
-def test_top() -> None:
+def test_the_best_classes_come_first() -> None:
     logits = np.log(np.float32([[0.1, 0.6, 0.3], [0.4, 0.4, 0.2]]))
     first, second = top_classes(logits, ("a", "b", "c"), 2)
     assert [(score.index, score.label) for score in first] == [(1, "b"), (2, "c")]
@@ -44,7 +44,7 @@ def test_top() -> None:
     assert [score.label for score in top_classes(logits, None, 9)[0]] == ["class 1", "class 2", "class 0"]
 
 
-def test_embedding() -> None:
+def test_an_embedding_is_summarised() -> None:
     rows = np.random.default_rng(0).standard_normal((3, 2048)).astype(np.float32)
     for row, value in zip(rows, summarise(rows, vector=True), strict=True):
         assert value.mean == pytest.approx(float(row.astype(np.float64).mean()))
@@ -76,7 +76,7 @@ def test_nan_is_null_in_json() -> None:
     assert found["raw"]["boxes"] == [[1.0, None]]
 
 
-def test_shortcuts() -> None:
+def test_shortcuts_give_the_first_of_a_kind() -> None:
     empty = Prediction("m", WeightsInfo("file"), "imagenet", 0)
     assert empty.top == ()
     assert empty.embedding is None

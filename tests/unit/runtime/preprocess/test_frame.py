@@ -104,7 +104,7 @@ def test_places_are_those_of_the_upright_photograph(compiled: Preprocessor, valu
         assert frame.to_original(*centre_of(tensor)) == pytest.approx((120.0, 90.0), abs=0.7)
 
 
-def test_there_and_back() -> None:
+def test_a_place_finds_its_way_there_and_back() -> None:
     frame = Frame.of((333, 251)).resized((80, 61)).cropped(7, -3, (50, 70)).centred((64, 71))
     for place in ((0.0, 0.0), (333.0, 251.0), (-5.0, 12.25)):
         assert frame.to_original(*frame.to_input(*place)) == pytest.approx(place)

@@ -55,7 +55,7 @@ def array_of(source: Any) -> np.ndarray[Any, Any]:
         ("GIF", {}, 0),
     ],
 )
-def test_formats(
+def test_every_format_is_read(
     picture: Image.Image, pixels: np.ndarray[Any, Any], kind: str, options: dict[str, Any], tolerance: int
 ) -> None:
     np.testing.assert_allclose(array_of(file_of(picture, kind, **options)).astype(int), pixels, atol=tolerance)
@@ -63,7 +63,9 @@ def test_formats(
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_exif_orientation(picture: Image.Image, pixels: np.ndarray[Any, Any], orientation: int, kind: str) -> None:
+def test_exif_orientation_is_applied(
+    picture: Image.Image, pixels: np.ndarray[Any, Any], orientation: int, kind: str
+) -> None:
     turned = {
         1: pixels,
         2: pixels[:, ::-1],
@@ -97,19 +99,19 @@ def test_damaged_exif_is_none(picture: Image.Image, pixels: np.ndarray[Any, Any]
         np.testing.assert_allclose(array_of(data).astype(int), pixels, atol=8)
 
 
-def test_grey(picture: Image.Image) -> None:
+def test_grey_becomes_colour(picture: Image.Image) -> None:
     grey = picture.convert("L")
     expected = np.repeat(np.asarray(grey)[:, :, None], 3, axis=2)
     np.testing.assert_array_equal(array_of(file_of(grey, "PNG")), expected)
     np.testing.assert_array_equal(array_of(np.asarray(grey)), expected)
 
 
-def test_one_bit() -> None:
+def test_one_bit_becomes_colour() -> None:
     image = Image.fromarray(np.eye(8, dtype=np.uint8) * 255).convert("1")
     np.testing.assert_array_equal(array_of(file_of(image, "PNG"))[:, :, 0], np.eye(8) * 255)
 
 
-def test_palette(picture: Image.Image, pixels: np.ndarray[Any, Any]) -> None:
+def test_a_palette_is_looked_up(picture: Image.Image, pixels: np.ndarray[Any, Any]) -> None:
     data = file_of(picture.quantize(4), "PNG")
     assert Image.open(io.BytesIO(data)).mode == "P"
     np.testing.assert_allclose(array_of(data).astype(int), pixels, atol=3)
@@ -139,13 +141,13 @@ def test_transparent_colour_without_a_channel(mode: str) -> None:
     np.testing.assert_array_equal(array_of(file_of(image, "PNG", transparency=colours[0])), [[[255] * 3, [9] * 3]])
 
 
-def test_cmyk(picture: Image.Image, pixels: np.ndarray[Any, Any]) -> None:
+def test_cmyk_becomes_rgb(picture: Image.Image, pixels: np.ndarray[Any, Any]) -> None:
     data = file_of(picture.convert("CMYK"), "JPEG", quality=98, subsampling=0)
     assert Image.open(io.BytesIO(data)).mode == "CMYK"
     np.testing.assert_allclose(array_of(data).astype(int), pixels, atol=10)
 
 
-def test_16_bits() -> None:
+def test_sixteen_bits_are_rounded_to_eight() -> None:
     values = np.array([[0, 128, 129, 257, 32768, 65535]], np.uint16)
     expected = [[[v] * 3 for v in (0, 0, 1, 1, 128, 255)]]
     np.testing.assert_array_equal(array_of(file_of(Image.fromarray(values), "PNG")), expected)
@@ -174,7 +176,7 @@ def test_sources_agree(picture: Image.Image, pixels: np.ndarray[Any, Any], tmp_p
         np.testing.assert_array_equal(array_of(source), pixels)
 
 
-def test_strided_array(pixels: np.ndarray[Any, Any]) -> None:
+def test_a_strided_array_is_read(pixels: np.ndarray[Any, Any]) -> None:
     np.testing.assert_array_equal(array_of(pixels[::-1, ::2]), pixels[::-1, ::2])
 
 
@@ -192,18 +194,18 @@ def test_strided_array(pixels: np.ndarray[Any, Any]) -> None:
         (3, "cannot be a int"),
     ],
 )
-def test_no_picture(array: Any, words: str) -> None:
+def test_an_array_that_is_no_picture_is_refused(array: Any, words: str) -> None:
     with pytest.raises(errors.ImageUnreadable, match=words):
         open_image(array)
 
 
-def test_floating_point_pixels() -> None:
+def test_floating_point_pixels_are_refused() -> None:
     with pytest.raises(errors.ImageUnreadable, match="whose range is unknown"):
         open_image(Image.new("F", (2, 2)))
 
 
 @pytest.mark.parametrize("data", [b"", b"\0", b"not an image", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF1234WEBP"])
-def test_not_an_image(data: bytes) -> None:
+def test_what_is_no_image_is_refused(data: bytes) -> None:
     with pytest.raises(errors.ImageUnreadable):
         open_image(data)
 
@@ -220,7 +222,7 @@ def test_postscript_never_starts_an_interpreter() -> None:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF"])
-def test_truncated(kind: str) -> None:
+def test_a_truncated_image_is_refused(kind: str) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
     data = file_of(noise, kind)
     for share in (0.2, 0.5, 0.9):
@@ -239,7 +241,7 @@ def test_too_many_pixels_by_the_header() -> None:
             open_image(data)
 
 
-def test_bomb() -> None:
+def test_a_bomb_is_refused() -> None:
     data = file_of(Image.new("1", (9000, 9000)), "PNG")
     assert len(data) < 50_000
     with pytest.raises(errors.ImageTooLarge, match=r"9000x9000, 81\.0 MP, limit 50\.0 MP \(--max-megapixels\)"):
@@ -249,7 +251,7 @@ def test_bomb() -> None:
         open_image(np.broadcast_to(np.uint8(0), (60_000, 60_000)))
 
 
-def test_too_many_bytes(tmp_path: Path) -> None:
+def test_too_many_bytes_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "sparse.png"
     with path.open("wb") as file:
         file.truncate(limits.MAX_IMAGE_FILE_BYTES + 1)
@@ -258,18 +260,18 @@ def test_too_many_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["nowhere.jpg", "", "a\0b", "x" * 5000, "/dev/zero", "/", "."])
-def test_no_file(path: str) -> None:
+def test_a_file_that_is_not_there_is_refused(path: str) -> None:
     with pytest.raises(errors.ImageNotFound):
         open_image(path)
 
 
-def test_pipe(tmp_path: Path) -> None:
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(errors.ImageNotFound, match="not a plain file"):
         open_image(tmp_path / "pipe")
 
 
-def test_one_or_many(picture: Image.Image, pixels: np.ndarray[Any, Any]) -> None:
+def test_one_image_and_many_become_a_list(picture: Image.Image, pixels: np.ndarray[Any, Any]) -> None:
     assert as_list("a.jpg") == ["a.jpg"]
     assert as_list(("a.jpg", b"")) == ["a.jpg", b""]
     assert as_list(b"abc") == [b"abc"]

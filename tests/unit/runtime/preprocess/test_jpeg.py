@@ -109,7 +109,7 @@ def test_a_colour_profile_is_not_applied() -> None:
         np.testing.assert_array_equal(pixels_of(open_image(jpeg_of(noise(40, 24), icc_profile=profile))), plain)
 
 
-def test_other_sources(tmp_path: Path) -> None:
+def test_every_source_of_a_jpeg_is_decoded(tmp_path: Path) -> None:
     data = jpeg_of(noise(40, 24))
     (tmp_path / "a.jpg").write_bytes(data)
     check(tmp_path / "a.jpg", without_pillow=True)
@@ -119,7 +119,7 @@ def test_other_sources(tmp_path: Path) -> None:
     check(np.asarray(noise(40, 24)), without_pillow=False)
 
 
-def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_pillow_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jpeg, "_decoder", lambda: None)
     check(jpeg_of(noise(40, 24)), without_pillow=False)
 

@@ -101,7 +101,7 @@ def with_metadata(image: Image.Image, kind: str, where: str, value: int) -> byte
         ("WEBP", "xmp"),
     ],
 )
-def test_files(kind: str, where: str, value: int) -> None:
+def test_files_are_turned_as_exif_says(kind: str, where: str, value: int) -> None:
     image = noise(24, 16)
     data = with_metadata(image, kind, where, value)
     plain = np.asarray(open_image(with_metadata(image, kind, "nowhere" if kind != "PNG" else "exif", 1)))

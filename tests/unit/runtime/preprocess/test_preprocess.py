@@ -67,7 +67,7 @@ def test_centre_crop_pads_as_torchvision(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_zoom_crop_pad(size: tuple[int, int]) -> None:
+def test_zoom_crop_and_pad_give_the_size_asked_for(size: tuple[int, int]) -> None:
     image = noise(*size)
     result = apply(zoom_crop_pad(), image, seed=5)
     assert result.shape == (3, 224, 224)
@@ -85,7 +85,7 @@ def test_zoom_crop_pad(size: tuple[int, int]) -> None:
         np.testing.assert_array_equal(result[:, 62:162, 62:162], inside.transpose(2, 0, 1))
 
 
-def test_seed() -> None:
+def test_a_seed_decides_a_random_crop() -> None:
     image, pipeline = noise(400, 300), zoom_crop_pad()
     same = [apply(pipeline, image, seed=1) for _ in range(2)]
     np.testing.assert_array_equal(*same)
@@ -127,7 +127,7 @@ def test_draws_are_even() -> None:
         (Pad(size=(50, 60)), (10, 20), (60, 50)),
     ],
 )
-def test_sizes(step: Any, size: tuple[int, int], expected: tuple[int, int]) -> None:
+def test_every_step_gives_its_size(step: Any, size: tuple[int, int], expected: tuple[int, int]) -> None:
     assert apply((step,), noise(*size)).shape == (3, expected[1], expected[0])
 
 
@@ -136,7 +136,7 @@ def test_pad_value_and_place() -> None:
     np.testing.assert_array_equal(result[0], [[51, 255, 51, 51], [51, 255, 51, 51], [51, 51, 51, 51]])
 
 
-def test_order_and_layout() -> None:
+def test_normalising_takes_an_order_and_a_layout() -> None:
     image = Image.new("RGB", (2, 1), (10, 20, 30))
     step = Normalise(mean=(1, 2, 3), std=(1, 2, 3), scale=1.0, order="bgr", layout="HWC")
     np.testing.assert_array_equal(apply((step,), image), np.float32([[[9, 9, 9]] * 2]))
@@ -153,7 +153,7 @@ BAD: list[tuple[Pipeline, str]] = [
 
 
 @pytest.mark.parametrize(("pipeline", "words"), BAD)
-def test_refusals(pipeline: Pipeline, words: str) -> None:
+def test_steps_that_do_not_fit_are_refused(pipeline: Pipeline, words: str) -> None:
     with pytest.raises(PipelineError, match=words):
         apply(pipeline, noise(10, 10))
 
@@ -164,6 +164,6 @@ def test_an_aspect_ratio_cannot_be_a_bomb() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 1), (1, 2)])
-def test_tiny_images(size: tuple[int, int]) -> None:
+def test_tiny_images_are_processed(size: tuple[int, int]) -> None:
     for pipeline in (imagenet(), zoom_crop_pad()):
         assert np.isfinite(apply(pipeline, noise(*size))).all()

@@ -61,7 +61,7 @@ def samples_of(depth: int, channels: int) -> Samples:
 @pytest.mark.parametrize("interlaced", [False, True])
 @pytest.mark.parametrize("keyed", [False, True])
 @pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
-def test_grey_png(depth: int, keyed: bool, interlaced: bool) -> None:
+def test_a_grey_png_is_laid_on_white(depth: int, keyed: bool, interlaced: bool) -> None:
     samples = samples_of(depth, 1)
     colour = int(samples[5, 5, 0])
     samples[6, 6] = colour ^ 1  # the next to it is another colour
@@ -75,7 +75,7 @@ def test_grey_png(depth: int, keyed: bool, interlaced: bool) -> None:
 @pytest.mark.parametrize("interlaced", [False, True])
 @pytest.mark.parametrize("keyed", [False, True])
 @pytest.mark.parametrize("depth", [8, 16])
-def test_coloured_png(depth: int, keyed: bool, interlaced: bool) -> None:
+def test_a_coloured_png_is_laid_on_white(depth: int, keyed: bool, interlaced: bool) -> None:
     samples = samples_of(depth, 3)
     colour = samples[5, 5].copy()
     samples[6, 6] = colour ^ [0, 0, 1]
@@ -94,7 +94,7 @@ def test_coloured_png(depth: int, keyed: bool, interlaced: bool) -> None:
 @pytest.mark.parametrize("interlaced", [False, True])
 @pytest.mark.parametrize("depth", [8, 16])
 @pytest.mark.parametrize("colour_type", [GREY_ALPHA, COLOUR_ALPHA])
-def test_png_with_alpha(colour_type: int, depth: int, interlaced: bool) -> None:
+def test_a_png_with_alpha_is_laid_on_white(colour_type: int, depth: int, interlaced: bool) -> None:
     samples = samples_of(depth, 2 if colour_type == GREY_ALPHA else 4)
     samples[10, :, -1], samples[11, :, -1] = 0, (1 << depth) - 1
     narrow = to_8_bits(samples, depth)
@@ -106,7 +106,7 @@ def test_png_with_alpha(colour_type: int, depth: int, interlaced: bool) -> None:
 @pytest.mark.parametrize("interlaced", [False, True])
 @pytest.mark.parametrize("alphas", [None, [0], [255, 0], [255, 0, 255], [128, 7], [0, 0, 0], [1, 2, 3, 4]], ids=str)
 @pytest.mark.parametrize("depth", [1, 2, 4, 8])
-def test_palette_png(depth: int, alphas: list[int] | None, interlaced: bool) -> None:
+def test_a_palette_png_is_laid_on_white(depth: int, alphas: list[int] | None, interlaced: bool) -> None:
     count = min(1 << depth, 200)
     rng = np.random.default_rng(depth)
     colours = rng.integers(0, 256, (count, 3), np.uint8)
@@ -143,7 +143,7 @@ def file_of(image: Image.Image, kind: str, **options: Any) -> bytes:
     return file.getvalue()
 
 
-def test_webp_with_alpha() -> None:
+def test_a_webp_with_alpha_is_laid_on_white() -> None:
     samples = samples_of(8, 4).astype(np.uint8)
     data = file_of(Image.fromarray(samples), "WEBP", lossless=True, exact=True)
     np.testing.assert_array_equal(opened(data), over_white(samples[:, :, :3], samples[:, :, 3]))
@@ -158,7 +158,7 @@ def test_gif_with_a_transparent_colour() -> None:
     np.testing.assert_array_equal(opened(data), over_white(colours[indices], np.where(indices == 2, 0, 255)))
 
 
-def test_bmp_with_alpha() -> None:
+def test_a_bmp_with_alpha_is_laid_on_white() -> None:
     samples = samples_of(8, 4).astype(np.uint8)
     data = file_of(Image.fromarray(samples), "BMP")
     if Image.open(io.BytesIO(data)).mode == "RGBA":

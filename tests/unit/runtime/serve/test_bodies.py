@@ -31,7 +31,7 @@ def form(*parts: tuple[str, bytes]) -> bytes:
     )
 
 
-def test_parts_in_order() -> None:
+def test_parts_come_in_their_order() -> None:
     body = form(
         (
             'Content-Disposition: form-data; name="image"; filename="a.jpg"\r\nContent-Type: image/jpeg',
@@ -54,7 +54,7 @@ def test_parts_in_order() -> None:
         b"--mark\r\nContent-Transfer-Encoding: base64\r\n\r\nx\r\n--mark--",
     ],
 )  # fmt: skip
-def test_damaged_forms(body: bytes) -> None:
+def test_damaged_forms_are_refused(body: bytes) -> None:
     with pytest.raises(BadRequest):
         parse_multipart(body, KIND, Limits())
 
@@ -65,7 +65,7 @@ def test_boundary_is_checked(kind: str) -> None:
         parse_multipart(b"--a--", kind, Limits())
 
 
-def test_form_limits() -> None:
+def test_forms_beyond_the_limits_are_refused() -> None:
     many = form(*[('Content-Disposition: form-data; name="a"', b"")] * 65)
     with pytest.raises(BadRequest, match="more than 64 parts"):
         parse_multipart(many, KIND, Limits())
@@ -119,7 +119,7 @@ EMPTY = gzip.compress(b"")
         (b"".join(gzip.compress(PLAIN[i : i + 1]) for i in range(300)), "gzip"),
     ],
 )
-def test_decompress(body: bytes, encoding: str) -> None:
+def test_every_encoding_is_unpacked(body: bytes, encoding: str) -> None:
     assert decompress(body, encoding, 300) == PLAIN
 
 
@@ -179,7 +179,7 @@ BOMB = gzip.compress(b"\0" * 50_000_000)
         (b"abc", "gzip, gzip", UnsupportedContent),
     ],
 )
-def test_damaged_encodings(body: bytes, encoding: str, error: type[ServeError]) -> None:
+def test_damaged_encodings_are_refused(body: bytes, encoding: str, error: type[ServeError]) -> None:
     with pytest.raises(error):
         decompress(body, encoding, 300)
 
@@ -201,7 +201,7 @@ def test_damaged_encodings(body: bytes, encoding: str, error: type[ServeError]) 
         ("", None),
     ],
 )
-def test_compress(accept: str, chosen: str | None) -> None:
+def test_an_answer_is_packed_as_accepted(accept: str, chosen: str | None) -> None:
     response = compress(Response(200, b"a" * 5000), accept)
     assert dict(response.headers).get("Content-Encoding") == chosen
     if chosen:
@@ -211,7 +211,7 @@ def test_compress(accept: str, chosen: str | None) -> None:
 @pytest.mark.parametrize(
     "target", [b"*", b"ftp://a/", b"http://", b"http:///v2", b"http://u@a/", b"/\xff", b"/%ff", b"", b"//a"]
 )
-def test_targets(target: bytes) -> None:
+def test_a_target_is_split_into_path_and_query(target: bytes) -> None:
     request = Request()
     request.target = target
     if target == b"//a":
@@ -233,7 +233,7 @@ def test_every_error_has_a_status() -> None:
     assert status_of(ValueError()).http == 500
 
 
-def test_metrics_text() -> None:
+def test_metrics_are_written_as_prometheus_reads_them() -> None:
     metrics = Metrics()
     metrics.add(metric_names.REQUESTS, 2, "predict", '20"0\n')
     for value in (0.00005, 0.3, 100.0):

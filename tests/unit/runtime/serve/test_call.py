@@ -61,7 +61,7 @@ def call_of(protocol: Protocol, statistics: Statistics) -> Call:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_good_end(protocol: Protocol) -> None:
+def test_a_good_end_is_written_down_once(protocol: Protocol) -> None:
     server, statistics = Server(), Statistics()
     call_of(protocol, statistics).finish(server.context)
     metrics, route = server.metrics, ROUTE[protocol]
@@ -90,7 +90,9 @@ def test_good_end(protocol: Protocol) -> None:
     ],
 )
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_bad_end(protocol: Protocol, error: Exception, reason: str, http: int, grpc: str, level: str) -> None:
+def test_a_bad_end_is_written_down_once(
+    protocol: Protocol, error: Exception, reason: str, http: int, grpc: str, level: str
+) -> None:
     server, statistics = Server(), Statistics()
     call_of(protocol, statistics).finish(server.context, error)
     status: int | str = http if protocol == "http" else grpc
@@ -146,7 +148,7 @@ def test_answer_that_finds_no_room_is_written_down_once(held: int, status: int) 
 
 
 @pytest.mark.parametrize(("asked", "seconds"), [(None, 2.0), (0.5, 0.5), (10.0, 10.0), (1e9, 60.0)])
-def test_deadline(asked: float | None, seconds: float) -> None:
+def test_a_deadline_stays_within_what_may_be_asked_for(asked: float | None, seconds: float) -> None:
     call = Call(0.0)
     call.allow(asked, 100.0, Limits(timeout_ms=2000, max_timeout_ms=60_000))
     assert call.deadline == 100.0 + seconds

@@ -77,7 +77,7 @@ SAME: dict[str, Callable[[Array], Any]] = {
 
 
 @pytest.mark.parametrize("name", SAME)
-def test_same_answer(model: Model, image: Array, name: str) -> None:
+def test_every_layout_gives_the_same_answer(model: Model, image: Array, name: str) -> None:
     given = SAME[name](image)
     expected = model.run({"image": np.ascontiguousarray(np.asarray(given), np.float32)})
     result = model.run({"image": given})
@@ -91,7 +91,7 @@ def test_float16_is_converted(model: Model, image: Array) -> None:
     np.testing.assert_array_equal(model.run({"image": half})["logits"], expected)
 
 
-def test_memory_map(model: Model, image: Array, tmp_path: Any) -> None:
+def test_a_memory_map_is_read(model: Model, image: Array, tmp_path: Any) -> None:
     np.save(tmp_path / "x.npy", image)
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     np.testing.assert_array_equal(model.run({"image": mapped})["logits"], model.run({"image": image})["logits"])
@@ -128,13 +128,13 @@ WRONG: dict[str, tuple[Callable[[Array], Any], type[errors.InputError]]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_refused(model: Model, image: Array, name: str) -> None:
+def test_what_does_not_fit_is_refused(model: Model, image: Array, name: str) -> None:
     make, kind = WRONG[name]
     with pytest.raises(kind, match="image"):
         model.run({"image": make(image)})
 
 
-def test_raising_object(model: Model) -> None:
+def test_an_object_that_raises_is_refused(model: Model) -> None:
     class Hostile:
         def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
             raise ZeroDivisionError("no array today")
@@ -148,7 +148,7 @@ def test_large_finite_values_are_no_infinity(model: Model) -> None:
     assert model.run({"image": large * np.float32(0.5)})["logits"].shape == (3, 5)
 
 
-def test_nan_allowed(model: Model, image: Array) -> None:
+def test_nan_is_taken_where_it_is_allowed(model: Model, image: Array) -> None:
     spoilt = image.copy()
     spoilt[1, 0, 5, 5] = np.nan
     result = model.run({"image": spoilt}, nan="allow")["logits"]
@@ -172,7 +172,7 @@ def test_nan_policy_is_checked(model: Model, image: Array) -> None:
         (None, "inputs are a NoneType"),
     ],
 )
-def test_names(model: Model, inputs: Any, words: str) -> None:
+def test_wrong_names_are_refused(model: Model, inputs: Any, words: str) -> None:
     with pytest.raises(errors.WrongInputNames, match=words):
         model.run(inputs)
 
@@ -210,7 +210,7 @@ def test_batches_must_agree() -> None:
 
 @pytest.mark.parametrize("shape", [(), (0,), (1,), (7, 3), (1, 3, 224, 224)])
 @pytest.mark.parametrize("dtype", ["float32", "uint8", "float64"])
-def test_aligned(shape: tuple[int, ...], dtype: str) -> None:
+def test_memory_is_aligned(shape: tuple[int, ...], dtype: str) -> None:
     arrays = [aligned_empty(shape, dtype) for _ in range(20)]
     for array in arrays:
         assert array.shape == shape

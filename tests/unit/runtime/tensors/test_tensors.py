@@ -46,12 +46,12 @@ def bomb() -> bytes:
 
 
 @pytest.mark.parametrize("data", [b"", b"PK", pickled(), bomb()], ids=["empty", "short", "pickled", "bomb"])
-def test_hostile_golden(data: bytes, tmp_path: Path) -> None:
+def test_hostile_golden_files_are_refused(data: bytes, tmp_path: Path) -> None:
     with pytest.raises(FileChanged):
         read_golden(data)
 
 
-def test_mutated_golden(tmp_path: Path) -> None:
+def test_mutated_golden_files_are_read_or_refused(tmp_path: Path) -> None:
     write_golden(tmp_path / "g", {"x": np.arange(6.0)}, {"y": np.arange(3)})
     data = (tmp_path / "g").read_bytes()
     rng = np.random.default_rng(0)
@@ -101,7 +101,7 @@ def test_outputs_that_are_no_plain_files(tmp_path: Path) -> None:
     assert read_tensors(tmp_path / "read")["a"].size == 4
 
 
-def test_full_disk(tmp_path: Path) -> None:
+def test_a_full_disk_leaves_no_half_of_a_file(tmp_path: Path) -> None:
     """No room: an error, and nothing left of the file."""
     import signal
 

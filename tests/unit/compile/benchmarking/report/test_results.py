@@ -98,7 +98,7 @@ def test_plot_is_a_picture(benchmark: Benchmark, tmp_path: Path) -> None:
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_nothing_to_plot(benchmark: Benchmark, tmp_path: Path) -> None:
+def test_nothing_is_drawn_without_figures(benchmark: Benchmark, tmp_path: Path) -> None:
     benchmark.cases = benchmark.cases[-1:]
     assert not draw(benchmark, tmp_path / "bench.png")
 

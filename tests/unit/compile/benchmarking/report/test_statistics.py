@@ -22,7 +22,7 @@ def test_ratio_needs_the_same_rounds() -> None:
 
 
 @pytest.mark.parametrize(("values", "expected"), [([4.0], (4.0, 4.0)), ([1.0, 2.0, 3.0, 4.0, 5.0], (2.0, 4.0))])
-def test_quartiles(values: list[float], expected: tuple[float, float]) -> None:
+def test_quartiles_are_interpolated(values: list[float], expected: tuple[float, float]) -> None:
     assert quartiles(values) == expected
 
 

@@ -50,7 +50,7 @@ needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6
     ("host", "four", "six"),
     [("::", True, True), ("0.0.0.0", True, False), ("::1", False, True), ("127.0.0.1", True, False)],
 )
-def test_hosts(host: str, four: bool, six: bool) -> None:
+def test_every_address_of_a_host_is_listened_on(host: str, four: bool, six: bool) -> None:
     async def run() -> None:
         async with listening(host) as sockets:
             port = sockets[0].getsockname()[1]
