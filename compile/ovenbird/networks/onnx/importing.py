@@ -51,6 +51,7 @@ class GraphImporter:
         self.opsets = opsets_of(model)
         self.functions = {(function.domain, function.name, function.overload): function for function in model.functions}
         self.builder = relax.BlockBuilder()
+        self.declared = declared_shapes([*self.graph.value_info, *self.graph.output])
 
     def run(self, shapes: Mapping[str, Sequence[int]]) -> tvm.IRModule:
         """Return the module."""
@@ -119,7 +120,18 @@ class GraphImporter:
             version = schema.since_version if schema is not None else opset
             names = tuple(node.output)
             result = converter(
-                Node(node.op_type, node.name, opset, version, inputs, names, attributes, self.builder, branch)
+                Node(
+                    node.op_type,
+                    node.name,
+                    opset,
+                    version,
+                    inputs,
+                    names,
+                    attributes,
+                    self.builder,
+                    branch,
+                    self.declared,
+                )
             )
             return result if isinstance(result, tuple) else (result,)
         if schema is not None:
@@ -161,6 +173,16 @@ class GraphImporter:
 def opsets_of(model: Any) -> dict[str, int]:
     """Return the version of each operator set that a model asks for."""
     return {"" if each.domain in MAIN_DOMAINS else each.domain: each.version for each in model.opset_import}
+
+
+def declared_shapes(values: Iterable[Any]) -> dict[str, tuple[int, ...]]:
+    """Return the shapes that a graph states for its values, those without a number for an extent left out."""
+    shapes = {value.name: value.type.tensor_type.shape.dim for value in values if value.type.HasField("tensor_type")}
+    return {
+        name: tuple(dim.dim_value for dim in dims)
+        for name, dims in shapes.items()
+        if dims and all(dim.dim_value > 0 for dim in dims)
+    }
 
 
 def weight(tensor: Any) -> Any:

@@ -9,7 +9,7 @@ shapes), else a Relax expression of static shape, else a list of values (ONNX's 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -49,6 +49,9 @@ class Node:
     builder: relax.BlockBuilder
     branch: Callable[[Any], list[Value]] = field(repr=False)
     """Imports a graph that is an attribute; it sees the names around the node."""
+
+    declared: Mapping[str, tuple[int, ...]] = field(default_factory=dict, repr=False)
+    """The shapes that the model itself states for its values, where all of their extents are numbers."""
 
     def has(self, index: int) -> bool:
         """Return whether an optional input is given."""

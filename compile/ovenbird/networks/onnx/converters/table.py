@@ -12,9 +12,15 @@ family overrides them.
 
 from __future__ import annotations
 
+from ovenbird.networks.onnx.converters.indexing import INDEXING
+from ovenbird.networks.onnx.converters.recurrent import RECURRENT
+from ovenbird.networks.onnx.converters.regions import REGIONS
 from ovenbird.networks.onnx.converters.tvms_own import TVMS_OWN
 from ovenbird.networks.onnx.node import Converter
 
 CONVERTERS: dict[str, Converter] = {
     **TVMS_OWN,
+    **INDEXING,
+    **RECURRENT,
+    **REGIONS,
 }
