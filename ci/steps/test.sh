@@ -72,7 +72,7 @@ fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-trap 'kill $(jobs -p) 2>/dev/null; wait; exit 1' INT TERM
+trap 'kill $(jobs -p) 2>/dev/null; wait; exit 1' INT TERM # each lane ends its tests
 
 # Prints those of a group's files that hold tests marked alone.
 alone_in() { grep -l 'mark\.alone' ${files[$1]}; }
@@ -80,7 +80,9 @@ alone_in() { grep -l 'mark\.alone' ${files[$1]}; }
 run() { # run NAME MARKERS FILES...: prints a group's report, whole; remembers where it fails
     local code started=$SECONDS report=$work/report.$BASHPID
     if [ "$jobs" -gt 1 ]; then
-        $pytest -m "$2" "${@:3}" >"$report" 2>&1
+        $pytest -m "$2" "${@:3}" >"$report" 2>&1 &
+        child=$!
+        wait "$child"
         code=$?
         flock "$work/lock" cat <(say "tests: $1") "$report" <(say "$1 took $((SECONDS - started)) s")
     else
@@ -93,7 +95,8 @@ run() { # run NAME MARKERS FILES...: prints a group's report, whole; remembers w
 }
 
 lane() { # lane: runs one group after the other that no lane has taken yet
-    local name
+    local name child=
+    trap 'kill $child; exit 1' TERM
     for name in "${groups[@]}"; do
         mkdir -p "$work/taken/${name%/*}"
         mkdir "$work/taken/$name.group" 2>/dev/null && run "$name" "$chosen and not alone" ${files[$name]}

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -161,3 +162,25 @@ def test_it():
     for test in (tree / "tests/unit").rglob("test_*.py"):
         test.unlink()
     assert run_suite(tree, JOBS="2").returncode == 0
+
+
+def test_a_signal_ends_the_tests_too(tree: Path) -> None:
+    pids = tree / "pids"
+    sleeping = f"""
+import os, pathlib, time
+def test_it():
+    pathlib.Path({str(pids)!r}).write_text(str(os.getpid()))
+    time.sleep(600)
+"""
+    (tree / "tests/load/test_a.py").write_text(sleeping)
+    environment = os.environ | {"VENV": str(VENV), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "JOBS": "2"}
+    with subprocess.Popen(["ci/steps/test.sh"], cwd=tree, env=environment, stdout=subprocess.DEVNULL) as suite:
+        end = time.monotonic() + 60
+        while not (pids.is_file() and pids.read_text()):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        suite.terminate()
+        assert suite.wait(60) == 1
+    while Path("/proc", pids.read_text()).exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
