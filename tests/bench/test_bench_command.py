@@ -97,7 +97,7 @@ def running(process: Path) -> bool:
         ([], 2, "Missing argument 'MODEL...'"),
     ],
 )
-def test_wrong_use(home: Path, arguments: list[str], code: int, message: str) -> None:
+def test_wrong_use_is_refused(home: Path, arguments: list[str], code: int, message: str) -> None:
     done = bench(home, *arguments, "--rounds", "1")
     assert (done.returncode, message in done.stderr) == (code, True), done.stderr
     assert "Traceback" not in done.stderr

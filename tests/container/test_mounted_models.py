@@ -32,7 +32,7 @@ def buildah(*arguments: str) -> str:
     return subprocess.run(["buildah", *arguments], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_two_images(report: dict[str, Any], model_image: Path) -> None:
+def test_runtime_and_model_are_two_images(report: dict[str, Any], model_image: Path) -> None:
     assert report["model_image"] == "ovenbird/mounted:test-model"
     assert os.listdir(model_image) == ["artifact"]  # noqa: PTH208 - everything in the image, hidden or not
     with RunningImage.start(report["image"]) as running:
@@ -40,13 +40,13 @@ def test_two_images(report: dict[str, Any], model_image: Path) -> None:
         assert "ArtifactNotFound" in running.text()
 
 
-def test_a_folder(report: dict[str, Any], model_image: Path, compiled: Path) -> None:
+def test_a_folder_is_mounted(report: dict[str, Any], model_image: Path, compiled: Path) -> None:
     with RunningImage.start(report["image"], volumes={model_image / "artifact": "/artifact"}) as running:
         running.wait_ready(READY_SECONDS)
         assert predicted_classes(running) == expected_classes(compiled)
 
 
-def test_an_image_volume(report: dict[str, Any], model_image: Path, compiled: Path) -> None:
+def test_an_image_volume_is_mounted(report: dict[str, Any], model_image: Path, compiled: Path) -> None:
     """Code and weights are copied into memory: the volume is mounted noexec, and root's."""
     serve = ["serve", "/model/artifact", "--host", "0.0.0.0"]
     with RunningImage.start(report["image"], *serve, volumes={model_image: "/model:ro,noexec"}) as running:

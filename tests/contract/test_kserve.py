@@ -75,7 +75,7 @@ def test_the_container_is_kubernetes_own(runtime: dict[str, Any], version: str) 
     kubernetes_validate.validate(pod, version, strict=True)
 
 
-def test_kserves_admission_rules(runtime: dict[str, Any], service: dict[str, Any]) -> None:
+def test_manifests_keep_kserves_admission_rules(runtime: dict[str, Any], service: dict[str, Any]) -> None:
     """What no schema says: scaling by CPU and a pause before the end need Kubernetes' own Deployment and autoscaler."""
     assert service["spec"]["predictor"]["scaleMetric"] == "cpu"
     assert "lifecycle" in runtime["spec"]["containers"][0]

@@ -1,12 +1,15 @@
 """The layout that a reader may rely on: small files, one place for each thing."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MAX_LINES = 400
+MAX_MODULES = 15
+"""Of one folder: about a dozen can be overlooked, more are a drawer."""
 SOURCES = sorted(
     path
     for folder in ("compile", "runtime", "tests", "ci", "targets")
@@ -37,6 +40,22 @@ def test_modules_say_what_they_are_for() -> None:
     trees = {name(path): ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
     silent = [path for path, tree in trees.items() if tree.body and not ast.get_docstring(tree)]
     assert not silent, "no module docstring"
+
+
+def test_a_folder_holds_about_a_dozen_modules() -> None:
+    counts = Counter(name(path.parent) for path in MODULES if path.name != "__init__.py")
+    drawers = {folder: count for folder, count in counts.items() if count > MAX_MODULES}
+    assert not drawers, f"more than {MAX_MODULES} modules; make rooms of those that belong together"
+
+
+def test_unit_tests_lie_where_their_packages_do() -> None:
+    homes = {"compile": ROOT / "compile/ovenbird", "runtime": ROOT / "runtime/ovenbird_runtime", "ci": ROOT / "ci"}
+    astray = []
+    for path in (ROOT / "tests/unit").rglob("test_*.py"):
+        part, *rooms = path.relative_to(ROOT / "tests/unit").parts[:-1]
+        if not homes[part].joinpath(*rooms).is_dir():
+            astray.append(name(path))
+    assert not astray, "a folder of tests has the name of the folder that it is about"
 
 
 @pytest.mark.parametrize("folder", ["compile", "runtime"])

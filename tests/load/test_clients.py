@@ -20,7 +20,7 @@ from support.tiny_artifact import copy_tiny, retarget, tiny_artifact
 URL = "/v1/models/tiny:predict"
 
 
-def test_thousand_disconnects(server: Serving, jpeg: bytes, report: Report) -> None:
+def test_thousand_disconnects_are_survived(server: Serving, jpeg: bytes, report: Report) -> None:
     head = f"POST {URL} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(jpeg)}\r\n\r\n".encode()
     random.seed(1)
 

@@ -102,7 +102,7 @@ def test_slow_headers_and_bodies(jpeg: bytes, report: Report) -> None:
         assert figures["ratio"] <= 2
 
 
-def test_thousand_idle_connections(jpeg: bytes, report: Report) -> None:
+def test_thousand_idle_connections_leave_the_server_answering(jpeg: bytes, report: Report) -> None:
     alone, during = list[float](), list[float]()
     with Serving.start(tiny_artifact(), "--keep-alive-seconds", "60", "--header-seconds", "60") as server:
         ask_alone(server, jpeg, 5, alone)

@@ -15,7 +15,8 @@ from typing import Any
 from ovenbird.errors import NetworkUnreadable, UsageError, WeightsUnavailable
 from ovenbird.models._torchvision import import_torchvision
 from ovenbird.models.packages.fetching import fetched, quiet_libraries
-from ovenbird.models.packages.package import Package, PackagedNetwork, Size, example, picture_pipeline, scaled
+from ovenbird.models.packages.package import Package, PackagedNetwork, example, picture_pipeline, scaled
+from ovenbird.networks.processing.options import Sides
 from ovenbird_runtime.manifest.steps import Interpolation, Pipeline
 
 FILTERS: Mapping[int, Interpolation] = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
@@ -23,7 +24,7 @@ FILTERS: Mapping[int, Interpolation] = {0: "nearest", 1: "lanczos", 2: "bilinear
 INPUT = "pixel_values"
 
 
-def _load(name: str, keywords: Mapping[str, Any], size: Size | None, weights: str | None) -> PackagedNetwork:
+def _load(name: str, keywords: Mapping[str, Any], size: Sides | None, weights: str | None) -> PackagedNetwork:
     if keywords:
         raise UsageError(f"hf:{name} takes no arguments; edit its config.json")
     folder = Path(name)
@@ -76,7 +77,7 @@ def _settings(transformers: Any, place: str) -> Mapping[str, Any]:
     return found
 
 
-def _sides(value: Any) -> Size | int | None:
+def _sides(value: Any) -> Sides | int | None:
     """Return what a size says in transformers' ways: `{"height", "width"}`, `{"shortest_edge"}`, a number, a pair."""
     if isinstance(value, Mapping):
         if "height" in value and "width" in value:
@@ -87,7 +88,7 @@ def _sides(value: Any) -> Size | int | None:
     return (int(value[0]), int(value[1])) if isinstance(value, list | tuple) and len(value) == 2 else None
 
 
-def _image_size(config: Any, settings: Mapping[str, Any]) -> Size:
+def _image_size(config: Any, settings: Mapping[str, Any]) -> Sides:
     crop = settings.get("crop_size") if settings.get("do_center_crop") else None
     for value in (crop, settings.get("size"), getattr(config, "image_size", None)):
         found = _sides(value)
@@ -96,7 +97,7 @@ def _image_size(config: Any, settings: Mapping[str, Any]) -> Size:
     return (224, 224)
 
 
-def _pipeline(settings: Mapping[str, Any], own: Size, size: Size) -> Pipeline:
+def _pipeline(settings: Mapping[str, Any], own: Sides, size: Sides) -> Pipeline:
     """Return what transformers' processor does with a picture."""
     resize = _sides(settings.get("size")) or own
     if settings.get("crop_pct") and isinstance(resize, int):  # ConvNeXt's: a share of the picture below 384 pixels

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from ovenbird.errors import ExtraMissing
 from ovenbird.models.recipe import DefaultWeights
+from ovenbird.networks.processing.options import Sides
 from ovenbird_runtime.manifest.steps import CentreCrop, Interpolation, Normalise, Pipeline, Resize
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
-
-Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Package:
     module: str
     install: str
     summary: str
-    loader: Callable[[str, Mapping[str, Any], Size | None, str | None], PackagedNetwork]
+    loader: Callable[[str, Mapping[str, Any], Sides | None, str | None], PackagedNetwork]
     """By name, keyword arguments, image size, and `--weights`."""
     lister: Callable[[], list[str]] | None = None
     """None where only its hub knows the names."""
@@ -66,7 +65,7 @@ class Package:
         self._require()
         return self.lister() if self.lister is not None else []
 
-    def load(self, name: str, keywords: Mapping[str, Any], size: Size | None, weights: str | None) -> PackagedNetwork:
+    def load(self, name: str, keywords: Mapping[str, Any], size: Sides | None, weights: str | None) -> PackagedNetwork:
         """Return a network by name. Raises ExtraMissing, UnknownNetwork, UsageError, NetworkError, WeightsError."""
         self._require()
         return self.loader(name, keywords, size, weights)
@@ -84,8 +83,8 @@ def example(*shape: int) -> torch.Tensor:
 
 
 def picture_pipeline(
-    size: Size,
-    resize: int | Size,
+    size: Sides,
+    resize: int | Sides,
     interpolation: Interpolation,
     mean: tuple[float, ...],
     std: tuple[float, ...],
@@ -100,7 +99,7 @@ def picture_pipeline(
     return (first, *crop, Normalise(mean=mean, std=std, scale=scale))
 
 
-def scaled(resize: int | Size, own: Size, size: Size) -> int | Size:
+def scaled(resize: int | Sides, own: Sides, size: Sides) -> int | Sides:
     """Return a resize for another image size than the package's own, in the same proportion."""
     if isinstance(resize, int):
         return round(resize * min(size) / min(own))

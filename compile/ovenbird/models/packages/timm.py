@@ -14,7 +14,8 @@ from ovenbird.errors import NetworkUnreadable, UnknownNetwork, UsageError, Weigh
 from ovenbird.models._default_weights import INSTEAD
 from ovenbird.models._torchvision import imagenet_labels, import_torchvision
 from ovenbird.models.packages.fetching import fetched
-from ovenbird.models.packages.package import Package, PackagedNetwork, Size, example, picture_pipeline
+from ovenbird.models.packages.package import Package, PackagedNetwork, example, picture_pipeline
+from ovenbird.networks.processing.options import Sides
 from ovenbird_runtime.manifest.steps import Pipeline
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _names() -> list[str]:
     return list(_timm().list_models())
 
 
-def _load(name: str, keywords: Mapping[str, Any], size: Size | None, weights: str | None) -> PackagedNetwork:
+def _load(name: str, keywords: Mapping[str, Any], size: Sides | None, weights: str | None) -> PackagedNetwork:
     timm = _timm()
     if not timm.is_model(name.partition(".")[0]):
         raise UnknownNetwork(f"timm has no {name!r}{suggest(name, timm.list_models())}")
@@ -86,7 +87,7 @@ def _load(name: str, keywords: Mapping[str, Any], size: Size | None, weights: st
     )
 
 
-def _sized(timm: Any, name: str, keywords: Mapping[str, Any], size: Size | None) -> Any:
+def _sized(timm: Any, name: str, keywords: Mapping[str, Any], size: Sides | None) -> Any:
     """Build the network, for another image size where it is one that must know its own."""
     net = timm.create_model(name, pretrained=False, **keywords)
     if size is None or tuple(timm.data.resolve_data_config(model=net)["input_size"][1:]) == size:
@@ -106,7 +107,7 @@ def _labels(net: Any, cfg: Mapping[str, Any]) -> tuple[str, ...]:
     return imagenet_labels() if imagenet else ()
 
 
-def _pipeline(name: str, config: Mapping[str, Any], size: Size) -> Pipeline:
+def _pipeline(name: str, config: Mapping[str, Any], size: Sides) -> Pipeline:
     """Return what timm's evaluation transform does, where the runtime has the same.
 
     Nothing where it pads with colours (`border`), or keeps the shape of a picture for an image that is no square.

@@ -18,11 +18,11 @@ from ovenbird.models._torchvision import import_torchvision
 from ovenbird.models.packages.package import (
     Package,
     PackagedNetwork,
-    Size,
     example,
     picture_pipeline,
     scaled,
 )  # fmt: skip
+from ovenbird.networks.processing.options import Sides
 from ovenbird.networks.reference import Arguments
 from ovenbird.networks.user.code import call_target
 from ovenbird_runtime.manifest.steps import Pipeline
@@ -48,7 +48,7 @@ def _kind(builder: Any) -> str:
     return parts[2] if len(parts) > 3 else "video" if "video" in parts else "classification"
 
 
-def _load(name: str, keywords: Mapping[str, Any], size: Size | None, weights: str | None) -> PackagedNetwork:
+def _load(name: str, keywords: Mapping[str, Any], size: Sides | None, weights: str | None) -> PackagedNetwork:
     models: Any = import_torchvision().models
     if name not in models.list_models():
         raise UnknownNetwork(f"torchvision has no {name!r}{suggest(name, models.list_models())}")
@@ -98,13 +98,13 @@ def _check_kind(name: str, kind: str) -> None:
         )
 
 
-def _image_size(transforms: Any) -> Size:
+def _image_size(transforms: Any) -> Sides:
     """Return what a preset cuts out, or, where it cuts nothing out, a square of what it resizes to."""
     sides = list(getattr(transforms, "crop_size", None) or getattr(transforms, "resize_size", None) or [128])
     return (int(sides[0]), int(sides[-1]))
 
 
-def _pipeline(transforms: Any, own: Size, size: Size) -> Pipeline:
+def _pipeline(transforms: Any, own: Sides, size: Sides) -> Pipeline:
     return picture_pipeline(
         size,
         scaled(int(transforms.resize_size[0]), own, size) if own != size else int(transforms.resize_size[0]),
@@ -114,7 +114,7 @@ def _pipeline(transforms: Any, own: Size, size: Size) -> Pipeline:
     )
 
 
-def _examples(kind: str, size: Size) -> dict[str, Any]:
+def _examples(kind: str, size: Sides) -> dict[str, Any]:
     if kind == "video":
         return {"video": example(1, 3, FRAMES, *size)}
     if kind == "optical_flow":

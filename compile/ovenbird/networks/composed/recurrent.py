@@ -5,17 +5,15 @@ outputs = recurrent(emit, options, Direction(data, input_weight, weight, bias, s
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from tvm import relax
 
+from ovenbird.networks.composed.einsum import Emit
 from ovenbird.operators.own import own_call, spec_of
 from ovenbird.operators.recurrent.layer import COLUMNS, Recurrent
-
-Emit = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ def test_relative_error_over_all_floats(
     assert np.max(error / np.maximum(np.abs(expected[representable]), SMALLEST)) <= bound
 
 
-def test_limits() -> None:
+def test_infinities_give_the_limits() -> None:
     ends = np.array([-np.inf, np.inf] * 32, np.float32)
     assert evaluate(tirx.exp, ends, 16)[:2].tolist() == [0.0, math.inf]
     assert evaluate(tirx.tanh, ends, 16)[:2].tolist() == [-1.0, 1.0]

@@ -92,7 +92,7 @@ def test_pixels_are_pillow_s(kernel: Counted, name: str, size: tuple[int, int]) 
 
 
 @pytest.mark.parametrize("target", ["x86-64-v2", "x86-64-v3", "cuda-sm90"])
-def test_narrow_vectors(target: str) -> None:
+def test_narrow_vectors_give_the_same_pixels(target: str) -> None:
     """With a GPU's target the function runs on the processor; no nvcc is asked for that."""
     check(compiled(target), imagenet(299, 342, "bicubic"), noise(401, 307))
 
@@ -108,7 +108,7 @@ SIDE = st.integers(1, 600)
 
 @settings(max_examples=400, deadline=None)
 @given(SIDE, SIDE, SIDE, SIDE, st.sampled_from(["bilinear", "bicubic"]), st.data())
-def test_any_size(
+def test_any_size_is_resampled(
     kernel: Counted, width: int, height: int, new_width: int, new_height: int, name: Any, data: Any
 ) -> None:
     crop = (data.draw(st.integers(1, new_height)), data.draw(st.integers(1, new_width)))

@@ -25,7 +25,7 @@ def hostile(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("command", ["inspect", "inspect --json", "sign", "verify"])
-def test_commands(hostile: Path, tmp_path: Path, command: str) -> None:
+def test_commands_refuse_hostile_artifacts(hostile: Path, tmp_path: Path, command: str) -> None:
     name, *options = command.split()
     if name == "sign":
         make_key(tmp_path / "a.key")
@@ -41,6 +41,6 @@ def test_commands(hostile: Path, tmp_path: Path, command: str) -> None:
     assert "internal" not in result.stderr
 
 
-def test_an_image(hostile: Path, tmp_path: Path) -> None:
+def test_no_image_is_made_of_a_hostile_artifact(hostile: Path, tmp_path: Path) -> None:
     with contextlib.suppress(OvenbirdError):
         copy_into(open_artifact(hostile), tmp_path / "context")

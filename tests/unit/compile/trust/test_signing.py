@@ -35,7 +35,7 @@ def public(key: Path) -> Path:
     return key.with_name(f"{key.name}.pub")
 
 
-def test_sign_and_load(artifact: Path, key: Path) -> None:
+def test_what_is_signed_loads_with_its_key(artifact: Path, key: Path) -> None:
     result = session("sign", artifact, "--key", key)
     assert result.exit_code == 0, result.stderr
     assert open_artifact(artifact, public(key)).signed_by == signers(artifact)[0]
@@ -55,7 +55,7 @@ def test_a_key_is_not_overwritten(key: Path) -> None:
     assert "is there already" in result.stderr
 
 
-def test_several_signatures(artifact: Path, key: Path, tmp_path: Path) -> None:
+def test_several_signatures_stand_side_by_side(artifact: Path, key: Path, tmp_path: Path) -> None:
     session("keygen", tmp_path / "other.key")
     session("sign", artifact, "--key", tmp_path / "other.key")
     with pytest.raises(SignatureForeign):
@@ -80,7 +80,7 @@ def test_signing_where_signatures_are_required(artifact: Path, key: Path, monkey
     assert session("inspect", artifact).exit_code == 0
 
 
-def test_encrypted_keys(artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_encrypted_key_needs_its_password(artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OVENBIRD_KEY_PASSWORD", "open sesame")
     assert session("keygen", tmp_path / "locked.key").exit_code == 0
     assert session("sign", artifact, "--key", tmp_path / "locked.key").exit_code == 0
@@ -92,7 +92,7 @@ def test_encrypted_keys(artifact: Path, tmp_path: Path, monkeypatch: pytest.Monk
     ).stderr  # fmt: skip
 
 
-def test_wrong_keys(artifact: Path, key: Path, tmp_path: Path) -> None:
+def test_wrong_keys_are_refused(artifact: Path, key: Path, tmp_path: Path) -> None:
     from cryptography.hazmat.primitives.asymmetric import rsa
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 

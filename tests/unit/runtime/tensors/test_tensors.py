@@ -21,7 +21,7 @@ from ovenbird_runtime.tensors.tensors import read_tensors, write_tensors
 Array = np.ndarray[Any, Any]
 
 
-def test_golden_round_trip(tmp_path: Path) -> None:
+def test_golden_tensors_come_back_as_the_same_bytes(tmp_path: Path) -> None:
     inputs, outputs = {"x": np.arange(6.0).reshape(2, 3)}, {"x": np.float32([1]), "y": np.array(True)}
     for name in ("a", "b"):
         write_golden(tmp_path / name, inputs, outputs)
@@ -63,7 +63,7 @@ def test_mutated_golden_files_are_read_or_refused(tmp_path: Path) -> None:
             read_golden(bytes(spoilt))
 
 
-def test_tensors_round_trip(tmp_path: Path) -> None:
+def test_tensors_come_back_as_they_were(tmp_path: Path) -> None:
     write_tensors(tmp_path / "t.npz", {"a": np.arange(3), "file": np.array(1.5)})
     np.testing.assert_equal(read_tensors(tmp_path / "t.npz"), {"a": np.arange(3), "file": np.array(1.5)})
 
