@@ -71,6 +71,7 @@ fi
 [ $# -gt 0 ] && exec $pytest "$@"
 
 work=$(mktemp -d)
+export OVENBIRD_TEST_RUN=$work # where processes of this run share what they compile (tests/support/tiny_artifact.py)
 trap 'rm -rf "$work"' EXIT
 trap 'kill $(jobs -p) 2>/dev/null; wait; exit 1' INT TERM # each lane ends its tests
 

@@ -1,4 +1,4 @@
-"""A small real artifact for tests, compiled once a session in a process of its own.
+"""A small real artifact for tests, compiled once a session, or a run of the suite, in a process of its own.
 
     artifact = copy_tiny(tmp_path)           # a folder that a test may spoil
     reseal(artifact, lambda manifest: dataclasses.replace(manifest, ...))
@@ -10,6 +10,7 @@ target, another Python), set OVENBIRD_TINY to a folder that `compile_tiny.py` wr
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import functools
 import os
 import shutil
@@ -55,18 +56,29 @@ def coupled_artifact() -> Path:
 
 
 def _compile(*arguments: str) -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="ovenbird-tiny-")) / "tiny"
+    """Compile into a folder of one's own, or, within a run of `ci/steps/test.sh`, once for all its processes."""
+    if not (run := os.environ.get("OVENBIRD_TEST_RUN")):
+        return _compile_into(Path(tempfile.mkdtemp(prefix="ovenbird-tiny-")) / "tiny", *arguments)
+    folder = Path(run) / "-".join(("tiny", *arguments))
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return folder if folder.is_dir() else _compile_into(folder, *arguments)
+
+
+def _compile_into(folder: Path, *arguments: str) -> Path:
     packages = os.pathsep.join(path for path in sys.path if path)
+    begun = folder.with_name(f"{folder.name}.begun")
     result = subprocess.run(
-        [sys.executable, str(_SCRIPT), str(folder), *arguments],
+        [sys.executable, str(_SCRIPT), str(begun), *arguments],
         capture_output=True,
         text=True,
         env=os.environ | {"PYTHONPATH": packages},
         check=False,
     )
     if result.returncode != 0:
+        shutil.rmtree(begun, ignore_errors=True)
         raise RuntimeError(f"the tiny network could not be compiled:\n{result.stderr}")
-    return folder
+    return begun.rename(folder)
 
 
 def copy_tiny(folder: Path) -> Path:
