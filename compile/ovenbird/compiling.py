@@ -29,7 +29,7 @@ from ovenbird.trust.provenance import record_origin
 from ovenbird.trust.sums import write_sums
 from ovenbird.verify.photographs import own_photographs
 from ovenbird.verify.verifying import PARITY, Verification, parity, parity_bytes, verify
-from ovenbird_runtime.artifact.golden import GOLDEN, write_golden
+from ovenbird_runtime.artifact.golden import golden_file, write_golden
 from ovenbird_runtime.errors import OvenbirdError
 from ovenbird_runtime.manifest.agreement import LIMITS
 from ovenbird_runtime.manifest.manifest import Manifest, Parity, VariantParity
@@ -73,7 +73,7 @@ def compile_network(
     specs = [load_target(name) for name in dict.fromkeys(options.targets)]
     if not specs:
         raise UsageError("give at least one --target")
-    batches = tuple(sorted(set(options.batch_sizes))) if network.batched else (1,)
+    batches = network.compiled_batches(options.batch_sizes)
     dump = output.with_name(f"{output.name}.code") if options.dump else None
     layers: dict[str, list[LayerRecord]] = {}
     unplanned: dict[str, str] = {}
@@ -99,7 +99,8 @@ def compile_network(
             held = [held_to(spec, network, options) for spec in specs]
             figures = parity(found, {ref.name: one for ref, one in zip(writer.variants, held, strict=True)})
             first = next(iter(found.values()))
-            write_golden(_made(staging.folder / GOLDEN), first.golden_inputs, first.golden_outputs)
+            for size, golden in first.golden.items():
+                write_golden(_made(staging.folder / golden_file(size=size)), golden.inputs, golden.outputs)
             writer.add_evidence(PARITY, parity_bytes(figures, network.source.framework, unverified))
         record_origin(writer, specs, options, tuning)
         manifest = writer.write_manifest(figures, tuning)
@@ -116,12 +117,17 @@ def _made(path: Path) -> Path:
 
 
 def _import(network: Network, batches: Sequence[int], step: Progress) -> dict[EntryKey, Any]:
-    """Import the network at every batch size, once for all targets."""
+    """Import the network at every image size and batch size, once for all targets."""
+    from ovenbird.passes.share_constants import share_constants
+
+    keys = [EntryKey(batch=batch, size=size) for size in network.image_sizes for batch in batches]
+    kept: dict[Any, Any] = {}
     modules = {}
-    for done, batch in enumerate(batches):
-        step("tracing and importing", done, len(batches))
-        modules[EntryKey(batch=batch)] = network.relax(batch)
-    step("tracing and importing", len(batches), len(batches))
+    for done, key in enumerate(keys):
+        step("tracing and importing", done, len(keys))
+        imported = network.at(key.size).relax(key.batch)
+        modules[key] = share_constants(imported, kept) if network.sizes else imported
+    step("tracing and importing", len(keys), len(keys))
     return modules
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from .arguments import real, whole
 from .limits import MAX_BENCH_BATCH, MAX_BENCH_CALLS, MAX_BENCH_SECONDS
+from .manifest.program import InputSize
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -33,6 +34,8 @@ class Timing:
     median_ms: float
     p90_ms: float
     mean_ms: float
+    size: InputSize = ()
+    """Height and width of the images, where the network takes several sizes."""
 
     @property
     def images_per_second(self) -> float:
@@ -40,11 +43,14 @@ class Timing:
         return 1e3 * self.batch / self.median_ms
 
 
-def random_inputs(model: Model, batch: int, seed: int = 0) -> dict[str, Any]:
-    """Return inputs for the network: standard normal for floating-point ones, zeros and ones for others."""
+def random_inputs(model: Model, batch: int, seed: int = 0, size: InputSize = ()) -> dict[str, Any]:
+    """Return inputs for the network: standard normal for floating-point ones, zeros and ones for others.
+
+    `size`: of the images, where there are several; none for the usual one.
+    """
     rng = np.random.default_rng(seed)
     inputs: dict[str, Any] = {}
-    for spec in model.inputs:
+    for spec in model.manifest.program().at(size or model.sizes[0]).inputs:
         shape = spec.with_batch(batch)
         floating = spec.dtype.startswith("float")
         values = rng.standard_normal(shape, np.float32) if floating else rng.integers(0, 2, shape)
@@ -60,13 +66,15 @@ def bench(
     *,
     iterations: int | None = None,
     warmup: int | None = None,
+    size: InputSize = (),
 ) -> Timing:
     """Call the network for about `seconds`, or `iterations` times, after a warm-up of a fifth of that time.
 
-    `warmup` is the warm-up's number of calls, 0 for none. With `picture`, decoded as `images.open_image` does,
+    `warmup` is the warm-up's number of calls, 0 for none; `size` the images' height and width, where the network takes
+    several, none for the usual one. With `picture`, decoded as `images.open_image` does,
     pre-processing and post-processing are part of a call; decoding is not.
 
-    Raises WrongOption, EngineError, PipelineError.
+    Raises WrongOption, WrongShape, EngineError, PipelineError.
     """
     batch, seconds = whole("batch", batch, 1, MAX_BENCH_BATCH), real("seconds", seconds, MAX_BENCH_SECONDS)
     if iterations is not None:
@@ -75,7 +83,7 @@ def bench(
         warmup = whole("warmup", warmup, 0, MAX_BENCH_CALLS)
     call: Callable[[], Any]
     if picture is None:
-        call = functools.partial(model.run, random_inputs(model, batch))
+        call = functools.partial(model.run, random_inputs(model, batch, size=size))
     else:
         call = functools.partial(model.predict, [picture] * batch)
     _times(call, seconds / 5, warmup)
@@ -87,6 +95,7 @@ def bench(
         float(np.median(times)),
         float(np.percentile(times, 90)),
         float(times.mean()),
+        (size or model.sizes[0]) if picture is None else (),
     )
 
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 import functools
 import importlib
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn, TypeVar, cast
+from typing import Any, ClassVar, NoReturn, TypeVar, cast, get_args
 
 import click
 
@@ -23,6 +24,7 @@ from .console.output import end_with_output, fails
 from .console.spellings import GuidedGroup
 from .errors import OvenbirdError, one_line
 from .limits import MAX_BENCH_BATCH, MAX_BENCH_CALLS, MAX_IMAGE_MEGAPIXELS, MAX_THREADS, MAX_TOP, MAX_WORKERS
+from .manifest.agreement import Precision
 from .options import PredictOptions
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -33,6 +35,8 @@ _threads = click.option("--threads", type=click.IntRange(1, MAX_THREADS), help="
 _device = click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda[:N]",
                        help="Where to run; cuda,cpu is a GPU if it can be used.")  # fmt: skip
 _target = click.option("--target", metavar="NAME", help="The variant to use [the best that runs here].")
+_precision = click.option("--precision", type=click.Choice(get_args(Precision)),
+                          help="Of the arithmetic [the most exact that runs here].")  # fmt: skip
 _signed = click.option(
     "--require-signature",
     "public_key",
@@ -41,6 +45,17 @@ _signed = click.option(
     help="Load only what one of these Ed25519 keys signed [$OVENBIRD_REQUIRE_SIGNATURE].",
 )
 _directory = click.argument("directory", metavar="DIR", type=click.Path())
+
+
+def _image_sizes(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
+    """Read image sizes, HEIGHTxWIDTH or the side of a square, several with commas between them."""
+    sizes = []
+    for part in (part for value in values for part in value.split(",")):
+        if not re.fullmatch(r"[1-9][0-9]{0,5}(x[1-9][0-9]{0,5})?", part, re.ASCII):
+            raise click.BadParameter(f"{part!r}: expected sizes like 320 or 320x480 (height x width)")
+        height, _x, width = part.partition("x")
+        sizes.append((int(height), int(width or height)))
+    return tuple(sizes)
 
 
 def _batches(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[int, ...]:
@@ -138,6 +153,7 @@ def main() -> None:
 @click.option("--max-megapixels", type=float, default=MAX_IMAGE_MEGAPIXELS, show_default=True, help="Largest image.")
 @_device
 @_target
+@_precision
 @_threads
 @_signed
 @_json
@@ -155,6 +171,7 @@ def run(
     max_megapixels: float,
     device: str,
     target: str | None,
+    precision: Precision | None,
     threads: int | None,
     public_key: str | None,
     as_json: bool,
@@ -166,7 +183,7 @@ def run(
 
     if bool(images) == bool(inputs) or (inputs and not outputs) or (outputs and not inputs):
         raise click.UsageError("give images, or both --inputs and --outputs")
-    with load(directory, device, threads, public_key=public_key, target=target) as model:
+    with load(directory, device, threads, public_key=public_key, target=target, precision=precision) as model:
         if model.manifest.model.weights.random:
             click.echo(weights_line(model.manifest), err=True)
         if inputs and outputs:
@@ -225,19 +242,26 @@ def copy(directory: str, output: str, public_key: str | None, as_json: bool) -> 
 @_directory
 @_device
 @_target
+@_precision
 @_threads
 @_signed
 @_json
 @_debug
 @_guarded
 def selftest(
-    directory: str, device: str, target: str | None, threads: int | None, public_key: str | None, as_json: bool
+    directory: str,
+    device: str,
+    target: str | None,
+    precision: Precision | None,
+    threads: int | None,
+    public_key: str | None,
+    as_json: bool,
 ) -> None:
     """Check every file of DIR and reproduce its golden outputs on this machine."""
     from . import selftest as work
     from .manifest.schema import encode
 
-    result = work.selftest(directory, device, threads, public_key, target)
+    result = work.selftest(directory, device, threads, public_key, target, precision)
     if as_json:
         click.echo(json.dumps(encode(result), indent=2))
         return
@@ -254,6 +278,8 @@ def selftest(
 @click.option("-b", "--batch", "--batch-size", "--batch-sizes", "batches", callback=_batches,
               metavar="SIZES", multiple=True, default=("1",), show_default=True,
               help="Batch sizes, as in 1,8; repeatable.")  # fmt: skip
+@click.option("--image-size", "--image-sizes", "sizes", callback=_image_sizes, metavar="SIZES", multiple=True,
+              help="Image sizes, as in 320,320x480; repeatable. [the usual one]")  # fmt: skip
 @click.option("--seconds", "--duration", type=click.FloatRange(0.1, 600), default=3.0, show_default=True,
               help="Time for each size.")  # fmt: skip
 @click.option("--iterations", type=click.IntRange(1, MAX_BENCH_CALLS), help="Calls for each size. [as many as fit]")
@@ -263,6 +289,7 @@ def selftest(
 @click.option("--image", metavar="FILE", help="Time predictions from this picture, decoded before. [random inputs]")
 @_device
 @_target
+@_precision
 @_threads
 @_signed
 @_json
@@ -271,6 +298,7 @@ def selftest(
 def bench(
     directory: str,
     batches: tuple[int, ...],
+    sizes: tuple[tuple[int, ...], ...],
     seconds: float,
     iterations: int | None,
     warmup: int | None,
@@ -278,6 +306,7 @@ def bench(
     image: str | None,
     device: str,
     target: str | None,
+    precision: Precision | None,
     threads: int | None,
     public_key: str | None,
     as_json: bool,
@@ -289,9 +318,15 @@ def bench(
     from .preprocess.images import open_image
     from .text import timing_line
 
-    with load(directory, device, threads, workers=workers, public_key=public_key, target=target) as model:
+    with load(
+        directory, device, threads, workers=workers, public_key=public_key, target=target, precision=precision
+    ) as model:
         picture = None if image is None else open_image(image)
-        timings = [measure(model, batch, seconds, picture, iterations=iterations, warmup=warmup) for batch in batches]
+        timings = [
+            measure(model, batch, seconds, picture, iterations=iterations, warmup=warmup, size=size)
+            for size in sizes or ((),)
+            for batch in batches
+        ]
         used, variant = model.threads, model.target.target
     if as_json:
         rows = [encode(timing) | {"images_per_second": timing.images_per_second} for timing in timings]

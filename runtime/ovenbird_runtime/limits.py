@@ -37,7 +37,8 @@ MAX_DIM = 1 << 31
 MAX_CALL_BYTES = 1 << 31  # all inputs and outputs of one compiled batch
 MAX_TENSORS_FILE_BYTES = 1 << 34  # of `run --inputs`, unpacked
 MAX_COMPILED_BATCH = 4096
-MAX_ENTRIES = 64
+MAX_ENTRIES = 512
+MAX_IMAGE_SIZES = 128  # of one program
 
 # Plans
 PLAN_VERSION = 1
@@ -49,7 +50,7 @@ MAX_KERNEL_BUFFERS = 1024  # of one call: concatenations read many
 MAX_CONSTANT_BYTES = 1024  # larger ones are weights
 
 # Pre-processing
-MAX_PIPELINES = 32
+MAX_PIPELINES = 512  # two for each image size
 MAX_STEPS = 32
 MAX_SIDE_PIXELS = 32768
 MAX_ZOOM_FACTOR = 64.0

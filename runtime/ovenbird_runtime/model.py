@@ -26,6 +26,7 @@ from .machine.devices import CPU, Device, parse_devices
 from .manifest.agreement import Precision
 from .manifest.answers import labels_of
 from .manifest.manifest import Manifest, Program, Target, TensorSpec, VariantRef
+from .manifest.program import InputSize
 from .options import PredictOptions, fresh_seed
 from .postprocess.prediction import Prediction
 from .predict import predict
@@ -72,7 +73,8 @@ class Model:
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
-        """The inputs of the only program, with name, dtype, shape ("N" is any batch) and layout.
+        """The inputs of the only program, with name, dtype, layout and shape: "N" is any batch; "H", "W" and "?" follow
+        the image size.
 
         Raises UnknownProgram where there are several: `programs` describes each.
         """
@@ -126,20 +128,35 @@ class Model:
         )
 
     @property
-    def costs(self) -> dict[int, float | None]:
-        """What each compiled batch size of the only program costs in ms, by which batches are composed; None: not
-        measured yet.
-
-        A caller that measures on this machine (the server does) may write its figures here.
+    def sizes(self) -> tuple[InputSize, ...]:
+        """The image sizes (height, width) that the only program was compiled for, the usual one first; one that is
+        empty where it takes no images, or those of one size.
         """
-        costs: dict[int, float | None] = self._engine.costs_of(self.manifest.program_name())
+        return self.manifest.program().image_sizes
+
+    def costs_of(self, size: InputSize = ()) -> dict[int, float | None]:
+        """Return what each compiled batch size of the only program costs in ms for images of one size, by which
+        batches are composed; None: not measured yet.
+
+        A caller that measures on this machine (the server does) may write its figures there.
+        """
+        costs: dict[int, float | None] = self._engine.costs_of(self.manifest.program_name(), size)
         return costs
 
     @property
-    def lanes(self) -> Lanes:
-        """How many calls at a time share the threads best; count 0 where one after the other is faster."""
-        lanes: Lanes = self._engine.lanes
+    def costs(self) -> dict[int, float | None]:
+        """What `costs_of` returns for the usual image size."""
+        return self.costs_of(self.sizes[0])
+
+    def lanes_of(self, size: InputSize = ()) -> Lanes:
+        """Return how many calls at a time share the threads best; count 0 where one after the other is faster."""
+        lanes: Lanes = self._engine.lanes_of(self.manifest.program_name(), size)
         return lanes
+
+    @property
+    def lanes(self) -> Lanes:
+        """What `lanes_of` returns for the usual image size."""
+        return self.lanes_of(self.sizes[0])
 
     def run_checked(
         self, batch: int, arrays: Mapping[str, Array], crowded: bool = False, program: str | None = None

@@ -14,12 +14,13 @@ from .arguments import real
 from .errors import PipelineError, WrongOption, shown
 from .limits import MAX_IMAGE_MEGAPIXELS, MAX_IMAGES_PER_CALL
 from .manifest.manifest import Manifest, TensorSpec
-from .manifest.steps import Pipeline
+from .manifest.steps import Pipeline, output_size
 from .options import PredictOptions
 from .postprocess.prediction import Prediction, explain
 from .preprocess.images import as_list, open_pixels
 from .preprocess.preprocessor import Preprocessor
 from .tensors.arrays import Array
+from .tensors.frame import Frame
 
 # Images that are in memory as tensors at one time: 64 of 224x224 are 39 MB.
 _PORTION = 64
@@ -37,8 +38,9 @@ def predict(
     max_megapixels: float,
 ) -> list[Prediction]:
     """Return one prediction per image, in input order. `run` takes and returns the network's own tensors."""
-    spec = image_input(manifest)
+    check_takes_pictures(manifest)
     name, pipeline = choose_pipeline(manifest, options.preprocess)
+    spec = image_input(manifest, pipeline)
     max_megapixels = real("max_megapixels", max_megapixels, MAX_IMAGE_MEGAPIXELS * 20)
     sources = as_list(images)
     if len(sources) > MAX_IMAGES_PER_CALL:
@@ -46,9 +48,9 @@ def predict(
     results: list[Prediction] = []
     for start in range(0, len(sources), _PORTION):
         portion = sources[start : start + _PORTION]
-        batch = tensor_of(spec, preprocessor, pipeline, portion, options.seed, start, max_megapixels)
+        batch, frames = tensor_of(spec, preprocessor, pipeline, portion, options.seed, start, max_megapixels)
         outputs = run({spec.name: batch})
-        results += explain(manifest, outputs, labels, name, options)
+        results += explain(manifest, outputs, labels, name, options, frames)
     return results
 
 
@@ -60,29 +62,39 @@ def tensor_of(
     seed: int,
     first: int,
     max_megapixels: float,
-) -> Array:
-    """Open and pre-process images into one tensor for the input `spec`; the first has index `first` in its call.
+) -> tuple[Array, list[Frame]]:
+    """Open and pre-process images into one tensor for the input `spec`, and return where each lies in its image; the
+    first has index `first` in its call.
 
     Raises ImageError, PipelineError.
     """
     import numpy as np
 
     batch = np.empty((len(sources), *spec.with_batch(1)[1:]), np.float32)
+    frames = []
     for place, source in enumerate(sources):
-        tensor = preprocessor.apply(pipeline, open_pixels(source, max_megapixels), seed, first + place)
+        tensor, frame = preprocessor.prepare(pipeline, open_pixels(source, max_megapixels), seed, first + place)
         if spec.with_batch(1)[1:] != tensor.shape:
             raise PipelineError(f"the pipeline gives {tensor.shape}, {spec.name} takes {spec.shape[1:]} an image")
         batch[place] = tensor
-    return batch
+        frames.append(frame)
+    return batch, frames
 
 
-def image_input(manifest: Manifest) -> TensorSpec:
-    """Return the one input that images go to. Raises PipelineError where the network is not of that kind."""
+def check_takes_pictures(manifest: Manifest) -> None:
+    """Refuse a network that takes anything but one batch of images. Raises PipelineError."""
     first = manifest.inputs[0]
     if len(manifest.inputs) != 1 or not first.batched or len(first.shape) != 4 or first.dtype != "float32":
         names = ", ".join(f"{spec.name} {spec.dtype} {spec.shape}" for spec in manifest.inputs)
         raise PipelineError(f"pictures go into a network with one batch of images; this one takes {names}: {_TENSORS}")
-    return first
+
+
+def image_input(manifest: Manifest, pipeline: Pipeline) -> TensorSpec:
+    """Return the one input that images go to; where the network takes several sizes, of the one that the pipeline
+    gives.
+    """
+    program = manifest.program()
+    return program.at(output_size(pipeline) if program.sizes else ()).inputs[0]
 
 
 def choose_pipeline(manifest: Manifest, name: str | None) -> tuple[str, Pipeline]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .errors import one_line
+from .manifest.program import size_text
 from .postprocess.table import KINDS
 
 if TYPE_CHECKING:
@@ -61,6 +62,9 @@ def _program_lines(program: dict[str, Any]) -> list[str]:
     ]
     default = program["preprocess"]["default"]
     names = [name + (" (default)" if name == default else "") for name in program["preprocess"]["pipelines"]]
+    sizes = [size_text(one["size"]) for one in program["sizes"]]
+    if sizes:
+        lines.append(f"sizes    {', '.join(sizes)} (height x width)")
     return [*lines, "pipeline " + (", ".join(names) or "none")]
 
 
@@ -105,7 +109,7 @@ def _plan_text(entries: list[dict[str, Any]] | None) -> str:
         return "none: runs on TVM's virtual machine alone"
     return ", ".join(
         f"{entry['program']} batch {entry['batch']}"
-        + "".join(f" {side}" for side in entry["size"])
+        + (f" {size_text(entry['size'])}" if entry["size"] else "")
         + f": {entry['calls']} calls, arena {entry['arena_bytes'] / 1e6:.2f} MB"
         for entry in entries
     )
@@ -117,7 +121,8 @@ def _shape(shape: list[int | str]) -> str:
 
 def timing_line(timing: Timing) -> str:
     """Return one batch size's times."""
+    size = f"{size_text(timing.size)}, " if timing.size else ""
     return (
-        f"batch {timing.batch}: min {timing.min_ms:.3f}, median {timing.median_ms:.3f}, p90 {timing.p90_ms:.3f}, "
-        f"{timing.images_per_second:.1f} images/s, {timing.calls} calls"
+        f"{size}batch {timing.batch}: min {timing.min_ms:.3f}, median {timing.median_ms:.3f}, "
+        f"p90 {timing.p90_ms:.3f}, {timing.images_per_second:.1f} images/s, {timing.calls} calls"
     )

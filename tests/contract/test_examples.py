@@ -35,7 +35,7 @@ def test_examples_are_found_and_few_calls_stay_unknown() -> None:
     [
         ("lowers(module)", "there is no lowers("),
         ("admission.take(row=1, deadline=2.0)", "admission.take: missing a required argument: 'rows'"),
-        ("admission.take(1, 2.0, 3)", "admission.take: too many positional arguments"),
+        ("admission.take(1, 2.0, (), 3)", "admission.take: too many positional arguments"),
         ("admission.free()", "Admission has no free"),
         ("permit = admission.take(1, 2.0)\npermit.give()", "Permit has no give"),
         (

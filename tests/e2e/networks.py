@@ -90,6 +90,33 @@ class Unsteady(nn.Module):
         return x + torch.rand(()).item() if not torch.compiler.is_compiling() else x
 
 
+class Segmenter(nn.Module):
+    """Gives a mask as large as its image, scores that are not, and one number for each place of a coarser grid."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.body = nn.Conv2d(3, 32, 3, stride=2, padding=1), nn.Conv2d(32, 32, 3, padding=1)
+        self.classes, self.head = nn.Conv2d(32, 5, 1), nn.Linear(32, 7)
+
+    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        found = self.body(self.stem(image).relu()).relu()
+        places = self.classes(found)
+        mask = nn.functional.interpolate(places, size=image.shape[2:], mode="bilinear")
+        return {"mask": mask, "logits": self.head(found.mean((2, 3))), "places": places.flatten(2)}
+
+
+class OneRow(nn.Module):
+    """Writes its batch into its shapes."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x.reshape(1, 2, 3) * 2).softmax(2).reshape(1, 6)
+
+
+def segmenter() -> Examples:
+    torch.manual_seed(0)
+    return Segmenter(), (torch.randn(1, 3, 48, 48),)
+
+
 def detector() -> Examples:
     torch.manual_seed(0)
     return Detector(), (torch.randn(1, 3, 32, 32), torch.rand(1, 5))
@@ -149,5 +176,29 @@ def write_files(folder: Path) -> None:
         )  # fmt: skip
 
 
+def coarse(net: nn.Module) -> nn.Module:
+    """Return the part of a segmenter that gives its classes on the coarse grid."""
+    return nn.Sequential(net.stem, nn.ReLU(), net.body, nn.ReLU(), net.classes)
+
+
+def write_segmenters(folder: Path) -> None:
+    """Write the segmenter as .pt2 and .onnx files whose height and width are open, and one whose are not."""
+    net, (image,) = segmenter()
+    net.eval()
+    sides = {2: torch.export.Dim("height", min=8, max=512), 3: torch.export.Dim("width", min=8, max=512)}
+    torch.export.save(torch.export.export(net, (image,), dynamic_shapes=(sides,)), folder / "open.pt2")
+    torch.export.save(torch.export.export(net, (image,)), folder / "closed.pt2")
+    axes = {"image": {0: "batch", 2: "height", 3: "width"}}
+    torch.onnx.export(
+        coarse(net), (image,), str(folder / "open.onnx"), input_names=["image"], output_names=["places"],
+        dynamic_axes=axes, dynamo=False,
+    )  # fmt: skip
+    torch.export.save(torch.export.export(OneRow(), (torch.randn(1, 6),)), folder / "row.pt2")
+    torch.onnx.export(
+        OneRow(), (torch.randn(1, 6),), str(folder / "row.onnx"), input_names=["x"], output_names=["y"], dynamo=False
+    )
+
+
 if __name__ == "__main__":
     write_files(Path(sys.argv[1]))
+    write_segmenters(Path(sys.argv[1]))

@@ -21,6 +21,7 @@ import numpy as np
 from ovenbird.artifact.packaging import MANIFEST, sha256_file, write_file, writing
 from ovenbird.isolated import run_isolated
 from ovenbird.networks.network import Network
+from ovenbird.networks.sizes import program_of
 from ovenbird.targets import TargetSpec
 from ovenbird_runtime.artifact.plan import PLAN
 from ovenbird_runtime.artifact.plan_checks import check_plan
@@ -36,8 +37,6 @@ from ovenbird_runtime.manifest.manifest import (
     Manifest,
     ModelInfo,
     Parity,
-    Preprocess,
-    Program,
     Target,
     VariantRef,
     WeightTensor,
@@ -60,13 +59,8 @@ class ArtifactWriter:
         self.variants: list[VariantRef] = []
         self._places: dict[bytes, tuple[str, int]] = {}
         """What lies in weights files: a tensor's digest -> (file, offset in bytes)."""
-        self.program = Program(
-            network.inputs,
-            network.outputs,
-            Preprocess(default=network.default_pipeline, pipelines=dict(network.pipelines)),
-            network.postprocess,
-        )
-        self.source_digest = network.source.digest()
+        self.program = program_of(network)
+        self.source_digest = network.digest
         if network.labels:
             write_file(folder / LABELS, ("\n".join(network.labels) + "\n").encode("utf-8"))
 
@@ -101,7 +95,10 @@ class ArtifactWriter:
         )
         write_file(self.folder / path / "target.json", target_bytes(target))
         if built.plan is not None:
-            check_plan(built.plan, target.tensors, self.network.inputs, self.network.outputs, f"{path}/{PLAN}")
+            for size in self.network.image_sizes:
+                one = self.network.at(size)
+                where = f"{path}/{PLAN}"
+                check_plan(built.plan, target.tensors, one.inputs, one.outputs, where, size=size or None)
             write_file(self.folder / path / PLAN, plan_bytes(built.plan))
         self.variants.append(VariantRef(spec.name, path, precision))
 

@@ -107,8 +107,8 @@ class Backend(ABC):
 class Compiler(ABC):
     """Compiles for one target."""
 
-    planned: ClassVar[bool]
-    """Whether the kernels can be called without TVM, so that programs get a plan."""
+    why_unplanned: ClassVar[str] = ""
+    """Why kernels cannot be called without TVM, so that programs get no plan; "" where they can."""
 
     @abstractmethod
     def __init__(self, target: TargetSpec, options: BuildOptions) -> None:

@@ -99,7 +99,8 @@ def _print_json(report: CompileReport) -> None:
 
 def _print_report(report: CompileReport, network: Network) -> None:
     from ovenbird.console.describe import blind_warning, random_warning
-    from ovenbird_runtime.manifest.program import MAIN
+    from ovenbird.networks.any_batch import RECIPE
+    from ovenbird_runtime.manifest.program import MAIN, sizes_text
 
     warning = random_warning(report.manifest)
     if warning:
@@ -115,6 +116,10 @@ def _print_report(report: CompileReport, network: Network) -> None:
             f"verified for {', '.join(report.verified)} against {network.source.framework} "
             f"on {parity.images} photographs and {parity.random_inputs} random inputs: max error {errors}{top1}"
         )
+    if network.sizes:
+        click.echo(f"image sizes {sizes_text(network.image_sizes)} (height x width)")
+    if network.source.one_row:
+        click.echo(f"rows go through one by one: {network.name} fixes its batch at 1; {RECIPE}")
     if report.blind:
         click.echo(blind_warning(report.blind, network.source.framework))
     for target, why in report.unverified.items():

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ovenbird_runtime.errors import one_line
 from ovenbird_runtime.manifest.manifest import MAIN, Manifest, Program, ProgramParity, Target, TensorSpec
+from ovenbird_runtime.manifest.program import sizes_text
 
 
 def random_warning(manifest: Manifest) -> str:
@@ -57,7 +58,9 @@ def _lines(manifest: Manifest, targets: Mapping[str, Target]) -> Iterator[str]:
         yield f"           on {parity.images} photographs and {parity.random_inputs} random inputs"
     for name, target in targets.items():
         batches = ", ".join(
-            ("" if entry.program == MAIN else f"{entry.program} ") + str(entry.batch) for entry in target.entries
+            dict.fromkeys(
+                ("" if entry.program == MAIN else f"{entry.program} ") + str(entry.batch) for entry in target.entries
+            )
         )
         megabytes = sum(tensor.nbytes for tensor in target.tensors) / 1e6
         yield f"target     {name}: {target.triple}, glibc {target.glibc}, {target.vector_bits}-bit vectors"
@@ -71,6 +74,8 @@ def _lines(manifest: Manifest, targets: Mapping[str, Target]) -> Iterator[str]:
 
 
 def _program_lines(program: Program) -> Iterator[str]:
+    if program.sizes:
+        yield f"sizes      {sizes_text(program.image_sizes)} (height x width)"
     for spec in program.inputs:
         yield f"input      {tensor_line(spec)}"
     steps = {step.output: step.step for step in program.postprocess}

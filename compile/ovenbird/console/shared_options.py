@@ -72,6 +72,11 @@ def network_options(command: F) -> F:
             "--size", metavar="SIZE", help="The image's height and width that the network takes, as in 320 or 320x480."
         ),
         click.option(
+            "--image-sizes",
+            metavar="SIZES",
+            help="Several sizes of images in one artifact, the usual one first: 320,640 or 320x480 or 224:512:32.",
+        ),
+        click.option(
             "--arg",
             "arguments",
             multiple=True,
@@ -123,12 +128,14 @@ def read_network_options(options: dict[str, Any]) -> NetworkOptions:
     from ovenbird.networks.loading import NetworkOptions
     from ovenbird.networks.processing.options import parse_size
     from ovenbird.networks.reference import parse_keywords
+    from ovenbird.networks.sizes import parse_sizes
 
-    shapes = options.get("input_shapes")
+    shapes, sizes = options.get("input_shapes"), options.get("image_sizes")
     return NetworkOptions(
         weights=options.get("weights"),
         preprocess=options.get("preprocess"),
         input_shapes=parse_shapes(shapes) if shapes else None,
+        image_sizes=parse_sizes(sizes) if sizes else (),
         input_names=_names(options.get("input_names")),
         output_names=_names(options.get("output_names")),
         trust=bool(options.get("trust")),

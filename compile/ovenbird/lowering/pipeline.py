@@ -68,7 +68,10 @@ def compile_networks(
     module = compiler.allocate(module)
     dump.module("allocated", module)
     entries = [Entry(key.program, key.batch, key.size, key.function, order[key.function]) for key in networks]
-    plan, unplanned = write_plan(module, entries) if compiler.planned else (None, {})
+    if compiler.why_unplanned:
+        plan, unplanned = None, {entry.function: compiler.why_unplanned for entry in entries}
+    else:
+        plan, unplanned = write_plan(module, entries)
     executable = compiler.generate(module, dump)
     dump.code(executable)
     report("generate code", 3, 3)

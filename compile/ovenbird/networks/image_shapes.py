@@ -42,3 +42,17 @@ def with_size(shape: Sequence[int], size: tuple[int, int]) -> tuple[int, ...]:
     if layout_of(shape) == "NHWC":
         return (shape[0], *size, shape[3])
     return (*shape[:2], *size)
+
+
+def size_of(shape: Sequence[int]) -> tuple[int, int]:
+    """Return the height and width of an image of that shape."""
+    return (shape[1], shape[2]) if layout_of(shape) == "NHWC" else (shape[2], shape[3])
+
+
+def resized_shapes(shapes: Sequence[Sequence[int]], size: tuple[int, ...]) -> list[tuple[int, ...] | None]:
+    """Return the shapes of all inputs as large as the first image, at another size; None for the others."""
+    height, width = size
+    base = next((size_of(shape) for shape in shapes if layout_of(shape)), None)
+    return [
+        with_size(shape, (height, width)) if layout_of(shape) and size_of(shape) == base else None for shape in shapes
+    ]

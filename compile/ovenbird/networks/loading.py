@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ovenbird import models
 from ovenbird.errors import NetworkUnreadable, NetworkUntraceable, UsageError
+from ovenbird.networks.any_batch import any_batch
 from ovenbird.networks.files.foreign import is_foreign, pointer, refusal
 from ovenbird.networks.files.state_dicts import check_file
 from ovenbird.networks.image_shapes import image_shape
@@ -25,11 +26,13 @@ from ovenbird.networks.processing.document import find_document, read_document
 from ovenbird.networks.processing.labels import read_labels
 from ovenbird.networks.processing.options import ProcessingOptions
 from ovenbird.networks.reference import Reference, parse_reference
+from ovenbird.networks.sizes import at_sizes
 from ovenbird.networks.weights import EMBEDDED, apply_weights, parse_weights
 from ovenbird_runtime.artifact.names import check_model_name
 from ovenbird_runtime.errors import WrongModelName
 from ovenbird_runtime.manifest.answers import LABELS, Classification
 from ovenbird_runtime.manifest.manifest import TensorSpec, WeightsInfo
+from ovenbird_runtime.manifest.program import InputSize
 from ovenbird_runtime.manifest.steps import Normalise, Pipeline, imagenet, zoom_crop_pad
 
 if TYPE_CHECKING:
@@ -50,6 +53,8 @@ class NetworkOptions:
     processing: ProcessingOptions = field(default_factory=ProcessingOptions)
     """What the command line says about pixels, labels and answers."""
     input_shapes: dict[str, tuple[int, ...]] | None = None
+    image_sizes: tuple[InputSize, ...] = ()
+    """Heights and widths to compile for, the usual one first; none for the network's own."""
     input_names: tuple[str, ...] = ()
     output_names: tuple[str, ...] = ()
     trust: bool = False
@@ -67,6 +72,9 @@ def load_network(model: str, options: NetworkOptions = NetworkOptions()) -> Netw
     check_request(model, options)
     reference = parse_reference(model, options.arguments)
     options, note = with_document(reference, options)
+    if options.image_sizes:
+        height, width = options.image_sizes[0]
+        options = replace(options, size=(height, width))
     if reference.kind == "built-in":
         network = _load_builtin(models.recipe(model), options)
     elif reference.kind == "package":
@@ -74,6 +82,8 @@ def load_network(model: str, options: NetworkOptions = NetworkOptions()) -> Netw
     else:
         network = _load_own(reference, options)
     network = apply_processing(network, options.processing)
+    if options.image_sizes:
+        network = at_sizes(network, options.image_sizes)
     notes = (*network.notes, *((note,) if note else ()))
     return replace(network, given_name=options.name or "", notes=notes)
 
@@ -128,6 +138,8 @@ def check_request(model: str, options: NetworkOptions) -> None:
     WeightsUnavailable.
     """
     name_of(model, options)
+    if options.image_sizes and (options.size is not None or options.input_shapes):
+        raise UsageError("--image-sizes says what --size and --input-shapes do: give one of them")
     reference = parse_reference(model, options.arguments)
     with_document(reference, options)
     if reference.kind == "file":
@@ -302,6 +314,7 @@ def _described(
     """Return the Network around a source: names, dtypes and shapes, the batch written as "N"."""
     inputs = _renamed("--input-names", inputs, options.input_names)
     outputs = _renamed("--output-names", outputs, options.output_names)
+    source = any_batch(source)
     arrays = source.examples(1)
     if source.batched:
         # an input whose length does not follow the batch has none

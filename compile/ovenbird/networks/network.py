@@ -9,11 +9,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from ovenbird_runtime.artifact.names import check_model_name
 from ovenbird_runtime.manifest.manifest import AnswerStep, TensorSpec, WeightsInfo
+from ovenbird_runtime.manifest.program import InputSize
 from ovenbird_runtime.manifest.steps import Pipeline
 from ovenbird_runtime.tensors.arrays import Array, Arrays
 
@@ -50,6 +53,19 @@ class NetworkSource(Protocol):
         """Return the sha256 of graph and weights."""
         ...
 
+    @property
+    def one_row(self) -> bool:
+        """Whether rows go through one by one, so that code for one is all there can be."""
+        ...
+
+    def opened(self) -> NetworkSource | None:
+        """Return the network with its batch left open where a file fixes it, unproven; None where it cannot be."""
+        ...
+
+    def resized(self, size: InputSize) -> NetworkSource:
+        """Return the same network for images of another height and width. Raises UsageError, NetworkUntraceable."""
+        ...
+
 
 @dataclass(frozen=True)
 class Network:
@@ -66,6 +82,8 @@ class Network:
     default_pipeline: str | None = None
     postprocess: tuple[AnswerStep, ...] = ()
     labels: tuple[str, ...] = ()
+    sizes: dict[InputSize, Network] = field(default_factory=dict)
+    """The network for each of its image sizes (`sizes.py`), the usual one first; empty where it has but one."""
     given_name: str = ""
     """The model's name where the user gave one; tuning logs stay under `name`."""
     notes: tuple[str, ...] = ()
@@ -87,6 +105,31 @@ class Network:
         spec = self.inputs[0]
         image = len(spec.shape) == 4 and spec.shape[1] == 3 and spec.dtype == "float32"
         return spec if image and len(self.inputs) == 1 else None
+
+    def compiled_batches(self, wanted: Sequence[int]) -> tuple[int, ...]:
+        """Return those of the wanted batch sizes that there can be code for; one row where there can be no other."""
+        return tuple(sorted(set(wanted))) if self.batched and not self.source.one_row else (1,)
+
+    @property
+    def image_sizes(self) -> tuple[InputSize, ...]:
+        """All image sizes; one that is empty where there is but one."""
+        return tuple(self.sizes) or ((),)
+
+    def at(self, size: InputSize) -> Network:
+        """Return the network for one of its image sizes."""
+        if not self.sizes:
+            return self
+        found = self.sizes[size]
+        name = self.default_pipeline if self.default_pipeline in found.pipelines else next(iter(found.pipelines), None)
+        return replace(found, default_pipeline=name if self.default_pipeline is not None else None)
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of graph and weights, at all image sizes."""
+        if not self.sizes:
+            return self.source.digest()
+        each = "".join(f"{size} {one.source.digest()}\n" for size, one in self.sizes.items())
+        return hashlib.sha256(each.encode()).hexdigest()
 
     def relax(self, batch: int) -> tvm.IRModule:
         """Return the Relax module for `batch` rows (a network of fixed batch ignores the number)."""

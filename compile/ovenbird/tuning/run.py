@@ -82,9 +82,12 @@ def list_tasks(network: Network, options: TuneOptions) -> list[Task]:
 
 
 def import_network(network: Network, options: TuneOptions) -> dict[EntryKey, tvm.IRModule]:
-    """Return the Relax module of every batch size."""
-    sizes = tuple(sorted(set(options.batch_sizes))) if network.batched else (1,)
-    return {EntryKey(batch=batch): network.relax(batch) for batch in sizes}
+    """Return the Relax module of every image size and batch size."""
+    return {
+        EntryKey(batch=batch, size=size): network.at(size).relax(batch)
+        for size in network.image_sizes
+        for batch in network.compiled_batches(options.batch_sizes)
+    }
 
 
 def tune_network(network: Network, options: TuneOptions, display: Display | None = None) -> TuneReport:

@@ -26,8 +26,9 @@ def run_artifact(
     threads: int | None = None,
     target: str | None = None,
     device: str = "cpu",
+    program: str | None = None,
 ) -> dict[str, Arrays]:
-    """Run an artifact (its variant for `target`, or its best) on named cases of named inputs, on a device.
+    """Run a program of an artifact (its variant for `target`, or its best) on named cases of named inputs, on a device.
 
     Raises RuntimeFailed with the runtime's own reason.
     """
@@ -37,6 +38,7 @@ def run_artifact(
         np.savez(given, **flat)
         command = ["-m", "ovenbird.verify.runtime_worker", str(artifact), str(given), str(got)]
         command += ["--device", device, *(["--threads", str(threads)] if threads else [])]
+        command += ["--program", program] if program else []
         done = runtime_process(command + (["--target", target] if target else []))
         if done.returncode != 0:
             raise RuntimeFailed(f"the runtime could not run the artifact: {_reason(done)}")

@@ -1,6 +1,7 @@
 """The process in which the compiler tries an artifact: it holds the runtime, and never TVM's compiler.
 
-    python -m ovenbird.verify.runtime_worker ARTIFACT CASES.npz ANSWERS.npz [--threads N] [--target NAME] [--device cpu]
+    python -m ovenbird.verify.runtime_worker ARTIFACT CASES.npz ANSWERS.npz [--threads N] [--target NAME]
+        [--device cpu] [--program NAME]
 
 CASES.npz holds arrays named `CASE/INPUT`; ANSWERS.npz gets `CASE/OUTPUT`. A refusal by the runtime is one line of JSON
 on standard output, `{"error": TYPE, "message": TEXT}`, and exit code 1. `runtime_process.py` is the other end.
@@ -32,7 +33,7 @@ def main(arguments: list[str]) -> int:
         model = runtime.load(artifact, device, threads=threads, target=options.get("--target"))
         answers: dict[str, Any] = {}
         for case, inputs in grouped(Path(cases_path)):
-            for name, array in model.run(inputs).items():
+            for name, array in model.run(inputs, program=options.get("--program")).items():
                 answers[f"{case}/{name}"] = np.array(array)
     except OvenbirdError as error:
         print(json.dumps({"error": type(error).__name__, "message": str(error)}))

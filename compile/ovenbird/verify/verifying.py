@@ -1,7 +1,7 @@
 """Is the artifact the network? It runs in the real runtime, in its own process, against the framework it came from.
 
     found = verify(Path("artifacts/resnet50"), network, (1, 8), LIMITS["f32"])
-    found.outputs["logits"].rms, found.golden_inputs, found.golden_outputs
+    found.outputs["logits"].rms, found.golden[()].outputs
     parity({"host": found}, variants)                       # for the manifest
 
 How answers are judged is `ovenbird_runtime.manifest.agreement`, which `selftest` and the server use as well; on which
@@ -23,6 +23,7 @@ from ovenbird.verify.cases import Case, choose_golden, make_cases, take
 from ovenbird.verify.runtime_process import run_artifact
 from ovenbird_runtime.manifest.agreement import RULE, Difference, Limits, compare, join_rows
 from ovenbird_runtime.manifest.manifest import MAIN, Classification, Measured, Parity, ProgramParity, VariantParity
+from ovenbird_runtime.manifest.program import InputSize, size_text
 from ovenbird_runtime.manifest.schema import encode
 from ovenbird_runtime.tensors.arrays import Array, Arrays
 
@@ -30,16 +31,24 @@ PARITY = "evidence/parity.json"
 
 
 @dataclass(frozen=True)
+class GoldenTensors:
+    """Some of the inputs, and the right answers to them."""
+
+    inputs: Arrays
+    outputs: Arrays
+
+
+@dataclass(frozen=True)
 class Verification:
-    """What was found: how far each output is, on how many inputs, and some of them with their right answers."""
+    """What was found: how far each output is at most, on how many inputs of all sizes, and some of them."""
 
     limits: Limits
     outputs: dict[str, Difference]
     top1_agreement: float | None
     images: int
     random_inputs: int
-    golden_inputs: Arrays
-    golden_outputs: Arrays
+    golden: dict[InputSize, GoldenTensors]
+    """By image size."""
 
     @property
     def blind(self) -> list[str]:
@@ -55,13 +64,53 @@ def verify(
     photographs: Sequence[Path] = (),
     target: str | None = None,
     device: str = "cpu",
+    program: str = MAIN,
 ) -> Verification:
-    """Compare an artifact, or its variant for `target`, run on `device`, with its network.
+    """Compare a program of an artifact, or of its variant for `target`, run on `device`, with its network.
 
     Raises VerificationFailed naming the output, RuntimeFailed.
     """
-    cases = make_cases(network, batch_sizes, photographs)
-    answers = run_artifact(artifact, {case.name: case.inputs for case in cases}, target=target, device=device)
+    cases = {size: make_cases(network.at(size), batch_sizes, photographs) for size in network.image_sizes}
+    given = {f"{size_text(size)}.{case.name}": case.inputs for size, some in cases.items() for case in some}
+    answers = run_artifact(artifact, given, target=target, device=device, program=program)
+    found = []
+    for size, some in cases.items():
+        own = {case.name: answers[f"{size_text(size)}.{case.name}"] for case in some}
+        try:
+            found.append(_verify_size(network.at(size), size, some, own, limits))
+        except VerificationFailed as error:
+            raise (VerificationFailed(f"at {size_text(size)}: {error}") if size else error) from None
+    return worst(found)
+
+
+def worst(found: Sequence[Verification]) -> Verification:
+    """Return what was found at several image sizes as one: the largest differences, and all inputs."""
+    tops = [one.top1_agreement for one in found if one.top1_agreement is not None]
+    return Verification(
+        found[0].limits,
+        {name: largest([one.outputs[name] for one in found]) for name in found[0].outputs},
+        min(tops) if tops else None,
+        sum(one.images for one in found),
+        sum(one.random_inputs for one in found),
+        {size: golden for one in found for size, golden in one.golden.items()},
+    )
+
+
+def largest(found: Sequence[Difference]) -> Difference:
+    """Return differences of one output as one: the largest of each figure."""
+    figures = ("max_abs", "rms", "peak", "mismatches")
+    return replace(
+        found[0],
+        **{name: max(getattr(one, name) for one in found) for name in figures},
+        dependence=min(one.dependence for one in found),
+        blind=any(one.blind for one in found),
+    )
+
+
+def _verify_size(
+    network: Network, size: InputSize, cases: list[Case], answers: dict[str, Arrays], limits: Limits
+) -> Verification:
+    """Judge the answers to the cases of one image size."""
     references = {case.name: network.reference(case.inputs) for case in cases}
     outputs = judge(network, answers, references, limits)
     rows = {True: 0, False: 0}
@@ -76,7 +125,7 @@ def verify(
         golden = {spec.name: take(network, spec, picks, references) for spec in network.outputs}
     inputs = {case.name: case.inputs for case in cases}
     given = {spec.name: take(network, spec, picks, inputs) for spec in network.inputs}
-    return Verification(limits, outputs, top1, rows[True], rows[False], given, golden)
+    return Verification(limits, outputs, top1, rows[True], rows[False], {size: GoldenTensors(given, golden)})
 
 
 def judge(

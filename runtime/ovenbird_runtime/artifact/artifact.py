@@ -27,6 +27,7 @@ from ..integrity.signatures import check_signature, required_keys
 from ..integrity.weights import MappedFile
 from ..limits import MAX_LABELS_BYTES, MAX_MANIFEST_BYTES, MAX_PLAN_BYTES
 from ..manifest.manifest import Manifest, Target, VariantRef, check_target, decode_manifest, decode_target
+from ..manifest.program import size_text, sizes_text
 from .plan import PLAN, Plan
 from .plan_checks import check_plan
 from .plan_file import decode_plan
@@ -126,8 +127,16 @@ class Artifact:
         for entry in plan.entries:
             if entry.program not in self.manifest.programs:
                 raise PlanInvalid(f"{where} has an entry of program {shown(entry.program)}, which is unknown")
+            known = self.manifest.programs[entry.program]
+            if known.sizes and entry.size not in known.image_sizes:
+                raise PlanInvalid(
+                    f"{where} has an entry for images of {size_text(entry.size) or 'any size'}, "
+                    f"the program takes {sizes_text(known.image_sizes)}"
+                )
         for name, program in self.manifest.programs.items():
-            check_plan(plan, target.tensors, program.inputs, program.outputs, where, name)
+            for size in program.image_sizes:
+                at = program.at(size)
+                check_plan(plan, target.tensors, at.inputs, at.outputs, where, name, size or None)
         return plan
 
     def read_labels(self, name: str, count: int) -> tuple[str, ...]:

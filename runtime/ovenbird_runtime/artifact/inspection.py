@@ -76,7 +76,7 @@ def _variant(artifact: Artifact, variant: VariantRef, machine: MachineFacts) -> 
             "tvm": target.tvm,
             "tvm_ffi": target.tvm_ffi,
             "batches": {
-                name: [entry.batch for entry in target.entries_of(name)] for name in artifact.manifest.programs
+                name: sorted({entry.batch for entry in target.entries_of(name)}) for name in artifact.manifest.programs
             },
             "code_bytes": artifact.manifest.files[f"{variant.path}/model.so"].size,
             "weight_bytes": sum(tensor.nbytes for tensor in target.tensors),

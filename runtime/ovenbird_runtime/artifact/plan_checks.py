@@ -130,14 +130,15 @@ def check_plan(
     outputs: Sequence[TensorSpec],
     where: str = PLAN,
     program: str = MAIN,
+    size: tuple[int, ...] | None = None,
 ) -> None:
     """Check a plan's entries of one program against the tensors of `target.json` and the program's inputs and outputs.
 
-    Raises PlanInvalid.
+    `size`: of a program for several image sizes, the one that these inputs and outputs are of. Raises PlanInvalid.
     """
     tensors = [(tensor.dtype, tensor.shape) for tensor in weights]
     for number, entry in enumerate(plan.entries):
-        if entry.program != program:
+        if entry.program != program or (size is not None and entry.size != size):
             continue
         at = f"{where}: entry {number}"
         given = [(spec.dtype, spec.with_batch(entry.batch)) for spec in inputs]

@@ -27,6 +27,7 @@ from ..integrity.sealed import SealedFile
 from ..integrity.weights import MappedFile
 from ..machine.devices import CPU, Device
 from ..manifest.manifest import MAIN, Entry, Program, Target
+from ..manifest.program import InputSize
 from ..tensors.arrays import Array, aligned_empty
 from .device_tensors import DeviceMemory
 from .ffi import import_for
@@ -53,6 +54,8 @@ class Code:
         """Load the checked library; make tensors over the mapped weights, or copies on a GPU. Raises EngineError."""
         self.ffi = import_for(device)
         self.target, self.programs = target, dict(programs)
+        self.sized = {(name, size): one.at(size) for name, one in self.programs.items() for size in one.image_sizes}
+        """Each program as it is for one of its image sizes."""
         self._mapped = dict(weights)  # keeps the mappings alive as long as the tensors
         try:
             self.module = load_library(self.ffi, library)
@@ -89,18 +92,18 @@ class Code:
 
 
 class _Task:
-    """Rows `start` to `start + rows` of one call, to run as one compiled batch."""
+    """Rows `start` to `start + rows` of one call, to run as one compiled batch; `costs` are those of its size."""
 
-    def __init__(self, call: _Call, entry: Entry, start: int, rows: int, narrow: bool, crowded: bool) -> None:
+    def __init__(self, call: _Call, entry: Entry, start: int, rows: int, costs: LearnedCosts, crowded: bool) -> None:
         self.call, self.entry, self.start, self.rows = call, entry, start, rows
-        self.narrow, self.crowded = narrow, crowded
+        self.costs, self.narrow, self.crowded = costs, entry.batch == costs.smallest, crowded
 
 
 class _Call:
-    """One call of `run`: arrays in, arrays out, and where the workers report each task's end."""
+    """One call of `run`: the program at its image size, arrays in, arrays out, and where tasks report their end."""
 
-    def __init__(self, arrays: Mapping[str, Array], results: dict[str, Array]) -> None:
-        self.arrays, self.results = arrays, results
+    def __init__(self, program: Program, arrays: Mapping[str, Array], results: dict[str, Array]) -> None:
+        self.program, self.arrays, self.results = program, arrays, results
         self.done: queue.SimpleQueue[OvenbirdError | None] = queue.SimpleQueue()
         self.abandoned = False
 
@@ -108,11 +111,8 @@ class _Call:
 class _Worker:
     """A job with a VM, its input buffers and its share of processor threads."""
 
-    def __init__(
-        self, code: Code, tasks: TaskQueue[_Task], threads: int, costs: Mapping[str, LearnedCosts], wide: bool = True
-    ) -> None:
-        self._code, self._tasks, self._threads, self._costs = code, tasks, threads, costs
-        self._wide = wide
+    def __init__(self, code: Code, tasks: TaskQueue[_Task], threads: int, wide: bool = True) -> None:
+        self._code, self._tasks, self._threads, self._wide = code, tasks, threads, wide
         self._buffers: dict[str, tuple[list[Array], list[Any]]] = {}
         self.ready: queue.SimpleQueue[OvenbirdError | None] = queue.SimpleQueue()
 
@@ -151,9 +151,8 @@ class _Worker:
         return {entry.function: machine[entry.function] for entry in target.entries}
 
     def _execute(self, function: Any, task: _Task) -> None:
-        code, entry = self._code, task.entry
-        program, costs = code.programs[entry.program], self._costs[entry.program]
-        buffers, tensors = self._buffers_for(entry)
+        code, entry, program, costs = self._code, task.entry, task.call.program, task.costs
+        buffers, tensors = self._buffers_for(entry, program)
         for spec, buffer in zip(program.inputs, buffers, strict=True):
             given = task.call.arrays[spec.name]
             if spec.batched:
@@ -171,24 +170,21 @@ class _Worker:
             costs.observe(entry.batch, spent)
         else:
             costs.observe_lane(spent)
-        for spec, array in zip(program.outputs, self._arrays_of(answer, entry), strict=True):
+        for spec, array in zip(program.outputs, self._arrays_of(answer, entry, program), strict=True):
             if spec.batched:
                 task.call.results[spec.name][task.start : task.start + task.rows] = array[: task.rows]
             else:
                 task.call.results[spec.name][...] = array
 
-    def _buffers_for(self, entry: Entry) -> tuple[list[Array], list[Any]]:
+    def _buffers_for(self, entry: Entry, program: Program) -> tuple[list[Array], list[Any]]:
         if entry.function not in self._buffers:
-            arrays = [
-                aligned_empty(spec.with_batch(entry.batch), spec.dtype)
-                for spec in self._code.programs[entry.program].inputs
-            ]
+            arrays = [aligned_empty(spec.with_batch(entry.batch), spec.dtype) for spec in program.inputs]
             self._buffers[entry.function] = (arrays, [self._code.memory.upload(array) for array in arrays])
         return self._buffers[entry.function]
 
-    def _arrays_of(self, answer: Any, entry: Entry) -> list[Array]:
+    def _arrays_of(self, answer: Any, entry: Entry, program: Program) -> list[Array]:
         """View what the function gave, checked against the manifest: one tensor, or a tuple of them."""
-        outputs = self._code.programs[entry.program].outputs
+        outputs = program.outputs
         given = [answer] if isinstance(answer, self._code.ffi.Tensor) else list(answer)
         if len(given) != len(outputs):
             raise EngineCallFailed(f"{entry.function} gave {len(given)} outputs, the manifest says {len(outputs)}")
@@ -208,15 +204,18 @@ class Engine:
     def __init__(self, code: Code, threads: int, workers: int) -> None:
         """Start the workers. Raises EngineLoadFailed where the code and the manifest do not fit, or threads run out."""
         self._code, self._pid, self._closed = code, os.getpid(), False
-        self._entries = {(entry.program, entry.batch): entry for entry in code.target.entries}
+        self._entries = {
+            (entry.program, entry.size if code.programs[entry.program].sizes else (), entry.batch): entry
+            for entry in code.target.entries
+        }
         # Lanes share the threads among rows of one program; where there are several, each call has all threads.
         lanes = lanes_for(threads, workers) if code.memory.on_cpu and len(code.programs) == 1 else 0
         self._learned = {
-            name: LearnedCosts({entry.batch: None for entry in code.target.entries_of(name)}, lanes)
-            for name in code.programs
+            (name, size): LearnedCosts({entry.batch: None for entry in code.target.entries_of(name, size)}, lanes)
+            for name, size in code.sized
         }
-        self._first = next(iter(self._learned.values()))
-        self._tasks: TaskQueue[_Task] = TaskQueue(lanes, self._first)
+        self._lanes = lanes
+        self._tasks: TaskQueue[_Task] = TaskQueue(lanes, lambda task: task.costs)
         self._jobs: list[ThreadJob] = []
         # Also at the interpreter's exit.
         self._finalizer = weakref.finalize(self, _stop, self._pid, self._tasks, self._jobs)
@@ -232,7 +231,7 @@ class Engine:
         failures: list[OvenbirdError | None] = []
         try:
             for _ in range(count):
-                worker = _Worker(self._code, self._tasks, threads, self._learned, wide)
+                worker = _Worker(self._code, self._tasks, threads, wide)
                 self._jobs.append(ThreadJob(worker.run, threads))
                 workers.append(worker)
         except RuntimeError as error:  # what Python raises where the system has no thread left
@@ -246,22 +245,24 @@ class Engine:
         """Start the lanes, when a crowd first comes: who runs one image at a time needs none."""
         started = False
         try:
-            started = self._start(self._first.lanes, self._lane_threads, wide=False) is None
+            started = self._start(self._lanes, self._lane_threads, wide=False) is None
         finally:  # also of Ctrl-C
             if started:
                 self._tasks.admit_lanes()
             else:  # no memory for them: the wide worker does it all, as before
                 self._tasks.give_up_lanes()
-                self._first.lanes = 0
+                for learned in self._learned.values():
+                    learned.lanes = 0
 
-    def costs_of(self, program: str) -> dict[int, float | None]:
-        """Return what each compiled batch size of a program costs in ms, which the caller may change; None: unknown."""
-        return self._learned[program].table
+    def costs_of(self, program: str, size: InputSize = ()) -> dict[int, float | None]:
+        """Return what each compiled batch size of a program costs in ms for images of one size, which the caller may
+        change; None: unknown.
+        """
+        return self._learned[program, size].table
 
-    @property
-    def lanes(self) -> Lanes:
-        """The lanes that share the threads in a crowd; their cost is None while it is not known."""
-        learned = self._first
+    def lanes_of(self, program: str, size: InputSize = ()) -> Lanes:
+        """Return the lanes that share the threads in a crowd; their cost is None while it is not known."""
+        learned = self._learned[program, size]
         return Lanes(learned.lanes, learned.lane) if learned.lanes_pay(True) else Lanes()
 
     def run(
@@ -271,23 +272,22 @@ class Engine:
         new arrays.
 
         `crowded` tells that other calls are there or about to come: threads are better shared out then.
-        Raises EngineCallFailed, EngineForked.
+        Raises EngineCallFailed, EngineForked; WrongShape where there is no code for images of this size.
         """
         if os.getpid() != self._pid:
             raise EngineForked(
                 f"the model was loaded in process {self._pid}, this is its fork {os.getpid()}: load it after fork"
             )
-        results = {
-            spec.name: np.empty(spec.with_batch(batch), spec.dtype) for spec in self._code.programs[program].outputs
-        }
-        call = _Call(arrays, results)
+        size = self._code.programs[program].size_of({name: array.shape for name, array in arrays.items()})
+        sized, learned = self._code.sized[program, size], self._learned[program, size]
+        results = {spec.name: np.empty(spec.with_batch(batch), spec.dtype) for spec in sized.outputs}
+        call = _Call(sized, arrays, results)
         start = 0
         tasks = []
-        learned = self._learned[program]
-        for size in learned.plan(batch):
-            narrow = size == learned.smallest
-            tasks.append(_Task(call, self._entries[program, size], start, min(size, batch - start), narrow, crowded))
-            start += size
+        for rows in learned.plan(batch):
+            entry = self._entries[program, size, rows]
+            tasks.append(_Task(call, entry, start, min(rows, batch - start), learned, crowded))
+            start += rows
         # A queue that nobody closed here is closed by the interpreter's exit: a daemon thread then waits, quietly.
         if not self._tasks.put(tasks) and self._closed:
             raise EngineCallFailed("the model is closed: load it again")

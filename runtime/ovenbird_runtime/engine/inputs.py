@@ -90,7 +90,9 @@ def _check_dtype(spec: TensorSpec, array: Array) -> None:
 def check_dims(spec: TensorSpec, shape: tuple[int, ...]) -> None:
     """Check a shape against the network's. Raises WrongShape."""
     expected = "(" + ", ".join(map(str, spec.shape)) + ("," if len(spec.shape) == 1 else "") + ")"
-    fits = len(shape) == len(spec.shape) and all(d in ("N", have) for d, have in zip(spec.shape, shape, strict=True))
+    fits = len(shape) == len(spec.shape) and all(
+        isinstance(d, str) or d == have for d, have in zip(spec.shape, shape, strict=True)
+    )
     if not fits:
         raise WrongShape(f"{spec.name} has shape {shape}, the network takes {expected}")
     if spec.batched and shape[0] < 1:

@@ -1,6 +1,6 @@
 """Who runs the next task: one wide worker with all threads, or several lanes side by side; never both at once.
 
-    tasks = TaskQueue(lanes=2, costs=costs)
+    tasks = TaskQueue(lanes=2, costs=lambda task: task.costs)
     tasks.put([task, task])          # two images of one call
     if tasks.claim_lanes():          # they could share the threads, and no lane exists yet: start some, then
         tasks.admit_lanes()
@@ -22,7 +22,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, Literal, Protocol, TypeVar
 
 MAX_LANES = 4
@@ -60,8 +60,10 @@ def lanes_for(threads: int, workers: int) -> int:
 class TaskQueue(Generic[T]):
     """First come, first served; a wide worker runs alone, lanes run at the same time."""
 
-    def __init__(self, lanes: int, costs: LaneCosts) -> None:
-        """Begin empty; `lanes` says how many there may be besides the wide worker, 0 that there will be none."""
+    def __init__(self, lanes: int, costs: Callable[[T], LaneCosts]) -> None:
+        """Begin empty; `lanes` says how many there may be beside the wide worker, 0 that there will be none; `costs`
+        are those of a task: of its program and image size.
+        """
         self._costs = costs
         self._changed = threading.Condition()
         self._tasks: deque[T] = deque()
@@ -87,7 +89,7 @@ class TaskQueue(Generic[T]):
         with self._changed:
             narrow = [task for task in self._tasks if task.narrow] if self._lanes == "absent" else []
             crowded = any(task.crowded for task in narrow)
-            if self._closed or not (len(narrow) > 1 or crowded) or not self._costs.lanes_pay(crowded):
+            if self._closed or not (len(narrow) > 1 or crowded) or not self._costs(narrow[0]).lanes_pay(crowded):
                 return False
             self._lanes = "claimed"
             return True
@@ -143,11 +145,11 @@ class TaskQueue(Generic[T]):
     def _for_lanes(self) -> bool:
         """Return whether lanes should run the first task, as things stand; otherwise it is the wide worker's."""
         first = self._tasks[0]
-        if self._lanes != "present" or not first.narrow or not self._costs.lanes_pay(first.crowded):
+        if self._lanes != "present" or not first.narrow or not self._costs(first).lanes_pay(first.crowded):
             return False
         if first.crowded or (len(self._tasks) > 1 and self._tasks[1].narrow):
             return True
         if not self._lane_starts:
             return False
         busy = time.perf_counter() - max(self._lane_starts.values())
-        return not self._costs.wide_ends_sooner(busy * 1e3)
+        return not self._costs(self._tasks[0]).wide_ends_sooner(busy * 1e3)

@@ -28,7 +28,18 @@ from .agreement import Precision
 from .answers import AnswerStep, Classification, Raw, Vector
 from .fields import ITEM_BYTES, PATH_TEXT, PROGRAM_TEXT, Dtype, FilePath, Folder, Free, Name, SchemaVersion, Sha256
 from .parity import Measured, Parity, ProgramParity, VariantParity, variant_name
-from .program import MAIN, Preprocess, Program, TensorSpec, check_call, check_program, check_unique
+from .program import (
+    MAIN,
+    Preprocess,
+    Program,
+    ProgramSize,
+    TensorSpec,
+    check_call,
+    check_program,
+    check_unique,
+    size_text,
+    sizes_text,
+)
 from .schema import Count, Json, Range, decode, dump, encode, parse
 from .schema1 import upgrade_manifest
 from .target import Entry, Target, WeightTensor, check_version, decode_target, target_bytes
@@ -49,6 +60,7 @@ __all__ = [
     "Preprocess",
     "Program",
     "ProgramParity",
+    "ProgramSize",
     "Raw",
     "Target",
     "TensorSpec",
@@ -217,27 +229,37 @@ def check_manifest(manifest: Manifest, where: str = "manifest.json") -> None:
 
 def check_target(target: Target, manifest: Manifest, where: str = "target.json") -> None:
     """Check a target against the manifest it came with. Raises ManifestInvalid."""
-    check_unique([f"{entry.program} and batch {entry.batch}" for entry in target.entries], "entries", where)
+    check_unique([_entry_text(entry, manifest) for entry in target.entries], "entries", where)
     check_unique([entry.function for entry in target.entries], "functions", where)
     for entry in target.entries:
         program = manifest.programs.get(entry.program)
         if program is None:
             raise ManifestInvalid(f"{where}: {entry.function} is of program {shown(entry.program)}, which is unknown")
-        check_call(program, entry.batch, where)
-        if entry.size and entry.size != program.image_size:
+        if entry.size not in (program.image_sizes if program.sizes else ((), program.image_size)):
             raise ManifestInvalid(
-                f"{where}: {entry.function} takes images of {shown(entry.size)}, the program {program.image_size}"
+                f"{where}: {entry.function} takes images of {shown(entry.size)}, "
+                f"the program {sizes_text(program.image_sizes) if program.sizes else program.image_size}"
             )
+        check_call(program.at(entry.size if program.sizes else ()), entry.batch, where)
         bad = [index for index in entry.weights if index >= len(target.tensors)]
         if bad:
             raise ManifestInvalid(f"{where}: {entry.function} wants tensor {bad[0]}, there are {len(target.tensors)}")
     for name, program in manifest.programs.items():
-        batches = [entry.batch for entry in target.entries_of(name)]
-        if not batches:
-            raise ManifestInvalid(f"{where}: no entry is of program {name}")
-        if not program.batched and batches != [1]:
-            raise ManifestInvalid(f"{where}: a network without a batch dimension has one entry, for batch 1")
+        for size in program.image_sizes:
+            batches = [entry.batch for entry in target.entries_of(name, size)]
+            if not batches:
+                what = f" for images of {size_text(size)}" if size else ""
+                raise ManifestInvalid(f"{where}: no entry is of program {name}{what}")
+            if not program.batched and batches != [1]:
+                raise ManifestInvalid(f"{where}: a network without a batch dimension has one entry, for batch 1")
     _check_tensors(target, manifest, where)
+
+
+def _entry_text(entry: Entry, manifest: Manifest) -> str:
+    """Return what an entry is for; the size of a program that has but one does not count."""
+    program = manifest.programs.get(entry.program)
+    size = f" and images of {size_text(entry.size)}" if program is not None and program.sizes else ""
+    return f"{entry.program} and batch {entry.batch}{size}"
 
 
 def _check_tensors(target: Target, manifest: Manifest, where: str) -> None:

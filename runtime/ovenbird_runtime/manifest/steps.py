@@ -106,6 +106,19 @@ def problem(pipeline: Pipeline) -> str | None:
     return None
 
 
+def output_size(pipeline: Pipeline) -> tuple[int, ...]:
+    """Return height and width of what a pipeline gives, whatever the image; empty where that depends on the image."""
+    found: tuple[int, ...] = ()
+    for step in pipeline:
+        if isinstance(step, (CentreCrop, RandomCrop, Pad)):
+            found = step.size
+        elif isinstance(step, Resize) and step.exact is not None:
+            found = step.exact
+        elif isinstance(step, (Resize, Zoom)):
+            found = ()
+    return found
+
+
 def _sizes(step: Step) -> list[tuple[int, ...]]:
     """Return the sizes that a step names."""
     if isinstance(step, Resize):

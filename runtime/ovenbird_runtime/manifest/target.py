@@ -96,9 +96,9 @@ class Target:
         """The variant's name (`variant_name`)."""
         return variant_name(self.target, self.precision)
 
-    def entries_of(self, program: str) -> tuple[Entry, ...]:
-        """Return what was compiled of one program."""
-        return tuple(entry for entry in self.entries if entry.program == program)
+    def entries_of(self, program: str, size: tuple[int, ...] = ()) -> tuple[Entry, ...]:
+        """Return what was compiled of one program, for one image size or for all."""
+        return tuple(entry for entry in self.entries if entry.program == program and size in ((), entry.size))
 
 
 def decode_target(data: bytes, where: str = "target.json", precision: Precision = "f32") -> Target:

@@ -13,14 +13,18 @@ from typing import Any
 from ..manifest.answers import AnswerStep
 from ..options import PredictOptions
 from ..tensors.arrays import Array
+from ..tensors.frame import Frame
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a step may need besides the outputs: what the user asked for, and the labels by output."""
+    """What a step may need besides the outputs: what the user asked for, the labels by output, and for each row where
+    the network's input lies in its image (none for tensors that come from no image).
+    """
 
     options: PredictOptions
     labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    frames: Sequence[Frame] = ()
 
 
 @dataclass(frozen=True)

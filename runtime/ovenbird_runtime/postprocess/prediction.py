@@ -14,6 +14,7 @@ from ..manifest.answers import Raw
 from ..manifest.manifest import Manifest, WeightsInfo
 from ..options import PredictOptions
 from ..tensors.arrays import Array
+from ..tensors.frame import Frame
 from .classes import CLASSES, ClassScore
 from .embedding import EMBEDDINGS, Embedding
 from .kind import Asked
@@ -31,6 +32,8 @@ class Prediction:
     preprocess: str
     seed: int
     """What random steps of the pipeline drew from."""
+    frame: Frame | None = None
+    """Where the network's input lies in the image; None for tensors, which come from no image."""
     answers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Each kind's answers (`postprocess.table`), by output."""
 
@@ -79,9 +82,12 @@ def explain(
     labels: Mapping[str, Sequence[str]],
     pipeline: str,
     options: PredictOptions,
+    frames: Sequence[Frame] = (),
 ) -> list[Prediction]:
-    """Turn the outputs of one batch, each [N, ...], into N predictions; `pipeline` made its inputs."""
-    asked, steps = Asked(options, labels), list(manifest.postprocess)
+    """Turn the outputs of one batch, each [N, ...], into N predictions; `pipeline` made its inputs, whose places in
+    their images are `frames`.
+    """
+    asked, steps = Asked(options, labels, frames), list(manifest.postprocess)
     read = {step.output for step in steps}
     steps += [Raw(output=name) for name in outputs if name not in read]
     found: dict[str, dict[str, Sequence[Any]]] = {}
@@ -94,6 +100,7 @@ def explain(
             weights=manifest.model.weights,
             preprocess=pipeline,
             seed=options.seed,
+            frame=frames[i] if frames else None,
             answers={field: {name: rows[i] for name, rows in by_name.items()} for field, by_name in found.items()},
         )
         for i in range(len(next(iter(outputs.values()))))

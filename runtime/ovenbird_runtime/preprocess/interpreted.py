@@ -15,7 +15,7 @@ from ..errors import PipelineError
 from ..limits import MAX_IMAGE_MEGAPIXELS
 from ..manifest.steps import CentreCrop, Normalise, Pad, Pipeline, RandomCrop, Resize, Zoom, problem
 from ..tensors.arrays import Array
-from .frame import Frame
+from ..tensors.frame import Frame
 from .images import check_pixels
 
 if TYPE_CHECKING:

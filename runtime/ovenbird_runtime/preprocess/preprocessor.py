@@ -17,7 +17,7 @@ from ..errors import PipelineError
 from ..limits import VECTOR_BYTES
 from ..manifest.steps import Normalise, Pipeline, RandomCrop, problem
 from ..tensors.arrays import Array, aligned_empty
-from .frame import Frame
+from ..tensors.frame import Frame
 from .interpreted import Draws, normalise, prepare
 from .pixels import Picture, shared_pixels
 from .resampling import Taps, taps_of

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from ..manifest.steps import CentreCrop, Normalise, Pad, Pipeline, RandomCrop, Resize, Zoom
-from .frame import Frame
+from ..tensors.frame import Frame
 from .interpreted import Draws, crop_corner, resized_size
 from .resampling import Filter
 

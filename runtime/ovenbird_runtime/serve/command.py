@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -15,6 +15,7 @@ from ..console.installing import install_hint
 from ..console.signals import CAUGHT
 from ..errors import OvenbirdError, WrongModelName
 from ..limits import MAX_THREADS, MAX_WORKERS
+from ..manifest.agreement import Precision
 from .settings import Limits, ModelSource, Settings
 
 _DEFAULT = Settings(artifacts=())
@@ -77,6 +78,7 @@ def _sources(context: click.Context, parameter: click.Parameter, values: tuple[s
     metavar="cpu|cuda[:N]",
     help="Where to run; cuda,cpu is a GPU if it can be used.",
 )
+@click.option("--precision", type=click.Choice(get_args(Precision)), help="Of the arithmetic [the most exact here].")
 @click.option(
     "--workers", type=click.IntRange(1, MAX_WORKERS), default=1, show_default=True, help="Batches at one time."
 )

@@ -162,7 +162,7 @@ class Process:
         for deployment in slots.deployments:
             if deployment.model.name != deployment.name == model_name_from(deployment.model.name):
                 self.log.write("renamed", "warning", model=deployment.name, manifest=deployment.model.name)
-            costs = {str(size): round(cost, 2) for size, cost in sorted(deployment.costs.table.items())}
+            costs = {str(size): round(cost, 2) for size, cost in sorted(deployment.usual_costs.table.items())}
             self.log.write(
                 "model",
                 model=deployment.name,
@@ -172,8 +172,8 @@ class Process:
                 workers=self.settings.workers,
                 random_weights=deployment.model.manifest.model.weights.random,
                 batch_cost_ms=costs,
-                lanes=deployment.costs.lanes.count,
-                lane_cost_ms=round(deployment.costs.lanes.cost or 0.0, 2),
+                lanes=deployment.usual_costs.lanes.count,
+                lane_cost_ms=round(deployment.usual_costs.lanes.cost or 0.0, 2),
             )
         self.log.write("ready", url=f"http://{url_host(self.settings.host)}:{server.port}/", pid=os.getpid())
 

@@ -12,6 +12,7 @@ from .. import limits
 from ..arguments import Settled
 from ..artifact.names import check_model_name
 from ..engine.inputs import NanPolicy
+from ..manifest.agreement import Precision
 from .http.settings import HttpLimits
 
 
@@ -51,6 +52,7 @@ class Settings(Settled):
     port: int = 8000
     grpc_port: int | None = None
     device: str = "cpu"
+    precision: Precision | None = None
     workers: int = 1
     threads: int | None = None
     decoders: int | None = None

@@ -1,1 +1,1 @@
-"""Arrays: memory for them, and files of them."""
+"""Arrays: memory for them, files of them, and where they lie in a photograph."""

@@ -7,12 +7,15 @@ Example: `choose_algorithm(ConvolutionShape(1, 64, 64, 56, 56), machine)` is "wi
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.operators.conv2d import Window
 from ovenbird.operators.layout import blocks
+from ovenbird_runtime.tensors.arrays import Array
 
 Algorithm = Literal["direct", "winograd2", "winograd4"]
 ALGORITHMS: tuple[Algorithm, ...] = ("direct", "winograd2", "winograd4")
@@ -43,6 +46,23 @@ class ConvolutionShape:
     def key(self) -> str:
         """The name under which a measured choice is kept."""
         return f"conv3x3 {self.dtype} n{self.batch} {self.inputs}->{self.outputs} {self.height}x{self.width}"
+
+
+class Decisions:
+    """What was chosen for the convolutions of a network at one image size, for its other sizes to follow: weights that
+    are packed for one algorithm are no use to another.
+    """
+
+    def __init__(self, shared: dict[tuple[bytes, int], Algorithm]) -> None:
+        """Begin a walk; `shared` holds what walks before it chose, by kernel and how often it had occurred."""
+        self._shared = shared
+        self._seen: Counter[bytes] = Counter()
+
+    def keep(self, kernel: Array, algorithm: Algorithm) -> Algorithm:
+        """Return what an earlier walk chose for the next convolution with this kernel; the first keeps `algorithm`."""
+        digest = hashlib.sha256(kernel.tobytes()).digest()
+        self._seen[digest] += 1
+        return self._shared.setdefault((digest, self._seen[digest]), algorithm)
 
 
 def allows_winograd(window: Window, groups: int) -> bool:

@@ -24,8 +24,6 @@ from ovenbird.targets import TargetSpec
 class CpuCompiler(Compiler):
     """Compiles for one processor."""
 
-    planned = True
-
     def __init__(self, target: TargetSpec, options: BuildOptions) -> None:
         self.target = target
         self.packing = options.packing or packing_of(target, options.records)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from tvm import IRModule, relax
 
-from ovenbird.backends.cpu.algorithms import Algorithm
+from ovenbird.backends.cpu.algorithms import Algorithm, Decisions
 from ovenbird.backends.cpu.lowering.context import CpuLowering
 from ovenbird.backends.cpu.lowering.handlers import HANDLERS
 from ovenbird.backends.cpu.machine import Machine
@@ -32,12 +32,14 @@ def lower_networks(
     # Not `or {}`: a recorder of the choices that were asked for is empty at first.
     measured = {} if algorithms is None else algorithms
 
+    shared: dict[tuple[bytes, int], Algorithm] | None = {} if len({key.size for key in networks}) > 1 else None
     smallest = min(key.batch for key in networks)
 
     def begin(builder: relax.BlockBuilder, function: relax.Function, key: EntryKey) -> CpuLowering:
         form = BlockedForm(builder, machine.block)
+        decided = None if shared is None else Decisions(shared)
         return CpuLowering(
-            function, form, HANDLERS, machine, measured, deciding or machine, key.batch, smallest_batch=smallest
+            function, form, HANDLERS, machine, measured, deciding or machine, key.batch, smallest, decided
         )
 
     return lower(networks, begin, dump)

@@ -27,7 +27,7 @@ from ovenbird.targets import TargetSpec
 class CudaCompiler(Compiler):
     """Compiles for one chip. Raises NoCudaCompiler, TargetInvalid, BuildFailed."""
 
-    planned = False  # a GPU's kernels are launched by TVM's own runtime
+    why_unplanned = "a GPU's kernels are launched by TVM's CUDA runtime, and no symbols of model.so"
 
     def __init__(self, target: TargetSpec, options: BuildOptions) -> None:
         self.target = target

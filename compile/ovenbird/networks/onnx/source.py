@@ -13,7 +13,7 @@ import importlib.util
 import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,9 +22,10 @@ import numpy as np
 
 from ovenbird.errors import ExtraMissing, NetworkError, NetworkUnreadable, UsageError
 from ovenbird.limits import MAX_NETWORK_ELEMENTS
-from ovenbird.networks.image_shapes import image_shape
+from ovenbird.networks.image_shapes import image_shape, resized_shapes
 from ovenbird.networks.importing import import_error, reason
 from ovenbird.networks.onnx.external_data import read_external_data
+from ovenbird_runtime.manifest.program import InputSize
 from ovenbird_runtime.tensors.arrays import Array
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class OnnxSource:
     output_names: tuple[str, ...]
     dims: tuple[Dims, ...]
     dtypes: tuple[np.dtype[Any], ...]
+    one_row: bool = False
 
     @property
     def framework(self) -> str:
@@ -141,6 +143,27 @@ class OnnxSource:
             drawn = random.standard_normal(shape) if dtype.kind == "f" else random.integers(0, 2, shape)
             found.append(drawn.astype(dtype))
         return found
+
+    def opened(self) -> OnnxSource:
+        """Return the model without the batch that its inputs, outputs and values fix at 1."""
+        model = type(self.model)()
+        model.CopyFrom(self.model)
+        for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+            shape = value.type.tensor_type.shape.dim
+            if shape and shape[0].dim_value == 1:
+                shape[0].dim_param = "N"
+        dims: tuple[Dims, ...] = tuple(("N", *dims[1:]) if dims[:1] == (1,) else dims for dims in self.dims)
+        return replace(self, model=model, dims=dims)
+
+    def resized(self, size: InputSize) -> OnnxSource:
+        """Return the model for images of another size. Raises UsageError where it does not leave that open."""
+        shapes = resized_shapes([self._shape(index, 1) for index in range(len(self.dims))], size)
+        values = {value.name: value for value in self.model.graph.input}
+        found = zip(self.input_names, self.dims, shapes, strict=True)
+        return replace(
+            self,
+            dims=tuple(dims if shape is None else settled(values[name], shape) for name, dims, shape in found),
+        )
 
     def digest(self) -> str:
         """Return the sha256 of the model, weights included."""

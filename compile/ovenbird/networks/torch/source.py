@@ -14,6 +14,7 @@ import torch
 
 from ovenbird.networks.importing import import_exported
 from ovenbird.networks.torch.tracing import Traced
+from ovenbird_runtime.manifest.program import InputSize
 from ovenbird_runtime.tensors.arrays import Array
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class TorchSource:
 
     traced: Traced
     framework: str = "torch"
+    one_row: bool = False
     _exports: dict[int | None, ExportedProgram] = field(default_factory=dict)
 
     @property
@@ -53,6 +55,14 @@ class TorchSource:
         """Return the examples, their first row repeated to `batch`."""
         tensors = self.traced.with_batch(batch) if self.batched else self.traced.examples
         return [tensor.numpy() for tensor in tensors]
+
+    def opened(self) -> None:
+        """Say that nothing is left to open: where torch runs two rows as it runs each, they are a batch already."""
+        return
+
+    def resized(self, size: InputSize) -> TorchSource:
+        """Return the network traced anew, on its examples tiled and cut. Raises NetworkUntraceable."""
+        return TorchSource(self.traced.resized(*size))
 
     def digest(self) -> str:
         """Return the sha256 of the traced code and of every tensor it holds."""

@@ -23,6 +23,7 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from ovenbird.errors import NetworkUnreadable, NetworkUntraceable
+from ovenbird.networks.image_shapes import layout_of, resized_shapes, size_of
 from ovenbird_runtime.manifest.agreement import LIMITS, compare
 
 if TYPE_CHECKING:
@@ -50,11 +51,11 @@ class FlatNetwork(nn.Module):
     def __init__(self, net: nn.Module, call: Callable[..., Any]) -> None:
         super().__init__()
         self.net = net
-        self._call = call
+        self.call = call
 
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Call the network, and return the tensors in what it returns."""
-        return tuple(tensor for _, tensor in flatten_outputs(self._call(self.net, tensors)))
+        return tuple(tensor for _, tensor in flatten_outputs(self.call(self.net, tensors)))
 
 
 def flatten_outputs(value: Any) -> list[tuple[str, torch.Tensor]]:
@@ -101,7 +102,7 @@ def _joined(path: Sequence[Any]) -> str:
 class Traced:
     """A torch network made ready: `flat` eats `examples` in the order of `input_names`."""
 
-    flat: nn.Module
+    flat: FlatNetwork
     input_names: tuple[str, ...]
     output_names: tuple[str, ...]
     examples: tuple[torch.Tensor, ...]
@@ -117,10 +118,14 @@ class Traced:
         """
         net = net.eval()
         names, examples, call = bind(net, example_inputs)
-        flat = FlatNetwork(net, call).eval()
+        return Traced._look(FlatNetwork(net, call).eval(), names, examples)
+
+    @staticmethod
+    def _look(flat: FlatNetwork, names: tuple[str, ...], examples: tuple[torch.Tensor, ...]) -> Traced:
+        """Run a network on its examples to see what it gives, and which inputs carry a batch."""
         with torch.no_grad(), steady_torch():
             try:
-                outputs = flatten_outputs(call(net, examples))
+                outputs = flatten_outputs(flat.call(flat.net, examples))
             except NetworkUnreadable:
                 raise
             except Exception as error:
@@ -132,6 +137,19 @@ class Traced:
         )
         traced.batched = traced._find_batch()
         return traced
+
+    def resized(self, height: int, width: int) -> Traced:
+        """Return the network for images of another size: all inputs as large as the first image change.
+
+        Raises NetworkUntraceable where it cannot take them.
+        """
+        check_open_sides(self.flat.net, (height, width))
+        shapes = resized_shapes([tuple(tensor.shape) for tensor in self.examples], (height, width))
+        examples = tuple(
+            tensor if shape is None else tiled(tensor, shape)
+            for tensor, shape in zip(self.examples, shapes, strict=True)
+        )
+        return Traced._look(self.flat, self.input_names, examples)
 
     def export(self, batch: int | None) -> ExportedProgram:
         """Trace with `batch` rows (None: the size of the examples). Raises NetworkUntraceable."""
@@ -178,6 +196,27 @@ class Traced:
             if one.shape[0] != 1 or two.shape[0] != 1 or not _near(torch.cat([one, two]), joint):
                 return none
         return self.batched
+
+
+def tiled(tensor: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+    """Return the tensor repeated, then cut, to a shape of as many dimensions."""
+    repeats = [-(-wanted // have) for wanted, have in zip(shape, tensor.shape, strict=True)]
+    return tensor.repeat(*repeats)[tuple(slice(wanted) for wanted in shape)].contiguous()
+
+
+def check_open_sides(net: nn.Module, size: tuple[int, int]) -> None:
+    """Refuse a program that was exported for images of another size alone: what was computed from that size then is
+    written in it as numbers. Raises NetworkUntraceable.
+    """
+    program: Any = getattr(net, "net", net)  # a loaded program is called by its inputs' names
+    for node in program.graph.nodes if isinstance(program, torch.fx.GraphModule) else ():
+        shape: Any = getattr(node.meta.get("val"), "shape", ()) if node.op == "placeholder" else ()
+        have = size_of(shape) if layout_of(shape) else size
+        if any(isinstance(side, int) and side != wanted for side, wanted in zip(have, size, strict=True)):
+            raise NetworkUntraceable(
+                f"the program was exported for images of {have[0]}x{have[1]}: export it with "
+                'dynamic_shapes, {2: Dim("height"), 3: Dim("width")} for an image [N, C, H, W]'
+            )
 
 
 def _another(tensor: torch.Tensor) -> torch.Tensor:

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 
+from ...manifest.program import InputSize
 from ..errors import DeadlineExceeded, QueueFull
 from ..http.errors import BadRequest
 
@@ -27,28 +29,30 @@ _FILL = 0.75
 class Permit:
     """Rows that are counted in, until `release`."""
 
-    __slots__ = ("_admission", "rows")
+    __slots__ = ("_admission", "rows", "size")
 
-    def __init__(self, admission: Admission, rows: int) -> None:
+    def __init__(self, admission: Admission, rows: int, size: InputSize) -> None:
         """Made by `Admission.take`."""
-        self._admission, self.rows = admission, rows
+        self._admission, self.rows, self.size = admission, rows, size
 
     def release(self) -> None:
         """Count the rows out; a second call does nothing."""
         self._admission.rows -= self.rows
+        self._admission.rows_of[self.size] -= self.rows
         self.rows = 0
 
 
 class Admission:
     """Counts the rows of one model that have a permit; used from the event loop only."""
 
-    def __init__(self, limit: int, seconds_for: Callable[[int], float]) -> None:
-        """Allow `limit` rows; `seconds_for(rows)` estimates how long so many take."""
+    def __init__(self, limit: int, seconds_for: Callable[[Mapping[InputSize, int]], float]) -> None:
+        """Allow `limit` rows; `seconds_for({size: rows})` estimates how long so many take."""
         self._limit, self._seconds_for = limit, seconds_for
         self.rows = 0
+        self.rows_of: Counter[InputSize] = Counter()
 
-    def take(self, rows: int, deadline: float) -> Permit:
-        """Return a permit for `rows`. Raises QueueFull, DeadlineExceeded, BadRequest.
+    def take(self, rows: int, deadline: float, size: InputSize = ()) -> Permit:
+        """Return a permit for `rows` of one image size. Raises QueueFull, DeadlineExceeded, BadRequest.
 
         Where nothing else is waiting a request is taken whatever the estimate says, so that a wrong estimate
         cannot lock everybody out.
@@ -61,14 +65,15 @@ class Admission:
         after = self.rows + rows
         if after > self._limit:
             raise QueueFull(f"{self.rows} images are waiting, limit {self._limit} (--queue)", self._pause())
-        if self.rows and (seconds := self._seconds_for(after)) > left * _FILL:
+        if self.rows and (seconds := self._seconds_for(self.rows_of + Counter({size: rows}))) > left * _FILL:
             raise QueueFull(
                 f"{self.rows} images are waiting and would take {seconds:.2f} s, "
                 f"this request allows {left:.2f} s (X-Request-Timeout-Ms)",
                 self._pause(),
             )
         self.rows = after
-        return Permit(self, rows)
+        self.rows_of[size] += rows
+        return Permit(self, rows, size)
 
     def _pause(self) -> float:
-        return max(1.0, math.ceil(self._seconds_for(self.rows) / 2))
+        return max(1.0, math.ceil(self._seconds_for(self.rows_of) / 2))

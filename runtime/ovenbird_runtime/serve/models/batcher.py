@@ -1,12 +1,13 @@
 """Gather requests into batches and run them: a queue, and one thread for each worker of the model.
 
-    batcher = Batcher(model.run_checked, costs, workers=1, wait_seconds=0.001, events=events, merge=True)
+    batcher = Batcher(model.run_checked, {(): costs}, workers=1, wait_seconds=0.001, events=events, merge=True)
     batcher.expect(1)                   # an image with a permit is being decoded
     batcher.submit(entry)               # it is ready
     outputs = await entry.future
 
-A batch leaves when it is full, when nobody else is on the way, or when the oldest has waited `wait_seconds`
-for those who are. Entries whose deadline is over, or whose client left, are dropped when a batch is formed.
+A batch holds images of one size. It leaves when it is full, when nobody else is on the way, or when the oldest has
+waited `wait_seconds` for those who are. Entries whose deadline is over, or whose client left, are dropped when a batch
+is formed.
 
 The batcher owns its queue, and everything that `_condition` guards; an entry is a thread's from `_take` until
 `_deliver` sets its future, on the event loop. Invariant: **while an entry is queued, some thread looks, runs, or waits
@@ -20,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -28,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ...errors import EngineError, OvenbirdError
+from ...manifest.program import InputSize
 from ...tensors.arrays import Array
 from ..errors import DeadlineExceeded, NotReady
 from .batching import Costs
@@ -48,6 +50,8 @@ class Pending:
     started: float = 0.0
     finished: float = 0.0
     batch: int = 0
+    size: InputSize = ()
+    """Of its images, where the network takes several: others cannot join them."""
 
 
 Result = tuple[Pending, "dict[str, Any] | None", "BaseException | None"]
@@ -68,14 +72,22 @@ class _Work:
     """What a thread is doing: since when (0.0: nothing), and its staging buffers."""
 
     busy_since: float = 0.0
-    staging: dict[str, Array] = field(default_factory=dict)
+    staging: dict[tuple[InputSize, str], Array] = field(default_factory=dict)
 
 
 class Batcher:
     """A queue and the threads that empty it."""
 
-    def __init__(self, run: Run, costs: Costs, workers: int, wait_seconds: float, events: Events, merge: bool) -> None:
-        """Start threads for `workers`, or for the lanes that pay.
+    def __init__(
+        self,
+        run: Run,
+        costs: Mapping[InputSize, Costs],
+        workers: int,
+        wait_seconds: float,
+        events: Events,
+        merge: bool,
+    ) -> None:
+        """Start threads for `workers`, or for the lanes that pay; `costs` are those of each image size.
 
         `merge` False runs every entry by itself (inputs without a batch dimension).
         """
@@ -84,9 +96,10 @@ class Batcher:
         self._loop = asyncio.get_running_loop()
         self._condition = threading.Condition()
         self._queue: deque[Pending] = deque()
-        self._rows = self._coming = self._idle = 0
+        self._rows = self._idle = 0
+        self._coming: Counter[InputSize] = Counter()
         self._closing = False
-        self._work = [_Work() for _ in range(costs.workers(workers))]
+        self._work = [_Work() for _ in range(max(one.workers(workers) for one in costs.values()))]
         self.slowdown = 1.0  # measured batches against their table, of late
         self._threads = [
             threading.Thread(target=self._serve, args=(work,), name=f"ovenbird-batch-{i}", daemon=True)
@@ -97,10 +110,10 @@ class Batcher:
 
     # ---- those who bring work: the event loop, and the threads that prepare images
 
-    def expect(self, rows: int) -> None:
-        """Announce rows that are being prepared, or with a negative number that they will not come."""
+    def expect(self, rows: int, size: InputSize = ()) -> None:
+        """Announce rows of one size that are being prepared, or with a negative number that they will not come."""
         with self._condition:
-            self._coming += rows
+            self._coming[size] += rows
             if rows < 0:
                 self._condition.notify()
 
@@ -108,7 +121,7 @@ class Batcher:
         """Queue an entry that was announced by `expect`. Raises NotReady where the batcher is closed."""
         entry.queued = time.monotonic()
         with self._condition:
-            self._coming -= entry.rows
+            self._coming[entry.size] -= entry.rows
             if self._closing:
                 raise NotReady("the model is being stopped", retry_after=1)
             self._queue.append(entry)
@@ -171,12 +184,20 @@ class Batcher:
 
     def _time_to_gather(self) -> float:
         """Return the seconds that waiting for more is still worth; 0 to go now."""
-        if not self._coming or not self._merge or self._closing or self._rows >= self.costs.largest:
+        first = self._queue[0]
+        costs, coming, rows = self.costs[first.size], self._coming[first.size], self._rows_of(first.size)
+        if not coming or not self._merge or self._closing or rows >= costs.largest:
             return 0.0
-        left = self._queue[0].queued + self._wait - time.monotonic()
-        if left <= 0 or self.costs.gain(self._rows, self._coming) <= left * 1000:
+        left = first.queued + self._wait - time.monotonic()
+        if left <= 0 or costs.gain(rows, coming) <= left * 1000:
             return 0.0
         return left
+
+    def _rows_of(self, size: InputSize) -> int:
+        """Return how many rows of one image size wait."""
+        if len(self.costs) == 1:
+            return self._rows
+        return sum(entry.rows for entry in self._queue if entry.size == size)
 
     def _form(self) -> list[Pending]:
         now = time.monotonic()
@@ -189,14 +210,25 @@ class Batcher:
             if late:
                 error = DeadlineExceeded("the request's time was over before a batch could take it")
                 self._answer(late, error)
+        if not self._queue:
+            return []
+        size = self._queue[0].size
+        most = self.costs[size].next_batch(self._rows_of(size), self._idle) if self._merge else 0
         batch: list[Pending] = []
-        size = self.costs.next_batch(self._rows, self._idle) if self._merge and self._rows else 0
+        others: list[Pending] = []  # of other sizes, before the batch's last
         rows = 0
-        while self._queue and (not batch or rows + self._queue[0].rows <= size):
-            entry = self._queue.popleft()
+        while self._queue:
+            entry = self._queue[0]
+            if entry.size == size and batch and rows + entry.rows > most:
+                break
+            self._queue.popleft()
+            if entry.size != size:
+                others.append(entry)
+                continue
             batch.append(entry)
             rows += entry.rows
-            self._rows -= entry.rows
+        self._queue.extendleft(reversed(others))
+        self._rows -= rows
         return batch
 
     def _crowded(self) -> bool:
@@ -231,11 +263,12 @@ class Batcher:
             own = outputs if len(batch) == 1 else {name: array[start:stop] for name, array in outputs.items()}
             results.append((entry, own, None))
             start = stop
-        expected = self.costs.one_call(rows, crowded) / 1000
+        costs = self.costs[batch[0].size]
+        expected = costs.one_call(rows, crowded) / 1000
         if expected > 0:
             ratio = min(10.0, (finished - started) / expected)
             self.slowdown += 0.1 * (ratio - self.slowdown)
-        padded = self.costs.padding(rows)
+        padded = costs.padding(rows)
         waits = [started - entry.queued for entry in batch]
         self._events.ran(rows, rows + padded, finished - started, waits)
         self._loop.call_soon_threadsafe(_deliver, results)  # last: who has an answer finds it counted
@@ -248,11 +281,12 @@ class Batcher:
         """Copy the batch's rows one after the other, into memory that was paged in long ago."""
         if len(batch) == 1:
             return batch[0].arrays
-        joined = {}
+        joined, size = {}, batch[0].size
         for name, first in batch[0].arrays.items():
-            buffer = work.staging.get(name)
+            buffer = work.staging.get((size, name))
             if buffer is None or buffer.shape[0] < rows:
-                buffer = work.staging[name] = np.empty((max(rows, self.costs.largest), *first.shape[1:]), first.dtype)
+                shape = (max(rows, self.costs[size].largest), *first.shape[1:])
+                buffer = work.staging[size, name] = np.empty(shape, first.dtype)
             joined[name] = np.concatenate([entry.arrays[name] for entry in batch], out=buffer[:rows])
         return joined
 

@@ -1,6 +1,6 @@
 """What each batch size costs on this machine, measured before a server takes work.
 
-    costs = calibrate(model, settings)
+    costs = calibrate(model, settings)[()]      # by image size
     costs.table, costs.lanes              # {1: 15.6, 8: 118.2} in ms, and images side by side where that is better
 
 Sizes and lanes take turns, round after round: a machine whose neighbours are busy is slower by a third in one second
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...engine.learning import Lanes
+from ...manifest.program import InputSize
 from ..memory import return_memory
 from .batching import Costs
 
@@ -30,26 +31,32 @@ _ROUNDS = 4
 _LANE_IMAGES = 8
 
 
-def calibrate(model: Model, settings: Settings) -> Costs:
-    """Run each size up to the largest batch allowed, and lanes, with zeros; leave the figures in `model.costs`.
+def calibrate(model: Model, settings: Settings) -> dict[InputSize, Costs]:
+    """Run each batch size up to the largest allowed, and lanes, with zeros, at each image size; leave the figures in
+    `model.costs_of`.
 
     Raises EngineError.
     """
-    smallest = min(model.costs)
-    sizes = [size for size in sorted(model.costs) if size <= settings.max_batch or size == smallest]
+    return {size: _calibrate(model, settings, size) for size in model.sizes}
+
+
+def _calibrate(model: Model, settings: Settings, image: InputSize) -> Costs:
+    known = model.costs_of(image)
+    smallest = min(known)
+    sizes = [size for size in sorted(known) if size <= settings.max_batch or size == smallest]
     times: dict[int, list[float]] = {size: [] for size in sizes}
     lanes = settings.workers == 1 and all(spec.batched for spec in (*model.inputs, *model.outputs))
     for _ in range(_ROUNDS):
         for size in sizes:
-            with only(model, size):
-                times[size].append(_milliseconds(model, size))
-        if lanes and model.lanes.count and model.lanes.cost is None:
-            with only(model, smallest):
-                _milliseconds(model, smallest * _LANE_IMAGES)
-    model.costs.clear()
+            with only(known, size):
+                times[size].append(_milliseconds(model, size, image))
+        if lanes and model.lanes_of(image).count and model.lanes_of(image).cost is None:
+            with only(known, smallest):
+                _milliseconds(model, smallest * _LANE_IMAGES, image)
+    known.clear()
     found = {size: min(times[size]) for size in sizes}
-    model.costs.update(found)
-    costs = Costs(found, settings.max_batch, model.lanes if lanes else Lanes())
+    known.update(found)
+    costs = Costs(found, settings.max_batch, model.lanes_of(image) if lanes else Lanes())
     if costs.lanes.count:  # the larger sizes will not be run: 160 MB of ResNet50's 8
         model.release_unused()
         return_memory()
@@ -57,20 +64,21 @@ def calibrate(model: Model, settings: Settings) -> Costs:
 
 
 @contextlib.contextmanager
-def only(model: Model, size: int) -> Iterator[None]:
-    """Have batches composed of one size for a while."""
-    before = dict(model.costs)
-    model.costs.clear()
-    model.costs[size] = before[size]
+def only(costs: dict[int, float | None], size: int) -> Iterator[None]:
+    """Have batches composed of one size for a while; `costs` are the model's."""
+    before = dict(costs)
+    costs.clear()
+    costs[size] = before[size]
     try:
         yield
     finally:
-        model.costs.clear()
-        model.costs.update(before)
+        costs.clear()
+        costs.update(before)
 
 
-def _milliseconds(model: Model, images: int) -> float:
-    arrays = {spec.name: np.zeros(spec.with_batch(images), spec.dtype) for spec in model.inputs}
+def _milliseconds(model: Model, images: int, size: InputSize) -> float:
+    specs = model.manifest.program().at(size).inputs
+    arrays = {spec.name: np.zeros(spec.with_batch(images), spec.dtype) for spec in specs}
     start = time.perf_counter()
     model.run_checked(images, arrays)
     return (time.perf_counter() - start) * 1000

@@ -17,8 +17,9 @@ from typing import Any
 
 from ...artifact.names import model_name_from
 from ...limits import SERVE_ENGINE_FAILURES
+from ...manifest.program import InputSize
 from ...model import Model, load
-from ...selftest import Golden
+from ...selftest import golden_of
 from ...tensors.arrays import Array
 from ..errors import DeadlineExceeded, NotReady
 from ..offload import Offload
@@ -43,16 +44,21 @@ from .calibration import calibrate
 class Deployment:
     """A model and everything that feeds it."""
 
-    def __init__(self, name: str, model: Model, settings: Settings, costs: Costs) -> None:
+    def __init__(self, name: str, model: Model, settings: Settings, costs: Mapping[InputSize, Costs]) -> None:
         """Made by `prepare`."""
         self.name, self.model, self.settings, self.costs = name, model, settings, costs
         self.version = model.manifest.model.version or "1"
         self.failures = self.uses = 0
         self.statistics = Statistics()
-        self._golden = Golden.of(model)
+        self._golden = golden_of(model)
         self.batcher: Batcher
         self.admission: Admission
         self._metrics: Metrics
+
+    @property
+    def usual_costs(self) -> Costs:
+        """The costs at the usual image size."""
+        return self.costs[self.model.sizes[0]]
 
     @classmethod
     def prepare(cls, source: ModelSource, settings: Settings) -> Deployment:
@@ -61,7 +67,12 @@ class Deployment:
         Raises OvenbirdError of whatever is wrong with the artifact, the machine or the results.
         """
         model = load(
-            source.path, settings.device, settings.threads, workers=settings.workers, public_key=settings.public_key
+            source.path,
+            settings.device,
+            settings.threads,
+            workers=settings.workers,
+            public_key=settings.public_key,
+            precision=settings.precision,
         )
         try:
             deployment = cls(source.name or model_name_from(model.name), model, settings, calibrate(model, settings))
@@ -74,8 +85,8 @@ class Deployment:
 
     def selftest(self) -> None:
         """Reproduce the golden outputs, as `ovenbird-rt selftest` does. Raises SelftestFailed, EngineError."""
-        if self._golden is not None:
-            self._golden.reproduce(self.model)
+        for golden in self._golden:
+            golden.reproduce(self.model)
 
     def warm_up(self) -> None:
         """Answer one made-up picture, so that no client waits while decoders are imported."""
@@ -113,39 +124,43 @@ class Deployment:
         """Let go."""
         self.uses -= 1
 
-    def seconds_for(self, rows: int) -> float:
-        """Estimate how long `rows` take from now, as things have gone of late."""
-        return self.costs.total(rows) / 1000 * self.batcher.slowdown / self.settings.workers
+    def seconds_for(self, rows: Mapping[InputSize, int]) -> float:
+        """Estimate how long `rows` of each image size take from now, as things have gone of late."""
+        total = sum(self.costs[size].total(count) for size, count in rows.items())
+        return total / 1000 * self.batcher.slowdown / self.settings.workers
 
-    async def infer(self, rows: int, arrays: Mapping[str, Array], deadline: float) -> tuple[dict[str, Array], Pending]:
-        """Queue checked rows that were announced to the batcher; return the outputs, and the entry for its times.
+    async def infer(
+        self, rows: int, arrays: Mapping[str, Array], deadline: float, size: InputSize = ()
+    ) -> tuple[dict[str, Array], Pending]:
+        """Queue checked rows of one image size that were announced to the batcher; return the outputs, and the entry
+        for its times.
 
         Raises DeadlineExceeded, EngineError, NotReady.
         """
-        entry = Pending(rows, arrays, deadline, asyncio.get_running_loop().create_future())
+        entry = Pending(rows, arrays, deadline, asyncio.get_running_loop().create_future(), size=size)
         self.batcher.submit(entry)
         return await self._answer(entry)
 
     async def infer_prepared(
-        self, offload: Offload, prepare: Callable[[], Mapping[str, Array]], deadline: float
+        self, offload: Offload, prepare: Callable[[], Mapping[str, Array]], deadline: float, size: InputSize = ()
     ) -> tuple[dict[str, Array], Pending]:
-        """Announce one row to the batcher, and queue what `prepare()` gives straight from the thread of `offload` that
-        it ran on; return what `infer` gives. Raises what `prepare` and `infer` raise.
+        """Announce one row of an image size to the batcher, and queue what `prepare()` gives straight from the thread
+        of `offload` that it ran on; return what `infer` gives. Raises what `prepare` and `infer` raise.
         """
-        self.batcher.expect(1)
-        entry = Pending(1, {}, deadline, asyncio.get_running_loop().create_future())
+        self.batcher.expect(1, size)
+        entry = Pending(1, {}, deadline, asyncio.get_running_loop().create_future(), size=size)
         offload.start(self._fill, entry, prepare)
         return await self._answer(entry)
 
     def _fill(self, entry: Pending, prepare: Callable[[], Mapping[str, Array]]) -> None:
         """Prepare and queue an entry whose client still waits. On a thread of the pool's."""
         if entry.future.done():
-            self.batcher.expect(-entry.rows)
+            self.batcher.expect(-entry.rows, entry.size)
             return
         try:
             entry.arrays = prepare()
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the client's answer
-            self.batcher.expect(-entry.rows)
+            self.batcher.expect(-entry.rows, entry.size)
             self.batcher.fail(entry, error)
             return
         try:
@@ -191,7 +206,7 @@ class Deployment:
     @property
     def hung(self) -> bool:
         """Whether a call into the engine takes absurdly long."""
-        expected = self.costs.total(self.costs.largest) / 1000 * 10
+        expected = max(costs.total(costs.largest) for costs in self.costs.values()) / 1000 * 10
         return self.batcher.busy_seconds() > max(self.settings.hang_seconds, expected)
 
     @property

@@ -1,7 +1,7 @@
 """How the pictures of one request become the network's input: decoded, pre-processed, checked.
 
     preparation = Preparation(model, PredictOptions(), megapixels=25.0)         # raises PipelineError
-    arrays = preparation.apply(picture, index=0, deadline=now + 2.0, spent=seconds_by_stage)
+    arrays, frame = preparation.apply(picture, index=0, deadline=now + 2.0, spent=seconds_by_stage)
 
 `apply` takes milliseconds: it runs on a thread of `Offload`, never on the event loop.
 """
@@ -12,11 +12,14 @@ import time
 from collections.abc import Mapping
 
 from ...engine.inputs import check_inputs
+from ...manifest.program import InputSize
+from ...manifest.steps import output_size
 from ...model import Model
 from ...options import PredictOptions
-from ...predict import choose_pipeline, image_input
+from ...predict import check_takes_pictures, choose_pipeline, image_input
 from ...preprocess.images import open_pixels
 from ...tensors.arrays import Array
+from ...tensors.frame import Frame
 from ..errors import DeadlineExceeded
 
 
@@ -24,15 +27,18 @@ class Preparation:
     """The steps for all pictures of a request."""
 
     def __init__(self, model: Model, options: PredictOptions, megapixels: float) -> None:
-        """Choose the pipeline, in `pipeline_name`. Raises PipelineError."""
-        self._spec = image_input(model.manifest)
+        """Choose the pipeline, in `pipeline_name`, and with it the image size, in `size`. Raises PipelineError."""
+        check_takes_pictures(model.manifest)
         self.pipeline_name, self._pipeline = choose_pipeline(model.manifest, options.preprocess)
+        self._spec = image_input(model.manifest, self._pipeline)
+        self.size: InputSize = output_size(self._pipeline) if model.manifest.program().sizes else ()
         self._preprocessor, self._seed, self._megapixels = model.preprocessor, options.seed, megapixels
 
     def apply(
         self, image: bytes | memoryview, index: int, deadline: float, spent: dict[str, float]
-    ) -> Mapping[str, Array]:
-        """Return picture `index` of the request as checked arrays of one row; the seconds go to `spent`.
+    ) -> tuple[Mapping[str, Array], Frame]:
+        """Return picture `index` of the request as checked arrays of one row, and where they lie in it; the seconds go
+        to `spent`.
 
         Raises DeadlineExceeded where its time is over, ImageError, PipelineError.
         """
@@ -41,7 +47,7 @@ class Preparation:
             raise DeadlineExceeded("the request's time was over before its image could be decoded")
         decoded = open_pixels(image, self._megapixels)
         middle = time.monotonic()
-        tensor = self._preprocessor.apply(self._pipeline, decoded, self._seed, index)
+        tensor, frame = self._preprocessor.prepare(self._pipeline, decoded, self._seed, index)
         _, arrays = check_inputs((self._spec,), {self._spec.name: tensor[None]}, "allow")
         spent["decode"], spent["preprocess"] = middle - start, time.monotonic() - middle
-        return arrays
+        return arrays, frame

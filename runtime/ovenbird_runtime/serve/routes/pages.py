@@ -13,9 +13,11 @@ from typing import Any
 
 from ... import __version__
 from ...machine.versions import TVM_VERSION
+from ...manifest.program import size_text
 from ..call import Call
 from ..context import Context
 from ..http.messages import Request, Response
+from ..models.batching import Costs
 from ..telemetry.metric_names import BUFFERED, CONNECTIONS, INFO, LOG_DROPPED
 from ..telemetry.triton_metrics import triton_lines
 
@@ -60,7 +62,12 @@ def status(context: Context, request: Request, call: Call) -> Response:
     )
 
 
+def _cost_table(costs: Costs) -> dict[str, float]:
+    return {str(batch): round(cost, 3) for batch, cost in sorted(costs.table.items())}
+
+
 def _model(deployment: Any) -> dict[str, Any]:
+    by_size = {size_text(size): _cost_table(costs) for size, costs in deployment.costs.items()}
     return {
         "name": deployment.name,
         "version": deployment.version,
@@ -68,9 +75,10 @@ def _model(deployment: Any) -> dict[str, Any]:
         "target": deployment.model.target.target,
         "threads": deployment.model.threads,
         "random_weights": deployment.model.manifest.model.weights.random,
-        "batch_cost_ms": {str(size): round(cost, 3) for size, cost in sorted(deployment.costs.table.items())},
-        "lanes": deployment.costs.lanes.count,
-        "lane_cost_ms": deployment.costs.lanes.cost and round(deployment.costs.lanes.cost, 3),
+        "batch_cost_ms": _cost_table(deployment.usual_costs),
+        **({"batch_cost_ms_by_image_size": by_size} if len(by_size) > 1 else {}),
+        "lanes": deployment.usual_costs.lanes.count,
+        "lane_cost_ms": deployment.usual_costs.lanes.cost and round(deployment.usual_costs.lanes.cost, 3),
         "slowdown": round(deployment.batcher.slowdown, 3),
         "waiting_images": deployment.batcher.waiting,
         "admitted_images": deployment.admission.rows,

@@ -16,6 +16,7 @@ from typing import Any
 
 from ...errors import OvenbirdError
 from ...postprocess.prediction import explain
+from ...tensors.frame import Frame
 from ..call import Call
 from ..context import Context
 from ..errors import forget_frames, public_body, status_of
@@ -25,8 +26,8 @@ from ..models.preparation import Preparation
 from .forms import PredictForm, read_form
 
 Image = bytes | memoryview
-Row = dict[str, Any] | BaseException
-"""One image's outputs, or why it has none."""
+Row = tuple[dict[str, Any], Frame] | BaseException
+"""One image's outputs and where the network's input lies in it, or why it has none."""
 
 
 async def predict(context: Context, request: Request, call: Call) -> Response:
@@ -35,7 +36,7 @@ async def predict(context: Context, request: Request, call: Call) -> Response:
         call.answered_by(deployment)
         form = await _form(context, request)
         preparation = Preparation(deployment.model, form.options, context.settings.limits.megapixels)
-        permit = deployment.admission.take(len(form.images), call.deadline)
+        permit = deployment.admission.take(len(form.images), call.deadline, preparation.size)
         try:
             call.images, call.stage = len(form.images), "decode"
             rows = await _run_all(context, deployment, call, form.images, preparation)
@@ -83,19 +84,21 @@ async def _run_all(
 
 async def _run_one(
     context: Context, deployment: Deployment, call: Call, image: Image, index: int, preparation: Preparation
-) -> dict[str, Any]:
+) -> Row:
     spent: dict[str, float] = {}
+    frames: list[Frame] = []
 
     def prepare() -> Mapping[str, Any]:
-        arrays = preparation.apply(image, index, call.deadline, spent)
+        arrays, frame = preparation.apply(image, index, call.deadline, spent)
+        frames.append(frame)
         call.stage = "queue"
         return arrays
 
-    outputs, entry = await deployment.infer_prepared(context.offload, prepare, call.deadline)
+    outputs, entry = await deployment.infer_prepared(context.offload, prepare, call.deadline, preparation.size)
     for stage, seconds in spent.items():
         call.spent(stage, seconds)
     call.took(entry)
-    return outputs
+    return outputs, frames[0]
 
 
 def _result(deployment: Deployment, row: Row, form: PredictForm, pipeline: str) -> dict[str, Any]:
@@ -104,8 +107,8 @@ def _result(deployment: Deployment, row: Row, form: PredictForm, pipeline: str) 
         found = public_body(row) | {"status": status_of(row).http}
         forget_frames(row)
         return found
-    model = deployment.model
-    return explain(model.manifest, row, model.labels, pipeline, form.options)[0].to_json()
+    model, (outputs, frame) = deployment.model, row
+    return explain(model.manifest, outputs, model.labels, pipeline, form.options, [frame])[0].to_json()
 
 
 def _answer(deployment: Deployment, results: list[dict[str, Any]], call: Call) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from ...engine.inputs import check_dims
 from ...errors import shown
 from ...limits import MAX_IO_TENSORS, MAX_TOP, SERVE_JSON_FIELD_BYTES
 from ...manifest.manifest import TensorSpec
+from ...manifest.program import OPEN
 from ...tensors.arrays import Array
 from ..call import Call
 from ..context import Context
@@ -140,6 +141,8 @@ def _raw_input(specs: Sequence[TensorSpec], data: memoryview) -> Array:
     spec = specs[0]
     if len(specs) != 1:
         raise BadRequest(f"the body has no JSON, and the network has {len(specs)} inputs: name them in JSON")
+    if OPEN & set(spec.shape):
+        raise BadRequest(f"the body has no JSON, and {spec.name} takes several image sizes: give its shape in JSON")
     row = math.prod(int(d) for d in spec.shape if d != "N") * dtype_of(NAMES[spec.dtype], spec.name).itemsize
     shape = [len(data) // row if d == "N" else int(d) for d in spec.shape]
     return from_bytes(NAMES[spec.dtype], shape, data, spec.name)

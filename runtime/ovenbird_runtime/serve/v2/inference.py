@@ -68,12 +68,13 @@ async def infer(
     """
     start = time.monotonic()
     rows, arrays = check_inputs(deployment.model.inputs, inputs, nan, ALLOW_NAN)
+    size = deployment.model.manifest.program().size_of({name: array.shape for name, array in arrays.items()})
     call.spent("decode", time.monotonic() - start)
-    permit = deployment.admission.take(rows, call.deadline)
+    permit = deployment.admission.take(rows, call.deadline, size)
     try:
         call.images, call.stage = rows, "queue"
-        deployment.batcher.expect(rows)
-        outputs, entry = await deployment.infer(rows, arrays, call.deadline)
+        deployment.batcher.expect(rows, size)
+        outputs, entry = await deployment.infer(rows, arrays, call.deadline, size)
         call.took(entry)
     finally:
         permit.release()

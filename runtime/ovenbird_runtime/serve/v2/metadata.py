@@ -61,7 +61,7 @@ def model_metadata(context: Context, request: Request, call: Call) -> Response:
 
 
 def metadata_of(deployment: Deployment) -> dict[str, Any]:
-    """Describe a model's tensors; -1 stands for any batch."""
+    """Describe a model's tensors; -1 stands for any batch, and for what follows the image size."""
     model = deployment.model
     return {
         "name": deployment.name,
@@ -76,7 +76,7 @@ def _tensor(spec: TensorSpec) -> dict[str, Any]:
     return {
         "name": spec.name,
         "datatype": NAMES[spec.dtype],
-        "shape": [-1 if d == "N" else int(d) for d in spec.shape],
+        "shape": [-1 if isinstance(d, str) else int(d) for d in spec.shape],
     }
 
 
@@ -92,11 +92,11 @@ def config_of(context: Context, deployment: Deployment) -> dict[str, Any]:
         "name": deployment.name,
         "platform": "ovenbird_tvm",
         "backend": "ovenbird",
-        "max_batch_size": deployment.costs.largest if _batched(deployment) else 0,
+        "max_batch_size": deployment.usual_costs.largest if _batched(deployment) else 0,
         "input": [_config(spec, _batched(deployment)) for spec in model.inputs],
         "output": [_config(spec, _batched(deployment)) for spec in model.outputs],
         "dynamic_batching": {
-            "preferred_batch_size": sorted(deployment.costs.table),
+            "preferred_batch_size": sorted(deployment.usual_costs.table),
             "max_queue_delay_microseconds": int(context.settings.batch_wait_ms * 1000),
         },
         "instance_group": [
@@ -115,7 +115,7 @@ def _batched(deployment: Deployment) -> bool:
 
 
 def _config(spec: TensorSpec, batched: bool) -> dict[str, Any]:
-    dims = [-1 if d == "N" else int(d) for d in (spec.shape[1:] if batched else spec.shape)]
+    dims = [-1 if isinstance(d, str) else int(d) for d in (spec.shape[1:] if batched else spec.shape)]
     return {"name": spec.name, "data_type": f"TYPE_{NAMES[spec.dtype]}", "dims": dims}
 
 

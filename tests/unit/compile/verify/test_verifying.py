@@ -124,7 +124,7 @@ def test_the_output_that_differs_is_named() -> None:
 
 def found(error: float, top1: float | None) -> Verification:
     outputs = {"y": Difference(max_abs=error, rms=error, peak=error)}
-    return Verification(F32, outputs, top1, 3, 9, {}, {})
+    return Verification(F32, outputs, top1, 3, 9, {})
 
 
 def test_the_figures_of_all_targets_are_the_worst_and_each_keeps_its_own() -> None:

@@ -29,7 +29,7 @@ class Crew:
     def __init__(self, wide_ms: float = 20.0, lane_ms: float = 30.0) -> None:
         self.costs = LearnedCosts({1: wide_ms, 8: 8 * wide_ms}, lanes=2)
         self.costs.lane = lane_ms
-        self.queue: TaskQueue[Task] = TaskQueue(2, self.costs)
+        self.queue: TaskQueue[Task] = TaskQueue(2, lambda task: self.costs)
         self.queue.admit_lanes()
         self.log: list[tuple[str, str]] = []
         self.busy: set[str] = set()

@@ -82,7 +82,8 @@ class Step:
 
     def __init__(self, state: State, sooner: bool = False) -> None:
         self.state, self.steps = state, Steps()
-        self.queue: TaskQueue[Task] = TaskQueue(2, Costs(state.pays, sooner))
+        costs = Costs(state.pays, sooner)
+        self.queue: TaskQueue[Task] = TaskQueue(2, lambda task: costs)
         self.queue._changed = self.steps  # type: ignore[assignment]
         self.queue._tasks = deque(map(Task, state.queued))
         self.queue._lanes, self.queue._closed = state.lanes, state.closed

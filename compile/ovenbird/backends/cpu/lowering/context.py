@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tvm import relax
 
-from ovenbird.backends.cpu.algorithms import Algorithm
+from ovenbird.backends.cpu.algorithms import Algorithm, Decisions
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.lowering.blocked import BlockedForm
 from ovenbird.lowering.walk import Handlers, Lowering
@@ -15,7 +15,8 @@ class CpuLowering(Lowering):
 
     `algorithms`: measured choices by `ConvolutionShape.key`. `deciding`: the machine whose estimate chooses where
     nothing was measured; variants that share their weights ask one for all. `batch`: the function's batch size;
-    `smallest_batch`: the smallest one that the library is compiled for.
+    `smallest_batch`: the smallest one that the library is compiled for. `decisions`: what was chosen for the same
+    weights at other image sizes; None where there is but one.
     """
 
     form: BlockedForm
@@ -30,12 +31,14 @@ class CpuLowering(Lowering):
         deciding: Machine,
         batch: int,
         smallest_batch: int,
+        decisions: Decisions | None = None,
     ) -> None:
         super().__init__(function, form, handlers)
         self.machine = machine
         self.algorithms = algorithms
         self.deciding = deciding
         self.batch, self.smallest_batch = batch, smallest_batch
+        self.decisions = decisions
 
     @property
     def block(self) -> int:

@@ -60,6 +60,8 @@ def emit_convolution(lowering: CpuLowering, data: Value, kernel: Array, window: 
         images = batch * lowering.smallest_batch // lowering.batch
         convolution = ConvolutionShape(max(images, 1), channels, outputs, shape[2], shape[3], data.dtype)
         algorithm = choose_algorithm(convolution, lowering.deciding, lowering.algorithms)
+        if lowering.decisions is not None:  # likewise one for all image sizes, that of the first
+            algorithm = lowering.decisions.keep(kernel, algorithm)
         if algorithm != "direct":
             transform = winograd.TRANSFORMS[int(algorithm[-1])]
             weight = winograd.pack_winograd_weight(kernel, block, transform)

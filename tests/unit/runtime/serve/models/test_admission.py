@@ -28,7 +28,7 @@ def test_permits_are_counted_and_given_back_once() -> None:
 
 
 def test_what_cannot_be_in_time_is_refused_now() -> None:
-    admission = Admission(1000, lambda rows: rows * 0.1)
+    admission = Admission(1000, lambda rows: rows[()] * 0.1)
     held = [admission.take(1, soon(2.0)) for _ in range(12)]
     while admission.rows < 20:
         try:
@@ -43,7 +43,7 @@ def test_what_cannot_be_in_time_is_refused_now() -> None:
 
 @pytest.mark.parametrize(("share", "taken"), [(0.70, True), (0.80, False)])
 def test_three_quarters_of_the_time_may_be_filled(share: float, taken: bool) -> None:
-    admission = Admission(1000, lambda rows: share * 100 * (rows - 1))
+    admission = Admission(1000, lambda rows: share * 100 * (rows[()] - 1))
     admission.take(1, soon(100))
     if taken:
         admission.take(1, soon(100))

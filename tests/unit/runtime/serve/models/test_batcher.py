@@ -66,7 +66,7 @@ def run(work: Any) -> Any:
 def test_each_gets_its_own_answer() -> None:
     async def work() -> None:
         seen = Seen()
-        batcher = Batcher(doubled, COSTS, 2, 0.001, seen, merge=True)
+        batcher = Batcher(doubled, {(): COSTS}, 2, 0.001, seen, merge=True)
         entries = [entry(i, rows=1 + i % 3) for i in range(200)]
         answers = await gathered(batcher, entries)
         for i, answer in enumerate(answers):
@@ -82,7 +82,7 @@ def test_each_gets_its_own_answer() -> None:
 def test_images_and_what_was_computed_are_reported() -> None:
     async def work() -> None:
         seen = Seen()
-        batcher = Batcher(doubled, Costs({4: 1.0}, 64), 1, 0.0, seen, merge=True)
+        batcher = Batcher(doubled, {(): Costs({4: 1.0}, 64)}, 1, 0.0, seen, merge=True)
         for rows in (1, 3, 4, 6):
             await gathered(batcher, [entry(0, rows=rows)])
         batcher.close(5)
@@ -95,7 +95,7 @@ def test_images_and_what_was_computed_are_reported() -> None:
 @pytest.mark.alone
 def test_lone_request_does_not_wait() -> None:
     async def work() -> None:
-        batcher = Batcher(doubled, COSTS, 1, 5.0, Seen(), merge=True)
+        batcher = Batcher(doubled, {(): COSTS}, 1, 5.0, Seen(), merge=True)
         start = time.monotonic()
         await submit(batcher, entry(1)).future
         assert time.monotonic() - start < 1
@@ -108,7 +108,7 @@ def test_lone_request_does_not_wait() -> None:
 def test_request_waits_for_those_on_their_way_and_no_longer() -> None:
     async def work() -> None:
         seen = Seen()
-        batcher = Batcher(doubled, COSTS, 1, 1.0, seen, merge=True)
+        batcher = Batcher(doubled, {(): COSTS}, 1, 1.0, seen, merge=True)
         batcher.expect(2)  # two more are being decoded
         first = submit(batcher, entry(1))
         await asyncio.sleep(0.05)
@@ -138,7 +138,7 @@ def test_expired_and_abandoned_never_reach_the_model() -> None:
             gate.wait(5)
             return {"y": arrays["x"]}
 
-        batcher = Batcher(slow, COSTS, 1, 0.0, Seen(), merge=True)
+        batcher = Batcher(slow, {(): COSTS}, 1, 0.0, Seen(), merge=True)
         first = submit(batcher, entry(1))
         await asyncio.sleep(0.05)
         late, gone = submit(batcher, entry(2, seconds=0.05)), submit(batcher, entry(3))
@@ -163,7 +163,7 @@ def test_one_that_breaks_the_engine_fails_alone() -> None:
             return {"y": arrays["x"]}
 
         seen = Seen()
-        batcher = Batcher(fragile, COSTS, 1, 0.0, seen, merge=True)
+        batcher = Batcher(fragile, {(): COSTS}, 1, 0.0, seen, merge=True)
         batcher.expect(1)  # holds the first batch until all four are there
         answers = await gathered(batcher, [entry(value) for value in (1, 13, 2)])
         assert isinstance(answers[1], EngineCallFailed)
@@ -180,7 +180,7 @@ def test_thread_survives_any_error() -> None:
         def broken(rows: int, arrays: Mapping[str, Array], crowded: bool) -> dict[str, Array]:
             raise ZeroDivisionError
 
-        batcher = Batcher(broken, COSTS, 1, 0.0, Seen(), merge=True)
+        batcher = Batcher(broken, {(): COSTS}, 1, 0.0, Seen(), merge=True)
         for _ in range(3):
             with pytest.raises(ZeroDivisionError):
                 await submit(batcher, entry(1)).future
@@ -197,7 +197,7 @@ def test_hung_call_is_seen() -> None:
             gate.wait(10)
             return {"y": arrays["x"]}
 
-        batcher = Batcher(hung, COSTS, 1, 0.0, Seen(), merge=True)
+        batcher = Batcher(hung, {(): COSTS}, 1, 0.0, Seen(), merge=True)
         assert batcher.busy_seconds() == 0
         one = submit(batcher, entry(1))
         await asyncio.sleep(0.1)
@@ -213,7 +213,7 @@ def test_hung_call_is_seen() -> None:
 
 def test_close_finishes_what_is_queued_and_takes_no_more() -> None:
     async def work() -> None:
-        batcher = Batcher(doubled, COSTS, 1, 0.0, Seen(), merge=True)
+        batcher = Batcher(doubled, {(): COSTS}, 1, 0.0, Seen(), merge=True)
         entries = [submit(batcher, entry(i)) for i in range(20)]
         await asyncio.to_thread(batcher.close, 5)
         await asyncio.gather(*(one.future for one in entries))
@@ -226,7 +226,7 @@ def test_close_finishes_what_is_queued_and_takes_no_more() -> None:
 def test_without_a_batch_dimension_each_runs_by_itself() -> None:
     async def work() -> None:
         seen = Seen()
-        batcher = Batcher(doubled, COSTS, 1, 0.1, seen, merge=False)
+        batcher = Batcher(doubled, {(): COSTS}, 1, 0.1, seen, merge=False)
         await gathered(batcher, [entry(i) for i in range(6)])
         assert seen.batches == [1] * 6
         batcher.close(5)
@@ -245,7 +245,7 @@ def test_lanes_run_beside_each_other() -> None:
             return {"y": arrays["x"]}
 
         seen = Seen()
-        batcher = Batcher(together, Costs({1: 20.0, 4: 90.0}, 64, Lanes(2, 34.0)), 1, 1.0, seen, merge=True)
+        batcher = Batcher(together, {(): Costs({1: 20.0, 4: 90.0}, 64, Lanes(2, 34.0))}, 1, 1.0, seen, merge=True)
         answers = await gathered(batcher, [entry(i) for i in range(8)])
         assert [answer["y"][0, 0] for answer in answers] == list(range(8))
         assert seen.batches == [1] * 8
@@ -253,3 +253,36 @@ def test_lanes_run_beside_each_other() -> None:
         batcher.close(5)
 
     run(work())
+
+
+def test_images_of_one_size_are_a_batch_and_none_waits_for_ever() -> None:
+    """Requests of two sizes take turns by who came first; those of a size leave together."""
+    small, large = (32, 32), (64, 64)
+    batches: list[tuple[int, ...]] = []
+
+    def noted(rows: int, arrays: Any, crowded: bool) -> dict[str, Any]:
+        batches.append(arrays["x"].shape)
+        return {"y": arrays["x"] * 2}
+
+    async def work() -> None:
+        costs = Costs({1: 2000.0, 4: 2500.0}, 64)
+        batcher = Batcher(noted, {small: costs, large: costs}, 1, 0.05, Seen(), merge=True)
+        loop = asyncio.get_running_loop()
+        order = [small, large, small, large, large, small]
+        for size in order:
+            batcher.expect(1, size)
+        entries = [
+            Pending(1, {"x": np.full((1, *size), place, np.float32)}, 1e12, loop.create_future(), size=size)
+            for place, size in enumerate(order)
+        ]
+        for entry in entries:
+            batcher.submit(entry)
+        for place, entry in enumerate(entries):
+            outputs = await entry.future
+            assert outputs["y"].shape == (1, *order[place])
+            assert (outputs["y"] == 2 * place).all()
+        await asyncio.to_thread(batcher.close, 5)
+
+    asyncio.run(work())
+    assert sorted(shape[0] for shape in batches if shape[1:] == small) == [3]
+    assert sorted(shape[0] for shape in batches if shape[1:] == large) == [3]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -78,7 +78,7 @@ class Walker:
         queued = time.monotonic() if patient else 0.0
         entries = [Pending(1, {}, float("inf"), asyncio.Future(), queued=queued) for _ in range(state.queued)]
         self.batcher._queue = deque(entries)
-        self.batcher._rows, self.batcher._coming = state.queued, state.coming
+        self.batcher._rows, self.batcher._coming = state.queued, Counter({(): state.coming})
         self.batcher._closing = state.closing
         self.batcher._idle = sum(doing in ("waits", "gathers") for doing in state.threads)
 
@@ -86,7 +86,7 @@ class Walker:
         """Yield the states after a step: a notification wakes any one of those who wait."""
         batcher = self.batcher
         state = replace(
-            state, queued=len(batcher._queue), coming=batcher._coming, closing=batcher._closing, **changes
+            state, queued=len(batcher._queue), coming=batcher._coming[()], closing=batcher._closing, **changes
         )  # fmt: skip
         waiting = [i for i, doing in enumerate(state.threads) if doing in ("waits", "gathers")]
         if not self.steps.woken or not waiting:
@@ -157,7 +157,7 @@ def run(rows: int, arrays: Any, crowded: bool) -> dict[str, Any]:
 
 async def walk() -> set[State]:
     # A pair takes little longer than one: eight seconds are saved by waiting up to one second for another.
-    batcher = Batcher(run, Costs({1: 10e3, 2: 12e3}, 2), 1, 1.0, Events(), merge=True)
+    batcher = Batcher(run, {(): Costs({1: 10e3, 2: 12e3}, 2)}, 1, 1.0, Events(), merge=True)
     batcher.close(5)  # its own threads have nothing to do with the walk
     walker = Walker(batcher, Steps())
     seen, todo = {State()}, deque([State()])

@@ -22,7 +22,7 @@ def test_every_size_is_measured_and_lanes_are(settings: Callable[..., Settings])
     with ovenbird_runtime.load(tiny_artifact(), threads=2) as model:
         sizes = set(model.costs)
         assert len(sizes) > 1
-        costs = calibrate(model, settings())
+        costs = calibrate(model, settings())[()]
         assert set(costs.table) == sizes
         assert all(0 < cost < 1000 for cost in costs.table.values())
         assert model.costs == costs.table
@@ -32,7 +32,7 @@ def test_every_size_is_measured_and_lanes_are(settings: Callable[..., Settings])
 
 def test_what_is_beyond_the_largest_batch_is_left_out(settings: Callable[..., Settings]) -> None:
     with ovenbird_runtime.load(tiny_artifact(), threads=1) as model:
-        costs = calibrate(model, settings(max_batch=1))
+        costs = calibrate(model, settings(max_batch=1))[()]
         assert set(costs.table) == set(model.costs) == {min(costs.table)}
         assert costs.lanes.count == 0  # one thread has nothing to share
 
@@ -40,17 +40,17 @@ def test_what_is_beyond_the_largest_batch_is_left_out(settings: Callable[..., Se
 def test_costs_are_unknown_until_they_are_measured(settings: Callable[..., Settings]) -> None:
     with ovenbird_runtime.load(tiny_artifact(), threads=1) as model:
         assert model.costs == {1: None, 4: None}
-        assert all(0 < cost < 1e5 for cost in calibrate(model, settings()).table.values())
+        assert all(0 < cost < 1e5 for cost in calibrate(model, settings())[()].table.values())
 
 
 def test_workers_that_are_told_apart_have_no_lanes(settings: Callable[..., Settings]) -> None:
     with ovenbird_runtime.load(tiny_artifact(), threads=1, workers=2) as model:
-        assert calibrate(model, settings(workers=2)).lanes.count == 0
+        assert calibrate(model, settings(workers=2))[()].lanes.count == 0
 
 
 def test_sizes_come_back(settings: Callable[..., Settings]) -> None:
     with ovenbird_runtime.load(tiny_artifact(), threads=1) as model:
         before = dict(model.costs)
-        with only(model, max(before)):
+        with only(model.costs, max(before)):
             assert set(model.costs) == {max(before)}
         assert model.costs == before

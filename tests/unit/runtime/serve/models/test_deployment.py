@@ -117,9 +117,9 @@ def test_hung_engine_fails_liveness_and_requests_end_at_their_deadline(settings:
 
 def test_wrong_golden_outputs_are_noticed(settings: Settings) -> None:
     deployment = Deployment.prepare(settings.artifacts[0], settings)
-    assert deployment._golden is not None
-    wrong = {name: array + 1 for name, array in deployment._golden.outputs.items()}
-    deployment._golden = dataclasses.replace(deployment._golden, outputs=wrong)
+    (golden,) = deployment._golden
+    wrong = {name: array + 1 for name, array in golden.outputs.items()}
+    deployment._golden = (dataclasses.replace(golden, outputs=wrong),)
     with pytest.raises(SelftestFailed, match="is off by"):
         deployment.selftest()
     assert not deployment.probe()
@@ -183,9 +183,9 @@ def judge_by_warm_up(artifact: Path) -> None:
 
 def test_every_batch_size_has_a_cost(settings: Settings) -> None:
     deployment = Deployment.prepare(settings.artifacts[0], settings)
-    assert set(deployment.costs.table) == {1, 4}
-    assert all(0 < cost < 1000 for cost in deployment.costs.table.values())
-    assert deployment.model.costs == deployment.costs.table
+    assert set(deployment.usual_costs.table) == {1, 4}
+    assert all(0 < cost < 1000 for cost in deployment.usual_costs.table.values())
+    assert deployment.model.costs == deployment.usual_costs.table
     deployment.model.close()
 
 

@@ -13,11 +13,11 @@ from PIL import Image
 
 import ovenbird_runtime
 from ovenbird_runtime.manifest.steps import CentreCrop, Normalise, Pad, Pipeline, RandomCrop, Resize, Zoom, imagenet
-from ovenbird_runtime.preprocess.frame import Frame
 from ovenbird_runtime.preprocess.images import open_pixels
 from ovenbird_runtime.preprocess.interpreted import prepare
 from ovenbird_runtime.preprocess.pixels import Picture
 from ovenbird_runtime.preprocess.preprocessor import Preprocessor
+from ovenbird_runtime.tensors.frame import Frame
 
 COMPILED = Path(__file__).parents[3] / "support" / "schema1" / "classifier"
 SIZES = [(500, 375), (375, 500), (333, 251), (97, 101), (641, 199), (64, 64)]
