@@ -34,3 +34,9 @@ MAX_LOOKED_AT_OPERATIONS = 500_000
 
 MAX_DOCUMENT_BYTES = 1_000_000
 """A `.preprocess.toml`."""
+
+MAX_PATH_BYTES = 4095
+"""A file's path, without its final zero (Linux, limits.h: PATH_MAX)."""
+
+MAX_PATH_PART_BYTES = 239
+"""One name in a path: Linux's 255 (NAME_MAX) less what `.preprocess.toml` may add."""

@@ -34,7 +34,7 @@ def image_shape(shapes: Mapping[str, Sequence[int]], size: tuple[int, int]) -> d
         many = f"{len(images)} inputs are images: {', '.join(images)}" if images else "no input is an image"
         raise UsageError(f"--size: {many}; give --input-shapes")
     ((name, shape),) = images.items()
-    return {name: with_size([dim or 1 for dim in shape], size)}
+    return {name: tuple(dim or 1 for dim in with_size(shape, size))}
 
 
 def with_size(shape: Sequence[int], size: tuple[int, int]) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from ovenbird import models
 from ovenbird.errors import NetworkUnreadable, NetworkUntraceable, UsageError
 from ovenbird.networks.any_batch import any_batch
 from ovenbird.networks.files.foreign import is_foreign, pointer, refusal
+from ovenbird.networks.files.paths import check_path
 from ovenbird.networks.files.state_dicts import check_file
 from ovenbird.networks.image_shapes import image_shape
 from ovenbird.networks.network import Network, NetworkSource
@@ -94,7 +95,7 @@ def with_document(reference: Reference, options: NetworkOptions) -> tuple[Networ
     The file is the one given, or the one beside the network. Raises PreprocessInvalid, UsageError.
     """
     path, given = None, options.preprocess
-    if given is not None and (given.lower().endswith(".toml") or Path(given).is_file()):
+    if given is not None and (given.lower().endswith(".toml") or check_path("--preprocess", given).is_file()):
         path = Path(given)
     elif given is None and (network := _file_of(reference)) is not None:
         path = find_document(network)

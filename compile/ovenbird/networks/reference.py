@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from ovenbird.errors import UsageError
 from ovenbird.limits import MAX_ARGUMENT_CHARACTERS
+from ovenbird.networks.files.paths import check_path
 from ovenbird_runtime.artifact.names import model_name_from
 from ovenbird_runtime.errors import shown
 
@@ -83,6 +84,7 @@ class Reference:
 
 def parse_reference(text: str, keywords: Mapping[str, Any] | None = None) -> Reference:
     """Read MODEL; `keywords` are the arguments that `--arg` gave. Raises UsageError."""
+    check_path("MODEL", text.partition("(")[0])
     if found := _PACKAGE.fullmatch(text):
         kind: ReferenceKind = "package"
         if not found["name"]:
@@ -93,6 +95,7 @@ def parse_reference(text: str, keywords: Mapping[str, Any] | None = None) -> Ref
         if keywords:
             raise UsageError(f"--arg is for module:callable, {shown(text)} is none")
         kind = "file" if Path(text).suffix.lower() in FILES else "built-in"
+        check_path("MODEL", text)
         return Reference(kind, text, text)
     arguments = parse_arguments(text, found["call"] or "()")
     twice = sorted(set(arguments.keywords) & set(keywords or {}))

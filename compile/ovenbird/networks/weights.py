@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.errors import UsageError, WeightsMismatch
+from ovenbird.networks.files.paths import check_path
 from ovenbird.networks.files.state_dicts import fit_names, read_state_dict
 from ovenbird_runtime.manifest.manifest import WeightsInfo
 
@@ -46,7 +47,7 @@ def parse_weights(text: str | None) -> WeightsChoice | None:
         if not re.fullmatch(r"[0-9]{1,18}", seed):
             raise UsageError(f"--weights {text}: the seed must be a whole number of at most 18 digits, as in random:7")
         return WeightsChoice(seed=int(seed))
-    return WeightsChoice(file=Path(text))
+    return WeightsChoice(file=check_path("--weights", text))
 
 
 def apply_weights(

@@ -35,7 +35,9 @@ def _with_pixels(network: Network, options: ProcessingOptions) -> Network:
         if options.base != "imagenet":
             known = ", ".join(network.pipelines) or "none: its input is no image"
             near = suggest(options.base, network.pipelines)
-            raise UsageError(f"--preprocess {options.base}: {network.name} has {known}{near}; or a file, FILE.toml")
+            raise UsageError(
+                f"--preprocess {options.base}: {network.name} has {known}, or give a file, FILE.toml{near}"
+            )
     elif not options.changes_pixels:
         return network
     picture = picture_input(network.inputs)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ovenbird.errors import UsageError, suggest
+from ovenbird.networks.files.paths import check_path
 from ovenbird_runtime.errors import shown
 from ovenbird_runtime.limits import MAX_SIDE_PIXELS
 from ovenbird_runtime.manifest.steps import Interpolation
@@ -173,9 +174,9 @@ def parse_names(key: str, value: Any) -> tuple[str, ...]:
 
 def parse_file(key: str, value: Any) -> Path:
     """Read a path."""
-    if not isinstance(value, str) or not value.strip() or "\0" in value:
+    if not isinstance(value, str):
         raise UsageError(f"{key} is {shown(value)}, expected a file")
-    return Path(value)
+    return check_path(key, value)
 
 
 PARSERS: Mapping[str, Any] = {

@@ -48,6 +48,10 @@ def test_arguments_are_literals() -> None:
         ("nets:build(" + "1," * 9000 + ")", "characters, limit"),
         ("nets:build(a=1, a=2)", "a is given twice"),
         ("timm:", "a name after the colon"),
+        ("", "expected a name or a file's path"),
+        ("a" * 300, "300 bytes, limit 4095"),
+        ("a/" * 3000 + "net.onnx", "6008 bytes, limit 4095"),
+        ("net\0.onnx", "expected a name or a file's path"),
     ],
 )
 def test_what_is_no_literal_is_refused(text: str, said: str) -> None:
