@@ -79,7 +79,7 @@ def test_a_network_s_own_pre_processing_is_chosen_or_changed() -> None:
     assert changed.pipelines["imagenet"] == own
     with pytest.raises(UsageError, match="other cannot be changed"):
         apply_processing(has, ProcessingOptions(base="other", std=(0.5,)))
-    with pytest.raises(UsageError, match=r"net has imagenet, other, or give FILE\.toml; did you mean other\?"):
+    with pytest.raises(UsageError, match=r"other, or give a file, FILE\.toml; did you mean other\?"):
         apply_processing(has, ProcessingOptions(base="othr"))
 
 
