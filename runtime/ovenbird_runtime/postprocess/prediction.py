@@ -32,10 +32,10 @@ class Prediction:
     preprocess: str
     seed: int
     """What random steps of the pipeline drew from."""
-    frame: Frame | None = None
-    """Where the network's input lies in the image; None for tensors, which come from no image."""
     answers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Each kind's answers (`postprocess.table`), by output."""
+    frame: Frame | None = None
+    """Where the network's input lies in the image; None for tensors, which come from no image."""
 
     @property
     def classes(self) -> Mapping[str, tuple[ClassScore, ...]]:

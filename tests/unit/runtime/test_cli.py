@@ -181,3 +181,14 @@ def test_the_command_is_a_program(tiny: Path) -> None:
     assert result.returncode == 0
     assert "model    tiny" in result.stdout
     assert result.stderr == ""
+
+
+@pytest.mark.parametrize("command", ["selftest", "bench"])
+def test_a_precision_chooses_the_variant(tiny: Path, command: str) -> None:
+    assert session(command, tiny, "--precision", "f32").exit_code == 0
+    done = session(command, tiny, "--precision", "int8")
+    assert (done.exit_code, "WrongOption: precision is 'int8', the artifact holds tiny (f32)" in done.stderr) == (
+        1,
+        True,
+    )
+    assert session(command, tiny, "--precision", "f8").exit_code == 2

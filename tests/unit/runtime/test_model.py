@@ -13,10 +13,12 @@ from PIL import Image
 
 import ovenbird_runtime
 from ovenbird_runtime import errors
-from ovenbird_runtime.manifest.manifest import Preprocess, TensorSpec
+from ovenbird_runtime.manifest.manifest import Classification, Preprocess, TensorSpec
 from ovenbird_runtime.manifest.steps import Pad, imagenet
 from ovenbird_runtime.model import Model
-from ovenbird_runtime.preprocess.interpreted import apply
+from ovenbird_runtime.postprocess.kind import Asked
+from ovenbird_runtime.postprocess.table import KINDS
+from ovenbird_runtime.preprocess.interpreted import apply, prepare
 from support.tiny_artifact import reprogram, reseal
 
 replace = dataclasses.replace
@@ -50,6 +52,27 @@ def test_predict_is_preprocess_run_postprocess(model: Model, pictures: list[Imag
         assert prediction.embedding.vector is not None
         np.testing.assert_array_equal(prediction.embedding.vector, outputs["embedding"][row])
         assert prediction.weights.random
+
+
+def test_each_prediction_says_where_the_input_lies_in_its_picture(
+    model: Model, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Post-processing sees the frames, too: one for each row, in order."""
+    seen: list[Any] = []
+    real = KINDS[Classification]
+
+    def noted(step: Any, outputs: Any, asked: Asked) -> Any:
+        seen.extend(asked.frames)
+        return real.answers(step, outputs, asked)
+
+    monkeypatch.setitem(KINDS, Classification, replace(real, answers=noted))
+    predictions = model.predict(pictures)
+    assert seen == [prediction.frame for prediction in predictions]
+    pipeline = model.manifest.preprocess.pipelines["imagenet"]
+    for picture, prediction in zip(pictures, predictions, strict=True):
+        assert prediction.frame == prepare(pipeline, picture)[1]
+        assert prediction.frame is not None
+        assert (prediction.frame.original, prediction.frame.size) == (picture.size, (32, 32))
 
 
 def test_one_image_and_many_are_answered_alike(model: Model, pictures: list[Image.Image], tmp_path: Path) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import ovenbird_runtime
+from ovenbird_runtime.artifact.golden import golden_file, write_golden
 from ovenbird_runtime.artifact.inspection import inspect_artifact
-from ovenbird_runtime.errors import PipelineError, UnknownProgram, WrongInputNames
-from ovenbird_runtime.manifest.manifest import Entry
+from ovenbird_runtime.errors import PipelineError, SelftestFailed, UnknownProgram, WrongInputNames
+from ovenbird_runtime.manifest.manifest import Entry, Manifest, file_record
 from ovenbird_runtime.model import Model
+from ovenbird_runtime.selftest import selftest
 from ovenbird_runtime.text import inspection_lines
 from support.tiny_artifact import copy_tiny, reseal, retarget
 
@@ -79,3 +83,27 @@ def test_an_artifact_of_several_is_described(two: Model) -> None:
     assert "program  second" in lines
     assert "input    picture float32 [N, 3, 32, 32] NCHW" in lines
     assert any("first batch 1, second batch 4" in line for line in lines)
+
+
+def test_each_has_golden_tensors_of_its_own(two: Model, tmp_path: Path) -> None:
+    """Every program is reproduced; one without its file is no artifact that was tested."""
+    folder = Path(shutil.copytree(two.artifact.root, tmp_path / "two"))
+    files = [golden_file(name) for name in two.programs]
+    assert files == ["evidence/golden-first.npz", "evidence/golden-second.npz"]
+    with pytest.raises(SelftestFailed, match=r"holds no evidence/golden-first\.npz"):
+        selftest(folder)
+    for (name, file), batch in zip(zip(two.programs, files, strict=True), (2, 3), strict=True):
+        inputs = {spec.name: images(batch) for spec in two.programs[name].inputs}
+        write_golden(folder / file, inputs, two.run(inputs, program=name))
+
+    def listed(manifest: Manifest) -> Manifest:
+        return replace(manifest, files=manifest.files | {file: file_record(folder / file) for file in files})
+
+    reseal(folder, listed)
+    found = selftest(folder)
+    outputs = {f"{name}.{output}" for name in two.programs for output in ("logits", "embedding")}
+    assert (found.rows, set(found.max_abs_error)) == (5, outputs)
+    write_golden(folder / files[1], {"picture": images(3)}, {"logits": np.zeros((3, 4), np.float32)})
+    reseal(folder)
+    with pytest.raises(SelftestFailed, match="logits"):
+        selftest(folder)
