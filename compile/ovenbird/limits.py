@@ -20,6 +20,9 @@ MAX_NETWORK_ELEMENTS = 4_000_000_000
 MAX_FOLDED_ELEMENTS = 16_000_000
 """Numbers that one node of an ONNX model may make of less while it is imported (Expand, Range): 64 MB of float32."""
 
+MAX_LOOP_TURNS = 256
+"""Turns of a loop of an ONNX model: it is written out, so each turn adds its code."""
+
 MAX_FUNCTION_DEPTH = 32
 """Functions of an ONNX model that call each other; the standard's own go 4 deep."""
 

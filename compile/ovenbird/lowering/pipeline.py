@@ -28,6 +28,7 @@ from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.lowering.layers import LayerRecord, describe_layers
 from ovenbird.lowering.walk import Lowering
 from ovenbird.operators.resampling import RESAMPLE, resampling_kernel
+from ovenbird.passes.adopt_functions import adopt_functions
 from ovenbird.passes.bound_accesses import bound_accesses
 from ovenbird.passes.externalize_constants import ConstantTable, externalize_constants
 from ovenbird.passes.keep_unschedulable_apart import keep_unschedulable_apart
@@ -82,9 +83,10 @@ def compile_networks(
 
 def lower(networks: Networks, begin: Begin, dump: Dump = NOWHERE) -> IRModule:
     """Return one module of fused, unscheduled functions; equal functions of several networks are shared."""
-    prepared = IRModule({key.function: prepare(network)["main"] for key, network in networks.items()})
-    dump.module("prepared", prepared)
     builder = relax.BlockBuilder()
+    mains = {key.function: adopt_functions(prepare(network), builder) for key, network in networks.items()}
+    prepared = IRModule({**dict(builder.get().functions_items()), **mains})
+    dump.module("prepared", prepared)
     for key in networks:
         begin(builder, prepared[key.function], key).run(key.function)
     walked = builder.get()

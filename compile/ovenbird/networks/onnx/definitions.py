@@ -53,18 +53,36 @@ def type_of(dtype: str, shape: Sequence[int]) -> Any:
 
 
 def body_of(node: Any, schema: Any, opset: int, inputs: Sequence[Any]) -> Any:
-    """Return the standard's body of a node as of an opset; `inputs`: the inputs' types, an empty one if left out."""
-    versions = schema.context_dependent_function_opset_versions if schema.has_context_dependent_function else []
-    fitting = [version for version in versions if version <= opset]
-    if fitting:
+    """Return the standard's body of a node, None where there is none; `inputs`: types, an empty one if left out.
+
+    The body is that of the opset. Some operators had words only at first (Elu, Selu), and then a body that says the
+    same: theirs is the first.
+    """
+    found = _body(node, schema, opset, inputs)
+    if found is None and (newest := schema_of(node.op_type, node.domain, MAX_OPSET)) is not None:
+        found = _body(node, newest, min(_versions(newest), default=opset), inputs)
+    return found
+
+
+MAX_OPSET = 1_000_000
+"""Beyond any version: the newest definition."""
+
+
+def _versions(schema: Any) -> list[int]:
+    """Return the opsets from which a definition has a body."""
+    dependent = schema.context_dependent_function_opset_versions if schema.has_context_dependent_function else []
+    return [*dependent, *(schema.function_opset_versions if schema.has_function else [])]
+
+
+def _body(node: Any, schema: Any, opset: int, inputs: Sequence[Any]) -> Any:
+    versions = [version for version in _versions(schema) if version <= opset]
+    if not versions:
+        return None
+    if schema.has_context_dependent_function:
         types = [type_proto.SerializeToString() for type_proto in inputs]
-        body = schema.get_context_dependent_function_with_opset_version(max(fitting), node.SerializeToString(), types)
-        if body:
-            return FunctionProto.FromString(body)
-    fitting = [version for version in schema.function_opset_versions if version <= opset] if schema.has_function else []
-    if fitting:
-        return FunctionProto.FromString(schema.get_function_with_opset_version(max(fitting)))
-    return None
+        body = schema.get_context_dependent_function_with_opset_version(max(versions), node.SerializeToString(), types)
+        return FunctionProto.FromString(body) if body else None
+    return FunctionProto.FromString(schema.get_function_with_opset_version(max(versions)))
 
 
 def called(node: Any, body: Any, attributes: dict[str, Any]) -> list[Any]:

@@ -43,7 +43,7 @@ def fold(node: Any, schema: Any, opsets: Mapping[str, int], arrays: Mapping[str,
     Raises ImportFailed where the node cannot be computed: then it is wrong in any network.
     """
     sequences = any(isinstance(array, list) for array in arrays.values())
-    if not sequences and not _small(node, schema, opsets, arrays):
+    if not sequences and node.op_type != "Constant" and not _small(node, schema, opsets, arrays):
         return None
     imports = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
     outputs = [name for name in node.output if name]

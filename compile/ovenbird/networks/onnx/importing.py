@@ -63,23 +63,32 @@ class GraphImporter:
             parameters.append(parameter)
             scope[value.name] = parameter
         with self.builder.function("main", parameters):
-            with self.builder.dataflow():
-                for value in self.graph.input:
-                    found = scope[value.name]
-                    if isinstance(found, relax.Var):
-                        scope[value.name] = self._cast(found, computed(np.dtype(dtype_of(found))).name)
-                outputs = [
-                    self._cast(as_expression(found), element_dtype(output.type.tensor_type.elem_type).name)
-                    for output, found in zip(self.graph.output, self.import_graph(self.graph, scope), strict=True)
-                ]
-                result = self.builder.emit_output(relax.Tuple(outputs))
-            self.builder.emit_func_output(result)
+            try:
+                with self.builder.dataflow():
+                    for value in self.graph.input:
+                        found = scope[value.name]
+                        if isinstance(found, relax.Var):
+                            scope[value.name] = self._cast(found, computed(np.dtype(dtype_of(found))).name)
+                    values = self.import_graph(self.graph, scope, self.opsets)
+                    outputs = [self._output(*pair) for pair in zip(self.graph.output, values, strict=True)]
+                    result = self.builder.emit_output(relax.Tuple(outputs))
+                self.builder.emit_func_output(result)
+            except BaseException:
+                self.builder._end_block()  # TVM prints a warning of a block left open
+                raise
         return self.builder.get()
 
-    def import_graph(self, graph: Any, scope: Scope) -> list[Value]:
+    def _output(self, output: Any, found: Value) -> relax.Expr:
+        if found is None or isinstance(found, list):
+            raise UnsupportedOperator(f"the output {output.name!r} is no tensor; give its parts as outputs, one each")
+        if not math.prod(shape_of(found)):
+            raise UnsupportedOperator(f"the output {output.name!r} has no elements: {list(shape_of(found))}")
+        return self._cast(as_expression(found), element_dtype(output.type.tensor_type.elem_type).name)
+
+    def import_graph(self, graph: Any, scope: Scope, opsets: Mapping[str, int], depth: int = 0) -> list[Value]:
         """Import a graph's nodes into the scope and return its outputs."""
         wanted = [output.name for output in graph.output]
-        self.import_nodes(graph.node, wanted, scope, self.opsets, 0)
+        self.import_nodes(graph.node, wanted, scope, opsets, depth)
         return [scope[name] for name in wanted]
 
     def import_nodes(
@@ -109,13 +118,14 @@ class GraphImporter:
                 return folded
         attributes = attributes_of(node, schema)
         if own is not None:
-            return self._call(node, own, attributes, inputs, depth)
+            return self._call(node, own, attributes, inputs, opsets, depth)
         converter = CONVERTERS.get(f"{domain}.{node.op_type}" if domain else node.op_type)
         if converter is not None:
 
-            def branch(graph: Any) -> list[Value]:
+            def branch(graph: Any, given: Sequence[Value]) -> list[Value]:
                 inner = scope.new_child({tensor.name: weight(tensor) for tensor in graph.initializer})
-                return self.import_graph(graph, inner)
+                inner.update(zip((value.name for value in graph.input), given, strict=False))
+                return self.import_graph(graph, inner, opsets, depth)
 
             version = schema.since_version if schema is not None else opset
             names = tuple(node.output)
@@ -138,11 +148,17 @@ class GraphImporter:
             types = [empty_type() if value is None else type_of(dtype_of(value), shape_of(value)) for value in inputs]
             body = body_of(node, schema, opset, types)
             if body is not None:
-                return self._call(node, body, attributes, inputs, depth)
+                return self._call(node, body, attributes, inputs, opsets, depth)
         raise UnsupportedOperator(f"the operator {node.op_type} cannot be imported; rewrite that part of the network")
 
     def _call(
-        self, node: Any, body: Any, attributes: dict[str, Any], inputs: Sequence[Value], depth: int
+        self,
+        node: Any,
+        body: Any,
+        attributes: dict[str, Any],
+        inputs: Sequence[Value],
+        outer_opsets: Mapping[str, int],
+        depth: int,
     ) -> Sequence[Value]:
         """Import a function's body in place of the node that calls it."""
         if depth >= MAX_FUNCTION_DEPTH:
@@ -150,21 +166,24 @@ class GraphImporter:
         scope: Scope = ChainMap(dict.fromkeys(body.input))
         scope.update(zip(body.input, inputs, strict=False))
         opsets = {"" if each.domain in MAIN_DOMAINS else each.domain: each.version for each in body.opset_import}
-        count = len(node.output)
-        self.import_nodes(called(node, body, attributes), list(body.output)[:count], scope, opsets, depth + 1)
-        return [scope[name] for name in body.output[:count]]
+        read = {inner: bool(outer) for inner, outer in zip(body.output, node.output, strict=False)}
+        wanted = [name for name, is_read in read.items() if is_read]
+        self.import_nodes(called(node, body, attributes), wanted, scope, {**outer_opsets, **opsets}, depth + 1)
+        return [scope[name] if is_read else None for name, is_read in read.items()]
 
     def _held(self, value: Value, node: Any) -> Value:
         """Return a node's output bound to a variable. Raises UnsupportedOperator for sizes that nothing can hold."""
-        if value is None or isinstance(value, (np.ndarray, list)):
+        if isinstance(value, list):
+            return [self._held(each, node) for each in value]
+        if value is None or isinstance(value, np.ndarray):
             return value
         bound = value if isinstance(value, relax.Var) else self.builder.emit(value)
         elements = math.prod(shape_of(bound))
-        if not 0 < elements <= MAX_NETWORK_ELEMENTS:
+        if elements > MAX_NETWORK_ELEMENTS:
             raise UnsupportedOperator(
-                f"the operator {node.op_type} gives {elements} elements, known are 1 to {MAX_NETWORK_ELEMENTS}"
+                f"the operator {node.op_type} gives {elements} elements, limit {MAX_NETWORK_ELEMENTS}"
             )
-        return bound
+        return bound if elements else np.zeros(shape_of(bound), dtype_of(bound))
 
     def _cast(self, value: relax.Expr, dtype: str) -> relax.Expr:
         return value if dtype_of(value) == dtype else self.builder.emit(relax.op.astype(value, dtype))

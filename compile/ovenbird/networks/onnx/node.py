@@ -9,7 +9,7 @@ shapes), else a Relax expression of static shape, else a list of values (ONNX's 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -47,8 +47,8 @@ class Node:
     """By name, defaults of the operator's definition included: int, float, str, lists, arrays, graphs."""
 
     builder: relax.BlockBuilder
-    branch: Callable[[Any], list[Value]] = field(repr=False)
-    """Imports a graph that is an attribute; it sees the names around the node."""
+    branch: Callable[[Any, Sequence[Value]], list[Value]] = field(repr=False)
+    """Imports a graph that is an attribute, given its inputs; it sees the names around the node."""
 
     declared: Mapping[str, tuple[int, ...]] = field(default_factory=dict, repr=False)
     """The shapes that the model itself states for its values, where all of their extents are numbers."""
@@ -102,6 +102,10 @@ class Node:
             "relax.Var", self.builder.emit_te(function, *arguments, primfunc_name_hint=self.op_type.lower(), **options)
         )
 
+    def take(self, data: relax.Expr, places: Array, axis: int) -> relax.Var:
+        """Write the slices of an axis at places known to be within it."""
+        return self.emit(relax.op.take(data, literal(places.astype(np.int64)), axis, mode="clip"))
+
     def refuse(self, why: str) -> UnsupportedOperator:
         """Return the error that names this node, to be raised."""
         return UnsupportedOperator(f"the operator {self}: {why}")
@@ -112,7 +116,12 @@ class Node:
 
 def as_expression(value: Value) -> relax.Expr:
     """Return a value as a Relax expression."""
-    return relax.const(value, str(value.dtype)) if isinstance(value, np.ndarray) else value
+    return literal(value) if isinstance(value, np.ndarray) else value
+
+
+def literal(array: Any) -> relax.Expr:
+    """Return an array as an expression in its own dtype, which Relax would narrow to 32 bits."""
+    return relax.const(array, str(array.dtype))
 
 
 def shape_of(value: Value) -> tuple[int, ...]:

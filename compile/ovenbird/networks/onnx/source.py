@@ -3,13 +3,13 @@
     source = OnnxSource.read(Path("net.onnx"), {})
     source.input_names, source.batched
 
-The reference is ONNX Runtime where it is installed, else the (slow) evaluator of the onnx package.
+The reference is ONNX Runtime where it is installed and knows the model's operators, else the (slow) evaluator of the
+onnx package.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import math
 import warnings
 from collections.abc import Mapping
@@ -25,6 +25,9 @@ from ovenbird.limits import MAX_NETWORK_ELEMENTS
 from ovenbird.networks.image_shapes import image_shape, resized_shapes
 from ovenbird.networks.importing import import_error, reason
 from ovenbird.networks.onnx.external_data import read_external_data
+from ovenbird.networks.onnx.parameters import check_parameters
+from ovenbird.networks.onnx.reference import Reference
+from ovenbird.networks.onnx.versions import updated
 from ovenbird_runtime.manifest.program import InputSize
 from ovenbird_runtime.tensors.arrays import Array
 
@@ -49,7 +52,7 @@ class OnnxSource:
     @property
     def framework(self) -> str:
         """What the reference answers come from."""
-        return "onnxruntime" if importlib.util.find_spec("onnxruntime") else "onnx's reference evaluator"
+        return self._reference.name
 
     @property
     def batched(self) -> bool:
@@ -68,11 +71,13 @@ class OnnxSource:
         try:
             model = onnx.load(str(path), load_external_data=False)
             read_external_data(model, path.parent)
-            onnx.checker.check_model(model)
-        except NetworkError as error:
+            model = updated(model)
+            give_shapes(model.graph, shapes)
+            check_model(model)
+        except (NetworkError, UsageError) as error:
             raise type(error)(f"{path}: {error}") from None
         except Exception as error:  # noqa: BLE001 - protobuf's, onnx's and the operating system's
-            raise NetworkUnreadable(f"{path}: not an ONNX model: {reason(error)}") from None
+            raise NetworkUnreadable(f"{path}: not an ONNX model: {complaint(error)}") from None
         weights = {tensor.name for tensor in model.graph.initializer}
         inputs = [value for value in model.graph.input if value.name not in weights]
         names = tuple(value.name for value in inputs)
@@ -81,6 +86,10 @@ class OnnxSource:
             shapes = {**image_shape(stated, size), **shapes}
         if not names:
             raise NetworkUnreadable(f"{path}: the model has no inputs")
+        for value in inputs:
+            if not value.type.HasField("tensor_type"):
+                raise NetworkUnreadable(f"{path}: the input {value.name} is no tensor; give it as tensors, one each")
+        check_parameters(model.graph, set(names))
         unknown = sorted(set(shapes) - set(names))
         if unknown:
             raise UsageError(f"--input-shapes: no input {unknown[0]!r}, the network has {', '.join(names)}")
@@ -111,24 +120,12 @@ class OnnxSource:
         return tuple(batch if dim == "N" else int(dim) for dim in self.dims[index])
 
     def reference(self, inputs: list[Array]) -> list[Array]:
-        """Run the model by ONNX Runtime, on one thread, or by the onnx package."""
-        feeds = dict(zip(self.input_names, inputs, strict=True))
-        return [np.asarray(output) for output in self._evaluator.run(None, feeds)]
+        """Run the model by ONNX Runtime, on one thread, or by the onnx package. Raises NetworkUnreadable."""
+        return self._reference.run(dict(zip(self.input_names, inputs, strict=True)))
 
     @cached_property
-    def _evaluator(self) -> Any:
-        if importlib.util.find_spec("onnxruntime"):
-            import onnxruntime
-
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = 1  # sums that do not depend on the number of cores
-            options.log_severity_level = 3
-            return onnxruntime.InferenceSession(
-                self.model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
-        from onnx.reference import ReferenceEvaluator
-
-        return ReferenceEvaluator(self.model)
+    def _reference(self) -> Reference:
+        return Reference.of(self.model)
 
     def examples(self, batch: int) -> list[Array]:
         """Return seeded inputs: standard normal numbers, zeros and ones for whole numbers and booleans."""
@@ -175,6 +172,8 @@ def settled(value: Any, given: tuple[int, ...] | None) -> Dims:
     dims: list[int | str] = []
     for index, dim in enumerate(value.type.tensor_type.shape.dim):
         fixed = dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None
+        if given is not None and index < len(given) and given[index] < 1:
+            raise UsageError(f"--input-shapes: {value.name}:{list(given)} has no elements")
         if given is not None and (index >= len(given) or fixed not in (None, given[index])):
             raise UsageError(f"--input-shapes: {value.name}:{list(given)} does not fit the model's {shape_text(value)}")
         if index == 0 and fixed is None:
@@ -195,6 +194,40 @@ def shape_text(value: Any) -> str:
     """Return an input's shape as the model states it, `[batch, 3, height, width]`."""
     dims = value.type.tensor_type.shape.dim
     return "[" + ", ".join(str(dim.dim_value or dim.dim_param or "?") for dim in dims) + "]"
+
+
+def give_shapes(graph: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Write the shapes given into inputs that have none, not even a rank. Raises UsageError."""
+    weights = {tensor.name for tensor in graph.initializer}
+    for value in graph.input:
+        if not value.type.HasField("tensor_type") or value.type.tensor_type.HasField("shape") or value.name in weights:
+            continue
+        if value.name not in shapes:
+            raise UsageError(f'input {value.name} has no shape; give it: --input-shapes "{value.name}:[1,...]"')
+        for extent in shapes[value.name]:
+            value.type.tensor_type.shape.dim.add().dim_value = extent
+
+
+def check_model(model: Any) -> None:
+    """Check the model by ONNX's own checker, but for outputs without a shape: their shapes follow from the rest."""
+    import onnx
+
+    bare = [value for value in model.graph.output if value.type.HasField("tensor_type")]
+    bare = [value for value in bare if not value.type.tensor_type.HasField("shape")]
+    for value in bare:
+        value.type.tensor_type.shape.SetInParent()
+    try:
+        onnx.checker.check_model(model)
+    finally:
+        for value in bare:
+            value.type.tensor_type.ClearField("shape")
+
+
+def complaint(error: Exception) -> str:
+    """Return what the checker says in one line, with the node or tensor that it is about."""
+    text = str(error)
+    about = [line.strip().removeprefix("==> Context: ") for line in text.splitlines() if "==> Context" in line]
+    return f"{reason(error)} ({about[0][:200]})" if about else reason(error)
 
 
 def import_onnx() -> Any:

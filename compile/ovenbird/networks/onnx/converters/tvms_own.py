@@ -10,7 +10,6 @@ from tvm.relax.frontend.onnx import onnx_frontend
 from ovenbird.networks.onnx.node import Converter, Node, Value, as_expression
 
 _MAP = onnx_frontend._get_convert_map()
-LOST = {"Constant", "Optional", "OptionalHasElement", "OptionalGetElement"}
 
 
 def tvms_own(node: Node) -> Value:
@@ -29,4 +28,4 @@ def tvms_own(node: Node) -> Value:
     return tuple(fields) if fields is not None else result
 
 
-TVMS_OWN: dict[str, Converter] = dict.fromkeys(sorted(set(_MAP) - LOST), tvms_own)
+TVMS_OWN: dict[str, Converter] = dict.fromkeys(("GatherElements", "GatherND"), tvms_own)

@@ -1,0 +1,129 @@
+"""Eight-bit numbers, computed in float32 or in 32 bits: right, and no faster than a network of float32."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from tvm import relax, tirx
+
+from ovenbird.networks.onnx.converters.convolutions import convolution
+from ovenbird.networks.onnx.converters.elementwise import elementwise
+from ovenbird.networks.onnx.converters.matrices import matmul
+from ovenbird.networks.onnx.dtypes import computed, element_dtype
+from ovenbird.networks.onnx.node import Converter, Node
+
+INTEGERS = ("int8", "uint8", "int16", "uint16", "int32")
+
+
+def saturated(node: Node, data: relax.Expr, dtype: str) -> relax.Expr:
+    """Return numbers rounded, halves to even, and held within a whole dtype."""
+    limits: Any = np.iinfo(dtype)
+    rounded = elementwise(node, tirx.nearbyint, data)
+    held = node.emit(relax.op.clip(rounded, float(limits.min), float(limits.max)))
+    return relax.op.astype(held, dtype)
+
+
+def aligned(node: Node, index: int, default: relax.Expr | None) -> relax.Expr:
+    """Return a scale or zero point in the shape of the data: one for all, one a channel, or one a block."""
+    if not node.has(index):
+        assert default is not None
+        return default
+    shape, own = node.shape(0), node.shape(index)
+    value = node.tensor(index)
+    if len(own) == 0 or own == (1,):
+        return node.emit(relax.op.reshape(value, [1] * len(shape))) if own and shape else value
+    axis = node.attribute("axis", 1) % len(shape)
+    if len(own) == 1:
+        return node.emit(relax.op.reshape(value, [own[0] if place == axis else 1 for place in range(len(shape))]))
+    block = node.attribute("block_size", 0) or -(-shape[axis] // own[axis])
+    places = np.arange(shape[axis]) // block
+    return node.take(value, places, axis)
+
+
+def dequantize(node: Node) -> relax.Expr:
+    """`DequantizeLinear`: (x - zero point) * scale."""
+    scale = aligned(node, 1, None)
+    dtype = str(scale.ty.dtype.dtype)
+    data = node.emit(relax.op.astype(node.tensor(0), dtype))
+    if node.has(2):
+        zero = node.emit(relax.op.astype(aligned(node, 2, None), dtype))
+        data = node.emit(relax.op.subtract(data, zero))
+    return relax.op.multiply(data, scale)
+
+
+def quantize(node: Node) -> relax.Expr:
+    """`QuantizeLinear`: x / scale + zero point, rounded and held in the zero point's dtype."""
+    wanted = node.attribute("output_dtype", 0)
+    dtype = node.dtype(2) if node.has(2) else computed(element_dtype(wanted)).name if wanted else "uint8"
+    if dtype not in INTEGERS:
+        raise node.refuse(f"it quantizes to {dtype}; known are {', '.join(INTEGERS)}")
+    scale = node.emit(relax.op.astype(aligned(node, 1, None), "float32"))
+    data = node.emit(relax.op.astype(node.tensor(0), "float32"))
+    rounded = elementwise(node, tirx.nearbyint, node.emit(relax.op.divide(data, scale)))
+    if node.has(2):
+        zero = node.emit(relax.op.astype(aligned(node, 2, None), "float32"))
+        rounded = node.emit(relax.op.add(rounded, zero))
+    return saturated(node, rounded, dtype)
+
+
+def shifted(node: Node, index: int, zero: int, dtype: str, axis: int | None = None) -> relax.Expr:
+    """Return an input less its zero point, which may be one a row (`axis`), in a wider dtype."""
+    data = node.emit(relax.op.astype(node.tensor(index), dtype))
+    if not node.has(zero):
+        return data
+    value, rank = node.emit(relax.op.astype(node.tensor(zero), dtype)), len(node.shape(index))
+    if len(node.shape(zero)) == 1 and node.shape(zero) != (1,):
+        at = (rank - 1 if axis is None else axis) % rank
+        value = node.emit(relax.op.reshape(value, [-1 if place == at else 1 for place in range(rank)]))
+    return node.emit(relax.op.subtract(data, value))
+
+
+def matmul_integer(node: Node) -> relax.Expr:
+    """`MatMulInteger`, in 32 bits."""
+    return relax.op.matmul(shifted(node, 0, 2, "int32", -2), shifted(node, 1, 3, "int32", -1))
+
+
+def convolution_integer(node: Node) -> relax.Expr:
+    """`ConvInteger`, in 32 bits."""
+    inner = replace(node, inputs=[shifted(node, 0, 2, "int32"), shifted(node, 1, 3, "int32", 0)])
+    return convolution(inner)
+
+
+def of_floats(node: Node, inputs: list[Any], operator: Converter, scale: int, zero: int) -> relax.Expr:
+    """Return a quantized operator: computed in float32, then quantized."""
+    result = node.emit(operator(replace(node, inputs=inputs)))
+    return quantize(replace(node, inputs=[result, node.inputs[scale], node.inputs[zero]], attributes={}))
+
+
+def dequantized(node: Node, data: int, scale: int, zero: int, axis: int) -> relax.Expr:
+    """Return inputs `data`, `scale`, `zero` as float32, per channel along the axis."""
+    inputs = [node.inputs[index] for index in (data, scale, zero)]
+    found = node.emit(dequantize(replace(node, inputs=inputs, attributes={"axis": axis})))
+    return node.emit(relax.op.astype(found, "float32"))
+
+
+def qlinear_matmul(node: Node) -> relax.Expr:
+    """`QLinearMatMul`."""
+    return of_floats(node, [dequantized(node, 0, 1, 2, -2), dequantized(node, 3, 4, 5, -1)], matmul, 6, 7)
+
+
+def qlinear_convolution(node: Node) -> relax.Expr:
+    """`QLinearConv`; the bias is in units of both scales."""
+    inputs = [dequantized(node, 0, 1, 2, 1), dequantized(node, 3, 4, 5, 0)]
+    if node.has(8):
+        unit = node.emit(relax.op.multiply(node.tensor(1), node.tensor(4)))
+        bias = node.emit(relax.op.astype(node.tensor(8), "float32"))
+        inputs.append(node.emit(relax.op.multiply(bias, unit)))
+    return of_floats(node, inputs, convolution, 6, 7)
+
+
+QUANTIZATION: dict[str, Converter] = {
+    "ConvInteger": convolution_integer,
+    "DequantizeLinear": dequantize,
+    "MatMulInteger": matmul_integer,
+    "QLinearConv": qlinear_convolution,
+    "QLinearMatMul": qlinear_matmul,
+    "QuantizeLinear": quantize,
+}

@@ -1,0 +1,106 @@
+"""What ONNX Runtime says of a model, and who answers where it cannot."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import helper
+
+from ovenbird.errors import NetworkUnreadable, UnsupportedOperator, UsageError
+from ovenbird.networks.onnx.reference import EVALUATOR, RUNTIME, Reference
+from ovenbird.networks.onnx.source import OnnxSource
+from ovenbird.networks.onnx.versions import updated
+from support.onnx_models import Small, saved
+
+ROWS = np.float32([[1, -2], [3, -4]])
+
+
+def test_onnx_runtime_answers_whatever_the_version_of_the_file() -> None:
+    model = Small("Relu", {"x": ROWS}).model
+    model.ir_version = 14  # newer than ONNX Runtime reads
+    reference = Reference.of(model)
+    assert reference.name == RUNTIME
+    assert model.ir_version == 14
+    assert reference.run({"x": ROWS})[0].tolist() == [[1, 0], [3, 0]]
+
+
+def test_the_evaluator_answers_for_operators_that_onnx_runtime_lacks() -> None:
+    small = Small("Swish", {"x": ROWS}, opset=24)
+    reference = Reference.of(small.model)
+    if reference.name == RUNTIME:
+        pytest.skip("this ONNX Runtime has Swish")
+    assert reference.name == EVALUATOR
+    np.testing.assert_allclose(reference.run({"x": ROWS})[0], ROWS / (1 + np.exp(-ROWS)), rtol=1e-6)
+
+
+def test_a_model_that_onnx_runtime_refuses_is_told_as_such() -> None:
+    small = Small("MatMul", {"a": ROWS, "b": np.zeros((3, 3), np.float32)})
+    with pytest.raises(NetworkUnreadable, match=r"ONNX Runtime refuses the model: .*MatMul") as caught:
+        Reference.of(small.model)
+    assert "\n" not in str(caught.value)
+
+
+def test_inputs_that_it_cannot_run_are_told_as_such() -> None:
+    small = Small("Gather", {"x": ROWS, "i": np.int64([7])})
+    with pytest.raises(NetworkUnreadable, match=r"onnxruntime cannot run the model: .*Gather") as caught:
+        Reference.of(small.model).run(small.inputs)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_input_that_is_an_axis_is_refused_before_anything_is_run(tmp_path: Path) -> None:
+    path = saved(Small("ReduceSum", {"x": ROWS, "axes": np.int64([1])}).model, tmp_path)
+    with pytest.raises(UnsupportedOperator, match=r"input 'axes' .* ReduceSum \(node\)"):
+        OnnxSource.read(path, {})
+
+
+def test_the_checker_says_which_node_or_tensor(tmp_path: Path) -> None:
+    model = Small("Relu", {"x": ROWS}).model
+    model.graph.node[0].input.append("x")
+    with pytest.raises(NetworkUnreadable, match=r"input size 2 not in range.*node") as caught:
+        OnnxSource.read(saved(model, tmp_path), {})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_weight_of_another_size_is_named(tmp_path: Path) -> None:
+    model = Small("Add", {"x": ROWS}, {"weight": ROWS}).model
+    model.graph.initializer[0].raw_data = b"1234"
+    with pytest.raises(NetworkUnreadable, match="weight"):
+        OnnxSource.read(saved(model, tmp_path), {})
+
+
+def versioned(model: Any, version: int) -> Any:
+    model.opset_import[0].version = version
+    return model
+
+
+def test_versions_that_are_read() -> None:
+    model = Small("Relu", {"x": ROWS}).model
+    assert updated(model) is model
+    with pytest.raises(NetworkUnreadable, match=r"of version 999, the onnx package here knows up to"):
+        updated(versioned(model, 999))
+
+
+def test_an_old_version_is_converted() -> None:
+    old = versioned(Small("Add", {"x": ROWS}, {"c": np.float32([1, 2])}).model, 6)
+    old.graph.node[0].attribute.append(helper.make_attribute("broadcast", 1))
+    assert updated(old).opset_import[0].version == 7
+    unknown = versioned(Small("Relu", {"x": ROWS}).model, 6)
+    unknown.graph.node[0].op_type = "Upsample"
+    with pytest.raises(NetworkUnreadable, match=r"of version 6, read are 7 to .*export it anew"):
+        updated(unknown)
+
+
+def test_an_input_without_a_shape_is_given_one(tmp_path: Path) -> None:
+    model = Small("Relu", {"x": ROWS}).model
+    model.graph.input[0].type.tensor_type.ClearField("shape")
+    path = saved(model, tmp_path)
+    with pytest.raises(UsageError, match=r'input x has no shape; give it: --input-shapes "x:\[1,...\]"'):
+        OnnxSource.read(path, {})
+    assert OnnxSource.read(path, {"x": (3, 4)}).dims == ((3, 4),)
+
+
+def test_a_shape_without_elements_is_refused(tmp_path: Path) -> None:
+    path = saved(Small("Relu", {"x": ROWS}).model, tmp_path)
+    with pytest.raises(UsageError, match="has no elements"):
+        OnnxSource.read(path, {"x": (0, 2)})
