@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from tvm import relax
 
-from ovenbird.networks.onnx.converters.convolutions import LAYOUTS, spatial, steps
-from ovenbird.networks.onnx.converters.elementwise import scalar
-from ovenbird.networks.onnx.converters.padding import padded, sides
+from ovenbird.networks.onnx.converters.layers.convolutions import LAYOUTS, spatial, steps
+from ovenbird.networks.onnx.converters.maps.elementwise import scalar
+from ovenbird.networks.onnx.converters.structure.padding import padded, sides
 from ovenbird.networks.onnx.node import Converter, Node, literal
 
 MAXIMA: tuple[Callable[..., relax.Expr], ...] = (

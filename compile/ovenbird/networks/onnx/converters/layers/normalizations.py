@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from tvm import relax
 
-from ovenbird.networks.onnx.converters.elementwise import scalar
+from ovenbird.networks.onnx.converters.maps.elementwise import scalar
 from ovenbird.networks.onnx.node import Converter, Node, Value, literal
 
 

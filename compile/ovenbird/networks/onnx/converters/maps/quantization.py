@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from tvm import relax, tirx
 
-from ovenbird.networks.onnx.converters.convolutions import convolution
-from ovenbird.networks.onnx.converters.elementwise import elementwise
-from ovenbird.networks.onnx.converters.matrices import matmul
+from ovenbird.networks.onnx.converters.layers.convolutions import convolution
+from ovenbird.networks.onnx.converters.layers.matrices import matmul
+from ovenbird.networks.onnx.converters.maps.elementwise import elementwise
 from ovenbird.networks.onnx.dtypes import computed, element_dtype
 from ovenbird.networks.onnx.node import Converter, Node
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from tvm import relax, tirx
 
-from ovenbird.networks.onnx.converters.elementwise import converted, elementwise
+from ovenbird.networks.onnx.converters.maps.elementwise import converted, elementwise
 from ovenbird.networks.onnx.node import Converter, Node, literal
 
 

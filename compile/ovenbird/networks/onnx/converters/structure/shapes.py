@@ -161,17 +161,6 @@ def cut(node: Node) -> Value:
     return result
 
 
-def gather(node: Node) -> relax.Expr:
-    """`Gather`: slices by their places; those that are computed are brought into range later."""
-    axis = node.attribute("axis", 0) % len(node.shape(0))
-    extent, places = node.shape(0)[axis], node.known(1)
-    if places is None:
-        return relax.op.take(node.tensor(0), node.tensor(1), axis)
-    if (places < -extent).any() or (places >= extent).any():
-        raise node.refuse(f"it takes a place out of range of dimension {axis} of {list(node.shape(0))}")
-    return node.take(node.tensor(0), places.astype(np.int64) % extent, axis)
-
-
 def depth_to_space(node: Node) -> relax.Expr:
     """`DepthToSpace`: channels become pixels, the block's places outermost ("DCR") or innermost ("CRD")."""
     batch, channels, height, width = node.shape(0)
@@ -274,7 +263,6 @@ SHAPES: dict[str, Converter] = {
     "Expand": expand,
     "EyeLike": eye_like,
     "Flatten": flatten,
-    "Gather": gather,
     "Identity": identity,
     "OneHot": one_hot,
     "Reshape": reshape,

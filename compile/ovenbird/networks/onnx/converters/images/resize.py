@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from tvm import relax
 
-from ovenbird.networks.onnx.converters.resampling_taps import (
+from ovenbird.networks.onnx.converters.images.resampling_taps import (
     COORDINATES,
     ROUNDINGS,
     Axis,
@@ -106,7 +106,7 @@ def resampled(node: Node, axes: Sequence[Axis], mode: str, places: str, rounding
             data = along(node, data, index, axes[index], mode, places, rounding)
     if not whole:
         return data
-    from ovenbird.networks.onnx.converters.quantization import saturated
+    from ovenbird.networks.onnx.converters.maps.quantization import saturated
 
     return saturated(node, data, dtype)
 

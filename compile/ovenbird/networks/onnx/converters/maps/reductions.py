@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from tvm import relax
 
-from ovenbird.networks.onnx.converters.elementwise import scalar
+from ovenbird.networks.onnx.converters.maps.elementwise import scalar
 from ovenbird.networks.onnx.node import Converter, Node, literal
 
 Reduce = Callable[..., relax.Expr]
@@ -96,28 +96,6 @@ def place_of(reduce: Reduce) -> Converter:
     return convert
 
 
-def running(operator: Reduce, neutral: float) -> Converter:
-    """`CumSum`, `CumProd`: forwards or backwards, with or without the element itself."""
-
-    def convert(node: Node) -> relax.Expr:
-        data, shape, dtype = node.tensor(0), node.shape(0), node.dtype(0)
-        axis = node.integers(1, "axis")[0] % len(shape)
-        reverse = bool(node.attribute("reverse", 0))
-        if reverse:
-            data = node.emit(relax.op.flip(data, axis))
-        data = node.emit(operator(data, axis, dtype))
-        if node.attribute("exclusive", 0):
-            first = [extent if place != axis else 1 for place, extent in enumerate(shape)]
-            start = literal(np.full(first, neutral, dtype))
-            if shape[axis] == 1:
-                return start
-            rest = node.emit(relax.op.strided_slice(data, [axis], [0], [shape[axis] - 1]))
-            data = node.emit(relax.op.concat([start, rest], axis))
-        return relax.op.flip(data, axis) if reverse else data
-
-    return convert
-
-
 def softmax(operator: Callable[[relax.Expr, int], relax.Expr]) -> Converter:
     """`Softmax`, `LogSoftmax`: along an axis; before version 13, over all dimensions from the axis on."""
 
@@ -193,8 +171,6 @@ def lp_normalization(node: Node) -> relax.Expr:
 REDUCTIONS: dict[str, Converter] = {
     "ArgMax": place_of(relax.op.argmax),
     "ArgMin": place_of(relax.op.argmin),
-    "CumProd": running(relax.op.cumprod, 1),
-    "CumSum": running(relax.op.cumsum, 0),
     "Hardmax": hardmax,
     "LogSoftmax": softmax(relax.op.nn.log_softmax),
     "LpNormalization": lp_normalization,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tvm import relax
 
-from ovenbird.networks.onnx.converters.elementwise import scalar
+from ovenbird.networks.onnx.converters.maps.elementwise import scalar
 from ovenbird.networks.onnx.node import Converter, Node
 
 
@@ -31,14 +31,7 @@ def gemm(node: Node) -> relax.Expr:
     return relax.op.add(result, addend)
 
 
-def einsum(node: Node) -> relax.Expr:
-    """`Einsum`, by the importer's own tensor expression."""
-    tensors = [node.tensor(index) for index in range(len(node.inputs))]
-    return relax.op.einsum(relax.Tuple(tensors), node.attribute("equation").replace(" ", ""))
-
-
 MATRICES: dict[str, Converter] = {
-    "Einsum": einsum,
     "Gemm": gemm,
     "MatMul": matmul,
 }

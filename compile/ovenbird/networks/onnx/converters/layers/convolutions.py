@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from tvm import relax
 
-from ovenbird.networks.onnx.converters.padding import padded, sides
+from ovenbird.networks.onnx.converters.structure.padding import padded, sides
 from ovenbird.networks.onnx.node import Converter, Node
 
 LAYOUTS = {1: ("NCW", "OIW", "IOW"), 2: ("NCHW", "OIHW", "IOHW"), 3: ("NCDHW", "OIDHW", "IODHW")}

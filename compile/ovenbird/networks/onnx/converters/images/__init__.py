@@ -1,0 +1,1 @@
+"""Images made larger or smaller, and put together of their windows."""

@@ -1,0 +1,1 @@
+"""The layers of networks: convolutions, pooling, products, normalizations."""

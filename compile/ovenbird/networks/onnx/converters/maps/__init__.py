@@ -1,0 +1,1 @@
+"""Maps of elements, and reductions along axes."""

@@ -1,0 +1,1 @@
+"""What moves elements and says how they lie; sequences, branches and loops."""
