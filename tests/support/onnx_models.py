@@ -21,7 +21,7 @@ from tvm import relax
 from ovenbird.backends.building import build_module
 from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.networks.onnx.importing import import_model
-from ovenbird.networks.onnx.reference import Reference
+from ovenbird.networks.onnx.reference import OnnxReference
 from ovenbird.passes.bound_indices import bound_indices
 from ovenbird.targets import load_target
 
@@ -71,7 +71,7 @@ class Small:
     def expected(self) -> list[Array]:
         """Return what ONNX's evaluator answers, or ONNX Runtime where `by_runtime`."""
         if self.by_runtime:
-            return Reference.of(self.model).run(self.inputs)
+            return OnnxReference.of(self.model).run(self.inputs)
         with np.errstate(all="ignore"):
             return [np.asarray(found) for found in ReferenceEvaluator(self.model).run(None, self.inputs)]
 

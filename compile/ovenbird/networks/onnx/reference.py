@@ -1,6 +1,6 @@
 """What a model answers by ONNX itself: by ONNX Runtime where it can, else by the (slow) evaluator of the onnx package.
 
-    reference = Reference.of(model)
+    reference = OnnxReference.of(model)
     reference.name, reference.run({"x": x})
 
 ONNX Runtime lacks the newest operators and versions, which is no fault of the model; what it refuses for another
@@ -34,14 +34,14 @@ LACKING = re.compile(
 
 
 @dataclass
-class Reference:
+class OnnxReference:
     """One of the two, ready to run."""
 
     name: str
     evaluator: Any
 
     @classmethod
-    def of(cls, model: Any) -> Reference:
+    def of(cls, model: Any) -> OnnxReference:
         """Return what answers for a model. Raises NetworkUnreadable where ONNX Runtime calls the model wrong."""
         if importlib.util.find_spec("onnxruntime"):
             try:

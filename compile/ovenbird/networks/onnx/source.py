@@ -26,7 +26,7 @@ from ovenbird.networks.image_shapes import image_shape, resized_shapes
 from ovenbird.networks.importing import import_error, reason
 from ovenbird.networks.onnx.external_data import read_external_data
 from ovenbird.networks.onnx.parameters import check_parameters
-from ovenbird.networks.onnx.reference import Reference
+from ovenbird.networks.onnx.reference import OnnxReference
 from ovenbird.networks.onnx.versions import updated
 from ovenbird_runtime.manifest.program import InputSize
 from ovenbird_runtime.tensors.arrays import Array
@@ -124,8 +124,8 @@ class OnnxSource:
         return self._reference.run(dict(zip(self.input_names, inputs, strict=True)))
 
     @cached_property
-    def _reference(self) -> Reference:
-        return Reference.of(self.model)
+    def _reference(self) -> OnnxReference:
+        return OnnxReference.of(self.model)
 
     def examples(self, batch: int) -> list[Array]:
         """Return seeded inputs: standard normal numbers, zeros and ones for whole numbers and booleans."""

@@ -8,7 +8,7 @@ import pytest
 from onnx import helper
 
 from ovenbird.errors import NetworkUnreadable, UnsupportedOperator, UsageError
-from ovenbird.networks.onnx.reference import EVALUATOR, RUNTIME, Reference
+from ovenbird.networks.onnx.reference import EVALUATOR, RUNTIME, OnnxReference
 from ovenbird.networks.onnx.source import OnnxSource
 from ovenbird.networks.onnx.versions import updated
 from support.onnx_models import Small, saved
@@ -19,7 +19,7 @@ ROWS = np.float32([[1, -2], [3, -4]])
 def test_onnx_runtime_answers_whatever_the_version_of_the_file() -> None:
     model = Small("Relu", {"x": ROWS}).model
     model.ir_version = 14  # newer than ONNX Runtime reads
-    reference = Reference.of(model)
+    reference = OnnxReference.of(model)
     assert reference.name == RUNTIME
     assert model.ir_version == 14
     assert reference.run({"x": ROWS})[0].tolist() == [[1, 0], [3, 0]]
@@ -27,7 +27,7 @@ def test_onnx_runtime_answers_whatever_the_version_of_the_file() -> None:
 
 def test_the_evaluator_answers_for_operators_that_onnx_runtime_lacks() -> None:
     small = Small("Swish", {"x": ROWS}, opset=24)
-    reference = Reference.of(small.model)
+    reference = OnnxReference.of(small.model)
     if reference.name == RUNTIME:
         pytest.skip("this ONNX Runtime has Swish")
     assert reference.name == EVALUATOR
@@ -37,14 +37,14 @@ def test_the_evaluator_answers_for_operators_that_onnx_runtime_lacks() -> None:
 def test_a_model_that_onnx_runtime_refuses_is_told_as_such() -> None:
     small = Small("MatMul", {"a": ROWS, "b": np.zeros((3, 3), np.float32)})
     with pytest.raises(NetworkUnreadable, match=r"ONNX Runtime refuses the model: .*MatMul") as caught:
-        Reference.of(small.model)
+        OnnxReference.of(small.model)
     assert "\n" not in str(caught.value)
 
 
 def test_inputs_that_it_cannot_run_are_told_as_such() -> None:
     small = Small("Gather", {"x": ROWS, "i": np.int64([7])})
     with pytest.raises(NetworkUnreadable, match=r"onnxruntime cannot run the model: .*Gather") as caught:
-        Reference.of(small.model).run(small.inputs)
+        OnnxReference.of(small.model).run(small.inputs)
     assert "\n" not in str(caught.value)
 
 
