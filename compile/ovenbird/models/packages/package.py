@@ -1,6 +1,6 @@
 """What a package gives for a name: the network, what it takes, how pictures get into it, and what its answers mean.
 
-PackagedNetwork(net, {"image": example}, licence="BSD-3-Clause", labels=("tench", ...), pipeline=imagenet())
+PackagedNetwork(net, {"image": example(1, 3, 224, 224)}, "BSD-3-Clause", weights, labels=("tench", "goldfish"))
 """
 
 from __future__ import annotations
