@@ -10,11 +10,14 @@ Names of inputs come from `forward`'s signature, names of outputs from the dict 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import inspect
 import logging
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,11 +81,13 @@ def flatten_outputs(value: Any) -> list[tuple[str, torch.Tensor]]:
 
 
 def _plain(value: Any) -> Any:
-    """Turn named tuples and mappings (Hugging Face's ModelOutput among them) into dicts, which keep their names."""
+    """Turn named tuples, dataclasses and mappings (Hugging Face's ModelOutput among them) into dicts by their names."""
     if isinstance(value, torch.Tensor):
         return (value,)
     if isinstance(value, Mapping):
         return {str(key): _plain_inside(item) for key, item in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain_inside(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return {name: _plain_inside(getattr(value, name)) for name in value._fields}
     return value
@@ -158,7 +163,9 @@ class Traced:
             try:
                 return torch.export.export(self.flat, inputs, strict=False)
             except Exception as error:
-                raise NetworkUntraceable(f"torch.export cannot trace the network: {first_line(error)}") from error
+                raise NetworkUntraceable(
+                    f"torch.export cannot trace the network{traced_line(error)}: {first_line(error)}"
+                ) from error
 
     def run(self, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
         """Run the network itself, on one thread; the outputs in the order of `output_names`."""
@@ -268,6 +275,13 @@ def _positional_names(net: nn.Module, count: int) -> tuple[str, ...]:
     if len(names) < count:
         raise NetworkUnreadable(f"the network's forward takes {len(names)} inputs, {count} example inputs were given")
     return tuple(names[:count])
+
+
+def traced_line(error: BaseException) -> str:
+    """Return ` at net.py:76, "if y.mean() > 0:"`, the user's line that torch.export names, or nothing."""
+    found = re.findall(r'^ *File "([^"\n]+)", line (\d+), in .*\n +(\S.*)$', str(error), re.MULTILINE)
+    own = [(Path(path).name, line, code) for path, line, code in found if "site-packages" not in Path(path).parts]
+    return ' at {}:{}, "{}"'.format(*own[-1]) if own else ""
 
 
 def first_line(error: BaseException) -> str:

@@ -44,7 +44,7 @@ def assume_inputs(
         lacking = [name for name in needed if name not in shapes]
         if lacking:
             raise UsageError(f"--input-shapes: {text} needs {lacking[0]}, too")
-        return {name: _drawn(place, shape) for place, (name, shape) in enumerate(shapes.items())}, ""
+        return {name: _drawn(net, place, shape) for place, (name, shape) in enumerate(shapes.items())}, ""
     if len(needed) != 1:
         asked = " ".join(f"{name}:[1,...]" for name in needed) or "x:[1,...]"
         raise UsageError(
@@ -53,7 +53,7 @@ def assume_inputs(
         )
     shape = _image_shape(text, net, needed[0], size)
     assumed = "" if size is not None else "; --size or --input-shapes gives another"
-    return {needed[0]: _drawn(0, shape)}, f"example input {needed[0]} {list(shape)}{assumed}"
+    return {needed[0]: _drawn(net, 0, shape)}, f"example input {needed[0]} {list(shape)}{assumed}"
 
 
 def _image_shape(text: str, net: nn.Module, name: str, size: tuple[int, int] | None) -> tuple[int, ...]:
@@ -79,5 +79,7 @@ def _own_size(net: nn.Module) -> tuple[int, int] | None:
     return (int(size[0]), int(size[1])) if isinstance(size, tuple | list) and len(size) == 2 else None
 
 
-def _drawn(place: int, shape: Sequence[int]) -> torch.Tensor:
-    return torch.randn(tuple(shape), generator=torch.Generator().manual_seed(SEED + place))
+def _drawn(net: nn.Module, place: int, shape: Sequence[int]) -> torch.Tensor:
+    """Return standard normal numbers, of the precision that the network's own have."""
+    dtype = next((tensor.dtype for tensor in net.parameters() if tensor.is_floating_point()), torch.float32)
+    return torch.randn(tuple(shape), generator=torch.Generator().manual_seed(SEED + place)).to(dtype)

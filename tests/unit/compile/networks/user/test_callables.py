@@ -11,6 +11,7 @@ from ovenbird.errors import NetworkUnreadable, NetworkUntraceable, UsageError, W
 from ovenbird.networks.loading import NetworkOptions, check_request, load_network
 
 NETS = """
+import dataclasses
 import sys
 import torch
 from torch import nn
@@ -85,6 +86,28 @@ def three():
     return Net(), 1, 2
 
 
+@dataclasses.dataclass
+class Answer:
+    logits: torch.Tensor
+    hidden: object = None
+
+
+class Answering(Net):
+    def forward(self, image):
+        return Answer(super().forward(image))
+
+
+def half():
+    return Net().half()
+
+
+class Deciding(Net):
+    def forward(self, image):
+        if image.mean() > 0:
+            return super().forward(image)
+        return -super().forward(image)
+
+
 def linear():
     return nn.Linear(3, 4)
 """
@@ -129,6 +152,8 @@ def shapes(model: str, **options: object) -> tuple[dict[str, object], dict[str, 
             {"pictures_left": ("N", 3, 8, 8), "pictures_right": ("N", 3, 8, 8)},
             {"apart": ("N", 3, 8, 8)},
         ),
+        ("nets.py:Answering", {"size": (8, 8)}, {"image": ("N", 3, 8, 8)}, {"logits": ("N", 5)}),
+        ("nets.py:half", {"size": (8, 8)}, {"image": ("N", 3, 8, 8)}, {"output0": ("N", 5)}),
         ("nets.py:program", {}, {"image": (2, 3, 16, 16)}, {"output0": (2, 5)}),
         ("nets.py:parallel", {"size": (16, 16)}, {"image": ("N", 3, 16, 16)}, {"output0": ("N", 5)}),
         ("torch.nn:Conv2d(3, 4, 3)", {"size": (16, 16)}, {"input": ("N", 3, 16, 16)}, {"output0": ("N", 4, 14, 14)}),
@@ -219,6 +244,14 @@ def test_wrong_usage(model: str, options: dict, said: str) -> None:
 def test_an_assumed_input_that_does_not_run_is_named() -> None:
     with pytest.raises(NetworkUntraceable, match=r"does not run .*\(assumed: example input image \[1, 3, 2, 2\]\)"):
         load_network("nets.py:net", NetworkOptions(size=(2, 2)))
+
+
+def test_a_branch_that_depends_on_the_picture_is_named_by_its_line() -> None:
+    network = load_network("nets.py:Deciding", NetworkOptions(size=(8, 8)))
+    with pytest.raises(
+        NetworkUntraceable, match=r'cannot trace the network at nets\.py:\d+, "if image\.mean\(\) > 0:"'
+    ):
+        network.relax(1)
 
 
 def test_weights_for_a_callable(folder: Path) -> None:
