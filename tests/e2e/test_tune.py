@@ -125,16 +125,18 @@ def service(*arguments: str) -> Iterator[None]:
         process.wait()
 
 
-def devices(tracker: str) -> int:
-    """How many devices the tracker knows, by TVM's own query."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tvm.exec.query_rpc_tracker", "--host", "127.0.0.1", "--port", tracker],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.count("server:bench")
+BOTH_THERE = """
+import sys, time
+from tvm import rpc
+tracker = rpc.connect_tracker("127.0.0.1", int(sys.argv[1]))
+while tracker.text_summary().count("server:bench") < 2:
+    time.sleep(0.1)
+"""
+
+
+def wait_for_both(tracker: str) -> None:
+    """Ask TVM's own tracker until it knows two devices."""
+    subprocess.run([sys.executable, "-c", BOTH_THERE, tracker], env=environment(), check=True, timeout=240)
 
 
 def test_two_devices_share_the_work(ovenbird: Command, tmp_path: Path) -> None:
@@ -147,7 +149,7 @@ def test_two_devices_share_the_work(ovenbird: Command, tmp_path: Path) -> None:
         service(*device, "--port", str(first), "--port-end", str(first + 1)),
         service(*device, "--port", str(second), "--port-end", str(second + 1)),
     ):
-        wait_for(lambda: devices(port) == 2, 120)
+        wait_for_both(port)
         log = tmp_path / "log"
         address = f"127.0.0.1:{port}"
         done = ovenbird(*TUNE, "--trials", 16, "--rpc-tracker", address, "--rpc-key", "bench", "-o", log, "--json")
