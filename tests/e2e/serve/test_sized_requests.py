@@ -26,7 +26,7 @@ def sized(compiled: Any) -> Path:
 
 @pytest.fixture(scope="module")
 def sized_server(sized: Path) -> Iterator[Serving]:
-    with Serving.start(sized, "--batch-wait-ms", "20") as running:
+    with Serving.start(sized, "--batch-wait-ms", "20", "--grpc-port", "0") as running:
         yield running
 
 
@@ -96,3 +96,24 @@ def test_a_picture_goes_to_the_size_of_its_pipeline(
     assert status == 200, body
     (found,) = json.loads(body)["predictions"]
     assert np.array(found["raw"]["mask"]).shape == (5, *size)
+
+
+def test_grpc_knows_the_sizes_too(sized_server: Serving) -> None:
+    grpc, pb = pytest.importorskip("grpc"), pytest.importorskip("tritonclient.grpc.service_pb2")
+    stubs = pytest.importorskip("tritonclient.grpc.service_pb2_grpc")
+
+    def request(*shape: int) -> Any:
+        message = pb.ModelInferRequest(model_name="networks-segmenter")
+        message.inputs.add(name="image", datatype="FP32", shape=shape)
+        message.raw_input_contents.append(np.ones(shape, np.float32).tobytes())
+        return message
+
+    with grpc.insecure_channel(f"127.0.0.1:{sized_server.wait_for('listening_grpc')['port']}") as channel:
+        stub = stubs.GRPCInferenceServiceStub(channel)
+        metadata = stub.ModelMetadata(pb.ModelMetadataRequest(name="networks-segmenter"), timeout=20)
+        assert list(metadata.inputs[0].shape) == [-1, 3, -1, -1]
+        for size in SIZES:
+            answer = stub.ModelInfer(request(2, 3, *size), timeout=20)
+            assert list(answer.outputs[0].shape) == [2, 5, *size]
+        with pytest.raises(grpc.RpcError, match="compiled for images of 48x48, 32x64"):
+            stub.ModelInfer(request(1, 3, 64, 64), timeout=20)
