@@ -1,6 +1,6 @@
 """Writing a tuning log: each record as it comes, and on the disk before the next is measured.
 
-    with LogWriter.open(folder, provenance, spec.tvm_target(), resume=True) as log:
+    with LogWriter.open(folder, provenance, target_spec.tvm_target(), resume=True) as log:
         log.register(tasks)
         log.add(task, trace, Outcome(seconds=0.00042))
         log.best_seconds(task)

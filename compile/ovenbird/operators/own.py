@@ -1,7 +1,7 @@
 """Operators that Relax lacks: how an importer calls one, and what a backend needs to write its kernel.
 
     call = own_call(Sort(axis=-1, descending=True), x)      # Relax: values and indices
-    operator = own_operator(call)                           # the Sort again, None for any other call
+    operator = own_operator(call, OWN)                      # the Sort again, None for any other call
     operator.kernel(specs, layout)                          # a function of plain loops
 
 A kernel is written once. Its outermost parallel loops are independent of each other: the processor's threads share

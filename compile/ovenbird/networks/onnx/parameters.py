@@ -3,7 +3,7 @@
 Code is compiled for one value of each, so a network that takes one from its caller is refused before anything is run
 (a random number is no axis).
 
-    check_parameters(model.graph, {"x", "axes"})
+    check_parameters(graph, {"x", "axes"})
 """
 
 from __future__ import annotations

@@ -66,7 +66,9 @@ class Recurrent(OwnOperator):
     def kernel(self, inputs: Sequence[Spec], layout: ImageLayout) -> tirx.PrimFunc:
         """Return the loop over time."""
         specs = [*inputs, *self.outputs(inputs), *self.scratch(inputs)]
-        return write_kernel(self.name, [((spec.size,), spec.dtype) for spec in specs], Loop(self, inputs[0]).write)
+        return write_kernel(
+            self.name, [((spec.size,), spec.dtype) for spec in specs], LoopWriter(self, inputs[0]).write
+        )
 
 
 def columns_of(kind: str, hidden: int) -> int:
@@ -81,7 +83,7 @@ def pack_weights(weights: Array) -> Array:
     return np.ascontiguousarray(padded.reshape(-1, COLUMNS, hidden).transpose(0, 2, 1))
 
 
-class Loop:
+class LoopWriter:
     """Writes the kernel of one `Recurrent`."""
 
     def __init__(self, options: Recurrent, gates: Spec) -> None:

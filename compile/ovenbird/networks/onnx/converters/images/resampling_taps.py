@@ -1,7 +1,8 @@
 """Where each element of a resized axis comes from, as ONNX's `Resize` defines it: places and weights.
 
     axis = Axis(before=4, after=8, scale=2.0)
-    places, weights = linear_taps(coordinates(axis, "half_pixel"))
+    places = coordinates(axis, "half_pixel")
+    places, weights = taps(axis, places, "linear", antialias=False, outside=False, a=-0.75)
 
 https://onnx.ai/onnx/operators/onnx__Resize.html. Coordinates are computed in float32, as ONNX Runtime and torch do:
 at a half, which neighbour is nearest hangs on the rounding.
