@@ -26,13 +26,17 @@ from ovenbird.lowering.built import BuiltModule, Entry, StepReport
 from ovenbird.lowering.dumping import NOWHERE, Dump
 from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.lowering.layers import LayerRecord, describe_layers
+from ovenbird.lowering.legalizations import LEGALIZATIONS
 from ovenbird.lowering.walk import Lowering
 from ovenbird.operators.resampling import RESAMPLE, resampling_kernel
 from ovenbird.passes.adopt_functions import adopt_functions
 from ovenbird.passes.bound_accesses import bound_accesses
 from ovenbird.passes.externalize_constants import ConstantTable, externalize_constants
+from ovenbird.passes.flatten_volumes import flatten_volumes
+from ovenbird.passes.join_instance_norms import join_instance_norms
 from ovenbird.passes.keep_unschedulable_apart import keep_unschedulable_apart
 from ovenbird.passes.share_broadcast_matrices import share_broadcast_matrices
+from ovenbird.passes.widen_sequences import widen_sequences
 from ovenbird.planning.write_plan import write_plan
 
 if TYPE_CHECKING:
@@ -102,8 +106,11 @@ def prepare(network: IRModule) -> IRModule:
         relax.transform.ConvertToDataflow(),
         relax.transform.CanonicalizeBindings(),
         share_broadcast_matrices,
+        flatten_volumes,
+        widen_sequences,
         relax.transform.DeadCodeElimination(),  # or the copies would be computed all the same
         relax.transform.FoldConstant(),
+        join_instance_norms,
         relax.transform.DeadCodeElimination(),
     ]
     return tvm.transform.Sequential(passes)(network)
@@ -116,7 +123,7 @@ def fuse(module: IRModule) -> IRModule:
         relax.transform.DeadCodeElimination(),
         relax.transform.DecomposeOpsForInference(),
         # Reshapes stay: the runtime makes them views, which cost nothing.
-        relax.transform.LegalizeOps(skip_ops=["relax.reshape"]),
+        relax.transform.LegalizeOps(LEGALIZATIONS, skip_ops=["relax.reshape"]),
         relax.transform.AnnotateTIROpPattern(),
         keep_unschedulable_apart,
         relax.transform.FuseOps(fuse_opt_level=2),

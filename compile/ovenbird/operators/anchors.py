@@ -67,6 +67,8 @@ class RowStages:
 
     POWERS = "powers"
     FACTOR = "row_factor"
+    MOMENTS = "moments"
+    """An output of two rows for each row of the data."""
     LANES = "_lanes"
     """Behind the name of a reduction: its first stage, which keeps the lanes apart."""
 

@@ -80,6 +80,38 @@ def spread(data: te.Tensor, stride: tuple[int, int]) -> te.Tensor:
     return te.compute(shape, body, name="spread")
 
 
+def interleave(
+    data: te.Tensor, channels: int, stride: tuple[int, int], crop: tuple[int, int], output: tuple[int, int]
+) -> te.Tensor:
+    """[N, s*s*C'/b, H, W, b] -> [N, C/b, OH, OW, b]: pixel (h, w) of phase (i, j) goes to (h*s+i, w*s+j), less `crop`.
+
+    C' is C in whole blocks: phases lie one after the other.
+    """
+    batch, _, _, _, block = extents(data)
+    count = blocks(channels, block)
+
+    def body(n, c, h, w, v):  # type: ignore[no-untyped-def]
+        row, column = h + crop[0], w + crop[1]
+        phase = row % stride[0] * stride[1] + column % stride[1]
+        return data[n, phase * count + c, row // stride[0], column // stride[1], v]
+
+    return te.compute((batch, count, *output, block), body, name="interleave")
+
+
+def interleave_plain(
+    data: te.Tensor, channels: int, stride: tuple[int, int], crop: tuple[int, int], output: tuple[int, int]
+) -> te.Tensor:
+    """[N, s*s*C/b, H, W, b] -> [N, C, OH, OW], as `interleave`, the channels of all phases packed without gaps."""
+    batch, _, _, _, block = extents(data)
+
+    def body(n, c, h, w):  # type: ignore[no-untyped-def]
+        row, column = h + crop[0], w + crop[1]
+        channel = (row % stride[0] * stride[1] + column % stride[1]) * channels + c
+        return data[n, channel // block, row // stride[0], column // stride[1], channel % block]
+
+    return te.compute((batch, channels, *output), body, name="interleave")
+
+
 def pad_axis(array: Array, axis: int, size: int) -> Array:
     """Pad `array` with zeros at the end of `axis` up to `size`."""
     missing = size - array.shape[axis]

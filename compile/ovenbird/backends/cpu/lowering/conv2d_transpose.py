@@ -1,10 +1,15 @@
-"""Lowering of transposed convolutions: zeros between the pixels, then an ordinary convolution with the kernel turned.
+"""Lowering of transposed convolutions: by phases where they have a stride, else by an ordinary convolution.
+
+An output pixel of phase t % s sees only every s-th tap of the kernel. All phases see the same pixels, so they are the
+output channels of one convolution with kernels of ceil(K / s) taps, whose pixels are put side by side afterwards.
+
+What has groups or a dilation gets zeros between the pixels, then a convolution with the kernel turned.
 
 y = conv_transpose(x, w, stride s) is the convolution of x with s - 1 zeros between its pixels and a border of
 dilation * (kernel - 1) - padding, by w turned by half a turn (Dumoulin & Visin 2016, https://arxiv.org/abs/1603.07285).
 The zeros cost s * s times the arithmetic, still far less than a scatter without a schedule.
 
-Example: `ConvTranspose2d(64, 32, 2, stride=2)` becomes a 2x2 convolution of an image of twice the size.
+Example: `ConvTranspose2d(64, 32, 2, stride=2)` becomes a 1x1 convolution with 128 outputs.
 """
 
 from __future__ import annotations
@@ -15,10 +20,14 @@ from tvm import relax
 from ovenbird.backends.cpu.lowering.context import CpuLowering
 from ovenbird.backends.cpu.lowering.conv2d import emit_convolution
 from ovenbird.lowering.value import Value
-from ovenbird.lowering.walk import Lowered
+from ovenbird.lowering.walk import INJECTIVE, Lowered
 from ovenbird.operators import layout
 from ovenbird.operators.conv2d import Window
+from ovenbird.passes.shapes import static_shape
 from ovenbird_runtime.tensors.arrays import Array
+
+WHOLE_BLOCKS = 2
+"""Channels of more blocks than this are padded to whole ones in each phase; fewer are packed without gaps."""
 
 
 def lower_conv2d_transpose(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
@@ -28,6 +37,9 @@ def lower_conv2d_transpose(lowering: CpuLowering, call: relax.Call) -> Lowered |
     supported = attrs.data_layout == "NCHW" and attrs.kernel_layout == "IOHW" and lowering.form.is_image(data)
     if not supported or weight.constant is None:
         return None
+    phased = by_phases(lowering, call, data, weight.constant)
+    if phased is not None:
+        return phased
     kernel = turned_kernel(weight.constant, int(attrs.groups))
     dilation = (int(attrs.dilation[0]), int(attrs.dilation[1]))
     reach = [dilation[axis] * (kernel.shape[2 + axis] - 1) for axis in (0, 1)]
@@ -39,6 +51,48 @@ def lower_conv2d_transpose(lowering: CpuLowering, call: relax.Call) -> Lowered |
     stride = (int(attrs.strides[0]), int(attrs.strides[1]))
     window = Window((kernel.shape[2], kernel.shape[3]), (1, 1), (top, left, bottom, right), dilation)
     return emit_convolution(lowering, spread(lowering, data, stride), kernel, window, int(attrs.groups))
+
+
+def by_phases(lowering: CpuLowering, call: relax.Call, data: Value, weight: Array) -> Value | None:
+    """Lower one with a stride to a convolution with an output channel for each phase; None where it is no such one."""
+    attrs, shape = call.attrs, static_shape(call)
+    stride = (int(attrs.strides[0]), int(attrs.strides[1]))
+    crop = (int(attrs.padding[0]), int(attrs.padding[1]))
+    plain = int(attrs.groups) == 1 and all(int(step) == 1 for step in attrs.dilation)
+    if shape is None or not plain or stride == (1, 1):
+        return None
+    channels, block = weight.shape[1], lowering.block
+    output, size = (shape[2], shape[3]), (data.shape[2], data.shape[3])
+    taps = [-(-weight.shape[2 + axis] // stride[axis]) for axis in (0, 1)]
+    # The first and last positions of the convolution's window that the output asks for, counted by its last pixel.
+    first = [crop[axis] // stride[axis] for axis in (0, 1)]
+    last = [(output[axis] - 1 + crop[axis]) // stride[axis] for axis in (0, 1)]
+    before = [taps[axis] - 1 - first[axis] for axis in (0, 1)]
+    after = [last[axis] - size[axis] + 1 for axis in (0, 1)]
+    if min(*before, *after) < 0:
+        return None
+    whole = channels % block == 0 or channels > WHOLE_BLOCKS * block
+    kernel = phase_kernel(weight, stride, layout.blocks(channels, block) * block if whole else channels)
+    window = Window((taps[0], taps[1]), (1, 1), (before[0], before[1], after[0], after[1]))
+    convolved = lowering.form.image(emit_convolution(lowering, data, kernel, window, 1))
+    inner = (crop[0] - first[0] * stride[0], crop[1] - first[1] * stride[1])
+    operator = layout.interleave if whole else layout.interleave_plain
+    pixels = lowering.builder.emit_te(
+        operator, convolved, channels, stride, inner, output, primfunc_name_hint="interleave",
+        primfunc_attrs={"op_pattern": INJECTIVE},
+    )  # fmt: skip
+    return Value(shape, data.dtype, **{"image" if whole else "plain": pixels})
+
+
+def phase_kernel(weight: Array, stride: tuple[int, int], channels: int) -> Array:
+    """[I, O, KH, KW] -> [s * s * channels, I, ceil(KH / s), ceil(KW / s)]: the taps of each phase, turned."""
+    inputs, outputs, *kernel = weight.shape
+    taps = [-(-kernel[axis] // stride[axis]) for axis in (0, 1)]
+    whole = np.zeros((inputs, channels, taps[0] * stride[0], taps[1] * stride[1]), weight.dtype)
+    whole[:, :outputs, : kernel[0], : kernel[1]] = weight
+    split = whole.reshape(inputs, channels, taps[0], stride[0], taps[1], stride[1])[:, :, ::-1, :, ::-1]
+    ordered = split.transpose(3, 5, 1, 0, 2, 4)
+    return np.ascontiguousarray(ordered).reshape(-1, inputs, taps[0], taps[1])
 
 
 def turned_kernel(weight: Array, groups: int) -> Array:

@@ -10,6 +10,8 @@ from ovenbird.backends.cpu.lowering.conv2d_transpose import lower_conv2d_transpo
 from ovenbird.backends.cpu.lowering.dense import lower_matmul
 from ovenbird.backends.cpu.lowering.elementwise import lower_binary, lower_prelu, lower_unary
 from ovenbird.backends.cpu.lowering.image_ops import lower_concat, lower_pad, lower_resize2d, lower_split
+from ovenbird.backends.cpu.lowering.norms import lower_group_norm, lower_instance_norm
+from ovenbird.backends.cpu.lowering.permute import lower_permute
 from ovenbird.backends.cpu.lowering.pool2d import (
     lower_adaptive_avg_pool2d,
     lower_avg_pool2d,
@@ -29,6 +31,7 @@ HANDLERS: Handlers = {
     **dict.fromkeys(BINARY, (lower_binary, lower_map)),
     **dict.fromkeys(SHAPERS, (lower_shaper,)),
     "relax.call_pure_packed": (lower_own,),
+    "relax.permute_dims": (lower_shaper, lower_permute),
     "relax.concat": (lower_concat,),
     "relax.image.resize2d": (lower_resize2d,),
     "relax.matmul": (lower_matmul,),
@@ -38,6 +41,8 @@ HANDLERS: Handlers = {
     "relax.nn.batch_norm": (lower_batch_norm,),
     "relax.nn.conv2d": (lower_conv2d,),
     "relax.nn.conv2d_transpose": (lower_conv2d_transpose,),
+    "relax.nn.group_norm": (lower_group_norm,),
+    "relax.nn.instance_norm": (lower_instance_norm,),
     "relax.nn.layer_norm": (lower_layer_norm,),
     "relax.nn.max_pool2d": (lower_max_pool2d,),
     "relax.nn.pad": (lower_pad,),

@@ -19,6 +19,9 @@ from ovenbird.operators.blocks import divisors, extent, fuse_all, is_reduction, 
 PARALLEL_ELEMENTS = 16384
 """Fewer output elements than this are not worth waking the other threads: a launch costs 0.7 microseconds."""
 
+ROW_VECTORS = 4
+"""Rows of fewer vectors than this are not worth a loop of their own."""
+
 UNROLLED_VECTORS = 4
 """Vectors that one iteration of an inner loop handles."""
 
@@ -30,8 +33,31 @@ def schedule_map(sch: Schedule, block: SBlockRV, machine: Machine) -> None:
         return
     if len(loops) == 5 and extent(sch, loops[-1]) == machine.block:
         schedule_image_map(sch, loops, machine)
+    elif copies_rows(sch, block, loops, machine):
+        rows = fuse_all(sch, loops[:-1])
+        if math.prod(extent(sch, loop) for loop in (rows, loops[-1])) >= PARALLEL_ELEMENTS:
+            sch.parallel(rows)
     else:
         schedule_flat_map(sch, loops, machine.lanes(widest_dtype(sch, block)))
+
+
+def copies_rows(sch: Schedule, block: SBlockRV, loops: list[LoopRV], machine: Machine) -> bool:
+    """Return whether the block moves rows that vectors do not divide, and are worth a loop of their own.
+
+    Vectors across rows would load each element by itself; a loop over one row is left to LLVM, which has a remainder.
+    """
+    body = sch.get(block)
+    length, lanes = extent(sch, loops[-1]), machine.lanes(widest_dtype(sch, block))
+    if len(loops) < 2 or length % lanes == 0 or length < ROW_VECTORS * lanes:
+        return False
+    axes = [axis.var for axis in body.iter_vars]
+    moved = False
+    for region in body.reads:
+        starts = [part.min for part in region.region]
+        if not starts or not starts[-1].same_as(axes[-1]):
+            return False
+        moved = moved or len(starts) != len(axes) or not all(a.same_as(b) for a, b in zip(starts, axes, strict=True))
+    return moved
 
 
 def schedule_image_map(sch: Schedule, loops: list[LoopRV], machine: Machine) -> None:

@@ -28,9 +28,14 @@ def schedule_rows(sch: Schedule, machine: Machine, choices: Choices) -> None:
     if len(loops) == 1:
         rows = sch.add_unit_loop(output)
         columns = sch.get_loops(output)[-1]
+    elif str(sch.get(output).name_hint) == RowStages.MOMENTS:
+        rows = loops[0]
+        sch.unroll(loops[1])
     else:
         rows = fuse_all(sch, loops[:-1])
     elements = extent(sch, rows) * extent(sch, columns)
+    if str(sch.get(output).name_hint) == RowStages.MOMENTS:
+        elements *= extent(sch, sch.get_loops(blocks[0])[-1])
     stages = leaf_blocks(sch)[:-1]
     for block in reversed(stages):
         sch.compute_at(block, rows, preserve_unit_loops=True)

@@ -108,6 +108,12 @@ def test_border_that_is_also_an_output(check):
         (8, 8, {"kernel_size": 4, "stride": 2, "padding": 1, "groups": 2}),
         (8, 16, {"kernel_size": (3, 2), "stride": (1, 3), "dilation": 2}),
         (3, 8, {"kernel_size": 1, "padding": 1}),
+        (24, 48, {"kernel_size": 4, "stride": 2, "padding": 1}),
+        (21, 21, {"kernel_size": 16, "stride": 8, "padding": 4}),
+        (3, 3, {"kernel_size": (5, 3), "stride": (3, 1), "padding": (0, 2)}),
+        (16, 16, {"kernel_size": 2, "stride": 3}),
+        (16, 33, {"kernel_size": 4, "stride": 4, "padding": 5}),
+        (16, 48, {"kernel_size": 3, "stride": (2, 3), "padding": (1, 0)}),
     ],
 )
 def test_transposed(check, inputs, outputs, options):

@@ -234,3 +234,28 @@ def test_extremes_over_dimensions(check, function, dims, keep, width):
 @pytest.mark.parametrize("affine", [False, True])
 def test_group_norm(check, affine):
     check(after_convolution(24, nn.GroupNorm(4, 24, affine=affine)), torch.randn(2, 3, 9, 8))
+
+
+class Permuted(nn.Module):
+    """Axes in another order, elementwise before and behind."""
+
+    def __init__(self, *axes: int) -> None:
+        super().__init__()
+        self.axes = axes
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu((x + 1).permute(*self.axes)) * 2
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [
+        ((2, 5, 1, 4), (3, 0, 2, 1)),
+        ((2, 5, 3, 77), (0, 2, 1, 3)),
+        ((2, 7, 3, 70), (0, 2, 3, 1)),
+        ((2, 5, 3, 4), (0, 3, 1, 2)),
+        ((2, 1, 7, 67), (0, 3, 1, 2)),
+    ],
+)
+def test_permuted_axes(check, shape, axes):
+    check(Permuted(*axes), torch.randn(*shape))

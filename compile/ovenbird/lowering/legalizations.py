@@ -1,0 +1,60 @@
+"""Operators that become tensor expressions of our own where TVM's are not right, whatever the backend.
+
+Example: `relax.transform.LegalizeOps(LEGALIZATIONS)`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tvm import relax
+
+from ovenbird.operators.reductions import plain_norms
+from ovenbird.operators.reductions.arg_extreme import arg_extreme
+
+
+def _arg_extreme(largest: bool) -> Any:
+    def legalize(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
+        axis = call.attrs.axis
+        return builder.call_te(
+            arg_extreme,
+            call.args[0],
+            None if axis is None else int(axis),
+            bool(call.attrs.keepdims),
+            largest,
+            str(call.ty.dtype),
+            primfunc_name_hint="argmax" if largest else "argmin",
+        )
+
+    return legalize
+
+
+def _layer_norm(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
+    axes = _axes(call, call.attrs.axes)
+    return builder.call_te(plain_norms.layer_norm, *call.args, axes, float(call.attrs.epsilon))
+
+
+def _instance_norm(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
+    channel, axes = _axes(call, [call.attrs.channel_axis])[0], _axes(call, call.attrs.axes)
+    return builder.call_te(plain_norms.instance_norm, *call.args, channel, axes, float(call.attrs.epsilon))
+
+
+def _group_norm(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
+    channel, axes = _axes(call, [call.attrs.channel_axis])[0], _axes(call, call.attrs.axes)
+    groups = int(call.attrs.num_groups)
+    return builder.call_te(plain_norms.group_norm, *call.args, groups, channel, axes, float(call.attrs.epsilon))
+
+
+def _axes(call: relax.Call, axes: Any) -> list[int]:
+    """Return axes counted from the first, in ascending order."""
+    return sorted(int(axis) % len(call.args[0].ty.shape.values) for axis in axes)
+
+
+LEGALIZATIONS = {
+    "relax.argmax": _arg_extreme(True),
+    "relax.argmin": _arg_extreme(False),
+    "relax.nn.group_norm": _group_norm,
+    "relax.nn.instance_norm": _instance_norm,
+    "relax.nn.layer_norm": _layer_norm,
+}
+"""By the operator's name."""

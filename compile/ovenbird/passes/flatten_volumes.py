@@ -1,0 +1,84 @@
+"""Writes convolutions of volumes as those of images: each slice of the output sees its slices of the input as channels.
+
+    conv3d(x [N, C, D, H, W], w [O, C, KD, KH, KW])
+        ->    conv2d(slices [N * OD, KD * C, H, W], w [O, KD * C, KH, KW]), a slice of the output an image
+
+The input is copied KD times at most; the arithmetic, which costs far more, is that of blocked images.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tvm
+from tvm import IRModule, relax
+from tvm.relax.expr_functor import PyExprMutator, mutator
+
+from ovenbird.passes.shapes import static_shape
+
+
+@tvm.transform.module_pass(opt_level=0, name="FlattenVolumes")  # type: ignore[untyped-decorator]
+def flatten_volumes(module: IRModule, _: tvm.transform.PassContext) -> IRModule:
+    """Return the module with three-dimensional convolutions as two-dimensional ones."""
+    for name, function in module.functions_items():
+        if isinstance(function, relax.Function):
+            module = _Flattening(module).replace(name, function)
+    return module
+
+
+@mutator
+class _Flattening(PyExprMutator):  # type: ignore[misc]
+    def replace(self, name: Any, function: Any) -> IRModule:
+        self.builder_.update_func(name, self.visit_expr(function))
+        return self.builder_.get()
+
+    def visit_call_(self, call: relax.Call) -> relax.Expr:
+        call = self.visit_expr_post_order(call)
+        if getattr(call.op, "name", "") != "relax.nn.conv3d":
+            return call
+        data, weight = call.args
+        attrs, shape, output = call.attrs, static_shape(data), static_shape(call)
+        plain = attrs.data_layout == "NCDHW" and attrs.kernel_layout == "OIDHW" and int(attrs.groups) == 1
+        if not plain or shape is None or output is None or not isinstance(weight, tvm.ir.GenericConst):
+            return call
+        emit = self.builder_.emit
+        slices = self._slices(data, shape, output[2], attrs, weight.value.numpy().shape[2])
+        kernel = weight.value.numpy()
+        kernel = np.ascontiguousarray(kernel.transpose(0, 2, 1, 3, 4))
+        flat = kernel.reshape(kernel.shape[0], -1, *kernel.shape[3:])
+        _, top, left, _, bottom, right = (int(width) for width in attrs.padding)
+        convolved = emit(
+            relax.op.nn.conv2d(
+                slices,
+                relax.const(flat),
+                strides=[int(step) for step in attrs.strides[1:]],
+                padding=(top, left, bottom, right),
+                dilation=[int(step) for step in attrs.dilation[1:]],
+                out_dtype=attrs.out_dtype or None,
+            )
+        )
+        volume = emit(relax.op.reshape(convolved, (output[0], output[2], output[1], *output[3:])))
+        return relax.op.permute_dims(volume, [0, 2, 1, 3, 4])
+
+    def _slices(self, data: relax.Expr, shape: tuple[int, ...], depth: int, attrs: Any, kernel: int) -> relax.Expr:
+        """[N, C, D, H, W] -> [N * OD, KD * C, H, W]: what each slice of the output sees."""
+        emit = self.builder_.emit
+        batch, channels, _, height, width = shape
+        data = emit(relax.op.permute_dims(data, [0, 2, 1, 3, 4]))
+        front, back = int(attrs.padding[0]), int(attrs.padding[3])
+        if front or back:
+            data = emit(relax.op.nn.pad(data, [0, 0, front, back, 0, 0, 0, 0, 0, 0]))
+        stride, dilation = int(attrs.strides[0]), int(attrs.dilation[0])
+        taps = []
+        for tap in range(kernel):
+            begin = tap * dilation
+            end = begin + (depth - 1) * stride + 1
+            whole = begin == 0 and stride == 1 and end == shape[2] + front + back
+            taps.append(
+                data
+                if whole
+                else emit(relax.op.strided_slice(data, axes=[1], begin=[begin], end=[end], strides=[stride]))
+            )
+        joined = taps[0] if len(taps) == 1 else emit(relax.op.concat(taps, axis=2))
+        return emit(relax.op.reshape(joined, (batch * depth, kernel * channels, height, width)))
