@@ -49,13 +49,6 @@ class Fixed(nn.Module):
         return x - x.mean(0)
 
 
-class Ranking(nn.Module):
-    """Sorts, by a function of TVM's own that its code calls."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.sort(x * 2)[0]
-
-
 class Unmoved(nn.Module):
     """One of its outputs is the same for all inputs."""
 
@@ -129,10 +122,6 @@ def tokens() -> Examples:
 
 def fixed() -> Examples:
     return Fixed(), (torch.randn(4, 6),)
-
-
-def ranking() -> Examples:
-    return Ranking().eval(), (torch.rand(2, 6),)
 
 
 def unmoved() -> Examples:
