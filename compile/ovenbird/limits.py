@@ -43,3 +43,6 @@ MAX_PATH_BYTES = 4095
 
 MAX_PATH_PART_BYTES = 239
 """One name in a path: Linux's 255 (NAME_MAX) less what `.preprocess.toml` may add."""
+
+MAX_COMPUTED_ELEMENTS = 1 << 20
+"""Numbers in a tensor that is computed when a network is imported, where its operands hold fewer. 4 MB of float32."""

@@ -5,7 +5,6 @@ module = import_exported(traced.export(batch=8))    # IRModule; "main" takes the
 
 from __future__ import annotations
 
-import ast
 import re
 import warnings
 from types import TracebackType
@@ -17,22 +16,20 @@ if TYPE_CHECKING:
     import tvm
     from torch.export import ExportedProgram
 
-UNSUPPORTED_TORCH = re.compile(r"Unsupported function types (\[.*\])")
 UNSUPPORTED_ONNX = re.compile(r"not supported for frontend ONNX: (.*)")
 
 
 def import_exported(program: ExportedProgram) -> tvm.IRModule:
     """Import an ExportedProgram. Raises UnsupportedOperator, ImportFailed."""
-    from tvm.relax.frontend.torch import from_exported_program
-
-    from ovenbird.networks.torch.converters.table import torch_operators
+    from ovenbird.networks.torch.importer import Importer
     from ovenbird.passes.bound_indices import bound_indices
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            imported = from_exported_program(program, keep_params_as_input=False, custom_convert_map=torch_operators())
-            return bound_indices(imported)
+            return bound_indices(Importer().convert(program))
+    except NetworkError:
+        raise
     except Exception as error:
         raise import_error(error) from error
 
@@ -53,9 +50,6 @@ def as_tuple(module: tvm.IRModule) -> tvm.IRModule:
 def import_error(error: Exception) -> NetworkError:
     """Turn what TVM's importers raise into the error that says which operator they stopped at."""
     text = str(error)
-    if found := UNSUPPORTED_TORCH.search(text):
-        names = sorted(map(str, ast.literal_eval(found.group(1))))
-        return UnsupportedOperator(f"TVM cannot import {_operators(names)}; rewrite that part of the network")
     if found := UNSUPPORTED_ONNX.search(text):
         names = sorted(name.strip() for name in found.group(1).split(","))
         return UnsupportedOperator(f"TVM cannot import {_operators(names)}; rewrite that part of the network")

@@ -87,7 +87,7 @@ def random_like(example: Any, random: np.random.Generator, row: int = 0) -> Any:
         return one + random.random(shape) * (two - one)
 
     drawn, sides = draw(example.shape), example.shape[-2:]
-    if patches > 1 and min(sides, default=0) >= MAP_SIDE:
+    if patches > 1 and len(sides) == 2 and min(sides) >= MAP_SIDE:
         blocks = [-(-side // patches) for side in sides]
         coarse = draw((*example.shape[:-2], *(-(-side // block) for side, block in zip(sides, blocks, strict=True))))
         for axis, block in zip((-2, -1), blocks, strict=True):

@@ -14,6 +14,7 @@ import torch
 
 from ovenbird.networks.importing import import_exported
 from ovenbird.networks.torch.tracing import Traced
+from ovenbird.networks.torch.widening import LOW, InFloat32, holdable, other_dtypes
 from ovenbird_runtime.manifest.program import InputSize
 from ovenbird_runtime.tensors.arrays import Array
 
@@ -30,6 +31,7 @@ class TorchSource:
     framework: str = "torch"
     one_row: bool = False
     _exports: dict[int | None, ExportedProgram] = field(default_factory=dict)
+    _references: dict[int | None, InFloat32] = field(default_factory=dict)
 
     @property
     def batched(self) -> bool:
@@ -39,7 +41,14 @@ class TorchSource:
     def exported(self, batch: int | None) -> ExportedProgram:
         """Return the ExportedProgram for a batch size, traced once. Raises NetworkUntraceable."""
         if batch not in self._exports:
-            self._exports[batch] = self.traced.export(batch)
+            program = self.traced.export(batch)
+            dtypes = other_dtypes(program)
+            if dtypes:
+                same = InFloat32(program, dtypes, self.traced.output_examples)
+                program = self.traced.export(batch, same)
+                if dtypes & LOW:  # torch's own low arithmetic would be no reference; float64 is the better one
+                    self._references[batch] = same
+            self._exports[batch] = program
         return self._exports[batch]
 
     def relax(self, batch: int | None) -> tvm.IRModule:
@@ -47,14 +56,20 @@ class TorchSource:
         return import_exported(self.exported(batch))
 
     def reference(self, inputs: list[Array]) -> list[Array]:
-        """Run the network in torch, on one thread."""
+        """Run the network in torch, on one thread; one that is stored in a low dtype, in float32."""
         tensors = [torch.from_numpy(np.ascontiguousarray(array)) for array in inputs]
-        return [output.detach().contiguous().numpy() for output in self.traced.run(tensors)]
+        self.exported(1 if self.batched else None)
+        if not self._references:
+            return [output.detach().contiguous().numpy() for output in self.traced.run(tensors)]
+        pairs = zip(tensors, self.traced.batched, strict=True)
+        batch = next((tensor.shape[0] for tensor, batched in pairs if batched), None)
+        self.exported(batch)
+        return [output.contiguous().numpy() for output in self.traced.run(tensors, self._references[batch])]
 
     def examples(self, batch: int) -> list[Array]:
         """Return the examples, their first row repeated to `batch`."""
         tensors = self.traced.with_batch(batch) if self.batched else self.traced.examples
-        return [tensor.numpy() for tensor in tensors]
+        return [holdable(tensor).numpy() for tensor in tensors]
 
     def opened(self) -> None:
         """Say that nothing is left to open: where torch runs two rows as it runs each, they are a batch already."""

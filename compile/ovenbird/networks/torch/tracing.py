@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
 from ovenbird.errors import NetworkUnreadable, NetworkUntraceable
 from ovenbird.networks.image_shapes import layout_of, resized_shapes, size_of
+from ovenbird.networks.torch.widening import holdable
 from ovenbird_runtime.manifest.agreement import LIMITS, compare
 
 if TYPE_CHECKING:
@@ -156,21 +156,26 @@ class Traced:
         )
         return Traced._look(self.flat, self.input_names, examples)
 
-    def export(self, batch: int | None) -> ExportedProgram:
-        """Trace with `batch` rows (None: the size of the examples). Raises NetworkUntraceable."""
+    def export(self, batch: int | None, instead: nn.Module | None = None) -> ExportedProgram:
+        """Trace with `batch` rows (None: the size of the examples) the network, or one that stands in for it.
+
+        Raises NetworkUntraceable.
+        """
         inputs = self.examples if batch is None else self.with_batch(batch)
+        if instead is not None:
+            inputs = tuple(map(holdable, inputs))
         with torch.no_grad(), steady_torch():
             try:
-                return torch.export.export(self.flat, inputs, strict=False)
+                return torch.export.export(instead or self.flat, inputs, strict=False)
             except Exception as error:
                 raise NetworkUntraceable(
                     f"torch.export cannot trace the network{traced_line(error)}: {first_line(error)}"
                 ) from error
 
-    def run(self, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
-        """Run the network itself, on one thread; the outputs in the order of `output_names`."""
+    def run(self, inputs: Sequence[torch.Tensor], instead: nn.Module | None = None) -> tuple[torch.Tensor, ...]:
+        """Run the network, or what stands in for it, on one thread; the outputs in the order of `output_names`."""
         with torch.no_grad(), steady_torch():
-            outputs: tuple[torch.Tensor, ...] = self.flat(*inputs)
+            outputs: tuple[torch.Tensor, ...] = (instead or self.flat)(*inputs)
             return outputs
 
     def with_batch(self, batch: int) -> tuple[torch.Tensor, ...]:
@@ -233,8 +238,12 @@ def _another(tensor: torch.Tensor) -> torch.Tensor:
 
 def _near(alone: torch.Tensor, together: torch.Tensor) -> bool:
     """Return whether rows alone and the same rows in a batch are the same, but for rounding."""
-    right, given = (tensor.detach().cpu().numpy() for tensor in (alone, together))
-    return not compare(given, right, LIMITS["f16" if right.dtype == np.float16 else "f32"]).fault
+    right, given = (holdable(tensor.detach()).cpu().numpy() for tensor in (alone, together))
+    return not compare(
+        given,
+        right,
+        LIMITS["f16" if alone.dtype is torch.float16 else "bf16" if alone.dtype is torch.bfloat16 else "f32"],
+    ).fault
 
 
 def bind(net: nn.Module, example_inputs: Any) -> tuple[tuple[str, ...], tuple[torch.Tensor, ...], Callable[..., Any]]:

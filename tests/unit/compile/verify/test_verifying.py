@@ -58,7 +58,7 @@ def test_random_inputs_stay_valid() -> None:
     assert random_like(np.array([True]), random).dtype == bool
 
 
-@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 9, 17), (5,)])
+@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 9, 17), (5,), (16,)])
 def test_random_rows_stay_between_the_examples_own_numbers(shape: tuple[int, ...]) -> None:
     random = np.random.default_rng(0)
     example = random.uniform(2, 3, shape).astype(np.float32)

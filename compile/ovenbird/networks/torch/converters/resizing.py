@@ -1,100 +1,122 @@
-"""Resizes as torch places their pixels."""
+"""Resizes as torch places and weighs pixels, one dimension after the other.
+
+A resize is linear: each pixel of the result is a weighted sum of a few of the image. torch itself says of which, by
+resizing an identity matrix, so every mode, every rounding of places and every filter is its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 
-if TYPE_CHECKING:
-    from tvm import relax
+from ovenbird.errors import UnsupportedOperator
+from ovenbird.networks.torch.converters.converter import Arguments
+
+SCALES = {"scales_d": -3, "scales_h": -2, "scales_w": -1, "scales": -1}
+"""The dimension, from the end, that each of these arguments is about."""
+MOST_TAPS = 6
+"""Pixels of the image, for one of the result, up to which each is taken by itself; beyond, a matrix is multiplied."""
 
 
-def nearest(node: Any, importer: Any) -> relax.Var:
-    """`upsample_nearest2d(input, size or None, factors or None)`: torch takes floor(place * step).
-
-    TVM's importer takes the pixel whose centre is nearest, which differs wherever the factor is not whole.
-    """
-    size = Upsampling.read(node, importer, factors=2)
-    if size.steps is None:
-        return size.resize("nearest_neighbor", "asymmetric", "floor")
-    data = size.data
-    for axis, (before, after, step) in enumerate(zip(size.before, size.after, size.steps, strict=True), start=2):
-        places = np.floor(np.arange(after, dtype=np.float32) * np.float32(step)).astype(np.int64)
-        data = size.take(data, places, before, axis)
+def resize(node: Any, importer: Any) -> Any:
+    """Convert any `upsample_*` of one to three dimensions, antialiased or not."""
+    given = Arguments.of(node, importer)
+    name = node.target.__name__
+    nearest = "nearest" in name
+    if not nearest and not given.result.dtype.is_floating_point:
+        raise UnsupportedOperator(
+            f"{name} of {given.dtype} rounds in torch's own way; convert the image to float first"
+        )
+    before, after = given.shape_of("input" if "input" in given.nodes else "self")[2:], given.shape[2:]
+    if "_aa" not in name and given.dtype == "float32" and len(after) == 2:
+        plain = _plain(given, name, before, after)
+        if plain is not None:
+            return plain
+    data = given["input" if "input" in given.nodes else "self"]
+    for axis in range(len(after)):
+        matrix = _matrix(node, before, after, axis)
+        if matrix.shape[0] != matrix.shape[1] or not np.array_equal(matrix, np.eye(len(matrix), dtype=matrix.dtype)):
+            data = apply_matrix(given, data, matrix, axis + 2)
     return data
 
 
-def bilinear(node: Any, importer: Any) -> relax.Var:
-    """`upsample_bilinear2d(input, size or None, align_corners, factors or None)`: between the two pixels around
-    (place + 0.5) * step - 0.5, or around place * (input - 1) / (output - 1) where corners are aligned.
-    """
+def _plain(given: Arguments, name: str, before: list[int], after: list[int]) -> Any:
+    """Resize by TVM's operator, which has a schedule of its own, where its steps are torch's: before / after."""
     from tvm import relax
 
-    size = Upsampling.read(node, importer, factors=3)
-    aligned = bool(node.args[2])
-    if aligned or size.steps is None:
-        return size.resize("linear", "align_corners" if aligned else "half_pixel", "")
-    data = size.data
-    for axis, (before, after, step) in enumerate(zip(size.before, size.after, size.steps, strict=True), start=2):
-        exact = np.maximum(
-            (np.arange(after, dtype=np.float32) + np.float32(0.5)) * np.float32(step) - np.float32(0.5), 0
-        )
-        low = np.minimum(np.floor(exact), before - 1)
-        shape = [1] * 4
-        shape[axis] = after
-        share = relax.const((exact - low).astype(np.float32).reshape(shape))
-        first = size.take(data, low.astype(np.int64), before, axis)
-        second = size.take(data, low.astype(np.int64) + 1, before, axis)
-        difference = size.emit(relax.op.multiply(size.emit(relax.op.subtract(second, first)), share))
-        data = size.emit(relax.op.add(first, difference))
-    return data
+    factors = given.values.get("scale_factors")
+    if factors and not all(b * f == a for b, f, a in zip(before, factors, after, strict=True)):
+        return None
+    if name == "upsample_nearest2d.vec":
+        how = {"method": "nearest_neighbor", "coordinate_transformation_mode": "asymmetric", "rounding_method": "floor"}
+    elif name == "upsample_bilinear2d.vec":
+        places = "align_corners" if given["align_corners"] else "half_pixel"
+        how = {"method": "linear", "coordinate_transformation_mode": places}
+    else:
+        return None
+    return given.emit(relax.op.image.resize2d(given["input"], tuple(after), layout="NCHW", **how))
 
 
-@dataclass(frozen=True)
-class Upsampling:
-    """A resize as torch describes it: the image, both sizes, and the step between places where that is not
-    before / after.
+def _matrix(node: Any, before: list[int], after: list[int], axis: int) -> np.ndarray:
+    """Return what torch makes of the identity along one dimension: float32 [after, before].
 
-    A factor that is not whole, as 1.5 of 13 pixels, gives 19 pixels but steps of 1 / 1.5, not of 13 / 19.
+    The identity lies in this dimension and another, which keeps its size (torch's antialiasing errs on one of 1).
     """
+    count, sides = before[axis], len(before)
+    beside = (axis + 1) % sides if sides > 1 else None
+    shape = [count if place in (axis, beside) else 1 for place in range(sides)]
+    identity = torch.eye(count).reshape(1, 1 if sides > 1 else count, *shape)
+    args: list[Any] = [identity]
+    for argument, value in zip(node.target._schema.arguments[1:], _complete(node)[1:], strict=True):
+        given = value
+        if argument.name == "output_size" and value is not None:
+            given = [after[axis] if place == axis else shape[place] for place in range(sides)]
+        elif argument.name == "scale_factors" and value is not None:
+            given = [factor if place == axis else 1.0 for place, factor in enumerate(value)]
+        elif argument.name in SCALES:
+            given = value if sides + SCALES[argument.name] == axis else None
+        args.append(given)
+    with torch.no_grad():
+        resized = node.target(*args)
+    ahead = beside is not None and axis < beside  # of the two dimensions, the one that was resized comes first
+    flat: np.ndarray = resized.numpy().reshape([after[axis] if ahead else count, -1])
+    return np.ascontiguousarray(flat if ahead else flat.T)
 
-    data: Any
-    emit: Callable[[Any], Any]
-    before: list[int]
-    after: list[int]
-    steps: list[float] | None
 
-    @classmethod
-    def read(cls, node: Any, importer: Any, factors: int) -> Upsampling:
-        """Read a node whose second argument is the size and whose argument `factors` holds the factors."""
-        data = importer.env[node.args[0]]
-        before = [int(extent) for extent in list(importer.shape_of(data))[2:]]
-        size = list(node.args[1] or ()) if len(node.args) > 1 else []
-        given = list(node.args[factors] or ()) if len(node.args) > factors else []
-        after = size or [int(extent * factor) for extent, factor in zip(before, given, strict=True)]
-        exact = not given or all(b * f == a for b, f, a in zip(before, given, after, strict=True))
-        return cls(data, importer.block_builder.emit, before, after, None if exact else [1 / f for f in given])
+def _complete(node: Any) -> list[Any]:
+    """Return the node's arguments, those left out by their defaults."""
+    arguments = node.target._schema.arguments
+    return [
+        node.args[place] if place < len(node.args) else node.kwargs.get(argument.name, argument.default_value)
+        for place, argument in enumerate(arguments)
+    ]
 
-    def resize(self, method: str, places: str, rounding: str) -> Any:
-        """Resize by TVM's operator, whose step is before / after."""
-        from tvm import relax
 
-        return self.emit(
-            relax.op.image.resize2d(
-                self.data,
-                tuple(self.after),
-                layout="NCHW",
-                method=method,
-                coordinate_transformation_mode=places,
-                **({"rounding_method": rounding} if rounding else {}),
-            )
-        )
+def apply_matrix(given: Arguments, data: Any, matrix: np.ndarray, axis: int) -> Any:
+    """Multiply one dimension by a matrix of few numbers a row."""
+    from tvm import relax
 
-    def take(self, data: Any, places: Any, extent: int, axis: int) -> Any:
-        """Take these places of one axis; beyond the edge, the edge."""
-        from tvm import relax
-
-        return self.emit(relax.op.take(data, relax.const(np.minimum(places, extent - 1)), axis))
+    op = relax.op
+    dtype = given.dtype
+    taps = int((matrix != 0).sum(axis=1).max(initial=1))
+    if taps > MOST_TAPS:
+        last = len(given.shape) - 1
+        order = [*(place for place in range(last + 1) if place != axis), axis]
+        moved = data if axis == last else given.emit(op.permute_dims(data, order))
+        moved = given.emit(op.matmul(moved, relax.const(np.ascontiguousarray(matrix.T).astype(dtype)), out_dtype=dtype))
+        back = [order.index(place) for place in range(last + 1)]
+        return moved if axis == last else given.emit(op.permute_dims(moved, back))
+    places = np.argsort(matrix == 0, axis=1, kind="stable")[:, :taps]
+    weights = np.take_along_axis(matrix, places, axis=1)
+    places = np.where(weights == 0, places[:, :1], places)
+    shape = [1] * len(given.shape)
+    shape[axis] = len(matrix)
+    total: Any = None
+    for tap in range(taps):
+        part = given.emit(op.take(data, relax.const(places[:, tap].astype(np.int64)), axis, mode="clip"))
+        if not (weights[:, tap] == 1).all():
+            part = given.emit(op.multiply(part, relax.const(weights[:, tap].reshape(shape).astype(dtype))))
+        total = part if total is None else given.emit(op.add(total, part))
+    return total

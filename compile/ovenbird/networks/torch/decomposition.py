@@ -1,0 +1,45 @@
+"""From what torch traced to operators that there are converters for: by torch's own definitions of the others.
+
+program = decompose(program, known, ours)       # names of operators that have a converter; those of our own converters
+
+torch defines most of its operators by simpler ones: exactly what it computes, promotion of dtypes included. Core ATen
+comes first, as in `torch.export`'s own decomposition, but for what our converters take whole; whatever is unknown then
+is opened until all is known, or has no definition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import Any
+
+import torch
+from torch._decomp import decomposition_table
+from torch.export import ExportedProgram, default_decompositions
+
+UNTABLED = (torch.ops.aten._upsample_bilinear2d_aa.vec, torch.ops.aten._upsample_bicubic2d_aa.vec)
+"""Operators that torch would turn into an overload without a definition, where they are not ours."""
+
+
+def decompose(program: ExportedProgram, known: Container[str], ours: Container[str]) -> ExportedProgram:
+    """Return the program in terms of known operators, as far as torch defines the others."""
+    core: dict[Any, Any] = dict(default_decompositions().materialize())
+    core.update({one: decomposition_table[one] for one in UNTABLED})
+    program = _opened(program, {one: definition for one, definition in core.items() if one.__name__ not in ours})
+    tried: set[Any] = set()
+    while True:
+        unknown = {
+            node.target
+            for node in program.graph.nodes
+            if node.op == "call_function" and node.target.__name__ not in known and node.target in decomposition_table
+        } - tried
+        if not unknown:
+            return program
+        tried |= unknown
+        program = _opened(program, {one: decomposition_table[one] for one in unknown})
+
+
+def _opened(program: ExportedProgram, definitions: dict[Any, Any]) -> ExportedProgram:
+    opened: ExportedProgram = program.run_decompositions(definitions)
+    for node in opened.graph.nodes:
+        node.meta.pop("from_node", None)  # each pass would copy what it came from, ever longer
+    return opened

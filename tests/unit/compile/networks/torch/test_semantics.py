@@ -1,0 +1,168 @@
+"""torch's own meaning of its operators, kept through import and compilation: many at once, compared with torch."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ovenbird.targets import load_target
+from support.codegen import Case, Outputs, run_together
+
+Call = Callable[..., torch.Tensor | tuple[torch.Tensor, ...]]
+
+
+class Calls(nn.Module):
+    """Calls of operators on the same inputs."""
+
+    def __init__(self, calls: Sequence[Call]) -> None:
+        super().__init__()
+        self.calls = list(calls)
+
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        found: list[torch.Tensor] = []
+        for call in self.calls:
+            result = call(*inputs)
+            found += [result] if isinstance(result, torch.Tensor) else result
+        return tuple(found)
+
+
+ARITHMETIC: list[Call] = [
+    lambda x, k: x + (torch.arange(x.shape[1]) + 0.5),
+    lambda x, k: k // 4,
+    lambda x, k: torch.div(k, 3, rounding_mode="trunc"),
+    lambda x, k: torch.div(k, -k.abs() - 1, rounding_mode="floor"),
+    lambda x, k: torch.div(x, k.clamp(1), rounding_mode="floor"),
+    lambda x, k: torch.floor_divide(x, 0.1),
+    lambda x, k: k / 4,
+    lambda x, k: k % -3,
+    lambda x, k: torch.fmod(k, 3),
+    lambda x, k: x % 0.7,
+    lambda x, k: k**2,
+    lambda x, k: x.pow(-2),
+    lambda x, k: 2 ** k.float(),
+    lambda x, k: k.int() + k,
+    lambda x, k: k.to(torch.uint8) + 250,
+    lambda x, k: (x * 200).to(torch.uint8),
+    lambda x, k: (x * 200).to(torch.int8),
+    lambda x, k: (x > 0) + (k > 2),
+    lambda x, k: (x > 0) * x,
+    lambda x, k: torch.where(x > 0, 1.5, k),
+    lambda x, k: k.clamp(0.5, 7),
+    lambda x, k: k.clamp(k - 1, k.flip(0)),
+    lambda x, k: torch.full_like(k, 3.7),
+    lambda x, k: k == k.float(),
+    lambda x, k: (x > 0) == (k > 2),
+    lambda x, k: k > 0.5,
+    lambda x, k: k.exp(),
+    lambda x, k: k.abs().sqrt(),
+    lambda x, k: k.abs() >> 1,
+    lambda x, k: ~(k > 1),
+    lambda x, k: (k > 3).sum(1),
+    lambda x, k: k.sum(1, dtype=torch.int32),
+    lambda x, k: tuple(k.min(1)),
+    lambda x, k: x.std(1, correction=0),
+    lambda x, k: x.var(0),
+    lambda x, k: (k > 3).any(1),
+    lambda x, k: (k > -9).all(),
+    lambda x, k: F.celu(x, 0.5),
+    lambda x, k: k @ k.T,
+    lambda x, k: x.new_tensor([1.5]) * k,
+]
+
+
+def poolings() -> list[Call]:
+    def unpooled(x: torch.Tensor) -> torch.Tensor:
+        return F.max_unpool2d(*F.max_pool2d(x, 2, 2, return_indices=True), 2, 2, output_size=x.shape[2:])
+
+    return [
+        lambda x: F.avg_pool2d(x, 3, 2, 1, divisor_override=5),
+        lambda x: F.avg_pool2d(x, 3, 2, 1, ceil_mode=True),
+        lambda x: F.avg_pool2d(x, 3, 2, 1, ceil_mode=True, count_include_pad=False),
+        lambda x: F.avg_pool2d(x, (2, 3), (2, 1), 1, count_include_pad=False),
+        lambda x: F.avg_pool1d(x[:, :, 0], 3, 2, ceil_mode=True),
+        lambda x: F.avg_pool3d(x[:, :, None], (1, 3, 3), 2, ceil_mode=True),
+        lambda x: tuple(F.max_pool2d(x, 3, 2, 1, ceil_mode=True, return_indices=True)),
+        lambda x: tuple(F.max_pool2d(x, (2, 3), 1, (0, 1), (3, 1), return_indices=True)),
+        lambda x: F.max_pool2d(x[0], 3, 2, dilation=2),
+        unpooled,
+        lambda x: F.adaptive_avg_pool2d(x, (5, 3)),
+        lambda x: F.adaptive_avg_pool2d(x, (20, 20)),
+        lambda x: F.adaptive_avg_pool1d(x[:, :, 0], 4),
+        lambda x: F.adaptive_max_pool2d(x, (5, 3)),
+    ]
+
+
+def resizes() -> list[Call]:
+    def resized(**options: object) -> Call:
+        return lambda x: F.interpolate(x, **options)  # type: ignore[arg-type]
+
+    return [
+        *(
+            resized(size=(9, 17), mode=mode, align_corners=aligned, antialias=antialias)
+            for mode in ("bilinear", "bicubic")
+            for aligned in (False, True)
+            for antialias in (False, True)
+        ),
+        resized(scale_factor=1.3, mode="bicubic"),
+        resized(scale_factor=1.3, mode="bilinear"),
+        resized(scale_factor=1.5, mode="nearest-exact"),
+        resized(scale_factor=1.3, mode="nearest"),
+        resized(size=(5, 7), mode="area"),
+        lambda x: F.interpolate(x[:, :, 0], size=9, mode="linear"),
+        lambda x: F.interpolate(x[:, :, None, :6, :6], size=(2, 5, 7), mode="trilinear"),
+        lambda x: F.interpolate(x[:, :, None], scale_factor=2, mode="nearest"),
+        lambda x: F.fold(F.unfold(x, 3, 1, 1, 2), (13, 14), 3, padding=1, stride=2),
+        lambda x: torch.cdist(x[:, 0], x[:, 1]),
+        lambda x: torch.cdist(x[:, 0], x[:, 1], p=1),
+    ]
+
+
+def indexings() -> list[Call]:
+    rows, columns = torch.tensor([1, -2, 4]), torch.tensor([0, -1, 3])
+    return [
+        lambda x, k: x[:, rows, columns],
+        lambda x, k: x[rows[:1], :, columns[:1]],
+        lambda x, k: x[:, k],
+        lambda x, k: x[:, k[:, None], k[None]],
+        lambda x, k: x[0, k[:1]],
+        lambda x, k: written(x, (slice(None), rows, columns), x[:, :3, 0]),
+        lambda x, k: written(x, (k[:2], slice(None), torch.tensor([0, 1])), x[0, :2, :1].flatten()[:1]),
+        lambda x, k: torch.index_put(x, (k, torch.tensor([0, 0, 1]) + k[:1] * 0), x[0, 0], accumulate=True),
+        lambda x, k: torch.index_put(x, (x > 0,), torch.tensor(-1.0)),
+    ]
+
+
+def written(x: torch.Tensor, where: Any, values: torch.Tensor) -> torch.Tensor:
+    changed = x.clone()
+    changed[where] = values
+    return changed
+
+
+def image(*shape: int) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(1))
+
+
+CASES = {
+    "arithmetic": Case(Calls(ARITHMETIC), (image(6, 6), torch.arange(36).reshape(6, 6) % 19 - 9)),
+    "poolings": Case(Calls(poolings()), (image(2, 3, 13, 14),)),
+    "resizes": Case(Calls(resizes()), (image(2, 3, 13, 14),)),
+    "indexings": Case(Calls(indexings()), (image(2, 6, 5, 3), torch.tensor([1, -1, 0]))),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_everything_is_what_torch_says(name: str) -> None:
+    case = CASES[name]
+    (found,) = run_together([case], load_target("host"))
+    check(found, case)
+
+
+def check(found: Outputs, case: Case) -> None:
+    for place, (given, right) in enumerate(zip(found, case.run(), strict=True)):
+        expected = right.numpy()
+        assert (place, given.dtype, given.shape) == (place, expected.dtype, expected.shape)
+        np.testing.assert_allclose(given, expected, rtol=2e-5, atol=2e-5, err_msg=f"output {place}")
