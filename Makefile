@@ -11,7 +11,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test mutants bench load lint format clean
+.PHONY: help setup demo test mutants onnx bench load lint format clean
 export PYTHON SLOW JOBS
 
 WEIGHTS ?=
@@ -21,6 +21,7 @@ JOBS ?=
 BENCH ?=
 PHOTO ?=
 FAULTS ?=
+ONNX ?=
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -40,6 +41,10 @@ test: ## every check and every test that needs no special hardware  [SLOW=1, TES
 mutants: ## put known faults in, see that a test fails of each  [FAULTS="signature winograd"]
 	@ci/steps/setup.sh all
 	@.venv/bin/python ci/mutation/mutate.py $(FAULTS)
+
+onnx: ## compile ONNX's own node tests, print which are right, by operator  [ONNX="Resize Pad"]
+	@ci/steps/setup.sh compiler test
+	@.venv/bin/python ci/onnx_nodes $(ONNX)
 
 bench: ## time artifacts against ONNX Runtime, OpenVINO and torch  [BENCH="resnet50 zoo ..." or options]
 	@ci/steps/setup.sh all

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
+import tvm
+import tvm_ffi
 from tvm.s_tir import SBlockRealize, Schedule
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
@@ -32,6 +34,13 @@ def leaf_blocks(sch: Schedule) -> list[SBlockRV]:
     if not isinstance(body, SBlockRealize) or body.block.name_hint != "root":
         return []
     return list(sch.get_child_blocks(sch.get_sblock("root")))
+
+
+def branches(sch: Schedule, block: SBlockRV) -> bool:
+    """Return whether an element is computed one way or another, only one of which may be evaluated."""
+    calls: list[tvm.ir.Call] = []
+    tvm_ffi.structural_walk(sch.get(block).body, (tvm.ir.Call, calls.append))
+    return any(str(getattr(call.op, "name", "")).endswith(".if_then_else") for call in calls)
 
 
 def find_anchor(sch: Schedule) -> Anchor | None:

@@ -14,7 +14,7 @@ from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
 from ovenbird.backends.cpu.schedules.reduction import schedule_reduction
 from ovenbird.operators.anchors import PARTS
-from ovenbird.operators.blocks import divisors, extent, fuse_all, is_reduction, leaf_blocks, widest_dtype
+from ovenbird.operators.blocks import branches, divisors, extent, fuse_all, is_reduction, leaf_blocks, widest_dtype
 
 PARALLEL_ELEMENTS = 16384
 """Fewer output elements than this are not worth waking the other threads: a launch costs 0.7 microseconds."""
@@ -38,7 +38,12 @@ def schedule_map(sch: Schedule, block: SBlockRV, machine: Machine) -> None:
         if math.prod(extent(sch, loop) for loop in (rows, loops[-1])) >= PARALLEL_ELEMENTS:
             sch.parallel(rows)
     else:
-        schedule_flat_map(sch, loops, machine.lanes(widest_dtype(sch, block)))
+        lanes = machine.lanes(widest_dtype(sch, block))
+        if branches(sch, block):
+            # TVM makes a loop of such a vector, and LLVM (22) a vector of that loop, wrongly where the vector is longer
+            # than a row: it takes `lane % 8` for `lane`
+            lanes = math.gcd(extent(sch, loops[-1]), lanes)
+        schedule_flat_map(sch, loops, lanes)
 
 
 def copies_rows(sch: Schedule, block: SBlockRV, loops: list[LoopRV], machine: Machine) -> bool:

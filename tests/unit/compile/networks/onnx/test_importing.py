@@ -11,7 +11,8 @@ from ovenbird.limits import MAX_LOOP_TURNS
 from ovenbird.networks.onnx.importing import import_model
 from support.onnx_models import Small, model_of, run_together, tensor_info
 
-ROWS = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)
+RANDOM = np.random.default_rng(0)
+ROWS = RANDOM.standard_normal((3, 4)).astype(np.float32)
 
 
 class Graph(Small):
@@ -103,6 +104,17 @@ GRAPHS = {
     "an operator that is a function": Small("MeanVarianceNormalization", {"x": ROWS.reshape(1, 3, 2, 2)}),
     "a body that hangs on the types": Small(
         "SoftmaxCrossEntropyLoss", {"x": ROWS}, {"labels": np.int64([1, 0, 3])}, reduction="none"
+    ),
+    "rows shorter than a vector, joined": Small(
+        "RotaryEmbedding",
+        {
+            "x": RANDOM.standard_normal((2, 3, 32)).astype(np.float32),
+            "cosines": RANDOM.standard_normal((50, 4)).astype(np.float32),
+            "sines": RANDOM.standard_normal((50, 4)).astype(np.float32),
+            "places": RANDOM.integers(0, 50, (2, 3)),
+        },
+        opset=23,
+        num_heads=4,
     ),
     "parts without elements": Graph(
         [
