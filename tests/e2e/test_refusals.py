@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
         (["resnet18", "--weights", "conftest.py"], 1, "WeightsUnreadable: weights conftest.py: not a state_dict"),
         (["resnet18", "--weights", "random:x"], 2, "UsageError: --weights random:x"),
         (["networks:tokens", "--weights", "random:1"], 2, "UsageError: --weights is for built-in networks"),
-        (["networks:spectrum"], 1, "UnsupportedOperator: TVM cannot import the operator _linalg_svd"),
+        (["networks:spectrum"], 1, "UnsupportedOperator: no import for the operator aten._linalg_svd (networks.py:"),
         (["networks:broken"], 1, "NetworkUnreadable: networks:broken: RuntimeError: the weights server is down (net"),
         (["networks:nothing"], 1, "NetworkUnreadable: networks:nothing() gave NoneType"),
         (["networks:absent"], 1, "NetworkUnreadable: networks:absent: AttributeError"),
