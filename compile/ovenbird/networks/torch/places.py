@@ -6,6 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+import torch
+
+TORCH = str(Path(torch.__file__).parent)
+"""Where torch's own code lies; "<" begins the name of code that it writes."""
+
 FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<name>\S+)\n\s*(?P<code>[^\n]*)')
 LONGEST_CODE = 60
 """Characters of a line of code that are shown."""
@@ -26,7 +31,7 @@ def operands_of(node: Any) -> str:
 def place_of(node: Any) -> str:
     """Return the user's line, and the module it belongs to; the node's name where torch kept neither."""
     frames = list(FRAME.finditer(node.meta.get("stack_trace") or ""))
-    own = [frame for frame in frames if "/torch/" not in frame["file"].replace("\\", "/")] or frames
+    own = [frame for frame in frames if not frame["file"].startswith((TORCH, "<"))] or frames
     found = ""
     if own:
         code = own[-1]["code"].strip()

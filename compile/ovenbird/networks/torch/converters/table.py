@@ -183,6 +183,7 @@ def other_operators() -> dict[str, Converter]:
 
     from ovenbird.networks.torch.converters.indexing import index, put
     from ovenbird.networks.torch.converters.normalizations import group_norm
+    from ovenbird.networks.torch.converters.ordering import ORDERING
     from ovenbird.networks.torch.converters.pooling import (
         adaptive_average,
         adaptive_maximum,
@@ -190,7 +191,10 @@ def other_operators() -> dict[str, Converter]:
         maximum_with_places,
     )
     from ovenbird.networks.torch.converters.products import distances, multiply_and_add, multiply_matrices
+    from ovenbird.networks.torch.converters.recurrent import RECURRENT
+    from ovenbird.networks.torch.converters.refusals import REFUSALS
     from ovenbird.networks.torch.converters.resizing import resize
+    from ovenbird.networks.torch.converters.sampling import SAMPLING
 
     nn = relax.op.nn
     return {
@@ -214,5 +218,9 @@ def other_operators() -> dict[str, Converter]:
         "max_pool3d_with_indices.default": maximum_with_places(3, nn.max_pool3d),
         "mm.default": multiply_matrices,
         "native_group_norm.default": group_norm,
+        **ORDERING,
+        **RECURRENT,
+        **REFUSALS,
+        **SAMPLING,
         **dict.fromkeys(RESIZES, resize),
     }

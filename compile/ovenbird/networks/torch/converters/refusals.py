@@ -1,0 +1,38 @@
+"""Operators that no compiled network can have, each refused with the way out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ovenbird.errors import UnsupportedOperator
+from ovenbird.networks.torch.converters.converter import Converter
+
+
+def refuse(why: str) -> Converter:
+    """Return a converter that refuses; the importer adds the user's line."""
+
+    def convert(node: Any, importer: Any) -> Any:
+        raise UnsupportedOperator(why)
+
+    return convert
+
+
+BRANCH = "torch.cond runs one of two branches by a value of the image; compute both and choose with torch.where"
+LOOP = "while_loop runs as often as a value of the image says; write its steps out, or end the network before it"
+FOURIER = (
+    "torch.fft gives complex numbers, which are not known; multiply by matrices of cosines and sines instead, or "
+    "leave the transform to what prepares the input"
+)
+BOXES = (
+    "how many boxes nms keeps depends on the image; return boxes and scores as they are before it, or call "
+    "ovenbird.suppression.padded_nms, which gives a fixed number of rows and how many of them count"
+)
+
+REFUSALS: dict[str, Converter] = {
+    "_fft_c2c.default": refuse(FOURIER),
+    "_fft_c2r.default": refuse(FOURIER),
+    "_fft_r2c.default": refuse(FOURIER),
+    "cond": refuse(BRANCH),
+    "nms.default": refuse(BOXES),
+    "while_loop": refuse(LOOP),
+}

@@ -1,0 +1,53 @@
+"""What no compiled network can have is refused with the user's line and the way out."""
+
+import warnings
+
+import pytest
+import torch
+from torch import nn
+
+from ovenbird.errors import UnsupportedOperator
+from ovenbird.networks.importing import import_exported
+
+
+class Branch(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cond(x.sum() > 0, lambda y: y + 1, lambda y: y - 1, (x,))
+
+
+class Spectrum(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.fft.rfft2(x).abs()
+
+
+class Loop(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        start = torch.zeros((), dtype=torch.int64)
+        return torch._higher_order_ops.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, y * 2), (start, x))[1]
+
+
+class Projected(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.LSTM(4, 6, proj_size=3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x)[0]
+
+
+@pytest.mark.parametrize(
+    ("network", "told"),
+    [
+        (Branch(), r"torch\.where \(test_refusals\.py:\d+ \"return torch\.cond"),
+        (Spectrum(), r"complex numbers.*\(test_refusals\.py:\d+ \"return torch\.fft\.rfft2\(x\)"),
+        (Loop(), r"while_loop runs as often.*\(test_refusals\.py:\d+"),
+        (Projected(), r"proj_size.*\(test_refusals\.py:\d+ \"return self\.layer\(x\)"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
+)
+def test_refused_with_the_line(network: nn.Module, told: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.export.export(network, (torch.randn(2, 4, 4),))
+    with pytest.raises(UnsupportedOperator, match=told):
+        import_exported(program)
