@@ -35,7 +35,7 @@ HERE = Path(__file__).parent
 KEPT = HERE / "right.txt"
 CRASHED = "CRASHED"
 RESULTS = (RIGHT, REFUSED, WRONG, CRASHED, INTERNAL)
-LIMIT_S = 300
+LIMIT_S = 900
 """Without a word from a process: what it tries hangs."""
 BATCH = 96
 """Tests a process."""
