@@ -83,12 +83,12 @@ def part_moments(data: te.Tensor, parts: Parts) -> te.Tensor:
     )
 
 
-Place = Callable[[Any, Any], tuple[Any, Any]]
+PartPlace = Callable[[Any, Any], tuple[Any, Any]]
 """Gives the row and lane of a group's part, from the group and the number of the part."""
 
 
 def group_moments(
-    moments: te.Tensor, groups: int, count: int, steps: int, epsilon: float, place: Place
+    moments: te.Tensor, groups: int, count: int, steps: int, epsilon: float, place: PartPlace
 ) -> list[te.Tensor]:
     """Join `count` parts of `steps` elements for each group: means, and 1 / sqrt(variance + epsilon), each [groups]."""
     dtype = moments.dtype

@@ -97,7 +97,12 @@ def plain_norm(lowering: CpuLowering, data: Value, gamma: Any, beta: Any, groups
 
 
 def group_of(
-    lowering: CpuLowering, data: relax.Expr, parts: Parts, groups: tuple[int, int], epsilon: float, place: norms.Place
+    lowering: CpuLowering,
+    data: relax.Expr,
+    parts: Parts,
+    groups: tuple[int, int],
+    epsilon: float,
+    place: norms.PartPlace,
 ) -> list[relax.Expr]:
     """Emit the moments of groups: (how many, parts of each)."""
     rows = reshaped(lowering, data, (parts.rows, parts.pieces * parts.steps * parts.lanes))
