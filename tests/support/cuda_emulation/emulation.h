@@ -165,6 +165,8 @@ inline float min(float a, float b) { return a < b ? a : b; }
 #define CUDART_NAN_F NAN
 inline int max(int a, int b) { return a > b ? a : b; }
 inline int min(int a, int b) { return a < b ? a : b; }
+inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
+inline int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 inline float rsqrtf(float a) { return 1.0f / std::sqrt(a); }
 inline float __expf(float a) { return std::exp(a); }
 template <class T> inline T __ldg(const T* p) { return *p; }
