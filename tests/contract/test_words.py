@@ -12,12 +12,14 @@ NOT_OURS = {"Give": "Return", "Gives": "Return", "Tell": "Report, Print", "Wheth
 GIVE_UP = "Give up "
 # Types of one name in several homes, and why; a new one needs a better name first.
 SEVERAL_HOMES = {
+    "Arguments": "what a user's callable is called with; what a node of torch's graph has",
     "Chip": "what CUDA's schedules count on; what a device of the runtime reports of itself",
     "Code": "an artifact's code as the engine runs it; what a kind of device asks of code",
     "Converter": "of a node of an ONNX file; of a node of torch's graph",
     "Entry": "the code for a batch size: with its kernels when it is built, as `target.json` lists it in an artifact",
     "Limits": "of the agreement with the framework, in the manifest; of a server's settings",
     "Tile": "of registers on a processor, and of threads on a GPU",
+    "Windows": "of a pool in an ONNX file; of one in torch's graph",
     "Value": "of an ONNX graph while it is read; of any network while it is lowered",
 }
 

@@ -1,7 +1,7 @@
 """Writes convolutions of volumes as those of images: each slice of the output sees its slices of the input as channels.
 
-    conv3d(x [N, C, D, H, W], w [O, C, KD, KH, KW])
-        ->    conv2d(slices [N * OD, KD * C, H, W], w [O, KD * C, KH, KW]), a slice of the output an image
+    x [N, C, D, H, W] with w [O, C, KD, KH, KW]
+        ->    slices [N * OD, KD * C, H, W] with w [O, KD * C, KH, KW], a slice of the output an image
 
 The input is copied KD times at most; the arithmetic, which costs far more, is that of blocked images.
 """

@@ -2,8 +2,8 @@
 
 torch exports it over one image of N * C channels, between two reshapes, which would take images out of their blocks:
 
-    reshape(instance_norm(reshape(x, [1, N * C, H, W]), tile(gamma, N), tile(beta, N)), [N, C, H, W])
-        ->    group_norm(x, gamma, beta, groups=C)
+    x [N, C, H, W]  ->  [1, N * C, H, W]  ->  instance norm, gamma and beta tiled N times  ->  [N, C, H, W]
+        is the group norm of x, gamma and beta in C groups
 """
 
 from __future__ import annotations

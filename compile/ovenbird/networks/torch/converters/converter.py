@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     import torch
     from tvm import relax
@@ -98,7 +100,6 @@ def cast(emit: Callable[[Any], Any], value: Any, dtype: str) -> Any:
 
     A float outside an integer's range has no value in C; torch and this keep the low bits, as the processor does.
     """
-    import numpy as np
     from tvm import relax
 
     if isinstance(value, (bool, int, float)):
