@@ -21,7 +21,8 @@ PASSES = "def test_it():\n    pass\n"
 def run_suite(root: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     command = ["ci/steps/test.sh", *arguments]
     environment = os.environ | {"VENV": str(VENV), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | settings
-    environment.pop("PYTEST_ADDOPTS", None)
+    for name in {"PYTEST_ADDOPTS", "SLOW", "JOBS"} - settings.keys():  # those of the run that this is part of
+        environment.pop(name, None)
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 

@@ -22,6 +22,7 @@ from ovenbird.errors import VerificationFailed
 from ovenbird.models import model_names
 from ovenbird.networks.loading import NetworkOptions, load_network
 from ovenbird.networks.network import Network
+from ovenbird.networks.torch.source import TorchSource
 from ovenbird.operators import winograd
 from ovenbird.options import CompileOptions
 from ovenbird.processes import python_process
@@ -125,10 +126,11 @@ COMPILED = [
 @pytest.mark.parametrize(("name", "layer", "kind"), COMPILED)
 def test_a_wrong_network_is_not_written(tmp_path: Path, name: str, layer: str, kind: str) -> None:
     right, wrong = (load_network(f"support.verified_networks:{name}") for _ in range(2))
-    crossed = dataclasses.replace(right, source=Crossed(wrong.source, right.source))  # type: ignore[arg-type]
-    net = wrong.source.traced.flat  # type: ignore[attr-defined]
+    traced = wrong.source.traced  # type: ignore[attr-defined]
+    source = TorchSource(traced)  # with nothing exported yet, while all was well
+    crossed = dataclasses.replace(right, source=Crossed(source, right.source))  # type: ignore[arg-type]
     with (
-        find_mutant(net, layer, kind),
+        find_mutant(traced.flat, layer, kind),
         pytest.raises(VerificationFailed, match=r"^output \w+ is .* \(compared with torch"),
     ):
         compile_network(crossed, tmp_path / "artifact", CompileOptions(batch_sizes=(1,)))
