@@ -32,11 +32,15 @@ def keep_unschedulable_apart(module: IRModule, _: tvm.transform.PassContext) -> 
 def _changes_size(function: tirx.PrimFunc) -> bool:
     """Return whether a function that passes for elementwise has an input of another size than its output."""
     pattern = function.attrs.get("op_pattern") if function.attrs else None
-    shapes = [list(map(str, parameter.shape)) for parameter in function.params if hasattr(parameter, "shape")]
+    shapes = [[*map(_extent, parameter.shape)] for parameter in function.params if hasattr(parameter, "shape")]
     if pattern is None or int(pattern) > BROADCAST or not shapes:
         return False
     *inputs, output = shapes
     return any(
-        len(shape) == len(output) and any(one not in ("1", other) for one, other in zip(shape, output, strict=True))
+        len(shape) == len(output) and any(one not in (1, other) for one, other in zip(shape, output, strict=True))
         for shape in inputs
     )
+
+
+def _extent(extent: tirx.Expr) -> int | str:
+    return int(extent) if isinstance(extent, tirx.IntImm) else str(extent)

@@ -247,11 +247,10 @@ def test_an_assumed_input_that_does_not_run_is_named() -> None:
 
 
 def test_a_branch_that_depends_on_the_picture_is_named_by_its_line() -> None:
-    network = load_network("nets.py:Deciding", NetworkOptions(size=(8, 8)))
     with pytest.raises(
         NetworkUntraceable, match=r'cannot trace the network at nets\.py:\d+, "if image\.mean\(\) > 0:"'
     ):
-        network.relax(1)
+        load_network("nets.py:Deciding", NetworkOptions(size=(8, 8))).relax(1)
 
 
 def test_weights_for_a_callable(folder: Path) -> None:
