@@ -27,6 +27,9 @@ from ovenbird.operators.attention import AttentionPlan, attention, pack_mask
 from ovenbird.operators.layout import extents
 from ovenbird.passes.shapes import static_shape
 
+EVERY_SCORE = (["min", "equal"], ["logical_not", "max", "logical_not", "equal"])
+"""How importers write that all scores of a row equal something, from the last step to the first."""
+
 
 @dataclass
 class Attention:
@@ -143,7 +146,7 @@ def skip_guard(lowering: CpuLowering, expr: relax.Expr) -> tuple[relax.Expr, boo
         if names[-1] == "equal":
             break
         condition = step[1].args[0]
-    guarded = [name for name in names if name != "astype"] == ["logical_not", "max", "logical_not", "equal"]
+    guarded = [name for name in names if name != "astype"] in EVERY_SCORE
     filled = definition(lowering, zeros)
     if filled is not None and filled[0] in ("relax.full_like", "relax.full"):
         zeros = filled[1].args[1]

@@ -9,7 +9,6 @@ import torch
 import tvm
 from torch import nn
 from tvm import relax
-from tvm.relax.frontend.torch import from_exported_program
 
 from ovenbird.backends.base import BuildOptions
 from ovenbird.backends.building import build_module
@@ -17,6 +16,7 @@ from ovenbird.backends.cpu.machine import machine_of
 from ovenbird.backends.cpu.packing import packing_of
 from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, choose_tile, fits
 from ovenbird.lowering.entry_key import EntryKey
+from ovenbird.networks.importing import import_exported
 from ovenbird.targets import load_target
 from ovenbird_runtime.machine.cpu import this_machine
 
@@ -59,7 +59,7 @@ def test_all_targets_pack_the_same_bytes_and_compute_the_same() -> None:
     network, image = Network().eval(), torch.randn(1, 3, 40, 36)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.export's own deprecations
-        module = from_exported_program(torch.export.export(network, (image,)), keep_params_as_input=False)
+        module = import_exported(torch.export.export(network, (image,)))
     packing = packing_of(load_target("x86-64-v4"), None)
     assert packing.block == 16
     with torch.no_grad():

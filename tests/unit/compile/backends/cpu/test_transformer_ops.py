@@ -21,6 +21,7 @@ from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.pipeline import lower_networks
 from ovenbird.backends.cpu.schedules import schedule_function
 from ovenbird.lowering.entry_key import EntryKey
+from ovenbird.networks.importing import import_exported
 
 MACHINES = [(16, 32), (8, 16), (4, 32)]
 """Lanes and registers, the widest first; the others are marked slow."""
@@ -52,13 +53,11 @@ class Compiler:
 
     def trace(self, network: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[tvm.IRModule, np.ndarray]:
         """Return the test's next network as a Relax module, and its output in float64."""
-        from tvm.relax.frontend.torch import from_exported_program
-
         self.networks += 1
         key = f"{self.test} {self.networks}"
         if key not in self.traced:
             network = network.eval()
-            imported = from_exported_program(torch.export.export(network, inputs), keep_params_as_input=False)
+            imported = import_exported(torch.export.export(network, inputs))
             with torch.no_grad():
                 self.traced[key] = imported, network.double()(*[x.double() for x in inputs]).numpy()
         return self.traced[key]
