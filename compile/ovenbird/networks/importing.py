@@ -5,18 +5,15 @@ module = import_exported(traced.export(batch=8))    # IRModule; "main" takes the
 
 from __future__ import annotations
 
-import re
 import warnings
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from ovenbird.errors import ImportFailed, NetworkError, UnsupportedOperator
+from ovenbird.errors import ImportFailed, NetworkError
 
 if TYPE_CHECKING:
     import tvm
     from torch.export import ExportedProgram
-
-UNSUPPORTED_ONNX = re.compile(r"not supported for frontend ONNX: (.*)")
 
 
 def import_exported(program: ExportedProgram) -> tvm.IRModule:
@@ -49,17 +46,9 @@ def as_tuple(module: tvm.IRModule) -> tvm.IRModule:
 
 def import_error(error: Exception) -> NetworkError:
     """Turn what TVM's importers raise into the error that says which operator they stopped at."""
-    text = str(error)
-    if found := UNSUPPORTED_ONNX.search(text):
-        names = sorted(name.strip() for name in found.group(1).split(","))
-        return UnsupportedOperator(f"TVM cannot import {_operators(names)}; rewrite that part of the network")
     node = _failing_node(error.__traceback__)
     where = f" at the operator {node}" if node else ""
     return ImportFailed(f"TVM cannot import the network{where}: {reason(error)}")
-
-
-def _operators(names: list[str]) -> str:
-    return f"the operator{'s' if len(names) > 1 else ''} {', '.join(names)}"
 
 
 def _failing_node(traceback: TracebackType | None) -> str:
