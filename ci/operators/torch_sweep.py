@@ -226,12 +226,12 @@ def _compiled(sample: Sample | Together) -> list[np.ndarray]:
 
     from ovenbird.backends.building import build_module
     from ovenbird.lowering.entry_key import EntryKey
-    from ovenbird.networks.importing import as_tuple, import_exported
+    from ovenbird.networks.importing import import_exported
     from ovenbird.networks.torch.tracing import Traced
     from ovenbird.targets import load_target
 
     traced = Traced.of(sample, sample.tensors)
-    built = build_module({EntryKey(): as_tuple(import_exported(traced.export(None)))}, load_target("host"))
+    built = build_module({EntryKey(): import_exported(traced.export(None))}, load_target("host"))
     machine = relax.VirtualMachine(built.executable, tvm.cpu())
     tensors = [tvm.runtime.tensor(value.detach().contiguous().numpy()) for value in sample.tensors]
     tensors += [tvm.runtime.tensor(built.tensors[index]) for index in built.entries[0].weights]

@@ -31,19 +31,6 @@ def import_exported(program: ExportedProgram) -> tvm.IRModule:
         raise import_error(error) from error
 
 
-def as_tuple(module: tvm.IRModule) -> tvm.IRModule:
-    """Return the module with a `main` that returns a tuple, also where there is one output only."""
-    from tvm import relax
-
-    main = module["main"]
-    if isinstance(main.ret_ty, relax.TupleType):
-        return module
-    body = relax.SeqExpr(main.body.blocks, relax.Tuple([main.body.body]))
-    function = relax.Function(main.params, body, relax.TupleType([main.ret_ty])).with_attrs(dict(main.attrs or {}))
-    module.update_func(module.get_global_var("main"), function)
-    return relax.transform.Normalize()(module)
-
-
 def import_error(error: Exception) -> NetworkError:
     """Turn what TVM's importers raise into the error that says which operator they stopped at."""
     node = _failing_node(error.__traceback__)
