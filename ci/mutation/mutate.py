@@ -2,6 +2,7 @@
 
     make mutants                                  every fault of ci/mutation/*.toml: minutes on two cores
     make mutants FAULTS="signature winograd"      those whose name or file holds one of the words
+    ci/mutation/mutate.py --at-once 1 --results caught.jsonl    one at a time; faults caught there are not tried again
 
 A fault is data: a file, text that is there exactly once, what stands in its place, the tests that must notice, chosen
 as narrow as they can be. They pass without the fault, which is tried first, or being caught would say nothing.
@@ -11,6 +12,7 @@ The exit code is 1 where a fault is not caught, or where its text is no longer i
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import queue
 import re
@@ -21,7 +23,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 if sys.version_info >= (3, 11):
@@ -152,11 +154,41 @@ def sound_groups(faults: Sequence[Fault]) -> list[list[str]]:
     return [list(tests) for tests in groups.values()]
 
 
-def mutate(root: Path, faults: Sequence[Fault], environment: dict[str, str]) -> list[Outcome]:
-    """Try every fault, two at once. Raises RuntimeError where a test fails without any fault."""
-    with tempfile.TemporaryDirectory(prefix="mutants-") as temporary, ThreadPoolExecutor(AT_ONCE) as pool:
+class Results:
+    """A file with a line for each fault that was caught, so that a run goes on where another stopped."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Read what another run caught, if there is a file."""
+        self.path = path
+        lines = path.read_text(encoding="utf-8").splitlines() if path and path.is_file() else []
+        self.caught = {
+            Fault(**one["fault"] | {"tests": tuple(one["fault"]["tests"])}): one for one in map(json.loads, lines)
+        }
+
+    def find(self, fault: Fault) -> Outcome | None:
+        """Return the outcome of the same fault, caught by the same tests."""
+        one = self.caught.get(fault)
+        return one and Outcome(fault, True, one["by"], one["seconds"])
+
+    def keep(self, outcome: Outcome) -> None:
+        """Write a fault that was caught."""
+        if self.path and outcome.caught:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(outcome)) + "\n")
+
+
+def mutate(
+    root: Path,
+    faults: Sequence[Fault],
+    environment: dict[str, str],
+    at_once: int = AT_ONCE,
+    results: Results | None = None,
+) -> list[Outcome]:
+    """Try every fault that `results` do not hold. Raises RuntimeError where a test fails without any fault."""
+    results = results or Results(None)
+    with tempfile.TemporaryDirectory(prefix="mutants-") as temporary, ThreadPoolExecutor(at_once) as pool:
         trees: queue.SimpleQueue[Tree] = queue.SimpleQueue()
-        for index in range(AT_ONCE):
+        for index in range(at_once):
             (folder := Path(temporary) / str(index)).mkdir()
             trees.put(Tree(root, folder, environment))
 
@@ -168,17 +200,20 @@ def mutate(root: Path, faults: Sequence[Fault], environment: dict[str, str]) -> 
                 raise RuntimeError(f"without any fault, {summary} (pytest's exit code {code})")
 
         def attempt(fault: Fault) -> Outcome:
+            if known := results.find(fault):
+                return known
             tree = trees.get()
             try:
                 outcome = tree.try_fault(fault)
             finally:
                 trees.put(tree)
+            results.keep(outcome)
             print(
                 f"{'caught' if outcome.caught else 'NOT CAUGHT':10} {fault.name} ({outcome.seconds:.0f} s)", flush=True
             )
             return outcome
 
-        list(pool.map(sound, sound_groups(faults)))
+        list(pool.map(sound, sound_groups([fault for fault in faults if not results.find(fault)])))
         return list(pool.map(attempt, faults))
 
 
@@ -204,7 +239,10 @@ def main(words: Sequence[str]) -> int:
     """Try the faults that the words choose; print the table; return the exit code."""
     parser = argparse.ArgumentParser(description="Put known faults in; see that a test fails of each.")
     parser.add_argument("words", nargs="*", help="Only faults whose name or file holds one of these words.")
-    chosen = parser.parse_args(words).words
+    parser.add_argument("--at-once", type=int, default=AT_ONCE, help="Trees, and so faults, at a time.")
+    parser.add_argument("--results", type=Path, help="A file of faults that were caught, which are not tried again.")
+    options = parser.parse_args(words)
+    chosen = options.words
     faults = [
         fault
         for fault in read_faults(Path(__file__).parent)
@@ -213,7 +251,7 @@ def main(words: Sequence[str]) -> int:
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutants-tiny-") as temporary:
         try:
-            outcomes = mutate(ROOT, faults, settings(Path(temporary)))
+            outcomes = mutate(ROOT, faults, settings(Path(temporary)), options.at_once, Results(options.results))
         except RuntimeError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1

@@ -12,6 +12,8 @@ import pytest
 CODE = "def double(x):\n    return x * 2\n\n\ndef untested():\n    return 1\n"
 TESTS = "from code_under_test import double\n\n\ndef test_double():\n    assert double(3) == 6\n"
 
+ENVIRONMENT = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # they take longer to import than these tests
+
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
@@ -31,7 +33,7 @@ def fault(name: str, old: str, new: str, tests: str = "tests/test_code.py") -> m
 
 
 def outcomes(root: Path, *faults: mutate.Fault) -> list[tuple[bool, str]]:
-    return [(outcome.caught, outcome.by) for outcome in mutate.mutate(root, faults, dict(os.environ))]
+    return [(outcome.caught, outcome.by) for outcome in mutate.mutate(root, faults, ENVIRONMENT)]
 
 
 def test_caught_survived_and_gone(repository: Path) -> None:
@@ -49,6 +51,18 @@ def test_caught_survived_and_gone(repository: Path) -> None:
     assert found[3] == (False, "no longer applies: its text is 2 times in runtime/code_under_test.py, not once")
     assert found[4][0]
     assert (repository / "runtime/code_under_test.py").read_text() == CODE
+
+
+def test_a_run_goes_on_where_another_stopped(repository: Path, tmp_path: Path) -> None:
+    """What was caught is not tried again; what was not, or is written anew, is."""
+    kept, caught = tmp_path / "caught.jsonl", fault("caught", "x * 2", "x * 3")
+    survives = fault("survives", "return 1", "return 2")
+    first = mutate.mutate(repository, [caught, survives], ENVIRONMENT, 1, mutate.Results(kept))
+    (repository / "tests/test_code.py").write_text("def test_nothing():\n    pass\n")
+    again = mutate.mutate(repository, [caught, survives], ENVIRONMENT, 1, mutate.Results(kept))
+    assert [one.caught for one in again] == [True, False]
+    assert again[0] == first[0]
+    assert mutate.Results(kept).find(fault("caught", "x * 2", "x * 4")) is None
 
 
 def test_tests_that_find_nothing_catch_nothing(repository: Path) -> None:
