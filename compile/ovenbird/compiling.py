@@ -27,12 +27,13 @@ from ovenbird.records.tuning_records import find_records, provenance
 from ovenbird.targets import TargetSpec, load_target
 from ovenbird.trust.provenance import record_origin
 from ovenbird.trust.sums import write_sums
+from ovenbird.verify.parity import PARITY, parity, parity_bytes
 from ovenbird.verify.photographs import own_photographs
-from ovenbird.verify.verifying import PARITY, Verification, parity, parity_bytes, verify
+from ovenbird.verify.verifying import Verification, verify_programs
 from ovenbird_runtime.artifact.golden import golden_file, write_golden
 from ovenbird_runtime.errors import OvenbirdError
 from ovenbird_runtime.manifest.agreement import LIMITS
-from ovenbird_runtime.manifest.manifest import Manifest, Parity, VariantParity
+from ovenbird_runtime.manifest.manifest import MAIN, Manifest, Parity, VariantParity
 
 if TYPE_CHECKING:
     from ovenbird.lowering.built import BuiltModule
@@ -98,16 +99,16 @@ def compile_network(
         if found:
             held = [held_to(spec, network, options) for spec in specs]
             figures = parity(found, {ref.name: one for ref, one in zip(writer.variants, held, strict=True)})
-            first = next(iter(found.values()))
-            for size, golden in first.golden.items():
-                write_golden(_made(staging.folder / golden_file(size=size)), golden.inputs, golden.outputs)
+            for program, one in next(iter(found.values())).items():
+                for size, golden in one.golden.items():
+                    write_golden(_made(staging.folder / golden_file(program, size)), golden.inputs, golden.outputs)
             writer.add_evidence(PARITY, parity_bytes(figures, network.source.framework, unverified))
         record_origin(writer, specs, options, tuning)
         manifest = writer.write_manifest(figures, tuning)
         write_sums(staging.folder)
         step(f"putting {output} in place")
         staging.commit()
-    blind = tuple(next(iter(found.values())).blind) if found else ()
+    blind = tuple(name for one in next(iter(found.values()), {}).values() for name in one.blind)
     return CompileReport(output, manifest, tuple(found), unverified, blind, layers, dump, unplanned)
 
 
@@ -179,10 +180,13 @@ def _verify_variants(
     batches: Sequence[int],
     options: CompileOptions,
     step: Progress,
-) -> tuple[dict[str, Verification], dict[str, str]]:
-    """Verify each target's code that this machine can run; return what was found, and why others were not run."""
+) -> tuple[dict[str, dict[str, Verification]], dict[str, str]]:
+    """Verify each program of each target's code that this machine can run; return what was found, by variant and
+    program, and why others were not run.
+    """
     unverified: dict[str, str] = {}
-    found: dict[str, Verification] = {}
+    found: dict[str, dict[str, Verification]] = {}
+    networks, photographs = {MAIN: network}, own_photographs()
     writer.write_manifest(None, {})
     for spec, variant in zip(specs, writer.variants, strict=True):
         why_not = runs_here(writer.folder / variant.path / "target.json")
@@ -192,7 +196,9 @@ def _verify_variants(
         step(f"verifying {spec.name} against {network.source.framework}")
         device = BACKENDS[spec.kind].device
         limits = held_to(spec, network, options).limits
-        found[variant.name] = verify(writer.folder, network, batches, limits, own_photographs(), variant.name, device)
+        found[variant.name] = verify_programs(
+            writer.folder, networks, batches, limits, photographs, variant.name, device
+        )
     return found, unverified
 
 

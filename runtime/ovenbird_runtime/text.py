@@ -42,11 +42,12 @@ def inspection_lines(found: dict[str, Any]) -> list[str]:
             lines.append(f"program  {name}")
         lines += _program_lines(program)
     if found["parity"] is not None:
-        for parity in found["parity"]["programs"].values():
+        several = len(found["parity"]["programs"]) > 1
+        for name, parity in found["parity"]["programs"].items():
             errors = ", ".join(f"{name} {value:.2g}" for name, value in parity["max_abs_error"].items())
             agreement = parity["top1_agreement"]
             lines.append(
-                f"parity   max abs error {errors}"
+                f"parity   {f'{name}: ' if several else ''}max abs error {errors}"
                 + ("" if agreement is None else f", top-1 agreement {100 * agreement:.1f} %")
             )
     for variant in found["variants"]:

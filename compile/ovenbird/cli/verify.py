@@ -32,14 +32,15 @@ def command(artifact: Path, model: str | None, images: Path | None, target: str 
     """
     from ovenbird.console.describe import blind_warning, random_warning
     from ovenbird.progress import Progress
+    from ovenbird.verify.parity import parity, parity_bytes
     from ovenbird.verify.photographs import own_photographs
     from ovenbird.verify.rebuilding import entry_sizes, rebuild
-    from ovenbird.verify.verifying import parity, parity_bytes, verify
+    from ovenbird.verify.verifying import verify
     from ovenbird_runtime.artifact.artifact import open_artifact
     from ovenbird_runtime.artifact.variant import choose_variant
     from ovenbird_runtime.machine.cpu import this_machine
     from ovenbird_runtime.manifest.agreement import LIMITS
-    from ovenbird_runtime.manifest.manifest import VariantParity
+    from ovenbird_runtime.manifest.manifest import MAIN, VariantParity
 
     opened = open_artifact(artifact)
     manifest = opened.manifest
@@ -54,7 +55,7 @@ def command(artifact: Path, model: str | None, images: Path | None, target: str 
         progress(f"comparing with {framework}")
         found = verify(opened.root, network, entry_sizes(opened), held.limits, photographs, chosen.target)
     if options["as_json"]:
-        figures = parity({chosen.variant: found}, {chosen.variant: held})
+        figures = parity({chosen.variant: {MAIN: found}}, {chosen.variant: held})
         click.echo(parity_bytes(figures, framework).decode(), nl=False)
         return
     warning = random_warning(manifest)

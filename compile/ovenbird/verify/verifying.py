@@ -2,17 +2,16 @@
 
     found = verify(Path("artifacts/resnet50"), network, (1, 8), LIMITS["f32"])
     found.outputs["logits"].rms, found.golden[()].outputs
-    parity({"host": found}, variants)                       # for the manifest
+    verify_programs(folder, {"encode": one, "step": other}, (1,), LIMITS["f32"])["step"].outputs
 
-How answers are judged is `ovenbird_runtime.manifest.agreement`, which `selftest` and the server use as well; on which
-inputs is `cases.py`.
+What the manifest says of it is written by `parity.py`. How answers are judged is `ovenbird_runtime.manifest.agreement`,
+which `selftest` and the server use as well; on which inputs is `cases.py`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +20,10 @@ from ovenbird.errors import VerificationFailed
 from ovenbird.networks.network import Network
 from ovenbird.verify.cases import Case, choose_golden, make_cases, take
 from ovenbird.verify.runtime_process import run_artifact
-from ovenbird_runtime.manifest.agreement import RULE, Difference, Limits, compare, join_rows
-from ovenbird_runtime.manifest.manifest import MAIN, Classification, Measured, Parity, ProgramParity, VariantParity
+from ovenbird_runtime.manifest.agreement import Difference, Limits, compare, join_rows
+from ovenbird_runtime.manifest.manifest import MAIN, Classification
 from ovenbird_runtime.manifest.program import InputSize, size_text
-from ovenbird_runtime.manifest.schema import encode
 from ovenbird_runtime.tensors.arrays import Array, Arrays
-
-PARITY = "evidence/parity.json"
 
 
 @dataclass(frozen=True)
@@ -54,6 +50,28 @@ class Verification:
     def blind(self) -> list[str]:
         """The outputs whose right answers are the same for all inputs."""
         return [name for name, found in self.outputs.items() if found.blind]
+
+
+def verify_programs(
+    artifact: Path,
+    networks: Mapping[str, Network],
+    batch_sizes: Sequence[int],
+    limits: Limits,
+    photographs: Sequence[Path] = (),
+    target: str | None = None,
+    device: str = "cpu",
+) -> dict[str, Verification]:
+    """Verify every program of an artifact, each with the network of its name.
+
+    Raises VerificationFailed naming the program, where there are several, and the output; RuntimeFailed.
+    """
+    found = {}
+    for program, network in networks.items():
+        try:
+            found[program] = verify(artifact, network, batch_sizes, limits, photographs, target, device, program)
+        except VerificationFailed as error:
+            raise (VerificationFailed(f"program {program}: {error}") if len(networks) > 1 else error) from None
+    return found
 
 
 def verify(
@@ -145,47 +163,6 @@ def judge(
             loosen = "; --tolerance loosens the limit" if "spread" in fault else ""
             raise VerificationFailed(f"output {spec.name} {fault} (compared with {network.source.framework}{loosen})")
     return outputs
-
-
-def parity(found: Mapping[str, Verification], variants: Mapping[str, VariantParity]) -> Parity:
-    """Return the manifest's figures: those of each variant in `found`, at least one, and what `variants` says of all.
-
-    The figures that are not of one variant are the worst of all.
-    """
-    first = next(iter(found.values()))
-    tops = [one.top1_agreement for one in found.values() if one.top1_agreement is not None]
-    program = ProgramParity(
-        max_abs_error={name: max(one.outputs[name].max_abs for one in found.values()) for name in first.outputs},
-        tolerance=max(one.limits.rms for one in found.values()),
-        top1_agreement=min(tops) if tops else None,
-        variants={
-            name: replace(held, outputs=measured(found[name])) if name in found else held
-            for name, held in variants.items()
-        },
-    )
-    return Parity(first.images, first.random_inputs, {MAIN: program})
-
-
-def measured(found: Verification) -> dict[str, Measured]:
-    """Return each output's figures, as the manifest holds them."""
-    return {
-        name: Measured(**{field.name: getattr(difference, field.name) for field in fields(Measured)})
-        for name, difference in found.outputs.items()
-    }
-
-
-def parity_bytes(parity: Parity, framework: str, unverified: Mapping[str, str] = {}) -> bytes:
-    """Return `evidence/parity.json`: the manifest's figures, by which rule, and which
-    variants' code could not be run.
-    """
-    document = {
-        "framework": framework,
-        "verified": [name for name in parity.programs[MAIN].variants if name not in unverified],
-        "not_verified": sorted(unverified),
-        "rule": RULE,
-        **encode(parity),
-    }
-    return (json.dumps(document, indent=2) + "\n").encode("utf-8")
 
 
 def check_form(given: Array, right: Array) -> str:
