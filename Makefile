@@ -11,7 +11,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test mutants onnx bench load lint format clean
+.PHONY: help setup demo test mutants onnx networks bench load lint format clean
 export PYTHON SLOW JOBS
 
 WEIGHTS ?=
@@ -22,6 +22,7 @@ BENCH ?=
 PHOTO ?=
 FAULTS ?=
 ONNX ?=
+NETWORKS ?=
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -45,6 +46,10 @@ mutants: ## put known faults in, see that a test fails of each  [FAULTS="signatu
 onnx: ## compile ONNX's own node tests, print which are right, by operator  [ONNX="Resize Pad"]
 	@ci/steps/setup.sh compiler test
 	@.venv/bin/python ci/onnx_nodes $(ONNX)
+
+networks: ## compile networks of torchvision and timm, time them: hours  [NETWORKS="convnext --no-bench"]
+	@ci/steps/setup.sh test
+	@.venv/bin/python ci/networks $(NETWORKS)
 
 bench: ## time artifacts against ONNX Runtime, OpenVINO and torch  [BENCH="resnet50 zoo ..." or options]
 	@ci/steps/setup.sh all

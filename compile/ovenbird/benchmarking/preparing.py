@@ -44,7 +44,10 @@ SEED = 20_26
 
 @dataclass(frozen=True)
 class PrepareRequest:
-    """What to prepare: one network (a name, `module:callable`, a file, an artifact's folder) at some batch sizes."""
+    """What to prepare: one network (a name, `module:callable`, a file, an artifact's folder) at some batch sizes.
+
+    `network`: what an artifact was compiled from, where that is no built-in network.
+    """
 
     folder: str
     model: str
@@ -57,6 +60,7 @@ class PrepareRequest:
     onnx: bool = True
     quiet: bool = False
     trust: bool = False
+    network: str | None = None
 
 
 def network_options(facts: dict[str, Any]) -> NetworkOptions:
@@ -134,12 +138,12 @@ def _of_artifact(artifact: Path, request: PrepareRequest, facts: dict[str, Any])
     from ovenbird_runtime.artifact.artifact import open_artifact
 
     manifest = open_artifact(artifact).manifest
-    network = rebuild(manifest, None, network_options(facts))
-    facts["artifact"], facts["model"] = str(artifact.resolve()), manifest.model.name
+    network = rebuild(manifest, request.network, network_options(facts))
+    facts["artifact"], facts["model"] = str(artifact.resolve()), request.network or manifest.model.name
     if request.weights is None and manifest.model.weights.random:
         facts["weights"] = f"random:{manifest.model.weights.seed}"
     image = network.image_input
-    if image is not None and image.shape[2] == image.shape[3]:
+    if image is not None and image.shape[1] == 3 and image.shape[2] == image.shape[3]:
         facts["image_size"] = image.shape[2]
     return network
 

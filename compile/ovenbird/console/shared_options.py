@@ -108,7 +108,7 @@ PROCESSING = {
     "mean": ("VALUES", "Of red, green, blue; pixels are 0 to 1 before it. [default: 0]"),
     "std": ("VALUES", "Of red, green, blue. [default: 1]"),
     "scale": ("NUMBER", "What pixels of 0 to 255 are multiplied by. [default: 1/255]"),
-    "channels": ("rgb|bgr", "The order in which the network takes them. [default: rgb]"),
+    "channels": ("rgb|bgr|grey", "The order in which the network takes them; grey for one. [default: what fits it]"),
     "pad": ("VALUE", "Of the pixels around a picture with --resize fit. [default: 0]"),
 }
 """What may be said about pixels and answers: an option, its value and its help; a file has the same names."""

@@ -260,7 +260,7 @@ def _load_own(reference: Reference, options: NetworkOptions) -> Network:
     else:
         network = _load_callable(reference, name, options)
     image = network.image_input
-    if image is not None:
+    if image is not None and image.shape[1] == 3:
         pipelines = _pipelines_for(int(image.shape[2]), int(image.shape[3]))
         network = replace(network, pipelines=pipelines)
     return network

@@ -101,9 +101,9 @@ class Network:
 
     @property
     def image_input(self) -> TensorSpec | None:
-        """The only input, where it is a float32 image [N, 3, H, W]; then photographs can be shown to the network."""
+        """The only input, where it is a float32 image [N, 3 or 1, H, W]; then photographs can be shown to it."""
         spec = self.inputs[0]
-        image = len(spec.shape) == 4 and spec.shape[1] == 3 and spec.dtype == "float32"
+        image = len(spec.shape) == 4 and spec.shape[1] in (1, 3) and spec.dtype == "float32"
         return spec if image and len(self.inputs) == 1 else None
 
     def compiled_batches(self, wanted: Sequence[int]) -> tuple[int, ...]:

@@ -80,7 +80,8 @@ class Normalise:
     std: Values = (1.0,)
     scale: Annotated[float, Range(1e-9, 1e6)] | None = None
     """None divides by 255, as torchvision's `ToTensor` does."""
-    order: Literal["rgb", "bgr"] = "rgb"
+    order: Literal["rgb", "bgr", "grey"] = "rgb"
+    """`grey`: one channel, the luma of ITU-R BT.601; the picture is made grey before all other steps."""
     layout: Literal["CHW", "HWC"] = "CHW"
 
 
@@ -101,6 +102,8 @@ def problem(pipeline: Pipeline) -> str | None:
                 return "normalise must be the last step"
             if len(step.mean) == 2 or len(step.std) == 2:
                 return "normalise takes one value, or one for each of red, green and blue"
+            if step.order == "grey" and (len(step.mean), len(step.std)) != (1, 1):
+                return "normalise takes one mean and one std where pictures are grey"
             if any(abs(value) < 1e-30 for value in step.std):
                 return "normalise has a std of 0, and divides by it"
     return None

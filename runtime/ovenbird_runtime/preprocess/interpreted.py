@@ -26,8 +26,8 @@ _MASK = (1 << 64) - 1
 
 
 def apply(pipeline: Pipeline, image: Image, seed: int = 0, index: int = 0) -> Array:
-    """Run the steps on an RGB image; return float32 [3, height, width] (or [height, width, 3] where the steps
-    say so).
+    """Run the steps on an RGB image; return float32 [3, height, width], or what the steps say: [height, width, 3],
+    or one channel, which is of the image as Pillow's `convert("L")` makes it.
 
     Random steps draw from `seed` (0 to 2**64 - 1) and the image's `index` in the call, so that a batch gives
     what its images give alone with the same index. Raises PipelineError, ImageTooLarge.
@@ -41,6 +41,8 @@ def prepare(pipeline: Pipeline, image: Image, seed: int = 0, index: int = 0) -> 
     if wrong:
         raise PipelineError(wrong)
     draws, frame = Draws(seed, index), Frame.of(image.size)
+    if isinstance(pipeline[-1], Normalise) and pipeline[-1].order == "grey":
+        image = image.convert("L")
     for step in pipeline:
         if isinstance(step, Normalise):
             return normalise(image, step), frame
@@ -146,7 +148,7 @@ def pad(image: Image, step: Pad) -> Image:
 def _canvas(image: Image, width: int, height: int, value: int) -> Image:
     from PIL import Image as pil
 
-    canvas = pil.new("RGB", (width, height), (value, value, value))
+    canvas = pil.new(image.mode, (width, height), (value,) * len(image.getbands()))
     canvas.paste(image, ((width - image.size[0]) // 2, (height - image.size[1]) // 2))
     return canvas
 
@@ -155,9 +157,10 @@ def normalise(image: Image, step: Normalise) -> Array:
     """Return float32: (pixel * scale - mean) / std a channel, each operation rounded to float32."""
     import numpy as np
 
-    result = np.empty((3, image.size[1], image.size[0]), np.float32)
-    for place, band in enumerate(image.split()):
-        channel = result[place if step.order == "rgb" else 2 - place]
+    bands = image.split()
+    result = np.empty((len(bands), image.size[1], image.size[0]), np.float32)
+    for place, band in enumerate(bands):
+        channel = result[2 - place if step.order == "bgr" else place]
         if step.scale is None:
             np.divide(np.asarray(band), np.float32(255), out=channel)
         else:

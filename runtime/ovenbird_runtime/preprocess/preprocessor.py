@@ -117,7 +117,7 @@ class Preprocessor:
         if wrong:
             raise PipelineError(wrong)
         window = window_of(pipeline, size, Draws(seed, index))
-        if window is None:
+        if window is None or window.normalise.order == "grey":
             return None
         plan = _Plan(
             pipeline,

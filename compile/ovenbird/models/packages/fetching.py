@@ -12,6 +12,7 @@ import socket
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 from ovenbird.errors import WeightsUnavailable
@@ -31,6 +32,31 @@ def fetched(what: str, fetch: Callable[[], T]) -> T:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         reason = lines[0] if lines else type(error).__name__
         raise WeightsUnavailable(f"{what} cannot be had: {type(error).__name__}: {reason[:200]}; {INSTEAD}") from None
+
+
+def check_hub(repository: str, instead: str = INSTEAD) -> None:
+    """Refuse at once what the hub would be asked for in vain: its own client asks six times, with pauses between.
+
+    Raises WeightsUnavailable where the hub cannot be reached and nothing of the repository lies in its cache.
+    """
+    with quiet_libraries():
+        import huggingface_hub
+        from huggingface_hub import constants, file_download
+
+        try:
+            folder = file_download.repo_folder_name(repo_id=repository, repo_type="model")
+            place = huggingface_hub.hf_hub_url(repository, "config.json")
+        except ValueError as error:
+            raise WeightsUnavailable(f"{repository} is no name on the hub: {error}; {instead}") from None
+        if Path(constants.HF_HUB_CACHE, folder).is_dir() or constants.HF_HUB_OFFLINE:
+            return
+        try:
+            huggingface_hub.get_session().head(place, timeout=FETCH_TIMEOUT_S)
+        except Exception as error:  # noqa: BLE001 - of the HTTP library that the client happens to use
+            reason = f"{type(error).__name__}: {error}"[:100]
+            raise WeightsUnavailable(
+                f"{repository} cannot be had: {constants.ENDPOINT} does not answer ({reason}); {instead}"
+            ) from None
 
 
 @contextlib.contextmanager

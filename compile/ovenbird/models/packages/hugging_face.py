@@ -14,7 +14,7 @@ from typing import Any
 
 from ovenbird.errors import NetworkUnreadable, UsageError, WeightsUnavailable
 from ovenbird.models._torchvision import import_torchvision
-from ovenbird.models.packages.fetching import fetched, quiet_libraries
+from ovenbird.models.packages.fetching import check_hub, fetched, quiet_libraries
 from ovenbird.models.packages.package import Package, PackagedNetwork, example, picture_pipeline, scaled
 from ovenbird.networks.processing.options import Sides
 from ovenbird_runtime.manifest.steps import Interpolation, Pipeline
@@ -22,6 +22,7 @@ from ovenbird_runtime.manifest.steps import Interpolation, Pipeline
 FILTERS: Mapping[int, Interpolation] = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
 """Pillow's numbers."""
 INPUT = "pixel_values"
+FOLDER = "net.save_pretrained(FOLDER) where it can be had, then hf:./FOLDER"
 
 
 def _load(name: str, keywords: Mapping[str, Any], size: Sides | None, weights: str | None) -> PackagedNetwork:
@@ -31,6 +32,8 @@ def _load(name: str, keywords: Mapping[str, Any], size: Sides | None, weights: s
     if name.startswith((".", "/", "~")) and not (folder.expanduser() / "config.json").is_file():
         raise NetworkUnreadable(f"hf:{name}: no config.json there; net.save_pretrained(FOLDER) writes one")
     place = str(folder.expanduser()) if folder.expanduser().is_dir() else name
+    if not folder.expanduser().is_dir():
+        check_hub(name, FOLDER)
     import_torchvision()
     import transformers
 

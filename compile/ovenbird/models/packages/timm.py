@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ovenbird.errors import NetworkUnreadable, UnknownNetwork, UsageError, WeightsUnavailable, suggest
 from ovenbird.models._default_weights import INSTEAD
 from ovenbird.models._torchvision import imagenet_labels, import_torchvision
-from ovenbird.models.packages.fetching import fetched
+from ovenbird.models.packages.fetching import check_hub, fetched
 from ovenbird.models.packages.package import Package, PackagedNetwork, example, picture_pipeline
 from ovenbird.networks.processing.options import Sides
 from ovenbird_runtime.manifest.steps import Pipeline
@@ -44,6 +44,8 @@ class TimmWeights:
         config = timm.create_model(self.name, pretrained=False, **self.keywords).pretrained_cfg
         if not any(config.get(key) for key in ("url", "hf_hub_id", "file")):
             raise WeightsUnavailable(f"timm has no weights for {self.name}; {INSTEAD}")
+        if config.get("hf_hub_id"):
+            check_hub(str(config["hf_hub_id"]))
         found: Mapping[str, torch.Tensor] = fetched(
             f"timm's weights for {self.name}",
             lambda: timm.create_model(self.name, pretrained=True, **self.keywords).state_dict(),

@@ -25,7 +25,7 @@ Sides = tuple[int, int]
 """Height, then width, in pixels."""
 Resizing = int | Sides | Literal["fit", "none"]
 AnswerName = Literal["classes", "embedding", "raw"]
-Channels = Literal["rgb", "bgr"]
+Channels = Literal["rgb", "bgr", "grey"]
 ANSWERS: tuple[AnswerName, ...] = get_args(AnswerName)
 INTERPOLATIONS: tuple[str, ...] = get_args(Interpolation)
 BRIGHT = 5.0
@@ -188,7 +188,7 @@ PARSERS: Mapping[str, Any] = {
     "mean": parse_values,
     "std": parse_values,
     "scale": parse_scale,
-    "channels": lambda key, value: parse_word(key, value, ("rgb", "bgr")),
+    "channels": lambda key, value: parse_word(key, value, get_args(Channels)),
     "pad": parse_pad,
     "labels": parse_file,
     "answer": parse_answer,

@@ -16,7 +16,7 @@ from typing import Literal
 
 from ovenbird.errors import UsageError
 from ovenbird.networks.image_shapes import layout_of
-from ovenbird.networks.processing.options import BRIGHT, ProcessingOptions
+from ovenbird.networks.processing.options import BRIGHT, Channels, ProcessingOptions
 from ovenbird_runtime.manifest.program import TensorSpec
 from ovenbird_runtime.manifest.steps import (
     CentreCrop,
@@ -38,6 +38,7 @@ class PictureInput:
     height: int
     width: int
     layout: Literal["CHW", "HWC"]
+    channels: int = 3
 
     @property
     def size(self) -> tuple[int, int]:
@@ -53,14 +54,14 @@ def picture_input(inputs: Sequence[TensorSpec]) -> PictureInput:
     if len(inputs) != 1 or not layout:
         raise UsageError(f"pre-processing is for networks with one input, of images; this one takes {shapes}")
     channels = spec.shape[1] if layout == "NCHW" else spec.shape[3]
-    if channels != 3:
-        raise UsageError(f"pictures have 3 channels, red, green and blue; this network takes {shapes}")
+    if channels not in (1, 3):
+        raise UsageError(f"pictures have 3 channels, red, green and blue, or 1, grey; this network takes {shapes}")
     if spec.dtype != "float32":
         raise UsageError(f"pictures go into float32 inputs; this network takes {shapes}")
     if not spec.batched:
         raise UsageError(f"pictures go into networks of any batch; this one takes {shapes} only")
     height, width = spec.shape[2:] if layout == "NCHW" else spec.shape[1:3]
-    return PictureInput(int(height), int(width), "CHW" if layout == "NCHW" else "HWC")
+    return PictureInput(int(height), int(width), "CHW" if layout == "NCHW" else "HWC", int(channels))
 
 
 def make_pipeline(options: ProcessingOptions, picture: PictureInput, base: ProcessingOptions) -> Pipeline:
@@ -101,7 +102,8 @@ def _normalise(options: ProcessingOptions, picture: PictureInput) -> Normalise:
             f"mean {list(mean)} is of pixels of 0 to 255, they are 0 to 1 here: give scale 1, "
             "or divide mean and std by 255"
         )
-    return Normalise(mean=mean, std=std, scale=scale, order=options.channels or "rgb", layout=picture.layout)
+    usual: Channels = "grey" if picture.channels == 1 else "rgb"
+    return Normalise(mean=mean, std=std, scale=scale, order=options.channels or usual, layout=picture.layout)
 
 
 def _check_end(pipeline: Pipeline, picture: PictureInput) -> None:
@@ -125,6 +127,9 @@ def _check_end(pipeline: Pipeline, picture: PictureInput) -> None:
             f"pre-processing must end with an image of {picture.height}x{picture.width} (centre-crop, pad, or an exact "
             "resize) and normalise"
         )
+    if (last.order == "grey") != (picture.channels == 1):
+        expected = "grey" if picture.channels == 1 else "rgb or bgr"
+        raise UsageError(f"channels is {last.order}, the network's input has {picture.channels}: channels = {expected}")
     if last.layout != picture.layout:
         raise UsageError(
             f"normalise gives {last.layout}, the network takes {picture.layout}: layout = {picture.layout!r}"

@@ -58,6 +58,21 @@ def test_imagenet_is_torchvision_s(size: tuple[int, int], interpolation: Any) ->
     np.testing.assert_array_equal(ours, reference(image).numpy())
 
 
+@pytest.mark.parametrize("layout", ["CHW", "HWC"])
+def test_grey_pictures_are_torchvision_s(layout: Any) -> None:
+    t = torchvision()
+    image = noise(37, 50)
+    reference = t.Compose(
+        [t.Grayscale(), t.Resize(28), t.CenterCrop(32), t.ToTensor(), t.Normalize((0.1307,), (0.3081,))]
+    )(image).numpy()
+    normalise = Normalise(mean=(0.1307,), std=(0.3081,), order="grey", layout=layout)
+    steps = (Resize(shorter=28), CentreCrop(size=(32, 32)), normalise)
+    right = reference if layout == "CHW" else reference.transpose(1, 2, 0)
+    np.testing.assert_array_equal(apply(steps, image), right)
+    with pytest.raises(PipelineError, match="one mean and one std where pictures are grey"):
+        apply((Normalise(mean=(0.1, 0.2, 0.3), order="grey"),), image)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (10, 300), (301, 11), (99, 99), (223, 224)], ids=str)
 def test_centre_crop_pads_as_torchvision(size: tuple[int, int]) -> None:
     t = torchvision()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ovenbird.errors import NetworkUnreadable, UsageError
+from ovenbird.errors import NetworkUnreadable, UsageError, WeightsUnavailable
 from ovenbird.models._torchvision import import_torchvision
 from ovenbird.models.packages import hugging_face as ours
 from ovenbird.networks.loading import NetworkOptions, load_network
@@ -88,8 +91,35 @@ def test_a_folder(folder: Path) -> None:
 def test_refusals(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(NetworkUnreadable, match=r"no config\.json there"):
         load_network(f"hf:{tmp_path}/absent")
+    with pytest.raises(WeightsUnavailable, match="no name on the hub"):
+        load_network("hf:some//where")
     with pytest.raises(UsageError, match="takes no arguments"):
         load_network(f"hf:{folder}(layers=3)")
     (tmp_path / "config.json").write_text('{"model_type": "vit", "architectures": ["MyOwnThing"]}')
     with pytest.raises(NetworkUnreadable, match="names no architecture that transformers has"):
         load_network(f"hf:{tmp_path}")
+
+
+def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its own client asks six times, half a minute in all, and names no way out."""
+    hub = pytest.importorskip("huggingface_hub")
+    asked = []
+
+    def hang_up() -> None:
+        with contextlib.suppress(OSError):  # closed at the end
+            while True:
+                server.accept()[0].close()
+                asked.append(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=hang_up, daemon=True).start()
+        place = f"http://127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setattr(hub.constants, "HF_HUB_CACHE", str(tmp_path))
+        monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(hub.constants, "ENDPOINT", place)
+        url = place + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", url)
+        with pytest.raises(WeightsUnavailable, match=r"some/where cannot be had: .* does not answer .*save_pretrained"):
+            load_network("hf:some/where")
+        server.shutdown(socket.SHUT_RDWR)
+    assert len(asked) == 1

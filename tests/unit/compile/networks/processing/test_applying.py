@@ -90,7 +90,10 @@ def test_a_network_s_own_pre_processing_is_chosen_or_changed() -> None:
         ({"resize": 80, "crop": (64, 64)}, (), "ends with an image of 64x64, the network takes 64x96"),
         ({"resize": "fit", "crop": (64, 96)}, (), "crop does not go with resize = fit"),
         ({"pad": 3}, (), "pad is for resize = fit"),
-        ({"std": (1.0,)}, ("N", 1, 8, 8), "pictures have 3 channels"),
+        ({"std": (1.0,)}, ("N", 4, 8, 8), "pictures have 3 channels, red, green and blue, or 1, grey"),
+        ({"channels": "rgb"}, ("N", 1, 8, 8), "channels is rgb, the network's input has 1: channels = grey"),
+        ({"channels": "grey"}, ("N", 3, 8, 8), "channels is grey, the network's input has 3: channels = rgb or bgr"),
+        ({"mean": (0.1, 0.2, 0.3)}, ("N", 1, 8, 8), "one mean and one std where pictures are grey"),
         ({"std": (1.0,)}, ("N", 30), "networks with one input, of images; this one takes image float32"),
         ({"std": (1.0,)}, (1, 3, 8, 8), "networks of any batch"),
         ({"steps": (Resize(exact=(8, 8)), Normalise())}, (), "ends with an image of 8x8"),
@@ -102,6 +105,12 @@ def test_a_network_s_own_pre_processing_is_chosen_or_changed() -> None:
 def test_pixels_that_do_not_fit(options: dict[str, Any], shape: tuple[Any, ...], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         steps(ProcessingOptions(**options), *shape)
+
+
+def test_a_network_of_one_channel_takes_grey_pictures() -> None:
+    (resize, normalise) = steps(ProcessingOptions(mean=(0.1307,), std=(0.3081,)), "N", 1, 28, 28)
+    assert resize == Resize(exact=(28, 28))
+    assert normalise == Normalise(mean=(0.1307,), std=(0.3081,), order="grey")
 
 
 def test_other_dtypes_take_no_pictures() -> None:

@@ -79,7 +79,7 @@ def test_the_file_beside_a_network_is_found(tmp_path: Path) -> None:
         ("size = 1.5", "expected HEIGHTxWIDTH"),
         ("resize = 'fill'", "or fit, or none"),
         ("resize = 99999999", "or fit, or none"),
-        ("channels = 'gbr'", "expected rgb, bgr; did you mean rgb, bgr?"),
+        ("channels = 'gbr'", "expected rgb, bgr, grey; did you mean rgb, bgr?"),
         ("interpolation = 'area'", "expected nearest, bilinear, bicubic, lanczos"),
         ("base = 'coco'", "expected imagenet"),
         ("pad = 256", "expected 0 to 255"),

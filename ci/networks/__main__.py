@@ -1,0 +1,103 @@
+"""Compile networks of torchvision and timm with random weights, verify them, and time them against ONNX Runtime.
+
+    .venv/bin/python ci/networks                        all of them: hours; goes on where it stopped
+    .venv/bin/python ci/networks convnext timm:pit_ti_224 --again       those with a word in their name
+    .venv/bin/python ci/networks --sample 10 --no-bench                 every tenth, not timed
+    .venv/bin/python ci/networks --page                 write docs/benchmarks/networks.md from what was found
+
+Each network is compiled by `ovenbird compile` in a process of its own; what became of it is kept in a file in
+`--results`. The exit code is 1 where one was wrong, crashed, or met an error that is called internal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from choosing import chosen, left_out
+from page import PAGE, page
+from trying import REFUSED, RIGHT, Result, Settings, try_network
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Try the networks and return the exit code."""
+    parser = argparse.ArgumentParser(prog="ci/networks", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("words", nargs="*", help="networks, or words in their names; all where none is given")
+    parser.add_argument("--sample", type=int, default=1, metavar="N", help="every Nth network only")
+    parser.add_argument("--no-bench", action="store_true", help="do not time them")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="for timing [all]")
+    parser.add_argument("--batch-sizes", default="1", help="those with code of their own [1]")
+    parser.add_argument("--weights", default="random:0", help="what all are compiled with [random:0]")
+    parser.add_argument("--again", action="store_true", help="also those that have a result")
+    parser.add_argument("--keep", action="store_true", help="keep each network's artifact")
+    parser.add_argument("--list", action="store_true", help="print the names and end")
+    parser.add_argument("--page", action="store_true", help="write the page from the results and end")
+    parser.add_argument("--results", type=Path, default=ROOT / "build/networks", metavar="DIR")
+    options = parser.parse_args(arguments)
+    names = chosen(options.words, options.sample)
+    if options.list:
+        print("\n".join(names))
+        return 0
+    options.results.mkdir(parents=True, exist_ok=True)
+    if options.page:
+        PAGE.write_text(page(kept(options.results), left_out()), encoding="utf-8")
+        return 0
+    settings = Settings(options.weights, options.batch_sizes, options.threads, not options.no_bench, options.keep)
+    return try_all(names, options.results, settings, options.again)
+
+
+def try_all(names: Sequence[str], results: Path, settings: Settings, again: bool) -> int:
+    """Try the networks that have no result yet, with a line for each."""
+    bad = 0
+    for done, name in enumerate(names, 1):
+        file = file_of(results, name)
+        if file.is_file() and not again:
+            found = read(file)
+        else:
+            work = results / "work" / file.stem
+            found = try_network(name, work.resolve(), settings)
+            partial = file.with_suffix(".partial")
+            partial.write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
+            partial.rename(file)
+        bad += found.outcome not in (RIGHT, REFUSED)
+        print(f"{done}/{len(names)} {line(found)}", flush=True)
+    return int(bad > 0)
+
+
+def file_of(results: Path, name: str) -> Path:
+    """Return where a network's result is kept."""
+    return results / f"{name.replace(':', '.').replace('/', '-')}.json"
+
+
+def read(file: Path) -> Result:
+    """Read a result."""
+    found = Result(**json.loads(file.read_text(encoding="utf-8")))
+    return replace(found, quartiles=tuple(found.quartiles)) if found.quartiles else found
+
+
+def kept(results: Path) -> list[Result]:
+    """Return all results that are kept."""
+    return [read(file) for file in sorted(results.glob("*.json"))]
+
+
+def line(found: Result) -> str:
+    """Return a result as one line."""
+    if found.outcome != RIGHT:
+        return f"{found.outcome} {found.name}: {found.why} ({found.seconds:.0f} s)"
+    speed = f"ratio {found.ratio:.2f}" if found.ratio else f"not timed {found.not_timed}"
+    return (
+        f"{found.outcome} {found.name}: error {found.error:.0e}, {found.seconds:.0f} s "
+        f"({found.processor_seconds:.0f} of the processor), {(found.peak_bytes or 0) / 1e6:.0f} MB, "
+        f"{found.kernels} kernels, {speed}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
