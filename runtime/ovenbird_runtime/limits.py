@@ -78,6 +78,14 @@ MAX_THREADS = 1024
 MAX_WORKERS = 64
 MAX_TOP = 1000
 
+# Boxes
+MAX_BOXES = 1000  # of one answer
+MAX_CANDIDATES = 30_000  # of one image, the best: what is suppressed among
+MAX_CLASS_FILTERS = 1000  # of one call
+MAX_KEYPOINTS = 1024  # of one box
+MAX_MASK_SIDE = 1024  # of a mask as the network gives it
+MAX_LABELS = 1_000_000
+
 # Benchmarks
 MAX_BENCH_BATCH = 4096
 MAX_BENCH_SECONDS = 3600.0

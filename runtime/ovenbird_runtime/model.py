@@ -24,7 +24,7 @@ from .limits import MAX_IMAGE_MEGAPIXELS, MAX_THREADS, MAX_WORKERS
 from .machine.cpu import available_threads, this_machine
 from .machine.devices import CPU, Device, parse_devices
 from .manifest.agreement import Precision
-from .manifest.answers import labels_of
+from .manifest.answers import label_count, labels_of
 from .manifest.manifest import Manifest, Program, Target, TensorSpec, VariantRef
 from .manifest.program import InputSize
 from .options import PredictOptions, fresh_seed
@@ -260,11 +260,11 @@ def _read_labels(artifact: Artifact) -> dict[str, tuple[str, ...]]:
     """Read the labels of each output that has some. Raises LabelsMismatch, FileChanged."""
     found = {}
     for program in artifact.manifest.programs.values():
-        shapes = {spec.name: spec.shape for spec in program.outputs}
+        outputs = {spec.name: spec for spec in program.outputs}
         for step in program.postprocess:
             name = labels_of(step)
             if name is not None:
-                found[step.output] = artifact.read_labels(name, int(shapes[step.output][-1]))
+                found[step.output] = artifact.read_labels(name, label_count(step, outputs))
     return found
 
 

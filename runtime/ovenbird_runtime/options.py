@@ -6,11 +6,14 @@ PredictOptions(top=0)                   # WrongOption: top is 0, expected a whol
 
 from __future__ import annotations
 
+import operator
 import os
 from dataclasses import dataclass, field, fields
+from typing import Any
 
-from .arguments import flag, whole
-from .limits import MAX_TOP
+from .arguments import flag, real, whole
+from .errors import WrongOption, shown
+from .limits import MAX_BOXES, MAX_CLASS_FILTERS, MAX_TOP
 
 _LARGEST_SEED = (1 << 63) - 1
 
@@ -25,19 +28,59 @@ class PredictOptions:
     """The options of one call, checked, as Python's own values. Raises WrongOption.
 
     `preprocess` names a pipeline of the manifest (None: the manifest's default), `top` is how many classes to return,
-    `seed` makes random pre-processing repeatable, `embedding` asks for the embedding's vector too.
+    `seed` makes random pre-processing repeatable, `embedding` asks for the embedding's vector too. Of boxes, those of a
+    score above `score` count, those of these `classes` (labels or indices), and at most `max_boxes`; beyond an overlap
+    of `iou` they suppress each other, with `agnostic` across classes, too. None is the model's own setting.
     """
 
     preprocess: str | None = None
     top: int = 2
     seed: int = field(default_factory=fresh_seed)
     embedding: bool = False
+    score: float | None = None
+    iou: float | None = None
+    max_boxes: int | None = None
+    classes: tuple[str, ...] | None = None
+    agnostic: bool | None = None
 
     def __post_init__(self) -> None:
         """Check the values; `preprocess` is looked up in a manifest, by who has one."""
         object.__setattr__(self, "top", whole("top", self.top, 1, MAX_TOP))
         object.__setattr__(self, "seed", whole("seed", self.seed, 0, _LARGEST_SEED))
         object.__setattr__(self, "embedding", flag("embedding", self.embedding))
+        for name in ("score", "iou"):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, real(name, value, 1.0, or_zero=True))
+        if self.max_boxes is not None:
+            object.__setattr__(self, "max_boxes", whole("max_boxes", self.max_boxes, 1, MAX_BOXES))
+        if self.classes is not None:
+            object.__setattr__(self, "classes", _class_names(self.classes))
+        if self.agnostic is not None:
+            object.__setattr__(self, "agnostic", flag("agnostic", self.agnostic))
+
+    @property
+    def of_boxes(self) -> tuple[str, ...]:
+        """The names of what was asked for that only boxes have."""
+        return tuple(name for name in BOX_OPTIONS if getattr(self, name) is not None)
+
+
+BOX_OPTIONS = ("score", "iou", "max_boxes", "classes", "agnostic")
+ALIASES = {"conf": "score", "max_det": "max_boxes", "agnostic_nms": "agnostic"}
+"""Ultralytics' names of these options."""
+
+
+def _class_names(value: Any) -> tuple[str, ...]:
+    """Return labels and indices as text: of one, or of several."""
+    items = [value] if isinstance(value, (str, int)) else value
+    try:
+        names = tuple(item if isinstance(item, str) else str(operator.index(item)) for item in items)
+    except TypeError:
+        names = ()
+    if not names or any(isinstance(item, bool) for item in items):
+        raise WrongOption(f"classes is {shown(value)}, expected labels or indices of classes")
+    if len(names) > MAX_CLASS_FILTERS:
+        raise WrongOption(f"classes has {len(names)} names, limit {MAX_CLASS_FILTERS}")
+    return names
 
 
 OPTION_NAMES = tuple(option.name for option in fields(PredictOptions))

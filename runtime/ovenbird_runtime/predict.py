@@ -16,7 +16,7 @@ from .limits import MAX_IMAGE_MEGAPIXELS, MAX_IMAGES_PER_CALL
 from .manifest.manifest import Manifest, TensorSpec
 from .manifest.steps import Pipeline, output_size
 from .options import PredictOptions
-from .postprocess.prediction import Prediction, explain
+from .postprocess.prediction import Prediction, check_asked, explain
 from .preprocess.images import as_list, open_pixels
 from .preprocess.preprocessor import Preprocessor
 from .tensors.arrays import Array
@@ -39,6 +39,7 @@ def predict(
 ) -> list[Prediction]:
     """Return one prediction per image, in input order. `run` takes and returns the network's own tensors."""
     check_takes_pictures(manifest)
+    check_asked(manifest, labels, options)
     name, pipeline = choose_pipeline(manifest, options.preprocess)
     spec = image_input(manifest, pipeline)
     max_megapixels = real("max_megapixels", max_megapixels, MAX_IMAGE_MEGAPIXELS * 20)

@@ -78,7 +78,7 @@ def _program_lines(program: Program) -> Iterator[str]:
         yield f"sizes      {sizes_text(program.image_sizes)} (height x width)"
     for spec in program.inputs:
         yield f"input      {tensor_line(spec)}"
-    steps = {step.output: step.step for step in program.postprocess}
+    steps = {name: step.step for step in program.postprocess for name in step.read}
     for spec in program.outputs:
         yield f"output     {tensor_line(spec)} ({steps.get(spec.name, 'raw')})"
     for name in program.preprocess.pipelines:

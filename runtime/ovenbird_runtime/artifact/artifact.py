@@ -25,7 +25,7 @@ from ..integrity.files import open_plain, read_up_to
 from ..integrity.sealed import SealedFile, sha256_of
 from ..integrity.signatures import check_signature, required_keys
 from ..integrity.weights import MappedFile
-from ..limits import MAX_LABELS_BYTES, MAX_MANIFEST_BYTES, MAX_PLAN_BYTES
+from ..limits import MAX_LABELS, MAX_LABELS_BYTES, MAX_MANIFEST_BYTES, MAX_PLAN_BYTES
 from ..manifest.manifest import Manifest, Target, VariantRef, check_target, decode_manifest, decode_target
 from ..manifest.program import size_text, sizes_text
 from .plan import PLAN, Plan
@@ -139,16 +139,18 @@ class Artifact:
                 check_plan(plan, target.tensors, at.inputs, at.outputs, where, name, size or None)
         return plan
 
-    def read_labels(self, name: str, count: int) -> tuple[str, ...]:
-        """Read a file of `count` labels, one a line. Raises as `read` does, FileChanged where it is
-        not UTF-8, and LabelsMismatch.
+    def read_labels(self, name: str, count: int | None) -> tuple[str, ...]:
+        """Read a file of `count` labels, one a line; of any number for None. Raises as `read` does, FileChanged where
+        it is not UTF-8, and LabelsMismatch.
         """
         try:
             text = self.read(name, MAX_LABELS_BYTES).decode("utf-8").removesuffix("\n")
         except UnicodeDecodeError as error:
             raise FileChanged(f"{name} is not UTF-8 text: {error.reason} at byte {error.start}") from None
         found = text.count("\n") + 1
-        if found != count:  # before there are millions of strings
+        if count is None and found > MAX_LABELS:  # before there are millions of strings
+            raise LabelsMismatch(f"{name} has {found} labels, limit {MAX_LABELS}")
+        if count is not None and found != count:
             raise LabelsMismatch(f"{name} has {found} labels, the network has {count} classes")
         return tuple(text.split("\n"))
 

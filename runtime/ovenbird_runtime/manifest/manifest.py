@@ -25,7 +25,7 @@ from typing import Annotated, Literal
 from ..errors import ManifestInvalid, UnknownProgram, shown
 from ..limits import MAX_FILE_BYTES, MAX_FILES, MAX_PROGRAMS, MAX_VARIANTS
 from .agreement import Precision
-from .answers import AnswerStep, Classification, Raw, Vector
+from .answers import AnswerStep, Boxes, Classification, Raw, Vector
 from .fields import ITEM_BYTES, PATH_TEXT, PROGRAM_TEXT, Dtype, FilePath, Folder, Free, Name, SchemaVersion, Sha256
 from .parity import Measured, Parity, ProgramParity, VariantParity, variant_name
 from .program import (
@@ -49,6 +49,7 @@ __all__ = [
     "MAIN",
     "UNSEALED",
     "AnswerStep",
+    "Boxes",
     "Classification",
     "Dtype",
     "Entry",

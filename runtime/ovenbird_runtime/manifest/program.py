@@ -179,9 +179,11 @@ def check_program(program: Program, files: Mapping[str, object], where: str) -> 
                 f"{where}: pipeline {shown(name)} gives images of {size_text(output_size(pipeline)) or 'any size'}, "
                 f"the program takes {sizes_text(program.image_sizes)}"
             )
-    wrong = answers_problem(program.postprocess, {spec.name: spec.shape for spec in program.outputs}, files)
-    if wrong:
-        raise ManifestInvalid(f"{where}: {wrong}")
+    for size in program.image_sizes:
+        outputs = {spec.name: spec for spec in program.at(size).outputs}
+        wrong = answers_problem(program.postprocess, outputs, files)
+        if wrong:
+            raise ManifestInvalid(f"{where}: {wrong}")
 
 
 def _check_sizes(program: Program, where: str) -> None:

@@ -3,7 +3,8 @@
 A pipeline takes an image (uint8, height x width x 3, RGB) to what the network eats. `preprocess/interpreted.py`
 interprets these; the C++ runtime does the same from the same data.
 
-    letterbox = (Resize(fit=(416, 416)), Pad(size=(416, 416), value=128), Normalise())
+    (Resize(fit=(416, 416)), Pad(size=(416, 416), value=128), Normalise())
+    (*letterbox(416), Normalise())          # the same as detectors mostly have it: OpenCV's filter, grey around
 """
 
 from __future__ import annotations
@@ -18,14 +19,19 @@ from .schema import Count, Range
 Side = Annotated[int, Range(1, MAX_SIDE_PIXELS)]
 Size = Annotated[tuple[Side, ...], Count(2, 2)]
 """Height, then width, in pixels."""
-Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "opencv-linear"]
+"""Pillow's filters, which widen where they shrink (antialiasing), and OpenCV's `INTER_LINEAR`, which takes four pixels
+whatever the scale.
+"""
+Value = Annotated[int, Range(0, 255)]
+Place = Literal["centre", "top-left"]
 Values = Annotated[tuple[Annotated[float, Range(-1e6, 1e6)], ...], Count(1, 3)]
 """One number for all channels, or one each for red, green and blue."""
 
 
 @dataclass(frozen=True)
 class Resize:
-    """Resize with an antialiasing filter; exactly one of `shorter`, `fit` and `exact` is given."""
+    """Resize; exactly one of `shorter`, `fit` and `exact` is given."""
 
     step: Literal["resize"] = "resize"
     shorter: Side | None = None
@@ -35,6 +41,10 @@ class Resize:
     exact: Size | None = None
     """This size; the aspect ratio goes."""
     interpolation: Interpolation = "bilinear"
+    enlarge: bool = True
+    """With `fit`, whether a smaller image is enlarged; else it stays as it is."""
+    rounding: Literal["nearest", "down"] = "nearest"
+    """Of the sides that `fit` gives, where they are no whole pixels; "nearest" takes the even one of two."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +74,16 @@ class RandomCrop:
 
 @dataclass(frozen=True)
 class Pad:
-    """Put the image in the middle of a canvas of `size` filled with `value`; an image that is larger is refused."""
+    """Put the image on a canvas of `size`; an image that is larger is refused."""
 
     step: Literal["pad"] = "pad"
     size: Size = (224, 224)
-    value: Annotated[int, Range(0, 255)] = 0
+    value: Value | Annotated[tuple[Value, ...], Count(3, 3)] | None = 0
+    """Of the canvas's pixels, or one each for red, green and blue. None makes them 0 after normalising, as networks
+    have it that pad normalised images; only `normalise` may follow then.
+    """
+    place: Place = "centre"
+    """Where the image lies; in the centre an odd pixel is on the right and below."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +112,15 @@ def problem(pipeline: Pipeline) -> str | None:
             return f"{step.step} makes {pixels / 1e6:.1f} MP, limit {MAX_IMAGE_MEGAPIXELS:.1f} MP"
         if isinstance(step, Resize) and [step.shorter, step.fit, step.exact].count(None) != 2:
             return "resize needs exactly one of shorter, fit and exact"
+        if isinstance(step, Resize) and step.fit is None and (not step.enlarge or step.rounding != "nearest"):
+            return "resize has enlarge and rounding for fit only"
+        last = pipeline[-1]
+        if isinstance(step, Pad) and isinstance(step.value, tuple) and isinstance(last, Normalise) and last.order == "grey":
+            return "pad has three values, the images are grey"
+        if isinstance(step, Pad) and step.value is None:
+            after = pipeline[place + 1 :]
+            if after and not isinstance(after[0], Normalise):
+                return f"pad without a value is followed by {after[0].step}: only normalise may follow"
         if isinstance(step, Normalise):
             if place != len(pipeline) - 1:
                 return "normalise must be the last step"
@@ -127,6 +151,26 @@ def _sizes(step: Step) -> list[tuple[int, ...]]:
     if isinstance(step, Resize):
         return [size for size in (step.fit, step.exact) if size is not None]
     return [step.size] if isinstance(step, (CentreCrop, RandomCrop, Pad)) else []
+
+
+def letterbox(
+    size: int | tuple[int, int],
+    value: int | tuple[int, ...] | None = 114,
+    place: Place = "centre",
+    *,
+    within: tuple[int, int] | None = None,
+    enlarge: bool = True,
+    interpolation: Interpolation = "opencv-linear",
+    rounding: Literal["nearest", "down"] = "nearest",
+) -> tuple[Step, ...]:
+    """Return the steps that fit a whole image into `size` (height and width), the rest filled; `within` is the box that
+    it is fitted into where that is smaller than the canvas.
+    """
+    canvas = (size, size) if isinstance(size, int) else size
+    return (
+        Resize(fit=within or canvas, interpolation=interpolation, enlarge=enlarge, rounding=rounding),
+        Pad(size=canvas, value=value, place=place),
+    )
 
 
 def imagenet(size: int = 224, resize: int = 256, interpolation: Interpolation = "bilinear") -> Pipeline:

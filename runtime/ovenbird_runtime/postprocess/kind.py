@@ -38,6 +38,10 @@ class Kind:
     to_json: Callable[[Any], Any]
     lines: Callable[[str, Any], list[str]]
     """Return an answer as lines for people, given the output's name."""
+    always: bool = True
+    """Whether the JSON of a model that has none of it says so."""
+    check: Callable[[Any, Asked], None] | None = None
+    """Refuse what was asked for and the step cannot give, before anything is run. Raises WrongOption."""
 
 
 def number(value: float) -> float | None:

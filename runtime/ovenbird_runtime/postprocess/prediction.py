@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..manifest.answers import Raw
+from ..errors import WrongOption
+from ..manifest.answers import Boxes, Raw
 from ..manifest.manifest import Manifest, WeightsInfo
 from ..options import PredictOptions
 from ..tensors.arrays import Array
 from ..tensors.frame import Frame
+from .boxes import BOXES, Box
 from .classes import CLASSES, ClassScore
 from .embedding import EMBEDDINGS, Embedding
 from .kind import Asked
@@ -48,6 +50,12 @@ class Prediction:
         return self.answers.get(EMBEDDINGS.field, {})
 
     @property
+    def boxes(self) -> tuple[Box, ...]:
+        """The objects found, the best first, by the first output of that kind; empty where there is none."""
+        found: Mapping[str, tuple[Box, ...]] = self.answers.get(BOXES.field, {})
+        return next(iter(found.values()), ())
+
+    @property
     def raw(self) -> Mapping[str, Array]:
         """Outputs that the manifest gives no meaning to, without their batch dimension."""
         return self.answers.get(RAW.field, {})
@@ -72,8 +80,20 @@ class Prediction:
             **{
                 kind.field: {name: kind.to_json(answer) for name, answer in self.answers.get(kind.field, {}).items()}
                 for kind in KINDS.values()
+                if kind.always or kind.field in self.answers
             },
         }
+
+
+def check_asked(manifest: Manifest, labels: Mapping[str, Sequence[str]], options: PredictOptions) -> None:
+    """Refuse options that the model's answers do not have. Raises WrongOption."""
+    asked, steps = Asked(options, labels), manifest.postprocess
+    if options.of_boxes and not any(isinstance(step, Boxes) for step in steps):
+        kinds = ", ".join(step.step for step in steps) or "raw"
+        raise WrongOption(f"{options.of_boxes[0]} is for boxes, {manifest.model.name} answers with {kinds}")
+    for step in steps:
+        if (check := KINDS[type(step)].check) is not None:
+            check(step, asked)
 
 
 def explain(
@@ -88,7 +108,7 @@ def explain(
     their images are `frames`.
     """
     asked, steps = Asked(options, labels, frames), list(manifest.postprocess)
-    read = {step.output for step in steps}
+    read = {name for step in steps for name in step.read}
     steps += [Raw(output=name) for name in outputs if name not in read]
     found: dict[str, dict[str, Sequence[Any]]] = {}
     for step in steps:

@@ -5,7 +5,8 @@ KINDS[type(step)].answers(step, outputs, asked)
 
 from __future__ import annotations
 
-from ..manifest.answers import AnswerStep, Classification, Raw, Vector
+from ..manifest.answers import AnswerStep, Boxes, Classification, Raw, Vector
+from .boxes import BOXES
 from .classes import CLASSES
 from .embedding import EMBEDDINGS
 from .kind import Kind
@@ -14,5 +15,6 @@ from .raw import RAW
 KINDS: dict[type[AnswerStep], Kind] = {
     Classification: CLASSES,
     Vector: EMBEDDINGS,
+    Boxes: BOXES,
     Raw: RAW,
 }

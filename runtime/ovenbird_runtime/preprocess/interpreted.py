@@ -2,9 +2,10 @@
 
     tensor = apply(manifest.preprocess.pipelines["imagenet"], image, seed=0)      # float32 [3, 224, 224]
 
-Resizing is Pillow's, whose filters widen when they shrink (antialiasing): torchvision's `Resize` on a PIL
-image is the same call, so the pixels agree bit for bit. Everything else is integer arithmetic, or one float32
-operation after another, which other languages can repeat exactly (256 pixel values: a table will do).
+Resizing is Pillow's, whose filters widen when they shrink (antialiasing): torchvision's `Resize` on a PIL image is the
+same call, so the pixels agree bit for bit; `opencv-linear` is OpenCV's (`linear.py`). Everything else is integer
+arithmetic, or one float32 operation after another, which other languages can repeat exactly (256 pixel values: a table
+will do).
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ from ..manifest.steps import CentreCrop, Normalise, Pad, Pipeline, RandomCrop, R
 from ..tensors.arrays import Array
 from ..tensors.frame import Frame
 from .images import check_pixels
+from .linear import resize_linear
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+Box = tuple[int, int, int, int]
+"""Left, top, right and bottom, in pixels."""
 _FILTERS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3}
 _MASK = (1 << 64) - 1
 
@@ -41,11 +45,12 @@ def prepare(pipeline: Pipeline, image: Image, seed: int = 0, index: int = 0) -> 
     if wrong:
         raise PipelineError(wrong)
     draws, frame = Draws(seed, index), Frame.of(image.size)
+    inner: Box | None = None
     if isinstance(pipeline[-1], Normalise) and pipeline[-1].order == "grey":
         image = image.convert("L")
     for step in pipeline:
         if isinstance(step, Normalise):
-            return normalise(image, step), frame
+            return _normalised(image, step, inner), frame
         if isinstance(step, (Resize, Zoom)):
             image = resize(image, step)
             frame = frame.resized(image.size)
@@ -56,9 +61,11 @@ def prepare(pipeline: Pipeline, image: Image, seed: int = 0, index: int = 0) -> 
             image = image.crop((left, top, left + step.size[1], top + step.size[0]))
             frame = frame.cropped(left, top, image.size)
         else:
-            image = pad(image, step)
-            frame = frame.centred(image.size)
-    return normalise(image, Normalise()), frame
+            left, top = pad_corner(step, image.size)
+            inner = (left, top, left + image.size[0], top + image.size[1]) if step.value is None else None
+            image = _canvas(image, (step.size[1], step.size[0]), step.value or 0, (left, top))
+            frame = frame.cropped(-left, -top, image.size)
+    return _normalised(image, Normalise(), inner), frame
 
 
 class Draws:
@@ -98,7 +105,10 @@ def resized_size(step: Resize | Zoom, size: tuple[int, int]) -> tuple[int, int]:
         result = (step.shorter, longer) if width <= height else (longer, step.shorter)
     elif step.fit is not None:
         scale = min(step.fit[0] / height, step.fit[1] / width)
-        result = (max(1, round_half_even(width * scale)), max(1, round_half_even(height * scale)))
+        if not step.enlarge:
+            scale = min(scale, 1.0)
+        whole = round_half_even if step.rounding == "nearest" else int
+        result = (max(1, whole(width * scale)), max(1, whole(height * scale)))
         result = (min(result[0], step.fit[1]), min(result[1], step.fit[0]))
     elif step.exact is not None:
         result = (step.exact[1], step.exact[0])
@@ -113,7 +123,14 @@ def resize(image: Image, step: Resize | Zoom) -> Image:
     from PIL import Image as pil
 
     size = resized_size(step, image.size)
-    return image if image.size == size else image.resize(size, pil.Resampling(_FILTERS[step.interpolation]))
+    if image.size == size:
+        return image
+    if step.interpolation == "opencv-linear":
+        import numpy as np
+
+        pixels = np.atleast_3d(np.asarray(image))
+        return pil.fromarray(resize_linear(pixels, size).squeeze(axis=2 if pixels.shape[2] == 1 else ()))
+    return image.resize(size, pil.Resampling(_FILTERS[step.interpolation]))
 
 
 def crop_corner(step: CentreCrop | RandomCrop, size: tuple[int, int], draws: Draws) -> tuple[int, int]:
@@ -132,25 +149,48 @@ def _at_least(image: Image, size: tuple[int, ...]) -> Image:
     the right and to the bottom.
     """
     width, height = max(image.size[0], size[1]), max(image.size[1], size[0])
-    return _canvas(image, width, height, 0) if (width, height) != image.size else image
+    if (width, height) == image.size:
+        return image
+    return _canvas(image, (width, height), 0, ((width - image.size[0]) // 2, (height - image.size[1]) // 2))
 
 
-def pad(image: Image, step: Pad) -> Image:
-    """Put the image in the middle of a canvas. Raises PipelineError where it does not fit."""
-    if image.size[0] > step.size[1] or image.size[1] > step.size[0]:
+def pad_corner(step: Pad, size: tuple[int, int]) -> tuple[int, int]:
+    """Return left and top of an image of `size` (width, height) on the canvas. Raises PipelineError where it does not
+    fit.
+    """
+    right, down = step.size[1] - size[0], step.size[0] - size[1]
+    if right < 0 or down < 0:
         raise PipelineError(
             f"pad to {step.size[1]}x{step.size[0]} cannot hold an image of "
-            f"{image.size[0]}x{image.size[1]}: resize or crop it before"
+            f"{size[0]}x{size[1]}: resize or crop it before"
         )
-    return _canvas(image, step.size[1], step.size[0], step.value)
+    return (right // 2, down // 2) if step.place == "centre" else (0, 0)
 
 
-def _canvas(image: Image, width: int, height: int, value: int) -> Image:
+def _canvas(image: Image, size: tuple[int, int], value: int | tuple[int, ...], corner: tuple[int, int]) -> Image:
     from PIL import Image as pil
 
-    canvas = pil.new(image.mode, (width, height), (value,) * len(image.getbands()))
-    canvas.paste(image, ((width - image.size[0]) // 2, (height - image.size[1]) // 2))
+    canvas = pil.new(image.mode, size, (value,) * len(image.getbands()) if isinstance(value, int) else value)
+    canvas.paste(image, corner)
     return canvas
+
+
+def _normalised(image: Image, step: Normalise, inner: Box | None) -> Array:
+    """Normalise; what is outside of `inner` becomes 0."""
+    import numpy as np
+
+    result = normalise(image, step)
+    if inner is None:
+        return result
+    left, top, right, bottom = inner
+    area = (
+        (slice(None), slice(top, bottom), slice(left, right))
+        if step.layout == "CHW"
+        else (slice(top, bottom), slice(left, right))
+    )
+    cleared = np.zeros_like(result)
+    cleared[area] = result[area]
+    return cleared
 
 
 def normalise(image: Image, step: Normalise) -> Array:

@@ -80,10 +80,11 @@ class _Plan:
         import numpy as np
 
         width, height = canvas
-        out = np.empty((3, height, width), np.float32)
-        for channel in range(3):
-            out[abs(self.flip - channel)] = self.table[channel, self.window.value]
-        left, top = (width - inner.shape[2]) // 2, (height - inner.shape[1]) // 2
+        out, value = np.zeros((3, height, width), np.float32), self.window.value
+        if value is not None:
+            for channel, one in enumerate((value,) * 3 if isinstance(value, int) else value):
+                out[abs(self.flip - channel)] = self.table[channel, one]
+        left, top = self.window.corner
         out[:, top : top + inner.shape[1], left : left + inner.shape[2]] = inner
         return out
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from ..manifest.steps import CentreCrop, Normalise, Pad, Pipeline, RandomCrop, Resize, Zoom
 from ..tensors.frame import Frame
-from .interpreted import Draws, crop_corner, resized_size
+from .interpreted import Draws, crop_corner, pad_corner, resized_size
 from .resampling import Filter
 
 
@@ -29,14 +29,16 @@ class ResizeWindow:
     interpolation: Filter = "bilinear"
     canvas: tuple[int, int] | None = None
     """Width and height of what is around the window; None where nothing is."""
-    value: int = 0
-    """The value of the canvas's pixels."""
+    corner: tuple[int, int] = (0, 0)
+    """Left and top of the window on the canvas."""
+    value: int | tuple[int, ...] | None = 0
+    """The value of the canvas's pixels, as a `Pad` has it."""
     normalise: Normalise = field(default_factory=Normalise)
 
     def frame(self, original: tuple[int, int]) -> Frame:
         """Return where the network's input lies in the image of size `original`."""
         frame = Frame.of(original).resized(self.resized).cropped(self.left, self.top, (self.width, self.height))
-        return frame if self.canvas is None else frame.centred(self.canvas)
+        return frame if self.canvas is None else frame.cropped(-self.corner[0], -self.corner[1], self.canvas)
 
 
 def window_of(pipeline: Pipeline, size: tuple[int, int], draws: Draws) -> ResizeWindow | None:
@@ -92,4 +94,5 @@ def _pad(window: ResizeWindow, step: Pad) -> ResizeWindow | None:
     height, width = step.size
     if window.canvas is not None or window.width > width or window.height > height:
         return None
-    return replace(window, canvas=(width, height), value=step.value)
+    corner = pad_corner(step, (window.width, window.height))
+    return replace(window, canvas=(width, height), corner=corner, value=step.value)

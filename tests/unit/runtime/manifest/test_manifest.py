@@ -11,6 +11,8 @@ import pytest
 
 from ovenbird_runtime.errors import ManifestInvalid, ManifestTooNew, UnknownProgram
 from ovenbird_runtime.manifest.manifest import (
+    AnswerStep,
+    Boxes,
     Classification,
     Entry,
     Manifest,
@@ -26,7 +28,7 @@ from ovenbird_runtime.manifest.manifest import (
     seal,
     target_bytes,
 )
-from ovenbird_runtime.manifest.steps import Normalise, Resize
+from ovenbird_runtime.manifest.steps import Normalise, Pad, Resize, Step
 from support.tiny_artifact import reprogram
 
 replace = dataclasses.replace
@@ -84,6 +86,29 @@ def test_later_version_wins_over_unknown_fields() -> None:
 IMAGE = TensorSpec("image", "float32", ("N", 3, 32, 32))
 LOGITS = TensorSpec("logits", "float32", ("N", 5))
 CLASSES = Classification(output="logits")
+BOXED = tuple(
+    TensorSpec(name, dtype, ("N", 9, *shape))
+    for name, dtype, shape in (
+        ("boxes", "float32", (4,)),
+        ("scores", "float32", ()),
+        ("classes", "int32", ()),
+        ("masks", "float32", (7, 7)),
+        ("keypoints", "float32", (17, 3)),
+        ("wide", "float32", (4000, 4000)),
+    )
+)
+
+
+def boxed(manifest: Manifest, *steps: AnswerStep) -> Manifest:
+    """Return a manifest of a detector with these steps."""
+    return reprogram(manifest, outputs=BOXED, postprocess=steps)
+
+
+def piped(manifest: Manifest, *steps: Step) -> Manifest:
+    """Return the manifest with this pre-processing."""
+    return reprogram(manifest, preprocess=Preprocess(None, {"x": steps}))
+
+
 CHANGES: list[tuple[Callable[[Manifest], Manifest], str]] = [
     (lambda m: reprogram(m, inputs=(IMAGE, IMAGE)), "two inputs named 'image'"),
     (lambda m: reprogram(m, outputs=(LOGITS, LOGITS)), "two outputs named 'logits'"),
@@ -100,6 +125,28 @@ CHANGES: list[tuple[Callable[[Manifest], Manifest], str]] = [
         "'no.txt' are not in the file table",
     ),
     (lambda m: reprogram(m, postprocess=(Raw(output="logits"),) * 2), "two post-processings"),
+    (lambda m: boxed(m, Boxes(scores="no")), "post-processing of 'no', which is no output"),
+    (lambda m: boxed(m, Boxes(), Raw(output="scores")), "two post-processings named 'scores'"),
+    (lambda m: boxed(m, Boxes(scores="boxes")), "two post-processings named 'boxes'"),
+    (
+        lambda m: boxed(m, Boxes(output="scores", scores="boxes")),
+        r"scores is float32 \[N, 9\], for boxes it would have",
+    ),
+    (
+        lambda m: boxed(m, Boxes(classes="masks", masks="classes")),
+        r"classes|masks is float32 \[N, 9, 7, 7\], for boxes",
+    ),
+    (lambda m: boxed(m, Boxes(masks="keypoints")), r"keypoints is float32 \[N, 9, 17, 3\], for boxes"),
+    (lambda m: boxed(m, Boxes(keypoints="masks")), r"masks is float32 \[N, 9, 7, 7\], for boxes"),
+    (lambda m: boxed(m, Boxes(masks="wide")), "wide has masks of 4000 pixels a side, limit 1024"),
+    (lambda m: boxed(m, Boxes(labels="no.txt")), "'no.txt' are not in the file table"),
+    (lambda m: boxed(m, Boxes(score=1.5)), "score is 1.5, expected 0 to 1"),
+    (lambda m: boxed(m, Boxes(iou=-0.5)), "iou is -0.5, expected 0 to 1"),
+    (lambda m: boxed(m, Boxes(max_boxes=0)), "max_boxes is 0, expected 1 to 1000"),
+    (lambda m: boxed(m, Boxes(nms="firm")), "nms is 'firm', expected one of hard, soft, none"),  # type: ignore[arg-type]
+    (lambda m: piped(m, Resize(exact=(9, 9), enlarge=False)), "enlarge and rounding for fit only"),
+    (lambda m: piped(m, Pad(value=None), Pad()), "only normalise may follow"),
+    (lambda m: piped(m, Pad(value=(1, 2))), "another kind of value"),
     (lambda m: replace(m, variants=(VariantRef("x", "targets/x"),)), "targets/x/model.so is not in the file table"),
     (lambda m: replace(m, variants=m.variants * 2), "two variants named 'tiny'"),
     (lambda m: replace(m, files=m.files | {"manifest.json": m.files["labels.txt"]}), "cannot hold manifest.json"),
@@ -111,6 +158,11 @@ CHANGES: list[tuple[Callable[[Manifest], Manifest], str]] = [
 def test_contradictions_are_refused(manifest: Manifest, change: Callable[[Manifest], Manifest], words: str) -> None:
     with pytest.raises(ManifestInvalid, match=words):
         seal(change(manifest))
+
+
+def test_boxes_read_several_outputs(manifest: Manifest) -> None:
+    steps = (Boxes(masks="masks", keypoints="keypoints", labels="labels.txt"), Raw(output="wide"))
+    assert decode_manifest(seal(boxed(manifest, *steps))).postprocess == steps
 
 
 @pytest.mark.parametrize(
