@@ -13,21 +13,27 @@ import importlib
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn, TypeVar, cast, get_args
+from typing import Any, ClassVar, NoReturn, cast, get_args
 
 import click
 
 from . import __version__
+from .console.box_options import Command, box_options
 from .console.output import end_with_output, fails
 from .console.spellings import GuidedGroup
 from .errors import OvenbirdError, one_line
-from .limits import MAX_BENCH_BATCH, MAX_BENCH_CALLS, MAX_IMAGE_MEGAPIXELS, MAX_THREADS, MAX_TOP, MAX_WORKERS
+from .limits import (
+    MAX_BENCH_BATCH,
+    MAX_BENCH_CALLS,
+    MAX_IMAGE_MEGAPIXELS,
+    MAX_THREADS,
+    MAX_TOP,
+    MAX_WORKERS,
+)
 from .manifest.agreement import Precision
 from .options import PredictOptions
-
-Command = TypeVar("Command", bound=Callable[..., None])
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 _debug = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
@@ -148,6 +154,7 @@ def main() -> None:
 )
 @click.option("--seed", type=click.IntRange(0), help="Seed of random pre-processing [a fresh one].")
 @click.option("--embedding", is_flag=True, help="Print the embedding's vector too (with --json).")
+@box_options
 @click.option("--inputs", "-i", type=click.Path(), help="Feed this .npz of named tensors instead of images.")
 @click.option("--outputs", "-o", type=click.Path(), help="Write the network's own outputs to this .npz.")
 @click.option("--max-megapixels", type=float, default=MAX_IMAGE_MEGAPIXELS, show_default=True, help="Largest image.")
@@ -166,6 +173,12 @@ def run(
     top: int,
     seed: int | None,
     embedding: bool,
+    score: float | None,
+    iou: float | None,
+    max_boxes: int | None,
+    classes: tuple[str, ...],
+    agnostic: bool | None,
+    save: str | None,
     inputs: str | None,
     outputs: str | None,
     max_megapixels: float,
@@ -192,8 +205,13 @@ def run(
             write_tensors(Path(outputs), model.run(read_tensors(Path(inputs))))
             return
         options: dict[str, Any] = {"embedding": embedding, "max_megapixels": max_megapixels}
-        predictions = model.predict(list(images), preprocess, top, seed, **options)
+        options |= {"score": score, "iou": iou, "max_boxes": max_boxes, "agnostic": agnostic}
+        predictions = model.predict(list(images), preprocess, top, seed, classes=classes or None, **options)
         used = model.target.target
+    if save is not None:
+        from .postprocess.drawing import save_annotated
+
+        save_annotated(images, predictions, Path(save), max_megapixels)
     if as_json:
         rows = [{"image": name, "target": used} | p.to_json() for name, p in zip(images, predictions, strict=True)]
         click.echo(json.dumps(rows, indent=2))

@@ -107,6 +107,11 @@ class Model:
         embedding: bool = False,
         *,
         max_megapixels: float = MAX_IMAGE_MEGAPIXELS,
+        score: float | None = None,
+        iou: float | None = None,
+        max_boxes: int | None = None,
+        classes: Any = None,
+        agnostic: bool | None = None,
     ) -> list[Prediction]:
         """Pre-process images, run the network, and return one prediction an image, in order.
 
@@ -114,9 +119,13 @@ class Model:
         array [height, width(, channels)]; or one uint8 array [N, height, width, channels]. `preprocess` names
         a pipeline of the manifest (default: the manifest's own), `seed` makes its random steps repeatable,
         `top` is how many classes to give, `embedding=True` adds the embedding's vector to its statistics.
+
+        Of boxes, `score`, `iou`, `max_boxes` and `agnostic` change the model's own settings, and `classes` (labels or
+        indices, one or several) leaves out all others; a model without boxes refuses them.
         Raises ImageError, PipelineError, WrongOption, EngineError.
         """
-        options = PredictOptions(preprocess, top, fresh_seed() if seed is None else seed, embedding)
+        seed = fresh_seed() if seed is None else seed
+        options = PredictOptions(preprocess, top, seed, embedding, score, iou, max_boxes, classes, agnostic)
         return predict(
             self.manifest,
             self.labels,

@@ -66,7 +66,17 @@ def _program_lines(program: dict[str, Any]) -> list[str]:
     sizes = [size_text(one["size"]) for one in program["sizes"]]
     if sizes:
         lines.append(f"sizes    {', '.join(sizes)} (height x width)")
-    return [*lines, "pipeline " + (", ".join(names) or "none")]
+    answers = [f"answer   {_answer_text(step)}" for step in program["postprocess"]]
+    return [*lines, "pipeline " + (", ".join(names) or "none"), *answers]
+
+
+def _answer_text(step: dict[str, Any]) -> str:
+    """Return what a step answers with, and of which outputs."""
+    names = [step["output"], *(step[name] for name in ("scores", "classes", "masks", "keypoints") if step.get(name))]
+    text = f"{step['step']} of {', '.join(names)}"
+    if step["step"] == "boxes":
+        text += f": score {step['score']:g}, iou {step['iou']:g}, at most {step['max_boxes']}"
+    return text
 
 
 def trust_lines(

@@ -59,16 +59,8 @@ def reference(
     return {"logits": embedding @ matrix, "embedding": embedding}
 
 
-def write_artifact(folder: Path, seed: int, coupled: bool = False) -> None:
-    """Compile, and write the artifact into `folder`."""
-    rng = np.random.default_rng(seed)
-    weights = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in SHAPES.items()}
-    module = tvm.IRModule()
-    for batch in (1, 4):
-        name, built = build(batch, coupled)
-        for variable, function in built.functions.items():
-            if variable.name_hint == name:
-                module[variable.name_hint] = function
+def write_variant(folder: Path, module: tvm.IRModule, weights: dict[str, np.ndarray]) -> None:
+    """Compile functions `main_b1` and `main_b4`, and write code, target.json and weights into `folder`."""
     executable = tvm.compile(module, target=tvm.target.Target({"kind": "llvm"}))
     variant = folder / "targets" / "tiny"
     variant.mkdir(parents=True)
@@ -76,7 +68,7 @@ def write_artifact(folder: Path, seed: int, coupled: bool = False) -> None:
 
     blob, tensors = b"", []
     for array in weights.values():
-        tensors.append((len(blob), array.shape))
+        tensors.append((len(blob), str(array.dtype), array.shape))
         blob += array.tobytes()
         blob += b"\0" * (-len(blob) % 64)
     weights_name = f"weights/{hashlib.sha256(blob).hexdigest()}.bin"
@@ -95,10 +87,23 @@ def write_artifact(folder: Path, seed: int, coupled: bool = False) -> None:
         tvm_ffi=TVM_FFI_VERSION,
         alignment=64,
         vector_bits=128,
-        entries=tuple(m.Entry("main", batch, (), f"main_b{batch}", (0, 1)) for batch in (1, 4)),
-        tensors=tuple(m.WeightTensor(weights_name, offset, "float32", shape) for offset, shape in tensors),
+        entries=tuple(m.Entry("main", batch, (), f"main_b{batch}", tuple(range(len(tensors)))) for batch in (1, 4)),
+        tensors=tuple(m.WeightTensor(weights_name, offset, dtype, shape) for offset, dtype, shape in tensors),
     )
     (variant / "target.json").write_bytes(m.target_bytes(target))
+
+
+def write_artifact(folder: Path, seed: int, coupled: bool = False) -> None:
+    """Compile, and write the artifact into `folder`."""
+    rng = np.random.default_rng(seed)
+    weights = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in SHAPES.items()}
+    module = tvm.IRModule()
+    for batch in (1, 4):
+        name, built = build(batch, coupled)
+        for variable, function in built.functions.items():
+            if variable.name_hint == name:
+                module[variable.name_hint] = function
+    write_variant(folder, module, weights)
     (folder / "labels.txt").write_text("".join(f"class {i}\n" for i in range(CLASSES)))
     image = rng.standard_normal((4 if coupled else 2, 3, SIDE, SIDE)).astype(np.float32)
     answer = {name: a.astype(np.float32) for name, a in reference(image, **weights, coupled=coupled).items()}

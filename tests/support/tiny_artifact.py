@@ -34,7 +34,8 @@ from ovenbird_runtime.manifest.manifest import (
     target_bytes,
 )
 
-_SCRIPT = Path(__file__).with_name("compile_tiny.py")
+_TINY = Path(__file__).with_name("compile_tiny.py")
+_DETECTOR = Path(__file__).with_name("compile_detector.py")
 
 
 @functools.cache
@@ -42,7 +43,15 @@ def tiny_artifact() -> Path:
     """Compile the tiny network once; return its folder, which nobody may change."""
     if given := os.environ.get("OVENBIRD_TINY"):
         return Path(given)
-    return _compile()
+    return _compile(_TINY)
+
+
+@functools.cache
+def detector_artifact() -> Path:
+    """Compile the toy detector once; return its folder, which nobody may change."""
+    if find_spec("tvm") is None:
+        pytest.skip("no compiler here")
+    return _compile(_DETECTOR)
 
 
 @functools.cache
@@ -52,24 +61,24 @@ def coupled_artifact() -> Path:
     """
     if find_spec("tvm") is None:
         pytest.skip("no compiler here")
-    return _compile("0", "coupled")
+    return _compile(_TINY, "0", "coupled")
 
 
-def _compile(*arguments: str) -> Path:
+def _compile(script: Path, *arguments: str) -> Path:
     """Compile into a folder of one's own, or, within a run of `ci/steps/test.sh`, once for all its processes."""
     if not (run := os.environ.get("OVENBIRD_TEST_RUN")):
-        return _compile_into(Path(tempfile.mkdtemp(prefix="ovenbird-tiny-")) / "tiny", *arguments)
-    folder = Path(run) / "-".join(("tiny", *arguments))
+        return _compile_into(Path(tempfile.mkdtemp(prefix="ovenbird-tiny-")) / "tiny", script, *arguments)
+    folder = Path(run) / "-".join((script.stem.removeprefix("compile_"), *arguments))
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return folder if folder.is_dir() else _compile_into(folder, *arguments)
+        return folder if folder.is_dir() else _compile_into(folder, script, *arguments)
 
 
-def _compile_into(folder: Path, *arguments: str) -> Path:
+def _compile_into(folder: Path, script: Path, *arguments: str) -> Path:
     packages = os.pathsep.join(path for path in sys.path if path)
     begun = folder.with_name(f"{folder.name}.begun")
     result = subprocess.run(
-        [sys.executable, str(_SCRIPT), str(begun), *arguments],
+        [sys.executable, str(script), str(begun), *arguments],
         capture_output=True,
         text=True,
         env=os.environ | {"PYTHONPATH": packages},

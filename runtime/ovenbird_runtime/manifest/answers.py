@@ -18,8 +18,8 @@ from .fields import FilePath, Name
 from .schema import Range
 
 Shape = tuple[int | str, ...]
-Share = Annotated[float, Range(0.0, 1.0)]
-Suppression = Literal["hard", "soft", "none"]
+Proportion = Annotated[float, Range(0.0, 1.0)]
+NmsKind = Literal["hard", "soft", "none"]
 LABELS = "labels.txt"
 """Where the compiler writes a classification's labels."""
 
@@ -116,14 +116,14 @@ class Boxes:
     keypoints: Name | None = None
     """float32 [N, K, P, 3]: across and down in pixels of the network's input, and a score."""
     labels: FilePath | None = None
-    score: Share = 0.25
+    score: Proportion = 0.25
     """Candidates count whose score is above."""
-    iou: Share = 0.45
+    iou: Proportion = 0.45
     """Of two boxes whose intersection over union is above, the one of the lower score goes."""
     max_boxes: Annotated[int, Range(1, MAX_BOXES)] = 100
     agnostic: bool = False
     """Whether boxes of different classes suppress each other, too."""
-    nms: Suppression = "hard"
+    nms: NmsKind = "hard"
     """"hard" removes, "soft" lowers the score by a Gaussian of the overlap, "none" leaves all."""
 
     @property

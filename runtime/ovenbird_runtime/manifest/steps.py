@@ -24,7 +24,7 @@ Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "opencv-lin
 whatever the scale.
 """
 Value = Annotated[int, Range(0, 255)]
-Place = Literal["centre", "top-left"]
+Placement = Literal["centre", "top-left"]
 Values = Annotated[tuple[Annotated[float, Range(-1e6, 1e6)], ...], Count(1, 3)]
 """One number for all channels, or one each for red, green and blue."""
 
@@ -82,7 +82,7 @@ class Pad:
     """Of the canvas's pixels, or one each for red, green and blue. None makes them 0 after normalising, as networks
     have it that pad normalised images; only `normalise` may follow then.
     """
-    place: Place = "centre"
+    place: Placement = "centre"
     """Where the image lies; in the centre an odd pixel is on the right and below."""
 
 
@@ -115,7 +115,12 @@ def problem(pipeline: Pipeline) -> str | None:
         if isinstance(step, Resize) and step.fit is None and (not step.enlarge or step.rounding != "nearest"):
             return "resize has enlarge and rounding for fit only"
         last = pipeline[-1]
-        if isinstance(step, Pad) and isinstance(step.value, tuple) and isinstance(last, Normalise) and last.order == "grey":
+        if (
+            isinstance(step, Pad)
+            and isinstance(step.value, tuple)
+            and isinstance(last, Normalise)
+            and last.order == "grey"
+        ):
             return "pad has three values, the images are grey"
         if isinstance(step, Pad) and step.value is None:
             after = pipeline[place + 1 :]
@@ -156,7 +161,7 @@ def _sizes(step: Step) -> list[tuple[int, ...]]:
 def letterbox(
     size: int | tuple[int, int],
     value: int | tuple[int, ...] | None = 114,
-    place: Place = "centre",
+    place: Placement = "centre",
     *,
     within: tuple[int, int] | None = None,
     enlarge: bool = True,

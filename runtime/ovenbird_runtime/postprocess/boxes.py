@@ -93,13 +93,14 @@ def find_boxes(
         scores = scores[places]
     kept = candidates[places]
     whole = _to_photograph(boxes[places].astype(np.float64), frame)
-    seen = whole if frame is None else np.clip(whole, 0.0, np.asarray(frame.original * 2, np.float64))
+    clipped = whole if frame is None else np.clip(whole, 0.0, np.asarray(frame.original * 2, np.float64))
+    seen: list[Rectangle] = [(left, top, right, bottom) for left, top, right, bottom in clipped.tolist()]
     return tuple(
         Box(
             _label(labels, int(classes[place])),
             int(classes[place]),
             float(scores[i]),
-            (seen[i][0], seen[i][1], seen[i][2], seen[i][3]),
+            seen[i],
             _mask(step, outputs, row, int(kept[i]), whole[i], frame),
             _keypoints(step, outputs, row, int(kept[i]), frame),
         )

@@ -59,7 +59,7 @@ def best(scores: Array, most: int) -> Array:
 
 
 def _best_first(scores: Array) -> Iterator[Array]:
-    """Give all indices in descending order of score, in portions; the first without sorting the others."""
+    """Yield all indices in descending order of score, in portions; the first without sorting the others."""
     if len(scores) > PORTION:
         yield best(scores, PORTION)
     order = best(scores, len(scores))

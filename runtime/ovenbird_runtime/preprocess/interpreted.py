@@ -23,7 +23,7 @@ from .linear import resize_linear
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Box = tuple[int, int, int, int]
+PixelArea = tuple[int, int, int, int]
 """Left, top, right and bottom, in pixels."""
 _FILTERS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3}
 _MASK = (1 << 64) - 1
@@ -45,7 +45,7 @@ def prepare(pipeline: Pipeline, image: Image, seed: int = 0, index: int = 0) -> 
     if wrong:
         raise PipelineError(wrong)
     draws, frame = Draws(seed, index), Frame.of(image.size)
-    inner: Box | None = None
+    inner: PixelArea | None = None
     if isinstance(pipeline[-1], Normalise) and pipeline[-1].order == "grey":
         image = image.convert("L")
     for step in pipeline:
@@ -175,7 +175,7 @@ def _canvas(image: Image, size: tuple[int, int], value: int | tuple[int, ...], c
     return canvas
 
 
-def _normalised(image: Image, step: Normalise, inner: Box | None) -> Array:
+def _normalised(image: Image, step: Normalise, inner: PixelArea | None) -> Array:
     """Normalise; what is outside of `inner` becomes 0."""
     import numpy as np
 

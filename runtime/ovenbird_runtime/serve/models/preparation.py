@@ -16,6 +16,7 @@ from ...manifest.program import InputSize
 from ...manifest.steps import output_size
 from ...model import Model
 from ...options import PredictOptions
+from ...postprocess.prediction import check_asked
 from ...predict import check_takes_pictures, choose_pipeline, image_input
 from ...preprocess.images import open_pixels
 from ...tensors.arrays import Array
@@ -27,8 +28,11 @@ class Preparation:
     """The steps for all pictures of a request."""
 
     def __init__(self, model: Model, options: PredictOptions, megapixels: float) -> None:
-        """Choose the pipeline, in `pipeline_name`, and with it the image size, in `size`. Raises PipelineError."""
+        """Choose the pipeline, in `pipeline_name`, and with it the image size, in `size`. Raises PipelineError,
+        WrongOption.
+        """
         check_takes_pictures(model.manifest)
+        check_asked(model.manifest, model.labels, options)
         self.pipeline_name, self._pipeline = choose_pipeline(model.manifest, options.preprocess)
         self._spec = image_input(model.manifest, self._pipeline)
         self.size: InputSize = output_size(self._pipeline) if model.manifest.program().sizes else ()

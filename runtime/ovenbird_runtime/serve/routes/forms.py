@@ -7,6 +7,7 @@ form.images, form.options.top, form.options.seed
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 import msgspec
 
 from ...errors import shown
-from ...options import OPTION_NAMES, PredictOptions
+from ...options import ALIASES, OPTION_NAMES, PredictOptions
 from ..errors import MissingImage
 from ..http.body import Bytes
 from ..http.encoding import decompress
@@ -30,8 +31,10 @@ _SEND = (
 )
 _IMAGE_KEYS = ("images", "instances", "image")
 _FILE_NAMES = ("image", "images", "file", "files")  # of parts that are pictures, whether they have a filename or not
+_KNOWN = (*OPTION_NAMES, *ALIASES)
 _BASE64 = bytes.maketrans(b"-_", b"+/")
 _WHITE_SPACE = b" \t\r\n"
+_NUMBER_CHARS = 40
 _DIGITS = re.compile("-?[0-9]{1,40}")
 _TRUE, _FALSE = ("1", "true", "yes", "on", ""), ("0", "false", "no", "off")
 
@@ -51,7 +54,7 @@ def read_form(request: Request, limits: Limits) -> PredictForm:
     body = decompress(request.body, request.header("content-encoding"), limits.body_bytes)
     kind = request.header("content-type").partition(";")[0].strip().lower()
     fields: dict[str, Any] = dict(request.query)
-    unknown = [name for name in fields if name not in OPTION_NAMES]
+    unknown = [name for name in fields if name not in _KNOWN]
     if unknown:
         raise BadRequest(f"the query has an unknown field {shown(unknown[0])}; there are {', '.join(OPTION_NAMES)}")
     made = len(body) if body is not request.body else 0
@@ -62,7 +65,7 @@ def read_form(request: Request, limits: Limits) -> PredictForm:
                 continue
             if part.filename is not None or part.name in _FILE_NAMES:
                 images.append(part.content)
-            elif part.name in OPTION_NAMES:
+            elif part.name in _KNOWN:
                 fields[part.name] = _text(part.content)
             else:
                 raise BadRequest(
@@ -87,7 +90,7 @@ def _from_json(body: Bytes, fields: dict[str, Any], limits: Limits) -> list[byte
     if not isinstance(value, Mapping):
         raise BadRequest('the JSON body must be an object, like {"images": ["<base64>"]}')
     given = [key for key in _IMAGE_KEYS if key in value]
-    unknown = [key for key in value if key not in (*OPTION_NAMES, *_IMAGE_KEYS)]
+    unknown = [key for key in value if key not in (*_KNOWN, *_IMAGE_KEYS)]
     if unknown:
         raise BadRequest(f"the JSON body has an unknown field {shown(unknown[0])}")
     if len(given) > 1:
@@ -95,7 +98,7 @@ def _from_json(body: Bytes, fields: dict[str, Any], limits: Limits) -> list[byte
     items = value[given[0]] if given else []
     items = items if isinstance(items, list) else [items]
     _check_count(len(items), limits)
-    fields |= {name: value[name] for name in OPTION_NAMES if value.get(name) is not None}
+    fields |= {name: value[name] for name in _KNOWN if value.get(name) is not None}
     return [_base64(item, i) for i, item in enumerate(items)]
 
 
@@ -133,7 +136,12 @@ def _checked(images: Sequence[bytes | memoryview], fields: Mapping[str, Any], li
     if not images or all(len(image) == 0 for image in images):
         raise MissingImage(f"no image came with the request: {_SEND}")
     _check_count(len(images), limits)
-    given = {name: _READERS[name](name, value) for name, value in fields.items()}
+    given: dict[str, Any] = {}
+    for name, value in fields.items():
+        option = ALIASES.get(name, name)
+        if option in given:
+            raise BadRequest(f"both {option} and another name of it are given: give one")
+        given[option] = _READERS[option](name, value)
     return PredictForm(tuple(images), PredictOptions(**given), made)
 
 
@@ -159,12 +167,34 @@ def _flag(name: str, value: Any) -> bool:
     raise BadRequest(f"{name} is {shown(value)}, expected true or false")
 
 
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, str) and len(value) <= _NUMBER_CHARS:
+        with contextlib.suppress(ValueError):
+            return float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    raise BadRequest(f"{name} is {shown(value)}, expected a number")
+
+
+def _names(name: str, value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip()) or None
+    if isinstance(value, list | int) and not isinstance(value, bool):
+        return value
+    raise BadRequest(f"{name} is {shown(value)}, expected labels or indices of classes")
+
+
 # How each option is written in a request: as JSON has it, or as the text of a query or of a form's field.
 _READERS: dict[str, Callable[[str, Any], Any]] = {
     "preprocess": _pipeline,
     "top": _whole,
     "seed": _whole,
     "embedding": _flag,
+    "score": _number,
+    "iou": _number,
+    "max_boxes": _whole,
+    "classes": _names,
+    "agnostic": _flag,
 }
 
 

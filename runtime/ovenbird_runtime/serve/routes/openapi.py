@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ... import __version__
-from ...limits import MAX_TOP
+from ...limits import MAX_BOXES, MAX_TOP
 from ...options import PredictOptions
 from ..http.messages import REASONS
 from .route import Route
@@ -36,6 +36,11 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "top": {"type": "integer", "minimum": 1, "maximum": MAX_TOP, "default": PredictOptions.top},
     "seed": {"type": "integer", "minimum": 0},
     "embedding": {"type": "boolean", "default": PredictOptions.embedding},
+    "score": {"type": "number", "minimum": 0, "maximum": 1},
+    "iou": {"type": "number", "minimum": 0, "maximum": 1},
+    "max_boxes": {"type": "integer", "minimum": 1, "maximum": MAX_BOXES},
+    "classes": {"type": "string", "description": "Labels or indices, with commas between them; in JSON also a list."},
+    "agnostic": {"type": "boolean"},
 }
 _SCHEMAS = {
     "Error": _ERROR,

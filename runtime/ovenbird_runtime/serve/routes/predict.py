@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...errors import OvenbirdError
+from ...manifest.answers import Boxes
 from ...postprocess.prediction import explain
 from ...tensors.frame import Frame
 from ..call import Call
@@ -42,7 +43,7 @@ async def predict(context: Context, request: Request, call: Call) -> Response:
             rows = await _run_all(context, deployment, call, form.images, preparation)
             call.stage = "postprocess"
             start = time.monotonic()
-            results = [_result(deployment, row, form, preparation.pipeline_name) for row in rows]
+            results = [await _answered(context, deployment, row, form, preparation) for row in rows]
             call.spent("postprocess", time.monotonic() - start)
         finally:
             permit.release()
@@ -99,6 +100,16 @@ async def _run_one(
         call.spent(stage, seconds)
     call.took(entry)
     return outputs, frames[0]
+
+
+async def _answered(
+    context: Context, deployment: Deployment, row: Row, form: PredictForm, preparation: Preparation
+) -> dict[str, Any]:
+    """Return what `_result` does; boxes, which take milliseconds, and masks, which take more, on another thread."""
+    arguments = deployment, row, form, preparation.pipeline_name
+    if any(isinstance(step, Boxes) for step in deployment.model.manifest.postprocess):
+        return await context.offload.run(_result, *arguments)
+    return _result(*arguments)
 
 
 def _result(deployment: Deployment, row: Row, form: PredictForm, pipeline: str) -> dict[str, Any]:

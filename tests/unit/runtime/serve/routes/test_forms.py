@@ -19,6 +19,7 @@ from ovenbird_runtime.serve.routes.table import ROUTES
 from ovenbird_runtime.serve.settings import Limits
 
 GIVEN = {"preprocess": "imagenet", "top": 5, "seed": 7, "embedding": True}
+BOXES = {"score": 0.5, "iou": 0.25, "max_boxes": 9, "classes": "dog,7", "agnostic": True}
 
 
 def request_of(body: bytes, content_type: str, query: str = "") -> Request:
@@ -53,6 +54,30 @@ def test_options_are_read_alike(form: Any) -> None:
     found = read_form(form(GIVEN), Limits())
     assert found.options == PredictOptions(**GIVEN)
     assert [bytes(image) for image in found.images] == [b"picture"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_options_of_boxes_have_ultralytics_names_too(form: Any) -> None:
+    expected = PredictOptions(seed=0, score=0.5, iou=0.25, max_boxes=9, classes=("dog", "7"), agnostic=True)
+    assert read_form(form(BOXES | {"seed": 0}), Limits()).options == expected
+    other = {"conf": 0.5, "iou": 0.25, "max_det": 9, "classes": "dog,7", "agnostic_nms": True, "seed": 0}
+    assert read_form(form(other), Limits()).options == expected
+    with pytest.raises(BadRequest, match="both score and another name of it are given: give one"):
+        read_form(form({"conf": 0.5, "score": 0.5}), Limits())
+
+
+def test_classes_are_a_list_in_json() -> None:
+    assert read_form(in_json({"classes": ["a, b", 7]}), Limits()).options.classes == ("a, b", "7")
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("score", 1.5), ("iou", -1), ("iou", "nan"), ("score", "half"), ("max_boxes", 0), ("agnostic", 2)],
+)
+def test_wrong_options_of_boxes_are_refused(form: Any, name: str, value: Any) -> None:
+    with pytest.raises((BadRequest, WrongOption), match=f"{name} is .*, expected"):
+        read_form(form({name: value}), Limits())
 
 
 @pytest.mark.parametrize("form", FORMS)
