@@ -209,7 +209,7 @@ def run(
         predictions = model.predict(list(images), preprocess, top, seed, classes=classes or None, **options)
         used = model.target.target
     if save is not None:
-        from .postprocess.drawing import save_annotated
+        from .annotated import save_annotated
 
         save_annotated(images, predictions, Path(save), max_megapixels)
     if as_json:

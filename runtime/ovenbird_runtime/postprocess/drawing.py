@@ -1,7 +1,6 @@
 """Boxes, labels, masks and keypoints drawn into a copy of the photograph.
 
-    draw(image, prediction.boxes).save("annotated.png")
-    save_annotated(["a.jpg", "b.jpg"], predictions, Path("annotated"))      # into a folder
+    draw(open_image("photo.jpg"), prediction.boxes).save("annotated.png")
 
 Lines and letters grow with the photograph. A small one is enlarged by a whole factor first, and the canvas gets room
 for the longest label, so that 1 pixel and 4,000 read alike.
@@ -10,21 +9,15 @@ for the longest label, so that 1 pixel and 4,000 read alike.
 from __future__ import annotations
 
 import colorsys
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import OutputNotWritten, WrongOption, one_line, shown
-from ..preprocess.images import open_image
-from .boxes import BOXES, Box
+from ..errors import one_line
+from .boxes import Box
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from .prediction import Prediction
-
-FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 _SMALL_PIXELS = 320
 """Photographs whose longer side has fewer are enlarged."""
 _LEAST_LETTERS, _MOST_LETTERS = 12, 64
@@ -34,11 +27,11 @@ _BEHIND = (32, 32, 32)
 
 
 def draw(image: Image, boxes: Sequence[Box]) -> Image:
-    """Return a new RGB image, upright as the boxes are. `image` is any of Pillow's."""
+    """Return a new RGB image; `image` is upright, as `preprocess.images.open_image` gives it."""
     from PIL import Image as pil
     from PIL import ImageDraw, ImageFont
 
-    image = open_image(image)
+    image = image.convert("RGB") if image.mode != "RGB" else image.copy()
     factor = max(1, -(-_SMALL_PIXELS // max(image.size)))
     for box in reversed(boxes):
         _shade(image, box)
@@ -65,46 +58,10 @@ def draw(image: Image, boxes: Sequence[Box]) -> Image:
     return canvas
 
 
-def save_annotated(sources: Sequence[Any], predictions: Sequence[Prediction], path: Path, megapixels: float) -> None:
-    """Draw each prediction into a copy of its image: the file `path` for one image, a folder for several.
-
-    Raises WrongOption for predictions without boxes and a `path` that would overwrite an image, OutputNotWritten.
-    """
-    for prediction in predictions:
-        if BOXES.field not in prediction.answers:
-            raise WrongOption(f"{prediction.model} answers with no boxes: there is nothing to draw (--save)")
-    folder = len(sources) > 1 or path.is_dir()
-    targets = _names_in(path, sources) if folder else [path]
-    for source, target in zip(sources, targets, strict=True):
-        if target.suffix.lower() not in FORMATS:
-            raise WrongOption(f"{shown(target.name)} is no picture's name: expected {', '.join(FORMATS)} (--save)")
-        if isinstance(source, (str, os.PathLike)) and target.exists() and target.samefile(source):
-            raise WrongOption(f"{shown(target.name)} is the image itself: give another name (--save)")
-    try:
-        if folder:
-            path.mkdir(parents=True, exist_ok=True)
-        for source, prediction, target in zip(sources, predictions, targets, strict=True):
-            drawn = draw(open_image(source, megapixels), prediction.boxes)
-            drawn.save(target, FORMATS[target.suffix.lower()], quality=92)
-    except OSError as error:
-        raise OutputNotWritten(f"{shown(path.name)} cannot be written: {error.strerror or error}") from None
-
-
 def colour_of(index: int) -> tuple[int, int, int]:
     """Return a class's colour, far from those of its neighbours."""
     red, green, blue = colorsys.hsv_to_rgb((0.02 + index * 0.618034) % 1.0, 0.75 + 0.2 * (index % 2), 0.95)
     return round(red * 255), round(green * 255), round(blue * 255)
-
-
-def _names_in(folder: Path, sources: Sequence[Any]) -> list[Path]:
-    """Return a name for each image, its own where it has one that is not taken yet."""
-    names: list[str] = []
-    for place, source in enumerate(sources):
-        own = Path(os.fsdecode(source)) if isinstance(source, (str, os.PathLike)) else Path(f"{place}.jpg")
-        suffix = own.suffix if own.suffix.lower() in FORMATS else ".jpg"
-        name = f"{own.stem}{suffix}"
-        names.append(name if name not in names else f"{own.stem}-{place}{suffix}")
-    return [folder / name for name in names]
 
 
 def _shade(image: Image, box: Box) -> None:

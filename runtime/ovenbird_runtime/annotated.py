@@ -1,0 +1,55 @@
+"""Photographs with their boxes drawn into them, as files, for `ovenbird-rt run --save`.
+
+save_annotated(["a.jpg", "b.jpg"], predictions, Path("annotated"), megapixels=50.0)      # into a folder
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .errors import OutputNotWritten, WrongOption, shown
+from .postprocess.boxes import BOXES
+from .postprocess.drawing import draw
+from .postprocess.prediction import Prediction
+from .preprocess.images import open_image
+
+FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
+
+
+def save_annotated(sources: Sequence[Any], predictions: Sequence[Prediction], path: Path, megapixels: float) -> None:
+    """Draw each prediction into a copy of its image: the file `path` for one image, a folder for several.
+
+    Raises WrongOption for predictions without boxes and a `path` that would overwrite an image, OutputNotWritten.
+    """
+    for prediction in predictions:
+        if BOXES.field not in prediction.answers:
+            raise WrongOption(f"{prediction.model} answers with no boxes: there is nothing to draw (--save)")
+    folder = len(sources) > 1 or path.is_dir()
+    targets = _names_in(path, sources) if folder else [path]
+    for source, target in zip(sources, targets, strict=True):
+        if target.suffix.lower() not in FORMATS:
+            raise WrongOption(f"{shown(target.name)} is no picture's name: expected {', '.join(FORMATS)} (--save)")
+        if isinstance(source, (str, os.PathLike)) and target.exists() and target.samefile(source):
+            raise WrongOption(f"{shown(target.name)} is the image itself: give another name (--save)")
+    try:
+        if folder:
+            path.mkdir(parents=True, exist_ok=True)
+        for source, prediction, target in zip(sources, predictions, targets, strict=True):
+            drawn = draw(open_image(source, megapixels), prediction.boxes)
+            drawn.save(target, FORMATS[target.suffix.lower()], quality=92)
+    except OSError as error:
+        raise OutputNotWritten(f"{shown(path.name)} cannot be written: {error.strerror or error}") from None
+
+
+def _names_in(folder: Path, sources: Sequence[Any]) -> list[Path]:
+    """Return a name for each image, its own where it has one that is not taken yet."""
+    names: list[str] = []
+    for place, source in enumerate(sources):
+        own = Path(os.fsdecode(source)) if isinstance(source, (str, os.PathLike)) else Path(f"{place}.jpg")
+        suffix = own.suffix if own.suffix.lower() in FORMATS else ".jpg"
+        name = f"{own.stem}{suffix}"
+        names.append(name if name not in names else f"{own.stem}-{place}{suffix}")
+    return [folder / name for name in names]
