@@ -241,7 +241,8 @@ def load(
     labels = _read_labels(artifact)
     code = Code(library, needs, artifact.manifest.programs, weights, chosen)
     share = max(1, available_threads() // workers) if threads is None else threads
-    preprocessor = Preprocessor(code.resample_kernel())
+    kernels = code.host_function(needs.resample), code.host_function(needs.resample_linear)
+    preprocessor = Preprocessor(*kernels)
     return Model(artifact, needs, Engine(code, share, workers), share, labels, chosen, preprocessor)
 
 

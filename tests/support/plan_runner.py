@@ -114,7 +114,10 @@ def pre_process(artifact: Artifact, target: Target, library: BareLibrary) -> lis
 
     pixels = np.random.default_rng(3).integers(0, 256, (231, 317, 3), dtype=np.uint8)
     image = Image.fromarray(pixels)
-    compiled = Preprocessor(lambda *arguments: library.call(target.resample, list(arguments)))
+    compiled = Preprocessor(
+        lambda *arguments: library.call(target.resample, list(arguments)),
+        lambda *arguments: library.call(target.resample_linear, list(arguments)),
+    )
     found = []
     for pipeline in artifact.manifest.preprocess.pipelines.values():
         expected = interpreted.apply(pipeline, image, seed=1)

@@ -92,6 +92,7 @@ class ArtifactWriter:
             compute=(spec.chip,) if spec.chip else (),
             driver=spec.min_driver,
             resample=built.resample,
+            resample_linear=built.resample_linear,
         )
         write_file(self.folder / path / "target.json", target_bytes(target))
         if built.plan is not None:

@@ -41,6 +41,8 @@ class BuiltModule:
     layers: list[LayerRecord] = field(default_factory=list)
     resample: str = ""
     """The function that pre-processes images; empty where there is none."""
+    resample_linear: str = ""
+    """The one for OpenCV's filter."""
     plan: Plan | None = None
     """The entries as lists of kernel calls; None where none can be one."""
     unplanned: dict[str, str] = field(default_factory=dict)

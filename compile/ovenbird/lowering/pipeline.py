@@ -28,7 +28,7 @@ from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.lowering.layers import LayerRecord, describe_layers
 from ovenbird.lowering.legalizations import LEGALIZATIONS
 from ovenbird.lowering.walk import Lowering
-from ovenbird.operators.resampling import RESAMPLE, resampling_kernel
+from ovenbird.operators.resampling import LINEAR, RESAMPLE, linear_kernel, resampling_kernel
 from ovenbird.passes.adopt_functions import adopt_functions
 from ovenbird.passes.bound_accesses import bound_accesses
 from ovenbird.passes.externalize_constants import ConstantTable, externalize_constants
@@ -68,6 +68,7 @@ def compile_networks(
     report("schedule", 1, 3)
     module = schedule(module, compiler, records, layers)
     module[RESAMPLE] = compiler.for_host(resampling_kernel())
+    module[LINEAR] = compiler.for_host(linear_kernel())
     dump.module("scheduled", module)
     report("generate code", 2, 3)
     module = compiler.allocate(module)
@@ -81,7 +82,7 @@ def compile_networks(
     dump.code(executable)
     report("generate code", 3, 3)
     return BuiltModule(
-        executable, compiler.target, entries, table.arrays, list(layers.values()), RESAMPLE, plan, unplanned
+        executable, compiler.target, entries, table.arrays, list(layers.values()), RESAMPLE, LINEAR, plan, unplanned
     )
 
 

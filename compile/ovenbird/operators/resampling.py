@@ -1,6 +1,7 @@
 """Pre-processing in one function: resize, crop and normalise an RGB image, bit for bit as Pillow and numpy do.
 
     module[RESAMPLE] = resampling_kernel()        # called by ovenbird_runtime.preprocess.preprocessor
+    module[LINEAR] = linear_kernel()              # the same for OpenCV's filter
 
 Pillow resizes along rows, rounds to 8 bits, then along columns (`src/libImaging/Resample.c`); so does this, in the same
 fixed-point arithmetic, but only for the window that a crop keeps, four channels or sixteen values at a time. The
@@ -13,13 +14,15 @@ from tvm import tirx
 from tvm.script import tirx as T
 
 from ovenbird_runtime.limits import VECTOR_BYTES
+from ovenbird_runtime.preprocess.linear import LAST_SHIFT, PRODUCT_SHIFT, ROW_SHIFT
 from ovenbird_runtime.preprocess.resampling import PRECISION_BITS
 
-RESAMPLE = "resample_image"
-"""The function's name in the library."""
+RESAMPLE, LINEAR = "resample_image", "resample_image_linear"
+"""The functions' names in the library."""
 
 LANES = 16
 HALF = 1 << (PRECISION_BITS - 1)
+LAST_HALF = 1 << (LAST_SHIFT - 1)
 assert VECTOR_BYTES % LANES == 0
 
 
@@ -89,3 +92,53 @@ def resampling_kernel() -> tirx.PrimFunc:
                     ]
 
     return resample.with_attr("global_symbol", RESAMPLE).with_attr("tirx.noalias", True)
+
+
+def linear_kernel() -> tirx.PrimFunc:
+    """Return the function for OpenCV's `INTER_LINEAR`: as `resampling_kernel`, of the four pixels around each place
+    (`ovenbird_runtime.preprocess.linear`). `rows` is int32 [3, a row of pixels in whole vectors].
+    """
+
+    @T.prim_func  # type: ignore[untyped-decorator]
+    def resample(  # type: ignore[no-untyped-def]
+        image_handle: T.handle,
+        x_places_handle: T.handle,
+        x_weights_handle: T.handle,
+        y_places_handle: T.handle,
+        y_weights_handle: T.handle,
+        table_handle: T.handle,
+        flip: T.int32,
+        rows_handle: T.handle,
+        out_handle: T.handle,
+    ):
+        height, width, image_rows, image_bytes, row_ints = T.int32(), T.int32(), T.int32(), T.int32(), T.int32()
+        image = T.match_buffer(image_handle, (image_rows, image_bytes), "uint8", align=4)
+        x_places = T.match_buffer(x_places_handle, (width, 2), "int32")
+        x_weights = T.match_buffer(x_weights_handle, (width, 2), "int32")
+        y_places = T.match_buffer(y_places_handle, (height, 2), "int32")
+        y_weights = T.match_buffer(y_weights_handle, (height, 2), "int32")
+        table = T.match_buffer(table_handle, (3, 256), "float32")
+        rows = T.match_buffer(rows_handle, (3, row_ints), "int32")
+        out = T.match_buffer(out_handle, (3, height, width), "float32")
+        for y in T.serial(height):
+            for tap in T.serial(2):
+                for x in T.serial(width):
+                    for channel in T.vectorized(4):
+                        rows[tap, x * 4 + channel] = T.shift_right(
+                            T.Cast("int32", image[y_places[y, tap], x_places[x, 0] * 4 + channel]) * x_weights[x, 0]
+                            + T.Cast("int32", image[y_places[y, tap], x_places[x, 1] * 4 + channel]) * x_weights[x, 1],
+                            ROW_SHIFT,
+                        )
+            for block in T.serial(T.ceildiv(width * 4, LANES)):
+                for lane in T.vectorized(LANES):
+                    rows[2, block * LANES + lane] = T.shift_right(
+                        T.shift_right(rows[0, block * LANES + lane] * y_weights[y, 0], PRODUCT_SHIFT)
+                        + T.shift_right(rows[1, block * LANES + lane] * y_weights[y, 1], PRODUCT_SHIFT)
+                        + LAST_HALF,
+                        LAST_SHIFT,
+                    )
+            for x in T.serial(width):
+                for channel in T.unroll(3):
+                    out[T.abs(flip - channel), y, x] = table[channel, rows[2, x * 4 + channel]]
+
+    return resample.with_attr("global_symbol", LINEAR).with_attr("tirx.noalias", True)

@@ -69,12 +69,11 @@ class Code:
         except Exception as error:  # noqa: BLE001 - tvm_ffi raises whatever the C++ side names
             raise EngineLoadFailed(f"{library.name} cannot be loaded: {_reason(error)}") from None
 
-    def resample_kernel(self) -> Callable[..., None] | None:
-        """Return the compiled pre-processing (see `preprocessor.ResampleKernel`); None where the code has none.
+    def host_function(self, name: str) -> Callable[..., None] | None:
+        """Return a function of the code that runs on the processor on arrays and whole numbers; None for no name.
 
-        Raises EngineLoadFailed where it lacks what its description names.
+        Raises EngineLoadFailed where the code lacks what its description names.
         """
-        name = self.target.resample
         if not name:
             return None
         try:

@@ -90,6 +90,8 @@ class Target:
     """The oldest CUDA version that the GPU's driver must know, as "13.0"; empty for a CPU."""
     resample: Annotated[str, Text(r"([A-Za-z_][A-Za-z0-9_]*)?", MAX_NAME_CHARS)] = ""
     """The function that pre-processes images (`preprocessor.ResampleKernel`); empty where the code has none."""
+    resample_linear: Annotated[str, Text(r"([A-Za-z_][A-Za-z0-9_]*)?", MAX_NAME_CHARS)] = ""
+    """The one for OpenCV's filter (`preprocess.linear`); empty where the code has none."""
 
     @property
     def variant(self) -> str:

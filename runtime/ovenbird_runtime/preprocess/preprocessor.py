@@ -19,6 +19,7 @@ from ..manifest.steps import Normalise, Pipeline, RandomCrop, problem
 from ..tensors.arrays import Array, aligned_empty
 from ..tensors.frame import Frame
 from .interpreted import Draws, normalise, prepare
+from .linear import LinearTaps, linear_taps
 from .pixels import Picture, shared_pixels
 from .resampling import Taps, taps_of
 from .windows import ResizeWindow, window_of
@@ -37,7 +38,8 @@ class ResampleKernel(Protocol):
     `image` uint8 [H, W * 4]; `x_starts` int32 [w], `x_weights` int32 [w, K]; `y_starts` int32 [h], `y_weights` int32
     [h, K']; `table` float32 [3, 256], the value of each pixel value in each plane; `flip` 0 for RGB planes, 2 for BGR;
     `rows` uint8, scratch of one row more than the window's source has, each as long as the window's pixels need, in
-    whole vectors; `out` float32 [3, h, w].
+    whole vectors; `out` float32 [3, h, w]. The function for OpenCV's filter takes places int32 [w, 2] and [h, 2] for
+    starts, two weights each, and `rows` int32, three.
     """
 
     def __call__(
@@ -61,19 +63,24 @@ class _Plan:
 
     pipeline: Pipeline
     window: ResizeWindow
-    across: Taps
-    down: Taps
+    kernel: ResampleKernel
+    across: Taps | LinearTaps
+    down: Taps | LinearTaps
     table: Array
     flip: int
     frame: Frame
 
-    def run(self, kernel: ResampleKernel, pixels: Array) -> Array:
+    def run(self, pixels: Array) -> Array:
         """Return the network's input, float32 [3, height, width]."""
         window, across, down = self.window, self.across, self.down
-        row_bytes = -(-window.width * 4 // VECTOR_BYTES) * VECTOR_BYTES
-        rows = aligned_empty((down.extent + 1, row_bytes), "uint8")
+        row = -(-window.width * 4 // VECTOR_BYTES) * VECTOR_BYTES
+        rows = (
+            aligned_empty((down.extent + 1, row), "uint8")
+            if isinstance(down, Taps)
+            else aligned_empty((3, row), "int32")
+        )
         out = aligned_empty((3, window.height, window.width), "float32")
-        kernel(pixels, across.starts, across.weights, down.starts, down.weights, self.table, self.flip, rows, out)
+        self.kernel(pixels, across.starts, across.weights, down.starts, down.weights, self.table, self.flip, rows, out)
         return out if window.canvas is None else self._on_canvas(window.canvas, out)
 
     def _on_canvas(self, canvas: tuple[int, int], inner: Array) -> Array:
@@ -92,9 +99,9 @@ class _Plan:
 class Preprocessor:
     """Applies pipelines; safe from several threads."""
 
-    def __init__(self, kernel: ResampleKernel | None) -> None:
-        """Use `kernel` where the steps allow it."""
-        self._kernel = kernel
+    def __init__(self, kernel: ResampleKernel | None, linear: ResampleKernel | None = None) -> None:
+        """Use `kernel` where the steps allow it, or `linear` for OpenCV's filter."""
+        self._kernel, self._linear = kernel, linear
         self._plans: dict[tuple[int, tuple[int, int]], _Plan] = {}
 
     def apply(self, pipeline: Pipeline, image: Image | Picture, seed: int = 0, index: int = 0) -> Array:
@@ -103,10 +110,10 @@ class Preprocessor:
 
     def prepare(self, pipeline: Pipeline, image: Image | Picture, seed: int = 0, index: int = 0) -> tuple[Array, Frame]:
         """Return what `apply` does, and where it lies in the image. Raises what it raises."""
-        if self._kernel is not None:
+        if self._kernel is not None or self._linear is not None:
             pixels = image.rows if isinstance(image, Picture) else shared_pixels(image)
             if pixels is not None and (plan := self._plan(pipeline, image.size, seed, index)) is not None:
-                return plan.run(self._kernel, pixels), plan.frame
+                return plan.run(pixels), plan.frame
         return prepare(pipeline, image.to_image() if isinstance(image, Picture) else image, seed, index)
 
     def _plan(self, pipeline: Pipeline, size: tuple[int, int], seed: int, index: int) -> _Plan | None:
@@ -120,11 +127,14 @@ class Preprocessor:
         window = window_of(pipeline, size, Draws(seed, index))
         if window is None or window.normalise.order == "grey":
             return None
+        kernel = self._linear if window.interpolation == "opencv-linear" else self._kernel
+        if kernel is None:
+            return None
         plan = _Plan(
             pipeline,
             window,
-            taps_of(window.interpolation, size[0], window.resized[0], window.left, window.width),
-            taps_of(window.interpolation, size[1], window.resized[1], window.top, window.height),
+            kernel,
+            *_taps(window, size),
             _table(window.normalise),
             flip=0 if window.normalise.order == "rgb" else 2,
             frame=window.frame(size),
@@ -134,6 +144,20 @@ class Preprocessor:
                 self._plans.clear()
             self._plans[key] = plan
         return plan
+
+
+def _taps(window: ResizeWindow, size: tuple[int, int]) -> tuple[Taps | LinearTaps, Taps | LinearTaps]:
+    """Return the taps along the rows and along the columns."""
+    across, down = (window.left, window.width), (window.top, window.height)
+    if window.interpolation == "opencv-linear":
+        return (
+            linear_taps(size[0], window.resized[0], *across),
+            linear_taps(size[1], window.resized[1], *down, rows=True),
+        )
+    return (
+        taps_of(window.interpolation, size[0], window.resized[0], *across),
+        taps_of(window.interpolation, size[1], window.resized[1], *down),
+    )
 
 
 @lru_cache(maxsize=64)

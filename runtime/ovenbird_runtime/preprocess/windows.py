@@ -9,6 +9,7 @@ Compiled code resizes no more than the window; `preprocess.apply` does one step 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from ..manifest.steps import CentreCrop, Normalise, Pad, Pipeline, RandomCrop, Resize, Zoom
 from ..tensors.frame import Frame
@@ -26,7 +27,7 @@ class ResizeWindow:
     height: int
     left: int = 0
     top: int = 0
-    interpolation: Filter = "bilinear"
+    interpolation: Filter | Literal["opencv-linear"] = "bilinear"
     canvas: tuple[int, int] | None = None
     """Width and height of what is around the window; None where nothing is."""
     corner: tuple[int, int] = (0, 0)
@@ -62,6 +63,8 @@ def window_of(pipeline: Pipeline, size: tuple[int, int], draws: Draws) -> Resize
 
 def _resize(window: ResizeWindow, step: Resize | Zoom) -> ResizeWindow | None:
     width, height = resized_size(step, window.resized)
+    if step.interpolation == "opencv-linear":
+        return ResizeWindow((width, height), width, height, interpolation=step.interpolation)
     if not _rows_come_first(window.resized, (width, height)):
         return None
     if step.interpolation == "bilinear" or step.interpolation == "bicubic":

@@ -64,14 +64,14 @@ from ovenbird_runtime.preprocess.interpreted import apply
 from ovenbird_runtime.manifest.steps import CentreCrop, Normalise, Pad, Resize
 from support.pictures import noise
 
-calls, kernel_of = [], Code.resample_kernel
+calls, function_of = [], Code.host_function
 
-def counted(self):
-    kernel = kernel_of(self)
+def counted(self, name):
+    kernel = function_of(self, name)
     assert kernel is not None, self.target.target
     return lambda *arguments: (calls.append(self.target.kind), kernel(*arguments))
 
-Code.resample_kernel = counted
+Code.host_function = counted
 letterbox = (Resize(fit=(64, 48)), Pad(size=(64, 48), value=128), Normalise())
 exact = (Resize(exact=(97, 33), interpolation="bicubic"), CentreCrop(size=(31, 17)), Normalise(order="bgr"))
 images = [noise(*size) for size in ((500, 375), (375, 500), (257, 255), (63, 100), (1500, 1100))]
