@@ -21,6 +21,8 @@ PORTION = 1024
 """Boxes that are sorted, and compared with those that stay, at one time."""
 BLOCK = 128
 """Boxes that are compared with each other at one time."""
+SPARSE = 0.1
+"""The share of pairs up to which all are computed."""
 SIGMA = 0.5
 """Of soft suppression's Gaussian (Bodla et al., 2017)."""
 
@@ -102,17 +104,20 @@ class _Overlaps:
     def matrix(self, some: Array, others: Array) -> Array:
         """Return bool [some, others]: whether their intersection over union is above the limit.
 
-        It is computed of those that meet; comparisons, which find them, cost a tenth of it.
+        It is computed of those that are of a class and meet; comparisons, which find them, cost a tenth of it.
         """
         import numpy as np
 
         ours = some[:, None]
-        found = self._left[ours] < self._right[others]
-        found &= self._right[ours] > self._left[others]
-        found &= self._top[ours] < self._bottom[others]
-        found &= self._bottom[ours] > self._top[others]
-        if self._classes is not None:
-            found &= self._classes[ours] == self._classes[others]
+        if self._classes is None:
+            found = np.ones((len(some), len(others)), bool)
+        else:
+            found = self._classes[ours] == self._classes[others]
+        if np.count_nonzero(found) > found.size * SPARSE:
+            found &= self._left[ours] < self._right[others]
+            found &= self._right[ours] > self._left[others]
+            found &= self._top[ours] < self._bottom[others]
+            found &= self._bottom[ours] > self._top[others]
         pairs = np.flatnonzero(found)
         above = self.ious(some[pairs // len(others)], others[pairs % len(others)]) > self._iou
         found.reshape(-1)[pairs] = above

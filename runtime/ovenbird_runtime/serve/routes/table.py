@@ -30,7 +30,9 @@ ROUTES = (
     Route("metrics", "GET", "/metrics", pages.metrics, "Metrics in Prometheus' text format."),
     Route("openapi", "GET", "/openapi.json", _openapi, "This document."),
     Route("models", "GET", "/v1/models", pages.models, "The models, their pre-processing and their labels' count."),
-    Route("predict", "POST", "/v1/models/{model}:predict", predict, "Labels and embeddings of one or many images."),
+    Route(
+        "predict", "POST", "/v1/models/{model}:predict", predict, "Labels, boxes and embeddings of one or many images."
+    ),
     Route("server", "GET", "/v2", metadata.server_metadata, "The server's name, version and extensions."),
     Route("live", "GET", "/v2/health/live", metadata.live, "200 while the process answers and no engine hangs."),
     Route("ready", "GET", "/v2/health/ready", metadata.ready, "200 while every model answers requests."),
