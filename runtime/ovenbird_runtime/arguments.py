@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import WrongOption, shown
+from .limits import MAX_SIDE_PIXELS
 
 _HUGE = 1 << 62
 
@@ -41,6 +42,24 @@ def real(name: str, value: Any, high: float, or_zero: bool = False) -> float:
     if not (0 < number <= high or (or_zero and number == 0)):
         raise WrongOption(f"{name} is {shown(value)}, expected a number {'from' if or_zero else 'above'} 0 to {high:g}")
     return number
+
+
+def sides(name: str, value: Any) -> tuple[int, int]:
+    """Return height and width in pixels: of two whole numbers, of one for both, or of text as in 320x480."""
+    found = value
+    if isinstance(value, str):
+        parts = value.split("x")
+        found = [int(part) if part.isascii() and part.isdecimal() and len(part) < 7 else part for part in parts]
+        found = found if len(found) > 1 else found * 2
+    if not isinstance(found, (list, tuple)):
+        found = (found, found)
+    try:
+        height, width = (whole(name, side, 1, MAX_SIDE_PIXELS) for side in found)
+    except (WrongOption, ValueError):
+        raise WrongOption(
+            f"{name} is {shown(value)}, expected HEIGHTxWIDTH or one number, each 1 to {MAX_SIDE_PIXELS} pixels"
+        ) from None
+    return height, width
 
 
 def flag(name: str, value: Any) -> bool:

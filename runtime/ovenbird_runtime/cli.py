@@ -154,6 +154,8 @@ def main() -> None:
 )
 @click.option("--seed", type=click.IntRange(0), help="Seed of random pre-processing [a fresh one].")
 @click.option("--embedding", is_flag=True, help="Print the embedding's vector too (with --json).")
+@click.option("--image-size", "--imgsz", "image_size", metavar="SIZE",
+              help="One of the sizes it was compiled for, as 640 or 320x480. [the usual one]")  # fmt: skip
 @box_options
 @click.option("--inputs", "-i", type=click.Path(), help="Feed this .npz of named tensors instead of images.")
 @click.option("--outputs", "-o", type=click.Path(), help="Write the network's own outputs to this .npz.")
@@ -178,6 +180,9 @@ def run(
     max_boxes: int | None,
     classes: tuple[str, ...],
     agnostic: bool | None,
+    tiles: str | None,
+    tile_overlap: float,
+    image_size: str | None,
     save: str | None,
     inputs: str | None,
     outputs: str | None,
@@ -206,6 +211,7 @@ def run(
             return
         options: dict[str, Any] = {"embedding": embedding, "max_megapixels": max_megapixels}
         options |= {"score": score, "iou": iou, "max_boxes": max_boxes, "agnostic": agnostic}
+        options |= {"tiles": tiles, "tile_overlap": tile_overlap, "image_size": image_size}
         predictions = model.predict(list(images), preprocess, top, seed, classes=classes or None, **options)
         used = model.target.target
     if save is not None:

@@ -81,6 +81,8 @@ MAX_TOP = 1000
 # Boxes
 MAX_BOXES = 1000  # of one answer
 MAX_CANDIDATES = 30_000  # of one image, the best: what is suppressed among
+MAX_TILES = 4096  # of one image
+MAX_TILE_OVERLAP = 0.9  # of two neighbours
 MAX_CLASS_FILTERS = 1000  # of one call
 MAX_KEYPOINTS = 1024  # of one box
 MAX_MASK_SIDE = 1024  # of a mask as the network gives it

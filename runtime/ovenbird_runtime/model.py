@@ -32,6 +32,7 @@ from .postprocess.prediction import Prediction
 from .predict import predict
 from .preprocess.preprocessor import Preprocessor
 from .tensors.arrays import Array
+from .tiled import OVERLAP, predict_tiled
 
 if TYPE_CHECKING:
     from .engine.learning import Lanes
@@ -112,6 +113,9 @@ class Model:
         max_boxes: int | None = None,
         classes: Any = None,
         agnostic: bool | None = None,
+        image_size: Any = None,
+        tiles: Any = None,
+        tile_overlap: float = OVERLAP,
     ) -> list[Prediction]:
         """Pre-process images, run the network, and return one prediction an image, in order.
 
@@ -121,20 +125,16 @@ class Model:
         `top` is how many classes to give, `embedding=True` adds the embedding's vector to its statistics.
 
         Of boxes, `score`, `iou`, `max_boxes` and `agnostic` change the model's own settings, and `classes` (labels or
-        indices, one or several) leaves out all others; a model without boxes refuses them.
+        indices, one or several) leaves out all others; a model without boxes refuses them. `tiles`, a side in pixels,
+        looks for boxes in pieces of the image as well, which share `tile_overlap` of it; "network" is the size of the
+        network's input. `image_size` chooses among the sizes that the model was compiled for.
         Raises ImageError, PipelineError, WrongOption, EngineError.
         """
         seed = fresh_seed() if seed is None else seed
-        options = PredictOptions(preprocess, top, seed, embedding, score, iou, max_boxes, classes, agnostic)
-        return predict(
-            self.manifest,
-            self.labels,
-            self.run,
-            images,
-            options,
-            preprocessor=self.preprocessor,
-            max_megapixels=max_megapixels,
-        )
+        options = PredictOptions(preprocess, top, seed, embedding, score, iou, max_boxes, classes, agnostic, image_size)
+        common: dict[str, Any] = {"preprocessor": self.preprocessor, "max_megapixels": max_megapixels}
+        given = (self.manifest, self.labels, self.run, images, options)
+        return predict(*given, **common) if tiles is None else predict_tiled(*given, tiles, tile_overlap, **common)
 
     @property
     def sizes(self) -> tuple[InputSize, ...]:

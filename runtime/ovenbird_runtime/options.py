@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from .arguments import flag, real, whole
+from .arguments import flag, real, sides, whole
 from .errors import WrongOption, shown
 from .limits import MAX_BOXES, MAX_CLASS_FILTERS, MAX_TOP
 
@@ -30,7 +30,8 @@ class PredictOptions:
     `preprocess` names a pipeline of the manifest (None: the manifest's default), `top` is how many classes to return,
     `seed` makes random pre-processing repeatable, `embedding` asks for the embedding's vector too. Of boxes, those of a
     score above `score` count, those of these `classes` (labels or indices), and at most `max_boxes`; beyond an overlap
-    of `iou` they suppress each other, with `agnostic` across classes, too. None is the model's own setting.
+    of `iou` they suppress each other, with `agnostic` across classes, too. `image_size` (height and width, or the side
+    of a square) chooses among the sizes that the model was compiled for. None is the model's own setting.
     """
 
     preprocess: str | None = None
@@ -42,6 +43,7 @@ class PredictOptions:
     max_boxes: int | None = None
     classes: tuple[str, ...] | None = None
     agnostic: bool | None = None
+    image_size: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         """Check the values; `preprocess` is looked up in a manifest, by who has one."""
@@ -57,6 +59,8 @@ class PredictOptions:
             object.__setattr__(self, "classes", _class_names(self.classes))
         if self.agnostic is not None:
             object.__setattr__(self, "agnostic", flag("agnostic", self.agnostic))
+        if self.image_size is not None:
+            object.__setattr__(self, "image_size", sides("image_size", self.image_size))
 
     @property
     def of_boxes(self) -> tuple[str, ...]:
@@ -65,8 +69,8 @@ class PredictOptions:
 
 
 BOX_OPTIONS = ("score", "iou", "max_boxes", "classes", "agnostic")
-ALIASES = {"conf": "score", "max_det": "max_boxes", "agnostic_nms": "agnostic"}
-"""Ultralytics' names of these options."""
+ALIASES = {"imgsz": "image_size", "conf": "score", "max_det": "max_boxes", "agnostic_nms": "agnostic"}
+"""Ultralytics' names of options."""
 
 
 def _class_names(value: Any) -> tuple[str, ...]:

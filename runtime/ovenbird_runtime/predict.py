@@ -14,6 +14,7 @@ from .arguments import real
 from .errors import PipelineError, WrongOption, shown
 from .limits import MAX_IMAGE_MEGAPIXELS, MAX_IMAGES_PER_CALL
 from .manifest.manifest import Manifest, TensorSpec
+from .manifest.program import size_text, sizes_text
 from .manifest.steps import Pipeline, output_size
 from .options import PredictOptions
 from .postprocess.prediction import Prediction, check_asked, explain
@@ -22,8 +23,8 @@ from .preprocess.preprocessor import Preprocessor
 from .tensors.arrays import Array
 from .tensors.frame import Frame
 
-# Images that are in memory as tensors at one time: 64 of 224x224 are 39 MB.
-_PORTION = 64
+PORTION = 64
+"""Images that are in memory as tensors at one time: 64 of 224x224 are 39 MB."""
 _TENSORS = "feed it tensors: run(), --inputs FILE.npz, /v2/models/NAME/infer"
 
 
@@ -40,19 +41,25 @@ def predict(
     """Return one prediction per image, in input order. `run` takes and returns the network's own tensors."""
     check_takes_pictures(manifest)
     check_asked(manifest, labels, options)
-    name, pipeline = choose_pipeline(manifest, options.preprocess)
+    name, pipeline = choose_pipeline(manifest, options.preprocess, options.image_size)
     spec = image_input(manifest, pipeline)
     max_megapixels = real("max_megapixels", max_megapixels, MAX_IMAGE_MEGAPIXELS * 20)
-    sources = as_list(images)
-    if len(sources) > MAX_IMAGES_PER_CALL:
-        raise WrongOption(f"{len(sources)} images in one call, limit {MAX_IMAGES_PER_CALL}: call predict several times")
+    sources = sources_of(images)
     results: list[Prediction] = []
-    for start in range(0, len(sources), _PORTION):
-        portion = sources[start : start + _PORTION]
+    for start in range(0, len(sources), PORTION):
+        portion = sources[start : start + PORTION]
         batch, frames = tensor_of(spec, preprocessor, pipeline, portion, options.seed, start, max_megapixels)
         outputs = run({spec.name: batch})
         results += explain(manifest, outputs, labels, name, options, frames)
     return results
+
+
+def sources_of(images: Any) -> list[Any]:
+    """Return the images of a call. Raises WrongOption where there are too many, ImageUnreadable for none."""
+    sources = as_list(images)
+    if len(sources) > MAX_IMAGES_PER_CALL:
+        raise WrongOption(f"{len(sources)} images in one call, limit {MAX_IMAGES_PER_CALL}: call predict several times")
+    return sources
 
 
 def tensor_of(
@@ -98,8 +105,10 @@ def image_input(manifest: Manifest, pipeline: Pipeline) -> TensorSpec:
     return program.at(output_size(pipeline) if program.sizes else ()).inputs[0]
 
 
-def choose_pipeline(manifest: Manifest, name: str | None) -> tuple[str, Pipeline]:
-    """Return a pipeline by name, the default for None. Raises PipelineError naming those there are."""
+def choose_pipeline(manifest: Manifest, name: str | None, size: tuple[int, ...] | None = None) -> tuple[str, Pipeline]:
+    """Return a pipeline by name, the default for None, and of it the one that gives images of `size` (height and width)
+    where that is given. Raises PipelineError naming those there are.
+    """
     pipelines = manifest.preprocess.pipelines
     known = ", ".join(sorted(pipelines)) or "none"
     chosen = manifest.preprocess.default if name is None else name
@@ -107,4 +116,11 @@ def choose_pipeline(manifest: Manifest, name: str | None) -> tuple[str, Pipeline
         raise PipelineError(f"the artifact has no default pre-processing: name one (there are {known}), or {_TENSORS}")
     if not isinstance(chosen, str) or chosen not in pipelines:
         raise PipelineError(f"pre-processing {shown(chosen)} is unknown; there are {known}")
+    if size is not None and output_size(pipelines[chosen]) != size:
+        usual, chosen = chosen, f"{chosen}-{size_text(size)}"
+        if output_size(pipelines.get(chosen, ())) != size:
+            sizes = {
+                output_size(steps) for key, steps in pipelines.items() if key == usual or key.startswith(f"{usual}-")
+            }
+            raise PipelineError(f"image_size is {size_text(size)}, {usual} gives {sizes_text(sorted(sizes))}")
     return chosen, pipelines[chosen]

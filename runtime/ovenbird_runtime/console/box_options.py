@@ -1,7 +1,7 @@
 """The options of boxes, for every command that answers with them.
 
 @box_options
-def run(score, iou, max_boxes, classes, agnostic, save): ...
+def run(score, iou, max_boxes, classes, agnostic, tiles, tile_overlap, save): ...
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import click
 
-from ..limits import MAX_BOXES
+from ..limits import MAX_BOXES, MAX_TILE_OVERLAP
 
 Command = TypeVar("Command", bound=Callable[..., None])
 """A command's function, which decorators give back."""
@@ -34,6 +34,10 @@ def box_options(command: Command) -> Command:
                      help="Only boxes of these labels or indices, as in dog,person."),
         click.option("--agnostic/--by-class", "--agnostic-nms/ ", "agnostic", default=None,
                      help="Whether boxes of different classes suppress each other. [the model's own]"),
+        click.option("--tiles", metavar="SIZE",
+                     help="Look into tiles of SIZE pixels, too: 640, 480x640 or network, the size of its input."),
+        click.option("--tile-overlap", type=click.FloatRange(0, MAX_TILE_OVERLAP), default=0.2, show_default=True,
+                     help="The share of a tile that its neighbour has, too."),
         click.option("--save", metavar="FILE", type=click.Path(),
                      help="Draw the boxes into a copy of the image; of several images, into a folder."),
     )):  # fmt: skip

@@ -33,7 +33,7 @@ class Preparation:
         """
         check_takes_pictures(model.manifest)
         check_asked(model.manifest, model.labels, options)
-        self.pipeline_name, self._pipeline = choose_pipeline(model.manifest, options.preprocess)
+        self.pipeline_name, self._pipeline = choose_pipeline(model.manifest, options.preprocess, options.image_size)
         self._spec = image_input(model.manifest, self._pipeline)
         self.size: InputSize = output_size(self._pipeline) if model.manifest.program().sizes else ()
         self._preprocessor, self._seed, self._megapixels = model.preprocessor, options.seed, megapixels

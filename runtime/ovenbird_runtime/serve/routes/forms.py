@@ -184,6 +184,10 @@ def _names(name: str, value: Any) -> Any:
     raise BadRequest(f"{name} is {shown(value)}, expected labels or indices of classes")
 
 
+def _sides(name: str, value: Any) -> Any:
+    return value  # whoever takes it reads 320x480, a number and a list
+
+
 # How each option is written in a request: as JSON has it, or as the text of a query or of a form's field.
 _READERS: dict[str, Callable[[str, Any], Any]] = {
     "preprocess": _pipeline,
@@ -195,6 +199,7 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "max_boxes": _whole,
     "classes": _names,
     "agnostic": _flag,
+    "image_size": _sides,
 }
 
 

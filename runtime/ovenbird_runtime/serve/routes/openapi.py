@@ -41,6 +41,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "max_boxes": {"type": "integer", "minimum": 1, "maximum": MAX_BOXES},
     "classes": {"type": "string", "description": "Labels or indices, with commas between them; in JSON also a list."},
     "agnostic": {"type": "boolean"},
+    "image_size": {"type": "string", "examples": ["640", "320x480"]},
 }
 _SCHEMAS = {
     "Error": _ERROR,

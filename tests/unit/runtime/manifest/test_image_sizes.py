@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ovenbird_runtime.errors import ManifestInvalid, WrongShape
-from ovenbird_runtime.manifest.manifest import Preprocess, Program, ProgramSize, TensorSpec
+from ovenbird_runtime.manifest.manifest import Boxes, Preprocess, Program, ProgramSize, TensorSpec
 from ovenbird_runtime.manifest.program import check_program
 from ovenbird_runtime.manifest.schema import decode, encode
 from ovenbird_runtime.manifest.steps import CentreCrop, Normalise, Pad, Resize, Zoom, imagenet, output_size
@@ -44,6 +44,25 @@ def test_inputs_have_the_size_of_their_shapes() -> None:
         with pytest.raises(WrongShape, match=r"image has shape .* compiled for images of 32x48, 64x64"):
             PROGRAM.size_of({"image": shape, "gain": (1,)})
     assert PROGRAM.at((64, 64)).size_of({"image": (9, 9)}) == ()  # the engine's own checks come before
+
+
+def test_boxes_have_as_many_scores_at_every_size() -> None:
+    specs = [TensorSpec("boxes", "float32", ("N", "?", 4)), TensorSpec("scores", "float32", ("N", "?"))]
+    specs.append(TensorSpec("classes", "int32", ("N", "?")))
+
+    def sized(*counts: tuple[int, int, int]) -> Program:
+        sides = ((32, 48), (64, 64))
+        sizes = [
+            ProgramSize(side, (("N", 3, *side),), (("N", boxes, 4), ("N", scores), ("N", classes)))
+            for side, (boxes, scores, classes) in zip(sides, counts, strict=True)
+        ]
+        return Program(PROGRAM.inputs[:1], tuple(specs), postprocess=(Boxes(),), sizes=tuple(sizes))
+
+    check_program(sized((10, 10, 10), (40, 40, 40)), {}, "here")
+    with pytest.raises(
+        ManifestInvalid, match=r"scores is float32 \[N, 30\], for boxes it would have to be float32 \[N, 40"
+    ):
+        check_program(sized((10, 10, 10), (40, 30, 40)), {}, "here")
 
 
 def size(**changes: Any) -> Program:

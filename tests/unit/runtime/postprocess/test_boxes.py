@@ -11,16 +11,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ovenbird_runtime.errors import WrongOption
+from ovenbird_runtime.errors import PipelineError, WrongOption
 from ovenbird_runtime.manifest.answers import Boxes
+from ovenbird_runtime.manifest.manifest import Preprocess
+from ovenbird_runtime.manifest.steps import letterbox
 from ovenbird_runtime.model import Model
 from ovenbird_runtime.options import PredictOptions
 from ovenbird_runtime.postprocess.boxes import BOXES, Box
 from ovenbird_runtime.postprocess.kind import Asked
+from ovenbird_runtime.predict import choose_pipeline
 from ovenbird_runtime.selftest import selftest
 from ovenbird_runtime.tensors.frame import Frame
 from ovenbird_runtime.text import prediction_lines
-from support.tiny_artifact import detector_artifact
+from support.tiny_artifact import detector_artifact, reprogram
 
 WHITE = Image.new("RGB", (200, 100), (255, 255, 255))
 DOG, CAT, CAT2, BIRD = (
@@ -77,6 +80,20 @@ def test_a_call_may_change_the_settings(
 def test_other_settings_are_refused(detector: Model, given: dict[str, Any], words: str) -> None:
     with pytest.raises(WrongOption, match=words):
         detector.predict(WHITE, **given)
+
+
+def test_an_image_size_names_one_that_there_is(detector: Model) -> None:
+    assert detector.predict(WHITE, image_size="48x64")[0].preprocess == "letterbox"
+    with pytest.raises(PipelineError, match="image_size is 64x64, letterbox gives 48x64"):
+        detector.predict(WHITE, image_size=64)
+    steps = {f"{name}-{side}x{side}": letterbox(side) for name in ("a", "b") for side in (32, 96)}
+    sized = reprogram(detector.manifest, preprocess=Preprocess("b", steps | {"a": letterbox(64), "b": letterbox(64)}))
+    assert choose_pipeline(sized, None, (96, 96))[0] == "b-96x96"
+    assert choose_pipeline(sized, "a", (32, 32))[0] == "a-32x32"
+    assert choose_pipeline(sized, "a-32x32", (32, 32))[0] == "a-32x32"
+    assert choose_pipeline(sized, "a", (64, 64))[0] == "a"
+    with pytest.raises(PipelineError, match="image_size is 50x50, a gives 32x32, 64x64, 96x96"):
+        choose_pipeline(sized, "a", (50, 50))
 
 
 def test_a_model_without_boxes_refuses_their_settings(model: Model) -> None:

@@ -19,7 +19,7 @@ from ovenbird_runtime.serve.routes.table import ROUTES
 from ovenbird_runtime.serve.settings import Limits
 
 GIVEN = {"preprocess": "imagenet", "top": 5, "seed": 7, "embedding": True}
-BOXES = {"score": 0.5, "iou": 0.25, "max_boxes": 9, "classes": "dog,7", "agnostic": True}
+BOXES = {"score": 0.5, "iou": 0.25, "max_boxes": 9, "classes": "dog,7", "agnostic": True, "image_size": "320x480"}
 
 
 def request_of(body: bytes, content_type: str, query: str = "") -> Request:
@@ -58,9 +58,12 @@ def test_options_are_read_alike(form: Any) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_options_of_boxes_have_ultralytics_names_too(form: Any) -> None:
-    expected = PredictOptions(seed=0, score=0.5, iou=0.25, max_boxes=9, classes=("dog", "7"), agnostic=True)
+    expected = PredictOptions(
+        seed=0, score=0.5, iou=0.25, max_boxes=9, classes=("dog", "7"), agnostic=True, image_size=(320, 480)
+    )
     assert read_form(form(BOXES | {"seed": 0}), Limits()).options == expected
-    other = {"conf": 0.5, "iou": 0.25, "max_det": 9, "classes": "dog,7", "agnostic_nms": True, "seed": 0}
+    other = {"conf": 0.5, "iou": 0.25, "max_det": 9, "classes": "dog,7", "agnostic_nms": True, "imgsz": "320x480"}
+    other |= {"seed": 0}
     assert read_form(form(other), Limits()).options == expected
     with pytest.raises(BadRequest, match="both score and another name of it are given: give one"):
         read_form(form({"conf": 0.5, "score": 0.5}), Limits())
@@ -73,7 +76,16 @@ def test_classes_are_a_list_in_json() -> None:
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("score", 1.5), ("iou", -1), ("iou", "nan"), ("score", "half"), ("max_boxes", 0), ("agnostic", 2)],
+    [
+        ("score", 1.5),
+        ("iou", -1),
+        ("iou", "nan"),
+        ("score", "half"),
+        ("max_boxes", 0),
+        ("agnostic", 2),
+        ("image_size", "3x3x3"),
+        ("image_size", 0),
+    ],
 )
 def test_wrong_options_of_boxes_are_refused(form: Any, name: str, value: Any) -> None:
     with pytest.raises((BadRequest, WrongOption), match=f"{name} is .*, expected"):
