@@ -11,6 +11,7 @@ from tvm import relax
 
 from ovenbird.operators.reductions import plain_norms
 from ovenbird.operators.reductions.arg_extreme import arg_extreme
+from ovenbird.operators.reductions.extreme import extreme
 
 
 def _arg_extreme(largest: bool) -> Any:
@@ -24,6 +25,18 @@ def _arg_extreme(largest: bool) -> Any:
             largest,
             str(call.ty.dtype),
             primfunc_name_hint="argmax" if largest else "argmin",
+        )
+
+    return legalize
+
+
+def _extreme(largest: bool) -> Any:
+    def legalize(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
+        rank = len(call.args[0].ty.shape.values)
+        axes = range(rank) if call.attrs.axis is None else _axes(call, call.attrs.axis)
+        hint = "max" if largest else "min"
+        return builder.call_te(
+            extreme, call.args[0], list(axes), bool(call.attrs.keepdims), largest, primfunc_name_hint=hint
         )
 
     return legalize
@@ -53,6 +66,8 @@ def _axes(call: relax.Call, axes: Any) -> list[int]:
 LEGALIZATIONS = {
     "relax.argmax": _arg_extreme(True),
     "relax.argmin": _arg_extreme(False),
+    "relax.max": _extreme(True),
+    "relax.min": _extreme(False),
     "relax.nn.group_norm": _group_norm,
     "relax.nn.instance_norm": _instance_norm,
     "relax.nn.layer_norm": _layer_norm,

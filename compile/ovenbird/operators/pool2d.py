@@ -10,15 +10,17 @@ from tvm import te, tirx
 from ovenbird.operators.anchors import anchored
 from ovenbird.operators.conv2d import Window, pad
 from ovenbird.operators.layout import extents
+from ovenbird.operators.reductions.arg_extreme import lowest
 
 SUMS = 8
 """Sums side by side in a mean at most: an addition takes 2 to 4 cycles, and two start in each."""
 
 
 def max_pool2d(data: te.Tensor, window: Window, output: tuple[int, int]) -> te.Tensor:
-    """[N, C/b, H, W, b] -> [N, C/b, OH, OW, b]; padding counts as minus infinity (the type's lowest value)."""
-    lowest = float(tirx.min_value(data.dtype).value)
-    return _reduce(pad(data, window.padding, lowest), window, output, te.max, "max_pool2d")
+    """[N, C/b, H, W, b] -> [N, C/b, OH, OW, b]; padding counts as minus infinity, or the lowest of whole numbers."""
+    least = float(lowest(str(data.dtype), largest=True).value)
+    maximum = te.comm_reducer(lambda a, b: tirx.max(a, b), lambda dtype: lowest(str(dtype), largest=True), name="maximum")
+    return _reduce(pad(data, window.padding, least), window, output, maximum, "max_pool2d")
 
 
 def sum_pool2d(data: te.Tensor, window: Window, output: tuple[int, int]) -> te.Tensor:

@@ -1,7 +1,7 @@
 """Which dtype a value of an ONNX model is computed in.
 
 Half precisions (float16, bfloat16) are computed in float32: constants are widened when read, inputs and outputs are
-cast where they enter and leave. So a network of half precision is as exact as one of float32, whatever the processor.
+cast where they enter and leave (bfloat16, which numpy lacks, passes as float32). So a network of half precision is as exact as one of float32, whatever the processor.
 """
 
 from __future__ import annotations
@@ -27,6 +27,11 @@ def computed(dtype: np.dtype[Any]) -> np.dtype[Any]:
         name = "text" if dtype.kind in "OUS" else dtype.name
         raise UnsupportedOperator(f"the model computes in {name}; known are float16, bfloat16, {', '.join(COMPUTED)}")
     return dtype
+
+
+def passed(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype that an input or output of this dtype has outside of the network."""
+    return np.dtype(np.float32) if dtype.name == "bfloat16" else dtype
 
 
 def widened(array: Any) -> Array:

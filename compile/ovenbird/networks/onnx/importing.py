@@ -31,9 +31,10 @@ from ovenbird.networks.onnx.definitions import (
     schema_of,
     type_of,
 )
-from ovenbird.networks.onnx.dtypes import computed, element_dtype, widened
+from ovenbird.networks.onnx.dtypes import computed, element_dtype, passed, widened
 from ovenbird.networks.onnx.folding import fold, foldable
 from ovenbird.networks.onnx.node import Node, Value, as_expression, dtype_of, shape_of
+from ovenbird.networks.onnx.refusals import refusal
 
 Scope = ChainMap[str, Value]
 
@@ -58,7 +59,7 @@ class GraphImporter:
         scope: Scope = ChainMap({tensor.name: weight(tensor) for tensor in self.graph.initializer})
         parameters: list[relax.Var] = []
         for index, value in enumerate(value for value in self.graph.input if value.name not in scope):
-            dtype = element_dtype(value.type.tensor_type.elem_type)
+            dtype = passed(element_dtype(value.type.tensor_type.elem_type))
             parameter = relax.Var(f"input_{index}", relax.TensorType(list(shapes[value.name]), dtype.name))
             parameters.append(parameter)
             scope[value.name] = parameter
@@ -83,7 +84,7 @@ class GraphImporter:
             raise UnsupportedOperator(f"the output {output.name!r} is no tensor; give its parts as outputs, one each")
         if not math.prod(shape_of(found)):
             raise UnsupportedOperator(f"the output {output.name!r} has no elements: {list(shape_of(found))}")
-        return self._cast(as_expression(found), element_dtype(output.type.tensor_type.elem_type).name)
+        return self._cast(as_expression(found), passed(element_dtype(output.type.tensor_type.elem_type)).name)
 
     def import_graph(self, graph: Any, scope: Scope, opsets: Mapping[str, int], depth: int = 0) -> list[Value]:
         """Import a graph's nodes into the scope and return its outputs."""
@@ -149,7 +150,7 @@ class GraphImporter:
             body = body_of(node, schema, opset, types)
             if body is not None:
                 return self._call(node, body, attributes, inputs, opsets, depth)
-        raise UnsupportedOperator(f"the operator {node.op_type} cannot be imported; rewrite that part of the network")
+        raise refusal(node.op_type, domain, node.name)
 
     def _call(
         self,

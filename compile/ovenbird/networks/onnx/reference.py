@@ -4,7 +4,7 @@
     reference.name, reference.run({"x": x})
 
 ONNX Runtime lacks the newest operators and versions, which is no fault of the model; what it refuses for another
-reason is one, and is told in its words.
+reason is one, and is told in its words. A model of half precision answers in float32, as it is compiled.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 
 from ovenbird.errors import NetworkUnreadable
+from ovenbird.networks.onnx.dtypes import element_dtype, passed
+from ovenbird.networks.onnx.widening import in_float32
 from ovenbird_runtime.tensors.arrays import Array
 
 RUNTIME, EVALUATOR = "onnxruntime", "onnx's reference evaluator"
@@ -39,31 +41,50 @@ class OnnxReference:
 
     name: str
     evaluator: Any
+    inputs: Mapping[str, np.dtype[Any]]
+    """The dtypes that it takes."""
+    outputs: tuple[np.dtype[Any] | None, ...]
+    """The dtypes that the network gives; None for what is no tensor."""
 
     @classmethod
     def of(cls, model: Any) -> OnnxReference:
         """Return what answers for a model. Raises NetworkUnreadable where ONNX Runtime calls the model wrong."""
-        if importlib.util.find_spec("onnxruntime"):
-            try:
-                return cls(RUNTIME, _session(model))
-            except Exception as error:  # noqa: BLE001 - ONNX Runtime's own, which it does not export
-                if not LACKING.search(str(error)):
-                    raise NetworkUnreadable(f"ONNX Runtime refuses the model: {_line(error)}") from None
-        from onnx.reference import ReferenceEvaluator
-
-        try:
-            return cls(EVALUATOR, ReferenceEvaluator(model))
-        except Exception as error:  # noqa: BLE001 - whatever the evaluator raises
-            raise NetworkUnreadable(f"nothing here can evaluate the model: {_line(error)}") from None
+        wide = in_float32(model)
+        tensors = [value for value in wide.graph.input if value.type.HasField("tensor_type")]
+        inputs = {value.name: element_dtype(value.type.tensor_type.elem_type) for value in tensors}
+        outputs = [
+            passed(element_dtype(value.type.tensor_type.elem_type)) if value.type.HasField("tensor_type") else None
+            for value in model.graph.output
+        ]
+        return cls(*_evaluator(wide), inputs, tuple(outputs))
 
     def run(self, feeds: Mapping[str, Array]) -> list[Array]:
         """Return the outputs for these inputs. Raises NetworkUnreadable."""
         try:
             with np.errstate(all="ignore"):
-                found = self.evaluator.run(None, dict(feeds))
+                wide = {name: array.astype(self.inputs[name], copy=False) for name, array in feeds.items()}
+                found = self.evaluator.run(None, wide)
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's own, and whatever the evaluator raises
             raise NetworkUnreadable(f"{self.name} cannot run the model: {_line(error)}") from None
-        return [np.asarray(output) for output in found]
+        return [
+            np.asarray(each) if dtype is None else np.asarray(each).astype(dtype, copy=False)
+            for each, dtype in zip(found, self.outputs, strict=True)
+        ]
+
+
+def _evaluator(model: Any) -> tuple[str, Any]:
+    if importlib.util.find_spec("onnxruntime"):
+        try:
+            return RUNTIME, _session(model)
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime's own, which it does not export
+            if not LACKING.search(str(error)):
+                raise NetworkUnreadable(f"ONNX Runtime refuses the model: {_line(error)}") from None
+    from onnx.reference import ReferenceEvaluator
+
+    try:
+        return EVALUATOR, ReferenceEvaluator(model)
+    except Exception as error:  # noqa: BLE001 - whatever the evaluator raises
+        raise NetworkUnreadable(f"nothing here can evaluate the model: {_line(error)}") from None
 
 
 def _session(model: Any) -> Any:

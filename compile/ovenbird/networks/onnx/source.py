@@ -24,6 +24,7 @@ from ovenbird.errors import ExtraMissing, NetworkError, NetworkUnreadable, Usage
 from ovenbird.limits import MAX_NETWORK_ELEMENTS
 from ovenbird.networks.image_shapes import image_shape, resized_shapes
 from ovenbird.networks.importing import import_error, reason
+from ovenbird.networks.onnx.dtypes import element_dtype, passed
 from ovenbird.networks.onnx.external_data import read_external_data
 from ovenbird.networks.onnx.parameters import check_parameters
 from ovenbird.networks.onnx.reference import OnnxReference
@@ -98,7 +99,7 @@ class OnnxSource:
             names,
             tuple(value.name for value in model.graph.output),
             tuple(settled(value, shapes.get(value.name)) for value in inputs),
-            tuple(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type) for value in inputs),
+            tuple(passed(element_dtype(value.type.tensor_type.elem_type)) for value in inputs),
         )
 
     def relax(self, batch: int | None) -> tvm.IRModule:

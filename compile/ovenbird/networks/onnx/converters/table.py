@@ -22,6 +22,8 @@ from ovenbird.networks.onnx.converters.maps.arithmetic import ARITHMETIC
 from ovenbird.networks.onnx.converters.maps.elementwise import ELEMENTWISE
 from ovenbird.networks.onnx.converters.maps.quantization import QUANTIZATION
 from ovenbird.networks.onnx.converters.maps.reductions import REDUCTIONS
+from ovenbird.networks.onnx.converters.microsoft.fused import FUSED
+from ovenbird.networks.onnx.converters.microsoft.quantized import QUANTIZED
 from ovenbird.networks.onnx.converters.recurrent import RECURRENT
 from ovenbird.networks.onnx.converters.regions import REGIONS
 from ovenbird.networks.onnx.converters.structure.control import CONTROL
@@ -37,6 +39,7 @@ CONVERTERS: dict[str, Converter] = {
     **CONTROL,
     **CONVOLUTIONS,
     **ELEMENTWISE,
+    **FUSED,
     **GATHERS,
     **INDEXING,
     **MATRICES,
@@ -44,6 +47,7 @@ CONVERTERS: dict[str, Converter] = {
     **PADDING,
     **POOLING,
     **QUANTIZATION,
+    **QUANTIZED,
     **RECURRENT,
     **REDUCTIONS,
     **REGIONS,

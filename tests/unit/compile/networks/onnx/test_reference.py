@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper
 
 from ovenbird.errors import NetworkUnreadable, UnsupportedOperator, UsageError
 from ovenbird.networks.onnx.reference import EVALUATOR, RUNTIME, OnnxReference
 from ovenbird.networks.onnx.source import OnnxSource
 from ovenbird.networks.onnx.versions import updated
-from support.onnx_models import Small, saved
+from support.onnx_models import Small, model_of, saved
 
 ROWS = np.float32([[1, -2], [3, -4]])
 
@@ -104,3 +104,21 @@ def test_a_shape_without_elements_is_refused(tmp_path: Path) -> None:
     path = saved(Small("Relu", {"x": ROWS}).model, tmp_path)
     with pytest.raises(UsageError, match="has no elements"):
         OnnxSource.read(path, {"x": (0, 2)})
+
+
+@pytest.mark.parametrize(("stored", "given"), [("float16", "float16"), ("bfloat16", "float32")])
+def test_half_precision_answers_as_it_is_compiled(stored: str, given: str, tmp_path: Path) -> None:
+    kind = getattr(TensorProto, stored.upper())
+    nodes = [
+        helper.make_node("Cast", ["x"], ["wide"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", ["wide"], ["narrow"], to=kind),
+        helper.make_node("Mul", ["narrow", "weight"], ["y"]),
+    ]
+    info = [helper.make_tensor_value_info(name, kind, [1, 2]) for name in ("x", "y")]
+    graph = helper.make_graph(nodes, "half", info[:1], info[1:], [helper.make_tensor("weight", kind, [2], [3, 0.5])])
+    source = OnnxSource.read(saved(model_of(graph), tmp_path), {})
+    assert source.dtypes == (np.dtype(given),)
+    main = source.relax(None)["main"]
+    assert str(main.params[0].ty.dtype) == str(main.ret_ty.fields[0].dtype) == given
+    (answer,) = source.reference([np.array([[1, 3]], given)])
+    assert (answer.dtype, answer.tolist()) == (np.dtype(given), [[3, 1.5]])

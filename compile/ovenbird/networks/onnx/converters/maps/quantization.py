@@ -94,7 +94,8 @@ def convolution_integer(node: Node) -> relax.Expr:
 def of_floats(node: Node, inputs: list[Any], operator: Converter, scale: int, zero: int) -> relax.Expr:
     """Return a quantized operator: computed in float32, then quantized."""
     result = node.emit(operator(replace(node, inputs=inputs)))
-    return quantize(replace(node, inputs=[result, node.inputs[scale], node.inputs[zero]], attributes={}))
+    ends = [node.inputs[index] if node.has(index) else None for index in (scale, zero)]
+    return quantize(replace(node, inputs=[result, *ends], attributes={}))
 
 
 def dequantized(node: Node, data: int, scale: int, zero: int, axis: int) -> relax.Expr:

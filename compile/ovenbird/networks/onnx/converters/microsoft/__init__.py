@@ -1,0 +1,1 @@
+"""Operators of the domain "com.microsoft": what ONNX Runtime's optimiser and quantizer write into files."""

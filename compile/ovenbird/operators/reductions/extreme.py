@@ -1,0 +1,38 @@
+"""The largest or smallest value along axes; of nothing but minus infinity it is minus infinity.
+
+TVM's own starts from the lowest finite number, and so never gives less: a row of scores that is masked everywhere looks as
+if it had one.
+
+Example: `extreme(data, axes=[1], keepdims=False, largest=True)` of [[-inf, -inf]] is [-inf].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tvm import te, tirx
+
+from ovenbird.operators.layout import extents
+from ovenbird.operators.reductions.arg_extreme import lowest
+
+
+def extreme(data: te.Tensor, axes: Sequence[int], keepdims: bool, largest: bool) -> te.Tensor:
+    """Return the extreme along the axes."""
+    shape = extents(data)
+    reduced = {axis: te.reduce_axis((0, shape[axis]), name=f"k{axis}") for axis in axes}
+    kept = [1 if axis in reduced else extent for axis, extent in enumerate(shape) if keepdims or axis not in reduced]
+    reducer = te.comm_reducer(
+        lambda a, b: tirx.max(a, b) if largest else tirx.min(a, b), lambda dtype: lowest(dtype, largest), name="extreme"
+    )
+
+    def body(*at: Any) -> Any:
+        rest = iter(at)
+        index = []
+        for axis in range(len(shape)):
+            if axis not in reduced or keepdims:
+                place = next(rest)
+            index.append(reduced[axis] if axis in reduced else place)
+        return reducer(data[tuple(index)], axis=list(reduced.values()))
+
+    return te.compute(tuple(kept), body, name="extreme")
