@@ -83,7 +83,8 @@ def tensor_info(name: str, dtype: Any, shape: Sequence[Any] | None) -> Any:
 
 def model_of(graph: Any, opset: int = 22, **options: Any) -> Any:
     """Return the model around a graph."""
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10, **options)
+    imports = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
+    return helper.make_model(graph, opset_imports=imports, ir_version=10, **options)
 
 
 def saved(model: Any, folder: Path) -> Path:

@@ -38,7 +38,7 @@ def foldable(node: Any, schema: Any) -> bool:
 
 
 def fold(node: Any, schema: Any, opsets: Mapping[str, int], arrays: Mapping[str, Any]) -> list[Any] | None:
-    """Compute a node whose inputs are all known; None where the result may be too large to be made here.
+    """Compute a node whose inputs are all known; None where the result may be too large, or the evaluator lacks it.
 
     Raises ImportFailed where the node cannot be computed: then it is wrong in any network.
     """
@@ -54,10 +54,15 @@ def fold(node: Any, schema: Any, opsets: Mapping[str, int], arrays: Mapping[str,
         [helper.make_value_info(name, TypeProto()) for name in outputs],
     )
     try:
+        evaluator = ReferenceEvaluator(helper.make_model(graph, opset_imports=imports))
+    except Exception:  # noqa: BLE001 - it lacks that version of the operator, which its converter may have
+        return None
+    try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            model = helper.make_model(graph, opset_imports=imports)
-            found = iter(ReferenceEvaluator(model).run(None, dict(arrays)))
+            found = iter(evaluator.run(None, dict(arrays)))
+    except NotImplementedError:
+        return None
     except Exception as error:  # noqa: BLE001 - whatever numpy and onnx raise of a wrong node
         text = str(error).strip().splitlines()
         what = f"{node.op_type} ({node.name})" if node.name else node.op_type

@@ -28,6 +28,7 @@ from ovenbird.networks.onnx.dtypes import element_dtype, passed
 from ovenbird.networks.onnx.external_data import read_external_data
 from ovenbird.networks.onnx.parameters import check_parameters
 from ovenbird.networks.onnx.reference import OnnxReference
+from ovenbird.networks.onnx.refusals import MICROSOFT
 from ovenbird.networks.onnx.versions import updated
 from ovenbird_runtime.manifest.program import InputSize
 from ovenbird_runtime.tensors.arrays import Array
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 Dims = tuple[int | str, ...]
 EXAMPLE_SEED = 0
+FIRST_NORM = 17
+"""The operator set that has `LayerNormalization` first."""
 
 
 @dataclass
@@ -210,18 +213,35 @@ def give_shapes(graph: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
 
 
 def check_model(model: Any) -> None:
-    """Check the model by ONNX's own checker, but for outputs without a shape: their shapes follow from the rest."""
+    """Check the model by ONNX's own checker, but for what is read all the same.
+
+    Outputs without a shape: their shapes follow from the rest. Layer norms of before they were ONNX's, which ONNX
+    Runtime's optimiser writes.
+    """
     import onnx
 
     bare = [value for value in model.graph.output if value.type.HasField("tensor_type")]
     bare = [value for value in bare if not value.type.tensor_type.HasField("shape")]
+    early = early_norms(model)
     for value in bare:
         value.type.tensor_type.shape.SetInParent()
+    for node in early:
+        node.domain = MICROSOFT
     try:
         onnx.checker.check_model(model)
     finally:
+        for node in early:
+            node.domain = ""
         for value in bare:
             value.type.tensor_type.ClearField("shape")
+
+
+def early_norms(model: Any) -> list[Any]:
+    """Return the layer norms of a model that are of an older version than ONNX's first."""
+    imports = {each.domain: each.version for each in model.opset_import}
+    if imports.get("", FIRST_NORM) >= FIRST_NORM or MICROSOFT not in imports:
+        return []
+    return [node for node in model.graph.node if node.op_type == "LayerNormalization" and not node.domain]
 
 
 def complaint(error: Exception) -> str:

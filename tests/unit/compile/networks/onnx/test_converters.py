@@ -16,6 +16,7 @@ WHOLE = RANDOM.integers(-9, 9, (3, 4)).astype(np.int32)
 ROWS = RANDOM.standard_normal((3, 4)).astype(np.float32)
 BYTES = RANDOM.integers(0, 255, (1, 1, 4, 4)).astype(np.uint8)
 KERNEL = RANDOM.standard_normal((2, 3, 3, 3)).astype(np.float32)
+BOTTOM = np.float32([[-np.inf, -np.inf], [1, 2]])
 SMALLEST = np.array([np.iinfo(np.int32).min, 7, -7, 5], np.int32)
 
 
@@ -29,6 +30,15 @@ def floats(*values: float) -> Any:
 
 def resize(data: Any, *, scales: Any = None, sizes: Any = None, roi: Any = None, **attributes: Any) -> Small:
     return Small("Resize", {"x": data}, {"roi": roi, "scales": scales, "sizes": sizes}, **attributes)
+
+
+def fused(operator: str, inputs: Any, constants: Any = None, **attributes: Any) -> Small:
+    return Small(operator, inputs, constants, by_runtime=True, domain="com.microsoft", **attributes)
+
+
+def eighth(*names: str) -> dict[str, Any]:
+    """Return scales and zero points of eight-bit values, by the names of their inputs."""
+    return {name: np.uint8(7) if name.endswith("zero") else np.float32(0.25) for name in names}
 
 
 CASES = [
@@ -115,6 +125,37 @@ CASES = [
     Small("LayerNormalization", {"x": ROWS}, {"s": floats(1, 2, 3, 4)}, axis=-1, outputs=3),
     Small("BatchNormalization", {"x": IMAGE}, {key: floats(1, 2) for key in "sbmv"}),
     Small("Gemm", {"a": ROWS}, {"b": ROWS, "c": np.float32(2)}, alpha=0.5, beta=2.0, transB=1),
+    # of nothing but infinity
+    Small("ReduceMax", {"x": BOTTOM}, {"axes": ints(1)}),
+    Small("ReduceMin", {"x": -BOTTOM}, {"axes": ints(1)}, keepdims=0),
+    Small("MaxPool", {"x": BOTTOM[None, None]}, kernel_shape=[1, 2]),
+    # what ONNX Runtime's optimiser and quantizer write
+    fused("FusedConv", {"x": IMAGE}, {"w": KERNEL.transpose(1, 0, 2, 3), "b": floats(1, 2, 3)}, activation="LeakyRelu",
+          activation_params=[0.3]),
+    fused("FusedConv", {"x": IMAGE}, {"w": KERNEL[:, :2], "b": floats(1, 2), "sum": IMAGE[:, :, 2:, 2:]},
+          activation="Relu"),
+    fused("FusedGemm", {"a": ROWS}, {"b": ROWS, "c": np.float32(2)}, transB=1, activation="Relu"),
+    fused("FusedMatMul", {"a": ROWS.reshape(3, 2, 2), "b": ROWS.reshape(3, 2, 2)}, alpha=0.5, transA=1, transB=1),
+    fused("FusedMatMul", {"a": ROWS.reshape(3, 2, 2), "b": ROWS.reshape(2, 3, 2)}, transBatchA=1),
+    fused("BiasGelu", {"x": ROWS, "b": ROWS[0]}),
+    fused("FastGelu", {"x": ROWS, "b": ROWS[0]}),
+    fused("FastGelu", {"x": ROWS}),
+    fused("Gelu", {"x": ROWS}),
+    fused("QuickGelu", {"x": ROWS}, alpha=1.5),
+    fused("SkipLayerNormalization", {"x": ROWS[None], "skip": ROWS[None, ::-1]},
+          {"scale": ROWS[0], "shift": ROWS[1], "bias": ROWS[2]}, outputs=1, epsilon=1e-5),
+    fused("QLinearAdd", {"a": BYTES, **eighth("as", "a zero"), "b": BYTES[..., ::-1],
+                         **eighth("bs", "b zero", "ys", "y zero")}),
+    fused("QLinearMul", {"a": BYTES // 16, **eighth("as", "a zero"), "b": BYTES // 16 + 3,
+                         **eighth("bs", "b zero", "ys", "y zero")}),
+    fused("QLinearGlobalAveragePool", {"a": BYTES, **eighth("as", "a zero", "ys", "y zero")}),
+    fused("QLinearAveragePool", {"a": BYTES, **eighth("as", "a zero", "ys", "y zero")}, kernel_shape=[2, 2]),
+    fused("QLinearLeakyRelu", {"a": BYTES, **eighth("as", "a zero", "ys", "y zero")}, alpha=0.1),
+    fused("QLinearSigmoid", {"a": BYTES, **eighth("as", "a zero", "ys", "y zero")}),
+    fused("QLinearConcat", eighth("ys", "y zero") | {"a": BYTES} | eighth("as", "a zero") | {"b": BYTES}
+          | eighth("bs", "b zero"), types=[np.uint8], axis=1),
+    fused("QGemm", {"a": BYTES[0, 0]}, eighth("as", "a zero") | {"b": BYTES[0, 0]} | eighth("bs", "b zero")
+          | {"c": np.int32([1, 200, -300, 4])} | {"ys": np.float32(90)} | eighth("y zero"), transB=1),
     # half precision, computed in float32; and eight bits
     Small("Softmax", {"x": ROWS.astype(np.float16)}),
     Small("QuantizeLinear", {"x": ROWS}, {"scale": np.float32(0.02), "zero": np.uint8(128)}, types=[np.uint8]),

@@ -12,6 +12,8 @@ from ovenbird.networks.onnx.node import Converter, Node, Value, literal
 def batch(node: Node) -> Value | tuple[Value, ...]:
     """`BatchNormalization` by the statistics given, or by those of the batch where it is in training mode."""
     epsilon = node.attribute("epsilon", 1e-5)
+    if not node.attribute("spatial", 1) and len(node.shape(0)) > 2:  # version 7
+        raise node.refuse("it has statistics for each pixel (spatial=0); export the network anew")
     if node.attribute("training_mode", 0):
         return trained_batch(node, epsilon)
     normal = relax.op.nn.batch_norm(

@@ -60,8 +60,8 @@ def quantized_gemm(node: Node) -> relax.Expr:
     if node.has(6):
         unit = node.emit(relax.op.multiply(node.tensor(1), node.tensor(4)))
         inputs.append(node.emit(relax.op.multiply(node.emit(relax.op.astype(node.tensor(6), "float32")), unit)))
-    inner = replace(node, inputs=inputs, attributes={**attributes, "alpha": alpha, "beta": alpha})
-    return of_floats(inner, inputs, gemm, 7, 8) if node.has(7) else gemm(inner)
+    inner = replace(node, attributes={**attributes, "alpha": alpha, "beta": alpha})
+    return of_floats(inner, inputs, gemm, 7, 8) if node.has(7) else gemm(replace(inner, inputs=inputs))
 
 
 QUANTIZED: dict[str, Converter] = {
