@@ -3,7 +3,7 @@
     .venv/bin/python ci/onnx_nodes                          all of them: some 15 minutes on two quiet cores
     .venv/bin/python ci/onnx_nodes Resize Pad               those of these operators
     .venv/bin/python ci/onnx_nodes test_clip test_tile_precomputed --why
-    .venv/bin/python ci/onnx_nodes --write                  all, and keep the names of those that are right
+    .venv/bin/python ci/onnx_nodes --write                  all, and keep what was found: right.txt, a page of docs/
 
 Right: dtype, shape and values of every output are the test's. Refused: one line that names the operator. The exit code
 is 1 where one is wrong or ends the process, or where one is not right that `right.txt` names.
@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cases import Case, collect_once
+from page import PAGE, page
 from worker import INTERNAL, REFUSED, RIGHT, WRONG
 
 if sys.version_info >= (3, 11):
@@ -57,8 +58,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--sample", type=int, metavar="N", help="every Nth test only")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes at once (2)")
     parser.add_argument("--why", action="store_true", help="a line for each test that is not right")
-    parser.add_argument("--write", action="store_true", help="keep the names of the right tests in right.txt")
+    parser.add_argument("--write", action="store_true", help="keep what all tests gave: right.txt, and the page in docs/")
     options = parser.parse_args(arguments)
+    if options.write and (options.names or options.sample):
+        parser.error("--write keeps what all tests gave: name none")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "cases.pickle")
         cases = chosen(collect_once(file), options.names)[:: options.sample or 1]
@@ -70,6 +73,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"no longer right: {name}")
     if options.write:
         KEPT.write_text("".join(f"{name}\n" for name in sorted(right)), encoding="utf-8")
+        PAGE.write_text(page(outcomes, vision_operators()), encoding="utf-8")
     return int(bool(fallen) or any(each.result not in (RIGHT, REFUSED) for each in outcomes))
 
 

@@ -250,7 +250,7 @@ def _load_own(reference: Reference, options: NetworkOptions) -> Network:
     if reference.kind == "file" and reference.path.suffix.lower() == ".onnx":
         from ovenbird.networks.onnx.source import OnnxSource
 
-        source = OnnxSource.read(reference.path, options.input_shapes or {}, options.size)
+        source = OnnxSource.read(reference.path, options.input_shapes or {}, options.size).with_true_batch()
         network = _described(source, name, source.input_names, source.output_names, options)
     elif reference.kind == "file":
         from ovenbird.networks.user.callables import read_pt2

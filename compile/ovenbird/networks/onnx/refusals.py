@@ -41,8 +41,6 @@ def _hint(operator: str, domain: str) -> str:
         return BY_RUNTIME
     if domain == EXTENSIONS:
         return "onnxruntime-extensions have it; do that part before or after the network"
-    if domain.startswith("ai.onnx.") and domain != "ai.onnx.ml":
-        return HINTS.get(operator, TRAINING)
-    if domain and domain != "ai.onnx.ml":
+    if domain and not domain.startswith("ai.onnx"):
         return f"the domain {domain} is none of ONNX's; put a function of that name into the model, or export without it"
     return HINTS.get(operator, "rewrite that part of the network")

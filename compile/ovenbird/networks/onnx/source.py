@@ -156,6 +156,20 @@ class OnnxSource:
         dims: tuple[Dims, ...] = tuple(("N", *dims[1:]) if dims[:1] == (1,) else dims for dims in self.dims)
         return replace(self, model=model, dims=dims)
 
+    def with_true_batch(self) -> OnnxSource:
+        """Return the model with its batch fixed at 1 where it is open in name only: two rows fail, or give one.
+
+        Exporters write such files: the dimension is named, and a reshape within holds the number of the example.
+        """
+        closed = replace(self, dims=tuple((1, *dims[1:]) if dims[:1] == ("N",) else dims for dims in self.dims))
+        if not self.batched or not all(array.shape[:1] == (1,) for array in self.reference(self.examples(1))):
+            return self
+        try:
+            pair = self.reference(self.examples(2))
+        except NetworkUnreadable:
+            return closed
+        return self if all(array.shape[:1] == (2,) for array in pair) else closed
+
     def resized(self, size: InputSize) -> OnnxSource:
         """Return the model for images of another size. Raises UsageError where it does not leave that open."""
         shapes = resized_shapes([self._shape(index, 1) for index in range(len(self.dims))], size)

@@ -14,7 +14,7 @@ from ovenbird.networks.onnx.source import OnnxSource
 
 
 def source(
-    folder: Path, *nodes: onnx.NodeProto, shape: tuple[int, ...] = (1, 6), **constants: np.ndarray
+    folder: Path, *nodes: onnx.NodeProto, shape: tuple[int | str, ...] = (1, 6), **constants: np.ndarray
 ) -> OnnxSource:
     graph = helper.make_graph(
         list(nodes),
@@ -37,6 +37,15 @@ def test_a_batch_that_only_the_shapes_fix_is_opened(tmp_path: Path) -> None:
     assert [int(dim) for dim in found.relax(3)["main"].params[0].ty.shape.values] == [3, 6]
     rows = np.random.default_rng(0).standard_normal((2, 6)).astype("float32")
     np.testing.assert_allclose(found.reference([rows])[0][1:], fixed.reference([rows[1:]])[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("to", "open_batch"), [([1, 6], False), ([1, -1], False), ([-1, 6], True)])
+def test_a_batch_that_is_open_in_name_only_is_run_row_by_row(tmp_path: Path, to: list[int], open_batch: bool) -> None:
+    node = helper.make_node("Reshape", ["x", "to"], ["y"])
+    named = source(tmp_path, node, shape=("batch", 2, 3), to=np.array(to))
+    assert named.batched
+    assert named.with_true_batch().batched == open_batch
+    assert isinstance(any_batch(named.with_true_batch()), OnnxSource if open_batch else RowSource)
 
 
 @pytest.mark.parametrize(

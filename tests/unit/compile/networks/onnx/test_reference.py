@@ -91,6 +91,13 @@ def test_an_old_version_is_converted() -> None:
         updated(unknown)
 
 
+def test_a_layer_norm_of_before_it_was_onnxs_is_read(tmp_path: Path) -> None:
+    small = Small("LayerNormalization", {"x": ROWS}, {"scale": np.ones(2, np.float32)}, opset=13, epsilon=0.01)
+    source = OnnxSource.read(saved(small.model, tmp_path), {})
+    assert source.framework == RUNTIME
+    assert "layer_norm" in source.relax(None)["main"].script(show_meta=False)
+
+
 def test_an_input_without_a_shape_is_given_one(tmp_path: Path) -> None:
     model = Small("Relu", {"x": ROWS}).model
     model.graph.input[0].type.tensor_type.ClearField("shape")
