@@ -58,7 +58,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--sample", type=int, metavar="N", help="every Nth test only")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes at once (2)")
     parser.add_argument("--why", action="store_true", help="a line for each test that is not right")
-    parser.add_argument("--write", action="store_true", help="keep what all tests gave: right.txt, and the page in docs/")
+    parser.add_argument(
+        "--write", action="store_true", help="keep what all tests gave: right.txt, and the page in docs/"
+    )
     options = parser.parse_args(arguments)
     if options.write and (options.names or options.sample):
         parser.error("--write keeps what all tests gave: name none")

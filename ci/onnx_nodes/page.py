@@ -22,10 +22,10 @@ HEAD = """<!-- Written by `ci/onnx_nodes --write`; do not edit. -->
 
 # ONNX operators
 
-ONNX's own tests of its operators (onnx {version}), each compiled as a network for this machine. Right: dtype, shape and values
-of every output are the test's. Refused: `compile` ends with one line that names the operator. Parameters (axes, shapes,
-weights) are constants, as exporters write them; tests of text, of dtypes of less than 8 bits, of bfloat16 and of what is drawn at
-random are left out. The operators of vision networks are those in `ci/onnx_nodes/vision_operators.toml`.
+ONNX's own tests of its operators (onnx {version}), each compiled as a network for this machine. Right: dtype, shape and
+values of every output are the test's. Refused: `compile` ends with one line that names the operator. Parameters (axes,
+shapes, weights) are constants, as exporters write them. Left out are tests of text, of bfloat16, of dtypes of less than
+8 bits, and of what is drawn at random. `ci/onnx_nodes/vision_operators.toml` lists the operators of vision networks.
 
 | operators | tests | right | refused | wrong or crashed | |
 |---|---:|---:|---:|---:|---:|

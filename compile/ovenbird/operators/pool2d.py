@@ -19,7 +19,9 @@ SUMS = 8
 def max_pool2d(data: te.Tensor, window: Window, output: tuple[int, int]) -> te.Tensor:
     """[N, C/b, H, W, b] -> [N, C/b, OH, OW, b]; padding counts as minus infinity, or the lowest of whole numbers."""
     least = float(lowest(str(data.dtype), largest=True).value)
-    maximum = te.comm_reducer(lambda a, b: tirx.max(a, b), lambda dtype: lowest(str(dtype), largest=True), name="maximum")
+    maximum = te.comm_reducer(
+        lambda a, b: tirx.max(a, b), lambda dtype: lowest(str(dtype), largest=True), name="maximum"
+    )
     return _reduce(pad(data, window.padding, least), window, output, maximum, "max_pool2d")
 
 

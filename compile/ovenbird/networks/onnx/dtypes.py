@@ -1,7 +1,8 @@
 """Which dtype a value of an ONNX model is computed in.
 
 Half precisions (float16, bfloat16) are computed in float32: constants are widened when read, inputs and outputs are
-cast where they enter and leave (bfloat16, which numpy lacks, passes as float32). So a network of half precision is as exact as one of float32, whatever the processor.
+cast where they enter and leave (bfloat16, which numpy lacks, passes as float32). So a network of half precision is as
+exact as one of float32, whatever the processor.
 """
 
 from __future__ import annotations

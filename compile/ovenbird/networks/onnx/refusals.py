@@ -42,5 +42,7 @@ def _hint(operator: str, domain: str) -> str:
     if domain == EXTENSIONS:
         return "onnxruntime-extensions have it; do that part before or after the network"
     if domain and not domain.startswith("ai.onnx"):
-        return f"the domain {domain} is none of ONNX's; put a function of that name into the model, or export without it"
+        return (
+            f"the domain {domain} is none of ONNX's; put a function of that name into the model, or export without it"
+        )
     return HINTS.get(operator, "rewrite that part of the network")

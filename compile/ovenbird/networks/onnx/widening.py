@@ -1,4 +1,4 @@
-"""A model of half precision with all of its numbers in float32: what the compiled network, computed so, is compared with.
+"""A model of half precision, all of its numbers in float32: what the compiled network is compared with.
 
     wide = in_float32(model)            # the model itself where it has no float16 and no bfloat16
 

@@ -1,7 +1,7 @@
 """The largest or smallest value along axes; of nothing but minus infinity it is minus infinity.
 
-TVM's own starts from the lowest finite number, and so never gives less: a row of scores that is masked everywhere looks as
-if it had one.
+TVM's own starts from the lowest finite number and never gives less: a row of scores that is masked everywhere looks
+as if it had one.
 
 Example: `extreme(data, axes=[1], keepdims=False, largest=True)` of [[-inf, -inf]] is [-inf].
 """
@@ -30,9 +30,8 @@ def extreme(data: te.Tensor, axes: Sequence[int], keepdims: bool, largest: bool)
         rest = iter(at)
         index = []
         for axis in range(len(shape)):
-            if axis not in reduced or keepdims:
-                place = next(rest)
-            index.append(reduced[axis] if axis in reduced else place)
+            place = next(rest) if keepdims or axis not in reduced else None
+            index.append(reduced.get(axis, place))
         return reducer(data[tuple(index)], axis=list(reduced.values()))
 
     return te.compute(tuple(kept), body, name="extreme")

@@ -178,7 +178,11 @@ def test_nodes_that_nobody_needs_are_left_out() -> None:
     ("model", "error", "words"),
     [
         (Small("Det", {"x": ROWS}), UnsupportedOperator, "the operator Det .*cannot be imported"),
-        (Small("ImageDecoder", {"x": np.zeros(9, np.uint8)}), UnsupportedOperator, "ImageDecoder.*decoded image as input"),
+        (
+            Small("ImageDecoder", {"x": np.zeros(9, np.uint8)}),
+            UnsupportedOperator,
+            "ImageDecoder.*decoded image as input",
+        ),
         (Small("NonZero", {"x": ROWS}, types=[np.int64]), UnsupportedOperator, "NonZero.*depends on the values"),
         (
             Small("Conv", {"x": ROWS}, domain="com.microsoft.nchwc"),

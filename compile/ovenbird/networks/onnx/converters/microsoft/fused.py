@@ -88,7 +88,7 @@ def quick_gelu(node: Node) -> relax.Expr:
 
 
 def skip_layer(node: Node) -> tuple[Any, ...]:
-    """`SkipLayerNormalization(x, skip, scale, shift, bias)`: of the sum of x, skip and bias, which is an output, too."""
+    """`SkipLayerNormalization(x, skip, scale, shift, bias)`: of their sum with the bias, an output too."""
     total = node.emit(relax.op.add(node.tensor(0), node.tensor(1)))
     if node.has(4):
         total = node.emit(relax.op.add(total, node.tensor(4)))
