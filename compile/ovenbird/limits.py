@@ -46,3 +46,18 @@ MAX_PATH_PART_BYTES = 239
 
 MAX_COMPUTED_ELEMENTS = 1 << 20
 """Numbers in a tensor that is computed when a network is imported, where its operands hold fewer. 4 MB of float32."""
+
+MAX_CFG_BYTES = 1_000_000
+"""A darknet `.cfg`; YOLOv4's has 12,000."""
+
+MAX_CFG_SECTIONS = 2_000
+"""Layers in a darknet `.cfg`; the deepest published have 300."""
+
+MAX_DARKNET_PARAMETERS = 1_000_000_000
+"""Numbers in a darknet `.weights`: 4 GB. YOLO9000 has 50 million."""
+
+MAX_DARKNET_MAP_ELEMENTS = 1 << 28
+"""Numbers that a layer of a darknet network gives for one image: 1 GB of float32."""
+
+MAX_CANDIDATES = 1_000
+"""Boxes of an image that a compiled detector hands to non-maximum suppression, the best by score."""

@@ -46,3 +46,41 @@ def _(
     boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float, capacity: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     return boxes.new_empty(capacity, dtype=torch.int64), boxes.new_empty((), dtype=torch.int64)
+
+
+@torch.library.custom_op("ovenbird::grouped_nms", mutates_args=())
+def grouped_nms(
+    boxes: torch.Tensor, scores: torch.Tensor, groups: torch.Tensor, iou_threshold: float, capacity: int
+) -> torch.Tensor:
+    """Return the numbers of the boxes of each image that are kept, best first, int64 [N, capacity], -1 after the last.
+
+    `boxes` [N, K, 4], `scores` [N, K], `groups` [N, K]: a box is left out where it overlaps a better one of its group
+    that is kept by more than `iou_threshold`. A score below zero says that there is no box.
+    """
+    found = torch.full((boxes.shape[0], capacity), -1, dtype=torch.int64)
+    for image, (corners, marks, kinds) in enumerate(zip(boxes, scores, groups, strict=True)):
+        order = torch.argsort(marks, descending=True, stable=True)
+        order = order[marks[order] >= 0]
+        corners, kinds = corners[order], kinds[order]
+        areas = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
+        free, kept = torch.ones(len(order), dtype=torch.bool), 0
+        for place in range(len(order)):
+            if not free[place]:
+                continue
+            if kept == capacity:
+                break
+            found[image, kept] = order[place]
+            kept += 1
+            low = torch.maximum(corners[:, :2], corners[place, :2])
+            high = torch.minimum(corners[:, 2:], corners[place, 2:])
+            common = (high - low).clamp(min=0).prod(1)
+            overlap = (common / (areas + areas[place] - common)).double()
+            free &= ~((overlap > iou_threshold) & (kinds == kinds[place]))
+    return found
+
+
+@grouped_nms.register_fake
+def _(
+    boxes: torch.Tensor, scores: torch.Tensor, groups: torch.Tensor, iou_threshold: float, capacity: int
+) -> torch.Tensor:
+    return boxes.new_empty((boxes.shape[0], capacity), dtype=torch.int64)

@@ -19,6 +19,7 @@ MAX_FILE_BYTES = 1 << 34  # as much as may have to be copied into memory
 MAX_PATH_CHARS = 240
 MAX_TEXT_CHARS = 4096
 MAX_NAME_CHARS = 128
+MAX_KERNEL_CHARS = 1024  # named after all operators that were fused into it
 MAX_VARIANTS = 64
 MAX_PROGRAMS = 16
 MAX_LABELS_BYTES = 8 * 1024 * 1024

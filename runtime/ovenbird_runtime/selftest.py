@@ -13,6 +13,7 @@ from .artifact.golden import golden_file, read_golden
 from .errors import SelftestFailed
 from .limits import MAX_GOLDEN_BYTES
 from .manifest.agreement import Difference, Limits, Precision, compare, join_rows
+from .manifest.candidates import aligned
 from .manifest.program import InputSize, Program, size_text
 from .model import Model, load
 from .tensors.arrays import Arrays
@@ -48,13 +49,16 @@ class Golden:
         count = self._cases(program)
         cases = [{name: self.inputs[name][case] for name in self.inputs} for case in range(count)]
         answers = [model.run(case, nan="allow", program=self.program) for case in cases or [dict(self.inputs)]]
-        found = {}
+        found, given, right = {}, {}, {}
         for spec in program.outputs:
-            right = self.outputs.get(spec.name)
-            if right is None:
+            if spec.name not in self.outputs:
                 raise SelftestFailed(f"{file} has no {spec.name}: compile the artifact again")
-            given = join_rows([answer[spec.name] for answer in answers], program.batched)
-            difference = compare(given, right if program.batched or cases else right[None], self.limits)
+            golden = self.outputs[spec.name]
+            right[spec.name] = golden if program.batched or cases else golden[None]
+            given[spec.name] = join_rows([answer[spec.name] for answer in answers], program.batched)
+        given = aligned(program.postprocess, given, right, self.limits)
+        for spec in program.outputs:
+            difference = compare(given[spec.name], right[spec.name], self.limits)
             if difference.fault:
                 where = f" at {size_text(self.size)}" if self.size else ""
                 raise SelftestFailed(

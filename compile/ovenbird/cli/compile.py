@@ -38,7 +38,8 @@ def command(model: str, output: Path | None, **options: Any) -> None:
     """Compile MODEL for each target, verify it against its framework, and write the artifact's folder.
 
     MODEL is a built-in name (`ovenbird models`), module:callable, path/file.py:callable, either with arguments as in
-    "mynets:build(size=320)", a .pt2 file or an .onnx file. Where anything fails, the folder is left as it was.
+    "mynets:build(size=320)", a .pt2 file, an .onnx file or darknet's .cfg. Where anything fails, the folder is left as
+    it was.
     """
     from ovenbird.artifact.packaging import check_output
     from ovenbird.backends.precisions import check_precision, parse_precision
@@ -112,6 +113,8 @@ def _print_report(report: CompileReport, network: Network) -> None:
         figures = parity.programs[MAIN]
         errors = ", ".join(f"{name} {error:.1e}" for name, error in figures.max_abs_error.items())
         top1 = "" if figures.top1_agreement is None else f", top-1 agreement {figures.top1_agreement:.0%}"
+        if figures.boxes_agreement is not None and figures.boxes:
+            top1 += f", {round(figures.boxes_agreement * figures.boxes)} of {figures.boxes} boxes agree"
         click.echo(
             f"verified for {', '.join(report.verified)} against {network.source.framework} "
             f"on {parity.images} photographs and {parity.random_inputs} random inputs: max error {errors}{top1}"

@@ -29,7 +29,7 @@ def recipe(name: str) -> ModelRecipe:
     if module not in names:
         raise UnknownNetwork(
             f"unknown model {name!r}{suggest(module, names) or '.'} Give a built-in name (`ovenbird models`), "
-            "torchvision:NAME, timm:NAME, hf:NAME, module:callable, a .pt2 file or an .onnx file"
+            "torchvision:NAME, timm:NAME, hf:NAME, module:callable, a .pt2 file, an .onnx file or darknet's .cfg"
         )
     loaded = importlib.import_module(f"{__name__}.{module}").MODEL
     assert isinstance(loaded, ModelRecipe)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from ovenbird_runtime.manifest.answers import LABELS, AnswerStep, Classification, Vector
@@ -38,7 +39,7 @@ class DefaultWeights(Protocol):
     """The weights a recipe has of its own."""
 
     @property
-    def origin(self) -> Literal["package", "torchvision"]:
+    def origin(self) -> Literal["package", "torchvision", "file"]:
         """The manifest's word for where they come from."""
         ...
 
@@ -71,6 +72,8 @@ class ModelRecipe:
     image_size: int = 224
     outputs: tuple[AnswerStep, ...] = CLASSIFIER_OUTPUTS
     pipelines: dict[str, Pipeline] = field(default_factory=imagenet_pipelines)
+    cfg: Path | None = None
+    """darknet's file that defines the network; then `--weights` is darknet's, too."""
 
     def build(self) -> nn.Module:
         """Return the network in evaluation mode, with the weights its constructor gave it."""

@@ -4,6 +4,7 @@ load_network("resnet50")                        # a built-in name
 load_network("mynets:detector")                 # a callable, a class or a module: nn.Module, or (nn.Module, examples)
 load_network("nets/mine.py:build(size=320)")
 load_network("net.pt2"), load_network("net.onnx")
+load_network("yolov3-tiny.cfg")                 # darknet's, with the .weights beside it
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ from ovenbird_runtime.manifest.steps import Normalise, Pipeline, imagenet, zoom_
 if TYPE_CHECKING:
     from ovenbird.models.recipe import ModelRecipe
 
+CFG = ".cfg"
+"""darknet's networks; their weights are a file of their own."""
 DTYPES = (
     "float32", "float16", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool",
 )  # fmt: skip
@@ -144,11 +147,12 @@ def check_request(model: str, options: NetworkOptions) -> None:
     reference = parse_reference(model, options.arguments)
     with_document(reference, options)
     if reference.kind == "file":
-        if options.weights not in (None, "default"):
-            raise UsageError(f"--weights is for networks without; {model} brings its own")
         if what := pointer(reference.path):
             raise NetworkUnreadable(f"{model}: {what}")
-        return
+        if reference.path.suffix.lower() != CFG:
+            if options.weights not in (None, "default"):
+                raise UsageError(f"--weights is for networks without; {model} brings its own")
+            return
     if reference.kind == "built-in":
         known = model.replace("-", "_") in models.model_names()
         python = Path(f"{model}.py")
@@ -165,6 +169,11 @@ def check_request(model: str, options: NetworkOptions) -> None:
 def _load_builtin(recipe: ModelRecipe, options: NetworkOptions) -> Network:
     import torch
 
+    if recipe.cfg is not None:
+        height_width = (options.input_shapes or {}).get("image", ())[2:]
+        size = options.size or (height_width if len(height_width) == 2 else None)
+        network = _load_darknet(recipe.cfg, recipe.name, replace(options, input_shapes=None, size=size))
+        return replace(network, licence=recipe.licence)
     net = recipe.build()
     weights = apply_weights(net, parse_weights(options.weights), recipe.weights)
     shape = (1, 3, *(options.size or (recipe.image_size, recipe.image_size)))
@@ -252,6 +261,8 @@ def _load_own(reference: Reference, options: NetworkOptions) -> Network:
 
         source = OnnxSource.read(reference.path, options.input_shapes or {}, options.size).with_true_batch()
         network = _described(source, name, source.input_names, source.output_names, options)
+    elif reference.kind == "file" and reference.path.suffix.lower() == CFG:
+        return _load_darknet(reference.path, name, options)
     elif reference.kind == "file":
         from ovenbird.networks.user.callables import read_pt2
 
@@ -264,6 +275,16 @@ def _load_own(reference: Reference, options: NetworkOptions) -> Network:
         pipelines = _pipelines_for(int(image.shape[2]), int(image.shape[3]))
         network = replace(network, pipelines=pipelines)
     return network
+
+
+def _load_darknet(path: Path, name: str, options: NetworkOptions) -> Network:
+    from ovenbird.networks.darknet.loading import load_darknet
+
+    if options.input_shapes:
+        raise UsageError(f"--input-shapes: {path} takes images; give --size HEIGHTxWIDTH")
+    found = load_darknet(path, parse_weights(options.weights), options.size)
+    network = found.described(_from_torch(found.net, (found.example,), name, options))
+    return network if found.classes is not None else _with_classes(network, found.labels)
 
 
 def _load_callable(reference: Reference, name: str, options: NetworkOptions) -> Network:

@@ -84,6 +84,8 @@ class Network:
     labels: tuple[str, ...] = ()
     sizes: dict[InputSize, Network] = field(default_factory=dict)
     """The network for each of its image sizes (`sizes.py`), the usual one first; empty where it has but one."""
+    classes: int | None = None
+    """How many classes its boxes have; None where it answers with none, or nobody knows."""
     given_name: str = ""
     """The model's name where the user gave one; tuning logs stay under `name`."""
     notes: tuple[str, ...] = ()

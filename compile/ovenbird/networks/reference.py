@@ -23,7 +23,7 @@ from ovenbird_runtime.artifact.names import model_name_from
 from ovenbird_runtime.errors import shown
 
 ReferenceKind = Literal["built-in", "callable", "package", "file"]
-FILES = (".onnx", ".pt2")
+FILES = (".onnx", ".pt2", ".cfg")
 PACKAGES = ("torchvision", "timm", "hf")
 """Prefixes of networks that an installed package brings: `torchvision:NAME`, `timm:NAME`, `hf:NAME`."""
 

@@ -35,10 +35,14 @@ def program_parity(found: Mapping[str, Verification], variants: Mapping[str, Var
     """Return one program's figures; those that are not of one variant are the worst of all."""
     first = next(iter(found.values()))
     tops = [one.top1_agreement for one in found.values() if one.top1_agreement is not None]
+    counts = [one.boxes for one in found.values() if one.boxes is not None]
+    least = min(counts, key=lambda count: count[1]) if counts else None
     return ProgramParity(
         max_abs_error={name: max(one.outputs[name].max_abs for one in found.values()) for name in first.outputs},
         tolerance=max(one.limits.rms for one in found.values()),
         top1_agreement=min(tops) if tops else None,
+        boxes=least[0] if least is not None else None,
+        boxes_agreement=least[1] / least[0] if least is not None and least[0] else None,
         variants={
             name: replace(held, outputs=measured(found[name])) if name in found else held
             for name, held in variants.items()

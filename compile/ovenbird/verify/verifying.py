@@ -21,7 +21,8 @@ from ovenbird.networks.network import Network
 from ovenbird.verify.cases import Case, choose_golden, make_cases, take
 from ovenbird.verify.runtime_process import run_artifact
 from ovenbird_runtime.manifest.agreement import Difference, Limits, compare, join_rows
-from ovenbird_runtime.manifest.manifest import MAIN, Classification
+from ovenbird_runtime.manifest.candidates import aligned, boxes_agreeing
+from ovenbird_runtime.manifest.manifest import MAIN, Boxes, Classification
 from ovenbird_runtime.manifest.program import InputSize, size_text
 from ovenbird_runtime.tensors.arrays import Array, Arrays
 
@@ -45,6 +46,8 @@ class Verification:
     random_inputs: int
     golden: dict[InputSize, GoldenTensors]
     """By image size."""
+    boxes: tuple[int, int] | None = None
+    """A detector's boxes above its own score, and how many of them the artifact gives, too."""
 
     @property
     def blind(self) -> list[str]:
@@ -111,7 +114,12 @@ def worst(found: Sequence[Verification]) -> Verification:
         sum(one.images for one in found),
         sum(one.random_inputs for one in found),
         {size: golden for one in found for size, golden in one.golden.items()},
+        _summed([one.boxes for one in found if one.boxes is not None]),
     )
+
+
+def _summed(counts: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
+    return (sum(count for count, _ in counts), sum(same for _, same in counts)) if counts else None
 
 
 def largest(found: Sequence[Difference]) -> Difference:
@@ -130,6 +138,7 @@ def _verify_size(
 ) -> Verification:
     """Judge the answers to the cases of one image size."""
     references = {case.name: network.reference(case.inputs) for case in cases}
+    answers, boxes = _laid_beside(network, answers, references, limits)
     outputs = judge(network, answers, references, limits)
     rows = {True: 0, False: 0}
     for case in cases:
@@ -143,7 +152,24 @@ def _verify_size(
         golden = {spec.name: take(network, spec, picks, references) for spec in network.outputs}
     inputs = {case.name: case.inputs for case in cases}
     given = {spec.name: take(network, spec, picks, inputs) for spec in network.inputs}
-    return Verification(limits, outputs, top1, rows[True], rows[False], {size: GoldenTensors(given, golden)})
+    return Verification(limits, outputs, top1, rows[True], rows[False], {size: GoldenTensors(given, golden)}, boxes)
+
+
+def _laid_beside(
+    network: Network, answers: Mapping[str, Arrays], references: Mapping[str, Arrays], limits: Limits
+) -> tuple[dict[str, Arrays], tuple[int, int] | None]:
+    """Return a detector's answers in the order of the references, and how many boxes there are and agree; None for
+    what is no detector.
+    """
+    if not network.batched or not any(isinstance(step, Boxes) for step in network.postprocess):
+        return dict(answers), None
+    found = {case: aligned(network.postprocess, answers[case], right, limits) for case, right in references.items()}
+    counts = [
+        boxes_agreeing(network.postprocess, found[case], right)
+        for case, right in references.items()
+        if not any(check_form(found[case][name], array) for name, array in right.items())
+    ]
+    return found, _summed(counts)
 
 
 def judge(

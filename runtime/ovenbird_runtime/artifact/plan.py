@@ -22,7 +22,7 @@ from ..limits import (
     MAX_ENTRIES,
     MAX_IO_TENSORS,
     MAX_KERNEL_BUFFERS,
-    MAX_NAME_CHARS,
+    MAX_KERNEL_CHARS,
     MAX_PLAN_BUFFERS,
     MAX_PLAN_CALLS,
     MAX_RANK,
@@ -61,7 +61,7 @@ class Buffer:
 class PlanCall:
     """One kernel, a symbol of `model.so`, called with the buffers it reads and then those it writes, in this order."""
 
-    kernel: Annotated[str, Text(r"[A-Za-z_][A-Za-z0-9_]*", MAX_NAME_CHARS)]
+    kernel: Annotated[str, Text(r"[A-Za-z_][A-Za-z0-9_]*", MAX_KERNEL_CHARS)]
     reads: Indices
     writes: Indices
 

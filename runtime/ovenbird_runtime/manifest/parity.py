@@ -54,6 +54,12 @@ class ProgramParity:
     classification.
     """
     variants: Annotated[dict[str, VariantParity], Count(0, MAX_VARIANTS, FOLDER_TEXT)] = field(default_factory=dict)
+    boxes: Annotated[int, Range(0, 2**31)] | None = None
+    """The framework's boxes above the model's own score, before any are suppressed; None where it answers with none."""
+    boxes_agreement: Annotated[float, Range(0, 1)] | None = None
+    """Share of them that the compiled model gives, too: the same class, an intersection over union of 0.99, a score
+    within 0.001.
+    """
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ovenbird.errors import UsageError, suggest
+from ovenbird.networks.detection.answering import decoded, with_labels
 from ovenbird.networks.network import Network
 from ovenbird.networks.processing.labels import read_labels
 from ovenbird.networks.processing.options import AnswerName, ProcessingOptions
 from ovenbird.networks.processing.pipelines import PictureInput, make_pipeline, picture_input
-from ovenbird_runtime.manifest.answers import LABELS, AnswerStep, Classification, Raw, Vector
+from ovenbird_runtime.manifest.answers import LABELS, AnswerStep, Boxes, Classification, Raw, Vector
 from ovenbird_runtime.manifest.program import TensorSpec
 
 OWN = "own"
@@ -25,6 +26,9 @@ OWN = "own"
 
 def apply_processing(network: Network, options: ProcessingOptions) -> Network:
     """Return the network with what was asked for. Raises UsageError, PreprocessInvalid."""
+    if options.decode is not None or options.answer == ("boxes",):
+        network = decoded(network, options.decode)
+        options = replace(options, answer=None)
     return _with_answers(_with_pixels(network, options), options)
 
 
@@ -64,6 +68,8 @@ def _with_answers(network: Network, options: ProcessingOptions) -> Network:
     if options.answer is None and options.labels is None:
         return network
     labels = () if options.labels is None else read_labels(options.labels)
+    if options.answer is None and any(isinstance(step, Boxes) for step in network.postprocess):
+        return with_labels(network, labels)
     if options.answer is None:
         answers: Mapping[str, AnswerName] = {_labelled(network, labels): "classes"}
     else:

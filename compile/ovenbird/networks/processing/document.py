@@ -71,7 +71,9 @@ def read_document(path: Path) -> ProcessingOptions:
 
 
 PIXELS = ("base", "resize", "crop", "interpolation", "mean", "std", "scale", "channels", "pad")
-assert {*PIXELS, "steps", "size", "labels", "answer", "outputs"} == {field.name for field in fields(ProcessingOptions)}
+assert {*PIXELS, "steps", "size", "labels", "answer", "decode", "outputs"} == {
+    field.name for field in fields(ProcessingOptions)
+}
 
 
 def _text(path: Path) -> str:

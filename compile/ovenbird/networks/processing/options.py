@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ovenbird.errors import UsageError, suggest
+from ovenbird.networks.detection.kinds import KINDS
 from ovenbird.networks.files.paths import check_path
 from ovenbird_runtime.errors import shown
 from ovenbird_runtime.limits import MAX_SIDE_PIXELS
@@ -24,7 +25,7 @@ from ovenbird_runtime.manifest.steps import Interpolation
 Sides = tuple[int, int]
 """Height, then width, in pixels."""
 Resizing = int | Sides | Literal["fit", "none"]
-AnswerName = Literal["classes", "embedding", "raw"]
+AnswerName = Literal["classes", "embedding", "boxes", "raw"]
 Channels = Literal["rgb", "bgr", "grey"]
 ANSWERS: tuple[AnswerName, ...] = get_args(AnswerName)
 INTERPOLATIONS: tuple[str, ...] = get_args(Interpolation)
@@ -54,6 +55,8 @@ class ProcessingOptions:
     labels: Path | None = None
     answer: tuple[AnswerName, ...] | Mapping[str, AnswerName] | None = None
     """What the outputs mean: in their order, or by name."""
+    decode: str | None = None
+    """Which detector's outputs they are (`detection.kinds`); then they are answered as boxes."""
     outputs: tuple[str, ...] | None = None
 
     @property
@@ -192,6 +195,7 @@ PARSERS: Mapping[str, Any] = {
     "pad": parse_pad,
     "labels": parse_file,
     "answer": parse_answer,
+    "decode": lambda key, value: parse_word(key, value, tuple(KINDS)),
     "outputs": parse_names,
 }
 """How each option's value is read, from a command line's text or from a file's value."""

@@ -28,6 +28,8 @@ from ovenbird.errors import NetworkUnreadable, NetworkUntraceable
 from ovenbird.networks.image_shapes import layout_of, resized_shapes, size_of
 from ovenbird.networks.torch.widening import holdable
 from ovenbird_runtime.manifest.agreement import LIMITS, compare
+from ovenbird_runtime.manifest.answers import Boxes
+from ovenbird_runtime.manifest.candidates import aligned
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -204,10 +206,10 @@ class Traced:
             together = self.run(both)
         except Exception:  # noqa: BLE001 - a fixed batch shows itself in any way it likes
             return none
-        for one, two, joint in zip(*alone, together, strict=True):
-            if one.shape[0] != 1 or two.shape[0] != 1 or not _near(torch.cat([one, two]), joint):
-                return none
-        return self.batched
+        if any(tensor.shape[0] != 1 for tensors in alone for tensor in tensors):
+            return none
+        apart = tuple(torch.cat(pair) for pair in zip(*alone, strict=True))
+        return self.batched if same_rows(self.output_names, apart, together) else none
 
 
 def tiled(tensor: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
@@ -236,14 +238,17 @@ def _another(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.flatten().flip(0).reshape(tensor.shape)
 
 
-def _near(alone: torch.Tensor, together: torch.Tensor) -> bool:
-    """Return whether rows alone and the same rows in a batch are the same, but for rounding."""
-    right, given = (holdable(tensor.detach()).cpu().numpy() for tensor in (alone, together))
-    return not compare(
-        given,
-        right,
-        LIMITS["f16" if alone.dtype is torch.float16 else "bf16" if alone.dtype is torch.bfloat16 else "f32"],
-    ).fault
+def same_rows(names: Sequence[str], alone: Sequence[torch.Tensor], together: Sequence[torch.Tensor]) -> bool:
+    """Return whether rows alone and the same rows in a batch are the same, but for rounding and its order of boxes."""
+    low = {torch.float16: "f16", torch.bfloat16: "bf16"}
+    limits = [LIMITS[low.get(tensor.dtype, "f32")] for tensor in alone]  # type: ignore[index]
+    right, given = (
+        {name: holdable(tensor.detach()).cpu().numpy() for name, tensor in zip(names, tensors, strict=True)}
+        for tensors in (alone, together)
+    )
+    if {"boxes", "scores", "classes"} <= right.keys():
+        given = aligned((Boxes(),), given, right, limits[0])
+    return not any(compare(given[name], right[name], one).fault for name, one in zip(names, limits, strict=True))
 
 
 def bind(net: nn.Module, example_inputs: Any) -> tuple[tuple[str, ...], tuple[torch.Tensor, ...], Callable[..., Any]]:

@@ -74,6 +74,12 @@ def roi_align_kernel(inputs: Sequence[Spec], layout: ImageLayout, options: RoiAl
         share = tirx.ceil(length / tirx.const(float(bins), "float32"))
         return tirx.Cast("int32", clamped(share, 0.0, MOST_SAMPLES))
 
+    def seen(top: Any, left: Any, tall: Any, wide: Any, steps: Any) -> Any:
+        """Return no samples for a region whose samples are all more than a pixel outside, and count as zeros."""
+        away = [end < tirx.const(-1.0, "float32") for end in (top + tall, left + wide)]
+        away += [begin > tirx.const(float(extent), "float32") for begin, extent in ((top, height), (left, width))]
+        return tirx.Select(tirx.any(*away), tirx.const(0, "int32"), steps)
+
     def place(start: Any, length: Any, bins: int, index: Any, step: Any, steps: Any) -> Any:
         extent = length / tirx.const(float(bins), "float32")
         inner = (tirx.Cast("float32", step) + tirx.const(0.5, "float32")) * extent / tirx.Cast("float32", steps)
@@ -104,7 +110,7 @@ def roi_align_kernel(inputs: Sequence[Spec], layout: ImageLayout, options: RoiAl
             left: T.float32 = start(region, boxes, 1)
             tall: T.float32 = length(region, boxes, 0)
             wide: T.float32 = length(region, boxes, 1)
-            down: T.int32 = samples(tall, rows)
+            down: T.int32 = seen(top, left, tall, wide, samples(tall, rows))
             across: T.int32 = samples(wide, columns)
             places = T.alloc_buffer((4,), "int32", scope="local")
             weights = T.alloc_buffer((4,), "float32", scope="local")

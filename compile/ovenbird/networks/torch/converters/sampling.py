@@ -99,11 +99,52 @@ def padded_nms(node: Any, importer: Any) -> Any:
     return relax.Tuple([indices, kept])
 
 
+def grouped_nms(node: Any, importer: Any) -> Any:
+    """Convert `ovenbird.suppression.grouped_nms(boxes, scores, groups, iou_threshold, capacity)`."""
+    from tvm import relax
+
+    from ovenbird.operators.indexing.sort import Sort
+    from ovenbird.operators.own import own_call
+    from ovenbird.operators.vision.grouped_suppression import GroupedSuppression
+
+    given = Arguments.of(node, importer)
+    boxes, scores = given.cast(given["boxes"], "float32"), given.cast(given["scores"], "float32")
+    order = given.emit(relax.TupleGetItem(given.emit(own_call(Sort(1, descending=True), scores)), 1))
+    operator = GroupedSuppression(float(given["iou_threshold"]), int(given["capacity"]))
+    return given.emit(own_call(operator, boxes, scores, order, given.cast(given["groups"], "int32")))
+
+
+AWAY = -1e6
+"""Where a region is put, in pixels, on levels that it is not pooled from: no sample of it counts there."""
+
+
+def pool_regions(node: Any, importer: Any) -> Any:
+    """Convert `ovenbird.regions.pool_regions(maps, regions, levels, scales, size, samples)`."""
+    from tvm import relax
+
+    from ovenbird.operators.vision.roi_align import RoiAlign
+
+    op = relax.op
+    given = Arguments.of(node, importer)
+    size, regions = int(given["size"]), given.cast(given["regions"], "float32")
+    levels = given.emit(op.expand_dims(given.cast(given["levels"], "int32"), 1))
+    away = relax.const([[0.0, AWAY, AWAY, AWAY, AWAY]], "float32")
+    total: Any = None
+    for level, (maps, scale) in enumerate(zip(given["maps"], given["scales"], strict=True)):
+        own = given.emit(op.where(given.emit(op.equal(levels, relax.const(level, "int32"))), regions, away))
+        operator = RoiAlign((size, size), float(scale), int(given["samples"]), aligned=False)
+        found = call_on_images(given, operator, maps, own)
+        total = found if total is None else given.emit(op.add(total, found))
+    return total
+
+
 SAMPLING: dict[str, Converter] = {
     "deform_conv2d.default": deform_conv2d,
     "grid_sampler_2d.default": grid_sample,
     "grid_sampler_3d.default": grid_sample,
+    "grouped_nms.default": grouped_nms,
     "padded_nms.default": padded_nms,
+    "pool_regions.default": pool_regions,
     "roi_align.default": roi_align,
     "roi_pool.default": roi_pool,
 }

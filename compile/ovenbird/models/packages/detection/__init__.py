@@ -1,0 +1,1 @@
+"""torchvision's detectors as programs of fixed shapes, with its own weights and arithmetic."""

@@ -1,0 +1,56 @@
+"""RetinaNet, FCOS and SSD of torchvision: backbone, head, and the best of all pairs of an anchor and a class.
+
+net = OneStage(torchvision.models.detection.retinanet_resnet50_fpn())
+net(image)          # {"boxes": [N, K, 4], "scores": [N, K], "classes": [N, K]}
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from ovenbird.models.packages.detection import boxes as arithmetic
+from ovenbird.networks.detection.candidates import BestRows, answer
+
+
+class OneStage(nn.Module):
+    """Takes normalised images of one size; boxes are clipped to it, as torchvision clips to its own."""
+
+    def __init__(self, net: Any) -> None:
+        super().__init__()
+        self.kind = type(net).__name__
+        self.backbone = net.backbone
+        self.head = net.head
+        self.anchor_generator = net.anchor_generator
+        self.weights = getattr(net.box_coder, "weights", (1.0,) * 4)
+
+    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the best pairs."""
+        features = self.backbone(image)
+        maps = [features] if isinstance(features, torch.Tensor) else list(features.values())
+        found = self.head(maps)
+        logits, size = found["cls_logits"], (image.shape[2], image.shape[3])
+        classes = logits.shape[2]
+        if self.kind == "SSD":  # the first class is the background
+            best = BestRows.of(torch.softmax(logits, -1)[..., 1:].flatten(1))
+            classes -= 1
+            anchors = arithmetic.default_boxes(self.anchor_generator, maps, size)
+        elif self.kind == "FCOS":
+            both = torch.sqrt(torch.sigmoid(logits) * torch.sigmoid(found["bbox_ctrness"]))
+            best = BestRows.of(both.flatten(1))
+            anchors = torch.cat(arithmetic.level_anchors(self.anchor_generator, maps, size))
+        else:
+            best = BestRows.of(logits.flatten(1))
+            best = BestRows(torch.sigmoid(best.scores), best.places)
+            anchors = torch.cat(arithmetic.level_anchors(self.anchor_generator, maps, size))
+        rows = BestRows(best.scores, torch.div(best.places, classes, rounding_mode="floor"))
+        deltas, sources = rows.take(found["bbox_regression"]), rows.of_table(anchors)
+        moved = (
+            arithmetic.reached(deltas, sources)
+            if self.kind == "FCOS"
+            else arithmetic.moved(deltas, sources, self.weights)
+        )  # fmt: skip
+        number = best.places - rows.places * classes + (1 if self.kind == "SSD" else 0)
+        return answer(arithmetic.clipped(moved, size), best.scores, number)

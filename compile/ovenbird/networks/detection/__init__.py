@@ -1,0 +1,1 @@
+"""Detectors: what is compiled of their decoding, and how pictures get into them."""

@@ -1,0 +1,106 @@
+"""Non-maximum suppression within groups, image by image: `ovenbird.suppression.grouped_nms`.
+
+Proposals of several levels, or boxes of several classes, are gone through together, best first, so that it ends with as
+many as are wanted; only boxes of one group suppress each other. Equal scores keep their order.
+
+Example: `GroupedSuppression(0.7, 1000)` of boxes [1, 4741, 4], scores, their order and groups [1, 4741] gives
+int64 [1, 1000], -1 where there are fewer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tvm import tirx
+from tvm.script import tirx as T
+
+from ovenbird.operators.loops import inside, spread
+from ovenbird.operators.own import ImageLayout, OwnOperator, Spec
+
+
+@dataclass(frozen=True)
+class GroupedSuppression(OwnOperator):
+    """Inputs: boxes [N, B, 4], scores, the boxes' numbers by falling score, and their groups, each [N, B]."""
+
+    name = "grouped_suppression"
+    overlap: float
+    capacity: int
+
+    def outputs(self, inputs: Sequence[Spec]) -> tuple[Spec, ...]:
+        """Return the numbers of the boxes that are kept."""
+        return (Spec((inputs[0].shape[0], self.capacity), "int64"),)
+
+    def scratch(self, inputs: Sequence[Spec]) -> tuple[Spec, ...]:
+        """Return corners and area, and the group, of each box that is kept."""
+        room = inputs[0].shape[0] * self.capacity
+        return (Spec((room * 5,), "float32"), Spec((room,), "int32"))
+
+    def kernel(self, inputs: Sequence[Spec], layout: ImageLayout) -> tirx.PrimFunc:
+        """Return the choice in each image."""
+        return grouped_kernel(inputs, self)
+
+
+def grouped_kernel(inputs: Sequence[Spec], options: GroupedSuppression) -> tirx.PrimFunc:
+    """Return the function over boxes, scores, order, groups, the chosen, and scratch."""
+    images, boxes = inputs[1].shape
+    capacity, size, order_dtype = options.capacity, images * boxes, inputs[2].dtype
+
+    def shared(kept: Any, at: Any, near: Any, far: Any, axis: int) -> Any:
+        return tirx.max(
+            tirx.min(far, kept[at + axis + 2]) - tirx.max(near, kept[at + axis]), tirx.const(0.0, "float32")
+        )
+
+    @T.prim_func  # type: ignore[untyped-decorator]
+    def grouped_suppression(  # type: ignore[no-untyped-def]
+        boxes_handle: T.handle,
+        scores_handle: T.handle,
+        order_handle: T.handle,
+        groups_handle: T.handle,
+        chosen_handle: T.handle,
+        kept_handle: T.handle,
+        kinds_handle: T.handle,
+    ):
+        data = T.match_buffer(boxes_handle, (size * 4,), "float32")
+        scores = T.match_buffer(scores_handle, (size,), "float32")
+        order = T.match_buffer(order_handle, (size,), order_dtype)
+        groups = T.match_buffer(groups_handle, (size,), "int32")
+        chosen = T.match_buffer(chosen_handle, (images * capacity,), "int64")
+        kept = T.match_buffer(kept_handle, (images * capacity * 5,), "float32")
+        kinds = T.match_buffer(kinds_handle, (images * capacity,), "int32")
+        for image in spread(images, size * 64):
+            taken: T.int32 = 0
+            for step in T.serial(boxes):
+                box: T.int32 = image * boxes + inside(order[image * boxes + step], boxes)
+                if tirx.all(taken < capacity, scores[box] >= T.float32(0)):
+                    left: T.float32 = data[box * 4]
+                    top: T.float32 = data[box * 4 + 1]
+                    right: T.float32 = data[box * 4 + 2]
+                    bottom: T.float32 = data[box * 4 + 3]
+                    area: T.float32 = (right - left) * (bottom - top)
+                    kind: T.int32 = groups[box]
+                    other: T.int32 = 0
+                    free: T.bool = True
+                    while tirx.all(free, other < taken):
+                        if kinds[image * capacity + other] == kind:
+                            at: T.int32 = (image * capacity + other) * 5
+                            common: T.float32 = shared(kept, at, left, right, 0) * shared(kept, at, top, bottom, 1)
+                            ratio: T.float32 = common / (area + kept[at + 4] - common)
+                            if T.Cast("float64", ratio) > tirx.const(options.overlap, "float64"):
+                                free = False
+                        other = other + 1
+                    if free:
+                        kept[(image * capacity + taken) * 5] = left
+                        kept[(image * capacity + taken) * 5 + 1] = top
+                        kept[(image * capacity + taken) * 5 + 2] = right
+                        kept[(image * capacity + taken) * 5 + 3] = bottom
+                        kept[(image * capacity + taken) * 5 + 4] = area
+                        kinds[image * capacity + taken] = kind
+                        chosen[image * capacity + taken] = T.Cast("int64", box - image * boxes)
+                        taken = taken + 1
+            for step in T.serial(capacity):
+                if step >= taken:
+                    chosen[image * capacity + step] = T.int64(-1)
+
+    return grouped_suppression

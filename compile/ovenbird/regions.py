@@ -1,0 +1,78 @@
+"""Pooling of regions from a pyramid of maps, each region from the level that its size asks for (RoIAlign, FPN).
+
+    from ovenbird.regions import pool_regions
+
+    pooled = pool_regions(maps, regions, levels, scales=[0.25, 0.125], size=7, samples=2)     # [R, C, 7, 7]
+
+torchvision's `roi_align` takes one map, and is C++ that is not always there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+CHUNK = 64
+"""Regions that the plain version pools at once."""
+
+
+@torch.library.custom_op("ovenbird::pool_regions", mutates_args=())
+def pool_regions(
+    maps: Sequence[torch.Tensor],
+    regions: torch.Tensor,
+    levels: torch.Tensor,
+    scales: Sequence[float],
+    size: int,
+    samples: int,
+) -> torch.Tensor:
+    """Return [R, C, size, size]: for each region [R, 5] (image, left, top, right, bottom) the mean of `samples` along
+    both axes of each bin, between the pixels of the map [N, C, H, W] that `levels` [R] names. As `roi_align` with
+    `aligned=False` (He et al. 2017).
+    """
+    pooled = maps[0].new_zeros((regions.shape[0], maps[0].shape[1], size, size))
+    for level, (one, scale) in enumerate(zip(maps, scales, strict=True)):
+        for chunk in torch.split(torch.where(levels == level)[0], CHUNK):
+            pooled[chunk] = _pooled(one, regions[chunk], scale, size, samples)
+    return pooled
+
+
+@pool_regions.register_fake
+def _(
+    maps: Sequence[torch.Tensor],
+    regions: torch.Tensor,
+    levels: torch.Tensor,
+    scales: Sequence[float],
+    size: int,
+    samples: int,
+) -> torch.Tensor:
+    return maps[0].new_empty((regions.shape[0], maps[0].shape[1], size, size))
+
+
+def _pooled(maps: torch.Tensor, regions: torch.Tensor, scale: float, size: int, samples: int) -> torch.Tensor:
+    images = regions[:, 0].long()
+    found = maps[images]
+    for axis in (1, 0):  # columns, then rows: a bilinear sample is one along each
+        extent = maps.shape[2 + axis]
+        start, end = regions[:, 2 - axis] * scale, regions[:, 4 - axis] * scale
+        length = (end - start).clamp(min=1.0) / size
+        step = torch.arange(size * samples)
+        place = (
+            start[:, None] + (step // samples) * length[:, None] + (step % samples + 0.5) * length[:, None] / samples
+        )
+        there = (place >= -1.0) & (place <= extent)
+        near = place.clamp(0.0, extent - 1.0)
+        low = near.floor()
+        share = near - low
+        below, above = low.long(), (low.long() + 1).clamp(max=extent - 1)
+        found = _along(found, 2 + axis, below, (1 - share) * there) + _along(found, 2 + axis, above, share * there)
+    bins = found.reshape(*found.shape[:2], size, samples, size, samples)
+    return bins.mean((3, 5))
+
+
+def _along(maps: torch.Tensor, axis: int, places: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    shape = [len(places), 1, 1, 1]
+    shape[axis] = places.shape[1]
+    wide = [*maps.shape]
+    wide[axis] = places.shape[1]
+    return torch.gather(maps, axis, places.view(shape).expand(wide)) * weights.view(shape)

@@ -1,0 +1,105 @@
+"""Answers of a detector laid beside the right ones: each candidate beside the one that is the same box.
+
+    given = aligned(steps, given, right, LIMITS["f32"])      # then `agreement.compare`, output by output
+    count, same = boxes_agreeing(steps, given, right)        # of those above the step's score
+
+Candidates stand in the order of their scores. Where two are nearly equal, rounding decides which comes first, and at
+the end of the list which of them is in it: neither says anything about the network.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .agreement import Limits
+from .answers import AnswerStep, Boxes
+
+if TYPE_CHECKING:
+    from ..tensors.arrays import Array, Arrays
+
+SCORE = 10.0
+"""Scores of a pair differ by at most this many times the limit `rms`: 0.001 in f32."""
+SIDE = 100.0
+"""Corners of a pair differ by at most this many times the limit `rms`, in the box's longer side: 0.01 in f32."""
+LARGEST = 0.1
+"""Neither is ever more."""
+SAME_IOU = 0.99
+SAME_SCORE = 1e-3
+
+
+def aligned(steps: tuple[AnswerStep, ...], given: Arrays, right: Arrays, limits: Limits) -> Arrays:
+    """Return what was given with the candidates of each step of boxes in the order of the right ones.
+
+    What was left out for a score that is nearly the last one's is taken for right. Arrays of other shapes than the
+    right ones come back as they are, and what has no pair in any order.
+    """
+    given = dict(given)
+    for step in steps:
+        if not isinstance(step, Boxes) or not set(step.read) <= given.keys() & right.keys():
+            continue
+        if any(given[name].shape != right[name].shape or right[name].ndim < 2 for name in step.read):
+            continue
+        for row in range(right[step.output].shape[0]):
+            _align_row(step, given, right, row, limits)
+    return given
+
+
+def _align_row(step: Boxes, given: Arrays, right: Arrays, row: int, limits: Limits) -> None:
+    one, two = ([arrays[name][row] for name in (step.output, step.scores, step.classes)] for arrays in (given, right))
+    score = min(SCORE * limits.rms, LARGEST)
+    pairs = np.full(len(two[1]), -1)
+    same = _differ(one, two, limits) <= 1.0
+    pairs[same] = np.flatnonzero(same)
+    rest = np.flatnonzero(~same)
+    if not rest.size:
+        return
+    free = list(rest)
+    for place in rest:
+        there = np.array(free)
+        off = _differ([array[there] for array in one], [array[place] for array in two], limits)
+        if off.min() <= 1.0:
+            pairs[place] = free.pop(int(off.argmin()))
+    alone = np.flatnonzero(pairs < 0)
+    pairs[alone] = free
+    least = [float(side[1].min()) + score for side in (one, two)]
+    excused = [place for place in alone if two[1][place] <= least[1] and one[1][pairs[place]] <= least[0]]
+    for name in step.read:
+        found = given[name].copy()
+        found[row] = given[name][row][pairs]
+        found[row][excused] = right[name][row][excused]
+        given[name] = found
+
+
+def _differ(one: list[Array], two: list[Array], limits: Limits) -> Array:
+    """Return how far candidates are apart, 1 at most for those that may be the same."""
+    with np.errstate(all="ignore"):
+        sides = np.abs(two[0][..., 2:].astype(np.float64) - two[0][..., :2]).max(-1, initial=1.0)
+        gap = np.abs(one[0].astype(np.float64) - two[0]).max(-1) / sides
+        gap = np.where((one[0] == two[0]).all(-1), 0.0, gap)  # infinite ones, too
+        off = np.maximum(
+            gap / min(SIDE * limits.rms, LARGEST),
+            np.abs(one[1].astype(np.float64) - two[1]) / min(SCORE * limits.rms, LARGEST),
+        )
+    return np.nan_to_num(np.where(one[2] == two[2], off, np.inf), nan=np.inf)
+
+
+def boxes_agreeing(steps: tuple[AnswerStep, ...], given: Arrays, right: Arrays) -> tuple[int, int]:
+    """Count the right candidates above their step's score, and those of them that `aligned` laid beside the same box:
+    its class, an intersection over union of 0.99, a score within 0.001.
+    """
+    count = same = 0
+    for step in steps:
+        if not isinstance(step, Boxes):
+            continue
+        one, two = ([arrays[name] for name in (step.output, step.scores, step.classes)] for arrays in (given, right))
+        shown = two[1] > step.score
+        common = np.minimum(one[0][..., 2:], two[0][..., 2:]) - np.maximum(one[0][..., :2], two[0][..., :2])
+        shared = np.maximum(common, 0.0).prod(-1, dtype=np.float64)
+        areas = [(array[..., 2:] - array[..., :2]).prod(-1, dtype=np.float64) for array in (one[0], two[0])]
+        union = areas[0] + areas[1] - shared
+        near = (shared >= SAME_IOU * union) & (np.abs(one[1] - two[1]) <= SAME_SCORE) & (one[2] == two[2])
+        count += int(shown.sum())
+        same += int((shown & near).sum())
+    return count, same
