@@ -87,6 +87,7 @@ MAX_TILE_OVERLAP = 0.9  # of two neighbours
 MAX_CLASS_FILTERS = 1000  # of one call
 MAX_KEYPOINTS = 1024  # of one box
 MAX_MASK_SIDE = 1024  # of a mask as the network gives it
+MAX_MASKS_MEGAPIXELS = 200.0  # that the boxes with masks of one answer cover, in JSON: a second or two
 MAX_LABELS = 1_000_000
 
 # Benchmarks

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import WrongOption, one_line, shown
-from ..limits import MAX_CANDIDATES
+from ..errors import ImageTooLarge, WrongOption, one_line, shown
+from ..limits import MAX_CANDIDATES, MAX_MASKS_MEGAPIXELS
 from ..manifest.answers import Boxes
 from ..tensors.arrays import Array
 from .kind import Asked, Kind, number
@@ -192,6 +192,12 @@ def _answers(step: Any, outputs: Mapping[str, Array], asked: Asked) -> list[tupl
 
 
 def _json(boxes: tuple[Box, ...]) -> list[dict[str, Any]]:
+    megapixels = sum(one.mask.covered for one in boxes if one.mask is not None) / 1e6
+    if megapixels > MAX_MASKS_MEGAPIXELS:
+        raise ImageTooLarge(
+            f"the masks of {len(boxes)} boxes cover {megapixels:.0f} MP, limit {MAX_MASKS_MEGAPIXELS:.0f} MP: "
+            "ask for fewer boxes (max_boxes, score), or give a smaller image"
+        )
     return [
         {
             "label": one.label,

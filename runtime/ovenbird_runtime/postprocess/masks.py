@@ -28,6 +28,14 @@ class Mask:
     size: tuple[int, int]
     """Width and height of the photograph."""
 
+    @property
+    def covered(self) -> int:
+        """How many pixels of the photograph the box covers: what pasting costs."""
+        side = self.grid.shape[0]
+        x0, x1, _ = _ends(self.box[0], self.box[2], side, self.size[0])
+        y0, y1, _ = _ends(self.box[1], self.box[3], side, self.size[1])
+        return (x1 - x0) * (y1 - y0)
+
     def pixels(self) -> Array:
         """Return bool [height, width]."""
         import numpy as np
@@ -83,19 +91,24 @@ def encode_runs(runs: list[int]) -> str:
     return "".join(text)
 
 
+def _ends(start: float, end: float, side: int, limit: int) -> tuple[int, int, tuple[int, int]]:
+    """Return which pixels of an axis of `limit` the grown box covers, and its own first and count of pixels."""
+    middle, half = (start + end) * 0.5, (end - start) * 0.5 * (side + 2) / side
+    far = 2.0**40  # beyond any photograph; whole numbers of that size are exact
+    first, last = (int(min(max(edge, -far), far)) for edge in (middle - half, middle + half))
+    low, high = min(max(first, 0), limit), max(min(last + 1, limit), 0)
+    return low, max(high, low), (first, max(last - first + 1, 1))
+
+
 def _axis(start: float, end: float, side: int, limit: int) -> tuple[int, int, tuple[Array, Array, Array]]:
     """Return which pixels of an axis of `limit` the grown box covers, and for each the two cells of the padded grid
     that it lies between and the second one's share.
     """
     import numpy as np
 
-    middle, half = (start + end) * 0.5, (end - start) * 0.5 * (side + 2) / side
-    far = 2.0**40  # beyond any photograph; whole numbers of that size are exact
-    first, last = (int(min(max(edge, -far), far)) for edge in (middle - half, middle + half))
-    count = max(last - first + 1, 1)
-    low, high = min(max(first, 0), limit), max(min(last + 1, limit), 0)
-    places = np.arange(low, max(high, low)) - first
+    low, high, (first, count) = _ends(start, end, side, limit)
+    places = np.arange(low, high) - first
     centres = np.maximum((places + 0.5) * ((side + 2) / count) - 0.5, 0.0)
     before = np.minimum(centres.astype(np.int64), side + 1)
     share = (centres - before).astype(np.float32)
-    return low, max(high, low), (before, np.minimum(before + 1, side + 1), share)
+    return low, high, (before, np.minimum(before + 1, side + 1), share)

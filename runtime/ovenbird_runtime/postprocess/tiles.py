@@ -1,7 +1,7 @@
 """Large photographs by tiles: where the tiles lie, and what was found in them put together.
 
     areas = tile_areas((4000, 3000), side=(640, 640), overlap=0.2)      # the whole photograph, then each tile
-    merged = merge([(area, boxes), ...], settings)
+    merged = merge([(area, boxes), ...], (4000, 3000), settings)
 
 What is larger than a tile is found in the whole photograph, what is small in a tile. Where tiles overlap, things are
 found twice: suppression, as between candidates, leaves the best. A box that ends where its tile was cut out is a piece,

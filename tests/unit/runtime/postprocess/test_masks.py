@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ovenbird_runtime.errors import ImageTooLarge
+from ovenbird_runtime.manifest.answers import Boxes
+from ovenbird_runtime.postprocess.boxes import Box
 from ovenbird_runtime.postprocess.masks import Mask, encode_runs
+from ovenbird_runtime.postprocess.table import KINDS
 
 RANDOM = np.random.default_rng(0).random((28, 28), np.float32)
-BOXES = [
+PLACES = [
     (10.0, 5.0, 50.0, 30.0),
     (-20.5, -7.3, 30.2, 20.9),
     (60.0, 40.0, 140.0, 95.0),
@@ -39,7 +43,7 @@ def pasted(mask: Mask) -> np.ndarray:
     return result
 
 
-@pytest.mark.parametrize("box", BOXES[:4], ids=str)
+@pytest.mark.parametrize("box", PLACES[:4], ids=str)
 def test_masks_are_pasted_as_torchvision_does(box: tuple[float, ...]) -> None:
     mask = Mask(RANDOM, box, (WIDTH, HEIGHT))
     np.testing.assert_array_equal(mask.pixels(), pasted(mask))
@@ -66,7 +70,7 @@ def decoded(found: dict[str, object]) -> np.ndarray:
 @pytest.mark.parametrize(
     "grid", [RANDOM, np.ones((7, 7), np.float32), np.zeros((1, 1), np.float32)], ids=["noise", "full", "none"]
 )
-@pytest.mark.parametrize("box", BOXES, ids=str)
+@pytest.mark.parametrize("box", PLACES, ids=str)
 def test_run_lengths_are_the_pixels(box: tuple[float, ...], grid: np.ndarray) -> None:
     mask = Mask(grid, box, (WIDTH, HEIGHT))
     np.testing.assert_array_equal(decoded(mask.rle()), mask.pixels())
@@ -74,6 +78,14 @@ def test_run_lengths_are_the_pixels(box: tuple[float, ...], grid: np.ndarray) ->
 
 def test_run_lengths_are_written_as_pycocotools_does() -> None:
     assert encode_runs([6, 1, 40, 4, 5, 4, 5, 4, 21]) == "61X13mN000`0"  # the example of its own documentation
+
+
+def test_masks_that_would_take_long_are_refused_in_json() -> None:
+    sides = (0.0, 0.0, 5000.0, 5000.0)
+    mask = Mask(np.ones((2, 2), np.float32), sides, (5000, 5000))
+    assert mask.covered == 25_000_000
+    with pytest.raises(ImageTooLarge, match="the masks of 9 boxes cover 225 MP, limit 200 MP: ask for fewer boxes"):
+        KINDS[Boxes].to_json((Box("x", 0, 0.5, sides, mask),) * 9)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
