@@ -238,7 +238,7 @@ def load(
 
         import_ffi()
     library, weights = check.result()
-    labels = _read_labels(artifact)
+    labels = read_labels(artifact)
     code = Code(library, needs, artifact.manifest.programs, weights, chosen)
     share = max(1, available_threads() // workers) if threads is None else threads
     kernels = code.host_function(needs.resample), code.host_function(needs.resample_linear)
@@ -266,7 +266,7 @@ def _choose(
     raise NoVariant("no device can be used: " + "; ".join(f"{d}: {r}" for d, r in zip(devices, reasons, strict=True)))
 
 
-def _read_labels(artifact: Artifact) -> dict[str, tuple[str, ...]]:
+def read_labels(artifact: Artifact) -> dict[str, tuple[str, ...]]:
     """Read the labels of each output that has some. Raises LabelsMismatch, FileChanged."""
     found = {}
     for program in artifact.manifest.programs.values():

@@ -135,6 +135,13 @@ def _sources(context: click.Context, parameter: click.Parameter, values: tuple[s
     show_default=True,
     help="What to do with NaN and infinity in a request's tensors.",
 )
+@click.option(
+    "--backend-url",
+    envvar="OVENBIRD_BACKEND_URL",
+    show_envvar=True,
+    metavar="URL",
+    help="Have the networks run by a server of the Open Inference Protocol, http://HOST:PORT; pixels and answers here.",
+)
 @_with_limits
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def serve(artifacts: tuple[ModelSource, ...], debug: bool, **options: Any) -> None:

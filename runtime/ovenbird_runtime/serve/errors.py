@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, NamedTuple
 
-from ..errors import EngineError, ImageError, ImageTooLarge, InputError, OvenbirdError
+from ..errors import EngineCallFailed, EngineError, ImageError, ImageTooLarge, InputError, OvenbirdError
 from .http.errors import (
     BadRequest,
     BodyTooLarge,
@@ -54,6 +54,10 @@ class DeadlineExceeded(ServeError):
     """The request's own time is over."""
 
 
+class BackendFailed(EngineCallFailed):
+    """The server of `--backend-url` does not answer, or with other tensors than the artifact says."""
+
+
 class Status(NamedTuple):
     """An HTTP status and the name of gRPC's."""
 
@@ -74,6 +78,7 @@ STATUSES: dict[type[OvenbirdError], Status] = {
     QueueFull: Status(429, "RESOURCE_EXHAUSTED"),
     HeadersTooLarge: Status(431, "RESOURCE_EXHAUSTED"),
     UnknownCoding: Status(501, "UNIMPLEMENTED"),
+    BackendFailed: Status(502, "UNAVAILABLE"),
     NotReady: Status(503, "UNAVAILABLE"),
     ServerFull: Status(503, "UNAVAILABLE"),
     DeadlineExceeded: Status(504, "DEADLINE_EXCEEDED"),

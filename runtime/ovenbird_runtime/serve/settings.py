@@ -66,4 +66,6 @@ class Settings(Settled):
     access_log: bool = True
     nv_metrics: bool = False
     nan: NanPolicy = "refuse"
+    backend_url: str | None = None
+    """Where the networks run, if not here; the operator's to set."""
     limits: Limits = Limits()

@@ -21,6 +21,7 @@ from ...manifest.program import InputSize
 from ...model import Model, load
 from ...selftest import golden_of
 from ...tensors.arrays import Array
+from ..backend import connect
 from ..errors import DeadlineExceeded, NotReady
 from ..offload import Offload
 from ..settings import ModelSource, Settings
@@ -66,14 +67,7 @@ class Deployment:
 
         Raises OvenbirdError of whatever is wrong with the artifact, the machine or the results.
         """
-        model = load(
-            source.path,
-            settings.device,
-            settings.threads,
-            workers=settings.workers,
-            public_key=settings.public_key,
-            precision=settings.precision,
-        )
+        model = _load(source, settings)
         try:
             deployment = cls(source.name or model_name_from(model.name), model, settings, calibrate(model, settings))
             deployment.selftest()
@@ -229,6 +223,20 @@ class Deployment:
         if not self.hung:
             self.model.close()
             del self.admission  # it knows this object: without it the last request's end is the model's end
+
+
+def _load(source: ModelSource, settings: Settings) -> Model:
+    """Load a model, or connect to the server that runs it. Raises OvenbirdError."""
+    if settings.backend_url is not None:
+        return connect(source.path, settings.backend_url, public_key=settings.public_key)
+    return load(
+        source.path,
+        settings.device,
+        settings.threads,
+        workers=settings.workers,
+        public_key=settings.public_key,
+        precision=settings.precision,
+    )
 
 
 def _give_up(future: asyncio.Future[Any]) -> None:
