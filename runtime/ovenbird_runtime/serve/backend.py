@@ -43,11 +43,11 @@ def connect(path: str | os.PathLike[str], url: str, *, public_key: str | os.Path
     manifest = artifact.manifest
     target = artifact.read_target(manifest.variants[0])
     artifact.verify(name for name in manifest.files if not name.startswith(("targets/", "weights/")))
-    engine = BackendEngine(Backend(url, manifest.model.name), manifest, target)
+    engine = BackendEngine(RemoteServer(url, manifest.model.name), manifest, target)
     return Model(artifact, target, engine, 1, read_labels(artifact))
 
 
-class Backend:
+class RemoteServer:
     """A model at another server; safe from several threads, each of which has a connection of its own meanwhile."""
 
     def __init__(self, url: str, model: str) -> None:
@@ -149,7 +149,7 @@ class Backend:
 class BackendEngine:
     """Has the interface of `engine.Engine`; runs nothing itself."""
 
-    def __init__(self, backend: Backend, manifest: Manifest, target: Target) -> None:
+    def __init__(self, backend: RemoteServer, manifest: Manifest, target: Target) -> None:
         """Batches are composed of the sizes that `target` was compiled for."""
         self._backend, self._programs = backend, manifest.programs
         self._learned = {
