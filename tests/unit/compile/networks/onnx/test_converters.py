@@ -110,6 +110,8 @@ CASES = [
            coordinate_transformation_mode="tf_crop_and_resize", extrapolation_value=10.0),
     resize(IMAGE, sizes=ints(1, 2, 8, 8), mode="linear", coordinate_transformation_mode="align_corners"),
     resize(BYTES, sizes=ints(1, 1, 8, 8), mode="nearest"),
+    Small("Resize", {"x": IMAGE}, {"roi": floats(), "scales": floats(1, 1, 1.5, 0.6)}, opset=11, by_runtime=True,
+          coordinate_transformation_mode="tf_half_pixel_for_nn", nearest_mode="floor"),
     Small("Conv", {"x": IMAGE}, {"w": KERNEL.transpose(1, 0, 2, 3)}, auto_pad="SAME_LOWER", strides=[2, 2]),
     Small("ConvTranspose", {"x": IMAGE}, {"w": KERNEL}, output_shape=[9, 12], strides=[2, 2]),
     Small("ConvTranspose", {"x": IMAGE}, {"w": KERNEL}, auto_pad="SAME_UPPER", strides=[3, 2]),

@@ -20,6 +20,7 @@ from ovenbird_runtime.tensors.arrays import Array
 
 COORDINATES = (
     "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_crop_and_resize",
+    "tf_half_pixel_for_nn",
 )  # fmt: skip
 ROUNDINGS = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
 
@@ -49,6 +50,8 @@ def coordinates(axis: Axis, mode: str) -> Array:
     last = np.float32(axis.before - 1)
     if mode == "asymmetric":
         return np.asarray(place / scale)
+    if mode == "tf_half_pixel_for_nn":  # versions 11 and 12
+        return np.asarray((place + np.float32(0.5)) / scale)
     if mode == "align_corners":
         return np.zeros_like(place) if length == 1 else np.asarray(place * last / (length - one))
     if mode == "tf_crop_and_resize":
