@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,8 +24,9 @@ from .preprocess.preprocessor import Preprocessor
 from .tensors.arrays import Array
 from .tensors.frame import Frame
 
-PORTION = 64
-"""Images that are in memory as tensors at one time: 64 of 224x224 are 39 MB."""
+_PORTION_VALUES = 64 * 3 * 224 * 224
+"""Of images that are in memory as tensors at one time: 39 MB."""
+_LEAST_PORTION = 8
 _TENSORS = "feed it tensors: run(), --inputs FILE.npz, /v2/models/NAME/infer"
 
 
@@ -46,12 +48,18 @@ def predict(
     max_megapixels = real("max_megapixels", max_megapixels, MAX_IMAGE_MEGAPIXELS * 20)
     sources = sources_of(images)
     results: list[Prediction] = []
-    for start in range(0, len(sources), PORTION):
-        portion = sources[start : start + PORTION]
+    step = portion_of(spec)
+    for start in range(0, len(sources), step):
+        portion = sources[start : start + step]
         batch, frames = tensor_of(spec, preprocessor, pipeline, portion, options.seed, start, max_megapixels)
         outputs = run({spec.name: batch})
         results += explain(manifest, outputs, labels, name, options, frames)
     return results
+
+
+def portion_of(spec: TensorSpec) -> int:
+    """Return how many images of the input `spec` are in memory as tensors at one time."""
+    return max(_LEAST_PORTION, _PORTION_VALUES // max(1, math.prod(spec.with_batch(1))))
 
 
 def sources_of(images: Any) -> list[Any]:

@@ -22,7 +22,7 @@ from .postprocess.boxes import BOXES, BoxSettings
 from .postprocess.kind import Asked
 from .postprocess.prediction import Prediction, check_asked, explain
 from .postprocess.tiles import merge, tile_areas
-from .predict import PORTION, check_takes_pictures, choose_pipeline, image_input, sources_of, tensor_of
+from .predict import check_takes_pictures, choose_pipeline, image_input, portion_of, sources_of, tensor_of
 from .preprocess.images import open_image
 from .preprocess.preprocessor import Preprocessor
 from .tensors.arrays import Array
@@ -50,11 +50,12 @@ def predict_tiled(
     """
     check_takes_pictures(manifest)
     check_asked(manifest, labels, options)
-    steps = [step for step in manifest.postprocess if isinstance(step, Boxes)]
-    if not steps:
+    answering = [one for one in manifest.postprocess if isinstance(one, Boxes)]
+    if not answering:
         raise WrongOption(f"tiles are for boxes, {manifest.model.name} answers with none")
     name, pipeline = choose_pipeline(manifest, options.preprocess, options.image_size)
     spec, asked = image_input(manifest, pipeline), Asked(options, labels)
+    step = portion_of(spec)
     side = _side(tiles, output_size(pipeline))
     overlap = real("tile_overlap", overlap, MAX_TILE_OVERLAP, or_zero=True)
     max_megapixels = real("max_megapixels", max_megapixels, MAX_IMAGE_MEGAPIXELS * 20)
@@ -63,17 +64,17 @@ def predict_tiled(
         photograph = open_image(source, max_megapixels)
         areas = tile_areas(photograph.size, side, overlap)
         found: list[Prediction] = []
-        for start in range(0, len(areas), PORTION):
-            crops = [photograph.crop(area) for area in areas[start : start + PORTION]]
+        for start in range(0, len(areas), step):
+            crops = [photograph.crop(area) for area in areas[start : start + step]]
             batch, frames = tensor_of(spec, preprocessor, pipeline, crops, options.seed, start, max_megapixels)
             found += explain(manifest, run({spec.name: batch}), labels, name, options, frames)
         merged = {
-            step.output: merge(
-                [(area, one.answers[BOXES.field][step.output]) for area, one in zip(areas, found, strict=True)],
+            boxes.output: merge(
+                [(area, one.answers[BOXES.field][boxes.output]) for area, one in zip(areas, found, strict=True)],
                 photograph.size,
-                BoxSettings.of(step, asked),
+                BoxSettings.of(boxes, asked),
             )
-            for step in steps
+            for boxes in answering
         }
         results.append(replace(found[0], answers={**found[0].answers, BOXES.field: merged}))
     return results
