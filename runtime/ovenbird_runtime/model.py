@@ -27,7 +27,7 @@ from .manifest.agreement import Precision
 from .manifest.answers import label_count, labels_of
 from .manifest.manifest import Manifest, Program, Target, TensorSpec, VariantRef
 from .manifest.program import InputSize
-from .options import PredictOptions, fresh_seed
+from .options import PredictOptions, fresh_seed, with_aliases
 from .postprocess.prediction import Prediction
 from .predict import predict
 from .preprocess.preprocessor import Preprocessor
@@ -116,6 +116,7 @@ class Model:
         image_size: Any = None,
         tiles: Any = None,
         tile_overlap: float = OVERLAP,
+        **aliases: Any,
     ) -> list[Prediction]:
         """Pre-process images, run the network, and return one prediction an image, in order.
 
@@ -127,11 +128,14 @@ class Model:
         Of boxes, `score`, `iou`, `max_boxes` and `agnostic` change the model's own settings, and `classes` (labels or
         indices, one or several) leaves out all others; a model without boxes refuses them. `tiles`, a side in pixels,
         looks for boxes in pieces of the image as well, which share `tile_overlap` of it; "network" is the size of the
-        network's input. `image_size` chooses among the sizes that the model was compiled for.
+        network's input. `image_size` chooses among the sizes that the model was compiled for. `aliases` are other names
+        of these, Ultralytics' (`conf`, `max_det`, `agnostic_nms`, `imgsz`).
         Raises ImageError, PipelineError, WrongOption, EngineError.
         """
         seed = fresh_seed() if seed is None else seed
-        options = PredictOptions(preprocess, top, seed, embedding, score, iou, max_boxes, classes, agnostic, image_size)
+        asked = {"score": score, "iou": iou, "max_boxes": max_boxes, "classes": classes, "agnostic": agnostic}
+        asked = with_aliases(asked | {"image_size": image_size}, aliases)
+        options = PredictOptions(preprocess, top, seed, embedding, **asked)
         common: dict[str, Any] = {"preprocessor": self.preprocessor, "max_megapixels": max_megapixels}
         given = (self.manifest, self.labels, self.run, images, options)
         return predict(*given, **common) if tiles is None else predict_tiled(*given, tiles, tile_overlap, **common)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -71,6 +72,19 @@ class PredictOptions:
 BOX_OPTIONS = ("score", "iou", "max_boxes", "classes", "agnostic")
 ALIASES = {"imgsz": "image_size", "conf": "score", "max_det": "max_boxes", "agnostic_nms": "agnostic"}
 """Ultralytics' names of options."""
+
+
+def with_aliases(given: Mapping[str, Any], aliases: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options by their own names. Raises WrongOption for one given twice, TypeError for an unknown name."""
+    found = dict(given)
+    for name, value in aliases.items():
+        if name not in ALIASES:
+            raise TypeError(f"unexpected keyword argument {name!r}; there are {', '.join((*given, *ALIASES))}")
+        option = ALIASES[name]
+        if found.get(option) is not None:
+            raise WrongOption(f"both {option} and {name} are given, which are one: give one")
+        found[option] = value
+    return found
 
 
 def _class_names(value: Any) -> tuple[str, ...]:

@@ -96,6 +96,15 @@ def test_an_image_size_names_one_that_there_is(detector: Model) -> None:
         choose_pipeline(sized, "a", (50, 50))
 
 
+def test_options_have_ultralytics_names_too(detector: Model) -> None:
+    boxes = detector.predict(WHITE, conf=0.6, max_det=2, agnostic_nms=True, imgsz=(48, 64))[0].boxes
+    assert [(label, score) for label, score, _ in found(boxes)] == [("dog", 0.9), ("cat", 0.7)]
+    with pytest.raises(WrongOption, match="both score and conf are given"):
+        detector.predict(WHITE, conf=0.6, score=0.6)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'confidence'; there are score, iou"):
+        detector.predict(WHITE, confidence=0.6)
+
+
 def test_a_model_without_boxes_refuses_their_settings(model: Model) -> None:
     with pytest.raises(WrongOption, match="score is for boxes, tiny answers with classification, embedding"):
         model.predict(WHITE, score=0.5)
