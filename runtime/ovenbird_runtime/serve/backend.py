@@ -1,6 +1,6 @@
 """A model whose network runs elsewhere: pixels and answers here, tensors at a server of the Open Inference Protocol.
 
-    model = connect("artifacts/detector", "http://triton:8000", workers=1)      # a Model like any other
+    model = connect("artifacts/detector", "http://triton:8000")      # a Model like any other
 
 The artifact's pipelines, answers and labels are used, its code and weights are not opened. Requests are the protocol's
 own over HTTP, with raw tensors where the other server says it reads them, else with JSON; each output is checked
