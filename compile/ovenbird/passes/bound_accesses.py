@@ -6,7 +6,8 @@ TVM's operators lean on each other's promises: `slice_scatter` holds an index in
 shorter, and a `Select` loads both of its sides. Here each index of each access is proved to lie in its buffer, from the
 ranges of the loops and from what encloses it: an `if_then_else` evaluates one branch only, so its condition counts; a
 `Select` does not. A load that cannot be proved is held at the edge of the buffer; a store that cannot is left out where
-it would fall outside. Functions whose accesses are all proved, which is nearly all of them, stay as they are.
+it would fall outside. What memory holds may have changed since it was compared: a condition on what the function writes
+proves nothing. Functions whose accesses are all proved, which is nearly all of them, stay as they are.
 
 Example: with `b` of 8 elements and i < 16, `Select(i < 8, b[i], 0)` becomes `Select(i < 8, b[min(i, 7)], 0)`.
 """
@@ -38,7 +39,7 @@ def bound_accesses(module: IRModule, _: tvm.transform.PassContext) -> IRModule:
 
 def bound_function(function: tirx.PrimFunc) -> tirx.PrimFunc:
     """Return the unscheduled function with every access in bounds; the same function where nothing was in doubt."""
-    bounder = _Bounder()
+    bounder = _Bounder(written(function.body))
     body = tvm_ffi.structural_mutate(function.body, bounder.callbacks())
     return function.with_body(body) if bounder.held else function
 
@@ -46,8 +47,9 @@ def bound_function(function: tirx.PrimFunc) -> tirx.PrimFunc:
 class _Bounder:
     """Rewrites statements and expressions, knowing the ranges and the conditions around each."""
 
-    def __init__(self) -> None:
+    def __init__(self, written: Sequence[Any]) -> None:
         self.analyzer = Analyzer()
+        self.written = written
         self.held = 0
         """Accesses that could not be proved."""
 
@@ -65,14 +67,32 @@ class _Bounder:
 
     @contextlib.contextmanager
     def given(self, condition: Any) -> Iterator[None]:
-        """Take a condition, and each part of a conjunction, as true inside."""
+        """Take a condition, and each part of a conjunction, as true inside, but for what may change there."""
         with contextlib.ExitStack() as stack:
             for part in conjunction(self.analyzer.simplify(condition)):
-                stack.enter_context(self.analyzer.constraint_scope(part))
+                if self.lasts(part):
+                    stack.enter_context(self.analyzer.constraint_scope(part))
             yield
 
+    def lasts(self, expression: Any) -> bool:
+        """Return whether an expression reads nothing that the function writes."""
+        loads: list[Any] = []
+        tvm_ffi.structural_walk(expression, (tvm.ir.TensorLoad, loads.append))
+        return not any(load.source.same_as(buffer) for load in loads for buffer in self.written)
+
+    def know(self, variable: Any, least: Any, most: Any) -> None:
+        """Take a variable to lie between the bounds that two expressions have now."""
+        low, high = self.analyzer.const_int_bound(least).min_value, self.analyzer.const_int_bound(most).max_value
+        dtype = variable.ty.dtype
+        if max(high, high - low) < int(tirx.max_value(dtype).value):  # or nothing is known that a range can say
+            bounds = tvm.ir.Range(tirx.const(low, dtype), tirx.const(high + 1, dtype))
+            self.analyzer.bind(variable, bounds, allow_override=True)
+
     def loop(self, loop: Any, mutator: Any) -> Any:
-        self.analyzer.bind(loop.loop_var, tvm.ir.Range.from_min_extent(loop.min, loop.extent), allow_override=True)
+        if self.lasts(loop.min) and self.lasts(loop.extent):
+            self.analyzer.bind(loop.loop_var, tvm.ir.Range.from_min_extent(loop.min, loop.extent), allow_override=True)
+        else:
+            self.know(loop.loop_var, loop.min, loop.min + loop.extent - 1)
         return mutator.default_mutate(loop)
 
     def block(self, block: Any, mutator: Any) -> Any:
@@ -88,7 +108,10 @@ class _Bounder:
     def binding(self, binding: Any, mutator: Any) -> Any:
         binding = mutator.default_mutate(binding)
         if str(binding.value.ty.dtype).startswith(("int", "uint")):
-            self.analyzer.bind(binding.var, binding.value, allow_override=True)
+            if self.lasts(binding.value):
+                self.analyzer.bind(binding.var, binding.value, allow_override=True)
+            else:
+                self.know(binding.var, binding.value, binding.value)
         return binding
 
     def branch(self, branch: Any, mutator: Any) -> Any:
@@ -145,6 +168,13 @@ class _Bounder:
             return store if all(same) else written
         self.held += 1
         return tirx.IfThenElse(tirx.all(*conditions), written, None)
+
+
+def written(body: Any) -> list[Any]:
+    """Return the buffers that a statement stores to."""
+    found: list[Any] = []
+    tvm_ffi.structural_walk(body, (tirx.BufferStore, lambda store: found.append(store.buffer)))
+    return found
 
 
 def conjunction(condition: Any) -> Iterator[Any]:

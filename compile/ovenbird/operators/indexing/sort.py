@@ -98,7 +98,9 @@ def sort_kernel(shape: Sequence[int], dtype: str, options: Sort) -> tirx.PrimFun
                         from_right: T.bool = False
                         if right < end:
                             from_right = tirx.any(left >= middle, sooner(data[at(row, second)], data[at(row, first)]))
-                        order[target + pair * 2 * width + place] = tirx.Select(from_right, second, first)
+                        order[target + T.min(pair * 2 * width + place, count - 1)] = tirx.Select(
+                            from_right, second, first
+                        )
                         if from_right:
                             right = right + 1
                         else:

@@ -79,3 +79,50 @@ def test_a_store_outside_is_left_out() -> None:
     indices = np.array([2, -5, 2**33, 7])
     tvm.compile(bound_function(scatter), "llvm")(tvm.runtime.tensor(indices), out)
     assert out.numpy().tolist() == [0, 0, 1, 0, 0, 0, 0, 1]
+
+
+def test_what_was_compared_may_have_changed_since() -> None:
+    """A condition on a register, a loop to one and a `let` of one say nothing of what it holds later."""
+
+    @T.prim_func(s_tir=True)
+    def conditions(data: T.Buffer((8,), "float32"), out: T.Buffer((4,), "float32")):  # type: ignore[no-untyped-def]
+        for i in range(4):
+            at: T.int32 = i * 3
+            if at < 8:
+                at = at + 3
+                out[i] = data[at]
+
+    @T.prim_func(s_tir=True)
+    def lets(data: T.Buffer((8,), "float32"), out: T.Buffer((4,), "float32")):  # type: ignore[no-untyped-def]
+        for i in range(4):
+            at: T.int32 = i * 3
+            before: T.let = at
+            at = at + 5 * i
+            out[i] = data[at - before]
+
+    @T.prim_func(s_tir=True)
+    def loops(data: T.Buffer((8,), "float32"), out: T.Buffer((4,), "float32")):  # type: ignore[no-untyped-def]
+        at: T.int32 = 4
+        for i in range(at):
+            at = 0
+            out[i] = data[i - at + 8 - 1]
+
+    data = np.arange(8, dtype=np.float32) + 1
+    for kernel, places in ((conditions, [3, 6, 7]), (lets, [0, 5, 7, 7]), (loops, [7, 7, 7, 7])):
+        out = tvm.runtime.tensor(np.zeros(4, np.float32))
+        tvm.compile(bound_function(kernel), "llvm")(tvm.runtime.tensor(data), out)
+        assert out.numpy()[: len(places)].tolist() == data[places].tolist()
+
+
+def test_bounds_outlive_a_change() -> None:
+    """What a `let` of a register was held to, it is held to for good."""
+
+    @T.prim_func(s_tir=True)
+    def held(data: T.Buffer((8,), "float32"), out: T.Buffer((4,), "float32")):  # type: ignore[no-untyped-def]
+        for i in range(4):
+            at: T.int32 = i * 3
+            place: T.let = T.max(T.min(at, 7), 0)
+            at = 100
+            out[i] = data[place]
+
+    assert bound_function(held).same_as(held)
