@@ -13,6 +13,4 @@ if [ "$#" -gt 0 ]; then
     PYTHONPATH=tests exec "$python" tests/support/guarded.py "$@"
 fi
 OVENBIRD_GUARD_PAGES=1 exec "$python" -m pytest -q -m "" \
-    tests/unit/compile/backends/cpu/test_convolutions.py \
-    tests/unit/compile/backends/cpu/test_image_operators.py \
-    tests/unit/compile/backends/cpu/test_winograd.py
+    tests/unit/compile/backends/cpu/test_*.py tests/unit/compile/networks/torch tests/unit/compile/networks/onnx

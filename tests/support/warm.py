@@ -29,7 +29,8 @@ IMPORTED = (
     "torch._dynamo", "torch.export._trace", "torch._functorch.aot_autograd", "cyclonedx.output.json", "onnx",
     "tvm.relax.frontend.torch", "tvm.relax.frontend.onnx", "tvm.s_tir.meta_schedule", "ovenbird.cli.compile",
     "ovenbird.cli.verify", "ovenbird.cli.tune", "ovenbird.compiling", "ovenbird.networks.loading",
-    "ovenbird.tuning.session",
+    "ovenbird.tuning.session", "ovenbird.backends.building", "ovenbird.backends.cpu.pipeline", "ovenbird.trust.sbom",
+    "ovenbird.linking.library", "ovenbird.networks.torch.importer", "cyclonedx.model.bom",
 )  # fmt: skip
 LONGEST_REQUEST = 1 << 16
 OUTPUTS = 2

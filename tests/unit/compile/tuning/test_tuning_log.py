@@ -186,6 +186,20 @@ def test_a_failure_is_recorded_and_never_the_best(
     assert all(seconds < 1.0 for seconds, _ in fastest_records(copied / RECORDS).values())
 
 
+def test_the_fastest_record_of_a_workload_is_used_by_its_last_measurement(tmp_path: Path) -> None:
+    slow, fast, broken = ([["Tile", [], [name], []]] for name in ("slow", "fast", "broken"))
+    lines = [
+        [0, [slow, [1e-3]]],
+        [0, [fast, [9e-3]]],
+        [0, [fast, [2e-4, 4e-4]]],
+        [1, [broken, [1e10]]],
+        [2, [slow, [5.0]]],
+    ]
+    (tmp_path / RECORDS).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = {index: (seconds, record[0]) for index, (seconds, record) in fastest_records(tmp_path / RECORDS).items()}
+    assert found == {0: (pytest.approx(3e-4), fast), 2: (5.0, slow)}
+
+
 def test_a_log_has_one_writer(copied: Path, spec: TargetSpec) -> None:
     with open_log(copied, spec), pytest.raises(TuningLogBusy, match="another `ovenbird tune`"):
         open_log(copied, spec)
