@@ -14,7 +14,7 @@ from elftools.elf.elffile import ELFFile
 from ovenbird.backends.codegen_pipeline import codegen_pipeline
 from ovenbird.compiling import compile_network
 from ovenbird.networks.loading import load_network
-from ovenbird.operators.resampling import RESAMPLE, resampling_kernel
+from ovenbird.operators.resampling import LINEAR, RESAMPLE, linear_kernel, resampling_kernel
 from ovenbird.options import CompileOptions
 from ovenbird.targets import load_target
 from support.cuda_emulation import build_emulation
@@ -39,7 +39,7 @@ def test_is_named_and_exported(compile_gpu: Compile, target: str) -> None:
 
 
 def body(assembly: str) -> list[str]:
-    """The function's instructions, and those of what it was split into."""
+    """The instructions of both functions, and those of what they were split into."""
     parts = re.findall(rf"^(?:{SYMBOL}|{RESAMPLE}\w*):\n(.*?)^\.Lfunc_end", assembly, re.MULTILINE | re.DOTALL)
     return [line.strip() for part in parts for line in part.splitlines() if line.startswith("\t")]
 
@@ -47,7 +47,7 @@ def body(assembly: str) -> list[str]:
 def test_its_code_is_a_processor_s(compile_gpu: Compile) -> None:
     """As many vector instructions as the variant for the same processor alone has, and no memory asked for."""
     ours = body(compile_gpu("convolutions", "cuda-sm90", "f16").host_code)
-    module = tvm.IRModule({RESAMPLE: resampling_kernel()})
+    module = tvm.IRModule({RESAMPLE: resampling_kernel(), LINEAR: linear_kernel()})
     alone = tvm.tirx.build(module, load_target("x86-64-v3").tvm_target(), pipeline=codegen_pipeline())
     theirs = body(str(alone.inspect_source("asm")))
     for code in (ours, theirs):
