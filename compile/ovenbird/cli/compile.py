@@ -60,14 +60,14 @@ def command(model: str, output: Path | None, **options: Any) -> None:
         precision=parse_precision(options["precision"]),
         fast_math=options["fast_math"],
     )
-    # whatever is wrong with the command is said before anything heavy is imported
+    # whatever is wrong with the command is said before anything heavy is imported: `host` asks LLVM what it is
+    check_request(model, network_options)
+    output = output or Path("artifacts") / name_of(model, network_options)
+    check_output(Path.cwd() / output)
     kinds = {name: load_target(name).kind for name in compile_options.targets}
     note = check_precision(compile_options.precision, kinds)
     if note:
         click.echo(note, err=True)
-    check_request(model, network_options)
-    output = output or Path("artifacts") / name_of(model, network_options)
-    check_output(Path.cwd() / output)
     with Progress.choose(options["quiet"]) as progress:
         progress(f"loading {model}")
         network = load_network(model, network_options)

@@ -138,7 +138,7 @@ def name_of(model: str, options: NetworkOptions = NetworkOptions()) -> str:
 
 
 def check_request(model: str, options: NetworkOptions) -> None:
-    """Refuse what can be before torch is imported. Raises UnknownNetwork, UsageError, NetworkUnreadable,
+    """Refuse what can be before torch is imported. Raises UnknownNetwork, UsageError, NetworkUnreadable, ExtraMissing,
     WeightsUnavailable.
     """
     name_of(model, options)
@@ -161,6 +161,10 @@ def check_request(model: str, options: NetworkOptions) -> None:
         if not known and is_foreign(Path(model)):
             raise NetworkUnreadable(f"{model}: {refusal(Path(model))}")
         models.recipe(model)
+    if reference.kind == "package":
+        from ovenbird.models.packages.table import PACKAGES
+
+        PACKAGES[reference.place].check(reference.name)
     choice = parse_weights(options.weights)
     if choice is not None and choice.file is not None and not _names_weights(reference, options):
         check_file(choice.file)

@@ -25,15 +25,20 @@ INPUT = "pixel_values"
 FOLDER = "net.save_pretrained(FOLDER) where it can be had, then hf:./FOLDER"
 
 
+def _check(name: str) -> None:
+    """Refuse a folder without a network, and a name that the hub cannot be asked for."""
+    folder = Path(name).expanduser()
+    if name.startswith((".", "/", "~")) and not (folder / "config.json").is_file():
+        raise NetworkUnreadable(f"hf:{name}: no config.json there; net.save_pretrained(FOLDER) writes one")
+    if not folder.is_dir():
+        check_hub(name, FOLDER)
+
+
 def _load(name: str, keywords: Mapping[str, Any], size: Sides | None, weights: str | None) -> PackagedNetwork:
     if keywords:
         raise UsageError(f"hf:{name} takes no arguments; edit its config.json")
-    folder = Path(name)
-    if name.startswith((".", "/", "~")) and not (folder.expanduser() / "config.json").is_file():
-        raise NetworkUnreadable(f"hf:{name}: no config.json there; net.save_pretrained(FOLDER) writes one")
-    place = str(folder.expanduser()) if folder.expanduser().is_dir() else name
-    if not folder.expanduser().is_dir():
-        check_hub(name, FOLDER)
+    folder = Path(name).expanduser()
+    place = str(folder) if folder.is_dir() else name
     import_torchvision()
     import transformers
 
@@ -137,4 +142,5 @@ HUGGING_FACE = Package(
     "pip install transformers",
     "vision networks of transformers: hf:FOLDER, or hf:OWNER/NAME from its hub",
     _load,
+    checker=_check,
 )

@@ -50,6 +50,8 @@ class Package:
     """By name, keyword arguments, image size, and `--weights`."""
     lister: Callable[[], list[str]] | None = None
     """None where only its hub knows the names."""
+    checker: Callable[[str], None] | None = None
+    """What refuses a name before anything heavy is imported."""
 
     @property
     def lists(self) -> bool:
@@ -64,6 +66,12 @@ class Package:
         """Return the networks' names, as far as the package lists them. Raises ExtraMissing."""
         self._require()
         return self.lister() if self.lister is not None else []
+
+    def check(self, name: str) -> None:
+        """Refuse what can be before the package is imported. Raises ExtraMissing, NetworkError, WeightsUnavailable."""
+        self._require()
+        if self.checker is not None:
+            self.checker(name)
 
     def load(self, name: str, keywords: Mapping[str, Any], size: Sides | None, weights: str | None) -> PackagedNetwork:
         """Return a network by name. Raises ExtraMissing, UnknownNetwork, UsageError, NetworkError, WeightsError."""
