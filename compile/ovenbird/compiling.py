@@ -6,6 +6,7 @@ report.verified, report.parity.programs["main"].max_abs_error
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,8 +127,10 @@ def _import(network: Network, batches: Sequence[int], step: Progress) -> dict[En
     modules = {}
     for done, key in enumerate(keys):
         step("tracing and importing", done, len(keys))
-        imported = network.at(key.size).relax(key.batch)
-        modules[key] = share_constants(imported, kept) if network.sizes else imported
+        modules[key] = network.at(key.size).relax(key.batch)
+        if len(keys) > 1:
+            modules[key] = share_constants(modules[key], kept)
+        gc.collect()  # importers refer to themselves, and so keep the weights that they rearranged
     step("tracing and importing", len(keys), len(keys))
     return modules
 

@@ -36,6 +36,7 @@ from ovenbird.passes.flatten_volumes import flatten_volumes
 from ovenbird.passes.join_instance_norms import join_instance_norms
 from ovenbird.passes.keep_unschedulable_apart import keep_unschedulable_apart
 from ovenbird.passes.share_broadcast_matrices import share_broadcast_matrices
+from ovenbird.passes.share_constants import SharedConstants
 from ovenbird.passes.widen_sequences import widen_sequences
 from ovenbird.planning.write_plan import write_plan
 
@@ -92,8 +93,11 @@ def lower(networks: Networks, begin: Begin, dump: Dump = NOWHERE) -> IRModule:
     mains = {key.function: adopt_functions(prepare(network), builder) for key, network in networks.items()}
     prepared = IRModule({**dict(builder.get().functions_items()), **mains})
     dump.module("prepared", prepared)
+    kept: SharedConstants = {}
     for key in networks:
-        begin(builder, prepared[key.function], key).run(key.function)
+        walk = begin(builder, prepared[key.function], key)
+        walk.kept = kept
+        walk.run(key.function)
     walked = builder.get()
     dump.module("walked", walked)
     fused = fuse(walked)

@@ -13,12 +13,15 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import tvm
 from tvm import relax
 
 from ovenbird.lowering.form import Form
 from ovenbird.lowering.value import Value
+from ovenbird.passes.constant_arrays import array_of, key_of
 from ovenbird.passes.shapes import static_shape
+from ovenbird.passes.share_constants import SharedConstants
 from ovenbird_runtime.tensors.arrays import Array
 
 OUT_ELEMENTWISE_FUSABLE = 4
@@ -45,6 +48,9 @@ class Lowering:
         self.builder = form.builder
         self.handlers = handlers
         self.known: dict[relax.Var, Lowered] = {}
+        self.kept: SharedConstants = {}
+        """Packed weights by their content: functions for several batch sizes hold them once."""
+
         self.current: relax.Var | None = None
         """The variable whose binding is being lowered."""
 
@@ -137,7 +143,7 @@ class Lowering:
         if not isinstance(expr.ty, relax.TensorType):
             return Value(shape=(), dtype="", plain=expr)
         if isinstance(expr, tvm.ir.GenericConst):
-            array: Array = expr.value.numpy()
+            array = array_of(expr)
             narrowed = self.form.narrowed_array(array)
             if narrowed is not array:
                 return self.constant(narrowed)
@@ -147,6 +153,13 @@ class Lowering:
     def constant(self, array: Array) -> Value:
         """Return a constant value."""
         return Value(array.shape, str(array.dtype), plain=relax.const(array), constant=array)
+
+    def weight(self, array: Array) -> relax.Expr:
+        """Return packed weights as a constant, the one that an earlier function has where it has equal ones."""
+        key = key_of(np.ascontiguousarray(array))
+        if key not in self.kept:
+            self.kept[key] = relax.const(array)
+        return self.kept[key]
 
     def emit_te(self, name: str, function: Callable[..., object], *tensors: relax.Expr, **options: object) -> relax.Var:
         """Emit a tensor expression as a function of its own, into which elementwise operators behind it may fuse."""

@@ -5,12 +5,11 @@ The runtime passes them from a file that every process maps read-only, so the li
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 import tvm
 from tvm import IRModule, relax
 
+from ovenbird.passes.constant_arrays import ArrayKey, array_of, key_of
 from ovenbird_runtime.tensors.arrays import Array
 
 SMALL_BYTES = 64
@@ -22,12 +21,12 @@ class ConstantTable:
 
     def __init__(self) -> None:
         self.arrays: list[Array] = []
-        self._index: dict[tuple[bytes, str, tuple[int, ...]], int] = {}
+        self._index: dict[ArrayKey, int] = {}
 
     def add(self, array: Array) -> int:
         """Return the index of `array`, the same one for equal arrays."""
         array = np.ascontiguousarray(array)
-        key = (hashlib.sha256(array.tobytes()).digest(), str(array.dtype), array.shape)
+        key = key_of(array)
         if key not in self._index:
             self._index[key] = len(self.arrays)
             self.arrays.append(array)
@@ -62,7 +61,7 @@ class _Mover(relax.PyExprMutator):  # type: ignore[misc]
         self.parameters: dict[int, relax.Var] = {}
 
     def visit_generic_const_(self, constant: tvm.ir.GenericConst) -> relax.Expr:
-        array = constant.value.numpy()
+        array = array_of(constant)
         if array.nbytes <= SMALL_BYTES:
             return constant
         index = self.table.add(array)

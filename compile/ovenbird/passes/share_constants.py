@@ -6,13 +6,14 @@ modules = [share_constants(module, kept) for module in modules]
 
 from __future__ import annotations
 
-import hashlib
 from typing import TypeAlias
 
 import tvm
 from tvm import IRModule, relax
 
-SharedConstants: TypeAlias = "dict[tuple[bytes, str, tuple[int, ...]], tvm.ir.GenericConst]"
+from ovenbird.passes.constant_arrays import ArrayKey, array_of, key_of
+
+SharedConstants: TypeAlias = "dict[ArrayKey, tvm.ir.GenericConst]"
 """The first constant of each content, dtype and shape."""
 
 
@@ -32,6 +33,4 @@ class _Sharer(relax.PyExprMutator):  # type: ignore[misc]
         self.kept = kept
 
     def visit_generic_const_(self, constant: tvm.ir.GenericConst) -> relax.Expr:
-        array = constant.value.numpy()
-        key = (hashlib.sha256(array.tobytes()).digest(), str(array.dtype), array.shape)
-        return self.kept.setdefault(key, constant)
+        return self.kept.setdefault(key_of(array_of(constant)), constant)

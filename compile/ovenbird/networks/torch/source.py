@@ -88,5 +88,5 @@ class TorchSource:
             tensor = tensors[name]
             taken.update(f"{name} {getattr(tensor, 'dtype', '')} {tuple(getattr(tensor, 'shape', ()))}\n".encode())
             if isinstance(tensor, torch.Tensor):
-                taken.update(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+                taken.update(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data)
         return taken.hexdigest()

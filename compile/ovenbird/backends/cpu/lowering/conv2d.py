@@ -47,12 +47,12 @@ def emit_convolution(lowering: CpuLowering, data: Value, kernel: Array, window: 
     shape = (batch, outputs, *window.output(height, width))
     if groups == channels == outputs and groups > 1:
         weight = layout.pack_depthwise_weight(kernel, block)
-        tensors = (lowering.form.image(data), relax.const(weight))
+        tensors = (lowering.form.image(data), lowering.weight(weight))
         blocked = lowering.emit_te("depthwise_conv2d", conv2d.depthwise_conv2d, *tensors, window=window)
         return Value(shape, data.dtype, image=blocked)
     if groups == 1 and channels <= 4 and data.image is None:
         weight = layout.pack_conv_weight_output_only(kernel, block)
-        tensors = (lowering.form.plain(data), relax.const(weight))
+        tensors = (lowering.form.plain(data), lowering.weight(weight))
         blocked = lowering.emit_te("conv2d", conv2d.conv2d_from_plain, *tensors, window=window)
         return Value(shape, data.dtype, image=blocked)
     if allows_winograd(window, groups):
@@ -65,12 +65,12 @@ def emit_convolution(lowering: CpuLowering, data: Value, kernel: Array, window: 
         if algorithm != "direct":
             transform = winograd.TRANSFORMS[int(algorithm[-1])]
             weight = winograd.pack_winograd_weight(kernel, block, transform)
-            tensors = (lowering.form.image(data), relax.const(weight))
+            tensors = (lowering.form.image(data), lowering.weight(weight))
             blocked = lowering.emit_te(algorithm, winograd.winograd_conv2d, *tensors, window=window)
             return Value(shape, data.dtype, image=blocked)
     kernel, groups = merge_groups(kernel, groups, block)
     weight = layout.pack_conv_weight(kernel, block)
-    tensors = (lowering.form.image(data), relax.const(weight))
+    tensors = (lowering.form.image(data), lowering.weight(weight))
     blocked = lowering.emit_te("conv2d", conv2d.conv2d, *tensors, window=window, groups=groups)
     return Value(shape, data.dtype, image=blocked)
 

@@ -41,7 +41,7 @@ def lower_packed(lowering: CpuLowering, data: Value, weight: Value, shape: tuple
         "matmul",
         dense.matmul_packed,
         lowering.form.plain(data),
-        relax.const(packed),
+        lowering.weight(packed),
         columns=shape[-1],
         tile_rows=choose_rows(packed.shape[0], math.prod(shape[:-1]), lowering.machine),
     )
