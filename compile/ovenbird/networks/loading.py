@@ -138,7 +138,7 @@ def name_of(model: str, options: NetworkOptions = NetworkOptions()) -> str:
 
 
 def check_request(model: str, options: NetworkOptions) -> None:
-    """Refuse what needs no torch to see. Raises UnknownNetwork, UsageError, NetworkError, ExtraMissing, WeightsError."""
+    """Refuse what needs no torch to see. Raises UsageError, NetworkError, ExtraMissing, WeightsError."""
     name_of(model, options)
     if options.image_sizes and (options.size is not None or options.input_shapes):
         raise UsageError("--image-sizes says what --size and --input-shapes do: give one of them")
