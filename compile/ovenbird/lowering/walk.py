@@ -19,9 +19,8 @@ from tvm import relax
 
 from ovenbird.lowering.form import Form
 from ovenbird.lowering.value import Value
-from ovenbird.passes.constant_arrays import array_of, key_of
 from ovenbird.passes.shapes import static_shape
-from ovenbird.passes.share_constants import SharedConstants
+from ovenbird.passes.share_constants import SharedConstants, array_of, key_of
 from ovenbird_runtime.tensors.arrays import Array
 
 OUT_ELEMENTWISE_FUSABLE = 4

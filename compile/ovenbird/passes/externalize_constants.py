@@ -9,7 +9,7 @@ import numpy as np
 import tvm
 from tvm import IRModule, relax
 
-from ovenbird.passes.constant_arrays import ArrayKey, array_of, key_of
+from ovenbird.passes.share_constants import ArrayKey, array_of, key_of
 from ovenbird_runtime.tensors.arrays import Array
 
 SMALL_BYTES = 64

@@ -1,20 +1,39 @@
-"""Makes modules that were imported one after the other hold one copy of the weights that they have in common.
+"""Constants where they lie: weights are most of what a compile holds, so they are copied only to change them.
 
-kept: SharedConstants = {}
+array = array_of(constant)          # shares the memory of the tensor, and keeps it
+kept: SharedConstants = {}          # modules that were imported one after the other then hold one copy of equal weights
 modules = [share_constants(module, kept) for module in modules]
 """
 
 from __future__ import annotations
 
+import hashlib
 from typing import TypeAlias
 
+import numpy as np
 import tvm
 from tvm import IRModule, relax
 
-from ovenbird.passes.constant_arrays import ArrayKey, array_of, key_of
+from ovenbird_runtime.tensors.arrays import Array
+
+ArrayKey: TypeAlias = "tuple[bytes, str, tuple[int, ...]]"
 
 SharedConstants: TypeAlias = "dict[ArrayKey, tvm.ir.GenericConst]"
 """The first constant of each content, dtype and shape."""
+
+
+def array_of(constant: tvm.ir.GenericConst) -> Array:
+    """Return a constant's numbers, not to be written to; a copy where numpy lacks their dtype."""
+    try:
+        found: Array = np.from_dlpack(constant.value)
+    except (BufferError, RuntimeError, TypeError):  # bfloat16
+        found = constant.value.numpy()
+    return found
+
+
+def key_of(array: Array) -> ArrayKey:
+    """Return what tells an array from others: its digest, dtype and shape."""
+    return hashlib.sha256(array.reshape(-1).view(np.uint8).data).digest(), str(array.dtype), array.shape
 
 
 def share_constants(module: IRModule, kept: SharedConstants) -> IRModule:

@@ -15,7 +15,7 @@ from ovenbird.backends.table import BACKENDS
 from ovenbird.lowering.dumping import NOWHERE
 from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.networks.importing import import_exported
-from ovenbird.passes.constant_arrays import array_of, key_of
+from ovenbird.passes.share_constants import array_of, key_of
 from ovenbird.targets import load_target
 
 
