@@ -26,6 +26,9 @@ from ovenbird_runtime.tensors.arrays import Array
 GRAPHS = ("If", "Loop", "Scan", "SequenceMap")
 """Operators that hold graphs; a graph may read what is not the node's input."""
 
+SAME_IN = {"DequantizeLinear": 19, "QuantizeLinear": 19}
+"""Versions that the evaluator has, of operators whose older ones mean the same and which it lacks."""
+
 MAX_TOLD_ELEMENTS = 4096
 """Values that the inference of an output's shape is told: enough for any shape, axes or sizes."""
 
@@ -45,7 +48,8 @@ def fold(node: Any, schema: Any, opsets: Mapping[str, int], arrays: Mapping[str,
     sequences = any(isinstance(array, list) for array in arrays.values())
     if not sequences and node.op_type != "Constant" and not _small(node, schema, opsets, arrays):
         return None
-    imports = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
+    least = SAME_IN.get(node.op_type, 0)
+    imports = [helper.make_opsetid(name, version if name else max(version, least)) for name, version in opsets.items()]
     outputs = [name for name in node.output if name]
     graph = helper.make_graph(
         [node],

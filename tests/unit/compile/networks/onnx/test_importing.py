@@ -227,6 +227,11 @@ def test_a_refusal_is_one_line_and_names_the_operator(model: Small, error: type[
     assert "\n" not in str(caught.value)
 
 
+def test_weights_of_eight_bits_are_numbers_when_they_are_imported() -> None:
+    module = GRAPHS["a weight of eight bits, in a version that the evaluator lacks"].relax()
+    assert module["main"].script(show_meta=False).count("R.multiply") == 0
+
+
 def test_half_precision_is_computed_in_float32() -> None:
     small = Small("Exp", {"x": ROWS.astype(np.float16)})
     main = import_model(small.model, {"x": (3, 4)})["main"]

@@ -12,7 +12,7 @@ from ovenbird.networks.onnx.converters.layers.convolutions import convolution
 from ovenbird.networks.onnx.converters.layers.matrices import matmul
 from ovenbird.networks.onnx.converters.maps.elementwise import elementwise
 from ovenbird.networks.onnx.dtypes import computed, element_dtype
-from ovenbird.networks.onnx.node import Converter, Node
+from ovenbird.networks.onnx.node import Converter, Node, Value, as_expression, dtype_of
 
 INTEGERS = ("int8", "uint8", "int16", "uint16", "int32")
 
@@ -25,32 +25,39 @@ def saturated(node: Node, data: relax.Expr, dtype: str) -> relax.Expr:
     return relax.op.astype(held, dtype)
 
 
-def aligned(node: Node, index: int, default: relax.Expr | None) -> relax.Expr:
+def aligned(node: Node, index: int) -> Value:
     """Return a scale or zero point in the shape of the data: one for all, one a channel, or one a block."""
-    if not node.has(index):
-        assert default is not None
-        return default
-    shape, own = node.shape(0), node.shape(index)
-    value = node.tensor(index)
-    if len(own) == 0 or own == (1,):
-        return node.emit(relax.op.reshape(value, [1] * len(shape))) if own and shape else value
+    shape, own, value = node.shape(0), node.shape(index), node.inputs[index]
+    known = isinstance(value, np.ndarray)
+    if len(own) < 2:
+        if not own or not shape:
+            return value
+        axis = node.attribute("axis", 1) % len(shape) if own != (1,) else 0
+        wanted = [own[0] if place == axis else 1 for place in range(len(shape))]
+        return value.reshape(wanted) if known else node.emit(relax.op.reshape(value, wanted))
     axis = node.attribute("axis", 1) % len(shape)
-    if len(own) == 1:
-        return node.emit(relax.op.reshape(value, [own[0] if place == axis else 1 for place in range(len(shape))]))
     block = node.attribute("block_size", 0) or -(-shape[axis] // own[axis])
     places = np.arange(shape[axis]) // block
-    return node.take(value, places, axis)
+    return value.take(places, axis) if known else node.take(value, places, axis)
 
 
-def dequantize(node: Node) -> relax.Expr:
+def in_dtype(node: Node, value: Value, dtype: str) -> Value:
+    """Return a value in another dtype; a constant at once, for TVM builds a library for each that it folds."""
+    return value.astype(dtype) if isinstance(value, np.ndarray) else node.emit(relax.op.astype(value, dtype))
+
+
+def dequantize(node: Node) -> Value:
     """`DequantizeLinear`: (x - zero point) * scale."""
-    scale = aligned(node, 1, None)
-    dtype = str(scale.ty.dtype.dtype)
-    data = node.emit(relax.op.astype(node.tensor(0), dtype))
-    if node.has(2):
-        zero = node.emit(relax.op.astype(aligned(node, 2, None), dtype))
-        data = node.emit(relax.op.subtract(data, zero))
-    return relax.op.multiply(data, scale)
+    scale = aligned(node, 1)
+    dtype = dtype_of(scale)
+    values = [in_dtype(node, node.inputs[0], dtype)]
+    values += [in_dtype(node, aligned(node, 2), dtype)] if node.has(2) else []
+    if all(isinstance(value, np.ndarray) for value in (scale, *values)):
+        return (values[0] - values[1] if node.has(2) else values[0]) * scale
+    data, *zero = map(as_expression, values)
+    if zero:
+        data = node.emit(relax.op.subtract(data, *zero))
+    return relax.op.multiply(data, as_expression(scale))
 
 
 def quantize(node: Node) -> relax.Expr:
@@ -59,12 +66,12 @@ def quantize(node: Node) -> relax.Expr:
     dtype = node.dtype(2) if node.has(2) else computed(element_dtype(wanted)).name if wanted else "uint8"
     if dtype not in INTEGERS:
         raise node.refuse(f"it quantizes to {dtype}; known are {', '.join(INTEGERS)}")
-    scale = node.emit(relax.op.astype(aligned(node, 1, None), "float32"))
+    scale = as_expression(in_dtype(node, aligned(node, 1), "float32"))
     data = node.emit(relax.op.astype(node.tensor(0), "float32"))
     rounded = elementwise(node, tirx.nearbyint, node.emit(relax.op.divide(data, scale)))
     if node.has(2):
-        zero = node.emit(relax.op.astype(aligned(node, 2, None), "float32"))
-        rounded = node.emit(relax.op.add(rounded, zero))
+        zero = in_dtype(node, aligned(node, 2), "float32")
+        rounded = node.emit(relax.op.add(rounded, as_expression(zero)))
     return saturated(node, rounded, dtype)
 
 
@@ -98,11 +105,20 @@ def of_floats(node: Node, inputs: list[Any], operator: Converter, scale: int, ze
     return quantize(replace(node, inputs=[result, *ends], attributes={}))
 
 
-def dequantized(node: Node, data: int, scale: int, zero: int, axis: int) -> relax.Expr:
+def dequantized(node: Node, data: int, scale: int, zero: int, axis: int) -> Value:
     """Return inputs `data`, `scale`, `zero` as float32, per channel along the axis."""
     inputs = [node.inputs[index] for index in (data, scale, zero)]
-    found = node.emit(dequantize(replace(node, inputs=inputs, attributes={"axis": axis})))
-    return node.emit(relax.op.astype(found, "float32"))
+    found = dequantize(replace(node, inputs=inputs, attributes={"axis": axis}))
+    return in_dtype(node, found if isinstance(found, np.ndarray) else node.emit(found), "float32")
+
+
+def bias_of(node: Node, index: int) -> Value:
+    """Return a bias as float32: it is in units of the product of both scales."""
+    bias, *scales = in_dtype(node, node.inputs[index], "float32"), node.inputs[1], node.inputs[4]
+    if all(isinstance(value, np.ndarray) for value in (bias, *scales)):
+        return bias * (scales[0] * scales[1])
+    unit = node.emit(relax.op.multiply(*map(as_expression, scales)))
+    return node.emit(relax.op.multiply(as_expression(bias), unit))
 
 
 def qlinear_matmul(node: Node) -> relax.Expr:
@@ -114,9 +130,7 @@ def qlinear_convolution(node: Node) -> relax.Expr:
     """`QLinearConv`; the bias is in units of both scales."""
     inputs = [dequantized(node, 0, 1, 2, 1), dequantized(node, 3, 4, 5, 0)]
     if node.has(8):
-        unit = node.emit(relax.op.multiply(node.tensor(1), node.tensor(4)))
-        bias = node.emit(relax.op.astype(node.tensor(8), "float32"))
-        inputs.append(node.emit(relax.op.multiply(bias, unit)))
+        inputs.append(bias_of(node, 8))
     return of_floats(node, inputs, convolution, 6, 7)
 
 

@@ -13,9 +13,9 @@ from tvm import relax
 from ovenbird.networks.onnx.converters.layers.matrices import gemm
 from ovenbird.networks.onnx.converters.layers.pooling import average, global_average
 from ovenbird.networks.onnx.converters.maps.elementwise import leaky_relu, unary
-from ovenbird.networks.onnx.converters.maps.quantization import dequantize, dequantized, of_floats, quantize
+from ovenbird.networks.onnx.converters.maps.quantization import bias_of, dequantize, dequantized, of_floats, quantize
 from ovenbird.networks.onnx.converters.maps.reductions import softmax
-from ovenbird.networks.onnx.node import Converter, Node
+from ovenbird.networks.onnx.node import Converter, Node, as_expression
 
 
 def of_two(operator: Callable[[relax.Expr, relax.Expr], relax.Expr]) -> Converter:
@@ -46,7 +46,8 @@ def quantized_softmax(node: Node) -> relax.Expr:
 
 def concatenation(node: Node) -> relax.Expr:
     """`QLinearConcat(scale, zero point, and three inputs a part)`."""
-    parts = [dequantized(node, index, index + 1, index + 2, -1) for index in range(2, len(node.inputs), 3)]
+    places = range(2, len(node.inputs), 3)
+    parts = [as_expression(dequantized(node, index, index + 1, index + 2, -1)) for index in places]
     joined = node.emit(relax.op.concat(parts, node.attribute("axis") % len(node.shape(2))))
     return quantize(replace(node, inputs=[joined, *node.inputs[:2]], attributes={}))
 
@@ -58,8 +59,7 @@ def quantized_gemm(node: Node) -> relax.Expr:
     attributes = {name: node.attribute(name, 0) for name in ("transA", "transB")}
     alpha = node.attribute("alpha", 1.0)
     if node.has(6):
-        unit = node.emit(relax.op.multiply(node.tensor(1), node.tensor(4)))
-        inputs.append(node.emit(relax.op.multiply(node.emit(relax.op.astype(node.tensor(6), "float32")), unit)))
+        inputs.append(bias_of(node, 6))
     inner = replace(node, attributes={**attributes, "alpha": alpha, "beta": alpha})
     return of_floats(inner, inputs, gemm, 7, 8) if node.has(7) else gemm(replace(inner, inputs=inputs))
 
