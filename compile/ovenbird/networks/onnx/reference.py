@@ -19,6 +19,7 @@ import numpy as np
 
 from ovenbird.errors import NetworkUnreadable
 from ovenbird.networks.onnx.dtypes import element_dtype, passed
+from ovenbird.networks.onnx.sigmoids import exact_sigmoids
 from ovenbird.networks.onnx.widening import in_float32
 from ovenbird_runtime.tensors.arrays import Array
 
@@ -74,11 +75,12 @@ class OnnxReference:
 
 def _evaluator(model: Any) -> tuple[str, Any]:
     if importlib.util.find_spec("onnxruntime"):
-        try:
-            return RUNTIME, _session(model)
-        except Exception as error:  # noqa: BLE001 - ONNX Runtime's own, which it does not export
-            if not LACKING.search(str(error)):
-                raise NetworkUnreadable(f"ONNX Runtime refuses the model: {_line(error)}") from None
+        for written in (exact_sigmoids(model), model):  # of float64 it lacks what the first is written by
+            try:
+                return RUNTIME, _session(written)
+            except Exception as error:  # noqa: BLE001 - ONNX Runtime's own, which it does not export
+                if not LACKING.search(str(error)):
+                    raise NetworkUnreadable(f"ONNX Runtime refuses the model: {_line(error)}") from None
     from onnx.reference import ReferenceEvaluator
 
     try:

@@ -34,6 +34,17 @@ def test_the_evaluator_answers_for_operators_that_onnx_runtime_lacks() -> None:
     np.testing.assert_allclose(reference.run({"x": ROWS})[0], ROWS / (1 + np.exp(-ROWS)), rtol=1e-6)
 
 
+def test_small_probabilities_keep_their_digits() -> None:
+    logits = np.float32([[-80, -16, -1, 0, 2, 30]])
+    reference = OnnxReference.of(Small("Sigmoid", {"x": logits}).model)
+    assert reference.name == RUNTIME
+    right = 1 / (1 + np.exp(-logits.astype(np.float64)))
+    np.testing.assert_allclose(reference.run({"x": logits})[0], right, rtol=1e-5)
+    wide = OnnxReference.of(Small("Sigmoid", {"x": logits.astype(np.float64)}).model)
+    assert wide.name == RUNTIME
+    np.testing.assert_allclose(wide.run({"x": logits.astype(np.float64)})[0], right, rtol=1e-12, atol=1e-15)
+
+
 def test_a_model_that_onnx_runtime_refuses_is_told_as_such() -> None:
     small = Small("MatMul", {"a": ROWS, "b": np.zeros((3, 3), np.float32)})
     with pytest.raises(NetworkUnreadable, match=r"ONNX Runtime refuses the model: .*MatMul") as caught:
