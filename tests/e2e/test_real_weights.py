@@ -34,7 +34,7 @@ def compare(artifact: Path, network: Any, photographs: list[Path], truth: list[i
 def test_resnet50_classifies_as_torch_does(
     compiled: Callable[..., Path], real_resnet50: Path, photographs: tuple[list[Path], list[int]]
 ) -> None:
-    artifact = compiled("resnet50", "--weights", real_resnet50)
+    artifact = compiled("resnet50", "--weights", real_resnet50, "--batch-sizes", "8")  # EfficientNet has both
     compare(artifact, load_network("resnet50", NetworkOptions(weights=str(real_resnet50))), *photographs)
 
 
