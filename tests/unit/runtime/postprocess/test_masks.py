@@ -62,6 +62,7 @@ def decoded(found: dict[str, object]) -> np.ndarray:
             if not more and bits & 0x10:
                 value |= -1 << (5 * shift)
         runs.append(value + runs[-2] if len(runs) > 2 else value)
+    assert all(runs[1:]), "pycocotools writes no empty run but the first"
     height, width = found["size"]  # type: ignore[misc]
     values = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
     return values.reshape(width, height).T
