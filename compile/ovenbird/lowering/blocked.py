@@ -5,6 +5,8 @@ Example: with b = 16, [1, 64, 56, 56] is [1, 4, 56, 56, 16]; lanes past C are ze
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tvm import relax
 
 from ovenbird.lowering.form import Border, Form
@@ -12,6 +14,7 @@ from ovenbird.lowering.value import Value
 from ovenbird.operators import layout
 from ovenbird.operators.conv2d import pad
 from ovenbird.operators.own import ImageLayout
+from ovenbird.operators.transposition import MOVEMENT, Movement
 from ovenbird_runtime.tensors.arrays import Array
 
 
@@ -36,7 +39,7 @@ class BlockedForm(Form):
         if height == width == 1 and channels % self.block == 0:
             shape = (batch, channels // self.block, 1, 1, self.block)
             return self.builder.emit(relax.op.reshape(value.plain, shape))
-        return self.builder.emit_te(layout.pack, value.plain, self.block, primfunc_name_hint="pack")
+        return self._moved("pack", layout.pack, value.plain, self.block)
 
     def from_image(self, value: Value) -> relax.Expr:
         """Emit the unpacking; of one pixel it is a reshape."""
@@ -44,7 +47,12 @@ class BlockedForm(Form):
         _, channels, height, width = value.shape
         if height == width == 1 and channels % self.block == 0:
             return self.builder.emit(relax.op.reshape(value.image, value.shape))
-        return self.builder.emit_te(layout.unpack, value.image, channels, primfunc_name_hint="unpack")
+        return self._moved("unpack", layout.unpack, value.image, channels)
+
+    def _moved(self, kind: Movement, function: Callable[..., object], tensor: relax.Expr, size: int) -> relax.Expr:
+        """Emit a function that does nothing but move elements, marked as such."""
+        attributes = {MOVEMENT: kind}
+        return self.builder.emit_te(function, tensor, size, primfunc_name_hint=kind, primfunc_attrs=attributes)
 
     def image_array(self, array: Array) -> Array:
         """Return the constant in blocks of channels."""

@@ -19,6 +19,7 @@ from ovenbird.backends.cpu.schedules.plain_loops import weigh_loops
 from ovenbird.backends.cpu.schedules.reduction import schedule_lanes
 from ovenbird.backends.cpu.schedules.register_tile import schedule_register_tile
 from ovenbird.backends.cpu.schedules.row_ops import schedule_rows
+from ovenbird.backends.cpu.schedules.transposition import transposed
 from ovenbird.backends.cpu.schedules.winograd import schedule_winograd
 from ovenbird.operators.anchors import AnchorKind
 from ovenbird.operators.blocks import find_anchor
@@ -46,6 +47,7 @@ def apply_schedule(sch: Schedule, machine: Machine, choices: Choices) -> None:
 
 def schedule_function(function: tirx.PrimFunc, machine: Machine, choices: Choices | None = None) -> tirx.PrimFunc:
     """Return the scheduled function, its attributes kept."""
+    function = transposed(function, machine) or function
     sch = Schedule(weigh_loops(function))
     apply_schedule(sch, machine, choices or Defaults())
     return sch.mod["main"].with_attrs(function.attrs) if function.attrs else sch.mod["main"]
