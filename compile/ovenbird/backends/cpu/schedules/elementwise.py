@@ -25,6 +25,9 @@ ROW_VECTORS = 4
 UNROLLED_VECTORS = 4
 """Vectors that one iteration of an inner loop handles."""
 
+STRIP_VECTORS = 8
+"""Vectors of one iteration of a map whose shape is not an image's, at most."""
+
 
 def schedule_map(sch: Schedule, block: SBlockRV, machine: Machine) -> None:
     """Schedule one elementwise or copying block: vectors inside, the outer axes parallel."""
@@ -43,7 +46,9 @@ def schedule_map(sch: Schedule, block: SBlockRV, machine: Machine) -> None:
             # TVM makes a loop of such a vector, and LLVM (22) a vector of that loop, wrongly where the vector is longer
             # than a row: it takes `lane % 8` for `lane`
             lanes = math.gcd(extent(sch, loops[-1]), lanes)
-        schedule_flat_map(sch, loops, lanes)
+            schedule_flat_map(sch, loops, lanes, vectors=1)
+            return
+        schedule_flat_map(sch, loops, lanes, vectors=STRIP_VECTORS)
 
 
 def copies_rows(sch: Schedule, block: SBlockRV, loops: list[LoopRV], machine: Machine) -> bool:
@@ -96,24 +101,35 @@ def unroll_strip(sch: Schedule, loop: LoopRV) -> None:
         sch.unroll(unrolled)
 
 
-def schedule_flat_map(sch: Schedule, loops: list[LoopRV], lanes: int) -> None:
-    """Schedule a map onto any other shape: all axes fused; an odd number of elements leaves a
-    part of the last vector out.
+def schedule_flat_map(sch: Schedule, loops: list[LoopRV], lanes: int, vectors: int) -> None:
+    """Schedule a map onto any other shape: vectors along the last axes, as few of them as whole vectors divide.
+
+    Axes that need not be fused are not: TVM writes places behind a remainder of a fused index as gathers. An odd number
+    of elements leaves a part of the last vector out. `vectors`: at most so many are written one behind the other;
+    where they share a condition, TVM would keep it in a variable, of a type that it then refuses (a vector of bools).
     """
-    fused = fuse_all(sch, loops)
-    elements = extent(sch, fused)
-    width = math.gcd(elements, lanes)
-    if elements < PARALLEL_ELEMENTS:
-        _, inner = sch.split(fused, [None, width])
-        sch.vectorize(inner)
-        return
-    strip = width * max(divisors(elements // width, 8))
-    outer, inner = sch.split(fused, [None, strip])
-    sch.parallel(outer)
+    count = whole_axes([extent(sch, loop) for loop in loops], lanes)
+    elements = math.prod(extent(sch, loop) for loop in loops)
+    columns = fuse_all(sch, loops[len(loops) - count :])
+    length = extent(sch, columns)
+    width = math.gcd(length, lanes)
+    strip = width * max(divisors(length // width, vectors if elements >= PARALLEL_ELEMENTS else 1))
+    strips, inner = sch.split(columns, [None, strip])
+    outer = fuse_all(sch, [*loops[: len(loops) - count], strips])
+    if elements >= PARALLEL_ELEMENTS:
+        sch.parallel(outer)
     if strip > width:
         unrolled, inner = sch.split(inner, [None, width])
         sch.unroll(unrolled)
     sch.vectorize(inner)
+
+
+def whole_axes(extents: list[int], lanes: int) -> int:
+    """Return how many of the last axes together hold whole vectors; all, if no number of them does."""
+    for count in range(1, len(extents)):
+        if math.prod(extents[-count:]) % lanes == 0:
+            return count
+    return len(extents)
 
 
 def schedule_generic(sch: Schedule, machine: Machine, choices: Choices) -> None:
