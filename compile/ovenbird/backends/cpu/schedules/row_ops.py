@@ -20,8 +20,10 @@ def schedule_rows(sch: Schedule, machine: Machine, choices: Choices) -> None:
     """Schedule a function of `operators.row_ops` and the elementwise maps behind it."""
     blocks = leaf_blocks(sch)
     output = blocks[-1]
-    for block in blocks[:-1]:
-        if not is_reduction(sch, block) and str(sch.get(block).name_hint) not in (RowStages.POWERS, RowStages.FACTOR):
+    names = [str(sch.get(block).name_hint) for block in blocks]
+    kept = {RowStages.POWERS, RowStages.FACTOR}
+    for block, name in zip(blocks[:-1], names[:-1], strict=True):
+        if not (is_reduction(sch, block) or name in kept or name + RowStages.LANES in names):
             sch.compute_inline(block)
     loops = sch.get_loops(output)
     columns = loops[-1]
@@ -64,11 +66,17 @@ def reduce_lanes(sch: Schedule, block: SBlockRV) -> None:
 
 
 def vectorize_row(sch: Schedule, block: SBlockRV, machine: Machine) -> None:
-    """Run the last loop in vectors of the widest kind that divides it, a few at a time."""
+    """Run the last loop in vectors of the widest kind that divides it, a few at a time.
+
+    Where that is less than half a vector, whole vectors are taken as far as they go, and the rest is left to LLVM.
+    """
     column = sch.get_loops(block)[-1]
-    width = math.gcd(extent(sch, column), machine.lanes(widest_dtype(sch, block)))
+    length, lanes = extent(sch, column), machine.lanes(widest_dtype(sch, block))
+    width = math.gcd(length, lanes)
+    if 2 * width < lanes < length:
+        width = lanes
+        column, _ = sch.loop_partition(column, [length // lanes * lanes, None], preserve_unit_iters=True)
     count = extent(sch, column) // width
-    strips, unrolled, lane = sch.split(column, [None, max(divisors(count, 4)), width])
-    del strips
+    _, unrolled, lane = sch.split(column, [None, max(divisors(count, 4)), width])
     sch.unroll(unrolled)
     sch.vectorize(lane)
