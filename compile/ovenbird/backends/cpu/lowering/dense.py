@@ -37,15 +37,15 @@ def lower_packed(lowering: CpuLowering, data: Value, weight: Value, shape: tuple
     """[..., M, K] x constant [K, N], with the weights packed by column blocks."""
     assert weight.constant is not None
     packed = layout.pack_matmul_weight(weight.constant, lowering.block)
+    rows = math.prod(shape[:-1])
+    tile_rows = choose_rows(packed.shape[0], rows, lowering.machine)
+    plain = lowering.form.plain(data)
+    if rows % tile_rows and rows not in shape:  # tiles that end within a row of rows have no affine map back
+        plain = reshaped(lowering, plain, (rows, data.shape[-1]))
     result = lowering.emit_te(
-        "matmul",
-        dense.matmul_packed,
-        lowering.form.plain(data),
-        lowering.weight(packed),
-        columns=shape[-1],
-        tile_rows=choose_rows(packed.shape[0], math.prod(shape[:-1]), lowering.machine),
+        "matmul", dense.matmul_packed, plain, lowering.weight(packed), columns=shape[-1], tile_rows=tile_rows
     )
-    return Value(shape, data.dtype, plain=result)
+    return Value(shape, data.dtype, plain=reshaped(lowering, result, shape))
 
 
 def lower_batch(lowering: CpuLowering, left: Value, right: Value, shape: tuple[int, ...]) -> Value | None:
