@@ -5,31 +5,52 @@ Example: `F.pad(x, (1, 2, 1, 2))` before a convolution becomes part of the convo
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from typing import Any
+
 from tvm import relax, topi
 
 from ovenbird.backends.cpu.lowering.context import CpuLowering
+from ovenbird.backends.cpu.lowering.reshape import reshaped
+from ovenbird.lowering.own_operators import emit_kernel
 from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import INJECTIVE, Lowered
 from ovenbird.operators import layout
+from ovenbird.operators.concatenation import Concatenation
+from ovenbird.operators.own import PLAIN, Spec
+from ovenbird.operators.repetition import Repetition
 from ovenbird.passes.shapes import static_shape, static_shape_of
 
 
 def lower_concat(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
-    """Lower concatenation of channels, where no padding lanes would end up in the middle."""
+    """Lower concatenation: of channels in blocks, where no padding lanes would end up in the middle, else of rows."""
     values = lowering.parts(call.args[0])
     shape = static_shape(call)
-    axis = call.attrs.axis
-    if shape is None or len(shape) != 4 or axis is None or int(axis) % 4 != 1:
+    if shape is None or call.attrs.axis is None:
         return None
-    aligned = all(value.shape[1] % lowering.block == 0 for value in values[:-1])
+    axis = int(call.attrs.axis) % len(shape)
+    aligned = all(value.shape[1] % lowering.block == 0 for value in values[:-1]) if len(shape) == 4 else False
     images = all(lowering.form.is_image(value) for value in values)
-    if not aligned or not images or not any(value.has_image for value in values):
-        return None
+    if axis != 1 or not aligned or not images or not any(value.has_image for value in values):
+        return join_rows(lowering, values, shape, axis)
     blocked = [lowering.form.image(value) for value in values]
     result = lowering.builder.emit_te(
         layout.concatenate, *blocked, primfunc_name_hint="concatenate", primfunc_attrs={"op_pattern": INJECTIVE}
     )
     return Value(shape, values[0].dtype, image=result)
+
+
+def join_rows(lowering: CpuLowering, values: list[Value], shape: tuple[int, ...], axis: int) -> Value | None:
+    """Concatenate plain tensors row by row: a row is everything from the axis on."""
+    if len(values) < 2 or not all(math.prod(value.shape) for value in values):
+        return None
+    specs = [Spec(value.shape, value.dtype) for value in values]
+    flat = [
+        reshaped(lowering, lowering.form.plain(value), (spec.size,)) for value, spec in zip(values, specs, strict=True)
+    ]
+    (result,) = emit_kernel(lowering, Concatenation(axis), specs, PLAIN, flat)
+    return Value(shape, values[0].dtype, plain=reshaped(lowering, result, shape))
 
 
 def lower_pad(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
@@ -65,11 +86,21 @@ def lower_split(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
 
 
 def lower_resize2d(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
-    """Lower an image made larger or smaller, every channel alike."""
+    """Lower an image made larger or smaller, every channel alike; one of few channels is better left as it is."""
     data, attrs, shape = lowering.value(call.args[0]), call.attrs, static_shape(call)
-    if not lowering.form.is_image(data) or not data.has_image or attrs.layout != "NCHW" or shape is None:
+    if not lowering.form.is_image(data) or attrs.layout != "NCHW" or shape is None or data.constant is not None:
         return None
-    blocked = lowering.builder.emit_te(
+    if not data.has_image:
+        times = (shape[2] // data.shape[2], shape[3] // data.shape[3])
+        if is_repetition(attrs, times, data.shape, shape):
+            spec = Spec(data.shape, data.dtype)
+            flat = reshaped(lowering, lowering.form.plain(data), (spec.size,))
+            (result,) = emit_kernel(lowering, Repetition(*times), [spec], PLAIN, [flat])
+            return Value(shape, data.dtype, plain=reshaped(lowering, result, shape))
+        if 2 * shape[1] < lowering.block:
+            return None
+    blocked = lowering.emit_te(  # what packs or unpacks stays apart: it would compute each place for each channel
+        "resize2d",
         topi.image.resize2d,
         lowering.form.image(data),
         roi=[float(value) for value in attrs.roi],
@@ -81,6 +112,12 @@ def lower_resize2d(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
         bicubic_alpha=attrs.cubic_alpha,
         bicubic_exclude=attrs.cubic_exclude,
         extrapolation_value=attrs.extrapolation_value,
-        primfunc_name_hint="resize2d",
     )
     return Value(shape, data.dtype, image=blocked)
+
+
+def is_repetition(attrs: Any, times: tuple[int, int], before: Sequence[int], after: Sequence[int]) -> bool:
+    """Return whether each pixel is taken a whole number of times, as a nearest one is."""
+    whole = [size * factor for size, factor in zip(before[2:], times, strict=True)] == list(after[2:])
+    asked = (attrs.method, attrs.coordinate_transformation_mode, attrs.rounding_method)
+    return whole and asked == ("nearest_neighbor", "asymmetric", "floor")
