@@ -5,6 +5,8 @@ Example: an average pooling of 3x3 with a border that does not count becomes a s
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from tvm import relax
 
@@ -97,6 +99,14 @@ def lower_adaptive_avg_pool2d(lowering: CpuLowering, call: relax.Call) -> Lowere
     if shape[2:] == (1, 1):
         return emit_spatial_mean(lowering, data)
     output = (shape[2], shape[3])
+    if data.shape[2] % output[0] == 0 and data.shape[3] % output[1] == 0:
+        size = (data.shape[2] // output[0], data.shape[3] // output[1])
+        window = Window(size, size)
+        image = lowering.emit_te(
+            "sum_pool2d", pool2d.sum_pool2d, lowering.form.image(data), window=window, output=output
+        )
+        share = relax.const(np.float32(1.0 / math.prod(size)))
+        return Value(shape, data.dtype, image=lowering.builder.emit(relax.op.multiply(image, share)))
     total = lowering.emit_te(
         "adaptive_sum_pool2d", pool2d.adaptive_sum_pool2d, lowering.form.image(data), output=output
     )

@@ -215,7 +215,7 @@ def adaptive_maximum(sides: int) -> Converter:
 
 
 def adaptive_average(node: Any, importer: Any) -> Any:
-    """Convert `adaptive_avg_poolNd`: each dimension times the matrix that averages its windows."""
+    """Convert `adaptive_avg_poolNd`: of an image Relax's own, else each dimension times the matrix of its windows."""
     from tvm import relax
 
     given = Arguments.of(node, importer)
@@ -223,6 +223,8 @@ def adaptive_average(node: Any, importer: Any) -> Any:
     axes = list(range(len(shape) - sides, len(shape)))
     if all(given.shape[axis] == 1 for axis in axes):
         return given.emit(relax.op.mean(data, axes, True))
+    if axes == [2, 3] and str(data.ty.dtype) == "float32":
+        return given.emit(relax.op.nn.adaptive_avg_pool2d(data, given.shape[2:]))
     for axis in axes:
         places = _shares(shape[axis], given.shape[axis])
         matrix = np.zeros((given.shape[axis], shape[axis]), np.float64)
