@@ -126,6 +126,14 @@ def test_softmax(shape: tuple[int, ...], machine: Compiler) -> None:
     assert error(result, expected) <= 1e-6
 
 
+@pytest.mark.parametrize("place", [0, 15, 21, 36])
+def test_softmax_of_a_row_with_nan_anywhere(place: int, machine: Compiler) -> None:
+    rows = randn(3, 37)
+    rows[1, place] = float("nan")
+    result, expected, _ = run(Function(lambda x: softmax(x, -1)), machine, rows)
+    np.testing.assert_allclose(result, expected, atol=1e-6)
+
+
 def test_softmax_of_infinities_and_nan(machine: Compiler) -> None:
     rows = torch.tensor([[0.0, -np.inf, 1.0], [np.nan, 0.0, 1.0], [-np.inf] * 3, [3e38, -3e38, 0.0]])
     result, expected, _ = run(Function(lambda x: softmax(x, -1)), machine, rows)
@@ -137,6 +145,11 @@ def test_linear_and_gelu_are_one_function(rows: int, machine: Compiler) -> None:
     network = nn.Sequential(nn.Linear(40, 50), nn.GELU())
     result, expected, names = run(network, machine, randn(1, rows, 40))
     assert len(names) == 1
+    assert error(result, expected) <= 2e-6
+
+
+def test_rows_of_rows_that_tiles_do_not_divide(machine: Compiler) -> None:
+    result, expected, _ = run(nn.Linear(60, 6), machine, randn(1, 32, 7, 60))
     assert error(result, expected) <= 2e-6
 
 

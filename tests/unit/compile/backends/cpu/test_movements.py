@@ -1,0 +1,96 @@
+"""Packing, unpacking and the exchange of two axes, by tiles transposed in registers, and maps along whole vectors."""
+
+import pytest
+import torch
+import tvm
+from torch import nn
+from torch.nn import functional
+from tvm import te, tirx
+
+from ovenbird.backends.codegen_pipeline import codegen_pipeline
+from ovenbird.backends.cpu.machine import Machine
+from ovenbird.backends.cpu.schedules import schedule_function
+from ovenbird.operators import layout
+from ovenbird.operators.transposition import MOVEMENT
+
+AVX512 = Machine(vector_bytes=64, registers=32, l1_bytes=48 << 10, l2_bytes=1 << 20, cores=2)
+
+
+class Function(nn.Module):
+    """A function of a tensor as a network."""
+
+    def __init__(self, function) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: torch.Tensor):
+        return self.function(x)
+
+
+@pytest.mark.parametrize("shape", [(2, 32, 4, 4), (1, 40, 6, 7), (2, 3, 9, 9), (1, 17, 3, 3), (1, 64, 5, 21)])
+def test_packing_and_unpacking(check, shape):
+    check(nn.Conv2d(shape[1], shape[1], 3, padding=1, groups=shape[1]), torch.randn(shape))
+
+
+@pytest.mark.parametrize("shape", [(32, 48), (37, 21), (5, 40), (40, 5), (3, 18, 33), (2, 3, 17, 16)], ids=str)
+def test_exchange_of_the_last_axes(check, shape):
+    check(Function(lambda x: x.transpose(-1, -2)), torch.randn(1, *shape))
+
+
+@pytest.mark.parametrize("shape", [(2, 20, 6, 7), (1, 96, 5, 5), (1, 3, 8, 8)], ids=str)
+@pytest.mark.parametrize("order", [(0, 2, 3, 1), (0, 3, 1, 2), (0, 3, 2, 1)], ids=str)
+def test_channels_to_another_place(check, order, shape):
+    check(Function(lambda x: x.permute(order)), torch.randn(shape))
+
+
+def test_whole_numbers_are_moved_as_they_are(check):
+    check(Function(lambda x: x.permute(0, 2, 1)), torch.randint(-9, 9, (1, 20, 33), dtype=torch.int32))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, 3])
+def test_side_by_side(check, axis):
+    part = torch.randn(2, 20, 6, 7)
+    check(Function(lambda x: torch.cat([x, part, x * 2], axis)), torch.randn(2, 20, 6, 7))
+
+
+def test_long_rows_side_by_side(check):
+    check(Function(lambda x: torch.cat([x, x.flip(0)[:, :70]], 1)), torch.randn(3, 5000))
+
+
+@pytest.mark.parametrize(("channels", "factor"), [(20, 2), (3, 3), (40, (1, 4))])
+def test_pixels_repeated(check, channels, factor):
+    check(nn.Upsample(scale_factor=factor), torch.randn(1, channels, 5, 7))
+
+
+@pytest.mark.parametrize("channels", [3, 20])
+def test_resizing_of_the_input(check, channels):
+    check(nn.Upsample(size=(9, 13), mode="bilinear"), torch.randn(1, channels, 5, 7))
+
+
+@pytest.mark.parametrize("size", [(2, 3), (5, 3), (1, 6), (7, 5)], ids=str)
+def test_adaptive_averages_of_the_input(check, size):
+    check(Function(lambda x: functional.adaptive_avg_pool2d(x, size)), torch.randn(1, 20, 10, 12))
+
+
+def assembled(function: tirx.PrimFunc) -> str:
+    """Return the assembly of a scheduled function."""
+    target = tvm.target.Target({"kind": "llvm", "mcpu": "x86-64-v4", "mattr": ["-prefer-256-bit"]})
+    module = tvm.IRModule({"main": schedule_function(function, AVX512)})
+    return str(tvm.tirx.build(module, target, pipeline=codegen_pipeline()).inspect_source("asm"))
+
+
+def test_a_map_neither_gathers_nor_scatters():
+    """A strip of vectors that a row of 384 elements holds in whole numbers is a vector at a time."""
+    data = te.placeholder((1, 50, 384), name="data")
+    text = assembled(te.create_prim_func([data, te.compute((1, 50, 384), lambda *i: data[i] * 2.0 + 1.0)]))
+    assert "vmovups" in text
+    assert "gather" not in text
+    assert "scatter" not in text
+
+
+def test_packing_loads_vectors():
+    """Sixteen loads, sixteen stores: not one for each of 256 elements."""
+    data = te.placeholder((1, 32, 8, 8), name="data")
+    function = te.create_prim_func([data, layout.pack(data, 16)]).with_attr({MOVEMENT: "pack"})
+    body = assembled(function)
+    assert sum("vmovss" in line or "vinsertps" in line for line in body.splitlines()) < 16
