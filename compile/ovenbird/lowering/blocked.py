@@ -13,8 +13,8 @@ from ovenbird.lowering.form import Border, Form
 from ovenbird.lowering.value import Value
 from ovenbird.operators import layout
 from ovenbird.operators.conv2d import pad
+from ovenbird.operators.movements.transposition import MOVEMENT, Movement
 from ovenbird.operators.own import ImageLayout
-from ovenbird.operators.transposition import MOVEMENT, Movement
 from ovenbird_runtime.tensors.arrays import Array
 
 

@@ -17,9 +17,9 @@ from ovenbird.lowering.own_operators import emit_kernel
 from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import INJECTIVE, Lowered
 from ovenbird.operators import layout
-from ovenbird.operators.concatenation import Concatenation
+from ovenbird.operators.movements.concatenation import Concatenation
+from ovenbird.operators.movements.repetition import Repetition
 from ovenbird.operators.own import PLAIN, Spec
-from ovenbird.operators.repetition import Repetition
 from ovenbird.passes.shapes import static_shape, static_shape_of
 
 

@@ -13,7 +13,7 @@ from ovenbird.backends.cpu.lowering.context import CpuLowering
 from ovenbird.backends.cpu.lowering.reshape import reshaped
 from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import Lowered
-from ovenbird.operators.transposition import MOVEMENT
+from ovenbird.operators.movements.transposition import MOVEMENT
 from ovenbird.passes.shapes import static_shape
 
 

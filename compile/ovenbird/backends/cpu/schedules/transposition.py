@@ -11,7 +11,7 @@ from tvm import tirx
 from tvm.s_tir import SBlock, SBlockRealize
 
 from ovenbird.backends.cpu.machine import Machine
-from ovenbird.operators.transposition import MOVEMENT, Movement, transposing_kernel
+from ovenbird.operators.movements.transposition import MOVEMENT, Movement, transposing_kernel
 
 
 def transposed(function: tirx.PrimFunc, machine: Machine) -> tirx.PrimFunc | None:

@@ -11,7 +11,7 @@ from ovenbird.backends.codegen_pipeline import codegen_pipeline
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules import schedule_function
 from ovenbird.operators import layout
-from ovenbird.operators.transposition import MOVEMENT
+from ovenbird.operators.movements.transposition import MOVEMENT
 
 AVX512 = Machine(vector_bytes=64, registers=32, l1_bytes=48 << 10, l2_bytes=1 << 20, cores=2)
 
