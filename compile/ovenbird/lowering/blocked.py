@@ -10,11 +10,13 @@ from collections.abc import Callable
 from tvm import relax
 
 from ovenbird.lowering.form import Border, Form
+from ovenbird.lowering.own_operators import select
 from ovenbird.lowering.value import Value
 from ovenbird.operators import layout
 from ovenbird.operators.conv2d import pad
+from ovenbird.operators.movements.selection import ZEROS
 from ovenbird.operators.movements.transposition import MOVEMENT, Movement
-from ovenbird.operators.own import ImageLayout
+from ovenbird.operators.own import ImageLayout, spec_of
 from ovenbird_runtime.tensors.arrays import Array
 
 
@@ -63,5 +65,10 @@ class BlockedForm(Form):
         return self.builder.emit_te(pad, image, border, primfunc_name_hint="pad")
 
     def pad_plain(self, plain: relax.Expr, border: Border) -> relax.Expr:
-        """Emit a function of its own that writes the border."""
-        return self.builder.emit_te(pad, plain, border, primfunc_name_hint="pad")
+        """Emit functions of their own that write the border: rows of zeros, then zeros at the ends of rows."""
+        top, left, bottom, right = border
+        shape = spec_of(plain).shape
+        for axis, before, behind in ((2, top, bottom), (3, left, right)):
+            places = [ZEROS] * before + [*range(shape[axis])] + [ZEROS] * behind
+            plain = select(self, plain, axis, places) if before or behind else plain
+        return plain

@@ -5,13 +5,16 @@ Example: `own_call(Sort(1, True), x)` becomes a call of the function `sort`, who
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tvm import relax
 from tvm.s_tir import SBlock, SBlockRealize
 
+from ovenbird.lowering.form import Form
 from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import Lowered, Lowering
+from ovenbird.operators.movements.selection import Selection
 from ovenbird.operators.own import KERNEL, PLAIN, ImageLayout, OwnOperator, Spec, own_operator, spec_of
 from ovenbird.operators.own_table import OWN
 from ovenbird.passes.keep_unschedulable_apart import OPAQUE
@@ -50,7 +53,11 @@ def emit_own(lowering: Lowering, operator: OwnOperator, tensors: list[relax.Expr
 
 
 def emit_kernel(
-    lowering: Lowering, operator: OwnOperator, specs: list[Spec], layout: ImageLayout, arguments: list[relax.Expr]
+    lowering: Lowering | Form,
+    operator: OwnOperator,
+    specs: list[Spec],
+    layout: ImageLayout,
+    arguments: list[relax.Expr],
 ) -> list[relax.Expr]:
     """Emit the function and its call; return the outputs, without the scratch."""
     outputs = operator.outputs(specs)
@@ -70,6 +77,13 @@ def emit_kernel(
     return [builder.emit(relax.TupleGetItem(called, index)) for index in range(len(outputs))]
 
 
+def select(lowering: Lowering | Form, plain: relax.Expr, axis: int, places: Sequence[int]) -> relax.Expr:
+    """Emit the choice of places along one axis of a plain tensor."""
+    spec, operator = spec_of(plain), Selection.of(axis, places)
+    (result,) = emit_kernel(lowering, operator, [spec], PLAIN, [reshaped(lowering, plain, (spec.size,))])
+    return reshaped(lowering, result, operator.outputs([spec])[0].shape)
+
+
 def flat(lowering: Lowering, tensor: relax.Expr) -> relax.Expr:
     """Return a tensor of the network as one row of elements."""
     constant = getattr(tensor, "value", None)
@@ -79,6 +93,6 @@ def flat(lowering: Lowering, tensor: relax.Expr) -> relax.Expr:
     return reshaped(lowering, expr, (spec_of(expr).size,))
 
 
-def reshaped(lowering: Lowering, expr: relax.Expr, shape: tuple[int, ...]) -> relax.Expr:
+def reshaped(lowering: Lowering | Form, expr: relax.Expr, shape: tuple[int, ...]) -> relax.Expr:
     """Return the expression in another shape: a view, or itself."""
     return expr if static_shape(expr) == shape else lowering.builder.emit(relax.op.reshape(expr, shape))

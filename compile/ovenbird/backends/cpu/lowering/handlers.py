@@ -20,6 +20,7 @@ from ovenbird.backends.cpu.lowering.pool2d import (
 )
 from ovenbird.backends.cpu.lowering.reshape import lower_map, lower_shaper
 from ovenbird.backends.cpu.lowering.row_ops import lower_layer_norm, lower_softmax
+from ovenbird.backends.cpu.lowering.take import lower_take
 from ovenbird.lowering.operator_names import BINARY, SHAPERS, UNARY
 from ovenbird.lowering.own_operators import lower_own
 from ovenbird.lowering.standard_operators import STANDARD
@@ -49,4 +50,5 @@ HANDLERS: Handlers = {
     "relax.nn.prelu": (lower_prelu,),
     "relax.nn.softmax": (lower_softmax,),
     "relax.split": (lower_split,),
+    "relax.take": (lower_take,),
 }

@@ -57,6 +57,29 @@ def test_long_rows_side_by_side(check):
     check(Function(lambda x: torch.cat([x, x.flip(0)[:, :70]], 1)), torch.randn(3, 5000))
 
 
+BORDERS = {
+    "zeros": nn.ZeroPad2d((1, 0, 2, 3)),
+    "zeros at the sides": nn.ZeroPad2d((2, 1, 0, 0)),
+    "reflected": nn.ReflectionPad2d((1, 2, 3, 0)),
+    "repeated": nn.ReplicationPad2d(2),
+    "circular": nn.CircularPad2d((2, 1, 1, 3)),
+    "rolled": Function(lambda x: torch.roll(x, (-3, 2), (2, 3))),
+    "rolled images": Function(lambda x: torch.roll(x, 1, 0)),
+    "flipped": Function(lambda x: x.flip(1, 3)),
+    "many runs": Function(lambda x: x.flip(-1).repeat(1, 1, 1, 5).flip(-1)),
+}
+
+
+@pytest.mark.parametrize("name", BORDERS)
+def test_places_that_are_known(check, name):
+    check(BORDERS[name], torch.randn(2, 20, 6, 7))
+
+
+@pytest.mark.parametrize("name", BORDERS)
+def test_places_that_are_known_behind_a_convolution(check, name):
+    check(nn.Sequential(nn.Conv2d(20, 20, 1, groups=20), BORDERS[name]), torch.randn(2, 20, 6, 7))
+
+
 @pytest.mark.parametrize(("channels", "factor"), [(20, 2), (3, 3), (40, (1, 4))])
 def test_pixels_repeated(check, channels, factor):
     check(nn.Upsample(scale_factor=factor), torch.randn(1, channels, 5, 7))
