@@ -239,7 +239,8 @@ def keep(path: Path, rows: list[list[str]], threads: int) -> None:
 - Untuned, each operator alone, the conversions of its layout included. Measured with other work on the
   machine: believe differences above 15 %.
 - A ratio is our shortest call by ONNX Runtime's (below 1: Ovenbird is faster); the quartiles are those of single blocks
-  of calls in turn; an error is the largest difference by the largest value; compiling is that of the operator alone.
+  of calls in turn (none: the shortest calls of one second each). An error is the largest difference by the largest
+  value. Compiling is that of the operator alone.
 """
     path.write_text(f"{head}\n{table(listed)}\n")
 
