@@ -15,7 +15,7 @@ from ovenbird.lowering.value import Value
 from ovenbird.operators import layout
 from ovenbird.operators.conv2d import pad
 from ovenbird.operators.movements.selection import ZEROS
-from ovenbird.operators.movements.transposition import MOVEMENT, Movement
+from ovenbird.operators.movements.transposition import MOVEMENT, MovementKind
 from ovenbird.operators.own import ImageLayout, spec_of
 from ovenbird_runtime.tensors.arrays import Array
 
@@ -51,7 +51,7 @@ class BlockedForm(Form):
             return self.builder.emit(relax.op.reshape(value.image, value.shape))
         return self._moved("unpack", layout.unpack, value.image, channels)
 
-    def _moved(self, kind: Movement, function: Callable[..., object], tensor: relax.Expr, size: int) -> relax.Expr:
+    def _moved(self, kind: MovementKind, function: Callable[..., object], tensor: relax.Expr, size: int) -> relax.Expr:
         """Emit a function that does nothing but move elements, marked as such."""
         attributes = {MOVEMENT: kind}
         return self.builder.emit_te(function, tensor, size, primfunc_name_hint=kind, primfunc_attrs=attributes)

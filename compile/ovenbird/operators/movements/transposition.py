@@ -21,7 +21,7 @@ from ovenbird.operators.loops import spread, write_kernel
 MOVEMENT = "ovenbird.movement"
 """The attribute of a function that does nothing but move elements: how."""
 
-Movement = Literal["pack", "unpack", "swap"]
+MovementKind = Literal["pack", "unpack", "swap"]
 """pack: [N, C, ...] -> [N, ceil(C/b), ..., b]; unpack: back; swap: [B, R, C] -> [B, C, R]."""
 
 DTYPES = ("float32", "int32")
@@ -31,7 +31,7 @@ STRIP = 4
 
 
 def transposing_kernel(
-    kind: Movement, source: Sequence[int], target: Sequence[int], dtype: str, lanes: int
+    kind: MovementKind, source: Sequence[int], target: Sequence[int], dtype: str, lanes: int
 ) -> tirx.PrimFunc | None:
     """Return the movement between tensors of two shapes by tiles of `lanes`; None where no tile fits in."""
     if dtype not in DTYPES:
@@ -59,7 +59,7 @@ def transposing_kernel(
 class TileWriter:
     """Writes the loops over the tiles of matrices [rows, columns], in blocks of `block` rows that are stored apart."""
 
-    def __init__(self, kind: Movement, rows: int, columns: int, block: int, lanes: int) -> None:
+    def __init__(self, kind: MovementKind, rows: int, columns: int, block: int, lanes: int) -> None:
         self.kind, self.rows, self.columns, self.block, self.lanes = kind, rows, columns, block, lanes
         self.blocks = -(-rows // block)
 

@@ -11,7 +11,7 @@ from tvm import tirx
 from tvm.s_tir import SBlock, SBlockRealize
 
 from ovenbird.backends.cpu.machine import Machine
-from ovenbird.operators.movements.transposition import MOVEMENT, Movement, transposing_kernel
+from ovenbird.operators.movements.transposition import MOVEMENT, MovementKind, transposing_kernel
 
 
 def transposed(function: tirx.PrimFunc, machine: Machine) -> tirx.PrimFunc | None:
@@ -21,7 +21,7 @@ def transposed(function: tirx.PrimFunc, machine: Machine) -> tirx.PrimFunc | Non
         return None
     source, target = ([int(extent) for extent in buffer.shape] for buffer in function.params)
     dtype, lanes = str(function.params[0].dtype), machine.lanes("float32")
-    kernel = transposing_kernel(cast("Movement", str(kind)), source, target, dtype, lanes)
+    kernel = transposing_kernel(cast("MovementKind", str(kind)), source, target, dtype, lanes)
     if kernel is None:
         return None
     root = SBlock([], [], [], "kernel", kernel.body)
