@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ovenbird import models
 from ovenbird.errors import NetworkUnreadable, NetworkUntraceable, UsageError
 from ovenbird.networks.any_batch import any_batch
+from ovenbird.networks.detection.answering import with_boxes
 from ovenbird.networks.files.foreign import is_foreign, pointer, refusal
 from ovenbird.networks.files.paths import check_path
 from ovenbird.networks.files.state_dicts import check_file
@@ -228,6 +229,8 @@ def _load_packaged(reference: Reference, options: NetworkOptions) -> Network:
         pipelines=pipelines,
         default_pipeline=next(iter(pipelines), None),
     )
+    if found.boxes is not None:
+        return with_boxes(network, len(found.labels) or None, found.labels, **found.boxes)
     return _with_classes(network, found.labels)
 
 

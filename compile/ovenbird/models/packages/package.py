@@ -34,6 +34,8 @@ class PackagedNetwork:
     """How the package itself prepares a picture; nothing where its network takes none."""
     outputs: tuple[str, ...] = ()
     """The outputs' names, where the network gives them none."""
+    boxes: Mapping[str, Any] | None = None
+    """What the manifest's step `boxes` says, for a detector; its network gives boxes, scores, classes."""
     unused: tuple[str, ...] = ()
     """Prefixes of tensors that files have for training alone."""
 

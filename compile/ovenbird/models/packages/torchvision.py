@@ -15,6 +15,7 @@ from typing import Any
 from ovenbird.errors import NetworkUntraceable, UnknownNetwork, UnsupportedOperator, UsageError, suggest
 from ovenbird.models._default_weights import TorchvisionWeights
 from ovenbird.models._torchvision import import_torchvision
+from ovenbird.models.packages.detection import detector
 from ovenbird.models.packages.package import (
     Package,
     PackagedNetwork,
@@ -39,7 +40,7 @@ def _names() -> list[str]:
     """Return the builders whose networks can be compiled."""
     models: Any = import_torchvision().models
     kinds = {name: _kind(models.get_model_builder(name)) for name in models.list_models()}
-    return sorted(name for name, kind in kinds.items() if kind not in ("detection", "quantization"))
+    return sorted(name for name, kind in kinds.items() if kind != "quantization" and name not in detector.REFUSED)
 
 
 def _kind(builder: Any) -> str:
@@ -61,6 +62,8 @@ def _load(name: str, keywords: Mapping[str, Any], size: Sides | None, weights: s
     if weights is not None and re.fullmatch(r"[A-Z][A-Z0-9_]+", weights) and weights not in enum.__members__:
         raise UsageError(f"--weights {weights}: torchvision:{name} has {', '.join(enum.__members__)}")
     member = enum[weights] if weights in enum.__members__ else enum.DEFAULT
+    if kind == "detection":
+        return detector.load_detector(name, builder, member, keywords, size)
     transforms = member.transforms()
     own = _image_size(transforms)
     options = dict(OPTIONS.get(name, {}))
@@ -86,11 +89,8 @@ def _load(name: str, keywords: Mapping[str, Any], size: Sides | None, weights: s
 
 def _check_kind(name: str, kind: str) -> None:
     """Refuse what cannot be compiled, with the reason. Raises NetworkUntraceable, UnsupportedOperator."""
-    if kind == "detection":
-        raise NetworkUntraceable(
-            f"torchvision:{name} is a detector: how many boxes it keeps depends on the picture, in Python, which "
-            "torch.export cannot trace; compile its backbone and heads by a module:callable that returns them"
-        )
+    if name in detector.REFUSED:
+        raise NetworkUntraceable(f"torchvision:{name} {detector.REFUSED[name]}")
     if kind == "quantization":
         raise UnsupportedOperator(
             f"torchvision:{name} computes in int8 by torch.ao's operators, which are not imported; compile "
@@ -126,7 +126,7 @@ TORCHVISION = Package(
     "torchvision",
     "torchvision",
     "pip install torchvision",
-    "classifiers, segmenters and video classifiers of torchvision, with its weights and transforms",
+    "classifiers, detectors, segmenters and video classifiers of torchvision, with its weights and transforms",
     _load,
     _names,
 )

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ovenbird.suppression import padded_nms
+from ovenbird.regions import pool_regions
+from ovenbird.suppression import grouped_nms, padded_nms
 
 
 class Function(nn.Module):
@@ -148,3 +149,23 @@ def test_suppression_into_a_fixed_number_of_rows(check):
     corners = torch.rand(40, 2)
     boxes = torch.cat([corners, corners + torch.rand(40, 2) * 0.4], 1)
     check(Function(choose), boxes, (torch.rand(40) * 10).round() / 10)
+
+
+def test_suppression_within_groups(check):
+    corners = torch.rand(2, 60, 2)
+    boxes = torch.cat([corners, corners + torch.rand(2, 60, 2) * 0.4], 2)
+    scores = (torch.rand(2, 60) * 10).round() / 10 - 0.2
+    groups = torch.randint(0, 3, (2, 60))
+    check(Function(lambda b, s, g: (grouped_nms(b, s, g, 0.3, 20), grouped_nms(b, s, g, 0.0, 50))), boxes, scores, groups)
+
+
+def test_regions_of_a_pyramid(check):
+    maps = [torch.randn(2, 5, 24, 32), torch.randn(2, 5, 12, 16)]
+    corners = torch.rand(9, 2) * 80 - 10
+    regions = torch.cat([torch.randint(0, 2, (9, 1)).float(), corners, corners + torch.rand(9, 2) * 90], 1)
+    levels = torch.tensor([0, 1, 1, 0, 0, 1, 0, 1, 0])
+
+    def pool(high: torch.Tensor, low: torch.Tensor, regions: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
+        return pool_regions([high, low], regions, levels, [0.25, 0.125], 3, 2)
+
+    check(Function(pool), *maps, regions, levels)

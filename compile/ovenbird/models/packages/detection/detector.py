@@ -1,0 +1,71 @@
+"""torchvision's detectors by their names, each as one program of a fixed size.
+
+    found = load_detector("ssdlite320_mobilenet_v3_large", builder, weights, {}, None)
+    found.net, found.pipeline, found.boxes          # OneStage, (Resize, Normalise), {"iou": 0.55, "max_boxes": 300}
+
+torchvision resizes each picture to a size of its own. Here all have one: a picture is fitted into its top left corner,
+and the rest is what torchvision pads with, zeros behind the normalisation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ovenbird.errors import UsageError
+from ovenbird.models._default_weights import TorchvisionWeights
+from ovenbird.models.packages.package import PackagedNetwork, example
+from ovenbird.networks.processing.options import Sides
+from ovenbird.networks.reference import Arguments
+from ovenbird.networks.user.code import call_target
+from ovenbird_runtime.manifest.steps import Normalise, Pipeline, Resize, letterbox
+
+LICENCE = "BSD-3-Clause (torchvision); the weights were trained on COCO, whose terms are of its photographs"
+REFUSED: Mapping[str, str] = {
+    "keypointrcnn_resnet50_fpn": "places keypoints on maps as large as each box is, which no program of fixed shapes "
+    "has; compile maskrcnn_resnet50_fpn, or its backbone and heads by a module:callable",
+}
+"""Detectors that are not compiled, and why."""
+DIVISOR = 32
+"""Sides of a pyramid's picture are multiples of it, as torchvision pads them."""
+
+
+def load_detector(
+    name: str, builder: Any, weights: Any, keywords: Mapping[str, Any], size: Sides | None
+) -> PackagedNetwork:
+    """Return a detector. Raises UsageError for a size that it cannot take."""
+    from ovenbird.models.packages.detection.one_stage import OneStage
+    from ovenbird.models.packages.detection.two_stage import TwoStage
+
+    arguments = Arguments(keywords={"weights": None, "weights_backbone": None, **keywords})
+    net = call_target(f"torchvision:{name}", builder, arguments).eval()
+    transform = net.transform
+    fixed = transform.fixed_size
+    shorter = int(transform.min_size[-1])
+    size = size or ((int(fixed[1]), int(fixed[0])) if fixed else (shorter, shorter))
+    if not fixed and any(side % DIVISOR for side in size):
+        raise UsageError(f"--size {size[0]}x{size[1]}: torchvision:{name} takes multiples of {DIVISOR} pixels")
+    two = hasattr(net, "roi_heads")
+    settings = net.roi_heads if two else net
+    boxes: dict[str, Any] = {"iou": float(settings.nms_thresh), "max_boxes": int(settings.detections_per_img)}
+    if two and getattr(net.roi_heads, "mask_predictor", None) is not None:
+        boxes |= {"masks": "masks", "nms": "none"}
+    labels = tuple(weights.meta["categories"]) if "num_classes" not in keywords else ()
+    return PackagedNetwork(
+        net=(TwoStage if two else OneStage)(net).eval(),
+        examples={"image": example(1, 3, *size)},
+        licence=LICENCE,
+        weights=TorchvisionWeights(type(weights).__name__, weights.name),
+        labels=labels,
+        pipeline=_pipeline(transform, size),
+        boxes=boxes,
+    )
+
+
+def _pipeline(transform: Any, size: Sides) -> Pipeline:
+    mean, std = (tuple(float(value) for value in values) for values in (transform.image_mean, transform.image_std))
+    normalise = Normalise(mean=mean, std=std)
+    if transform.fixed_size:
+        return (Resize(exact=size, interpolation="opencv-linear"), normalise)
+    around = tuple(round(255 * value) for value in mean)
+    return (*letterbox(size, value=around, place="top-left"), normalise)

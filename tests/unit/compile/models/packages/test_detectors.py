@@ -1,0 +1,72 @@
+"""torchvision's detectors as programs of fixed shapes give the boxes that its own code gives on the same tensor.
+
+Random weights, fitted so that activations stay sane; the first stages' scores are then spread enough to be told apart.
+"""
+
+import pytest
+import torch
+
+from ovenbird.errors import NetworkUntraceable, UsageError
+from ovenbird.models._torchvision import import_torchvision
+from ovenbird.models.packages.detection.one_stage import OneStage
+from ovenbird.models.packages.detection.two_stage import TwoStage
+from ovenbird.models.packages.table import PACKAGES
+from ovenbird.networks.random_weights import randomise
+from support.torchvision_reference import batched_nms, detect
+
+DETECTORS = {
+    "fasterrcnn_mobilenet_v3_large_320_fpn": {},
+    "fasterrcnn_resnet50_fpn": {"rpn_post_nms_top_n_test": 60},
+    "fasterrcnn_resnet50_fpn_v2": {"rpn_post_nms_top_n_test": 60},
+    "retinanet_resnet50_fpn": {},
+    "retinanet_resnet50_fpn_v2": {},
+    "fcos_resnet50_fpn": {},
+    "ssd300_vgg16": {},
+    "ssdlite320_mobilenet_v3_large": {},
+    "maskrcnn_resnet50_fpn": {"rpn_post_nms_top_n_test": 40, "box_detections_per_img": 12},
+}
+SMALL = ("fasterrcnn_mobilenet_v3_large_320_fpn", "ssdlite320_mobilenet_v3_large", "fcos_resnet50_fpn")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in SMALL else pytest.param(name, marks=pytest.mark.slow) for name in DETECTORS]
+)
+def test_boxes_are_torchvision_s(name: str) -> None:
+    builder = getattr(import_torchvision().models.detection, name)
+    net = builder(weights=None, weights_backbone=None, num_classes=6, **DETECTORS[name]).eval()
+    two = hasattr(net, "roi_heads")
+    ours = (TwoStage if two else OneStage)(net).eval()
+    image = torch.randn(1, 3, 320 if name.startswith("ssd") else 96, 128, generator=torch.Generator().manual_seed(1))
+    randomise(ours, 3, (image,))
+    settings = net.roi_heads if two else net
+    right = detect(net, image)
+    assert len(right["scores"]) >= 5
+    with torch.no_grad():
+        found = {key: value[0] for key, value in ours(image).items()}
+    shown = found["scores"] > settings.score_thresh
+    boxes, scores, classes = (found[key][shown] for key in ("boxes", "scores", "classes"))
+    if "masks" not in found:
+        kept = batched_nms(boxes, scores, classes, settings.nms_thresh)[: settings.detections_per_img]
+        boxes, scores, classes = boxes[kept], scores[kept], classes[kept]
+    assert len(scores) == len(right["scores"])
+    torch.testing.assert_close(scores, right["scores"], rtol=1e-4, atol=1e-5)
+    for place in range(len(scores)):  # near ties may stand in another order
+        like = (right["labels"] == classes[place]) & ((right["scores"] - scores[place]).abs() < 1e-4)
+        gaps = (right["boxes"][like] - boxes[place]).abs().amax(1)
+        assert gaps.min() < 1e-2
+        if "masks" in found:
+            masks = right["masks"][like][gaps.argmin(), 0]
+            torch.testing.assert_close(found["masks"][shown][place], masks, rtol=1e-3, atol=1e-4)
+
+
+def test_what_a_name_gives() -> None:
+    torchvision = PACKAGES["torchvision"]
+    assert set(DETECTORS) <= set(torchvision.names())
+    found = torchvision.load("ssdlite320_mobilenet_v3_large", {"num_classes": 4}, None, "random:0")
+    assert found.boxes == {"iou": 0.55, "max_boxes": 300}
+    assert found.labels == ()
+    assert [step.step for step in found.pipeline] == ["resize", "normalise"]
+    with pytest.raises(UsageError, match=r"--size 100x320: .* takes multiples of 32 pixels"):
+        torchvision.load("fasterrcnn_mobilenet_v3_large_320_fpn", {}, (100, 320), "random:0")
+    with pytest.raises(NetworkUntraceable, match="keypoints"):
+        torchvision.load("keypointrcnn_resnet50_fpn", {}, None, "random:0")
