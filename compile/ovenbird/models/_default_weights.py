@@ -92,6 +92,18 @@ class PackageWeights:
         return read_state_dict(path)
 
 
+@dataclass(frozen=True)
+class UserWeights:
+    """Weights that only a file of the user's has."""
+
+    detail: str
+
+    origin: Literal["file"] = "file"
+
+    def state_dict(self) -> Mapping[str, torch.Tensor]:
+        raise WeightsUnavailable(f"{self.detail} are in no package; {INSTEAD}")
+
+
 def require(package: str, error: ImportError) -> ExtraMissing:
     """Return the error for a network whose package is not installed."""
     return ExtraMissing(f"the package {package} is not installed: pip install {package} ({error})")

@@ -29,6 +29,14 @@ def import_torchvision() -> ModuleType:
     return module
 
 
+def coco_labels() -> tuple[str, ...]:
+    """Return the 91 class names of COCO by its own numbers, as torchvision spells them; 0 is the background."""
+    import_torchvision()
+    from torchvision.models._meta import _COCO_CATEGORIES
+
+    return tuple(_COCO_CATEGORIES)
+
+
 def imagenet_labels() -> tuple[str, ...]:
     """Return the 1,000 class names of ImageNet, as torchvision spells them."""
     import_torchvision()

@@ -8,12 +8,12 @@ last linear layer. One without gives what its network gives, and says in `output
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from ovenbird_runtime.manifest.answers import LABELS, AnswerStep, Classification, Vector
+from ovenbird_runtime.manifest.answers import LABELS, AnswerStep, Boxes, Classification, Vector
 from ovenbird_runtime.manifest.steps import Pipeline, imagenet, zoom_crop_pad
 
 if TYPE_CHECKING:
@@ -78,6 +78,12 @@ class ModelRecipe:
     def build(self) -> nn.Module:
         """Return the network in evaluation mode, with the weights its constructor gave it."""
         return self.network().eval()
+
+    def steps(self, outputs: Sequence[str]) -> tuple[AnswerStep, ...]:
+        """Return what the network's outputs mean, by their names; boxes take all of them."""
+        if any(isinstance(step, Boxes) for step in self.outputs):
+            return self.outputs
+        return tuple(replace(step, output=name) for name, step in zip(outputs, self.outputs, strict=True))
 
     def whole(self, net: nn.Module) -> nn.Module:
         """Return what is compiled of `net`, whose weights are loaded: it, or with its embedding as a second output."""

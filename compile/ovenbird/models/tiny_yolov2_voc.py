@@ -5,35 +5,19 @@ Its weights are darknet's file, yolov2-tiny-voc.weights, 63 MB, which no package
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from ovenbird.errors import WeightsUnavailable
-from ovenbird.models._default_weights import INSTEAD
+from ovenbird.models._default_weights import UserWeights
 from ovenbird.models.recipe import ModelRecipe
 from ovenbird_runtime.manifest.answers import LABELS, Boxes
 from ovenbird_runtime.manifest.steps import Normalise, Resize, letterbox
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
 CFG = Path(__file__).parent / "darknet" / "tiny_yolov2_voc.cfg"
 SIZE = (416, 416)
-
-
-@dataclass(frozen=True)
-class NoWeights:
-    """Weights that only a file of the user's has."""
-
-    detail: str
-    origin: Literal["file"] = "file"
-
-    def state_dict(self) -> Mapping[str, torch.Tensor]:
-        """Raise WeightsUnavailable."""
-        raise WeightsUnavailable(f"{self.detail} is not at hand; {INSTEAD}")
 
 
 def _network() -> nn.Module:
@@ -53,7 +37,7 @@ MODEL = ModelRecipe(
     licence="public domain (darknet); the weights were trained on Pascal VOC, whose terms are Flickr's",
     network=_network,
     head="",
-    weights=NoWeights("yolov2-tiny-voc.weights of darknet"),
+    weights=UserWeights("yolov2-tiny-voc.weights of darknet"),
     labels=_labels,
     image_size=416,
     outputs=(Boxes(labels=LABELS),),

@@ -3,8 +3,7 @@
 load_network("resnet50")                        # a built-in name
 load_network("mynets:detector")                 # a callable, a class or a module: nn.Module, or (nn.Module, examples)
 load_network("nets/mine.py:build(size=320)")
-load_network("net.pt2"), load_network("net.onnx")
-load_network("yolov3-tiny.cfg")                 # darknet's, with the .weights beside it
+load_network("net.pt2"), load_network("net.onnx"), load_network("yolov3-tiny.cfg")
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from ovenbird.networks.processing.applying import apply_processing
 from ovenbird.networks.processing.document import find_document, read_document
 from ovenbird.networks.processing.labels import read_labels
 from ovenbird.networks.processing.options import ProcessingOptions
+from ovenbird.networks.processing.usual import pipelines_for, resized
 from ovenbird.networks.reference import Reference, parse_reference
 from ovenbird.networks.sizes import at_sizes
 from ovenbird.networks.weights import EMBEDDED, apply_weights, parse_weights
@@ -36,7 +36,6 @@ from ovenbird_runtime.errors import WrongModelName
 from ovenbird_runtime.manifest.answers import LABELS, Classification
 from ovenbird_runtime.manifest.manifest import TensorSpec, WeightsInfo
 from ovenbird_runtime.manifest.program import InputSize
-from ovenbird_runtime.manifest.steps import Normalise, Pipeline, imagenet, zoom_crop_pad
 
 if TYPE_CHECKING:
     from ovenbird.models.recipe import ModelRecipe
@@ -173,18 +172,19 @@ def _load_builtin(recipe: ModelRecipe, options: NetworkOptions) -> Network:
     import torch
 
     if recipe.cfg is not None:
-        height_width = (options.input_shapes or {}).get("image", ())[2:]
-        size = options.size or (height_width if len(height_width) == 2 else None)
+        sides = (options.input_shapes or {}).get("image", ())[2:]
+        size = options.size or (sides if len(sides) == 2 else None)
         network = _load_darknet(recipe.cfg, recipe.name, replace(options, input_shapes=None, size=size))
         return replace(network, licence=recipe.licence)
     net = recipe.build()
-    weights = apply_weights(net, parse_weights(options.weights), recipe.weights)
     shape = (1, 3, *(options.size or (recipe.image_size, recipe.image_size)))
     if options.input_shapes:
         shape = cast("tuple[int, int, int, int]", options.input_shapes.get("image", shape))
         if len(shape) != 4 or shape[1] != 3 or set(options.input_shapes) != {"image"}:
             raise UsageError(f"--input-shapes: {recipe.name} takes image:[1,3,HEIGHT,WIDTH]")
     example = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    called = None if recipe.image_size == 224 else (net, (example,))
+    weights = apply_weights(net, parse_weights(options.weights), recipe.weights, called)
     network = _from_torch(recipe.whole(net), (example,), recipe.name, options)
     pipelines = recipe.pipelines if shape[2:] == (recipe.image_size,) * 2 else resized(recipe, shape[2], shape[3])
     return replace(
@@ -193,9 +193,7 @@ def _load_builtin(recipe: ModelRecipe, options: NetworkOptions) -> Network:
         weights=weights,
         pipelines=pipelines,
         default_pipeline=next(iter(pipelines), None),
-        postprocess=tuple(
-            replace(step, output=spec.name) for spec, step in zip(network.outputs, recipe.outputs, strict=True)
-        ),
+        postprocess=recipe.steps([spec.name for spec in network.outputs]),
         labels=recipe.labels(),
     )
 
@@ -277,7 +275,7 @@ def _load_own(reference: Reference, options: NetworkOptions) -> Network:
         network = _load_callable(reference, name, options)
     image = network.image_input
     if image is not None and image.shape[1] == 3:
-        pipelines = _pipelines_for(int(image.shape[2]), int(image.shape[3]))
+        pipelines = pipelines_for(int(image.shape[2]), int(image.shape[3]))
         network = replace(network, pipelines=pipelines)
     return network
 
@@ -381,22 +379,3 @@ def _spec(name: str, array: Any, batched: bool) -> TensorSpec:
     return TensorSpec(
         name=name, dtype=cast(Any, dtype), shape=("N", *shape[1:]) if batched else shape, layout="NCHW" if image else ""
     )
-
-
-def resized(recipe: ModelRecipe, height: int, width: int) -> dict[str, Pipeline]:
-    """Return a recipe's pipelines for another square image size, its own normalisation kept; none for other shapes."""
-    normalise = next(step for step in next(iter(recipe.pipelines.values())) if isinstance(step, Normalise))
-    return {
-        name: tuple(normalise if isinstance(step, Normalise) else step for step in steps)
-        for name, steps in _pipelines_for(height, width).items()
-    }
-
-
-def _pipelines_for(height: int, width: int) -> dict[str, Pipeline]:
-    """Return ImageNet's pipelines for another image size; only square ones have them."""
-    if height != width:
-        return {}
-    return {
-        "imagenet": imagenet(height, round(height * 256 / 224)),
-        "zoom-crop-pad": zoom_crop_pad(height, crop=min(100, height)),
-    }

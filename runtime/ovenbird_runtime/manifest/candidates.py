@@ -25,6 +25,8 @@ SIDE = 100.0
 """Corners of a pair differ by at most this many times the limit `rms`, in the box's longer side: 0.01 in f32."""
 LARGEST = 0.1
 """Neither is ever more."""
+TIES = 100
+"""One in so many candidates of an image may be of another class, of nearly the same score."""
 SAME_IOU = 0.99
 SAME_SCORE = 1e-3
 
@@ -64,12 +66,29 @@ def _align_row(step: Boxes, given: Arrays, right: Arrays, row: int, limits: Limi
     alone = np.flatnonzero(pairs < 0)
     pairs[alone] = free
     least = [float(side[1].min()) + score for side in (one, two)]
-    excused = [place for place in alone if two[1][place] <= least[1] and one[1][pairs[place]] <= least[0]]
+    ties = _tied(one, two, pairs, alone, limits)
+    excused = ties + [place for place in alone if two[1][place] <= least[1] and one[1][pairs[place]] <= least[0]]
     for name in step.read:
         found = given[name].copy()
         found[row] = given[name][row][pairs]
         found[row][excused] = right[name][row][excused]
         given[name] = found
+
+
+def _tied(one: list[Array], two: list[Array], pairs: Array, alone: Array, limits: Limits) -> list[int]:
+    """Return the candidates without a pair that are the same but for their class, where those are few: two classes had
+    nearly one score. `pairs` is put in order for them.
+    """
+    found: list[int] = []
+    for place in alone:
+        free = np.array([at for at in alone if at not in found])
+        there = [one[0][pairs[free]], one[1][pairs[free]], np.full(len(free), two[2][place])]
+        off = _differ(there, [array[place] for array in two], limits)
+        if off.min() <= 1.0:
+            other = free[int(off.argmin())]
+            pairs[place], pairs[other] = pairs[other], pairs[place]
+            found.append(int(place))
+    return found if len(found) <= max(1, len(two[1]) // TIES) else []
 
 
 def _differ(one: list[Array], two: list[Array], limits: Limits) -> Array:

@@ -73,6 +73,15 @@ def test_faults_stay_faults() -> None:
     assert aligned(STEPS, given, right, F32)["scores"].shape == (2, 10)
 
 
+def test_one_class_may_stand_for_another_of_nearly_its_score_and_no_more() -> None:
+    right = answers()
+    given = {key: array.copy() for key, array in right.items()}
+    given["classes"][:, 7] += 1
+    assert agree(given, right)
+    given["classes"][:, 9] += 1
+    assert not agree(given, right)
+
+
 def test_infinite_boxes_are_laid_beside_their_like() -> None:
     right = answers()
     right["boxes"][0, 5] = [-np.inf, 0, np.inf, 3]

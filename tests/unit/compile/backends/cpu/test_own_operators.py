@@ -156,7 +156,9 @@ def test_suppression_within_groups(check):
     boxes = torch.cat([corners, corners + torch.rand(2, 60, 2) * 0.4], 2)
     scores = (torch.rand(2, 60) * 10).round() / 10 - 0.2
     groups = torch.randint(0, 3, (2, 60))
-    check(Function(lambda b, s, g: (grouped_nms(b, s, g, 0.3, 20), grouped_nms(b, s, g, 0.0, 50))), boxes, scores, groups)
+    check(
+        Function(lambda b, s, g: (grouped_nms(b, s, g, 0.3, 20), grouped_nms(b, s, g, 0.0, 50))), boxes, scores, groups
+    )
 
 
 def test_regions_of_a_pyramid(check):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from ovenbird.errors import NetworkUntraceable, UsageError
+from ovenbird.models import recipe
 from ovenbird.models._torchvision import import_torchvision
 from ovenbird.models.packages.detection.one_stage import OneStage
 from ovenbird.models.packages.detection.two_stage import TwoStage
@@ -70,3 +71,41 @@ def test_what_a_name_gives() -> None:
         torchvision.load("fasterrcnn_mobilenet_v3_large_320_fpn", {}, (100, 320), "random:0")
     with pytest.raises(NetworkUntraceable, match="keypoints"):
         torchvision.load("keypointrcnn_resnet50_fpn", {}, None, "random:0")
+
+
+@pytest.mark.slow
+def test_efficientdet_is_decoded_as_effdet_does() -> None:
+    import_torchvision()
+    pytest.importorskip("effdet")
+    net = recipe("efficientdet_d0").build()
+    from effdet.anchors import Anchors, decode_box_outputs
+    from effdet.bench import _post_process
+
+    image = torch.randn(1, 3, 512, 512, generator=torch.Generator().manual_seed(1))
+    randomise(net, 3, (image,))
+    config = net.model.config
+    with torch.no_grad():
+        found = net(image)
+        logits, deltas, places, classes = _post_process(*net.model(image), config.num_levels, config.num_classes, 1000)
+    anchors = Anchors.from_config(config).boxes[places[0]]
+    right = decode_box_outputs(deltas[0], anchors, output_xyxy=True)
+    torch.testing.assert_close(found["scores"][0], torch.sigmoid(logits[0, :, 0]))
+    torch.testing.assert_close(found["boxes"][0], right)
+    torch.testing.assert_close(found["classes"][0], classes[0].int())
+
+
+@pytest.mark.slow
+def test_detr_is_decoded_as_transformers_does() -> None:
+    pytest.importorskip("transformers")
+    net = recipe("detr-resnet50").build()
+    from transformers.models.detr.image_processing_detr import DetrImageProcessor
+
+    image = torch.randn(1, 3, 96, 128, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        found = {key: value[0] for key, value in net(image).items()}
+        raw = net.model(image)
+    processor = DetrImageProcessor()
+    (right,) = processor.post_process_object_detection(raw, threshold=0.0, target_sizes=[(96, 128)])
+    torch.testing.assert_close(found["scores"], right["scores"])
+    torch.testing.assert_close(found["classes"], right["labels"].int())
+    torch.testing.assert_close(found["boxes"], right["boxes"])

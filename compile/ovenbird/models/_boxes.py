@@ -1,0 +1,55 @@
+"""Detectors of other packages whose decoding is compiled with them, by the arithmetic of their authors.
+
+EfficientDetBoxes(effdet.EfficientDet(config))(image)       # {"boxes": [N, K, 4], "scores": [N, K], "classes": [N, K]}
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from ovenbird.networks.detection.candidates import BestRows, answer, corners
+
+
+class EfficientDetBoxes(nn.Module):
+    """effdet's EfficientDet: logits and deltas of five levels (bench.py, anchors.py)."""
+
+    def __init__(self, model: Any, anchors: torch.Tensor) -> None:
+        super().__init__()
+        self.model = model
+        self.anchors: torch.Tensor
+        """[rows, 4]: top, left, bottom, right in pixels."""
+        self.register_buffer("anchors", anchors, persistent=False)
+
+    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Take normalised images [N, 3, H, W] of the size that the model was made for."""
+        logits, deltas = self.model(image)
+        classes = self.model.config.num_classes
+        images = image.shape[0]
+        marks = torch.cat([one.permute(0, 2, 3, 1).reshape(images, -1) for one in logits], 1)
+        rows = torch.cat([one.permute(0, 2, 3, 1).reshape(images, -1, 4) for one in deltas], 1)
+        best = BestRows.of(marks)
+        pairs = BestRows(best.scores, torch.div(best.places, classes, rounding_mode="floor"))
+        moved, anchors = pairs.take(rows), pairs.of_table(self.anchors)
+        sizes = anchors[..., 2:] - anchors[..., :2]
+        centres = moved[..., :2] * sizes + (anchors[..., :2] + anchors[..., 2:]) / 2
+        boxes = corners(centres.flip(-1), (torch.exp(moved[..., 2:]) * sizes).flip(-1))
+        return answer(boxes, torch.sigmoid(best.scores), best.places - pairs.places * classes)
+
+
+class DetrBoxes(nn.Module):
+    """transformers' DETR: the likeliest class of each query that is not "nothing"."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Take normalised images [N, 3, H, W], all of each of which is picture."""
+        found = self.model(image)
+        scores, classes = torch.softmax(found.logits, -1)[..., :-1].max(-1)
+        height, width = image.shape[2:]
+        boxes = corners(found.pred_boxes[..., :2], found.pred_boxes[..., 2:])
+        return answer(boxes * torch.tensor([width, height, width, height]), scores, classes)
