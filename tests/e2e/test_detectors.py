@@ -75,8 +75,7 @@ def answered(artifact: Path, runtime_python: Path) -> list[dict]:
     command = [runtime_python, "-m", "ovenbird_runtime", "run", artifact, photograph, "--json", "--score", "0.1"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    (prediction,) = found["predictions"] if "predictions" in found else [found]
+    (prediction,) = json.loads(done.stdout)
     return prediction["boxes"]["boxes"]
 
 
