@@ -24,7 +24,7 @@ def _network() -> nn.Module:
         from effdet.anchors import Anchors
     except ImportError as error:
         raise require("effdet", error) from None
-    from ovenbird.models._boxes import EfficientDetBoxes
+    from ovenbird.models.packages.detection.others import EfficientDetBoxes
 
     config = get_efficientdet_config("tf_efficientdet_d0")
     return EfficientDetBoxes(EfficientDet(config, pretrained_backbone=False), Anchors.from_config(config).boxes)

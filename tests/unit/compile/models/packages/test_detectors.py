@@ -92,20 +92,3 @@ def test_efficientdet_is_decoded_as_effdet_does() -> None:
     torch.testing.assert_close(found["scores"][0], torch.sigmoid(logits[0, :, 0]))
     torch.testing.assert_close(found["boxes"][0], right)
     torch.testing.assert_close(found["classes"][0], classes[0].int())
-
-
-@pytest.mark.slow
-def test_detr_is_decoded_as_transformers_does() -> None:
-    pytest.importorskip("transformers")
-    net = recipe("detr-resnet50").build()
-    from transformers.models.detr.image_processing_detr import DetrImageProcessor
-
-    image = torch.randn(1, 3, 96, 128, generator=torch.Generator().manual_seed(1))
-    with torch.no_grad():
-        found = {key: value[0] for key, value in net(image).items()}
-        raw = net.model(image)
-    processor = DetrImageProcessor()
-    (right,) = processor.post_process_object_detection(raw, threshold=0.0, target_sizes=[(96, 128)])
-    torch.testing.assert_close(found["scores"], right["scores"])
-    torch.testing.assert_close(found["classes"], right["labels"].int())
-    torch.testing.assert_close(found["boxes"], right["boxes"])

@@ -92,7 +92,7 @@ def test_a_file_of_weights_with_what_training_needs(tmp_path: Path) -> None:
     ("model", "weights", "error", "said"),
     [
         ("torchvision:resnet19", None, UnknownNetwork, "no 'resnet19'; did you mean resnet18"),
-        ("torchvision:retinanet_resnet50_fpn", None, NetworkUntraceable, "is a detector: how many boxes"),
+        ("torchvision:keypointrcnn_resnet50_fpn", None, NetworkUntraceable, "places keypoints on maps"),
         ("torchvision:quantized_resnet18", None, UnsupportedOperator, "compile torchvision:resnet18"),
         ("torchvision:resnet18", "IMAGENET1K_V9", UsageError, "resnet18 has IMAGENET1K_V1, DEFAULT"),
         ("torchvision:resnet18(weights=3)", None, UsageError, "weights are given by --weights"),

@@ -37,19 +37,3 @@ class EfficientDetBoxes(nn.Module):
         centres = moved[..., :2] * sizes + (anchors[..., :2] + anchors[..., 2:]) / 2
         boxes = corners(centres.flip(-1), (torch.exp(moved[..., 2:]) * sizes).flip(-1))
         return answer(boxes, torch.sigmoid(best.scores), best.places - pairs.places * classes)
-
-
-class DetrBoxes(nn.Module):
-    """transformers' DETR: the likeliest class of each query that is not "nothing"."""
-
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Take normalised images [N, 3, H, W], all of each of which is picture."""
-        found = self.model(image)
-        scores, classes = torch.softmax(found.logits, -1)[..., :-1].max(-1)
-        height, width = image.shape[2:]
-        boxes = corners(found.pred_boxes[..., :2], found.pred_boxes[..., 2:])
-        return answer(boxes * torch.tensor([width, height, width, height]), scores, classes)
