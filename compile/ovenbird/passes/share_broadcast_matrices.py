@@ -5,6 +5,9 @@ product, whose weight is repeated for each row: 197 times 768 x 2304 in ViT-B/16
 and written, 1.4 GB a layer.
 
     x [B, M, K] @ broadcast_to(w [K, N], [B, K, N])    ->    reshape(reshape(x, [B * M, K]) @ w, [B, M, N])
+
+So becomes `x [B, M, K] @ w [K, N]`, as ONNX writes a linear layer, with the bias that is added: the schedules know the
+rows of one matrix only.
 """
 
 from __future__ import annotations
@@ -36,18 +39,43 @@ class _Sharing(PyExprMutator):  # type: ignore[misc]
 
     def visit_call_(self, call: relax.Call) -> relax.Expr:
         call = self.visit_expr_post_order(call)
-        if getattr(call.op, "name", "") != "relax.matmul":
+        name = getattr(call.op, "name", "")
+        if name == "relax.add":
+            return self._with_bias(call)
+        if name != "relax.matmul":
             return call
         left, right = call.args
-        matrix = self._matrix(right)
         shapes = static_shape(left), static_shape(right)
-        if matrix is None or shapes[0] is None or shapes[1] is None or shapes[0][:-2] != shapes[1][:-2]:
+        if shapes[0] is None or shapes[1] is None:
+            return call
+        alone = len(shapes[1]) == 2 and math.prod(shapes[0][:-2]) > 1
+        matrix = right if alone else self._matrix(right)
+        if matrix is None or not (alone or shapes[0][:-2] == shapes[1][:-2]):
             return call
         # As one matrix of all rows, which is how the schedules want them.
         rows, inner = math.prod(shapes[0][:-1]), shapes[0][-1]
         flat = self.builder_.emit(relax.op.reshape(left, (rows, inner)))
         product = self.builder_.emit(relax.op.matmul(flat, matrix, out_dtype=call.attrs.out_dtype or None))
         return relax.op.reshape(product, (*shapes[0][:-1], shapes[1][-1]))
+
+    def _with_bias(self, call: relax.Call) -> relax.Expr:
+        """Add what has one number a column before the rows are parted again, where it fuses."""
+        for product, bias in (call.args, reversed(call.args)):
+            parted = self._made(product)
+            if parted is None or parted.op.name != "relax.reshape" or len(static_shape(bias) or ()) != 1:
+                continue
+            rows = parted.args[0]
+            made, shapes = self._made(rows), (static_shape(rows) or (), static_shape(product) or ())
+            if made is None or made.op.name != "relax.matmul" or len(shapes[0]) != 2:
+                continue
+            if shapes[0][-1:] == shapes[1][-1:]:
+                return relax.op.reshape(self.builder_.emit(relax.op.add(rows, bias)), static_shape(call))
+        return call
+
+    def _made(self, expr: relax.Expr) -> Any:
+        """Return the call of an operator that a variable is bound to, if it is."""
+        bound = self.lookup_binding(expr) if isinstance(expr, relax.Var) else None
+        return bound if hasattr(getattr(bound, "op", None), "name") else None
 
     def _matrix(self, expr: relax.Expr) -> relax.Expr | None:
         """Return the one matrix that `expr` repeats along its leading axes, None where it is not known to."""

@@ -1,5 +1,7 @@
 """What depends on no input of the network, computed by torch itself: grids, anchors, masks, resized position tables.
 
+Tensors without elements depend on nothing either.
+
     values = compute_constants(program)         # {node: tensor}
 
 torch's own arithmetic is right by definition, and what is known needs no converter. Weights pass through what only
@@ -16,6 +18,16 @@ from torch.export.graph_signature import InputKind
 
 from ovenbird.limits import MAX_COMPUTED_ELEMENTS
 
+aten = torch.ops.aten
+FILLS = (aten.full_like.default, aten.new_full.default, aten.fill.Scalar)
+"""Operators whose last argument is the number that they fill a tensor with."""
+FILLED = {
+    aten.new_ones.default: 1,
+    aten.new_zeros.default: 0,
+    aten.ones_like.default: 1,
+    aten.zeros_like.default: 0,
+}
+
 
 def compute_constants(program: ExportedProgram) -> dict[Any, Any]:
     """Return the values of the nodes that depend on weights and numbers alone."""
@@ -24,7 +36,10 @@ def compute_constants(program: ExportedProgram) -> dict[Any, Any]:
     weighed: set[Any] = set()
     written = {node.args[0] for node in program.graph.nodes if _writes(node) and node.args}
     for node in program.graph.nodes:
-        if node.op == "placeholder" and node.name in held:
+        alike = _independent(node)
+        if alike is not None:
+            values[node] = alike
+        elif node.op == "placeholder" and node.name in held:
             values[node] = held[node.name]
         elif node.op == "get_attr" and isinstance(getattr(program.graph_module, str(node.target), None), torch.Tensor):
             values[node] = getattr(program.graph_module, str(node.target))
@@ -35,6 +50,24 @@ def compute_constants(program: ExportedProgram) -> dict[Any, Any]:
         if node in values and (node.op == "placeholder" or weighed.intersection(node.all_input_nodes)):
             weighed.add(node)
     return {node: value for node, value in values.items() if node.op != "placeholder"}
+
+
+def _independent(node: Any) -> Any:
+    """Return the tensor of a node that is the same whatever its operands hold: one without elements, or of one
+    number."""
+    found = node.meta.get("val")
+    if node.op not in ("placeholder", "call_function") or not isinstance(found, torch.Tensor):
+        return None
+    if not _is_fixed(found.shape):
+        return None
+    if 0 in found.shape:
+        return torch.empty(found.shape, dtype=found.dtype)
+    number = FILLED.get(node.target, node.args[-1] if node.target in FILLS else None)
+    return None if number is None else torch.full(found.shape, number, dtype=found.dtype)
+
+
+def _is_fixed(shape: Any) -> bool:
+    return all(isinstance(extent, int) for extent in shape)
 
 
 def _held_tensors(program: ExportedProgram) -> dict[str, Any]:
@@ -61,6 +94,8 @@ def _computable(node: Any, values: dict[Any, Any], weighed: set[Any]) -> bool:
     elif node.target.__module__ not in ("_operator", "operator", "math"):
         return False
     found = torch.utils._pytree.tree_leaves(node.meta.get("val"))
+    if not all(_is_fixed(one.shape) for one in found if isinstance(one, torch.Tensor)):
+        return True  # how long it is depends on values, which are known here
     size = sum(int(one.numel()) for one in found if isinstance(one, torch.Tensor))
     given = sum(int(values[operand].numel()) for operand in node.all_input_nodes if hasattr(values[operand], "numel"))
     if node.target is torch.ops.aten.expand.default and weighed.intersection(node.all_input_nodes):

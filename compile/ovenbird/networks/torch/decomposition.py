@@ -4,7 +4,7 @@ program = decompose(program, known, ours)       # names of operators that have a
 
 torch defines most of its operators by simpler ones: exactly what it computes, promotion of dtypes included. Core ATen
 comes first, as in `torch.export`'s own decomposition, but for what our converters take whole; whatever is unknown then
-is opened until all is known, or has no definition.
+is opened until all is known, or has no definition: torch's, or one of `definitions.py`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ import torch
 from torch._decomp import decomposition_table
 from torch.export import ExportedProgram, default_decompositions
 
+from ovenbird.networks.torch.definitions import definitions
+from ovenbird.networks.torch.numbers import with_numbers
+
 UNTABLED = (torch.ops.aten._upsample_bilinear2d_aa.vec, torch.ops.aten._upsample_bicubic2d_aa.vec)
 """Operators that torch would turn into an overload without a definition, where they are not ours."""
 
@@ -24,18 +27,20 @@ def decompose(program: ExportedProgram, known: Container[str], ours: Container[s
     """Return the program in terms of known operators, as far as torch defines the others."""
     core: dict[Any, Any] = dict(default_decompositions().materialize())
     core.update({one: decomposition_table[one] for one in UNTABLED})
-    program = _opened(program, {one: definition for one, definition in core.items() if one.__name__ not in ours})
+    core = {one: definition for one, definition in core.items() if one.__name__ not in ours}
+    program = _opened(program, with_numbers(core))
+    defined = {**decomposition_table, **definitions()}
     tried: set[Any] = set()
     while True:
         unknown = {
             node.target
             for node in program.graph.nodes
-            if node.op == "call_function" and node.target.__name__ not in known and node.target in decomposition_table
+            if node.op == "call_function" and node.target.__name__ not in known and node.target in defined
         } - tried
         if not unknown:
             return program
         tried |= unknown
-        program = _opened(program, {one: decomposition_table[one] for one in unknown})
+        program = _opened(program, {one: defined[one] for one in unknown})
 
 
 def _opened(program: ExportedProgram, definitions: dict[Any, Any]) -> ExportedProgram:

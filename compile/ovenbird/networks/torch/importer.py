@@ -23,6 +23,7 @@ from ovenbird.networks.torch.converters.converter import dtype_name, dtype_of
 from ovenbird.networks.torch.converters.table import DISTRUSTED, torch_operators
 from ovenbird.networks.torch.decomposition import decompose
 from ovenbird.networks.torch.places import operands_of, operator_of, place_of
+from ovenbird.networks.torch.refusing import refuse_complex, refuse_unknown_lengths
 from ovenbird.networks.torch.state import refuse_state
 
 ALIGNMENT = 64
@@ -38,9 +39,11 @@ class Importer(ExportedProgramImporter):  # type: ignore[misc]
 
     def convert(self, program: ExportedProgram) -> tvm.IRModule:
         """Return the Relax module. Raises UnsupportedOperator, ImportFailed."""
+        refuse_complex(program)
         program = decompose(program, self.convert_map, torch_operators())
         refuse_state(program)
         self.constants = compute_constants(program)
+        refuse_unknown_lengths(program, self.constants)
         return self.from_exported_program(program, False, False, False, None)
 
     def create_convert_map(self) -> dict[Any, Callable[[Any], Any]]:
@@ -83,8 +86,9 @@ class Importer(ExportedProgramImporter):  # type: ignore[misc]
         if not isinstance(value, torch.Tensor):
             return value
         held = value.detach().contiguous()
-        if held.numel() > 1 and bool((held == held.reshape(-1)[0]).all()):
-            one = relax.const(tvm.runtime.from_dlpack(held.reshape(-1)[0].clone()))
+        first = held.reshape(-1)[:1]
+        if held.numel() > 1 and bool(first.isfinite()) and bool((held == first).all()):
+            one = relax.const(tvm.runtime.from_dlpack(first[0].clone()))
             return self.block_builder.emit(relax.op.full(tuple(held.shape), one, dtype_name(held.dtype)))
         return relax.const(tvm.runtime.from_dlpack(held if held.data_ptr() % ALIGNMENT == 0 else held.clone()))
 

@@ -10,11 +10,25 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch.export import ExportedProgram
 from torch.export.graph_signature import OutputKind
 
 from ovenbird.errors import NetworkUntraceable
 from ovenbird.networks.torch.places import place_of
+
+aten = torch.ops.aten
+SHAPED_ALIKE = (
+    aten.empty_like.default,
+    aten.full_like.default,
+    aten.new_empty.default,
+    aten.new_full.default,
+    aten.new_ones.default,
+    aten.new_zeros.default,
+    aten.ones_like.default,
+    aten.zeros_like.default,
+)
+"""Operators that look at a tensor's shape and dtype, not at its values: what zeroes a buffer reads none of it."""
 
 
 def refuse_state(program: ExportedProgram) -> None:
@@ -41,12 +55,13 @@ def refuse_state(program: ExportedProgram) -> None:
 
 
 def _everything_before(outputs: list[Any]) -> set[str]:
-    """Return the names of all nodes that these depend on."""
+    """Return the names of all nodes whose values these depend on."""
     found: set[str] = set()
     rest = list(outputs)
     while rest:
         node = rest.pop()
         if node.name not in found:
             found.add(node.name)
-            rest.extend(node.all_input_nodes)
+            if node.target not in SHAPED_ALIKE:
+                rest.extend(node.all_input_nodes)
     return found

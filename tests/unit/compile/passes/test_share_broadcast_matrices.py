@@ -62,6 +62,24 @@ def test_weights_are_not_repeated_for_every_row(batch: int, rows: int) -> None:
     np.testing.assert_allclose(answer, network(tokens).detach().numpy(), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(2, 3, 11, 16), (3, 11, 16), (1, 33, 16)], ids=str)
+def test_a_linear_layer_of_many_rows_and_its_bias_are_one_product(shape: tuple[int, ...]) -> None:
+    weight, bias = np.random.default_rng(0).standard_normal((16, 6)).astype("float32"), np.arange(6, dtype="float32")
+    builder = relax.BlockBuilder()
+    x = relax.Var("x", relax.TensorType(shape, "float32"))
+    with builder.function("main", [x]):
+        with builder.dataflow():
+            product = builder.emit(relax.op.matmul(x, relax.const(weight)))
+            out = builder.emit_output(relax.op.add(product, relax.const(bias)))
+        builder.emit_func_output(out)
+    built = build_module({EntryKey(): builder.finalize()}, load_target("host"), BuildOptions())
+    machine = relax.VirtualMachine(built.executable, tvm.cpu())
+    rows = np.random.default_rng(1).standard_normal(shape).astype("float32")
+    weights = [tvm.runtime.tensor(built.tensors[index]) for index in built.entries[0].weights]
+    found = machine[built.entries[0].function](tvm.runtime.tensor(rows), *weights)
+    np.testing.assert_allclose(found.numpy(), rows @ weight + bias, rtol=1e-5, atol=1e-5)
+
+
 def module_of(left: tuple[int, ...], matrix: tuple[int, ...], repeated: tuple[int, ...]) -> tvm.IRModule:
     """left @ broadcast_to(matrix, repeated)."""
     builder = relax.BlockBuilder()

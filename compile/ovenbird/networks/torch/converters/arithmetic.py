@@ -15,6 +15,9 @@ op = relax.op
 MOST_PRODUCTS = 64
 """The largest whole exponent that is computed by multiplying: six squares and five products."""
 
+EXPONENT_BITS = 7
+"""Of a whole exponent that is a tensor: 2 to the power of 64 is 0 already, and what is larger wraps around."""
+
 
 def constant(value: float, like: Any) -> Any:
     """Return a number as a tensor of the dtype of `like`."""
@@ -57,7 +60,15 @@ def divide_rounded(left: Any, right: Any, rounding_mode: str | None = None) -> A
     if rounding_mode == "floor":
         return floor_divide(left, right)
     if rounding_mode == "trunc":
-        return _whole_quotient(left, right) if whole(left) else op.trunc(op.divide(left, right))
+        return _whole_quotient(left, right) if whole(left) else op.trunc(divide(left, right))
+    return divide(left, right)
+
+
+def divide(left: Any, right: Any) -> Any:
+    """`left / right`. TVM refuses a constant 0 to divide by: infinity multiplies instead."""
+    number = _number(right)
+    if number == 0 and not whole(left):
+        return op.multiply(left, constant(math.copysign(math.inf, number), left))
     return op.divide(left, right)
 
 
@@ -80,6 +91,8 @@ def floor_divide(left: Any, right: Any) -> Any:
         quotient = _whole_quotient(left, right)
         rest = op.subtract(left, op.multiply(quotient, right))
         return op.subtract(quotient, op.astype(_opposite(rest, right), dtype_of(left)))
+    if _number(right) == 0:
+        return divide(left, right)
     rest = op.mod(left, right)
     quotient = op.divide(op.subtract(left, rest), right)
     quotient = op.subtract(quotient, op.astype(_opposite(rest, right), dtype_of(left)))
@@ -99,6 +112,8 @@ def fmod(left: Any, right: Any) -> Any:
     """Return what is left of `left` after whole `right`s, with the sign of `left`, as C's."""
     if whole(left):
         return op.subtract(left, op.multiply(_whole_quotient(left, right), right))
+    if _number(right) == 0:
+        return op.multiply(left, constant(math.nan, left))
     return op.mod(left, right)
 
 
@@ -118,8 +133,7 @@ def power(base: Any, exponent: Any) -> Any:
     if isinstance(number, int) and 0 <= number <= MOST_PRODUCTS:
         return _product(base, number)
     if whole(base):
-        exact = op.power(op.astype(base, "float64"), op.astype(exponent, "float64"))
-        return op.astype(exact, dtype_of(base))  # right up to 2^53, where torch's own products may wrap
+        return _whole_power(base, exponent)
     if number == 0.5:
         return op.sqrt(base)
     if number == -0.5:
@@ -133,7 +147,10 @@ def _number(value: Any) -> int | float | None:
     """Return the number that a constant of one element holds."""
     if isinstance(value, tvm.ir.GenericConst) and value.value.numpy().size == 1:
         number: int | float = value.value.numpy().item()
-        return int(number) if abs(number) < 2**31 and number == int(number) else number
+        exact = (
+            abs(number) < 2**31 and number == int(number) and math.copysign(1, number) == math.copysign(1, number + 0)
+        )
+        return int(number) if exact else number
     return None
 
 
@@ -149,6 +166,21 @@ def _product(base: Any, exponent: int) -> Any:
     return result
 
 
+def _whole_power(base: Any, exponent: Any) -> Any:
+    """Raise whole numbers, wrapping around as torch does; a negative power of what is not 1 or -1 is 0."""
+    zero, one = constant(0, base), constant(1, base)
+    size = exponent if dtype_of(base).startswith("u") else op.abs(exponent)
+    result, square = op.ones_like(op.add(base, exponent)), base
+    for bit in range(EXPONENT_BITS):
+        asked = op.not_equal(op.bitwise_and(size, constant(1 << bit, base)), zero)
+        result = op.where(asked, op.multiply(result, square), result)
+        square = op.multiply(square, square)
+    if dtype_of(base).startswith("u"):
+        return result
+    inverse = op.where(op.equal(op.abs(base), one), result, zero)
+    return op.where(op.less(exponent, zero), inverse, result)
+
+
 def maximum(left: Any, right: Any) -> Any:
     """Return the larger; of truth values, or."""
     return (op.logical_or if dtype_of(left) == "bool" else op.maximum)(left, right)
@@ -161,14 +193,15 @@ def minimum(left: Any, right: Any) -> Any:
 
 def clamp(value: Any, low: Any, high: Any) -> Any:
     """Bound by numbers or tensors, or on one side only; where `low` is above `high`, `high` wins."""
-    if not whole(value):
+    if dtype_of(value).startswith("float"):
         least = -math.inf if low is None else _number(low)
         most = math.inf if high is None else _number(high)
         if least is not None and most is not None and least <= most:
             return op.clip(value, least, most)
+    truth = dtype_of(value) == "bool"
     if low is not None:
-        value = op.maximum(value, low)
-    return value if high is None else op.minimum(value, high)
+        value = (op.logical_or if truth else op.maximum)(value, low)
+    return value if high is None else (op.logical_and if truth else op.minimum)(value, high)
 
 
 def clamp_below(value: Any, low: Any) -> Any:
@@ -218,9 +251,10 @@ def where(node: Any, importer: Any) -> Any:
     A tensor that is one number all over is that number: as a tensor it would be kept among the weights.
     """
     given = Arguments.of(node, importer)
-    condition = given.cast(given["condition"], "bool")
+    first, *others = list(given.nodes)[:3]
+    condition = given.cast(given[first], "bool")
     values = []
-    for name in ("self", "other"):
+    for name in others:
         number = _filling(given.nodes[name])
         values.append(given.cast(given[name] if number is None else number, given.dtype))
     result = given.emit(op.where(condition, *values))

@@ -110,6 +110,8 @@ def put(node: Any, importer: Any) -> Any:
     at = given.emit(op.reshape(given.emit(op.multiply(found.places, relax.const(columns, "int64"))), [-1, 1]))
     at = given.emit(op.add(at, relax.const(np.arange(columns).reshape(1, columns), "int64")))
     at = given.emit(op.reshape(at, [math.prod(places) * columns]))
-    table = given.emit(op.index_put(table, [at], values, bool(given["accumulate"])))
+    kept = "int8" if given.dtype == "bool" else given.dtype
+    table, values = given.cast(table, kept), given.cast(values, kept)
+    table = given.cast(given.emit(op.index_put(table, [at], values, bool(given["accumulate"]))), given.dtype)
     apart = given.emit(op.reshape(table, [*found.sides, *rest]))
     return given.emit(op.permute_dims(apart, [order.index(axis) for axis in range(len(shape))]))

@@ -95,8 +95,12 @@ def scatter(updates: str, reduction: Reduction | None = None) -> Converter:
             values = given.emit(relax.op.broadcast_to(values, given.shape_of("index")))
         chosen = reduction or REDUCTIONS[given.values.get("reduce")]
         include = given.values.get("include_self", True)
+        data = given["self"]
+        if given.dtype == "bool":  # a sum of truth values is whether one is true
+            chosen = {"sum": "maximum", "product": "minimum"}.get(chosen, chosen)  # type: ignore[assignment]
+            data, values = given.cast(data, "int8"), given.cast(values, "int8")
         operator = ScatterElements(axis_of(given), chosen, bool(include))
-        return given.emit(own_call(operator, given["self"], given["index"], values))
+        return given.cast(given.emit(own_call(operator, data, given["index"], values)), given.dtype)
 
     return convert
 

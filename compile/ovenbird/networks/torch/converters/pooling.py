@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from ovenbird.errors import UnsupportedOperator
 from ovenbird.networks.torch.converters.converter import Arguments, Converter
 from ovenbird.networks.torch.converters.resizing import apply_matrix
 
@@ -190,7 +189,7 @@ def _whole(number: int) -> Any:
 def adaptive_maximum(sides: int) -> Converter:
     """Return a converter of `adaptive_max_poolNd`: windows that share the image out evenly, and may overlap.
 
-    The largest of a window is taken one dimension after the other.
+    The largest of a window is taken one dimension after the other; where it is, of all its places side by side.
     """
 
     def convert(node: Any, importer: Any) -> Any:
@@ -198,10 +197,7 @@ def adaptive_maximum(sides: int) -> Converter:
 
         op = relax.op
         given = Arguments.of(node, importer)
-        if any(user.args[1] == 1 and user.users for user in node.users):
-            raise UnsupportedOperator(
-                f"{node.target.__name__} gives no places of its maxima; use its first result alone"
-            )
+        asked = any(user.args[1] == 1 and user.users for user in node.users)
         data, shape = given["self"], given.shape_of("self")
         for axis in range(len(shape) - sides, len(shape)):
             places = _shares(shape[axis], given.shape[axis])
@@ -209,9 +205,34 @@ def adaptive_maximum(sides: int) -> Converter:
             apart = [*shape[:axis], *places.shape, *shape[axis + 1 :]]
             data = given.emit(op.max(given.emit(op.reshape(data, apart)), axis + 1))
             shape[axis] = given.shape[axis]
-        return given.emit(relax.Tuple([data, data]))
+        return given.emit(relax.Tuple([data, _places_in_shares(given, sides) if asked else data]))
 
     return convert
+
+
+def _places_in_shares(given: Arguments, sides: int) -> Any:
+    """Return where in the flat image the first of each window's maxima is."""
+    from tvm import relax
+
+    op = relax.op
+    shape, result = given.shape_of("self"), given.shape
+    image, windows = shape[-sides:], result[-sides:]
+    flat: Any = 0
+    for axis in range(sides):  # of every window, its places: a dimension a side for each
+        share = _shares(image[axis], windows[axis]) * int(np.prod(image[axis + 1 :]))
+        around = [1] * (2 * sides)
+        around[axis], around[sides + axis] = share.shape
+        flat = flat + share.reshape(around)
+    table = flat.reshape(int(np.prod(windows)), -1)
+    data = given.emit(op.reshape(given["self"], [*shape[:-sides], int(np.prod(image))]))
+    inside = given.emit(op.take(data, relax.const(table.reshape(-1)), len(shape) - sides, mode="clip"))
+    inside = given.emit(op.reshape(inside, [int(np.prod(shape[:-sides])), *table.shape]))
+    best = given.cast(given.emit(op.argmax(inside, 2)), "int64")
+    start = relax.const(np.arange(len(table)) * table.shape[1], "int64")
+    where = given.emit(
+        op.take(relax.const(table.reshape(-1), "int64"), given.emit(op.add(best, start)), 0, mode="clip")
+    )
+    return given.emit(op.reshape(where, result))
 
 
 def adaptive_average(node: Any, importer: Any) -> Any:

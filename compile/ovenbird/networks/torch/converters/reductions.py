@@ -16,7 +16,8 @@ def reduction(reduce: Callable[..., Any], dtype: str | None = None) -> Converter
 
     def convert(node: Any, importer: Any) -> Any:
         given = Arguments.of(node, importer)
-        data = given.cast(given["self"], dtype or given.dtype)
+        computed = "int8" if given.dtype == "bool" else given.dtype  # TVM has no least truth value
+        data = given.cast(given["self"], dtype or computed)
         if not given.shape_of("self"):
             return given.cast(data, given.dtype)
         result = given.emit(reduce(data, axes(given), bool(given.values.get("keepdim", False))))

@@ -28,7 +28,32 @@ BOXES = (
     "ovenbird.suppression.padded_nms, which gives a fixed number of rows and how many of them count"
 )
 
+CHANCE = (
+    "random numbers differ from call to call; pass them as an input, or switch to eval() what draws them in training"
+)
+DRAWS = (
+    "bernoulli.default",
+    "bernoulli.p",
+    "exponential.default",
+    "multinomial.default",
+    "native_dropout.default",
+    "normal_functional.default",
+    "rand.default",
+    "rand_like.default",
+    "randint.default",
+    "randint.low",
+    "randint_like.default",
+    "randint_like.low_dtype",
+    "randn.default",
+    "randn_like.default",
+    "randperm.default",
+    "rrelu_with_noise_functional.default",
+    "uniform.default",
+)
+"""torch's operators that draw random numbers."""
+
 REFUSALS: dict[str, Converter] = {
+    **dict.fromkeys(DRAWS, refuse(CHANCE)),
     "_fft_c2c.default": refuse(FOURIER),
     "_fft_c2r.default": refuse(FOURIER),
     "_fft_r2c.default": refuse(FOURIER),

@@ -105,7 +105,10 @@ def apply_matrix(given: Arguments, data: Any, matrix: np.ndarray, axis: int) -> 
         last = len(given.shape) - 1
         order = [*(place for place in range(last + 1) if place != axis), axis]
         moved = data if axis == last else given.emit(op.permute_dims(data, order))
+        rows = [int(extent) for extent in moved.ty.shape][:-1]
+        moved = given.emit(op.reshape(moved, [-1, matrix.shape[1]]))
         moved = given.emit(op.matmul(moved, relax.const(np.ascontiguousarray(matrix.T).astype(dtype)), out_dtype=dtype))
+        moved = given.emit(op.reshape(moved, [*rows, matrix.shape[0]]))
         back = [order.index(place) for place in range(last + 1)]
         return moved if axis == last else given.emit(op.permute_dims(moved, back))
     places = np.argsort(matrix == 0, axis=1, kind="stable")[:, :taps]

@@ -9,12 +9,13 @@ from ovenbird.networks.torch.converters.converter import Converter
 
 DISTRUSTED = frozenset(
     {
+        "masked_fill.Scalar",  # cannot fill with infinity
+        "median.default",  # reads a result that the operator does not have
+        "median.dim",
+        "searchsorted.Tensor",
+        "take.default",
+        "selu.default",
         "celu.default",  # divides exp(x) by alpha, not x; torch's definition is right
-        "bernoulli.p",  # the importer hands on its input
-        "randn.default",
-        "randn_like.default",
-        "exponential.default",
-        "native_dropout.default",
     }
 )
 """TVM's converters that compute something else than torch; torch's definition of the operator stands in, if any."""
@@ -50,6 +51,7 @@ def pointwise_operators() -> dict[str, Converter]:
     from tvm import relax
 
     from ovenbird.networks.torch.converters import arithmetic
+    from ovenbird.networks.torch.converters.functions import functions
     from ovenbird.networks.torch.converters.pointwise import logical, pointwise
 
     op = relax.op
@@ -89,7 +91,6 @@ def pointwise_operators() -> dict[str, Converter]:
         "atan": op.atan,
         "atanh": op.atanh,
         "cos": op.cos,
-        "cosh": op.cosh,
         "erf": op.erf,
         "exp": op.exp,
         "log": op.log,
@@ -97,7 +98,6 @@ def pointwise_operators() -> dict[str, Converter]:
         "rsqrt": op.rsqrt,
         "sigmoid": op.sigmoid,
         "sin": op.sin,
-        "sinh": op.sinh,
         "sqrt": op.sqrt,
         "tan": op.tan,
         "tanh": op.tanh,
@@ -111,14 +111,15 @@ def pointwise_operators() -> dict[str, Converter]:
             for name, compute in spelled.items()
             for kind in ("Tensor", "Scalar")
         },
+        **functions(),
         **{
             f"{name}.{kind}": pointwise(arithmetic.compared(compute), 2, "ALWAYS_BOOL")
             for name, compute in compared.items()
             for kind in ("Tensor", "Scalar")
         },
         **{f"{name}.default": pointwise(compute, 1, "INT_TO_FLOAT") for name, compute in of_floats.items()},
-        "div.Tensor": pointwise(op.divide, 2, "INT_TO_FLOAT"),
-        "div.Scalar": pointwise(op.divide, 2, "INT_TO_FLOAT"),
+        "div.Tensor": pointwise(arithmetic.divide, 2, "INT_TO_FLOAT"),
+        "div.Scalar": pointwise(arithmetic.divide, 2, "INT_TO_FLOAT"),
         "div.Tensor_mode": pointwise(arithmetic.divide_rounded, 2),
         "div.Scalar_mode": pointwise(arithmetic.divide_rounded, 2),
         "floor_divide.default": pointwise(arithmetic.floor_divide, 2),
@@ -136,6 +137,7 @@ def pointwise_operators() -> dict[str, Converter]:
         "clamp_min.Tensor": pointwise(arithmetic.clamp_below, 2),
         "clamp_max.default": pointwise(arithmetic.clamp_above, 2),
         "clamp_max.Tensor": pointwise(arithmetic.clamp_above, 2),
+        "where.default": arithmetic.where,
         "where.self": arithmetic.where,
         "logical_and.default": logical(op.logical_and, 2),
         "logical_or.default": logical(op.logical_or, 2),
@@ -181,6 +183,7 @@ def other_operators() -> dict[str, Converter]:
     """Return the converters of layers."""
     from tvm import relax
 
+    from ovenbird.networks.torch.converters.convolutions import convolution
     from ovenbird.networks.torch.converters.indexing import index, put
     from ovenbird.networks.torch.converters.normalizations import group_norm
     from ovenbird.networks.torch.converters.ordering import ORDERING
@@ -191,6 +194,7 @@ def other_operators() -> dict[str, Converter]:
         maximum_with_places,
     )
     from ovenbird.networks.torch.converters.products import distances, multiply_and_add, multiply_matrices
+    from ovenbird.networks.torch.converters.rearranging import MOVING
     from ovenbird.networks.torch.converters.recurrent import RECURRENT
     from ovenbird.networks.torch.converters.refusals import REFUSALS
     from ovenbird.networks.torch.converters.resizing import resize
@@ -210,6 +214,7 @@ def other_operators() -> dict[str, Converter]:
         "avg_pool3d.default": average(3, nn.avg_pool3d),
         "baddbmm.default": multiply_and_add("batch1", "batch2"),
         "bmm.default": multiply_matrices,
+        "convolution.default": convolution,
         "index.Tensor": index,
         "_unsafe_index.Tensor": index,
         "index_put.default": put,
@@ -220,6 +225,7 @@ def other_operators() -> dict[str, Converter]:
         "native_group_norm.default": group_norm,
         **ORDERING,
         **RECURRENT,
+        **MOVING,
         **REFUSALS,
         **SAMPLING,
         **dict.fromkeys(RESIZES, resize),

@@ -20,6 +20,21 @@ class Spectrum(nn.Module):
         return torch.fft.rfft2(x).abs()
 
 
+class Polar(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.polar(x, x).real
+
+
+class Found(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.nonzero()
+
+
+class Noise(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + torch.randn_like(x)
+
+
 class Loop(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         start = torch.zeros((), dtype=torch.int64)
@@ -39,7 +54,10 @@ class Projected(nn.Module):
     ("network", "told"),
     [
         (Branch(), r"torch\.where \(test_refusals\.py:\d+ \"return torch\.cond"),
-        (Spectrum(), r"complex numbers.*\(test_refusals\.py:\d+ \"return torch\.fft\.rfft2\(x\)"),
+        (Spectrum(), r"aten\.fft_rfft2 gives complex numbers.*\(test_refusals\.py:\d+ \"return torch\.fft\.rfft2\(x\)"),
+        (Polar(), r"aten\.polar gives complex numbers.*\(test_refusals\.py:\d+"),
+        (Found(), r"how long the result of aten\.nonzero is depends on.*\(test_refusals\.py:\d+ \"return x\.nonzero"),
+        (Noise(), r"random numbers differ.*\(test_refusals\.py:\d+ \"return x \+ torch\.randn"),
         (Loop(), r"while_loop runs as often.*\(test_refusals\.py:\d+"),
         (Projected(), r"proj_size.*\(test_refusals\.py:\d+ \"return self\.layer\(x\)"),
     ],

@@ -71,6 +71,35 @@ ARITHMETIC: list[Call] = [
     lambda x, k: F.celu(x, 0.5),
     lambda x, k: k @ k.T,
     lambda x, k: x.new_tensor([1.5]) * k,
+    lambda x, k: x / 0,
+    lambda x, k: x / -0.0,
+    lambda x, k: 7 % (k.abs() + 1),
+    lambda x, k: k ** k.abs(),
+    lambda x, k: torch.fmax(x, torch.where(k > 2, float("nan"), x.flip(0))),
+    lambda x, k: torch.copysign(x, x.flip(0)),
+    lambda x, k: (2.0**k).log2().floor(),
+    lambda x, k: (x * 1e-4).expm1() * 1e4,
+    lambda x, k: x.sinh() + x.cosh(),
+    lambda x, k: torch.hypot(x, x.T),
+    lambda x, k: F.selu(x),
+    lambda x, k: F.elu(x, 0.5),
+    lambda x, k: torch.clamp_max(x > 0, k > 2),
+    lambda x, k: (x > 0).amax(1),
+    lambda x, k: k.isnan() | (x > 0).isinf(),
+    lambda x, k: -k.to(torch.uint8),
+    lambda x, k: x.masked_fill(k > 0, float("-inf")),
+    lambda x, k: torch.full_like(x, float("inf")) * x.sign(),
+    lambda x, k: tuple(x.median(1)),
+    lambda x, k: torch.where(k == 3, float("nan"), x).median(0).values,
+    lambda x, k: x.kthvalue(2, 0).values,
+    lambda x, k: tuple(x.cummax(1)),
+    lambda x, k: x.logcumsumexp(1),
+    lambda x, k: torch.searchsorted(x.sort(1).values, x.T.contiguous(), right=True),
+    lambda x, k: x.sum().softmax(0) + x.sum().argmax(),
+    lambda x, k: x.max().sort().values,
+    lambda x, k: x * k.max().item(),
+    lambda x, k: x[k.abs().min()],
+    lambda x, k: torch.std_mean(x, 1)[1],
 ]
 
 
@@ -93,6 +122,9 @@ def poolings() -> list[Call]:
         lambda x: F.adaptive_avg_pool2d(x, (20, 20)),
         lambda x: F.adaptive_avg_pool1d(x[:, :, 0], 4),
         lambda x: F.adaptive_max_pool2d(x, (5, 3)),
+        lambda x: tuple(F.adaptive_max_pool2d(x, (4, 5), return_indices=True)),
+        lambda x: F.conv_transpose3d(x[:, :, None, :5, :4], grid(3, 2, 2, 3, 2), stride=(1, 2, 3), padding=(0, 1, 0)),
+        lambda x: F.conv_transpose2d(x, grid(3, 2, 3, 3), output_padding=1, dilation=2),
     ]
 
 
@@ -133,6 +165,21 @@ def indexings() -> list[Call]:
         lambda x, k: written(x, (k[:2], slice(None), torch.tensor([0, 1])), x[0, :2, :1].flatten()[:1]),
         lambda x, k: torch.index_put(x, (k, torch.tensor([0, 0, 1]) + k[:1] * 0), x[0, 0], accumulate=True),
         lambda x, k: torch.index_put(x, (x > 0,), torch.tensor(-1.0)),
+        lambda x, k: written(x, (slice(2, 2),), 1.0),
+        lambda x, k: written(x > 0, (slice(None), slice(1, 3)), k[:2, None, None] > 0),
+        lambda x, k: F.pad(x > 0, (1, 2, 1, 1), mode="circular"),
+        lambda x, k: x.permute(0, -2, -1, 1),
+        lambda x, k: x.as_strided((2, 3, 4), (90, 3, 2), 1),
+        lambda x, k: x.transpose(1, 2)[:, 1:].as_strided((2, 3), (5, 2)),
+        lambda x, k: x.unfold(1, 4, 2).unfold(2, 3, 1),
+        lambda x, k: x.diagonal_scatter(x[:, :, :3, 0], dim1=2, dim2=3),
+        lambda x, k: x.put(k, x[0, 0, 0], accumulate=True),
+        lambda x, k: x.take(k),
+        lambda x, k: x.masked_scatter(x > 0, x.flip(0)),
+        lambda x, k: x.index_select(1, k[0]),
+        lambda x, k: torch.cat([x[:, :0], x, x.new_zeros(0)], 1),
+        lambda x, k: x[:, :0].sum(1),
+        lambda x, k: x[0, :, :, :0] @ x[1, :, :, :0].mT,
     ]
 
 
@@ -140,6 +187,10 @@ def written(x: torch.Tensor, where: Any, values: torch.Tensor) -> torch.Tensor:
     changed = x.clone()
     changed[where] = values
     return changed
+
+
+def grid(*shape: int) -> torch.Tensor:
+    return (torch.arange(float(torch.Size(shape).numel())) % 7 - 3).reshape(shape)
 
 
 def image(*shape: int) -> torch.Tensor:

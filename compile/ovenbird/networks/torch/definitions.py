@@ -1,0 +1,172 @@
+"""Operators defined by simpler ones where torch itself has no definition: what each computes, in torch's own words.
+
+definitions()       # {torch.ops.aten.put.default: put, ...}, as torch's own table has them
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+aten = torch.ops.aten
+
+
+def put(data: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
+    """Write into the flat tensor."""
+    flat: Tensor = torch.index_put(data.reshape(-1), (index.reshape(-1),), source.reshape(-1), accumulate)
+    return flat.reshape(data.shape)
+
+
+def take(data: Tensor, index: Tensor) -> Tensor:
+    """Read from the flat tensor."""
+    found: Tensor = aten.index.Tensor(data.reshape(-1), [index])
+    return found
+
+
+def trilinear(
+    one: Tensor, two: Tensor, three: Tensor, expand1: Any, expand2: Any, expand3: Any, sumdim: Any, unroll_dim: int = 1
+) -> Tensor:
+    """Multiply three tensors, each with dimensions of one put in, and sum over some: `nn.Bilinear`."""
+    for axis in expand1:
+        one = one.unsqueeze(axis)
+    for axis in expand2:
+        two = two.unsqueeze(axis)
+    for axis in expand3:
+        three = three.unsqueeze(axis)
+    return (one * two * three).sum(sumdim)
+
+
+def running_maximum(data: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """Return the largest so far, and where the last of its kind is."""
+    return _running(data, dim, largest=True)
+
+
+def running_minimum(data: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """Return the smallest so far, and where the last of its kind is."""
+    return _running(data, dim, largest=False)
+
+
+def _running(data: Tensor, dim: int, largest: bool) -> tuple[Tensor, Tensor]:
+    if not data.dim():
+        return data.clone(), torch.zeros_like(data, dtype=torch.int64)
+    values, places = [data.select(dim, 0)], [torch.zeros_like(data.select(dim, 0), dtype=torch.int64)]
+    for place in range(1, data.shape[dim]):
+        here, before = data.select(dim, place), values[-1]
+        better = (here >= before) if largest else (here <= before)
+        if data.is_floating_point():
+            better = better | here.isnan()
+        values.append(torch.where(better, here, before))
+        places.append(torch.where(better, place, places[-1]))
+    return torch.stack(values, dim), torch.stack(places, dim)
+
+
+def running_log_sum(data: Tensor, dim: int) -> Tensor:
+    """Return the logarithm of the running sum of exponentials."""
+    if not data.dim():
+        return data.clone()
+    moved = data.movedim(dim, -1)
+    count = moved.shape[-1]
+    later = torch.ones(count, count, dtype=torch.bool).triu(1)
+    return moved.unsqueeze(-2).masked_fill(later, float("-inf")).logsumexp(-1).movedim(-1, dim)
+
+
+def variance_and_mean(data: Tensor, dim: Any = None, *, correction: Any = None, keepdim: bool = False) -> Any:
+    """Return both: by the mean first, then the squares around it."""
+    return torch.var(data, dim, correction=_of_sample(correction), keepdim=keepdim), _mean(data, dim, keepdim)
+
+
+def deviation_and_mean(data: Tensor, dim: Any = None, *, correction: Any = None, keepdim: bool = False) -> Any:
+    """Return both."""
+    return torch.std(data, dim, correction=_of_sample(correction), keepdim=keepdim), _mean(data, dim, keepdim)
+
+
+def _of_sample(correction: Any) -> Any:
+    return 1 if correction is None else correction
+
+
+def _mean(data: Tensor, dim: Any, keepdim: bool) -> Tensor:
+    return torch.mean(data, list(range(data.dim())) if dim is None else dim, keepdim)
+
+
+def places_in_order(
+    bounds: Tensor,
+    values: Tensor,
+    *,
+    out_int32: bool = False,
+    right: bool = False,
+    side: str | None = None,
+    sorter: Tensor | None = None,
+) -> Tensor:
+    """Count the bounds below each value, or up to it (`searchsorted`)."""
+    bounds = bounds if sorter is None else bounds.gather(-1, sorter)
+    low, value = bounds.unsqueeze(-2), values.unsqueeze(-1)
+    before = ~(low > value) if right or side == "right" else low < value
+    before = before if values.is_floating_point() and (right or side == "right") else before | (value != value)
+    return before.sum(-1, dtype=torch.int32 if out_int32 else torch.int64).reshape(values.shape)
+
+
+def place_in_order(bounds: Tensor, value: Any, **options: Any) -> Tensor:
+    """Count the bounds below one number."""
+    return places_in_order(bounds, torch.scalar_tensor(value, dtype=bounds.dtype), **options)
+
+
+def masked_scatter(data: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """Write the source's numbers, one after the other, where the mask is true."""
+    data, mask = torch.where(mask, data, data), mask | torch.zeros_like(data, dtype=torch.bool)
+    places = mask.reshape(-1).cumsum(0) - 1
+    taken = source.reshape(-1).index_select(0, places.clamp(0, source.numel() - 1)).reshape(data.shape)
+    return torch.where(mask, taken, data)
+
+
+def kth_smallest(data: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> tuple[Tensor, Tensor]:
+    """Sort, and take one."""
+    if not data.dim():
+        return data.clone(), torch.zeros_like(data, dtype=torch.int64)
+    values, places = torch.sort(data, dim)
+    return values.narrow(dim, k - 1, 1).squeeze(_dims(dim, keepdim)), places.narrow(dim, k - 1, 1).squeeze(
+        _dims(dim, keepdim)
+    )
+
+
+def _dims(dim: int, keepdim: bool) -> Any:
+    return () if keepdim else (dim,)
+
+
+def median_of_dimension(data: Tensor, dim: int, keepdim: bool = False) -> tuple[Tensor, Tensor]:
+    """Return the lower of the two in the middle, or the first that is not a number."""
+    if not data.dim():
+        return data.clone(), torch.zeros_like(data, dtype=torch.int64)
+    value, place = kth_smallest(data, (data.shape[dim] + 1) // 2, dim, keepdim)
+    if data.is_floating_point():
+        odd = data.isnan()
+        value = torch.where(odd.any(dim, keepdim), float("nan"), value)
+        place = torch.where(odd.any(dim, keepdim), odd.int().argmax(dim, keepdim), place)
+    return value, place
+
+
+def median(data: Tensor) -> Tensor:
+    """Return the lower of the two in the middle of all."""
+    return median_of_dimension(data.reshape(-1), 0)[0]
+
+
+def definitions() -> dict[Any, Callable[..., Any]]:
+    """Return the definitions by operator."""
+    return {
+        aten._trilinear.default: trilinear,
+        aten.cummax.default: running_maximum,
+        aten.cummin.default: running_minimum,
+        aten.kthvalue.default: kth_smallest,
+        aten.logcumsumexp.default: running_log_sum,
+        aten.masked_scatter.default: masked_scatter,
+        aten.median.default: median,
+        aten.median.dim: median_of_dimension,
+        aten.put.default: put,
+        aten.searchsorted.Scalar: place_in_order,
+        aten.searchsorted.Tensor: places_in_order,
+        aten.std_mean.correction: deviation_and_mean,
+        aten.take.default: take,
+        aten.var_mean.correction: variance_and_mean,
+    }

@@ -1,0 +1,46 @@
+"""What no artifact can have, found in a traced program before anything of it is converted.
+
+    refuse_complex(program)
+    refuse_unknown_lengths(program, known)      # nodes whose values are known already
+
+Complex numbers have no operators here. How long a tensor is has to be known when the network is compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import Any
+
+import torch
+from torch.export import ExportedProgram
+from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
+from torch.utils import _pytree as pytree
+
+from ovenbird.errors import UnsupportedOperator
+from ovenbird.networks.torch.places import operator_of, place_of
+
+
+def refuse_complex(program: ExportedProgram) -> None:
+    """Raise UnsupportedOperator at the first complex numbers."""
+    for node in program.graph.nodes:
+        if any(tensor.is_complex() for tensor in _tensors(node)):
+            raise UnsupportedOperator(
+                f"{operator_of(node)} gives complex numbers, which are not known; compute with pairs of real ones, or "
+                f"leave the transform to what prepares the input ({place_of(node)})"
+            )
+
+
+def refuse_unknown_lengths(program: ExportedProgram, known: Container[Any]) -> None:
+    """Raise UnsupportedOperator at the first tensor whose length only the values of the inputs say."""
+    for node in program.graph.nodes:
+        if node.op != "call_function" or node in known:
+            continue
+        if any(free_unbacked_symbols(tensor.shape) for tensor in _tensors(node)):
+            raise UnsupportedOperator(
+                f"how long the result of {operator_of(node)} is depends on the values of the inputs; "
+                f"mark places by a mask and torch.where, or take a fixed number by topk ({place_of(node)})"
+            )
+
+
+def _tensors(node: Any) -> list[torch.Tensor]:
+    return [value for value in pytree.tree_leaves(node.meta.get("val")) if isinstance(value, torch.Tensor)]
