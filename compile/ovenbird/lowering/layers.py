@@ -55,6 +55,8 @@ def describe_function(name: str, function: tirx.PrimFunc) -> LayerRecord:
             for loop in sch.get_loops(block):
                 loops *= int(sch.get(loop).extent)
             flops += 2 * loops
+        if not body.writes:  # a block that only calls something
+            continue
         buffer = body.writes[0].source
         if ANCHOR in body.annotations:
             kind = body.name_hint

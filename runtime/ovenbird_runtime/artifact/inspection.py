@@ -16,7 +16,7 @@ from ..manifest.schema import encode
 from .artifact import Artifact, open_artifact
 from .origin import read_origin
 from .plan import Plan
-from .variant import check_runs_here, choose_variant
+from .variant import check_device_here, check_runs_here, choose_variant
 
 
 def inspect_artifact(path: str | os.PathLike[str], public_key: str | os.PathLike[str] | None = None) -> dict[str, Any]:
@@ -83,6 +83,7 @@ def _variant(artifact: Artifact, variant: VariantRef, machine: MachineFacts) -> 
             "plan": _plan(artifact.read_plan(variant, target)),
         }
         check_runs_here(target, machine)
+        check_device_here(target)
         result["runs_here"] = True
     except (ArtifactError, MachineError) as error:
         result["reason"] = f"{type(error).__name__}: {error}"

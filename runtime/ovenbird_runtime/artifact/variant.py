@@ -18,7 +18,7 @@ from ..errors import (
 )
 from ..machine.cpu import MachineFacts, version_pair
 from ..machine.device_kind import Chip
-from ..machine.devices import Device, parse_devices
+from ..machine.devices import DEVICES, Device, parse_devices
 from ..machine.versions import TVM_FFI_VERSION, TVM_VERSION
 from ..manifest.agreement import Precision
 from ..manifest.manifest import Target, VariantRef
@@ -52,6 +52,12 @@ def check_runs_here(target: Target, machine: MachineFacts) -> None:
             f"this runtime has {TVM_VERSION} and {TVM_FFI_VERSION}: "
             "compile again, or install the runtime of that version"
         )
+
+
+def check_device_here(target: Target) -> None:
+    """Raise DriverMissing, DriverTooOld or GpuMissing where the first device of the code's kind cannot run it."""
+    kind = next(kind for kind in DEVICES.values() if kind.code == target.kind)
+    kind.probe(0).check(target)
 
 
 def choose_variant(

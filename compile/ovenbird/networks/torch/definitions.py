@@ -152,6 +152,23 @@ def median(data: Tensor) -> Tensor:
     return median_of_dimension(data.reshape(-1), 0)[0]
 
 
+def vector_norm(
+    data: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: torch.dtype | None = None
+) -> Tensor:
+    """Return the root of the sum of powers; the largest or smallest size, or how many are not 0."""
+    size = (data if dtype is None else data.to(dtype)).abs()
+    dims = list(range(data.dim())) if dim is None else dim
+    if ord in (float("inf"), float("-inf")):
+        return size.amax(dims, keepdim) if ord > 0 else size.amin(dims, keepdim)
+    if ord == 0:
+        return (size != 0).sum(dims, keepdim).to(size.dtype)
+    if ord == 1:
+        return size.sum(dims, keepdim)
+    if ord == 2:
+        return (size * size).sum(dims, keepdim).sqrt()
+    return size.pow(ord).sum(dims, keepdim).pow(1 / ord)
+
+
 def definitions() -> dict[Any, Callable[..., Any]]:
     """Return the definitions by operator."""
     return {
@@ -159,6 +176,7 @@ def definitions() -> dict[Any, Callable[..., Any]]:
         aten.cummax.default: running_maximum,
         aten.cummin.default: running_minimum,
         aten.kthvalue.default: kth_smallest,
+        aten.linalg_vector_norm.default: vector_norm,
         aten.logcumsumexp.default: running_log_sum,
         aten.masked_scatter.default: masked_scatter,
         aten.median.default: median,

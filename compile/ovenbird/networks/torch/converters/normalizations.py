@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ovenbird.errors import UnsupportedOperator
+
 if TYPE_CHECKING:
     from tvm import relax
 
@@ -14,6 +16,7 @@ def group_norm(node: Any, importer: Any) -> relax.Var:
     """`native_group_norm(input, weight, bias, N, C, HxW, groups, eps)`; TVM's operator wants a weight and a bias."""
     from tvm import relax
 
+    _refuse_statistics(node)
     data = importer.env[node.args[0]]
     shape, dtype = importer.shape_of(data), str(data.ty.dtype.dtype)
     channels = int(shape[1])
@@ -27,3 +30,18 @@ def group_norm(node: Any, importer: Any) -> relax.Var:
         relax.op.nn.group_norm(data, scale, shift, groups, channel_axis=1, axes=axes, epsilon=epsilon)
     )
     return result
+
+
+def layer_norm(node: Any, importer: Any) -> relax.Var:
+    """`native_layer_norm(input, normalized_shape, weight, bias, eps)`, of which TVM's operator gives the first result."""
+    _refuse_statistics(node)
+    result: relax.Var = importer._native_layer_norm(node)
+    return result
+
+
+def _refuse_statistics(node: Any) -> None:
+    """Raise UnsupportedOperator where the mean and the spread, which training alone needs, are read."""
+    if any(user.args[1] != 0 and user.users for user in node.users):
+        raise UnsupportedOperator(
+            f"{node.target.__name__} gives its first result alone; compute mean and spread by torch.var_mean"
+        )

@@ -9,6 +9,8 @@ from ovenbird.networks.torch.converters.converter import Converter
 
 DISTRUSTED = frozenset(
     {
+        "_native_batch_norm_legit_functional.default",  # takes the running statistics
+        "linalg_vector_norm.default",
         "masked_fill.Scalar",  # cannot fill with infinity
         "median.default",  # reads a result that the operator does not have
         "median.dim",
@@ -185,7 +187,7 @@ def other_operators() -> dict[str, Converter]:
 
     from ovenbird.networks.torch.converters.convolutions import convolution
     from ovenbird.networks.torch.converters.indexing import index, put
-    from ovenbird.networks.torch.converters.normalizations import group_norm
+    from ovenbird.networks.torch.converters.normalizations import group_norm, layer_norm
     from ovenbird.networks.torch.converters.ordering import ORDERING
     from ovenbird.networks.torch.converters.pooling import (
         adaptive_average,
@@ -223,6 +225,7 @@ def other_operators() -> dict[str, Converter]:
         "max_pool3d_with_indices.default": maximum_with_places(3, nn.max_pool3d),
         "mm.default": multiply_matrices,
         "native_group_norm.default": group_norm,
+        "native_layer_norm.default": layer_norm,
         **ORDERING,
         **RECURRENT,
         **MOVING,

@@ -123,6 +123,10 @@ def poolings() -> list[Call]:
         lambda x: F.adaptive_avg_pool1d(x[:, :, 0], 4),
         lambda x: F.adaptive_max_pool2d(x, (5, 3)),
         lambda x: tuple(F.adaptive_max_pool2d(x, (4, 5), return_indices=True)),
+        lambda x: F.batch_norm(x, grid(3), grid(3).abs(), training=True),
+        lambda x: F.instance_norm(x, grid(3), grid(3).abs(), use_input_stats=True),
+        lambda x: F.normalize(x, 3),
+        lambda x: torch.linalg.vector_norm(x, float("-inf"), (1, 3)),
         lambda x: F.conv_transpose3d(x[:, :, None, :5, :4], grid(3, 2, 2, 3, 2), stride=(1, 2, 3), padding=(0, 1, 0)),
         lambda x: F.conv_transpose2d(x, grid(3, 2, 3, 3), output_padding=1, dilation=2),
     ]
