@@ -14,7 +14,6 @@ from ovenbird_runtime.artifact.artifact import open_artifact
 from ovenbird_runtime.artifact.inspection import inspect_artifact
 from ovenbird_runtime.artifact.variant import choose_variant
 from ovenbird_runtime.machine.cpu import MachineFacts, this_machine
-from ovenbird_runtime.machine.cuda import CUDA
 from ovenbird_runtime.manifest.manifest import Target, VariantRef, decode_target, target_bytes
 from support.tiny_artifact import reseal, retarget
 
@@ -51,11 +50,9 @@ def test_an_unknown_device_is_refused(tiny: Path, device: str) -> None:
 def test_code_for_a_gpu_does_not_run_where_there_is_no_driver(spoilt: Path) -> None:
     retarget(spoilt, lambda target: replace(target, kind="cuda"))
     (found,) = inspect_artifact(spoilt)["variants"]
-    try:
-        CUDA.probe(0)
-    except errors.MachineError as error:
+    assert found["runs_here"] or found["reason"].startswith(("DriverMissing", "DriverTooOld", "GpuMissing"))
+    if not Path("/proc/driver/nvidia").exists():
         assert not found["runs_here"]
-        assert found["reason"].startswith(type(error).__name__)
 
 
 def add_variant(folder: Path, name: str, change: Callable[[Target], Target]) -> None:

@@ -33,7 +33,7 @@ def group_norm(node: Any, importer: Any) -> relax.Var:
 
 
 def layer_norm(node: Any, importer: Any) -> relax.Var:
-    """`native_layer_norm(input, normalized_shape, weight, bias, eps)`, of which TVM's operator gives the first result."""
+    """Convert `native_layer_norm`, of which TVM's operator gives the first result."""
     _refuse_statistics(node)
     result: relax.Var = importer._native_layer_norm(node)
     return result
