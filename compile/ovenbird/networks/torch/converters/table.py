@@ -185,19 +185,19 @@ def other_operators() -> dict[str, Converter]:
     """Return the converters of layers."""
     from tvm import relax
 
-    from ovenbird.networks.torch.converters.convolutions import convolution
     from ovenbird.networks.torch.converters.indexing import index, put
-    from ovenbird.networks.torch.converters.normalizations import group_norm, layer_norm
-    from ovenbird.networks.torch.converters.ordering import ORDERING
-    from ovenbird.networks.torch.converters.pooling import (
+    from ovenbird.networks.torch.converters.layers.convolutions import convolution
+    from ovenbird.networks.torch.converters.layers.normalizations import group_norm, layer_norm
+    from ovenbird.networks.torch.converters.layers.pooling import (
         adaptive_average,
         adaptive_maximum,
         average,
         maximum_with_places,
     )
+    from ovenbird.networks.torch.converters.layers.recurrent import RECURRENT
+    from ovenbird.networks.torch.converters.ordering import ORDERING
     from ovenbird.networks.torch.converters.products import distances, multiply_and_add, multiply_matrices
     from ovenbird.networks.torch.converters.rearranging import MOVING
-    from ovenbird.networks.torch.converters.recurrent import RECURRENT
     from ovenbird.networks.torch.converters.refusals import REFUSALS
     from ovenbird.networks.torch.converters.resizing import resize
     from ovenbird.networks.torch.converters.sampling import SAMPLING

@@ -1,0 +1,1 @@
+"""Converters of layers: what has weights, windows or statistics."""
