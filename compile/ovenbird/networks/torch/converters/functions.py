@@ -96,7 +96,7 @@ def sign(value: Any) -> Any:
 
 
 def sign_bit(value: Any) -> Any:
-    """Whether the value is negative, -0.0 too."""
+    """Return whether the value is negative, -0.0 too."""
     below = op.less(value, constant(0, value))
     if whole(value):
         return below
@@ -137,17 +137,17 @@ def copy_sign(value: Any, other: Any) -> Any:
 
 
 def is_nan(value: Any) -> Any:
-    """Whether the value is not a number, as a whole one never is."""
+    """Return whether the value is not a number, as a whole one never is."""
     return _nowhere(value) if _exact(value) else op.isnan(value)
 
 
 def is_infinite(value: Any) -> Any:
-    """Whether the value is infinite, as a whole one never is."""
+    """Return whether the value is infinite, as a whole one never is."""
     return _nowhere(value) if _exact(value) else op.isinf(value)
 
 
 def is_finite(value: Any) -> Any:
-    """Whether the value is a number and not infinite."""
+    """Return whether the value is a number and not infinite."""
     return op.logical_not(_nowhere(value)) if _exact(value) else op.isfinite(value)
 
 
