@@ -171,10 +171,12 @@ def _whole_power(base: Any, exponent: Any) -> Any:
     zero, one = constant(0, base), constant(1, base)
     size = exponent if dtype_of(base).startswith("u") else op.abs(exponent)
     result, square = op.ones_like(op.add(base, exponent)), base
+    shape = [int(extent) for extent in base.ty.shape]
     for bit in range(EXPONENT_BITS):
         asked = op.not_equal(op.bitwise_and(size, constant(1 << bit, base)), zero)
-        result = op.where(asked, op.multiply(result, square), result)
-        square = op.multiply(square, square)
+        result = op.multiply(result, op.where(asked, square, one))
+        # views end a fusion, which would write the square out twice, and so each of its own
+        square = op.reshape(op.reshape(op.multiply(square, square), [math.prod(shape), 1]), shape)
     if dtype_of(base).startswith("u"):
         return result
     inverse = op.where(op.equal(op.abs(base), one), result, zero)
