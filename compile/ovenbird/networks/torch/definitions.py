@@ -50,17 +50,24 @@ def running_minimum(data: Tensor, dim: int) -> tuple[Tensor, Tensor]:
 
 
 def _running(data: Tensor, dim: int, largest: bool) -> tuple[Tensor, Tensor]:
+    """Look at all pairs of places: step by step, each would be written out in the code of every later one."""
     if not data.dim():
         return data.clone(), torch.zeros_like(data, dtype=torch.int64)
-    values, places = [data.select(dim, 0)], [torch.zeros_like(data.select(dim, 0), dtype=torch.int64)]
-    for place in range(1, data.shape[dim]):
-        here, before = data.select(dim, place), values[-1]
-        better = (here >= before) if largest else (here <= before)
-        if data.is_floating_point():
-            better = better | here.isnan()
-        values.append(torch.where(better, here, before))
-        places.append(torch.where(better, place, places[-1]))
-    return torch.stack(values, dim), torch.stack(places, dim)
+    if data.dtype == torch.bool:
+        values, places = _running(data.to(torch.uint8), dim, largest)
+        return values.to(torch.bool), places
+    row = data.movedim(dim, -1).unsqueeze(-2)
+    count = row.shape[-1]
+    later = torch.ones(count, count, dtype=torch.bool).triu(1)
+    least, most = float("-inf"), float("inf")
+    if not data.is_floating_point():
+        least, most = torch.iinfo(data.dtype).min, torch.iinfo(data.dtype).max
+    values = torch.where(later, least, row).amax(-1) if largest else torch.where(later, most, row).amin(-1)
+    same = row == values.unsqueeze(-1)
+    if data.is_floating_point():
+        same = same | (row.isnan() & values.isnan().unsqueeze(-1))
+    places = torch.where(same & ~later, torch.arange(count), -1).amax(-1)
+    return values.movedim(-1, dim), places.movedim(-1, dim)
 
 
 def running_log_sum(data: Tensor, dim: int) -> Tensor:
