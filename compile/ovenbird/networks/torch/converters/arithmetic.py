@@ -236,6 +236,11 @@ def reciprocal(value: Any) -> Any:
     return op.divide(constant(1, value), value)
 
 
+def differ(left: Any, right: Any) -> Any:
+    """`left != right`; of a tensor and itself, where it is not a number, which TVM takes for nowhere."""
+    return op.isnan(left) if left.same_as(right) and dtype_of(left).startswith("float") else op.not_equal(left, right)
+
+
 def compared(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """Return a comparison that takes truth values as 0 and 1."""
 

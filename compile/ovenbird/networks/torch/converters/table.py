@@ -79,7 +79,7 @@ def pointwise_operators() -> dict[str, Converter]:
     }
     compared = {
         "eq": op.equal,
-        "ne": op.not_equal,
+        "ne": arithmetic.differ,
         "lt": op.less,
         "le": op.less_equal,
         "gt": op.greater,

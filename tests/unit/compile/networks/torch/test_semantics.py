@@ -94,6 +94,8 @@ ARITHMETIC: list[Call] = [
     lambda x, k: x.kthvalue(2, 0).values,
     lambda x, k: tuple(x.cummax(1)),
     lambda x, k: x.logcumsumexp(1),
+    lambda x, k: tuple((k > 2).cummax(0)),
+    lambda x, k: odd(torch.where(k > 2, float("nan"), x)),
     lambda x, k: torch.searchsorted(x.sort(1).values, x.T.contiguous(), right=True),
     lambda x, k: x.sum().softmax(0) + x.sum().argmax(),
     lambda x, k: x.max().sort().values,
@@ -101,6 +103,10 @@ ARITHMETIC: list[Call] = [
     lambda x, k: x[k.abs().min()],
     lambda x, k: torch.std_mean(x, 1)[1],
 ]
+
+
+def odd(x: torch.Tensor) -> torch.Tensor:
+    return x != x
 
 
 def poolings() -> list[Call]:
