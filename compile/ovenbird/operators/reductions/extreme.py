@@ -8,9 +8,12 @@ Example: `extreme(data, axes=[1], keepdims=False, largest=True)` of [[-inf, -inf
 
 from __future__ import annotations
 
+import ctypes
+import functools
 from collections.abc import Sequence
 from typing import Any
 
+import tvm_ffi
 from tvm import te, tirx
 
 from ovenbird.operators.layout import extents
@@ -35,3 +38,20 @@ def extreme(data: te.Tensor, axes: Sequence[int], keepdims: bool, largest: bool)
         return reducer(data[tuple(index)], axis=list(reduced.values()))
 
     return te.compute(tuple(kept), body, name="extreme")
+
+
+@functools.cache
+def register_extremes() -> None:
+    """Let TVM's `rfactor` split these reductions: it knows only those that start at the widest finite number.
+
+    TVM frees what it knows after Python has ended, which crashes; so the functions are never freed.
+    """
+    register = tvm_ffi.get_global_func("s_tir.schedule.RegisterReducer")
+    for largest, combine in ((True, tirx.max), (False, tirx.min)):
+        functions = [
+            tvm_ffi.convert(lambda x, y, combine=combine: [combine(x[0], y[0])]),
+            tvm_ffi.convert(lambda values, largest=largest: [lowest(str(values[0].ty.dtype), largest)]),
+        ]
+        for function in functions:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(function))
+        register(1, *functions)

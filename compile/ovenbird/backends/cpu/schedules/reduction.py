@@ -14,6 +14,7 @@ from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
 from ovenbird.backends.cpu.schedules.register_tile import schedule_copy, split_axes, unroll_vectorized
 from ovenbird.operators.blocks import extent, find_stages, fuse_all, widest_dtype
+from ovenbird.operators.reductions.extreme import register_extremes
 
 PARALLEL_ELEMENTS = 16384
 """Fewer elements to reduce than this are not worth waking the other threads."""
@@ -88,6 +89,7 @@ def reduces_contiguous_axis(sch: Schedule, block: SBlockRV) -> bool:
 
 def schedule_contiguous_reduction(sch: Schedule, block: SBlockRV, lanes: int, elements: int) -> None:
     """Each output from a vector of partial results, which are combined at the end."""
+    register_extremes()
     _, reduction = split_axes(sch, block)
     _, lane = sch.split(reduction[-1], [None, lanes])
     partial = sch.rfactor(lane, factor_axis=len(sch.get(block).writes[0].region))

@@ -157,7 +157,8 @@ def schedule_copy(sch: Schedule, block: SBlockRV, machine: Machine) -> None:
     loops = sch.get_loops(block)
     outer, inner = loops[:-1], loops[-1]
     keep = 1 if len(loops) > 3 else 0
-    sch.parallel(fuse_all(sch, outer[: len(outer) - keep]))
+    if outer:
+        sch.parallel(fuse_all(sch, outer[: len(outer) - keep]))
     width = extent(sch, inner)
     if width == machine.block:
         sch.vectorize(inner)

@@ -19,12 +19,8 @@ DETECTORS = {
     "fasterrcnn_mobilenet_v3_large_320_fpn": {},
     "fasterrcnn_resnet50_fpn": {"rpn_post_nms_top_n_test": 60},
     "fasterrcnn_resnet50_fpn_v2": {"rpn_post_nms_top_n_test": 60},
-    "retinanet_resnet50_fpn": {},
-    "retinanet_resnet50_fpn_v2": {},
     "fcos_resnet50_fpn": {},
-    "ssd300_vgg16": {},
     "ssdlite320_mobilenet_v3_large": {},
-    "maskrcnn_resnet50_fpn": {"rpn_post_nms_top_n_test": 40, "box_detections_per_img": 12},
 }
 SMALL = ("fasterrcnn_mobilenet_v3_large_320_fpn", "ssdlite320_mobilenet_v3_large", "fcos_resnet50_fpn")
 
