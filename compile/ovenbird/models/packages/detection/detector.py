@@ -21,7 +21,9 @@ from ovenbird.networks.user.code import call_target
 from ovenbird_runtime.manifest.steps import Normalise, Pipeline, Resize, letterbox
 
 LICENCE = "BSD-3-Clause (torchvision); the weights were trained on COCO, whose terms are of its photographs"
-_UNPROVED = "gives boxes that were not yet held to torchvision's own; compile its backbone and heads by a module:callable"
+_UNPROVED = (
+    "gives boxes that were not yet held to torchvision's own; compile its backbone and heads by a module:callable"
+)
 REFUSED: Mapping[str, str] = {
     "keypointrcnn_resnet50_fpn": "places keypoints on maps as large as each box is, which no program of fixed shapes "
     "has; compile its backbone and heads by a module:callable",

@@ -1,6 +1,6 @@
 """Detectors of other packages whose decoding is compiled with them, by the arithmetic of their authors.
 
-EfficientDetBoxes(effdet.EfficientDet(config), effdet.anchors.Anchors.from_config(config).boxes)(image)["boxes"]    # [N, K, 4]
+EfficientDetBoxes(effdet.EfficientDet(config), effdet.anchors.Anchors.from_config(config).boxes)(image)["boxes"]
 """
 
 from __future__ import annotations
