@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ovenbird.errors import NetworkUnreadable
 from ovenbird.limits import MAX_CFG_BYTES, MAX_CFG_SECTIONS
+from ovenbird.networks.files.texts import read_text
 from ovenbird_runtime.errors import shown
 
 KINDS = {
@@ -95,17 +96,7 @@ class Section:
 
 def read_cfg(path: Path) -> list[Section]:
     """Read a file. Raises NetworkUnreadable, which names the line."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_CFG_BYTES + 1)
-    except OSError as error:
-        raise NetworkUnreadable(f"{path}: {error.strerror}") from None
-    if len(data) > MAX_CFG_BYTES:
-        raise NetworkUnreadable(f"{path}: longer than {MAX_CFG_BYTES} bytes, no darknet .cfg is")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise NetworkUnreadable(f"{path}: not text: {error.reason} at byte {error.start}") from None
+    text = read_text(path, MAX_CFG_BYTES, lambda why: NetworkUnreadable(f"{path}: {why}"))
     return parse_cfg(text, str(path))
 
 

@@ -28,20 +28,24 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class YoloHead:
-    """YOLOv3 and later: every class has a probability of its own. Anchors in pixels: width, height."""
-
+class _AnchorHead:
     classes: int
     anchors: tuple[tuple[float, float], ...]
-    scale: float = 1.0
-    """`scale_x_y`: how far a centre may leave its place."""
-    ready: bool = False
-    """`new_coords`: the layer before has applied the sigmoid; sizes are squares."""
 
     @property
     def channels(self) -> int:
         """What the layer before must give."""
         return len(self.anchors) * (self.classes + 5)
+
+
+@dataclass(frozen=True)
+class YoloHead(_AnchorHead):
+    """YOLOv3 and later: every class has a probability of its own. Anchors in pixels: width, height."""
+
+    scale: float = 1.0
+    """`scale_x_y`: how far a centre may leave its place."""
+    ready: bool = False
+    """`new_coords`: the layer before has applied the sigmoid; sizes are squares."""
 
     def rows(self, maps: torch.Tensor, image: tuple[int, int]) -> Rows:
         """Return the rows of maps [N, channels, H, W], for images of `image` pixels (height, width)."""
@@ -61,17 +65,10 @@ class YoloHead:
 
 
 @dataclass(frozen=True)
-class RegionHead:
+class RegionHead(_AnchorHead):
     """YOLOv2: classes exclude each other. Anchors in places of the grid: width, height."""
 
-    classes: int
-    anchors: tuple[tuple[float, float], ...]
     softmax: bool = True
-
-    @property
-    def channels(self) -> int:
-        """What the layer before must give."""
-        return len(self.anchors) * (self.classes + 5)
 
     def rows(self, maps: torch.Tensor, image: tuple[int, int]) -> Rows:
         """Return the rows of maps [N, channels, H, W], for images of `image` pixels (height, width)."""

@@ -22,6 +22,7 @@ from typing import Annotated, Any
 
 from ovenbird.errors import PreprocessInvalid, UsageError, suggest
 from ovenbird.limits import MAX_DOCUMENT_BYTES
+from ovenbird.networks.files.texts import read_text
 from ovenbird.networks.processing.options import PARSERS, ProcessingOptions
 from ovenbird_runtime.errors import ManifestInvalid, shown
 from ovenbird_runtime.limits import MAX_STEPS
@@ -44,7 +45,7 @@ def find_document(network: Path) -> Path | None:
 
 def read_document(path: Path) -> ProcessingOptions:
     """Read a file. Raises PreprocessInvalid, which names the file, the line, the key and what was expected."""
-    text = _text(path)
+    text = read_text(path, MAX_DOCUMENT_BYTES, lambda why: PreprocessInvalid(f"{path}: {why}"))
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -74,20 +75,6 @@ PIXELS = ("base", "resize", "crop", "interpolation", "mean", "std", "scale", "ch
 assert {*PIXELS, "steps", "size", "labels", "answer", "decode", "outputs"} == {
     field.name for field in fields(ProcessingOptions)
 }
-
-
-def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_DOCUMENT_BYTES + 1)
-    except OSError as error:
-        raise PreprocessInvalid(f"{path}: {error.strerror}") from None
-    if len(data) > MAX_DOCUMENT_BYTES:
-        raise PreprocessInvalid(f"{path}: longer than {MAX_DOCUMENT_BYTES} bytes")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise PreprocessInvalid(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
 
 
 def line_of(text: str, key: str) -> int:

@@ -10,22 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from ovenbird.errors import PreprocessInvalid
+from ovenbird.networks.files.texts import read_text
 from ovenbird_runtime.errors import shown
 from ovenbird_runtime.limits import MAX_LABELS_BYTES
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
     """Return the labels of a file, by class. Raises PreprocessInvalid."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_LABELS_BYTES + 1)
-        if len(data) > MAX_LABELS_BYTES:
-            raise PreprocessInvalid(f"labels {path}: longer than {MAX_LABELS_BYTES} bytes")
-        text = data.decode("utf-8-sig")
-    except OSError as error:
-        raise PreprocessInvalid(f"labels {path}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise PreprocessInvalid(f"labels {path}: not UTF-8: {error.reason} at byte {error.start}") from None
+    text = read_text(path, MAX_LABELS_BYTES, lambda why: PreprocessInvalid(f"labels {path}: {why}"))
     if path.suffix.lower() == ".json":
         return tuple(_line(path, number, label) for number, label in enumerate(_from_json(path, text)))
     lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")

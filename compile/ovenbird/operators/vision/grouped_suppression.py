@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tvm import tirx
 from tvm.script import tirx as T
 
 from ovenbird.operators.loops import inside, spread
 from ovenbird.operators.own import ImageLayout, OwnOperator, Spec
+from ovenbird.operators.vision.suppression import shared
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,6 @@ def grouped_kernel(inputs: Sequence[Spec], options: GroupedSuppression) -> tirx.
     """Return the function over boxes, scores, order, groups, the chosen, and scratch."""
     images, boxes = inputs[1].shape
     capacity, size, order_dtype = options.capacity, images * boxes, inputs[2].dtype
-
-    def shared(kept: Any, at: Any, near: Any, far: Any, axis: int) -> Any:
-        return tirx.max(
-            tirx.min(far, kept[at + axis + 2]) - tirx.max(near, kept[at + axis]), tirx.const(0.0, "float32")
-        )
 
     @T.prim_func  # type: ignore[untyped-decorator]
     def grouped_suppression(  # type: ignore[no-untyped-def]

@@ -76,11 +76,6 @@ def suppression_kernel(inputs: Sequence[Spec], options: Suppression) -> tirx.Pri
             return tirx.const(True, "bool")
         return score > tirx.const(options.least_score, "float32")
 
-    def shared(kept: Any, at: Any, near: Any, far: Any, axis: int) -> Any:
-        return tirx.max(
-            tirx.min(far, kept[at + axis + 2]) - tirx.max(near, kept[at + axis]), tirx.const(0.0, "float32")
-        )
-
     @T.prim_func  # type: ignore[untyped-decorator]
     def suppression(  # type: ignore[no-untyped-def]
         boxes_handle: T.handle,
@@ -144,3 +139,8 @@ def suppression_kernel(inputs: Sequence[Spec], options: Suppression) -> tirx.Pri
                     chosen[step] = T.int64(-1)
 
     return suppression
+
+
+def shared(kept: Any, at: Any, near: Any, far: Any, axis: int) -> Any:
+    """Return how much of the stretch from `near` to `far` a kept box covers along an axis, its corners from `at` on."""
+    return tirx.max(tirx.min(far, kept[at + axis + 2]) - tirx.max(near, kept[at + axis]), tirx.const(0.0, "float32"))
