@@ -2,6 +2,7 @@
 
     .venv/bin/python ci/networks                        all of them: hours; goes on where it stopped
     .venv/bin/python ci/networks convnext timm:pit_ti_224 --again       those with a word in their name
+    .venv/bin/python ci/networks @names.txt             those of a file, a line each, in its order
     .venv/bin/python ci/networks --sample 10 --no-bench                 every tenth, not timed
     .venv/bin/python ci/networks --page                 write docs/benchmarks/networks.md from what was found
 
@@ -21,14 +22,15 @@ from pathlib import Path
 
 from choosing import chosen, left_out
 from page import PAGE, page
-from trying import REFUSED, RIGHT, Result, Settings, try_network
+from trying import REFUSED, RIGHT, Result, Settings, time_network, try_network
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def main(arguments: Sequence[str]) -> int:
     """Try the networks and return the exit code."""
-    parser = argparse.ArgumentParser(prog="ci/networks", description=(__doc__ or "").splitlines()[0])
+    about = (__doc__ or "").splitlines()[0]
+    parser = argparse.ArgumentParser(prog="ci/networks", description=about, fromfile_prefix_chars="@")
     parser.add_argument("words", nargs="*", help="networks, or words in their names; all where none is given")
     parser.add_argument("--sample", type=int, default=1, metavar="N", help="every Nth network only")
     parser.add_argument("--no-bench", action="store_true", help="do not time them")
@@ -36,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--batch-sizes", default="1", help="those with code of their own [1]")
     parser.add_argument("--weights", default="random:0", help="what all are compiled with [random:0]")
     parser.add_argument("--again", action="store_true", help="also those that have a result")
-    parser.add_argument("--keep", action="store_true", help="keep each network's artifact")
+    parser.add_argument("--keep", action="store_true", help="keep each artifact, to be timed later")
     parser.add_argument("--list", action="store_true", help="print the names and end")
     parser.add_argument("--page", action="store_true", help="write the page from the results and end")
     parser.add_argument("--results", type=Path, default=ROOT / "build/networks", metavar="DIR")
@@ -59,9 +61,13 @@ def try_all(names: Sequence[str], results: Path, settings: Settings, again: bool
     for done, name in enumerate(names, 1):
         file = file_of(results, name)
         found = read(file) if file.is_file() and not again else None
-        if found is None or (settings.bench and found.outcome == RIGHT and not (found.ratio or found.not_timed)):
-            work = results / "work" / file.stem
-            found = try_network(name, work.resolve(), settings)
+        untimed = found and settings.bench and found.outcome == RIGHT and not (found.ratio or found.not_timed)
+        if found is None or untimed:
+            work = (results / "work" / file.stem).resolve()
+            if found and (work / "artifact").is_dir():
+                found = time_network(found, work, settings)
+            else:
+                found = try_network(name, work, settings)
             partial = file.with_suffix(".partial")
             partial.write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
             partial.rename(file)

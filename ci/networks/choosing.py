@@ -40,12 +40,14 @@ def all_networks() -> list[str]:
 
 
 def chosen(words: Sequence[str], step: int) -> list[str]:
-    """Return the networks that one of the words names, or is part of the name of; of those every `step`th.
+    """Return the networks that the words choose; of those every `step`th.
 
-    A whole name with its prefix need not be in the lists.
+    A name with its prefix is that network, in the order given; it need not be in the lists. Then come the networks with
+    another word in their name.
     """
     known = all_networks()
     if not words:
         return known[::step]
-    named = [word for word in words if ":" in word and word not in known]
-    return [*named, *(name for name in known if name in words or any(word in name for word in words))][::step]
+    named = [word for word in words if ":" in word]
+    parts = [word for word in words if ":" not in word]
+    return [*named, *(name for name in known if name not in named and any(part in name for part in parts))][::step]

@@ -12,16 +12,18 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from ovenbird.git import ask_git
 
 RIGHT, REFUSED, WRONG, INTERNAL, CRASHED = "right", "refused", "WRONG", "INTERNAL", "CRASHED"
 FAULTS = {"VerificationFailed": WRONG, "InternalError": INTERNAL}
 """What is no refusal, by the name of the error."""
 HERE = Path(__file__).parent
 LIMIT_S = 1800
-"""A compile that takes longer hangs."""
+"""A compile that takes longer hangs. The child stays in our group of processes, which a signal may stop and continue."""
 PREPARE_LIMIT_S = 900
 
 
@@ -58,6 +60,8 @@ class Result:
     quartiles: tuple[float, float] | None = None
     not_timed: str = ""
     chip: str = ""
+    commit: str = ""
+    """Of this repository, as it compiled."""
 
     @property
     def ratio(self) -> float | None:
@@ -76,11 +80,18 @@ def try_network(name: str, work: Path, settings: Settings) -> Result:
     """Compile and time one network in the folder `work`, which is emptied before."""
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
+    compiled = _compiled(name, work, settings)
+    commit = ask_git(HERE, "rev-parse", "--short", "HEAD") or ""
+    found = Result(name=name, chip=_chip(), settings=_words(settings), commit=commit, **compiled)
+    return time_network(found, work, settings)
+
+
+def time_network(found: Result, work: Path, settings: Settings) -> Result:
+    """Time the artifact in the folder `work`, where timing is wanted; empty the folder where it is not kept."""
     try:
-        found = _compiled(name, work, settings)
-        if found["outcome"] == RIGHT and settings.bench:
-            found |= _timed(name, work, settings)
-        return Result(name=name, chip=_chip(), settings=_words(settings), **found)
+        if found.outcome == RIGHT and settings.bench:
+            return replace(found, settings=_words(settings), **_timed(found.name, work, settings))
+        return found
     finally:
         if not settings.keep:
             shutil.rmtree(work, ignore_errors=True)
@@ -99,7 +110,7 @@ def _compiled(name: str, work: Path, settings: Settings) -> dict[str, Any]:
     out, err = work / "out.json", work / "err.txt"
     started = time.perf_counter()
     with out.open("wb") as said, err.open("wb") as told:
-        child = subprocess.Popen(["timeout", str(LIMIT_S), *command], stdout=said, stderr=told)
+        child = subprocess.Popen(["timeout", "--foreground", str(LIMIT_S), *command], stdout=said, stderr=told)
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
     took = {
