@@ -23,7 +23,7 @@ FAULTS = {"VerificationFailed": WRONG, "InternalError": INTERNAL}
 """What is no refusal, by the name of the error."""
 HERE = Path(__file__).parent
 LIMIT_S = 1800
-"""A compile that takes longer hangs. The child stays in our group of processes, which a signal may stop and continue."""
+"""A compile that takes longer hangs. The child stays in our group of processes, which signals may stop and continue."""
 PREPARE_LIMIT_S = 900
 
 
