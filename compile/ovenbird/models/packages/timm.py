@@ -15,6 +15,7 @@ from ovenbird.models._default_weights import INSTEAD
 from ovenbird.models._torchvision import imagenet_labels, import_torchvision
 from ovenbird.models.packages.fetching import check_hub, fetched
 from ovenbird.models.packages.package import Package, PackagedNetwork, example, picture_pipeline
+from ovenbird.models.packages.sources import check_mentioned
 from ovenbird.networks.processing.options import Sides
 from ovenbird_runtime.manifest.steps import Pipeline
 
@@ -126,6 +127,16 @@ def _pipeline(name: str, config: Mapping[str, Any], size: Sides) -> Pipeline:
     return ()
 
 
+def _check(name: str) -> None:
+    check_mentioned("timm", name.partition(".")[0])
+
+
 TIMM = Package(
-    "timm", "timm", "pip install timm", "timm's networks, with the pre-processing of each one's weights", _load, _names
+    "timm",
+    "timm",
+    "pip install timm",
+    "timm's networks, with the pre-processing of each one's weights",
+    _load,
+    _names,
+    _check,
 )

@@ -23,6 +23,7 @@ from ovenbird.models.packages.package import (
     picture_pipeline,
     scaled,
 )  # fmt: skip
+from ovenbird.models.packages.sources import check_mentioned
 from ovenbird.networks.processing.options import Sides
 from ovenbird.networks.reference import Arguments
 from ovenbird.networks.user.code import call_target
@@ -129,4 +130,5 @@ TORCHVISION = Package(
     "classifiers, detectors, segmenters and video classifiers of torchvision, with its weights and transforms",
     _load,
     _names,
+    lambda name: check_mentioned("torchvision", name),
 )
