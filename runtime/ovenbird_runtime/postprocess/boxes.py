@@ -81,7 +81,7 @@ def find_boxes(
 
     boxes, scores, classes = (outputs[name][row] for name in (step.output, step.scores, step.classes))
     candidates = _candidates(boxes, scores, classes, settings, frame)
-    boxes, scores, classes = boxes[candidates], scores[candidates], classes[candidates]
+    boxes, scores, classes = (values.take(candidates, axis=0) for values in (boxes, scores, classes))
     groups = None if settings.agnostic else classes
     if step.nms == "soft":
         places, scores = suppress_softly(boxes, scores, groups, settings.score, settings.max_boxes)
@@ -123,8 +123,8 @@ def _candidates(boxes: Array, scores: Array, classes: Array, settings: BoxSettin
     found: Array = np.flatnonzero(usable)
     if len(found) > MAX_CANDIDATES:
         found = np.sort(found[best(scores[found], MAX_CANDIDATES)])
-    left, top, right, bottom = boxes[found].T
-    fine = np.isfinite(boxes[found]).all(axis=1) & (left < right) & (top < bottom)
+    left, top, right, bottom = sides = np.ascontiguousarray(boxes.take(found, axis=0).T)
+    fine = np.isfinite(sides).all(axis=0) & (left < right) & (top < bottom)
     if frame is not None:
         first, last = frame.to_input(0.0, 0.0), frame.to_input(*map(float, frame.original))
         fine &= (right > first[0]) & (bottom > first[1]) & (left < last[0]) & (top < last[1])

@@ -83,6 +83,23 @@ def test_the_best_are_those_of_a_stable_sort(most: int) -> None:
     assert best(scores, most).tolist() == np.argsort(-scores, kind="stable")[:most].tolist()
 
 
+def test_scores_of_any_sign_are_sorted() -> None:
+    scores = np.array([0.0, -2.5, 3e38, -0.0, 1e-45, -np.inf, np.inf, -1e-45, 0.0], FLOAT)
+    assert best(scores, 9).tolist() == np.argsort(-scores, kind="stable").tolist()
+
+
+def test_a_class_among_many_portions_is_suppressed_as_if_it_were_alone() -> None:
+    rng = np.random.default_rng(8)
+    count = 4 * PORTION
+    boxes, scores = boxes_of(rng, count, 10, 90), rng.integers(1, 400, count).astype(FLOAT) / 400
+    classes = rng.integers(0, 300, count)
+    found = suppress(boxes, scores, classes, 0.2, count).tolist()
+    for index in (0, 7, 299):
+        own = np.flatnonzero(classes == index)
+        alone = greedy(boxes[own], scores[own], None, 0.2, count)
+        assert [place for place in found if classes[place] == index] == own[alone].tolist()
+
+
 def test_soft_suppression_lowers_by_the_square_of_the_overlap() -> None:
     boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 5], [0, 0, 10, 5], [50, 50, 60, 60]], FLOAT)
     scores, classes = np.array([0.9, 0.8, 0.7, 0.6], FLOAT), np.array([0, 0, 1, 0])
