@@ -55,8 +55,8 @@ def altered(prepared: Path, tmp_path: Path) -> Callable[[float], Path]:
     return copy
 
 
-@pytest.mark.parametrize("batch", [1, 2])
-@pytest.mark.parametrize("peer", ["ort", "openvino", "torch-eager", "torch-jit"])
+@pytest.mark.parametrize("batch", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("peer", ["ort", "openvino", "torch-eager", pytest.param("torch-jit", marks=pytest.mark.slow)])
 def test_engines_are_timed_in_turn(prepared: Path, peer: str, batch: int) -> None:
     measured = measure(prepared, "ovenbird", peer, batch=batch)
     assert measured.skipped == {}

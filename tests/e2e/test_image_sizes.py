@@ -213,7 +213,7 @@ def test_a_golden_file_of_one_size_is_missed(sized: Path, tmp_path: Path) -> Non
     assert f"holds no {gone}" in done.stderr
 
 
-@pytest.mark.parametrize("file", ["open.pt2", "open.onnx"])
+@pytest.mark.parametrize("file", ["open.pt2", pytest.param("open.onnx", marks=pytest.mark.slow)])
 def test_files_with_open_sides_have_sizes(
     compiled: Compiled, network_files: Path, net: torch.nn.Module, tmp_path: Path, file: str
 ) -> None:
@@ -241,7 +241,7 @@ def test_a_file_with_closed_sides_is_refused_with_the_recipe(
     assert not (tmp_path / "a").exists()
 
 
-@pytest.mark.parametrize("file", ["row.pt2", "row.onnx"])
+@pytest.mark.parametrize("file", ["row.pt2", pytest.param("row.onnx", marks=pytest.mark.slow)])
 def test_one_row_s_network_takes_any_number(ovenbird: Any, network_files: Path, tmp_path: Path, file: str) -> None:
     done = ovenbird("compile", network_files / file, "-q", "-o", tmp_path / "a")
     assert done.code == 0, done.err

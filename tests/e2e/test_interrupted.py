@@ -39,8 +39,10 @@ def group_of(pid: int) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("delay", [0.0, 0.3, 1.0, 3.0, 6.0])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "delay", [0.0, pytest.param(0.3, marks=pytest.mark.slow), 1.0, pytest.param(3.0, marks=pytest.mark.slow), 6.0]
+)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_signal_ends_the_command_and_leaves_nothing(
     tmp_path: Path, command: str, delay: float, number: signal.Signals

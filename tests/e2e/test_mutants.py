@@ -37,6 +37,8 @@ from support.verified_networks import NETWORKS
 F32 = LIMITS["f32"]
 ROUNDING = 8 * np.finfo(np.float32).eps
 """A mutant none of whose numbers is off by more, as a share of the largest in its place, is none (a norm undoes it)."""
+FEW = ("softmax_2000", "scales", "transformer", "detector", "mobile")
+"""Networks of different answers: enough for a run without the slow tests."""
 IN_THE_ZOO = ("mobilenet_v2",)
 """The built-in network that verification has the least room for: its answers move by 0.3 % of their size."""
 
@@ -137,7 +139,9 @@ def test_a_wrong_network_is_not_written(tmp_path: Path, name: str, layer: str, k
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", [name if name in FEW else pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS]
+)
 def test_every_right_network_is_verified_and_reproduced(tmp_path: Path, name: str) -> None:
     network = load_network(f"support.verified_networks:{name}")
     report = compile_network(network, tmp_path / "artifact", CompileOptions(batch_sizes=(1,)))

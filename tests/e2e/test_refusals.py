@@ -74,7 +74,7 @@ def test_an_output_folder_that_is_not_ours_is_refused(ovenbird: Any, tmp_path: P
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-@pytest.mark.parametrize("limit_bytes", [20_000, 500])
+@pytest.mark.parametrize("limit_bytes", [20_000, pytest.param(500, marks=pytest.mark.slow)])
 def test_a_full_disk_leaves_nothing(ovenbird: Any, tmp_path: Path, limit_bytes: int) -> None:
     def limit() -> None:  # the kernel refuses to let any file of the process grow beyond it
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
@@ -101,7 +101,7 @@ def test_a_full_file_system_leaves_nothing(ovenbird: Any, tmp_path: Path) -> Non
         subprocess.run(["umount", tmp_path], check=True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_an_interruption_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     output = tmp_path / "artifact"
     command = [sys.executable, "-m", "ovenbird", "compile", "networks:detector", "-o", str(output)]

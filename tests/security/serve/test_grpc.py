@@ -44,7 +44,7 @@ def answers(port: int) -> bool:
         return client.wait(stream).get("grpc-status") == "0"
 
 
-@pytest.mark.parametrize("connections", [1, 30])
+@pytest.mark.parametrize("connections", [pytest.param(1, marks=pytest.mark.slow), 30])
 def test_unfinished_messages_are_counted_and_let_go(tiny: Path, connections: int) -> None:
     """30 messages of 10 MB without their last bytes: what is counted is what they take, and it ends by itself."""
     with Serving.start(tiny, "--grpc-port", 0, "--body-seconds", 20, "--max-buffered-bytes", 400 * MB) as server:
@@ -83,7 +83,7 @@ def test_the_whole_servers_bound_holds(tiny: Path) -> None:
         assert (server.memory_kib() - before) * 1024 < 2 * 40 * MB
 
 
-@pytest.mark.parametrize("piece", [1, 100])
+@pytest.mark.parametrize("piece", [pytest.param(1, marks=pytest.mark.slow), 100])
 def test_small_frames_are_held_compactly_or_refused(tiny: Path, piece: int) -> None:
     with Serving.start(tiny, "--grpc-port", 0) as server, Http2(port_of(server)) as client:
         before = server.memory_kib()

@@ -30,7 +30,9 @@ def test_dense(check, inputs, outputs, options, size):
     check(nn.Conv2d(inputs, outputs, **options), torch.randn(1, inputs, *size))
 
 
-@pytest.mark.parametrize("groups", [2, 3, 5, 8, 24, 48])
+@pytest.mark.parametrize(
+    "groups", [2, pytest.param(3, marks=pytest.mark.slow), 5, pytest.param(8, marks=pytest.mark.slow), 24, 48]
+)
 def test_grouped(check, groups):
     channels = 120 if groups == 5 else 48
     check(nn.Conv2d(channels, channels * 2, 3, padding=1, groups=groups), torch.randn(1, channels, 9, 8))
@@ -40,7 +42,9 @@ def test_groups_that_fill_blocks_only_in_part(check):
     check(nn.Conv2d(440, 440, 3, padding=1, groups=55), torch.randn(1, 440, 4, 4))
 
 
-@pytest.mark.parametrize("channels", [3, 5, 17, 24, 72])
+@pytest.mark.parametrize(
+    "channels", [3, pytest.param(5, marks=pytest.mark.slow), 17, pytest.param(24, marks=pytest.mark.slow), 72]
+)
 @pytest.mark.parametrize(
     ("kernel", "stride", "dilation"), [(3, 1, 1), (3, 2, 1), (5, 2, 1), (7, 1, 1), (3, 1, 2), ((3, 5), (2, 1), 1)]
 )

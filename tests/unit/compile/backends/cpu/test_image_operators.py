@@ -23,7 +23,7 @@ class Wrapped(nn.Module):
         return self.function(self.first(x), self.second(x))
 
 
-@pytest.mark.parametrize("channels", [3, 16, 24])
+@pytest.mark.parametrize("channels", [3, pytest.param(16, marks=pytest.mark.slow), 24])
 @pytest.mark.parametrize(
     "pool",
     [
@@ -78,7 +78,7 @@ def test_activations(check, layer):
     check(after_convolution(17, layer), 3 * torch.randn(1, 3, 9, 7))
 
 
-@pytest.mark.parametrize("first", [24, 17])
+@pytest.mark.parametrize("first", [24, pytest.param(17, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "function",
     [
@@ -225,7 +225,9 @@ def test_bilinear_corners(check, aligned):
 
 @pytest.mark.parametrize("function", [torch.amax, torch.amin])
 @pytest.mark.parametrize(("dims", "keep"), [((2, 3), False), ((1,), True), ((-1,), False)])
-@pytest.mark.parametrize("width", [8, 16, 32])
+@pytest.mark.parametrize(
+    "width", [pytest.param(8, marks=pytest.mark.slow), 16, pytest.param(32, marks=pytest.mark.slow)]
+)
 def test_extremes_over_dimensions(check, function, dims, keep, width):
     """The last dimension is one vector, or some: a vector alone has nothing to be added to."""
     check(Wrapped(lambda a, b: function(a + b, dims, keep)), torch.randn(2, 3, 9, width))

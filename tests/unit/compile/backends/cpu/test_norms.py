@@ -16,7 +16,10 @@ def scaled(norm: nn.Module) -> nn.Module:
 
 
 @pytest.mark.parametrize(("groups", "channels"), [(1, 24), (4, 24), (24, 24), (3, 12), (2, 64), (5, 40)])
-@pytest.mark.parametrize("size", [(7, 5), (16, 16), (1, 1), (67, 31)])
+@pytest.mark.parametrize(
+    "size",
+    [(7, 5), pytest.param((16, 16), marks=pytest.mark.slow), pytest.param((1, 1), marks=pytest.mark.slow), (67, 31)],
+)
 def test_group_norm_of_images(check, groups, channels, size):
     check(nn.Sequential(nn.Conv2d(3, channels, 1), scaled(nn.GroupNorm(groups, channels)), nn.SiLU()),
           torch.randn(2, 3, *size))  # fmt: skip

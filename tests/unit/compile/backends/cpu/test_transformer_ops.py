@@ -162,7 +162,7 @@ def test_product_of_two_activations(left: tuple[int, ...], right: tuple[int, ...
     assert error(result, expected) <= 2e-6
 
 
-@pytest.mark.parametrize("heads", [1, 2, 3])
+@pytest.mark.parametrize("heads", [1, pytest.param(2, marks=pytest.mark.slow), 3])
 @pytest.mark.parametrize(("rows", "columns", "depth"), [(1, 5, 8), (17, 17, 20), (50, 33, 16), (197, 197, 64)])
 def test_attention_is_one_function(rows: int, columns: int, depth: int, heads: int, machine: Compiler) -> None:
     inputs = randn(1, heads, rows, depth), randn(1, heads, columns, depth), randn(1, heads, columns, depth + 4)

@@ -27,7 +27,9 @@ np.save(sys.argv[3], next(iter(out.values())))
 
 
 @pytest.mark.parametrize("precision", ["f32", "f16"])
-@pytest.mark.parametrize("name", ["convolutions", "deep", "transformer", "wide", "thin"])
+@pytest.mark.parametrize(
+    "name", ["convolutions", pytest.param("deep", marks=pytest.mark.slow), "transformer", "wide", "thin"]
+)
 def test_agrees_with_torch(compile_gpu: Compile, tmp_path: Path, name: str, precision: Precision) -> None:
     compiled = compile_gpu(name, "cuda-sm90", precision)
     network = load_network(f"support.gpu_networks:{name}")
