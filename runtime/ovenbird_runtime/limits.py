@@ -60,6 +60,7 @@ MAX_ZOOM_FACTOR = 64.0
 MAX_IMAGE_MEGAPIXELS = 50.0
 MAX_IMAGE_FILE_BYTES = 128 * 1024 * 1024
 MAX_IMAGES_PER_CALL = 4096
+MAX_SCRATCH_BYTES = 32 * 1024 * 1024  # of one thread, for a decoded picture, kept between calls
 MAX_JPEG_SCANS = 100  # encoders write about ten
 MAX_JPEG_SEGMENTS = 1024  # the largest colour profile takes 255; bytes that belong to none count too
 MAX_PNG_DATA_CHUNKS = 65536  # encoders write 8 KiB or more into each

@@ -21,12 +21,14 @@ from .options import PredictOptions
 from .postprocess.prediction import Prediction, check_asked, explain
 from .preprocess.images import as_list, open_pixels
 from .preprocess.preprocessor import Preprocessor
+from .preprocess.scratch import Scratch
 from .tensors.arrays import Array
 from .tensors.frame import Frame
 
 _PORTION_VALUES = 64 * 3 * 224 * 224
 """Of images that are in memory as tensors at one time: 39 MB."""
 _LEAST_PORTION = 8
+_SCRATCH = Scratch()
 _TENSORS = "feed it tensors: run(), --inputs FILE.npz, /v2/models/NAME/infer"
 
 
@@ -86,14 +88,19 @@ def tensor_of(
     """
     import numpy as np
 
-    batch = np.empty((len(sources), *spec.with_batch(1)[1:]), np.float32)
-    frames = []
+    frames, batch = [], None
     for place, source in enumerate(sources):
-        tensor, frame = preprocessor.prepare(pipeline, open_pixels(source, max_megapixels), seed, first + place)
+        image = open_pixels(source, max_megapixels, _SCRATCH)
+        tensor, frame = preprocessor.prepare(pipeline, image, seed, first + place)
         if spec.with_batch(1)[1:] != tensor.shape:
             raise PipelineError(f"the pipeline gives {tensor.shape}, {spec.name} takes {spec.shape[1:]} an image")
-        batch[place] = tensor
         frames.append(frame)
+        if len(sources) == 1:
+            return tensor[None], frames
+        if batch is None:
+            batch = np.empty((len(sources), *tensor.shape), np.float32)
+        batch[place] = tensor
+    assert batch is not None  # there is one source at least
     return batch, frames
 
 

@@ -27,6 +27,7 @@ from .jpeg import check_scans, decode_jpeg, is_jpeg, metadata_of, without_metada
 from .orientation import ORIENTATION_TAG, UPRIGHT, orientation_in, orientation_of, turn
 from .pixels import Picture
 from .png import check_chunks, is_png, is_wide, transparent_colour, wide_rgb
+from .scratch import Scratch
 from .transparency import flat_rgb, to_8_bits
 
 if TYPE_CHECKING:
@@ -54,10 +55,12 @@ def open_image(source: Any, max_megapixels: float = MAX_IMAGE_MEGAPIXELS) -> Ima
     raise ImageUnreadable(f"an image cannot be a {type(source).__name__}: give a path, bytes, a PIL image or an array")
 
 
-def open_pixels(source: Any, max_megapixels: float = MAX_IMAGE_MEGAPIXELS) -> Image | Picture:
+def open_pixels(
+    source: Any, max_megapixels: float = MAX_IMAGE_MEGAPIXELS, scratch: Scratch | None = None
+) -> Image | Picture:
     """Return what `open_image` gives, or the same pixels as a Picture where a file can be decoded without Pillow.
 
-    Raises what `open_image` raises.
+    With `scratch` a Picture may lie there, until the next one does. Raises what `open_image` raises.
     """
     max_megapixels = _checked(max_megapixels)
     file = _file_of(source)
@@ -65,7 +68,7 @@ def open_pixels(source: Any, max_megapixels: float = MAX_IMAGE_MEGAPIXELS) -> Im
         return open_image(source, max_megapixels)
     data, name = file
     if is_jpeg(data) and orientation_in(*metadata_of(data)) == UPRIGHT:
-        picture = decode_jpeg(data, lambda width, height: check_pixels(width, height, name, max_megapixels))
+        picture = decode_jpeg(data, lambda width, height: check_pixels(width, height, name, max_megapixels), scratch)
         if picture is not None:
             return picture
     return _from_bytes(data, name, max_megapixels)

@@ -23,7 +23,8 @@ from typing import Any
 
 from ..errors import ImageTooLarge
 from ..limits import MAX_JPEG_SCANS, MAX_JPEG_SEGMENTS
-from .pixels import Picture
+from .pixels import CHANNELS, Picture
+from .scratch import Scratch
 
 _COLOURS = ("YCbCr", "Gray", "RGB")  # not CMYK: how its inks become colours is Pillow's to say
 _START, _MARKER = b"\xff\xd8\xff", re.compile(rb"\xff[\x01-\xfe]")
@@ -101,10 +102,10 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
             marker = _MARKER_IN_A_SCAN
 
 
-def decode_jpeg(data: bytes, check: Callable[[int, int], None]) -> Picture | None:
+def decode_jpeg(data: bytes, check: Callable[[int, int], None], scratch: Scratch | None = None) -> Picture | None:
     """Decode a JPEG, as it lies in the file; None where that is left to Pillow.
 
-    `check(width, height)` is called before anything is decoded, and may raise.
+    `check(width, height)` is called before anything is decoded, and may raise. With `scratch`, the pixels lie there.
     """
     decoder = _decoder()
     if decoder is None:
@@ -117,7 +118,8 @@ def decode_jpeg(data: bytes, check: Callable[[int, int], None]) -> Picture | Non
     if colours not in _COLOURS:
         return None
     try:
-        return Picture(decoder.decode_jpeg(data, "RGBA"))
+        buffer = None if scratch is None else scratch.block(height * width * CHANNELS)
+        return Picture(decoder.decode_jpeg(data, "RGBA", buffer=buffer))
     except (ValueError, MemoryError):  # any warning of the library's: a file that ends early, bytes that mean nothing
         return None
 

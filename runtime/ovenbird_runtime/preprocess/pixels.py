@@ -19,7 +19,7 @@ from ..tensors.arrays import Array
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_CHANNELS = 4  # a pixel takes as many bytes in Pillow's memory, whether three or four mean something
+CHANNELS = 4  # a pixel takes as many bytes in Pillow's memory, whether three or four mean something
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,9 @@ def shared_pixels(image: Image) -> Array | None:
     if pixels.length != width * height or pixels.n_children != 1 or pixels.offset:
         return None
     values = pixels.children[0].contents
-    if values.length != width * height * _CHANNELS or values.n_buffers != 2 or values.offset:
+    if values.length != width * height * CHANNELS or values.n_buffers != 2 or values.offset:
         return None
     address = values.buffers[1]
-    if not address or address % _CHANNELS:
+    if not address or address % CHANNELS:
         return None
-    return np.asarray(_Memory(image, address, (height, width * _CHANNELS)))
+    return np.asarray(_Memory(image, address, (height, width * CHANNELS)))

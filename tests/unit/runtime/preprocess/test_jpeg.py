@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ovenbird_runtime.errors import ImageTooLarge, OvenbirdError
+from ovenbird_runtime.limits import MAX_SCRATCH_BYTES
 from ovenbird_runtime.preprocess import jpeg
 from ovenbird_runtime.preprocess.images import open_image, open_pixels
 from ovenbird_runtime.preprocess.pixels import Picture
+from ovenbird_runtime.preprocess.scratch import Scratch
 from support.pictures import noise
 
 pytest.importorskip("simplejpeg", reason="simplejpeg is not installed (extra jpeg)")
@@ -189,3 +192,20 @@ def test_damage_is_what_pillow_says_it_is(file: bytes, damage: list[tuple[float,
         assert given == expected
     else:
         np.testing.assert_array_equal(given, expected)
+
+
+def test_pictures_may_share_memory_one_after_the_other() -> None:
+    scratch = Scratch()
+    for size in ((40, 24), (30, 20), (64, 48)):  # smaller than before, and larger
+        data = jpeg_of(noise(*size))
+        np.testing.assert_array_equal(pixels_of(open_pixels(data, 25, scratch)), pixels_of(open_pixels(data, 25)))
+    first, second = (open_pixels(data, 25, scratch) for _ in range(2))
+    assert isinstance(first, Picture)
+    assert isinstance(second, Picture)
+    assert np.shares_memory(first.array, second.array)
+    other: list[Any] = []
+    thread = threading.Thread(target=lambda: other.append(scratch.block(100)))
+    thread.start()
+    thread.join()
+    assert not np.shares_memory(other[0], first.array)
+    assert scratch.block(MAX_SCRATCH_BYTES + 1) is None
