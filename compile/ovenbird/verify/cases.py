@@ -8,7 +8,7 @@ does not: a network that averages over places answers it the same each time. So 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ovenbird.networks.network import Network
+from ovenbird.verify.stored import Answers, Joined
 from ovenbird_runtime.limits import MAX_GOLDEN_BYTES
 from ovenbird_runtime.manifest.manifest import TensorSpec
 from ovenbird_runtime.tensors.arrays import Array, Arrays
@@ -102,7 +103,7 @@ Pick = tuple[Case, int]
 """A case, and a row of it."""
 
 
-def choose_golden(network: Network, cases: Sequence[Case], references: Mapping[str, Arrays]) -> list[Pick]:
+def choose_golden(network: Network, cases: Sequence[Case], references: Answers) -> list[Pick]:
     """Choose two inputs for `selftest`: the first, and the one whose right answers differ most from its.
 
     Only one where both would take more than the half of what golden outputs may.
@@ -110,12 +111,15 @@ def choose_golden(network: Network, cases: Sequence[Case], references: Mapping[s
     if network.batched and not all(spec.batched for spec in network.inputs):  # what rows share is one case's
         cases = [max(cases, key=lambda case: _rows(network, case))]
     picks = [(case, row) for case in cases for row in range(_rows(network, case))]
-    right = {spec.name: take(network, spec, picks, references).astype(np.float64) for spec in network.outputs}
     distance = np.zeros(len(picks))
-    for array in right.values():
-        numbers = np.nan_to_num(array.reshape(len(picks), -1), posinf=0.0, neginf=0.0)
-        size = float(np.abs(numbers).max(initial=0.0)) or 1.0
-        distance += np.square(numbers / size - numbers[0] / size).mean(axis=1) if numbers.size else 0.0
+    for spec in network.outputs:
+        rows = Joined.of([references[case.name] for case in cases], spec.name, network.batched)
+        size = max(float(np.abs(_finite(row)).max(initial=0.0)) for row in rows) or 1.0
+        first: Any = None
+        for place, row in enumerate(rows):
+            numbers = _finite(row) / size
+            first = numbers if first is None else first
+            distance[place] += np.square(numbers - first).mean() if numbers.size else 0.0
     chosen = [picks[0], picks[int(distance.argmax())]] if distance.any() else picks[:2]
     inputs = {case.name: case.inputs for case in cases}
     arrays = [take(network, spec, chosen, inputs) for spec in network.inputs]
@@ -123,7 +127,11 @@ def choose_golden(network: Network, cases: Sequence[Case], references: Mapping[s
     return chosen if sum(array.nbytes for array in arrays) <= MAX_GOLDEN_BYTES // 2 else chosen[:1]
 
 
-def take(network: Network, spec: TensorSpec, picks: Sequence[Pick], arrays: Mapping[str, Arrays]) -> Array:
+def _finite(row: Array) -> Any:
+    return np.nan_to_num(row.astype(np.float64), posinf=0.0, neginf=0.0)
+
+
+def take(network: Network, spec: TensorSpec, picks: Sequence[Pick], arrays: Answers) -> Array:
     """Return the picked rows of one tensor; where the network has no batch, the picked cases along an axis more."""
     if network.batched and not spec.batched:
         return arrays[picks[0][0].name][spec.name]

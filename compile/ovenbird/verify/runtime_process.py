@@ -11,12 +11,10 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from ovenbird.errors import RuntimeFailed
 from ovenbird.processes import ending, runtime_process
+from ovenbird.verify.stored import Answers, read_cases, write_cases
 from ovenbird_runtime.tensors.arrays import Arrays
 
 
@@ -27,27 +25,21 @@ def run_artifact(
     target: str | None = None,
     device: str = "cpu",
     program: str | None = None,
-) -> dict[str, Arrays]:
+) -> Answers:
     """Run a program of an artifact (its variant for `target`, or its best) on named cases of named inputs, on a device.
 
     Raises RuntimeFailed with the runtime's own reason.
     """
     with tempfile.TemporaryDirectory(prefix="ovenbird-") as work:
         given, got = Path(work) / "cases.npz", Path(work) / "answers.npz"
-        flat: dict[str, Any] = {f"{case}/{name}": a for case, inputs in cases.items() for name, a in inputs.items()}
-        np.savez(given, **flat)
+        write_cases(given, cases)
         command = ["-m", "ovenbird.verify.runtime_worker", str(artifact), str(given), str(got)]
         command += ["--device", device, *(["--threads", str(threads)] if threads else [])]
         command += ["--program", program] if program else []
         done = runtime_process(command + (["--target", target] if target else []))
         if done.returncode != 0:
             raise RuntimeFailed(f"the runtime could not run the artifact: {_reason(done)}")
-        answers: dict[str, Arrays] = {}
-        with np.load(got, allow_pickle=False) as archive:
-            for key in archive.files:
-                case, _, name = key.partition("/")
-                answers.setdefault(case, {})[name] = archive[key]
-    return answers
+        return read_cases(got)
 
 
 def _reason(done: subprocess.CompletedProcess[str]) -> str:

@@ -20,7 +20,8 @@ from ovenbird.errors import VerificationFailed
 from ovenbird.networks.network import Network
 from ovenbird.verify.cases import Case, choose_golden, make_cases, take
 from ovenbird.verify.runtime_process import run_artifact
-from ovenbird_runtime.manifest.agreement import Difference, Limits, compare, join_rows
+from ovenbird.verify.stored import Answers, Joined, stored
+from ovenbird_runtime.manifest.agreement import Difference, Limits, compare
 from ovenbird_runtime.manifest.candidates import aligned, boxes_agreeing
 from ovenbird_runtime.manifest.manifest import MAIN, Boxes, Classification
 from ovenbird_runtime.manifest.program import InputSize, size_text
@@ -134,10 +135,10 @@ def largest(found: Sequence[Difference]) -> Difference:
 
 
 def _verify_size(
-    network: Network, size: InputSize, cases: list[Case], answers: dict[str, Arrays], limits: Limits
+    network: Network, size: InputSize, cases: list[Case], answers: Answers, limits: Limits
 ) -> Verification:
     """Judge the answers to the cases of one image size."""
-    references = {case.name: network.reference(case.inputs) for case in cases}
+    references = {case.name: stored(case.name, network.reference(case.inputs)) for case in cases}
     answers, boxes = _laid_beside(network, answers, references, limits)
     outputs = judge(network, answers, references, limits)
     rows = {True: 0, False: 0}
@@ -156,33 +157,37 @@ def _verify_size(
 
 
 def _laid_beside(
-    network: Network, answers: Mapping[str, Arrays], references: Mapping[str, Arrays], limits: Limits
-) -> tuple[dict[str, Arrays], tuple[int, int] | None]:
+    network: Network, answers: Answers, references: Answers, limits: Limits
+) -> tuple[Answers, tuple[int, int] | None]:
     """Return a detector's answers in the order of the references, and how many boxes there are and agree; None for
     what is no detector.
     """
     if not network.batched or not any(isinstance(step, Boxes) for step in network.postprocess):
-        return dict(answers), None
-    found = {case: aligned(network.postprocess, answers[case], right, limits) for case, right in references.items()}
+        return answers, None
+    found = {
+        case: aligned(network.postprocess, dict(answers[case]), dict(right), limits)
+        for case, right in references.items()
+    }
     counts = [
-        boxes_agreeing(network.postprocess, found[case], right)
+        boxes_agreeing(network.postprocess, found[case], dict(right))
         for case, right in references.items()
         if not any(check_form(found[case][name], array) for name, array in right.items())
     ]
     return found, _summed(counts)
 
 
-def judge(
-    network: Network, answers: Mapping[str, Arrays], references: Mapping[str, Arrays], limits: Limits
-) -> dict[str, Difference]:
+def judge(network: Network, answers: Answers, references: Answers, limits: Limits) -> dict[str, Difference]:
     """Compare the answers to all cases, output by output. Raises VerificationFailed naming the first that differs."""
     outputs = {}
     for spec in network.outputs:
-        pairs = [(answers[case][spec.name], right[spec.name]) for case, right in references.items()]
+        pairs = ((answers[case][spec.name], right[spec.name]) for case, right in references.items())
         # case by case first: arrays of other shapes could not be joined
         fault = next((fault for pair in pairs if (fault := check_form(*pair))), "")
         if not fault:
-            given, right = (join_rows(arrays, network.batched) for arrays in zip(*pairs, strict=True))
+            given, right = (
+                Joined.of([some[case] for case in references], spec.name, network.batched)
+                for some in (answers, references)
+            )
             found = compare(given, right, limits)
             outputs[spec.name], fault = rounded(found), found.fault
         if fault:
@@ -218,9 +223,7 @@ def rounded_up(value: float) -> float:
     return float(f"{np.ceil(value / unit * (1 - 1e-12)) * unit:.2g}")
 
 
-def _top1_agreement(
-    network: Network, cases: list[Case], answers: dict[str, Arrays], references: dict[str, Arrays]
-) -> float | None:
+def _top1_agreement(network: Network, cases: list[Case], answers: Answers, references: Answers) -> float | None:
     """Return the share of photographs with the framework's most probable class; None where nothing is classified."""
     classified = [post.output for post in network.postprocess if isinstance(post, Classification)]
     shown = [case.name for case in cases if case.photographs]

@@ -18,9 +18,10 @@ constant 3000 among probabilities hides nothing, and answers of 1e-7 are held to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 from ..limits import AGREEMENT_MISMATCHES, AGREEMENT_OFFSET, AGREEMENT_PEAK_RATIO, AGREEMENT_RMS
 from ..tensors.arrays import Array
@@ -90,24 +91,37 @@ class Difference:
     fault: str = ""
 
 
-def compare(given: Array, right: Array, limits: Limits) -> Difference:
-    """Judge the answers `given` by the `right` ones; both are [rows, ...], and rows come from different inputs."""
-    import numpy as np
+class Rows(Protocol):
+    """Answers to several inputs, one row each, read anew on every turn: an array, or what lies elsewhere."""
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """How many rows, and each one's shape."""
+
+    @property
+    def dtype(self) -> Any:
+        """Of every row."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the rows."""
+
+
+def compare(given: Rows, right: Rows, limits: Limits) -> Difference:
+    """Judge the answers `given` by the `right` ones; both are [rows, ...], and rows come from different inputs.
+
+    A few rows are in memory at a time: a segmenter's answers in float64 are gigabytes.
+    """
     if given.shape != right.shape or given.dtype != right.dtype:
         return Difference(fault=f"is {given.dtype}{list(given.shape)}, expected {right.dtype}{list(right.shape)}")
-    if right.size == 0:
+    if 0 in right.shape:
         return Difference()
     rows = right.shape[0]
     if right.dtype.kind != "f":
         found = _compare_whole(given, right, limits)
+    elif not all(map(_same_places, given, right)):
+        return Difference(fault="is not finite where the reference is, or the other way round")
     else:
-        one, two = (array.astype(np.float64).reshape(rows, *(right.shape[1:] or (1,))) for array in (given, right))
-        finite = np.isfinite(two)
-        same = np.array_equal(finite, np.isfinite(one))
-        if not same or not np.array_equal(one[~finite], two[~finite], equal_nan=True):
-            return Difference(fault="is not finite where the reference is, or the other way round")
-        found = _compare_numbers(np.where(finite, one, 0.0), np.where(finite, two, 0.0), finite, limits)
+        found = _compare_numbers(given, right, limits)
     if rows > 1 and not found.blind and _repeats(given) and not _repeats(right):
         return replace(found, fault=f"is the same for {rows} different inputs, the reference is not")
     return found
@@ -120,24 +134,55 @@ def join_rows(answers: Sequence[Array], batched: bool) -> Array:
     return np.concatenate(answers) if batched else np.stack(answers)
 
 
-def _repeats(array: Array) -> bool:
+def _repeats(rows: Rows) -> bool:
     import numpy as np
 
-    return all(np.array_equal(row, array[0], equal_nan=array.dtype.kind == "f") for row in array[1:])
+    each = iter(rows)
+    first = next(each)
+    return all(np.array_equal(row, first, equal_nan=rows.dtype.kind == "f") for row in each)
 
 
-def _compare_numbers(given: Array, right: Array, finite: Array, limits: Limits) -> Difference:
-    """Judge float64 arrays of two dimensions at least, zero where the right answers are not finite."""
+def _same_places(one: Array, two: Array) -> bool:
+    """Return whether NaN and infinities of two rows are the same."""
     import numpy as np
 
-    unit = float(np.abs(right).max()) or 1.0  # so that no square leaves float64's range
-    gap = np.abs(given / unit - right / unit)
-    scales = _scales(right / unit, finite, limits)
-    error = gap / scales.each
+    finite = np.isfinite(two)
+    if finite.all():
+        return bool(np.isfinite(one).all())
+    return np.array_equal(np.where(finite, 0, one), np.where(finite, 0, two), equal_nan=True)
+
+
+def _numbers(row: Array, unit: float = 1.0) -> tuple[Array, Array]:
+    """Return a row in float64, of one dimension at least, by `unit`; zero where it is not finite; and where it is."""
+    import numpy as np
+
+    numbers = np.array(row, np.float64, ndmin=1)
+    finite = np.isfinite(numbers)
+    if not finite.all():
+        numbers[~finite] = 0.0
+    numbers /= unit
+    return numbers, finite
+
+
+def _compare_numbers(given: Rows, right: Rows, limits: Limits) -> Difference:
+    import numpy as np
+
+    unit = max(float(np.abs(_numbers(row)[0]).max()) for row in right) or 1.0  # no square leaves float64's range
+    scales = _scales(right, unit, limits)
+    largest = peak = squares = count = 0.0
+    for one, two in zip(given, right, strict=True):
+        (gap, finite), (numbers, _) = _numbers(one, unit), _numbers(two, unit)
+        gap -= numbers
+        np.abs(gap, out=gap)
+        largest = max(largest, float(gap.max()))
+        gap /= scales.of(numbers, finite)
+        peak = max(peak, float(gap.max()))
+        squares += float(np.vdot(gap, gap))
+        count += float(finite.sum())
     found = Difference(
-        max_abs=float(gap.max()) * unit,
-        rms=float(_rms(error, finite, tuple(range(error.ndim))).item()),
-        peak=float(error.max()),
+        max_abs=largest * unit,
+        rms=math.sqrt(squares / max(count, 1.0)),
+        peak=peak,
         dependence=scales.dependence,
         blind=scales.blind,
     )
@@ -150,41 +195,91 @@ def _compare_numbers(given: Array, right: Array, finite: Array, limits: Limits) 
 
 @dataclass(frozen=True)
 class _Scales:
-    """What each number's error is divided by (an array that spreads to theirs), and what the answers owe to inputs."""
+    """What numbers' errors are divided by, and what the answers owe to their inputs."""
 
     each: Array
+    """Spreads to a row."""
+    centre: Array
     dependence: float
     blind: bool
 
+    def of(self, numbers: Array, finite: Array) -> Array:
+        """Return what a row's errors are divided by: more where the row moves more than others."""
+        import numpy as np
 
-def _scales(right: Array, finite: Array, limits: Limits) -> _Scales:
+        moved = _moved(numbers, finite, self.centre)
+        moved /= self.each
+        loud = math.sqrt(float(np.vdot(moved, moved)) / max(int(finite.sum()), 1))
+        found: Array = self.each * max(1.0, loud)
+        return found
+
+
+def _scales(right: Rows, unit: float, limits: Limits) -> _Scales:
     import numpy as np
 
-    several = right.shape[0] > 1
-    if several:
-        centre = right.sum(axis=0, keepdims=True) / np.maximum(finite.sum(axis=0, keepdims=True), 1)
-    else:  # of one input, what its numbers differ by stands in for what they would have moved by
-        centre = np.median(right[finite]) if finite.any() else 0.0
-    moved = np.where(finite, right - centre, 0.0)
+    several, dims = right.shape[0] > 1, right.shape[1:] or (1,)
+    centre = _centre(right, unit)
+    axes = sorted({0, len(dims) - 1})
+    count, spread, size = ([np.zeros(dims[axis]) for axis in axes] for _ in range(3))
+    for row in right:
+        numbers, finite = _numbers(row, unit)
+        moved = _moved(numbers, finite, centre)
+        for at, axis in enumerate(axes):
+            count[at] += finite.sum(axis=tuple(i for i in range(len(dims)) if i != axis))
+            spread[at] += _squares(moved, axis)
+            size[at] += _squares(numbers, axis)
     each: Array | None = None
     shares = []
-    for axis in sorted({1, right.ndim - 1}):
-        others = tuple(i for i in range(right.ndim) if i != axis)
-        spread, size = _rms(moved, finite, others), _rms(right, finite, others)
-        spread = spread if several else np.minimum(spread, size)  # far from the median may be what is a constant
-        share = np.where(size > 0, spread / np.where(size > 0, size, 1.0), 0.0)
-        scale = np.maximum(spread, limits.offset * size)
+    for at, axis in enumerate(axes):
+        total = np.maximum(count[at], 1)
+        own, whole = np.sqrt(spread[at] / total), np.sqrt(size[at] / total)
+        own = own if several else np.minimum(own, whole)  # far from the median may be what is a constant
+        share = np.where(whole > 0, own / np.where(whole > 0, whole, 1.0), 0.0)
+        scale = np.maximum(own, limits.offset * whole)
         moving = share > ROUNDING
         if moving.any():  # what a channel's siblings are like, it was summed from as well
-            typical = max(QUIET * _median(spread[moving]), limits.offset * _median(size[moving]))
-            scale = np.maximum(scale, max(typical, ROUNDING * float(spread[moving].max())))
+            typical = max(QUIET * _median(own[moving]), limits.offset * _median(whole[moving]))
+            scale = np.maximum(scale, max(typical, ROUNDING * float(own[moving].max())))
+        scale = scale.reshape([-1 if i == axis else 1 for i in range(len(dims))])
         each = scale if each is None else np.minimum(each, scale)
         shares.append(np.where(moving, share, 0.0))
     assert each is not None
     each = np.where(each > 0, each, NOTHING / limits.peak)
-    loud = _rms(moved / each, finite, tuple(range(1, right.ndim)))
     blind = several and not any(share.any() for share in shares)
-    return _Scales(each * np.maximum(1.0, loud), min(map(_median, shares)) if several else 0.0, blind)
+    return _Scales(each, centre, min(map(_median, shares)) if several else 0.0, blind)
+
+
+def _centre(right: Rows, unit: float) -> Array:
+    """Return the mean of all rows in each place; of one row, its median."""
+    import numpy as np
+
+    if right.shape[0] == 1:
+        numbers, finite = _numbers(next(iter(right)), unit)
+        return np.asarray(np.median(numbers[finite]) if finite.any() else 0.0)
+    total, count = np.zeros(right.shape[1:] or (1,)), np.zeros(right.shape[1:] or (1,), np.int32)
+    for row in right:
+        numbers, finite = _numbers(row, unit)
+        total += numbers
+        count += finite
+    total /= np.maximum(count, 1)
+    return total
+
+
+def _moved(numbers: Array, finite: Array, centre: Array) -> Array:
+    """Return how far each number is from its centre; nothing where it is not finite."""
+    moved: Array = numbers - centre
+    if not finite.all():
+        moved[~finite] = 0.0
+    return moved
+
+
+def _squares(numbers: Array, axis: int) -> Array:
+    """Return the sums of squares along all axes but one."""
+    import numpy as np
+
+    axes = list(range(numbers.ndim))
+    found: Array = np.einsum(numbers, axes, numbers, axes, [axis])
+    return found
 
 
 def _median(values: Array) -> float:
@@ -194,25 +289,19 @@ def _median(values: Array) -> float:
     return float(np.quantile(values, 0.5, method="lower"))
 
 
-def _rms(values: Array, finite: Array, axes: tuple[int, ...]) -> Array:
-    import numpy as np
-
-    count = np.maximum(finite.sum(axis=axes, keepdims=True), 1)
-    found: Array = np.sqrt(np.square(values).sum(axis=axes, keepdims=True) / count)
-    return found
-
-
-def _compare_whole(given: Array, right: Array, limits: Limits) -> Difference:
+def _compare_whole(given: Rows, right: Rows, limits: Limits) -> Difference:
     """Judge whole numbers and truth values; equality is theirs, as ids of 64 bits are no float64."""
     import numpy as np
 
-    wrong = given != right
-    largest = float(np.abs(given.astype(np.float64) - right.astype(np.float64)).max())
+    wrong, largest, size = 0, 0.0, math.prod(right.shape)
+    for one, two in zip(given, right, strict=True):
+        wrong += int(np.sum(one != two))
+        largest = max(largest, float(np.abs(np.subtract(one, two, dtype=np.float64)).max()))
     levels = right.dtype.itemsize == 1 and right.dtype.kind in "iu" and largest <= 1
     allowed = limits.mismatches * (STEPS if levels else 1)
     blind = right.shape[0] > 1 and _repeats(right)
-    found = Difference(largest, mismatches=float(wrong.mean()), dependence=float(not blind), blind=blind)
-    if wrong.sum() > allowed * wrong.size:
-        fault = f"differs in {wrong.sum()} of {wrong.size} numbers, limit {min(allowed, 1.0):.3g} of them"
+    found = Difference(largest, mismatches=wrong / size, dependence=float(not blind), blind=blind)
+    if wrong > allowed * size:
+        fault = f"differs in {wrong} of {size} numbers, limit {min(allowed, 1.0):.3g} of them"
         return replace(found, fault=f"{fault}; largest difference {largest:.3g}")
     return found
