@@ -45,6 +45,7 @@ CFG = ".cfg"
 DTYPES = (
     "float32", "float16", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool",
 )  # fmt: skip
+NO_PIXELS = "how pictures become its input is not said: --preprocess imagenet, or a file beside the network"
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ def load_network(model: str, options: NetworkOptions = NetworkOptions()) -> Netw
     if options.image_sizes:
         network = at_sizes(network, options.image_sizes)
     notes = (*network.notes, *((note,) if note else ()))
+    if network.pipelines and network.default_pipeline is None and options.preprocess != "none":
+        notes = (*notes, NO_PIXELS)
     return replace(network, given_name=options.name or "", notes=notes)
 
 

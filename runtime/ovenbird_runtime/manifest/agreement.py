@@ -91,7 +91,7 @@ class Difference:
     fault: str = ""
 
 
-class Rows(Protocol):
+class AnswerRows(Protocol):
     """Answers to several inputs, one row each, read anew on every turn: an array, or what lies elsewhere."""
 
     @property
@@ -106,7 +106,7 @@ class Rows(Protocol):
         """Yield the rows."""
 
 
-def compare(given: Rows, right: Rows, limits: Limits) -> Difference:
+def compare(given: AnswerRows, right: AnswerRows, limits: Limits) -> Difference:
     """Judge the answers `given` by the `right` ones; both are [rows, ...], and rows come from different inputs.
 
     A few rows are in memory at a time: a segmenter's answers in float64 are gigabytes.
@@ -134,7 +134,7 @@ def join_rows(answers: Sequence[Array], batched: bool) -> Array:
     return np.concatenate(answers) if batched else np.stack(answers)
 
 
-def _repeats(rows: Rows) -> bool:
+def _repeats(rows: AnswerRows) -> bool:
     import numpy as np
 
     each = iter(rows)
@@ -164,7 +164,7 @@ def _numbers(row: Array, unit: float = 1.0) -> tuple[Array, Array]:
     return numbers, finite
 
 
-def _compare_numbers(given: Rows, right: Rows, limits: Limits) -> Difference:
+def _compare_numbers(given: AnswerRows, right: AnswerRows, limits: Limits) -> Difference:
     import numpy as np
 
     unit = max(float(np.abs(_numbers(row)[0]).max()) for row in right) or 1.0  # no square leaves float64's range
@@ -214,7 +214,7 @@ class _Scales:
         return found
 
 
-def _scales(right: Rows, unit: float, limits: Limits) -> _Scales:
+def _scales(right: AnswerRows, unit: float, limits: Limits) -> _Scales:
     import numpy as np
 
     several, dims = right.shape[0] > 1, right.shape[1:] or (1,)
@@ -249,7 +249,7 @@ def _scales(right: Rows, unit: float, limits: Limits) -> _Scales:
     return _Scales(each, centre, min(map(_median, shares)) if several else 0.0, blind)
 
 
-def _centre(right: Rows, unit: float) -> Array:
+def _centre(right: AnswerRows, unit: float) -> Array:
     """Return the mean of all rows in each place; of one row, its median."""
     import numpy as np
 
@@ -289,7 +289,7 @@ def _median(values: Array) -> float:
     return float(np.quantile(values, 0.5, method="lower"))
 
 
-def _compare_whole(given: Rows, right: Rows, limits: Limits) -> Difference:
+def _compare_whole(given: AnswerRows, right: AnswerRows, limits: Limits) -> Difference:
     """Judge whole numbers and truth values; equality is theirs, as ids of 64 bits are no float64."""
     import numpy as np
 

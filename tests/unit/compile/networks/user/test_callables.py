@@ -166,9 +166,13 @@ def test_ways_to_name_a_network(model: str, options: dict, inputs: dict | None, 
 
 
 def test_what_was_assumed_is_said() -> None:
-    network = load_network("nets.py:net")
-    assert network.notes == ("example input image [1, 3, 224, 224]; --size or --input-shapes gives another",)
-    assert load_network("nets.py:build(32)").notes == ()
+    assumed = "example input image [1, 3, 224, 224]; --size or --input-shapes gives another"
+    pixels = "how pictures become its input is not said: --preprocess imagenet, or a file beside the network"
+    assert load_network("nets.py:net").notes == (assumed, pixels)
+    assert load_network("nets.py:build(32)").notes == (pixels,)
+    sized = NetworkOptions(preprocess="imagenet", image_sizes=((32, 32), (48, 48)))
+    assert load_network("nets.py:net", sized).notes == ("example input image [1, 3, 32, 32]",)
+    assert load_network("nets.py:build(32)", NetworkOptions(preprocess="none")).notes == ()
 
 
 def test_a_file_elsewhere_and_one_in_a_package(folder: Path) -> None:
