@@ -202,7 +202,8 @@ class Traced:
             for one, two, b in zip(self.with_batch(1), shift, self.batched, strict=True)
         )
         try:
-            alone = (self.run(self.with_batch(1)), self.run(shift))
+            one = self.output_examples if rows == 1 else self.run(self.with_batch(1))
+            alone = (one, self.run(shift))
             together = self.run(both)
         except Exception:  # noqa: BLE001 - a fixed batch shows itself in any way it likes
             return none

@@ -1,5 +1,6 @@
 """What is compared with what, on which inputs, and figures that do not show a machine's last bit."""
 
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from ovenbird.errors import VerificationFailed
 from ovenbird.networks.network import Network
-from ovenbird.verify.cases import LEAST_ROWS, choose_golden, make_cases, random_like, take
+from ovenbird.verify.cases import LEAST_ROWS, PATTERNS, choose_golden, make_cases, random_like, take
 from ovenbird.verify.verifying import judge, rounded_up
 from ovenbird_runtime.manifest.agreement import LIMITS, Difference
 from ovenbird_runtime.manifest.manifest import TensorSpec, WeightsInfo
@@ -79,6 +80,12 @@ def test_there_are_rows_enough_for_every_batch_size(sizes: tuple[int, ...], rows
     cases = make_cases(network(), sizes)
     assert sum(len(case.inputs["x"]) for case in cases) == rows
     assert {len(case.inputs["x"]) for case in cases} == set(sizes)
+
+
+def test_large_maps_take_a_row_for_each_pattern() -> None:
+    net = network()
+    wide = tuple(replace(spec, shape=("N", 21, 64, 64)) for spec in net.outputs)
+    assert len(make_cases(replace(net, outputs=wide), (1,))) == len(PATTERNS)
 
 
 @pytest.mark.parametrize(("batched", "shared"), [(True, False), (True, True), (False, False)])
