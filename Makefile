@@ -11,7 +11,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test mutants onnx networks bench load lint format clean
+.PHONY: help setup demo test mutants onnx networks detectors bench load lint format clean
 export PYTHON SLOW JOBS
 
 WEIGHTS ?=
@@ -23,6 +23,7 @@ PHOTO ?=
 FAULTS ?=
 ONNX ?=
 NETWORKS ?=
+DETECTORS ?=
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -50,6 +51,10 @@ onnx: ## compile ONNX's own node tests, print which are right, by operator  [ONN
 networks: ## compile networks of torchvision and timm, time them: hours  [NETWORKS="convnext --no-bench"]
 	@ci/steps/setup.sh test
 	@.venv/bin/python ci/networks $(NETWORKS)
+
+detectors: ## time detectors from a photograph to its boxes, beside others: an hour  [DETECTORS="yolo --again"]
+	@ci/steps/setup.sh test
+	@.venv/bin/python ci/detectors $(DETECTORS)
 
 bench: ## time artifacts against ONNX Runtime, OpenVINO and torch  [BENCH="resnet50 zoo ..." or options]
 	@ci/steps/setup.sh all

@@ -1,0 +1,88 @@
+"""Compile detectors and time them from a photograph's bytes to its boxes, beside what else runs them.
+
+    .venv/bin/python ci/detectors                       all of them: an hour or two; goes on where it stopped
+    .venv/bin/python ci/detectors yolo ssdlite --again  those with a word in their name
+    .venv/bin/python ci/detectors --page                write docs/benchmarks/detectors.md from what was found
+
+Peers get the same network, its decoding with it, as an ONNX file, and OpenCV for what comes before and after. A
+network is run by all in one process, in turn. What was found is kept in a file each in `--results`; the exit code is 1
+where one did not compile or could not be timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from page import PAGE, page
+from trying import Settings, try_detector
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[2]
+DETECTORS = Path(__file__).with_name("detectors.toml")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Try the detectors and return the exit code."""
+    parser = argparse.ArgumentParser(prog="ci/detectors", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("words", nargs="*", help="words in detectors' names; all where none is given")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="for timing [all]")
+    parser.add_argument("--batch-sizes", default="1,8", help="those with code of their own [1,8]")
+    parser.add_argument("--again", action="store_true", help="also those that have a result")
+    parser.add_argument("--keep", action="store_true", help="keep each artifact; it is not compiled again then")
+    parser.add_argument("--page", action="store_true", help="write the page from the results and end")
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data", help="detectors and photographs")
+    parser.add_argument("--results", type=Path, default=ROOT / "build/detectors", metavar="DIR")
+    options = parser.parse_args(arguments)
+    known: dict[str, Any] = tomllib.loads(DETECTORS.read_text(encoding="utf-8"))
+    if options.page:
+        files = [options.results / f"{name}.json" for name in known]
+        PAGE.write_text(page([_read(file) for file in files if file.is_file()]), encoding="utf-8")
+        return 0
+    sizes = tuple(int(size) for size in options.batch_sizes.split(","))
+    settings = Settings(options.data.resolve(), options.threads, sizes, options.keep)
+    words = options.words or [""]
+    names = [name for name in known if any(word in name for word in words)]
+    if not names:
+        parser.error(f"no detector has {' or '.join(words)} in its name; there are {', '.join(known)}")
+    options.results.mkdir(parents=True, exist_ok=True)
+    bad = 0
+    for name in names:
+        file = options.results / f"{name}.json"
+        if options.again or not file.is_file():
+            found = try_detector(name, known[name], (options.results / "work" / name).resolve(), settings)
+            partial = file.with_suffix(".partial")
+            partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+            partial.rename(file)
+        bad += (found := _read(file))["outcome"] != "right"
+        print(line(found), flush=True)
+    return int(bad > 0)
+
+
+def line(found: dict[str, Any]) -> str:
+    """Return a result as one line."""
+    if found["outcome"] != "right":
+        return f"failed {found['name']}: {found['why']}"
+    whole = found["end_to_end"]
+    others = "; ".join(
+        f"{name} {own['ms']:.1f} ({own['low']:.2f}-{own['high']:.2f})" for name, own in whole.items() if "ratio" in own
+    )
+    return f"right {found['name']}: {whole['ovenbird']['ms']:.1f} ms from JPEG to boxes; {others}"
+
+
+def _read(file: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

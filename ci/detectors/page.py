@@ -1,0 +1,121 @@
+"""The page of detectors: docs/benchmarks/detectors.md.
+
+PAGE.write_text(page(results))
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+PAGE = Path(__file__).resolve().parents[2] / "docs/benchmarks/detectors.md"
+NAMES = {
+    "ovenbird": "Ovenbird", "ort": "ONNX Runtime", "openvino": "OpenVINO", "torch-eager": "torch", "cv2.dnn": "cv2.dnn",
+}  # fmt: skip
+NETWORKS = [name for name in NAMES if name != "cv2.dnn"]
+INTRODUCTION = """\
+`make detectors`: compile each, verify it against its framework, and time it beside other engines in one process, in
+blocks of calls in turn. {chip}; {threads}. Milliseconds are medians of the blocks' shortest calls{clock}.
+
+- *From a JPEG*: bytes of a photograph in, boxes with labels in its own pixels out, {photos} photographs of {data}.
+- Peers run the same network, its decoding with it, as an ONNX file (torch: the network as it is). Around it OpenCV
+  decodes, resizes and suppresses (`imdecode`, `resize`, `blobFromImage`, `NMSBoxesBatched`), the fastest Python has.
+  `cv2.dnn` reads darknet's own files.
+- With random weights the score asked for is such that some 300 candidates are suppressed, on all sides.
+- A ratio is our time by the peer's, with its quartiles over the blocks: below 1 we are faster.
+"""
+
+
+def page(results: Sequence[dict[str, Any]]) -> str:
+    """Return the page as Markdown."""
+    right = [one for one in results if one["outcome"] == "right"]
+    lines = ["<!-- Written by ci/detectors; do not edit. -->", "# Detectors: size and latency", ""]
+    if right:
+        lines += _introduction(right).splitlines() + [*_means(right), "", "## From a JPEG to boxes", ""]
+        lines += _table(("detector", "image", "weights", *(f"{NAMES[name]}, ms" for name in NAMES), "images/s",
+                         "by ONNX Runtime", "quartiles"), [_whole(one) for one in right])  # fmt: skip
+        batches = [batch for batch in (1, 8) if any(f"batch_{batch}" in one for one in right)]
+        lines += ["", f"## The network with its decoding, batch {' and '.join(map(str, batches))}", ""]
+        columns = [f"{NAMES[name]} at {batch}, ms" for batch in batches for name in NETWORKS]
+        lines += _table(("detector", *columns), [_network(one, batches) for one in right])
+        lines += ["", "## Sizes", ""]
+        head = (
+            "detector",
+            "parameters, M",
+            "ONNX file, MB",
+            "artifact, MB",
+            "compiled in, s",
+            "boxes as the framework's",
+        )
+        lines += _table(head, [_sizes(one) for one in right])
+    left = [f"- {one['title']}: {one['why']}" for one in results if one["outcome"] != "right"]
+    left += [
+        f"- {one['title']}: batch {batch} has no ONNX file: {why}"
+        for one in right
+        for batch, why in one["onnx"].items()
+    ]
+    left += [f"- {one['title']}: {name}: {why}" for one in right for name, why in one["missing"].items()]
+    if left:
+        lines += ["", "## Left out", "", *left]
+    return "\n".join(lines) + "\n"
+
+
+def _introduction(right: Sequence[dict[str, Any]]) -> str:
+    threads = sorted({one["threads"] for one in right})
+    words = " and ".join(f"{count} thread{'s' if count > 1 else ''}" for count in threads)
+    clock = "; with one thread they are the processor's" if 1 in threads else ""
+    return INTRODUCTION.format(
+        chip=", ".join(sorted({one["chip"] for one in right})), threads=words, clock=clock,
+        photos=max(one["photos"] for one in right), data="0.3 to 0.5 megapixels",
+    )  # fmt: skip
+
+
+def _means(right: Sequence[dict[str, Any]]) -> list[str]:
+    lines = []
+    for name in ("ort", "openvino", "torch-eager", "cv2.dnn"):
+        ratios = {one["title"]: one["end_to_end"][name]["ratio"] for one in right if name in one["end_to_end"]}
+        if ratios:
+            mean = math.exp(sum(map(math.log, ratios.values())) / len(ratios))
+            above = ", ".join(title for title, ratio in ratios.items() if ratio > 1) or "none"
+            lines.append(
+                f"- **Our time from a JPEG by that of {NAMES[name]}: {mean:.2f}**, geometric mean of {len(ratios)}, "
+                f"largest {max(ratios.values()):.2f}; above 1: {above}."
+            )
+    return lines
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(head)} |", f"|---|{'---:|' * (len(head) - 1)}", *(f"| {' | '.join(row)} |" for row in rows)]
+
+
+def _whole(one: dict[str, Any]) -> list[str]:
+    times = one["end_to_end"]
+    against = times.get("ort")
+    return [
+        one["title"], "x".join(map(str, one["size"])), one["weights"],
+        *(_ms(times, name) for name in NAMES), f"{1e3 / times['ovenbird']['ms']:.0f}",
+        f"**{against['ratio']:.2f}**" if against else "",
+        f"{against['low']:.2f}–{against['high']:.2f}" if against else "",
+    ]  # fmt: skip
+
+
+def _network(one: dict[str, Any], batches: Sequence[int]) -> list[str]:
+    return [one["title"], *(_ms(one.get(f"batch_{batch}", {}), name) for batch in batches for name in NETWORKS)]
+
+
+def _ms(times: dict[str, Any], name: str) -> str:
+    return f"{times[name]['ms']:.1f}" if name in times else ""
+
+
+def _sizes(one: dict[str, Any]) -> list[str]:
+    agreed = "" if one["agreed"] is None else f"{one['agreed'] * 100:.1f} % of {one['compared']}"
+    return [
+        one["title"],
+        f"{one['parameters'] / 1e6:.1f}" if "parameters" in one else "",
+        f"{one['weights_bytes'] / 1e6:.1f}" if "weights_bytes" in one else "",
+        f"{one['artifact_bytes'] / 1e6:.1f}",
+        "" if one["compile_seconds"] is None else f"{one['compile_seconds']:.0f}",
+        agreed,
+    ]

@@ -1,0 +1,160 @@
+"""One detector: compile it, write what its peers run, time all; each in a process of its own.
+
+found = try_detector("fastestdet", facts, Path("build/detectors/work/fastestdet"), Settings(Path("../shared/data"), 2))
+found["outcome"], found["end_to_end"]["ort"]["ratio"]
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+COMPILE_LIMIT_S, LIMIT_S = 1800, 1200
+"""What takes longer hangs."""
+PEERS = ("ort", "openvino", "torch-eager")
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where files are, and how detectors are compiled and timed."""
+
+    data: Path
+    threads: int
+    batch_sizes: tuple[int, ...] = (1, 8)
+    keep: bool = False
+
+
+class Failed(Exception):
+    """A step did not do its work; the message says why."""
+
+
+def try_detector(name: str, facts: Facts, work: Path, settings: Settings) -> dict[str, Any]:
+    """Return what was found, as JSON has it. An artifact that is there from before is not compiled again."""
+    work.mkdir(parents=True, exist_ok=True)
+    found: dict[str, Any] = {"name": name, "title": facts["title"], "chip": _chip(), "threads": settings.threads}
+    try:
+        network, weights = _files(facts, settings.data)
+        found |= {"weights": Path(weights).name}
+        found |= _compiled(facts, network, weights, work, settings)
+        found |= _prepared(network, weights, work, settings)
+        files = [str(network), str(weights)] if facts.get("darknet") else None
+        found |= _timed(work, files, settings)
+        found["outcome"] = "right"
+    except Failed as error:
+        found |= {"outcome": "failed", "why": str(error)}
+    finally:
+        if not settings.keep:
+            shutil.rmtree(work, ignore_errors=True)
+    return found
+
+
+def _files(facts: Facts, data: Path) -> tuple[str, str]:
+    network = facts["network"].format(data=data)
+    weights = facts.get("weights", "random:0").format(data=data)
+    if "{data}" in facts["network"] and not Path(network).is_file():
+        raise Failed(f"there is no file {Path(network).name} (--data)")
+    return network, weights if not facts.get("own_file") else "the network's own"
+
+
+def _compiled(facts: Facts, network: str, weights: str, work: Path, settings: Settings) -> dict[str, Any]:
+    artifact, took = work / "artifact", work / "seconds.json"
+    if not (artifact / "manifest.json").is_file():
+        command = [sys.executable, "-m", "ovenbird", "compile", network, "--quiet", "-o", str(artifact)]
+        command += ["--batch-sizes", ",".join(map(str, settings.batch_sizes)), "--tuning-records", "none"]
+        if not facts.get("own_file"):
+            command += ["--weights", weights]
+        for key in ("size", "tolerance"):
+            command += [f"--{key}", str(facts[key])] if key in facts else []
+        if "labels" in facts:
+            command += ["--labels", facts["labels"].format(data=settings.data)]
+        started = time.perf_counter()
+        _said(command, COMPILE_LIMIT_S)
+        took.write_text(json.dumps(time.perf_counter() - started), encoding="utf-8")
+    manifest = json.loads((artifact / "manifest.json").read_text(encoding="utf-8"))
+    program, figures = manifest["programs"]["main"], manifest["parity"]["programs"]["main"]
+    return {
+        "compile_seconds": json.loads(took.read_text(encoding="utf-8")) if took.is_file() else None,
+        "artifact_bytes": sum(file["size"] for file in manifest["files"].values()),
+        "size": program["inputs"][0]["shape"][2:],
+        "agreed": figures.get("boxes_agreement"),
+        "compared": figures.get("boxes"),
+    }
+
+
+def _prepared(network: str, weights: str, work: Path, settings: Settings) -> dict[str, Any]:
+    """Write the ONNX files; count parameters in the first."""
+    facts: dict[str, Any] = {"folder": str(work), "model": str(work / "artifact"), "quiet": True, "network": network}
+    facts |= {"batch_sizes": settings.batch_sizes, "weights": weights if ":" in weights or "." in weights else None}
+    request = work / "request.json"
+    request.write_text(json.dumps(facts), encoding="utf-8")
+    _said([sys.executable, str(HERE / "prepare.py"), str(request)], LIMIT_S, work / "error.json")
+    told = work / "network.json"
+    said = json.loads(told.read_text(encoding="utf-8"))
+    told.write_text(json.dumps(said | {"image_size": None}), encoding="utf-8")  # the network's own; .cfg has it within
+    reasons = said["onnx"]
+    for batch, reason in reasons.items():
+        if reason:
+            (work / f"model-b{batch}.onnx").unlink(missing_ok=True)
+    first = work / "model-b1.onnx"
+    counted = {"parameters": parameters(first), "weights_bytes": first.stat().st_size} if first.is_file() else {}
+    return counted | {"onnx": {batch: reason for batch, reason in reasons.items() if reason}}
+
+
+def parameters(file: Path) -> int:
+    """Return how many floats an ONNX file holds, as initializers or constants."""
+    import onnx
+
+    graph = onnx.load(file).graph
+    tensors = [*graph.initializer]
+    tensors += [
+        one.t for node in graph.node for one in node.attribute if node.op_type == "Constant" and one.HasField("t")
+    ]
+    floats = [tensor for tensor in tensors if tensor.data_type == onnx.TensorProto.FLOAT]
+    count = 0
+    for tensor in floats:
+        size = 1
+        for side in tensor.dims:
+            size *= side
+        count += size
+    return count
+
+
+def _timed(work: Path, darknet: Sequence[str] | None, settings: Settings) -> dict[str, Any]:
+    request = work / "timing.json"
+    facts = {"folder": str(work), "artifact": str(work / "artifact"), "peers": PEERS, "threads": settings.threads}
+    facts |= {"darknet": darknet, "photos": str(settings.data / "photos/scenes"), "batch_sizes": settings.batch_sizes}
+    request.write_text(json.dumps(facts), encoding="utf-8")
+    said = _said([sys.executable, str(HERE / "timing.py"), str(request)], LIMIT_S)
+    found: dict[str, Any] = json.loads(said.splitlines()[-1])
+    return found
+
+
+def _said(command: Sequence[str], limit_s: float, error: Path | None = None) -> str:
+    """Run a process and return what it printed. Raises Failed with its last line."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"took longer than {limit_s:.0f} s") from None
+    if done.returncode == 0:
+        return done.stdout
+    if error is not None and error.is_file():
+        raise Failed(json.loads(error.read_text(encoding="utf-8"))["message"][:300])
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    told = next((line for line in reversed(lines) if line.startswith("error:")), lines[-1] if lines else "no word")
+    raise Failed(told[:300])
+
+
+def _chip() -> str:
+    from ovenbird.benchmarking.report.machine import describe
+
+    machine = describe()
+    return f"{machine['processor']}, {machine['processors']} processors"
