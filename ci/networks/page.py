@@ -42,7 +42,7 @@ def page(results: Sequence[Result], left_out: Mapping[str, str]) -> str:
 
 def _summary(results: Sequence[Result], right: Sequence[Result]) -> list[str]:
     ratios = [one.ratio for one in right if one.ratio]
-    chips, settings = sorted({one.chip for one in results}), sorted({one.settings for one in results})
+    chips, settings, commits = (sorted({*some} - {""}) for some in zip(*map(_origin, results), strict=True))
     lines = [
         "`make networks`: compile each with untrained weights at its own image size, untuned, in a process of its own;",
         "verify it against torch; time it and ONNX Runtime in one process, in blocks of calls in turn.",
@@ -50,7 +50,8 @@ def _summary(results: Sequence[Result], right: Sequence[Result]) -> list[str]:
         f"- {', '.join(chips)}; {'; '.join(settings)}. With one thread, times are the processor's and may have been",
         "  taken beside other work; so may the seconds of compiling: the processor's are beside them.",
         "- Errors are the largest of any output, in units of what its answers differ by from input to input.",
-        f"- **{len(right)} of {len(results)}** compiled and verified.",
+        f"- Compiled at {', '.join(commits) or 'an unknown commit'}.",
+        f"- **{len(right)} of {len(results)}** that were tried compiled and verified; {len(ratios)} were timed.",
     ]
     if ratios:
         mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
@@ -68,6 +69,10 @@ def _summary(results: Sequence[Result], right: Sequence[Result]) -> list[str]:
             f"({hungriest.name}).",
         ]
     return lines
+
+
+def _origin(one: Result) -> tuple[str, str, str]:
+    return one.chip, one.settings, one.commit
 
 
 def _row(one: Result, prefix: str) -> str:
