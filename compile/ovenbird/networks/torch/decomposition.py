@@ -18,6 +18,7 @@ from torch.export import ExportedProgram, default_decompositions
 
 from ovenbird.networks.torch.definitions import definitions
 from ovenbird.networks.torch.numbers import with_numbers
+from ovenbird.networks.torch.products import with_whole_products
 
 UNTABLED = (torch.ops.aten._upsample_bilinear2d_aa.vec, torch.ops.aten._upsample_bicubic2d_aa.vec)
 """Operators that torch would turn into an overload without a definition, where they are not ours."""
@@ -27,6 +28,7 @@ def decompose(program: ExportedProgram, known: Container[str], ours: Container[s
     """Return the program in terms of known operators, as far as torch defines the others."""
     core: dict[Any, Any] = dict(default_decompositions().materialize())
     core.update({one: decomposition_table[one] for one in UNTABLED})
+    core = with_whole_products(core)
     core = {one: definition for one, definition in core.items() if one.__name__ not in ours}
     program = _opened(program, with_numbers(core))
     defined = {**decomposition_table, **definitions()}
