@@ -37,6 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("words", nargs="*", help="words in detectors' names; all where none is given")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="for timing [all]")
     parser.add_argument("--batch-sizes", default="1,8", help="those with code of their own [1,8]")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of one engine's turn, nine of each [0.5]")
     parser.add_argument("--again", action="store_true", help="also those that have a result")
     parser.add_argument("--keep", action="store_true", help="keep each artifact; it is not compiled again then")
     parser.add_argument("--page", action="store_true", help="write the page from the results and end")
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
         PAGE.write_text(page([_read(file) for file in files if file.is_file()]), encoding="utf-8")
         return 0
     sizes = tuple(int(size) for size in options.batch_sizes.split(","))
-    settings = Settings(options.data.resolve(), options.threads, sizes, options.keep)
+    settings = Settings(options.data.resolve(), options.threads, sizes, options.keep, options.seconds)
     words = options.words or [""]
     names = [name for name in known if any(word in name for word in words)]
     if not names:

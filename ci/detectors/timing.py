@@ -17,8 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-BLOCKS, SECONDS, PAUSE_SECONDS = 9, 0.5, 0.02
-"""Blocks of each engine, the seconds of a block, and of the pause between: threads of the others stop waiting."""
+BLOCKS, PAUSE_SECONDS = 9, 0.02
+"""Blocks of each engine, and the pause between: threads of the others stop waiting."""
 CANDIDATES = 300
 """With random weights, whose scores mean nothing: so many are above the score that is asked for."""
 ERROR = 1e-3
@@ -35,9 +35,9 @@ def main(arguments: Sequence[str]) -> int:
     timed = Timed(given, photos)
     clock = time.process_time if given["threads"] == 1 else time.perf_counter
     found: dict[str, Any] = {"photos": len(photos), "score": timed.settings.score, "boxes": timed.boxes}
-    found["end_to_end"] = blocks(timed.whole, photos, clock)
+    found["end_to_end"] = blocks(timed.whole, photos, clock, given["seconds"])
     for batch in given["batch_sizes"]:
-        found[f"batch_{batch}"] = blocks(timed.networks(batch), [timed.tensor(batch)], clock)
+        found[f"batch_{batch}"] = blocks(timed.networks(batch), [timed.tensor(batch)], clock, given["seconds"])
     found["missing"] = timed.missing
     print(json.dumps(found))
     sys.stdout.flush()
@@ -125,13 +125,15 @@ class Timed:
         return np.ascontiguousarray(np.repeat(self._one, batch, axis=0))
 
 
-def blocks(calls: Calls, values: Sequence[Any], clock: Callable[[], float]) -> dict[str, Any]:
-    """Return milliseconds of each engine, and each one's ratio of ours to it with its quartiles, paired by block."""
+def blocks(calls: Calls, values: Sequence[Any], clock: Callable[[], float], seconds: float) -> dict[str, Any]:
+    """Return milliseconds of each engine, and each one's ratio of ours to it with its quartiles, paired by block of so
+    many seconds.
+    """
     taken: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(BLOCKS):
         for name in sorted(calls, reverse=bool(turn % 2)):
             time.sleep(PAUSE_SECONDS)
-            taken[name].append(_shortest(calls[name], values[turn % len(values)], clock))
+            taken[name].append(_shortest(calls[name], values[turn % len(values)], clock, seconds))
     found: dict[str, Any] = {}
     for name, times in taken.items():
         found[name] = {"ms": statistics.median(times) * 1e3}
@@ -141,8 +143,8 @@ def blocks(calls: Calls, values: Sequence[Any], clock: Callable[[], float]) -> d
     return found
 
 
-def _shortest(call: Callable[[Any], Any], value: Any, clock: Callable[[], float]) -> float:
-    shortest, end = float("inf"), clock() + SECONDS
+def _shortest(call: Callable[[Any], Any], value: Any, clock: Callable[[], float], seconds: float) -> float:
+    shortest, end = float("inf"), clock() + seconds
     while True:
         start = clock()
         call(value)

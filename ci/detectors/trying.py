@@ -31,6 +31,8 @@ class Settings:
     threads: int
     batch_sizes: tuple[int, ...] = (1, 8)
     keep: bool = False
+    block_seconds: float = 0.5
+    """Of one engine's turn."""
 
 
 class Failed(Exception):
@@ -132,6 +134,7 @@ def _timed(work: Path, darknet: Sequence[str] | None, settings: Settings) -> dic
     request = work / "timing.json"
     facts = {"folder": str(work), "artifact": str(work / "artifact"), "peers": PEERS, "threads": settings.threads}
     facts |= {"darknet": darknet, "photos": str(settings.data / "photos/scenes"), "batch_sizes": settings.batch_sizes}
+    facts |= {"seconds": settings.block_seconds}
     request.write_text(json.dumps(facts), encoding="utf-8")
     said = _said([sys.executable, str(HERE / "timing.py"), str(request)], LIMIT_S)
     found: dict[str, Any] = json.loads(said.splitlines()[-1])

@@ -156,9 +156,11 @@ def test_the_page_has_a_ratio_and_its_mean(command: dict[str, ModuleType]) -> No
 def test_blocks_pair_their_ratios(command: dict[str, ModuleType]) -> None:
     ticks = iter(range(10**9))
     times = command["timing"]
-    times.SECONDS = 4
     found = times.blocks(
-        {"ovenbird": lambda _: next(ticks), "ort": lambda _: [next(ticks) for _ in range(3)]}, [0], lambda: next(ticks)
+        {"ovenbird": lambda _: next(ticks), "ort": lambda _: [next(ticks) for _ in range(3)]},
+        [0],
+        lambda: next(ticks),
+        4,
     )
     assert found["ovenbird"]["ms"] == 2000
     assert found["ort"]["ms"] == 4000
