@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from .artifact.golden import golden_file, read_golden
 from .errors import SelftestFailed
 from .limits import MAX_GOLDEN_BYTES
-from .manifest.agreement import Difference, Limits, Precision, compare, join_rows
-from .manifest.candidates import aligned
+from .manifest.agreement import Difference, Limits, Precision, join_rows
+from .manifest.candidates import aligned, compare_output
 from .manifest.program import InputSize, Program, size_text
 from .model import Model, load
 from .tensors.arrays import Arrays
@@ -58,7 +58,7 @@ class Golden:
             given[spec.name] = join_rows([answer[spec.name] for answer in answers], program.batched)
         given = aligned(program.postprocess, given, right, self.limits)
         for spec in program.outputs:
-            difference = compare(given[spec.name], right[spec.name], self.limits)
+            difference = compare_output(program.postprocess, spec.name, given[spec.name], right[spec.name], self.limits)
             if difference.fault:
                 where = f" at {size_text(self.size)}" if self.size else ""
                 raise SelftestFailed(

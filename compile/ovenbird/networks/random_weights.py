@@ -5,12 +5,17 @@
 Torch's own initialisation leaves every batch norm at mean 0 and variance 1, so that folding them could not be tested,
 and lets activations grow with depth. Here each batch norm gets its own random scale, shift and mean, and a variance
 near that of what reaches it: that of one forward pass, rounded to a power of two so that no machine's last bit shows.
+
+A detector says by `head_spreads()` what its last layers give once trained. They are scaled to that, and each channel is
+moved to its mean: else all its scores were nearly equal, or all 1, and which boxes are best would say nothing.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 
 from ovenbird.errors import NetworkUntraceable
 from ovenbird_runtime.errors import OvenbirdError
@@ -22,6 +27,21 @@ if TYPE_CHECKING:
 IMAGE = (2, 3, 224, 224)
 SPREAD = 0.5
 """Standard deviation of the shifts and means, against a standard deviation of 1 for the signal."""
+
+SCALES = (1, 8, 32, 128)
+"""Pixels a side of the patches of noise that a detector's picture is the sum of: photographs have no one scale."""
+PLACES = 16
+"""Outputs of a layer, in all places, from which on each channel has a mean worth its name."""
+
+
+@dataclass(frozen=True)
+class HeadSpread:
+    """What a last layer gives once it is trained: the mean of each of its channels, and the spread of its numbers."""
+
+    layer: nn.Module
+    """One with a weight and a bias, of which the first axis of the weight counts the channels."""
+    mean: float
+    std: float
 
 
 def randomise(net: nn.Module, seed: int, examples: Any = None) -> None:
@@ -43,12 +63,17 @@ def randomise(net: nn.Module, seed: int, examples: Any = None) -> None:
             for module in net.modules()
             if isinstance(module, _BatchNorm)
         ]
+        spreads: Sequence[HeadSpread] = cast("Any", net).head_spreads() if hasattr(net, "head_spreads") else ()
+        seen: list[list[torch.Tensor]] = [[] for _ in spreads]
+        for spread, given in zip(spreads, seen, strict=True):
+            hooks.append(spread.layer.register_forward_hook(_listen(given)))
+        noise = _patches if spreads else _noise
         try:
             if examples is None:
                 net(torch.randn(IMAGE, generator=random))
             else:
                 _, tensors, call = bind(net, examples)
-                call(net, [_noise(tensor, random) for tensor in tensors])
+                call(net, [noise(tensor, random) for tensor in tensors])
         except OvenbirdError:
             raise
         except Exception as error:
@@ -56,6 +81,8 @@ def randomise(net: nn.Module, seed: int, examples: Any = None) -> None:
         finally:
             for hook in hooks:
                 hook.remove()
+        for spread, given in zip(spreads, seen, strict=True):
+            _fit_head(spread, given)
 
 
 def _noise(example: torch.Tensor, random: torch.Generator) -> torch.Tensor:
@@ -65,6 +92,22 @@ def _noise(example: torch.Tensor, random: torch.Generator) -> torch.Tensor:
     if not example.is_floating_point():
         return example
     return torch.randn(example.shape, generator=random).to(example.dtype)
+
+
+def _patches(example: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+    """Return noise of several scales, of variance 1, in the place of pictures [..., height, width]."""
+    import torch
+
+    if example.dim() != 4:
+        return _noise(example, random)
+    total = torch.zeros(example.shape)
+    for side in SCALES:
+        blocks = [-(-extent // side) for extent in example.shape[2:]]
+        patches = torch.randn((*example.shape[:2], *blocks), generator=random)
+        for axis in (2, 3):
+            patches = patches.repeat_interleave(side, axis)
+        total += patches[:, :, : example.shape[2], : example.shape[3]]
+    return (total / math.sqrt(len(SCALES))).to(example.dtype)
 
 
 def _draw_layer(module: nn.Module, random: torch.Generator) -> None:
@@ -96,3 +139,34 @@ def _fit_batchnorm(random: torch.Generator) -> Any:
         module.running_mean.normal_(0.0, SPREAD * math.sqrt(variance), generator=random)
 
     return fit
+
+
+def _listen(given: list[torch.Tensor]) -> Any:
+    """Return a hook that keeps what a layer gives, its channels last: [places, channels]."""
+
+    def keep(module: Any, inputs: Any, output: torch.Tensor) -> None:
+        channels = module.bias.shape[0]
+        rows = output.movedim(1, -1) if output.dim() == 4 else output
+        given.append(rows.reshape(-1, channels))
+
+    return keep
+
+
+def _fit_head(spread: HeadSpread, given: Sequence[torch.Tensor]) -> None:
+    """Scale and move a layer's weight and bias so that it gives what `spread` says: in quarters of an octave, and in
+    sixteenths of the spread, so that no machine's last bit shows.
+    """
+    import torch
+
+    rows = torch.cat(list(given)) if given else torch.zeros(0)
+    if not rows.numel():
+        return
+    layer: Any = spread.layer
+    mean = rows.mean(0) if len(rows) >= PLACES else rows.mean().expand(rows.shape[1])
+    found = float((rows - mean).square().mean().sqrt())
+    if not math.isfinite(found):
+        raise NetworkUntraceable("with random weights the network's values overflow; give --weights FILE")
+    scale = 2.0 ** (round(4 * math.log2(spread.std / max(found, 1e-6))) / 4)
+    step = spread.std / 16
+    layer.weight.mul_(scale)
+    layer.bias.mul_(scale).add_(torch.round((spread.mean - mean * scale) / step) * step)

@@ -14,13 +14,14 @@ from ovenbird.operators.recurrent.layer import Recurrent
 from ovenbird.operators.vision.deformable import DeformableColumns
 from ovenbird.operators.vision.grid_sample import GridSample
 from ovenbird.operators.vision.grouped_suppression import GroupedSuppression
+from ovenbird.operators.vision.keypoints import FindKeypoints
 from ovenbird.operators.vision.roi_align import RoiAlign
 from ovenbird.operators.vision.roi_pool import RoiPool
 from ovenbird.operators.vision.suppression import Suppression
 
 KINDS: tuple[type[OwnOperator], ...] = (
-    DeformableColumns, GridSample, GroupedSuppression, Recurrent, RoiAlign, RoiPool, Scan, ScatterElements,
-    ScatterSlices, Sort, Suppression, TopK,
+    DeformableColumns, FindKeypoints, GridSample, GroupedSuppression, Recurrent, RoiAlign, RoiPool, Scan,
+    ScatterElements, ScatterSlices, Sort, Suppression, TopK,
 )  # fmt: skip
 
 OWN: dict[str, type[OwnOperator]] = {kind.name: kind for kind in KINDS}

@@ -21,8 +21,8 @@ from ovenbird.networks.network import Network
 from ovenbird.verify.cases import Case, choose_golden, make_cases, take
 from ovenbird.verify.runtime_process import run_artifact
 from ovenbird.verify.stored import Answers, Joined, stored
-from ovenbird_runtime.manifest.agreement import Difference, Limits, compare
-from ovenbird_runtime.manifest.candidates import aligned, boxes_agreeing
+from ovenbird_runtime.manifest.agreement import Difference, Limits
+from ovenbird_runtime.manifest.candidates import aligned, boxes_agreeing, compare_output
 from ovenbird_runtime.manifest.manifest import MAIN, Boxes, Classification
 from ovenbird_runtime.manifest.program import InputSize, size_text
 from ovenbird_runtime.tensors.arrays import Array, Arrays
@@ -148,7 +148,8 @@ def _verify_size(
     picks = choose_golden(network, cases, references)
     golden = {spec.name: take(network, spec, picks, references) for spec in network.outputs}
     found = {spec.name: take(network, spec, picks, answers) for spec in network.outputs}
-    if any(compare(found[name], right, limits).fault for name, right in golden.items()):
+    steps = network.postprocess
+    if any(compare_output(steps, name, found[name], right, limits).fault for name, right in golden.items()):
         picks = picks[:1]  # two rows spread less than all: what `selftest` is given, it must be able to reproduce
         golden = {spec.name: take(network, spec, picks, references) for spec in network.outputs}
     inputs = {case.name: case.inputs for case in cases}
@@ -188,7 +189,7 @@ def judge(network: Network, answers: Answers, references: Answers, limits: Limit
                 Joined.of([some[case] for case in references], spec.name, network.batched)
                 for some in (answers, references)
             )
-            found = compare(given, right, limits)
+            found = compare_output(network.postprocess, spec.name, given, right, limits)
             outputs[spec.name], fault = rounded(found), found.fault
         if fault:
             loosen = "; --tolerance loosens the limit" if "spread" in fault else ""

@@ -106,10 +106,10 @@ class AnswerRows(Protocol):
         """Yield the rows."""
 
 
-def compare(given: AnswerRows, right: AnswerRows, limits: Limits) -> Difference:
+def compare(given: AnswerRows, right: AnswerRows, limits: Limits, least: float = 0.0) -> Difference:
     """Judge the answers `given` by the `right` ones; both are [rows, ...], and rows come from different inputs.
 
-    A few rows are in memory at a time: a segmenter's answers in float64 are gigabytes.
+    A channel that moves by less than `least`, in its own unit, is held to what one that moves by so much is. A few rows are in memory at a time: a segmenter's answers in float64 are gigabytes.
     """
     if given.shape != right.shape or given.dtype != right.dtype:
         return Difference(fault=f"is {given.dtype}{list(given.shape)}, expected {right.dtype}{list(right.shape)}")
@@ -121,8 +121,8 @@ def compare(given: AnswerRows, right: AnswerRows, limits: Limits) -> Difference:
     elif not all(map(_same_places, given, right)):
         return Difference(fault="is not finite where the reference is, or the other way round")
     else:
-        found = _compare_numbers(given, right, limits)
-    if rows > 1 and not found.blind and _repeats(given) and not _repeats(right):
+        found = _compare_numbers(given, right, limits, least)
+    if rows > 1 and not found.blind and repeats(given) and not repeats(right):
         return replace(found, fault=f"is the same for {rows} different inputs, the reference is not")
     return found
 
@@ -134,7 +134,8 @@ def join_rows(answers: Sequence[Array], batched: bool) -> Array:
     return np.concatenate(answers) if batched else np.stack(answers)
 
 
-def _repeats(rows: AnswerRows) -> bool:
+def repeats(rows: AnswerRows) -> bool:
+    """Return whether all rows are the same."""
     import numpy as np
 
     each = iter(rows)
@@ -164,11 +165,11 @@ def _numbers(row: Array, unit: float = 1.0) -> tuple[Array, Array]:
     return numbers, finite
 
 
-def _compare_numbers(given: AnswerRows, right: AnswerRows, limits: Limits) -> Difference:
+def _compare_numbers(given: AnswerRows, right: AnswerRows, limits: Limits, least: float) -> Difference:
     import numpy as np
 
     unit = max(float(np.abs(_numbers(row)[0]).max()) for row in right) or 1.0  # no square leaves float64's range
-    scales = _scales(right, unit, limits)
+    scales = _scales(right, unit, limits, least / unit)
     largest = peak = squares = count = 0.0
     for one, two in zip(given, right, strict=True):
         (gap, finite), (numbers, _) = _numbers(one, unit), _numbers(two, unit)
@@ -214,7 +215,7 @@ class _Scales:
         return found
 
 
-def _scales(right: AnswerRows, unit: float, limits: Limits) -> _Scales:
+def _scales(right: AnswerRows, unit: float, limits: Limits, least: float) -> _Scales:
     import numpy as np
 
     several, dims = right.shape[0] > 1, right.shape[1:] or (1,)
@@ -244,7 +245,7 @@ def _scales(right: AnswerRows, unit: float, limits: Limits) -> _Scales:
         each = scale if each is None else np.minimum(each, scale)
         shares.append(np.where(moving, share, 0.0))
     assert each is not None
-    each = np.where(each > 0, each, NOTHING / limits.peak)
+    each = np.maximum(np.where(each > 0, each, NOTHING / limits.peak), least)
     blind = several and not any(share.any() for share in shares)
     return _Scales(each, centre, min(map(_median, shares)) if several else 0.0, blind)
 
@@ -299,7 +300,7 @@ def _compare_whole(given: AnswerRows, right: AnswerRows, limits: Limits) -> Diff
         largest = max(largest, float(np.abs(np.subtract(one, two, dtype=np.float64)).max()))
     levels = right.dtype.itemsize == 1 and right.dtype.kind in "iu" and largest <= 1
     allowed = limits.mismatches * (STEPS if levels else 1)
-    blind = right.shape[0] > 1 and _repeats(right)
+    blind = right.shape[0] > 1 and repeats(right)
     found = Difference(largest, mismatches=wrong / size, dependence=float(not blind), blind=blind)
     if wrong > allowed * size:
         fault = f"differs in {wrong} of {size} numbers, limit {min(allowed, 1.0):.3g} of them"

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ovenbird.errors import NetworkUntraceable, UnknownNetwork, UnsupportedOperator, UsageError, suggest
+from ovenbird.errors import UnknownNetwork, UnsupportedOperator, UsageError, suggest
 from ovenbird.models._default_weights import TorchvisionWeights
 from ovenbird.models._torchvision import import_torchvision
 from ovenbird.models.packages.detection import detector
@@ -41,7 +41,7 @@ def _names() -> list[str]:
     """Return the builders whose networks can be compiled."""
     models: Any = import_torchvision().models
     kinds = {name: _kind(models.get_model_builder(name)) for name in models.list_models()}
-    return sorted(name for name, kind in kinds.items() if kind != "quantization" and name not in detector.REFUSED)
+    return sorted(name for name, kind in kinds.items() if kind != "quantization")
 
 
 def _kind(builder: Any) -> str:
@@ -89,9 +89,7 @@ def _load(name: str, keywords: Mapping[str, Any], size: Sides | None, weights: s
 
 
 def _check_kind(name: str, kind: str) -> None:
-    """Refuse what cannot be compiled, with the reason. Raises NetworkUntraceable, UnsupportedOperator."""
-    if name in detector.REFUSED:
-        raise NetworkUntraceable(f"torchvision:{name} {detector.REFUSED[name]}")
+    """Refuse what cannot be compiled, with the reason. Raises UnsupportedOperator."""
     if kind == "quantization":
         raise UnsupportedOperator(
             f"torchvision:{name} computes in int8 by torch.ao's operators, which are not imported; compile "

@@ -27,9 +27,9 @@ from torch.utils import _pytree as pytree
 from ovenbird.errors import NetworkUnreadable, NetworkUntraceable
 from ovenbird.networks.image_shapes import layout_of, resized_shapes, size_of
 from ovenbird.networks.torch.widening import holdable
-from ovenbird_runtime.manifest.agreement import LIMITS, compare
-from ovenbird_runtime.manifest.answers import Boxes
-from ovenbird_runtime.manifest.candidates import aligned
+from ovenbird_runtime.manifest.agreement import LIMITS
+from ovenbird_runtime.manifest.answers import AnswerStep, Boxes
+from ovenbird_runtime.manifest.candidates import aligned, compare_output
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -247,9 +247,15 @@ def same_rows(names: Sequence[str], alone: Sequence[torch.Tensor], together: Seq
         {name: holdable(tensor.detach()).cpu().numpy() for name, tensor in zip(names, tensors, strict=True)}
         for tensors in (alone, together)
     )
+    steps: tuple[AnswerStep, ...] = ()
     if {"boxes", "scores", "classes"} <= right.keys():
-        given = aligned((Boxes(),), given, right, limits[0])
-    return not any(compare(given[name], right[name], one).fault for name, one in zip(names, limits, strict=True))
+        extras = {name: name for name in ("masks", "keypoints") if name in right}
+        steps = (Boxes(**extras),)
+        given = aligned(steps, given, right, limits[0])
+    return not any(
+        compare_output(steps, name, given[name], right[name], one).fault
+        for name, one in zip(names, limits, strict=True)
+    )
 
 
 def bind(net: nn.Module, example_inputs: Any) -> tuple[tuple[str, ...], tuple[torch.Tensor, ...], Callable[..., Any]]:

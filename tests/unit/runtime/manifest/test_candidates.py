@@ -4,7 +4,7 @@ import numpy as np
 
 from ovenbird_runtime.manifest.agreement import LIMITS, compare
 from ovenbird_runtime.manifest.answers import Boxes, Vector
-from ovenbird_runtime.manifest.candidates import aligned, boxes_agreeing
+from ovenbird_runtime.manifest.candidates import aligned, boxes_agreeing, compare_output
 
 STEPS = (Boxes(), Vector(output="embedding"))
 F32 = LIMITS["f32"]
@@ -29,7 +29,7 @@ def swapped(right: dict[str, np.ndarray], one: int, two: int) -> dict[str, np.nd
 
 def agree(given: dict[str, np.ndarray], right: dict[str, np.ndarray]) -> bool:
     laid = aligned(STEPS, given, right, F32)
-    return not any(compare(laid[name], right[name], F32).fault for name in right)
+    return not any(compare_output(STEPS, name, laid[name], right[name], F32).fault for name in right)
 
 
 def test_near_ties_may_stand_in_any_order() -> None:
@@ -89,3 +89,35 @@ def test_infinite_boxes_are_laid_beside_their_like() -> None:
     given = swapped(right, 5, 6)
     laid = aligned(STEPS, given, right, F32)
     np.testing.assert_array_equal(laid["boxes"], right["boxes"])
+
+
+def test_scores_that_hardly_differ_are_judged_as_probabilities() -> None:
+    right = answers()
+    right["scores"] = (0.011 + right["scores"] * 1e-4).astype(np.float32)
+    given = {**right, "scores": right["scores"] + np.float32(4e-6)}
+    assert compare(given["scores"], right["scores"], F32).fault
+    assert agree(given, right)
+    given = {**right, "scores": right["scores"] + np.float32(4e-5)}
+    assert not agree(given, right)
+
+
+def test_an_image_s_answer_is_not_another_s() -> None:
+    right = answers()
+    same = {name: np.repeat(array[:1], 2, 0) for name, array in right.items()}
+    assert not agree(same, right)
+    assert compare_output(STEPS, "scores", same["scores"], same["scores"], F32).blind
+    nearly = {**same, "scores": same["scores"] + np.array([[0], [1e-7]], np.float32)}
+    assert "is the same for 2 different" in compare_output(STEPS, "scores", same["scores"], nearly["scores"], F32).fault
+
+
+def test_keypoints_may_lie_elsewhere_on_a_flat_peak_and_few() -> None:
+    steps = (Boxes(keypoints="keypoints"),)
+    right = {name: array for name, array in answers().items() if name != "embedding"}
+    right["keypoints"] = (np.random.default_rng(4).random((2, 50, 17, 3)) * 100).astype(np.float32)
+    given = {name: array.copy() for name, array in right.items()}
+    given["keypoints"][0, 3, 5, 0] += 1
+    laid = aligned(steps, given, right, F32)
+    np.testing.assert_array_equal(laid["keypoints"], right["keypoints"])
+    given["keypoints"][0, :30, 5, 0] += 1
+    laid = aligned(steps, given, right, F32)
+    assert compare_output(steps, "keypoints", laid["keypoints"], right["keypoints"], F32).fault

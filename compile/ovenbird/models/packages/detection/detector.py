@@ -21,19 +21,6 @@ from ovenbird.networks.user.code import call_target
 from ovenbird_runtime.manifest.steps import Normalise, Pipeline, Resize, letterbox
 
 LICENCE = "BSD-3-Clause (torchvision); the weights were trained on COCO, whose terms are of its photographs"
-_UNPROVED = (
-    "gives boxes that were not yet held to torchvision's own; compile its backbone and heads by a module:callable"
-)
-REFUSED: Mapping[str, str] = {
-    "keypointrcnn_resnet50_fpn": "places keypoints on maps as large as each box is, which no program of fixed shapes "
-    "has; compile its backbone and heads by a module:callable",
-    "maskrcnn_resnet50_fpn": _UNPROVED,
-    "maskrcnn_resnet50_fpn_v2": _UNPROVED,
-    "retinanet_resnet50_fpn": _UNPROVED,
-    "retinanet_resnet50_fpn_v2": _UNPROVED,
-    "ssd300_vgg16": _UNPROVED,
-}
-"""Detectors that are not compiled, and why."""
 DIVISOR = 32
 """Sides of a pyramid's picture are multiples of it, as torchvision pads them."""
 
@@ -56,8 +43,9 @@ def load_detector(
     two = hasattr(net, "roi_heads")
     settings = net.roi_heads if two else net
     boxes: dict[str, Any] = {"iou": float(settings.nms_thresh), "max_boxes": int(settings.detections_per_img)}
-    if two and getattr(net.roi_heads, "mask_predictor", None) is not None:
-        boxes |= {"masks": "masks", "nms": "none"}
+    for what in ("mask", "keypoint"):
+        if two and getattr(net.roi_heads, f"{what}_predictor", None) is not None:
+            boxes |= {f"{what}s": f"{what}s", "nms": "none"}
     labels = tuple(weights.meta["categories"]) if "num_classes" not in keywords else ()
     return PackagedNetwork(
         net=(TwoStage if two else OneStage)(net).eval(),

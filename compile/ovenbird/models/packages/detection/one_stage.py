@@ -13,6 +13,7 @@ from torch import nn
 
 from ovenbird.models.packages.detection import boxes as arithmetic
 from ovenbird.networks.detection.candidates import BestRows, answer
+from ovenbird.networks.random_weights import HeadSpread
 
 
 class OneStage(nn.Module):
@@ -54,3 +55,21 @@ class OneStage(nn.Module):
         )  # fmt: skip
         number = best.places - rows.places * classes + (1 if self.kind == "SSD" else 0)
         return answer(arithmetic.clipped(moved, size), best.scores, number)
+
+    def head_spreads(self) -> list[HeadSpread]:
+        """Return what the head's last layers give once they are trained: few scores above 0.3, small steps."""
+        own: Any = self.head
+        regression = {"SSD": (0.0, 1.0), "FCOS": (1.0, 0.5)}.get(self.kind, (0.0, 0.3))
+        marks = (0.0, 1.0) if self.kind == "SSD" else (-5.5, 1.2)
+        found = [HeadSpread(layer, *marks) for layer in last_layers(own.classification_head)]
+        found += [HeadSpread(layer, *regression) for layer in last_layers(own.regression_head)]
+        if self.kind == "FCOS":
+            found[-1] = HeadSpread(own.regression_head.bbox_ctrness, 2.0, 1.0)
+            found.append(HeadSpread(own.regression_head.bbox_reg, *regression))
+        return found
+
+
+def last_layers(head: Any) -> list[Any]:
+    """Return the layer that a head ends with, or, of an SSD's, those of each level."""
+    levels = getattr(head, "module_list", [head])
+    return [[layer for layer in level.modules() if isinstance(layer, nn.Conv2d)][-1] for level in levels]

@@ -1,4 +1,4 @@
-"""Faster R-CNN of torchvision (and Mask R-CNN) as one program, with a fixed number of proposals.
+"""Faster R-CNN, Mask R-CNN and Keypoint R-CNN of torchvision as one program, with a fixed number of proposals.
 
 net = TwoStage(torchvision.models.detection.fasterrcnn_resnet50_fpn())
 net(image)          # {"boxes": [N, K, 4], "scores": [N, K], "classes": [N, K]}
@@ -15,8 +15,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from ovenbird.keypoints import find_keypoints
 from ovenbird.models.packages.detection import boxes as arithmetic
 from ovenbird.networks.detection.candidates import BestRows, answer
+from ovenbird.networks.random_weights import HeadSpread
 from ovenbird.regions import pool_regions
 from ovenbird.suppression import grouped_nms
 
@@ -34,7 +36,9 @@ class TwoStage(nn.Module):
         self.roi_heads = net.roi_heads
 
     def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the best pairs of a proposal and a class; with masks, those that are left after suppression."""
+        """Return the best pairs of a proposal and a class; with masks or keypoints, those that are left after
+        suppression.
+        """
         maps = self.backbone(image)
         size = (image.shape[2], image.shape[3])
         proposals, there = self.propose(list(maps.values()), size)
@@ -52,9 +56,15 @@ class TwoStage(nn.Module):
         boxes = arithmetic.clipped(boxes, size)
         thick = ((boxes[..., 2:] - boxes[..., :2]) >= LEAST_SIDE).all(-1)
         scores = best.scores * thick
-        if getattr(heads, "mask_predictor", None) is None:
+        if not _has(heads, "mask_predictor") and not _has(heads, "keypoint_predictor"):
             return answer(boxes, scores, kinds)
-        return self.with_masks(maps, size, boxes, scores, kinds)
+        boxes, scores, kinds = self.suppressed(boxes, scores, kinds)
+        found = answer(boxes, scores, kinds)
+        if _has(heads, "mask_predictor"):
+            found["masks"] = self.masks(maps, size, boxes, kinds)
+        if _has(heads, "keypoint_predictor"):
+            found["keypoints"] = self.keypoints(maps, size, boxes)
+        return found
 
     def propose(self, maps: list[torch.Tensor], size: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the proposals [N, P, 4], and which of them are any [N, P]."""
@@ -95,22 +105,51 @@ class TwoStage(nn.Module):
         found: torch.Tensor = pool_regions(used, regions, levels, scales, pool.output_size[0], pool.sampling_ratio)
         return found
 
-    def with_masks(
-        self,
-        maps: dict[str, torch.Tensor],
-        size: tuple[int, int],
-        boxes: torch.Tensor,
-        scores: torch.Tensor,
-        kinds: torch.Tensor,
-    ) -> dict[str, torch.Tensor]:
-        """Suppress here, as torchvision does, and return each box's mask, too."""
+    def suppressed(
+        self, boxes: torch.Tensor, scores: torch.Tensor, kinds: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the boxes that torchvision finds, whose masks and keypoints are worth computing."""
         heads = self.roi_heads
         good = torch.where(scores > heads.score_thresh, scores, torch.full_like(scores, -1.0))
         kept = grouped_nms(boxes, good, kinds, heads.nms_thresh, min(heads.detections_per_img, scores.shape[1]))
         best = BestRows(scores, kept.clamp(min=0))
-        boxes, kinds = best.take(boxes), best.take(kinds)
-        scores = torch.where(kept >= 0, best.take(scores), torch.zeros_like(kept, dtype=torch.float32))
+        there = kept >= 0
+        boxes, scores = best.take(boxes), best.take(scores)
+        boxes = torch.where(there[..., None], boxes, torch.zeros_like(boxes))
+        return boxes, torch.where(there, scores, torch.zeros_like(scores)), best.take(kinds)
+
+    def masks(
+        self, maps: dict[str, torch.Tensor], size: tuple[int, int], boxes: torch.Tensor, kinds: torch.Tensor
+    ) -> torch.Tensor:
+        """Return each box's mask of its class: [N, K, m, m]."""
+        heads = self.roi_heads
         logits = heads.mask_predictor(heads.mask_head(self.pooled(heads.mask_roi_pool, maps, boxes, size)))
         number = kinds.flatten()[:, None, None, None].expand(-1, 1, *logits.shape[2:])
-        masks = torch.sigmoid(torch.gather(logits, 1, number)).reshape(*kinds.shape, *logits.shape[2:])
-        return {**answer(boxes, scores, kinds), "masks": masks}
+        return torch.sigmoid(torch.gather(logits, 1, number)).reshape(*kinds.shape, *logits.shape[2:])
+
+    def keypoints(self, maps: dict[str, torch.Tensor], size: tuple[int, int], boxes: torch.Tensor) -> torch.Tensor:
+        """Return each box's keypoints [N, K, P, 3], whose score is what the network's map has there."""
+        heads = self.roi_heads
+        pooled = self.pooled(heads.keypoint_roi_pool, maps, boxes, size)
+        marks = heads.keypoint_predictor(heads.keypoint_head(pooled))
+        found: torch.Tensor = find_keypoints(marks, boxes.flatten(0, 1), max(size))
+        return found.view(*boxes.shape[:2], *found.shape[1:])
+
+    def head_spreads(self) -> list[HeadSpread]:
+        """Return what the last layers give once they are trained: few scores above 0.3, small steps."""
+        head, heads = self.rpn.head, self.roi_heads
+        found = [
+            HeadSpread(head.cls_logits, -3.0, 2.0),
+            HeadSpread(head.bbox_pred, 0.0, 0.2),
+            HeadSpread(heads.box_predictor.cls_score, 0.0, 1.5),
+            HeadSpread(heads.box_predictor.bbox_pred, 0.0, 1.0),
+        ]
+        if _has(heads, "mask_predictor"):
+            found.append(HeadSpread(heads.mask_predictor.mask_fcn_logits, 0.0, 2.0))
+        if _has(heads, "keypoint_predictor"):
+            found.append(HeadSpread(heads.keypoint_predictor.kps_score_lowres, 0.0, 2.0))
+        return found
+
+
+def _has(heads: Any, name: str) -> bool:
+    return getattr(heads, name, None) is not None

@@ -138,8 +138,19 @@ def pool_regions(node: Any, importer: Any) -> Any:
     return total
 
 
+def find_keypoints(node: Any, importer: Any) -> Any:
+    """Convert `ovenbird.keypoints.find_keypoints(maps, regions, limit)`."""
+    from ovenbird.operators.own import own_call
+    from ovenbird.operators.vision.keypoints import FindKeypoints
+
+    given = Arguments.of(node, importer)
+    maps, regions = given.cast(given["maps"], "float32"), given.cast(given["regions"], "float32")
+    return given.emit(own_call(FindKeypoints(int(given["limit"])), maps, regions))
+
+
 SAMPLING: dict[str, Converter] = {
     "deform_conv2d.default": deform_conv2d,
+    "find_keypoints.default": find_keypoints,
     "grid_sampler_2d.default": grid_sample,
     "grid_sampler_3d.default": grid_sample,
     "grouped_nms.default": grouped_nms,

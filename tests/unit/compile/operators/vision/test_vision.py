@@ -10,8 +10,10 @@ import pytest
 import torch
 from torch.nn import functional
 
+from ovenbird.keypoints import find_keypoints
 from ovenbird.operators.vision.deformable import DeformableColumns
 from ovenbird.operators.vision.grid_sample import GridSample
+from ovenbird.operators.vision.keypoints import FindKeypoints
 from ovenbird.operators.vision.roi_align import RoiAlign
 from ovenbird.operators.vision.roi_pool import RoiPool
 from ovenbird.operators.vision.suppression import Suppression
@@ -116,10 +118,22 @@ def suppressions() -> dict[str, Call]:
     return calls
 
 
+def keypoints() -> dict[str, Call]:
+    """Regions smaller and larger than their maps, thin ones, of none, beyond the limit; and no numbers."""
+    corners = [(3, 4, 60.5, 30), (0, 0, 7.3, 5), (2, 2, 2, 2), (1, 0, 1.5, 40), (0, 5, 90, 99), (9, 9, 3, 3)]
+    maps = image(6, 3, 14, 14)
+    wild = np.full((6, 4), 1e30, np.float32)
+    wild[:4, 2:] = np.array([np.nan, np.inf, -np.inf, 0], np.float32)[:, None]
+    return {
+        "keypoints": Call(FindKeypoints(64), (maps, np.array(corners, np.float32))),
+        "wild keypoints": Call(FindKeypoints(64), (np.full_like(maps, np.nan), wild)),
+    }
+
+
 @functools.cache
 def outputs() -> dict[str, tuple[Call, list[np.ndarray]]]:
     """All of them, compiled together."""
-    calls = {**grids(), **wild_grids(), **pools(), **deformables(), **suppressions()}
+    calls = {**grids(), **wild_grids(), **pools(), **deformables(), **suppressions(), **keypoints()}
     found = run_operators(list(calls.values()))
     return {name: (call, arrays) for (name, call), arrays in zip(calls.items(), found, strict=True)}
 
@@ -158,7 +172,7 @@ def test_regions_of_whole_pixels() -> None:
 
 
 def test_numbers_that_are_no_places_stay_inside() -> None:
-    for name in (*wild_grids(), "wild align", "wild pool"):
+    for name in (*wild_grids(), "wild align", "wild pool", "wild keypoints"):
         _, (result,) = outputs()[name]
         assert result.size  # between guard pages: to have ended is what is asked
     _, (chosen, count) = outputs()["wild suppress"]
@@ -200,3 +214,9 @@ def test_suppression() -> None:
         assert count[0] == len(right)
         np.testing.assert_array_equal(chosen[: len(right)], right, name)
         assert (chosen[len(right) :] == -1).all()
+
+
+def test_keypoints() -> None:
+    call, (result,) = outputs()["keypoints"]
+    right = find_keypoints(*map(torch.from_numpy, call.inputs), 64)
+    np.testing.assert_allclose(result, right, atol=1e-4)
