@@ -59,9 +59,9 @@ def randomise(net: nn.Module, seed: int, examples: Any = None) -> None:
         for module in net.modules():
             _draw_layer(module, random)
         hooks = [
-            module.register_forward_pre_hook(_fit_batchnorm(random))
+            module.register_forward_pre_hook(_fit_batchnorm(random))  # frozen ones of packages, too
             for module in net.modules()
-            if isinstance(module, _BatchNorm)
+            if isinstance(module, _BatchNorm) or {"running_mean", "running_var"} <= dict(module.named_buffers()).keys()
         ]
         spreads: Sequence[HeadSpread] = cast("Any", net).head_spreads() if hasattr(net, "head_spreads") else ()
         seen: list[list[torch.Tensor]] = [[] for _ in spreads]

@@ -249,8 +249,8 @@ def same_rows(names: Sequence[str], alone: Sequence[torch.Tensor], together: Seq
     )
     steps: tuple[AnswerStep, ...] = ()
     if {"boxes", "scores", "classes"} <= right.keys():
-        extras = {name: name for name in ("masks", "keypoints") if name in right}
-        steps = (Boxes(**extras),)
+        masks, keypoints = (name if name in right else None for name in ("masks", "keypoints"))
+        steps = (Boxes(masks=masks, keypoints=keypoints),)
         given = aligned(steps, given, right, limits[0])
     return not any(
         compare_output(steps, name, given[name], right[name], one).fault

@@ -93,17 +93,17 @@ def keypoints_kernel(inputs: Sequence[Spec], options: FindKeypoints) -> tirx.Pri
         weights = T.match_buffer(weights_handle, (columns * TAPS,), "float32")
         firsts = T.match_buffer(firsts_handle, (columns,), "int32")
         rows = T.match_buffer(rows_handle, (regions * points * room,), "float32")
-        for region in spread(regions, columns * 16):
-            across: T.int32 = pixels(length(boxes, region, 0))
+        for own in spread(regions, columns * 16):
+            across: T.int32 = pixels(length(boxes, own, 0))
             for x in T.serial(across):
-                place: T.float32 = source(x, across)
-                low: T.float32 = T.floor(place)
-                share: T.float32 = place - low
-                firsts[region * limit + x] = T.Cast("int32", low)
-                weights[(region * limit + x) * TAPS] = weight(share, 0)
-                weights[(region * limit + x) * TAPS + 1] = weight(share, 1)
-                weights[(region * limit + x) * TAPS + 2] = weight(share, 2)
-                weights[(region * limit + x) * TAPS + 3] = weight(share, 3)
+                spot: T.float32 = source(x, across)
+                left: T.float32 = T.floor(spot)
+                part: T.float32 = spot - left
+                firsts[own * limit + x] = T.Cast("int32", left)
+                weights[(own * limit + x) * TAPS] = weight(part, 0)
+                weights[(own * limit + x) * TAPS + 1] = weight(part, 1)
+                weights[(own * limit + x) * TAPS + 2] = weight(part, 2)
+                weights[(own * limit + x) * TAPS + 3] = weight(part, 3)
         for task in spread(regions * points, regions * points * side * side * 64):
             region: T.let = task // points
             wide: T.float32 = length(boxes, region, 0)

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 
 from ovenbird.networks.detection.candidates import BestRows, answer, corners
+from ovenbird.networks.detection.decoders import Detr
+from ovenbird.networks.random_weights import HeadSpread
 
 
 class EfficientDetBoxes(nn.Module):
@@ -37,3 +39,27 @@ class EfficientDetBoxes(nn.Module):
         centres = moved[..., :2] * sizes + (anchors[..., :2] + anchors[..., 2:]) / 2
         boxes = corners(centres.flip(-1), (torch.exp(moved[..., 2:]) * sizes).flip(-1))
         return answer(boxes, torch.sigmoid(best.scores), best.places - pairs.places * classes)
+
+    def head_spreads(self) -> list[HeadSpread]:
+        """Return what the heads' last layers give once they are trained: few scores above 0.3, small steps."""
+        marks, steps = self.model.class_net.predict.conv_pw, self.model.box_net.predict.conv_pw
+        return [HeadSpread(marks, -5.5, 1.2), HeadSpread(steps, 0.0, 0.3)]
+
+
+class DetrBoxes(nn.Module):
+    """transformers' DetrForObjectDetection: a class and a box for each query, none of which is suppressed."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Take normalised images [N, 3, H, W], all of whose pixels are the picture's."""
+        found = self.model(pixel_values=image)
+        decoded: dict[str, torch.Tensor] = Detr((image.shape[2], image.shape[3]))(found.logits, found.pred_boxes)
+        return decoded
+
+    def head_spreads(self) -> list[HeadSpread]:
+        """Return what the heads' last layers give once they are trained: some classes for sure, boxes all over."""
+        steps = self.model.bbox_predictor.layers[-1]
+        return [HeadSpread(self.model.class_labels_classifier, 0.0, 2.0), HeadSpread(steps, 0.0, 1.0)]
