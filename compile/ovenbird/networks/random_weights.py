@@ -42,6 +42,8 @@ class HeadSpread:
     """One with a weight and a bias, of which the first axis of the weight counts the channels."""
     mean: float
     std: float
+    at_once: bool = False
+    """Whether what follows is fitted to what the layer then gives: for one within the network, called once."""
 
 
 def randomise(net: nn.Module, seed: int, examples: Any = None) -> None:
@@ -61,12 +63,13 @@ def randomise(net: nn.Module, seed: int, examples: Any = None) -> None:
         hooks = [
             module.register_forward_pre_hook(_fit_batchnorm(random))  # frozen ones of packages, too
             for module in net.modules()
-            if isinstance(module, _BatchNorm) or {"running_mean", "running_var"} <= dict(module.named_buffers()).keys()
+            if isinstance(module, _BatchNorm)
+            or {"running_mean", "running_var"} <= dict(module.named_buffers(recurse=False)).keys()
         ]
         spreads: Sequence[HeadSpread] = cast("Any", net).head_spreads() if hasattr(net, "head_spreads") else ()
         seen: list[list[torch.Tensor]] = [[] for _ in spreads]
         for spread, given in zip(spreads, seen, strict=True):
-            hooks.append(spread.layer.register_forward_hook(_listen(given)))
+            hooks.append(spread.layer.register_forward_hook(_listen(spread, given)))
         noise = _patches if spreads else _noise
         try:
             if examples is None:
@@ -82,7 +85,8 @@ def randomise(net: nn.Module, seed: int, examples: Any = None) -> None:
             for hook in hooks:
                 hook.remove()
         for spread, given in zip(spreads, seen, strict=True):
-            _fit_head(spread, given)
+            if not spread.at_once:
+                _fit_head(spread, given)
 
 
 def _noise(example: torch.Tensor, random: torch.Generator) -> torch.Tensor:
@@ -95,7 +99,10 @@ def _noise(example: torch.Tensor, random: torch.Generator) -> torch.Tensor:
 
 
 def _patches(example: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-    """Return noise of several scales, of variance 1, in the place of pictures [..., height, width]."""
+    """Return two pictures in the place of one [1, channels, height, width]: noise of several scales, and of one.
+
+    Both have a variance of 1. What a network makes of them is far apart, as what it makes of photographs may be.
+    """
     import torch
 
     if example.dim() != 4:
@@ -107,13 +114,18 @@ def _patches(example: torch.Tensor, random: torch.Generator) -> torch.Tensor:
         for axis in (2, 3):
             patches = patches.repeat_interleave(side, axis)
         total += patches[:, :, : example.shape[2], : example.shape[3]]
-    return (total / math.sqrt(len(SCALES))).to(example.dtype)
+    return torch.cat((total / math.sqrt(len(SCALES)), _noise(example, random))).to(example.dtype)
 
 
 def _draw_layer(module: nn.Module, random: torch.Generator) -> None:
     """Draw the layer's own parameters: He's scale for matrices and filters, small numbers for everything else."""
+    from torch.nn import Embedding
+
     for name, parameter in module.named_parameters(recurse=False):
         if not parameter.is_floating_point():
+            continue
+        if isinstance(module, Embedding):  # its rows are read, not summed: DETR's queries were all but the same
+            parameter.normal_(0.0, 1.0, generator=random)
             continue
         if name == "weight" and parameter.dim() == 1:  # a norm's scale
             parameter.uniform_(0.5, 1.5, generator=random)
@@ -141,13 +153,17 @@ def _fit_batchnorm(random: torch.Generator) -> Any:
     return fit
 
 
-def _listen(given: list[torch.Tensor]) -> Any:
+def _listen(spread: HeadSpread, given: list[torch.Tensor]) -> Any:
     """Return a hook that keeps what a layer gives, its channels last: [places, channels]."""
 
-    def keep(module: Any, inputs: Any, output: torch.Tensor) -> None:
+    def keep(module: Any, inputs: Any, output: torch.Tensor) -> Any:
         channels = module.bias.shape[0]
         rows = output.movedim(1, -1) if output.dim() == 4 else output
         given.append(rows.reshape(-1, channels))
+        if not spread.at_once:
+            return output
+        _fit_head(spread, given)
+        return module.forward(*inputs)
 
     return keep
 

@@ -61,5 +61,8 @@ class DetrBoxes(nn.Module):
 
     def head_spreads(self) -> list[HeadSpread]:
         """Return what the heads' last layers give once they are trained: some classes for sure, boxes all over."""
-        steps = self.model.bbox_predictor.layers[-1]
-        return [HeadSpread(self.model.class_labels_classifier, 0.0, 2.0), HeadSpread(steps, 0.0, 1.0)]
+        return [
+            HeadSpread(self.model.model.input_projection, 0.0, 1.0, at_once=True),
+            HeadSpread(self.model.class_labels_classifier, 0.0, 2.0),
+            HeadSpread(self.model.bbox_predictor.layers[-1], 0.0, 1.0),
+        ]
