@@ -109,7 +109,9 @@ class AnswerRows(Protocol):
 def compare(given: AnswerRows, right: AnswerRows, limits: Limits, least: float = 0.0) -> Difference:
     """Judge the answers `given` by the `right` ones; both are [rows, ...], and rows come from different inputs.
 
-    A channel that moves by less than `least`, in its own unit, is held to what one that moves by so much is. A few rows are in memory at a time: a segmenter's answers in float64 are gigabytes.
+    A channel that moves by less than `least`, in its own unit, is held to what one that moves by so much is.
+
+    A few rows are in memory at a time: a segmenter's answers in float64 are gigabytes.
     """
     if given.shape != right.shape or given.dtype != right.dtype:
         return Difference(fault=f"is {given.dtype}{list(given.shape)}, expected {right.dtype}{list(right.shape)}")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .agreement import Difference, Limits, compare, repeats
+from .agreement import AnswerRows, Difference, Limits, compare, repeats
 from .answers import AnswerStep, Boxes
 
 if TYPE_CHECKING:
@@ -60,18 +60,20 @@ def aligned(steps: tuple[AnswerStep, ...], given: Arrays, right: Arrays, limits:
     return given
 
 
-def compare_output(steps: tuple[AnswerStep, ...], name: str, given: Array, right: Array, limits: Limits) -> Difference:
+def compare_output(
+    steps: tuple[AnswerStep, ...], name: str, given: AnswerRows, right: AnswerRows, limits: Limits
+) -> Difference:
     """Judge one output by `agreement.compare`, that of a detector candidate by candidate."""
     step = next((step for step in steps if isinstance(step, Boxes) and name in step.read), None)
-    if step is None or given.shape != right.shape or right.ndim < 2 or right.dtype.kind != "f":
+    if step is None or given.shape != right.shape or len(right.shape) < 2 or right.dtype.kind != "f":
         return compare(given, right, limits)
-    one, two = (array.reshape(-1, *(array.shape[2:] or (1,))) for array in (given, right))
+    one, two = (np.stack(list(rows)).reshape(-1, *(right.shape[2:] or (1,))) for rows in (given, right))
     found = compare(one, two, limits, LEAST_SPREAD if name in (step.scores, step.masks) else 0.0)
     if right.shape[0] == 1 or found.fault:
         return found
     blind = repeats(right)
     if not blind and repeats(given):
-        return replace(found, fault=f"is the same for {len(right)} different inputs, the reference is not")
+        return replace(found, fault=f"is the same for {right.shape[0]} different inputs, the reference is not")
     return replace(found, blind=blind)
 
 
