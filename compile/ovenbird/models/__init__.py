@@ -3,7 +3,7 @@
     recipe("resnet50").build()      # the torch.nn.Module, without weights
     recipes()                       # {"densenet121": ModelRecipe(...), ...}
 
-A new model is one new file here. Nothing in these files imports torch before `build` is called, so that listing them
+A new model is one new file here, or, of a detector, in `detectors/`. Nothing in these files imports torch before `build` is called, so that listing them
 is quick. A file whose name begins with an underscore is a helper, not a model.
 """
 
@@ -15,23 +15,36 @@ import pkgutil
 from ovenbird.errors import UnknownNetwork, suggest
 from ovenbird.models.recipe import ModelRecipe
 
+ROOMS = ("", "detectors.")
+"""Where models are, from here."""
+
 
 def model_names() -> list[str]:
     """Return the names of all built-in networks, sorted."""
-    found = (module.name for module in pkgutil.iter_modules(__path__))
-    return sorted(name for name in found if not name.startswith("_") and name not in ("recipe", "packages"))
+    return sorted(_modules())
+
+
+def _modules() -> dict[str, str]:
+    """Return the module of each built-in network by its name."""
+    found = {}
+    for room in ROOMS:
+        path = [f"{folder}/{room.rstrip('.')}" for folder in __path__]
+        for module in pkgutil.iter_modules(path):
+            if not module.ispkg and not module.name.startswith("_") and module.name != "recipe":
+                found[module.name] = f"{__name__}.{room}{module.name}"
+    return found
 
 
 def recipe(name: str) -> ModelRecipe:
     """Return the recipe of a built-in network. Raises UnknownNetwork with the names that are close."""
-    names = model_names()
+    names = _modules()
     module = name.replace("-", "_")
     if module not in names:
         raise UnknownNetwork(
             f"unknown model {name!r}{suggest(module, names) or '.'} Give a built-in name (`ovenbird models`), "
             "torchvision:NAME, timm:NAME, hf:NAME, module:callable, a .pt2 file, an .onnx file or darknet's .cfg"
         )
-    loaded = importlib.import_module(f"{__name__}.{module}").MODEL
+    loaded = importlib.import_module(names[module]).MODEL
     assert isinstance(loaded, ModelRecipe)
     return loaded
 

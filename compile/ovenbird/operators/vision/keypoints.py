@@ -1,4 +1,4 @@
-"""Where each map of a region is largest, once it is resized to the region's pixels: `ovenbird.keypoints`.
+"""Where each map of a region is largest, once it is resized to the region's pixels: `ovenbird.regions.find_keypoints`.
 
 The resized maps are never whole in memory: rows are mixed of four, then places of a row of four, and the best is kept.
 

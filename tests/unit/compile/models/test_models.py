@@ -22,7 +22,7 @@ EMBEDDINGS = {
 
 
 def test_the_list_is_complete() -> None:
-    assert model_names() == sorted([*EMBEDDINGS, "efficientdet_d0", "tiny_yolov2_voc"])
+    assert model_names() == sorted([*EMBEDDINGS, "detr_resnet50", "efficientdet_d0", "tiny_yolov2_voc"])
     assert recipe("efficientnet-lite0") is recipe("efficientnet_lite0")
 
 

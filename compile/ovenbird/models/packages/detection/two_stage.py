@@ -15,11 +15,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from ovenbird.keypoints import find_keypoints
 from ovenbird.models.packages.detection import boxes as arithmetic
 from ovenbird.networks.detection.candidates import BestRows, answer
 from ovenbird.networks.random_weights import HeadSpread
-from ovenbird.regions import pool_regions
+from ovenbird.regions import find_keypoints, pool_regions
 from ovenbird.suppression import grouped_nms
 
 LEAST_SIDE = 1e-2

@@ -139,7 +139,7 @@ def pool_regions(node: Any, importer: Any) -> Any:
 
 
 def find_keypoints(node: Any, importer: Any) -> Any:
-    """Convert `ovenbird.keypoints.find_keypoints(maps, regions, limit)`."""
+    """Convert `ovenbird.regions.find_keypoints(maps, regions, limit)`."""
     from ovenbird.operators.own import own_call
     from ovenbird.operators.vision.keypoints import FindKeypoints
 

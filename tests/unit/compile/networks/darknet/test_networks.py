@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ovenbird.models.tiny_yolov2_voc import CFG
+from ovenbird.models.detectors.tiny_yolov2_voc import CFG
 from ovenbird.networks.darknet.building import build_network, image_of
 from ovenbird.networks.darknet.cfg import parse_cfg, read_cfg
 from ovenbird.networks.darknet.layers import Reorg

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from ovenbird.keypoints import find_keypoints
 from ovenbird.operators.vision.deformable import DeformableColumns
 from ovenbird.operators.vision.grid_sample import GridSample
 from ovenbird.operators.vision.keypoints import FindKeypoints
 from ovenbird.operators.vision.roi_align import RoiAlign
 from ovenbird.operators.vision.roi_pool import RoiPool
 from ovenbird.operators.vision.suppression import Suppression
+from ovenbird.regions import find_keypoints
 from support.one_node import run_node
 from support.own_kernels import Call, run_operators
 
