@@ -3,8 +3,8 @@
     recipe("resnet50").build()      # the torch.nn.Module, without weights
     recipes()                       # {"densenet121": ModelRecipe(...), ...}
 
-A new model is one new file here, or, of a detector, in `detectors/`. Nothing in these files imports torch before `build` is called, so that listing them
-is quick. A file whose name begins with an underscore is a helper, not a model.
+A new model is one new file here, or, of a detector, in `detectors/`. Nothing in them imports torch before `build`
+is called, so that listing them is quick. A file whose name begins with an underscore is a helper, not a model.
 """
 
 from __future__ import annotations

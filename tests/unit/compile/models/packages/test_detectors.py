@@ -3,6 +3,7 @@
 Random weights, whose last layers are fitted to give what trained ones give: scores that can be told apart.
 """
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,6 +14,9 @@ from ovenbird.models.packages.detection.one_stage import OneStage
 from ovenbird.models.packages.detection.two_stage import TwoStage
 from ovenbird.models.packages.table import PACKAGES
 from ovenbird.networks.random_weights import randomise
+from ovenbird_runtime.manifest.agreement import LIMITS
+from ovenbird_runtime.manifest.answers import Boxes
+from ovenbird_runtime.manifest.candidates import aligned, compare_output
 from support.torchvision_reference import batched_nms, detect
 
 FEW = {"rpn_post_nms_top_n_test": 60, "box_detections_per_img": 20}
@@ -74,6 +78,31 @@ def test_boxes_are_torchvision_s(name: str) -> None:
         if "keypoints" in found:
             points = torch.cat((right["keypoints"][..., :2], right["keypoints_scores"][..., None]), -1)
             torch.testing.assert_close(found["keypoints"][place], points[like][gaps.argmin()], rtol=1e-3, atol=1e-2)
+
+
+def test_a_fault_in_a_head_is_seen() -> None:
+    builder = import_torchvision().models.detection.fasterrcnn_mobilenet_v3_large_320_fpn
+    net = TwoStage(builder(weights=None, weights_backbone=None, num_classes=6, rpn_post_nms_top_n_test=60)).eval()
+    images = torch.randn(2, 3, 128, 160, generator=torch.Generator().manual_seed(1))
+    randomise(net, 3, (images[:1],))
+    steps, limits, head = (Boxes(),), LIMITS["f32"], net.roi_heads.box_predictor
+
+    def answers() -> dict[str, np.ndarray]:
+        with torch.no_grad():
+            return {name: tensor.numpy() for name, tensor in net(images).items()}
+
+    def faults(given: dict[str, np.ndarray]) -> list[str]:
+        laid = aligned(steps, given, right, limits)
+        return [name for name in right if compare_output(steps, name, laid[name], right[name], limits).fault]
+
+    right = answers()
+    rounded = {**right, "scores": right["scores"] * np.float32(1 + 4e-6)}
+    assert not faults(rounded)
+    for layer, factor in ((head.cls_score, 1.01), (head.bbox_pred, 1.05), (net.rpn.head.cls_logits, -1.0)):
+        with torch.no_grad():
+            layer.weight.mul_(factor)
+            assert faults(answers()), layer
+            layer.weight.div_(factor)
 
 
 def test_what_a_name_gives() -> None:
