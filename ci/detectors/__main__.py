@@ -46,8 +46,9 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     known: dict[str, Any] = tomllib.loads(DETECTORS.read_text(encoding="utf-8"))
     if options.page:
-        files = [options.results / f"{name}.json" for name in known]
-        PAGE.write_text(page([_read(file) for file in files if file.is_file()]), encoding="utf-8")
+        files = {name: options.results / f"{name}.json" for name in known}
+        untried = [known[name]["title"] for name, file in files.items() if not file.is_file()]
+        PAGE.write_text(page([_read(file) for file in files.values() if file.is_file()], untried), encoding="utf-8")
         return 0
     sizes = tuple(int(size) for size in options.batch_sizes.split(","))
     settings = Settings(options.data.resolve(), options.threads, sizes, options.keep, options.seconds)

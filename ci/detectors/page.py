@@ -1,6 +1,6 @@
 """The page of detectors: docs/benchmarks/detectors.md.
 
-PAGE.write_text(page(results))
+PAGE.write_text(page(results, ["EfficientDet-D0"]))
 """
 
 from __future__ import annotations
@@ -17,19 +17,21 @@ NAMES = {
 NETWORKS = [name for name in NAMES if name != "cv2.dnn"]
 INTRODUCTION = """\
 `make detectors`: compile each, verify it against its framework, and time it beside other engines in one process, in
-blocks of calls in turn. {chip}; {threads}. Milliseconds are medians of the blocks' shortest calls{clock}.
+blocks of calls in turn. {chip}; {threads}.
+Milliseconds are medians of the blocks' shortest calls{clock}.
 
 - *From a JPEG*: bytes of a photograph in, boxes with labels in its own pixels out, {photos} photographs of {data}.
 - Peers run the same network, its decoding with it, as an ONNX file (torch: the network as it is). Around it OpenCV
   decodes, resizes and suppresses (`imdecode`, `resize`, `blobFromImage`, `NMSBoxesBatched`), the fastest Python has.
   `cv2.dnn` reads darknet's own files.
 - With random weights the score asked for is such that some 300 candidates are suppressed, on all sides.
+- Beside an artifact a target needs the runtime: some 20 MB, numpy and Pillow ([containers](../how-to/containers.md)).
 - A ratio is our time by the peer's, with its quartiles over the blocks: below 1 we are faster.
 """
 
 
-def page(results: Sequence[dict[str, Any]]) -> str:
-    """Return the page as Markdown."""
+def page(results: Sequence[dict[str, Any]], untried: Sequence[str] = ()) -> str:
+    """Return the page as Markdown; it names those of the list that were not tried."""
     right = [one for one in results if one["outcome"] == "right"]
     lines = ["<!-- Written by ci/detectors; do not edit. -->", "# Detectors: size and latency", ""]
     if right:
@@ -57,6 +59,7 @@ def page(results: Sequence[dict[str, Any]]) -> str:
         for batch, why in one["onnx"].items()
     ]
     left += [f"- {one['title']}: {name}: {why}" for one in right for name, why in one["missing"].items()]
+    left += [f"- Not tried: {', '.join(untried)}."] if untried else []
     if left:
         lines += ["", "## Left out", "", *left]
     return "\n".join(lines) + "\n"
@@ -65,7 +68,9 @@ def page(results: Sequence[dict[str, Any]]) -> str:
 def _introduction(right: Sequence[dict[str, Any]]) -> str:
     threads = sorted({one["threads"] for one in right})
     words = " and ".join(f"{count} thread{'s' if count > 1 else ''}" for count in threads)
-    clock = "; with one thread they are the processor's" if 1 in threads else ""
+    clock = (
+        "; with one thread they are the processor's, and may be of a machine with other work" if 1 in threads else ""
+    )
     return INTRODUCTION.format(
         chip=", ".join(sorted({one["chip"] for one in right})), threads=words, clock=clock,
         photos=max(one["photos"] for one in right), data="0.3 to 0.5 megapixels",
