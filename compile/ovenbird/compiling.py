@@ -95,6 +95,9 @@ def compile_network(
                 keep_kinds(folder, options.dump)
             step(f"writing {spec.name}")
             writer.add_variant(built, spec, held_to(spec, network, options).precision)
+        modules.clear()
+        del built
+        gc.collect()  # verification has memory of its own to take
         found, unverified = _verify_variants(writer, network, specs, batches, options, step)
         figures = None
         if found:
