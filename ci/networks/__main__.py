@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from choosing import chosen, left_out
+from choosing import all_networks, chosen, left_out
 from page import PAGE, page
 from trying import REFUSED, RIGHT, Result, Settings, time_network, try_network
 
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     options.results.mkdir(parents=True, exist_ok=True)
     if options.page:
-        PAGE.write_text(page(kept(options.results), left_out()), encoding="utf-8")
+        PAGE.write_text(page(kept(options.results), left_out(), len(all_networks())), encoding="utf-8")
         return 0
     settings = Settings(options.weights, options.batch_sizes, options.threads, not options.no_bench, options.keep)
     return try_all(names, options.results, settings, options.again)
