@@ -65,6 +65,11 @@ def inside(index: Any, extent: int) -> Any:
     return tirx.Cast("int32", tirx.max(tirx.min(counted, tirx.const(extent - 1, dtype)), tirx.const(0, dtype)))
 
 
+def held(place: Any, extent: int) -> Any:
+    """Return a place that is known to be right, in words by which the compiler knows it too: no test around a store."""
+    return tirx.max(tirx.min(place, extent - 1), 0)
+
+
 def clamped(value: Any, low: float, high: float) -> Any:
     """Return a float within two bounds, the lower one for NaN: what may be cast to a whole number after that."""
     dtype = str(value.ty.dtype)

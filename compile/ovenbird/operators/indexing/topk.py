@@ -1,7 +1,9 @@
 """The largest or smallest elements along one axis, in order: values and indices.
 
-A heap of k candidates has the worst of them on top; whatever is better takes its place. At the end the heap is emptied,
-worst first. Of equal values the one with the lowest index comes first. NaN is greater than any number, as in torch.
+Candidates are gathered in their order, until there is no more room; then the k-th best rank among them is found bit by
+bit, counting how many are better, and only the k best stay. Of what follows only what is better than that rank becomes a
+candidate: a step of the way without one costs a comparison of vectors. In the end the k are sorted. Of equal values the
+one with the lowest index comes first. NaN is greater than any number, as in torch.
 
 Example: `TopK(axis=1, count=300, largest=True)` of [1, 8400] gives float32 [1, 300] and int64 [1, 300].
 """
@@ -16,9 +18,16 @@ from typing import Any
 from tvm import tirx
 from tvm.script import tirx as T
 
+from ovenbird.operators.indexing.ranks import least_rank, rank_bits, rank_dtype, rank_of, sort_ranks
 from ovenbird.operators.indexing.sort import rows_along
-from ovenbird.operators.loops import follows, goes_before, spread
+from ovenbird.operators.loops import held, spread
 from ovenbird.operators.own import ImageLayout, OwnOperator, Spec
+
+STEP = 16
+"""Elements that are looked at together."""
+
+LEAST_ROOM = 64
+"""Candidates, where few are wanted."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +46,11 @@ class TopK(OwnOperator):
         return (Spec(shape, inputs[0].dtype), Spec(shape, self.index_dtype))
 
     def scratch(self, inputs: Sequence[Spec]) -> tuple[Spec, ...]:
-        """Return the heaps."""
-        return (Spec((self.outputs(inputs)[0].size,), "int32"),)
+        """Return candidates' ranks and places, with room for as many again."""
+        shape, dtype = inputs[0]
+        rows = math.prod(shape) // shape[self.axis]
+        size = rows * 2 * room_for(shape[self.axis], self.count)
+        return (Spec((size,), rank_dtype(dtype)), Spec((size,), "int32"))
 
     def kernel(self, inputs: Sequence[Spec], layout: ImageLayout) -> tirx.PrimFunc:
         """Return the selection in all rows."""
@@ -46,61 +58,87 @@ class TopK(OwnOperator):
 
 
 def topk_kernel(shape: Sequence[int], dtype: str, options: TopK) -> tirx.PrimFunc:
-    """Return the function over data, values, indices and heaps."""
+    """Return the function over data, values, indices, candidates' ranks and places."""
     before, extent, behind = rows_along(shape, options.axis)
-    rows, count, index_dtype = before * behind, options.count, options.index_dtype
-    size, chosen = math.prod(shape), before * behind * options.count
-    work = rows * (extent + count * 8)
+    rows, count, index_dtype, ranks_dtype = before * behind, options.count, options.index_dtype, rank_dtype(dtype)
+    size, chosen, room = math.prod(shape), before * behind * options.count, room_for(extent, count)
+    steps, bits = -(-extent // STEP), rank_bits(ranks_dtype)
 
     def at(row: Any, place: Any, along: int) -> Any:
         return (row // behind * along + place) * behind + row % behind
 
-    def worse(left: Any, right: Any, left_value: Any, right_value: Any) -> Any:
-        """Return whether candidate `left` is to be given up before `right`; -1 stands for none."""
-        later = tirx.all(follows(left_value, right_value, dtype, options.largest), left > right)
-        behind_it = tirx.any(goes_before(right_value, left_value, dtype, options.largest), later)
-        return tirx.all(right >= 0, tirx.any(left < 0, behind_it))
+    def rank(data: Any, row: Any, place: Any) -> Any:
+        return rank_of(data[at(row, place, extent)], dtype, options.largest)
 
     @T.prim_func  # type: ignore[untyped-decorator]
-    def topk(data_handle: T.handle, values_handle: T.handle, indices_handle: T.handle, heap_handle: T.handle):  # type: ignore[no-untyped-def]
+    def topk(  # type: ignore[no-untyped-def]
+        data_handle: T.handle,
+        values_handle: T.handle,
+        indices_handle: T.handle,
+        ranks_handle: T.handle,
+        places_handle: T.handle,
+    ):
         data = T.match_buffer(data_handle, (size,), dtype)
         values = T.match_buffer(values_handle, (chosen,), dtype)
         indices = T.match_buffer(indices_handle, (chosen,), index_dtype)
-        heap = T.match_buffer(heap_handle, (chosen,), "int32")
-        for row in spread(rows, work):
-            base: T.let = row * count
+        ranks = T.match_buffer(ranks_handle, (rows * 2 * room,), ranks_dtype)
+        places = T.match_buffer(places_handle, (rows * 2 * room,), "int32")
+        for row in spread(rows, rows * (extent + count * 8)):
+            base: T.let = row * 2 * room
+            filled: T.int32 = 0
+            all_of_them: T.bool = True
+            limit = T.alloc_buffer((1,), ranks_dtype, scope="local")
+            limit[0] = least_rank(ranks_dtype)
+            for step in T.serial(steps + 1):
+                better: T.int32 = 1
+                if tirx.all(tirx.Not(all_of_them), step * STEP + STEP <= extent):
+                    better = 0
+                    for place in T.serial(STEP):
+                        better = better + T.Cast("int32", rank(data, row, step * STEP + place) < limit[0])
+                if better > 0:
+                    for place in T.serial(T.max(T.min(STEP, extent - step * STEP), 0)):
+                        own = T.alloc_buffer((1,), ranks_dtype, scope="local")
+                        own[0] = rank(data, row, T.min(step * STEP + place, extent - 1))
+                        ranks[base + held(filled, room)] = own[0]
+                        places[base + held(filled, room)] = step * STEP + place
+                        filled = filled + T.Cast("int32", tirx.any(all_of_them, own[0] < limit[0]))
+                if tirx.any(filled > room - STEP, step == steps):
+                    limit[0] = least_rank(ranks_dtype)
+                    below: T.int32 = 0
+                    bit: T.int32 = bits
+                    while tirx.all(bit > 0, below < count):
+                        bit = bit - 1
+                        higher = T.alloc_buffer((1,), ranks_dtype, scope="local")
+                        higher[0] = tirx.bitwise_xor(
+                            limit[0], tirx.shift_left(tirx.const(1, ranks_dtype), T.Cast(ranks_dtype, bit))
+                        )
+                        found: T.int32 = 0
+                        for place in T.serial(T.min(filled, room)):
+                            found = found + T.Cast("int32", ranks[base + place] < higher[0])
+                        if found <= count:
+                            limit[0] = higher[0]
+                            below = found
+                    equal: T.int32 = count - below
+                    kept: T.int32 = 0
+                    for place in T.serial(T.min(filled, room)):
+                        one = T.alloc_buffer((1,), ranks_dtype, scope="local")
+                        one[0] = ranks[base + place]
+                        ranks[base + held(kept, room)] = one[0]
+                        places[base + held(kept, room)] = places[base + place]
+                        same: T.let = tirx.all(one[0] == limit[0], equal > 0)
+                        kept = kept + T.Cast("int32", tirx.any(one[0] < limit[0], same))
+                        equal = equal - T.Cast("int32", same)
+                    filled = kept
+                    all_of_them = False
+            sort_ranks(ranks, places, base, room, count)
             for place in T.serial(count):
-                heap[base + place] = -1
-            for step in T.serial(extent + count):
-                item: T.int32 = step
-                room: T.int32 = count
-                if step >= extent:  # empty the heap: the worst goes last
-                    room = extent + count - 1 - step
-                    values[at(row, room, count)] = data[at(row, T.max(heap[base], 0), extent)]
-                    indices[at(row, room, count)] = T.Cast(index_dtype, T.max(heap[base], 0))
-                    item = heap[base + room]
-                own: T.let = data[at(row, T.max(item, 0), extent)]
-                top: T.let = heap[base]
-                if tirx.any(step >= extent, worse(top, item, data[at(row, T.max(top, 0), extent)], own)):
-                    hole: T.int32 = 0
-                    sinking: T.bool = True
-                    while tirx.all(sinking, 2 * hole + 1 < room):
-                        child: T.int32 = 2 * hole + 1
-                        one: T.int32 = heap[base + child]
-                        other: T.int32 = heap[base + T.min(child + 1, count - 1)]
-                        if tirx.all(
-                            child + 1 < room,
-                            worse(
-                                other, one, data[at(row, T.max(other, 0), extent)], data[at(row, T.max(one, 0), extent)]
-                            ),
-                        ):
-                            child = child + 1
-                            one = other
-                        if worse(one, item, data[at(row, T.max(one, 0), extent)], own):
-                            heap[base + hole] = one
-                            hole = child
-                        else:
-                            sinking = False
-                    heap[base + hole] = item
+                best: T.let = held(places[base + place], extent)
+                values[at(row, place, count)] = data[at(row, best, extent)]
+                indices[at(row, place, count)] = T.Cast(index_dtype, best)
 
     return topk
+
+
+def room_for(extent: int, count: int) -> int:
+    """Return for how many candidates there is room: twice as many as are wanted, no fewer than `LEAST_ROOM`."""
+    return min(extent, max(2 * count, LEAST_ROOM)) + STEP
