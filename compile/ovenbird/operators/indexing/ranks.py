@@ -77,7 +77,9 @@ def sort_ranks(ranks: Any, order: Any, here: Any, room: int, count: int) -> None
     def digit_of(rank: Any, turn: Any) -> Any:
         moved = tirx.shift_right(rank, tirx.Cast(dtype, turn * DIGIT))
         sign = tirx.Select(tirx.EQ(turn, bits // DIGIT - 1), digits // 2, 0)
-        return tirx.bitwise_and(tirx.Cast("int32", tirx.bitwise_and(moved, tirx.const(digits - 1, dtype))) + sign, digits - 1)
+        return tirx.bitwise_and(
+            tirx.Cast("int32", tirx.bitwise_and(moved, tirx.const(digits - 1, dtype))) + sign, digits - 1
+        )
 
     with T.serial(bits // DIGIT) as turn:
         counts = T.alloc_buffer((digits,), "int32", scope="local")

@@ -1,9 +1,9 @@
 """The largest or smallest elements along one axis, in order: values and indices.
 
 Candidates are gathered in their order, until there is no more room; then the k-th best rank among them is found bit by
-bit, counting how many are better, and only the k best stay. Of what follows only what is better than that rank becomes a
-candidate: a step of the way without one costs a comparison of vectors. In the end the k are sorted. Of equal values the
-one with the lowest index comes first. NaN is greater than any number, as in torch.
+bit, counting how many are better, and only the k best stay. Of what follows only what is better than that rank becomes
+a candidate: a step of the way without one costs a comparison of vectors. In the end the k are sorted. Of equal values
+the one with the lowest index comes first. NaN is greater than any number, as in torch.
 
 Example: `TopK(axis=1, count=300, largest=True)` of [1, 8400] gives float32 [1, 300] and int64 [1, 300].
 """

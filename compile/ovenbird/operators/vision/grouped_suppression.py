@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from tvm import tirx
 from tvm.script import tirx as T
 
-from ovenbird.operators.loops import inside, spread
+from ovenbird.operators.loops import held, inside, spread
 from ovenbird.operators.own import ImageLayout, OwnOperator, Spec
-from ovenbird.operators.vision.suppression import shared
+from ovenbird.operators.vision.kept_boxes import BLOCK, FIELDS, Alike, Box, KeptBoxes, room_for
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class GroupedSuppression(OwnOperator):
 
     def scratch(self, inputs: Sequence[Spec]) -> tuple[Spec, ...]:
         """Return corners and area, and the group, of each box that is kept."""
-        room = inputs[0].shape[0] * self.capacity
-        return (Spec((room * 5,), "float32"), Spec((room,), "int32"))
+        room = inputs[0].shape[0] * room_for(self.capacity)
+        return (Spec((FIELDS * room,), "float32"), Spec((room,), "int32"))
 
     def kernel(self, inputs: Sequence[Spec], layout: ImageLayout) -> tirx.PrimFunc:
         """Return the choice in each image."""
@@ -46,6 +46,7 @@ def grouped_kernel(inputs: Sequence[Spec], options: GroupedSuppression) -> tirx.
     """Return the function over boxes, scores, order, groups, the chosen, and scratch."""
     images, boxes = inputs[1].shape
     capacity, size, order_dtype = options.capacity, images * boxes, inputs[2].dtype
+    room = room_for(capacity)
 
     @T.prim_func  # type: ignore[untyped-decorator]
     def grouped_suppression(  # type: ignore[no-untyped-def]
@@ -62,13 +63,15 @@ def grouped_kernel(inputs: Sequence[Spec], options: GroupedSuppression) -> tirx.
         order = T.match_buffer(order_handle, (size,), order_dtype)
         groups = T.match_buffer(groups_handle, (size,), "int32")
         chosen = T.match_buffer(chosen_handle, (images * capacity,), "int64")
-        kept = T.match_buffer(kept_handle, (images * capacity * 5,), "float32")
-        kinds = T.match_buffer(kinds_handle, (images * capacity,), "int32")
+        kept = T.match_buffer(kept_handle, (images * FIELDS * room,), "float32")
+        kinds = T.match_buffer(kinds_handle, (images * room,), "int32")
         for image in spread(images, size * 64):
             taken: T.int32 = 0
-            for step in T.serial(boxes):
-                box: T.int32 = image * boxes + inside(order[image * boxes + step], boxes)
-                if tirx.all(taken < capacity, scores[box] >= T.float32(0)):
+            KeptBoxes(kept, image * FIELDS * room, room).clear()
+            step: T.int32 = 0
+            while tirx.all(step < boxes, taken < capacity):
+                box: T.int32 = image * boxes + inside(order[image * boxes + held(step, boxes)], boxes)
+                if scores[box] >= T.float32(0):
                     left: T.float32 = data[box * 4]
                     top: T.float32 = data[box * 4 + 1]
                     right: T.float32 = data[box * 4 + 2]
@@ -76,24 +79,24 @@ def grouped_kernel(inputs: Sequence[Spec], options: GroupedSuppression) -> tirx.
                     area: T.float32 = (right - left) * (bottom - top)
                     kind: T.int32 = groups[box]
                     other: T.int32 = 0
-                    free: T.bool = True
-                    while tirx.all(free, other < taken):
-                        if kinds[image * capacity + other] == kind:
-                            at: T.int32 = (image * capacity + other) * 5
-                            common: T.float32 = shared(kept, at, left, right, 0) * shared(kept, at, top, bottom, 1)
-                            ratio: T.float32 = common / (area + kept[at + 4] - common)
-                            if T.Cast("float64", ratio) > tirx.const(options.overlap, "float64"):
-                                free = False
-                        other = other + 1
-                    if free:
-                        kept[(image * capacity + taken) * 5] = left
-                        kept[(image * capacity + taken) * 5 + 1] = top
-                        kept[(image * capacity + taken) * 5 + 2] = right
-                        kept[(image * capacity + taken) * 5 + 3] = bottom
-                        kept[(image * capacity + taken) * 5 + 4] = area
-                        kinds[image * capacity + taken] = kind
-                        chosen[image * capacity + taken] = T.Cast("int64", box - image * boxes)
+                    hits: T.int32 = 0
+                    while tirx.all(hits == 0, other < taken):
+                        hits = KeptBoxes(kept, image * FIELDS * room, room).overlapping(
+                            held(other, room - BLOCK + 1),
+                            Box((left, top), (right, bottom), area),
+                            options.overlap,
+                            Alike(kinds, image * room, kind),
+                        )
+                        other = other + BLOCK
+                    if hits == 0:
+                        KeptBoxes(kept, image * FIELDS * room, room).add(
+                            held(taken, capacity),
+                            Box((left, top), (right, bottom), area),
+                        )
+                        kinds[image * room + held(taken, capacity)] = kind
+                        chosen[image * capacity + held(taken, capacity)] = T.Cast("int64", box - image * boxes)
                         taken = taken + 1
+                step = step + 1
             for step in T.serial(capacity):
                 if step >= taken:
                     chosen[image * capacity + step] = T.int64(-1)

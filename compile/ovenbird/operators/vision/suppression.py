@@ -19,8 +19,9 @@ from typing import Any
 from tvm import tirx
 from tvm.script import tirx as T
 
-from ovenbird.operators.loops import inside, spread
+from ovenbird.operators.loops import held, inside, spread
 from ovenbird.operators.own import ImageLayout, OwnOperator, Spec
+from ovenbird.operators.vision.kept_boxes import BLOCK, FIELDS, Box, KeptBoxes, room_for
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class Suppression(OwnOperator):
         """Return for each class of each image the corners, area and number of the boxes taken, and how many."""
         images, classes, boxes = inputs[1].shape
         room = images * classes * min(self.most, boxes)
-        return (Spec((room * 5,), "float32"), Spec((room,), "int32"), Spec((images * classes,), "int32"))
+        kept = images * classes * FIELDS * room_for(min(self.most, boxes))
+        return (Spec((kept,), "float32"), Spec((room,), "int32"), Spec((images * classes,), "int32"))
 
     def kernel(self, inputs: Sequence[Spec], layout: ImageLayout) -> tirx.PrimFunc:
         """Return the choice in each class, then their list."""
@@ -59,7 +61,7 @@ def suppression_kernel(inputs: Sequence[Spec], options: Suppression) -> tirx.Pri
     box_spec, score_spec, order_spec = inputs
     images, classes, boxes = score_spec.shape
     rows, most, capacity = images * classes, min(options.most, boxes), options.capacity
-    box_size, size = box_spec.size, score_spec.size
+    box_size, size, room = box_spec.size, score_spec.size, room_for(most)
     half = tirx.const(0.5, "float32")
 
     def edge(data: Any, first: Any, axis: int, far: bool) -> Any:
@@ -92,14 +94,16 @@ def suppression_kernel(inputs: Sequence[Spec], options: Suppression) -> tirx.Pri
         order = T.match_buffer(order_handle, (size,), order_spec.dtype)
         chosen = T.match_buffer(chosen_handle, (capacity * 3,), "int64")
         number = T.match_buffer(number_handle, (1,), "int64")
-        kept = T.match_buffer(kept_handle, (rows * most * 5,), "float32")
+        kept = T.match_buffer(kept_handle, (rows * FIELDS * room,), "float32")
         numbers = T.match_buffer(numbers_handle, (rows * most,), "int32")
         counts = T.match_buffer(counts_handle, (rows,), "int32")
         for row in spread(rows, size * 64):
             taken: T.int32 = 0
-            for step in T.serial(boxes):
-                box: T.int32 = inside(order[row * boxes + step], boxes)
-                if tirx.all(taken < most, good(scores[row * boxes + box])):
+            KeptBoxes(kept, row * FIELDS * room, room).clear()
+            step: T.int32 = 0
+            while tirx.all(step < boxes, taken < most):
+                box: T.int32 = inside(order[row * boxes + held(step, boxes)], boxes)
+                if good(scores[row * boxes + box]):
                     first: T.int32 = (row // classes * boxes + box) * 4
                     near_0: T.float32 = edge(data, first, 0, far=False)
                     near_1: T.float32 = edge(data, first, 1, far=False)
@@ -107,22 +111,22 @@ def suppression_kernel(inputs: Sequence[Spec], options: Suppression) -> tirx.Pri
                     far_1: T.float32 = edge(data, first, 1, far=True)
                     area: T.float32 = (far_0 - near_0) * (far_1 - near_1)
                     other: T.int32 = 0
-                    free: T.bool = True
-                    while tirx.all(free, other < taken):
-                        at: T.int32 = (row * most + other) * 5
-                        common: T.float32 = shared(kept, at, near_0, far_0, 0) * shared(kept, at, near_1, far_1, 1)
-                        ratio: T.float32 = common / (area + kept[at + 4] - common)
-                        if T.Cast("float64", ratio) > tirx.const(options.overlap, "float64"):
-                            free = False
-                        other = other + 1
-                    if free:
-                        kept[(row * most + taken) * 5] = near_0
-                        kept[(row * most + taken) * 5 + 1] = near_1
-                        kept[(row * most + taken) * 5 + 2] = far_0
-                        kept[(row * most + taken) * 5 + 3] = far_1
-                        kept[(row * most + taken) * 5 + 4] = area
-                        numbers[row * most + taken] = box
+                    hits: T.int32 = 0
+                    while tirx.all(hits == 0, other < taken):
+                        hits = KeptBoxes(kept, row * FIELDS * room, room).overlapping(
+                            held(other, room - BLOCK + 1),
+                            Box((near_0, near_1), (far_0, far_1), area),
+                            options.overlap,
+                        )
+                        other = other + BLOCK
+                    if hits == 0:
+                        KeptBoxes(kept, row * FIELDS * room, room).add(
+                            held(taken, most),
+                            Box((near_0, near_1), (far_0, far_1), area),
+                        )
+                        numbers[row * most + held(taken, most)] = box
                         taken = taken + 1
+                step = step + 1
             counts[row] = taken
         for _ in spread(1, 1):
             filled: T.int32 = 0
@@ -139,8 +143,3 @@ def suppression_kernel(inputs: Sequence[Spec], options: Suppression) -> tirx.Pri
                     chosen[step] = T.int64(-1)
 
     return suppression
-
-
-def shared(kept: Any, at: Any, near: Any, far: Any, axis: int) -> Any:
-    """Return how much of the stretch from `near` to `far` a kept box covers along an axis, its corners from `at` on."""
-    return tirx.max(tirx.min(far, kept[at + axis + 2]) - tirx.max(near, kept[at + axis]), tirx.const(0.0, "float32"))
