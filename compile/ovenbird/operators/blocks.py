@@ -38,9 +38,14 @@ def leaf_blocks(sch: Schedule) -> list[SBlockRV]:
 
 def branches(sch: Schedule, block: SBlockRV) -> bool:
     """Return whether an element is computed one way or another, only one of which may be evaluated."""
+    return any(name.endswith(".if_then_else") for name in called(sch, block))
+
+
+def called(sch: Schedule, block: SBlockRV) -> list[str]:
+    """Return the names of the functions that a block calls."""
     calls: list[tvm.ir.Call] = []
     tvm_ffi.structural_walk(sch.get(block).body, (tvm.ir.Call, calls.append))
-    return any(str(getattr(call.op, "name", "")).endswith(".if_then_else") for call in calls)
+    return [str(getattr(call.op, "name", "")) for call in calls]
 
 
 def find_anchor(sch: Schedule) -> Anchor | None:

@@ -14,7 +14,7 @@ from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
 from ovenbird.backends.cpu.schedules.reduction import schedule_reduction
 from ovenbird.operators.anchors import PARTS
-from ovenbird.operators.blocks import branches, divisors, extent, fuse_all, is_reduction, leaf_blocks, widest_dtype
+from ovenbird.operators.blocks import branches, called, divisors, extent, fuse_all, is_reduction, leaf_blocks, widest_dtype
 
 PARALLEL_ELEMENTS = 16384
 """Fewer output elements than this are not worth waking the other threads: a launch costs 0.7 microseconds."""
@@ -27,6 +27,12 @@ UNROLLED_VECTORS = 4
 
 STRIP_VECTORS = 8
 """Vectors of one iteration of a map whose shape is not an image's, at most."""
+
+REUSED = 8
+"""From so many uses of each element on, a function is computed once, and kept."""
+
+FUNCTIONS = ("exp", "sigmoid", "tanh", "erf", "log", "pow", "sqrt")
+"""Calls of many instructions."""
 
 
 def schedule_map(sch: Schedule, block: SBlockRV, machine: Machine) -> None:
@@ -136,7 +142,7 @@ def schedule_generic(sch: Schedule, machine: Machine, choices: Choices) -> None:
     """Any function without an anchor: elementwise blocks inlined, each remaining block parallel over its outer axes."""
     blocks = leaf_blocks(sch)
     for block in blocks[:-1]:
-        if not is_reduction(sch, block):
+        if not is_reduction(sch, block) and not worth_keeping(sch, block, blocks[-1]):
             try:
                 sch.compute_inline(block)
             except Exception:  # noqa: BLE001 - not inlinable (several writers, a reduction's consumer): stays a stage
@@ -146,6 +152,12 @@ def schedule_generic(sch: Schedule, machine: Machine, choices: Choices) -> None:
             schedule_reduction(sch, block, machine)
         else:
             schedule_map(sch, block, machine)
+
+
+def worth_keeping(sch: Schedule, block: SBlockRV, last: SBlockRV) -> bool:
+    """Return whether a function of few elements is computed once: a gate, whose sigmoid every pixel would ask for."""
+    few, many = (math.prod(extent(sch, loop) for loop in sch.get_loops(one)) for one in (block, last))
+    return few * REUSED <= many and any(name.rpartition(".")[2] in FUNCTIONS for name in called(sch, block))
 
 
 def schedule_concatenation(sch: Schedule, machine: Machine, choices: Choices) -> None:

@@ -8,16 +8,19 @@ from __future__ import annotations
 import math
 
 from tvm.s_tir import Schedule
-from tvm.s_tir.schedule import SBlockRV
+from tvm.s_tir.schedule import LoopRV, SBlockRV
 
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
 from ovenbird.backends.cpu.schedules.register_tile import schedule_copy, split_axes, unroll_vectorized
-from ovenbird.operators.blocks import extent, find_stages, fuse_all, widest_dtype
+from ovenbird.operators.blocks import divisors, extent, find_stages, fuse_all, widest_dtype
 from ovenbird.operators.reductions.extreme import register_extremes
 
 PARALLEL_ELEMENTS = 16384
 """Fewer elements to reduce than this are not worth waking the other threads."""
+
+VECTORS = 8
+"""Vectors of sums side by side, at most."""
 
 
 def schedule_lanes(sch: Schedule, machine: Machine, choices: Choices) -> None:
@@ -64,19 +67,46 @@ def schedule_reduction(sch: Schedule, block: SBlockRV, machine: Machine) -> None
         if whole and vectors > 1 and len(sch.get(block).writes) == 1:  # a single vector has nothing to add up
             schedule_contiguous_reduction(sch, block, lanes, elements)
             return
-    elif extent(sch, spatial[-1]) % lanes == 0:
-        outer_columns, lane = sch.split(spatial[-1], [None, lanes])
-        outer = fuse_all(sch, [*spatial[:-1], outer_columns])
-        sch.reorder(outer, *reduction, lane)
-        if elements >= PARALLEL_ELEMENTS:
-            sch.parallel(outer)
-        sch.vectorize(lane)
-        init = sch.decompose_reduction(block, reduction[0])
-        sch.vectorize(sch.get_loops(init)[-1])
+    elif (count := axes_of_vectors(sch, block, spatial, lanes)) > 0:
+        schedule_vectors(sch, block, count, lanes, elements)
         return
     outer = fuse_all(sch, spatial)
     if elements >= PARALLEL_ELEMENTS:
         sch.parallel(outer)
+
+
+def axes_of_vectors(sch: Schedule, block: SBlockRV, spatial: list[LoopRV], lanes: int) -> int:
+    """Return how many of the last axes together hold whole vectors that lie side by side in what is read; 0: none."""
+    body, count, columns = sch.get(block), 0, 1
+    axes = [var.var for var in body.iter_vars if int(var.iter_type) == 0]
+    reads = [region for region in body.reads if len(region.region) >= len(axes)] or list(body.reads)
+    for loop, axis in zip(reversed(spatial), reversed(axes), strict=True):
+        count, columns = count + 1, columns * extent(sch, loop)
+        if columns % lanes == 0:
+            return count
+        beside = [region.region[-count].min for region in reads if len(region.region) >= count]
+        whole = [int(region.source.shape[-count]) for region in reads if len(region.region) >= count]
+        if not all(at.same_as(axis) for at in beside) or any(size != extent(sch, loop) for size in whole):
+            return 0
+    return 0
+
+
+def schedule_vectors(sch: Schedule, block: SBlockRV, count: int, lanes: int, elements: int) -> None:
+    """Several vectors of the last `count` axes side by side, each step of the reduction for all of them: it reads
+    neighbouring lines of memory, and their sums wait for nothing.
+    """
+    spatial, reduction = split_axes(sch, block)
+    columns = fuse_all(sch, spatial[len(spatial) - count :])
+    most = VECTORS if len(sch.get(block).writes) == 1 else 1
+    vectors = max(divisors(extent(sch, columns) // lanes, most))
+    strips, vector, lane = sch.split(columns, [None, vectors, lanes])
+    outer = fuse_all(sch, [*spatial[: len(spatial) - count], strips])
+    sch.reorder(outer, *reduction, vector, lane)
+    if elements >= PARALLEL_ELEMENTS:
+        sch.parallel(outer)
+    unroll_vectorized(sch, vector, lane)
+    init = sch.decompose_reduction(block, reduction[0])
+    unroll_vectorized(sch, *sch.get_loops(init)[-2:])
 
 
 def reduces_contiguous_axis(sch: Schedule, block: SBlockRV) -> bool:
