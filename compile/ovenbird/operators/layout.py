@@ -81,35 +81,71 @@ def spread(data: te.Tensor, stride: tuple[int, int]) -> te.Tensor:
 
 
 def interleave(
-    data: te.Tensor, channels: int, stride: tuple[int, int], crop: tuple[int, int], output: tuple[int, int]
+    data: te.Tensor,
+    channels: int,
+    groups: int,
+    stride: tuple[int, int],
+    crop: tuple[int, int],
+    output: tuple[int, int],
 ) -> te.Tensor:
-    """[N, s*s*C'/b, H, W, b] -> [N, C/b, OH, OW, b]: pixel (h, w) of phase (i, j) goes to (h*s+i, w*s+j), less `crop`.
+    """[N, g*s*s*C'/b, H, W, b] -> [N, g*C'/b, OH, OW, b]: pixel (h, w) of phase (i, j) goes to (h*s+i, w*s+j), less
+    `crop`.
 
-    C' is C in whole blocks: phases lie one after the other.
+    `channels`: C of a group, C' in whole blocks. The phases of a group lie one after the other.
     """
     batch, _, _, _, block = extents(data)
-    count = blocks(channels, block)
+    count, phases = blocks(channels, block), stride[0] * stride[1]
 
     def body(n, c, h, w, v):  # type: ignore[no-untyped-def]
         row, column = h + crop[0], w + crop[1]
         phase = row % stride[0] * stride[1] + column % stride[1]
-        return data[n, phase * count + c, row // stride[0], column // stride[1], v]
+        source = phase * count + c if groups == 1 else (c // count * phases + phase) * count + c % count
+        return data[n, source, row // stride[0], column // stride[1], v]
 
-    return te.compute((batch, count, *output, block), body, name="interleave")
+    return te.compute((batch, groups * count, *output, block), body, name="interleave")
 
 
 def interleave_plain(
-    data: te.Tensor, channels: int, stride: tuple[int, int], crop: tuple[int, int], output: tuple[int, int]
+    data: te.Tensor,
+    channels: int,
+    groups: int,
+    stride: tuple[int, int],
+    crop: tuple[int, int],
+    output: tuple[int, int],
 ) -> te.Tensor:
-    """[N, s*s*C/b, H, W, b] -> [N, C, OH, OW], as `interleave`, the channels of all phases packed without gaps."""
+    """[N, g*s*s*C/b, H, W, b] -> [N, g*C, OH, OW], as `interleave`, the channels of all phases packed without gaps."""
     batch, _, _, _, block = extents(data)
+    phases = stride[0] * stride[1]
 
     def body(n, c, h, w):  # type: ignore[no-untyped-def]
         row, column = h + crop[0], w + crop[1]
-        channel = (row % stride[0] * stride[1] + column % stride[1]) * channels + c
-        return data[n, channel // block, row // stride[0], column // stride[1], channel % block]
+        phase = row % stride[0] * stride[1] + column % stride[1]
+        source = phase * channels + c if groups == 1 else (c // channels * phases + phase) * channels + c % channels
+        return data[n, source // block, row // stride[0], column // stride[1], source % block]
 
-    return te.compute((batch, channels, *output), body, name="interleave")
+    return te.compute((batch, groups * channels, *output), body, name="interleave")
+
+
+def interleave_parts(
+    *parts: te.Tensor, stride: tuple[int, int], crop: tuple[int, int], first: list[tuple[int, int]],
+    output: tuple[int, int],
+) -> te.Tensor:  # fmt: skip
+    """Blocked images, one a phase -> [N, C/b, OH, OW, b], as `interleave`; `first`: the place that a part begins at."""
+    batch, count, _, _, block = extents(parts[0])
+
+    def body(n, c, h, w, v):  # type: ignore[no-untyped-def]
+        row, column = h + crop[0], w + crop[1]
+        value = None
+        for index in reversed(range(len(parts))):
+            size = extents(parts[index])[2:4]
+            places = (row // stride[0] - first[index][0], column // stride[1] - first[index][1])
+            place = [tirx.max(tirx.min(at, extent - 1), 0) for at, extent in zip(places, size, strict=True)]
+            taken = parts[index][n, c, place[0], place[1], v]
+            here = tirx.all(row % stride[0] == index // stride[1], column % stride[1] == index % stride[1])
+            value = taken if value is None else tirx.if_then_else(here, taken, value)
+        return value
+
+    return te.compute((batch, count, *output, block), body, name="interleave")
 
 
 def pad_axis(array: Array, axis: int, size: int) -> Array:

@@ -1,9 +1,13 @@
-"""Writes convolutions of volumes as those of images: each slice of the output sees its slices of the input as channels.
+"""Writes convolutions and pools of volumes as those of images.
+
+Each slice of a convolution's output sees its slices of the input as channels:
 
     x [N, C, D, H, W] with w [O, C, KD, KH, KW]
         ->    slices [N * OD, KD * C, H, W] with w [O, KD * C, KH, KW], a slice of the output an image
 
 The input is copied KD times at most; the arithmetic, which costs far more, is that of blocked images.
+
+A pool is one over each slice, then one along the slices: maxima and means of a box are those along its axes in turn.
 """
 
 from __future__ import annotations
@@ -16,6 +20,9 @@ from tvm import IRModule, relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from ovenbird.passes.shapes import static_shape
+
+POOLS = {"relax.nn.max_pool3d": relax.op.nn.max_pool2d, "relax.nn.avg_pool3d": relax.op.nn.avg_pool2d}
+"""Of volumes, and of images."""
 
 
 @tvm.transform.module_pass(opt_level=0, name="FlattenVolumes")  # type: ignore[untyped-decorator]
@@ -35,7 +42,10 @@ class _Flattening(PyExprMutator):  # type: ignore[misc]
 
     def visit_call_(self, call: relax.Call) -> relax.Expr:
         call = self.visit_expr_post_order(call)
-        if getattr(call.op, "name", "") != "relax.nn.conv3d":
+        name = getattr(call.op, "name", "")
+        if name in POOLS:
+            return self._pooled(call, POOLS[name])
+        if name != "relax.nn.conv3d":
             return call
         data, weight = call.args
         attrs, shape, output = call.attrs, static_shape(data), static_shape(call)
@@ -60,6 +70,25 @@ class _Flattening(PyExprMutator):  # type: ignore[misc]
         )
         volume = emit(relax.op.reshape(convolved, (output[0], output[2], output[1], *output[3:])))
         return relax.op.permute_dims(volume, [0, 2, 1, 3, 4])
+
+    def _pooled(self, call: relax.Call, pool: Any) -> relax.Expr:
+        """[N, C, D, H, W]: over [N, C * D, H, W], then over [N, C, D, H * W]; nothing is moved between the two."""
+        attrs, shape, output = call.attrs, static_shape(call.args[0]), static_shape(call)
+        if attrs.layout != "NCDHW" or shape is None or output is None:
+            return call
+        emit = self.builder_.emit
+        size, strides, dilation = (
+            [int(v) for v in values] for values in (attrs.pool_size, attrs.strides, attrs.dilation)
+        )
+        padding, modes = [int(width) for width in attrs.padding], (attrs.ceil_mode, attrs.count_include_pad)
+        batch, channels, depth, height, width = shape
+        data = emit(relax.op.reshape(call.args[0], (batch, channels * depth, height, width)))
+        border = (*padding[1:3], *padding[4:])
+        data = emit(pool(data, size[1:], strides[1:], border, dilation[1:], *modes))
+        data = emit(relax.op.reshape(data, (batch, channels, depth, output[3] * output[4])))
+        border = (padding[0], 0, padding[3], 0)
+        data = emit(pool(data, (size[0], 1), (strides[0], 1), border, (dilation[0], 1), *modes))
+        return relax.op.reshape(data, output)
 
     def _slices(self, data: relax.Expr, shape: tuple[int, ...], depth: int, attrs: Any, kernel: int) -> relax.Expr:
         """[N, C, D, H, W] -> [N * OD, KD * C, H, W]: what each slice of the output sees."""

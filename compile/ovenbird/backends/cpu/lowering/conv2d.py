@@ -50,7 +50,7 @@ def emit_convolution(lowering: CpuLowering, data: Value, kernel: Array, window: 
         tensors = (lowering.form.image(data), lowering.weight(weight))
         blocked = lowering.emit_te("depthwise_conv2d", conv2d.depthwise_conv2d, *tensors, window=window)
         return Value(shape, data.dtype, image=blocked)
-    if groups == 1 and channels <= 4 and data.image is None:
+    if groups == 1 and channels <= max(4, block * 3 // 4) and data.image is None:
         weight = layout.pack_conv_weight_output_only(kernel, block)
         tensors = (lowering.form.plain(data), lowering.weight(weight))
         blocked = lowering.emit_te("conv2d", conv2d.conv2d_from_plain, *tensors, window=window)

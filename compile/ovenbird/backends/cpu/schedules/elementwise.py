@@ -14,7 +14,16 @@ from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
 from ovenbird.backends.cpu.schedules.reduction import schedule_reduction
 from ovenbird.operators.anchors import PARTS
-from ovenbird.operators.blocks import branches, called, divisors, extent, fuse_all, is_reduction, leaf_blocks, widest_dtype
+from ovenbird.operators.blocks import (
+    branches,
+    called,
+    divisors,
+    extent,
+    fuse_all,
+    is_reduction,
+    leaf_blocks,
+    widest_dtype,
+)
 
 PARALLEL_ELEMENTS = 16384
 """Fewer output elements than this are not worth waking the other threads: a launch costs 0.7 microseconds."""
