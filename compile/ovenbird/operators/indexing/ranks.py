@@ -54,13 +54,12 @@ def rank_of(value: Any, dtype: str, descending: bool) -> Any:
 
 
 def rank_of_float(bits: Any, ranks: str, dtype: str) -> Any:
-    """Return the rank by the bits of a float (IEEE 754): sign and magnitude as a number in two's complement."""
+    """Return the rank by the bits of a float (IEEE 754): its magnitude, counted backwards below zero."""
     most, none = tirx.max_value(ranks), tirx.const(0, ranks)
     infinity = tirx.const(0x7F800000 if dtype == "float32" else 0x7FF0000000000000, ranks)
-    negative = tirx.shift_right(bits, tirx.const(rank_bits(ranks) - 1, ranks))  # all ones, or none
-    ordered = tirx.bitwise_xor(bits, tirx.bitwise_and(negative, most))
-    number = tirx.Select(tirx.EQ(bits, least_rank(ranks)), none, ordered)
-    return tirx.Select(tirx.bitwise_and(bits, most) > infinity, most, number)
+    magnitude = tirx.bitwise_and(bits, most)
+    number = tirx.Select(bits < none, none - magnitude, magnitude)
+    return tirx.Select(magnitude > infinity, most, number)
 
 
 def sort_ranks(ranks: Any, order: Any, here: Any, room: int, count: int) -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 
+import tvm_ffi
+from tvm import tirx
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
@@ -80,9 +82,18 @@ def copies_rows(sch: Schedule, block: SBlockRV, loops: list[LoopRV], machine: Ma
     for region in body.reads:
         starts = [part.min for part in region.region]
         if not starts or not starts[-1].same_as(axes[-1]):
-            return False
+            if any(uses(start, axes[-1]) for start in starts):
+                return False
+            continue  # the same for a whole row: the place that it comes from
         moved = moved or len(starts) != len(axes) or not all(a.same_as(b) for a, b in zip(starts, axes, strict=True))
     return moved
+
+
+def uses(expression: tirx.Expr, variable: tirx.Var) -> bool:
+    """Return whether an expression depends on a variable."""
+    found: list[tirx.Var] = []
+    tvm_ffi.structural_walk(expression, (tirx.Var, found.append))
+    return any(one.same_as(variable) for one in found)
 
 
 def schedule_image_map(sch: Schedule, loops: list[LoopRV], machine: Machine) -> None:

@@ -118,6 +118,10 @@ def test_border_that_is_also_an_output(check):
         (16, 16, {"kernel_size": 2, "stride": 3}),
         (16, 33, {"kernel_size": 4, "stride": 4, "padding": 5}),
         (16, 48, {"kernel_size": 3, "stride": (2, 3), "padding": (1, 0)}),
+        (16, 33, {"kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1}),
+        (16, 32, {"kernel_size": (5, 3), "stride": 2, "padding": (2, 0)}),
+        (32, 64, {"kernel_size": 4, "stride": 2, "padding": 1, "groups": 2}),
+        (12, 20, {"kernel_size": 3, "stride": 2, "padding": 1, "groups": 4}),
     ],
 )
 def test_transposed(check, inputs, outputs, options):
@@ -133,3 +137,14 @@ def test_transposed(check, inputs, outputs, options):
 @pytest.mark.parametrize("size", [(17, 19), (23, 37), (1, 1), (29, 4)])
 def test_depthwise_of_prime_sizes(check, size):
     check(nn.Conv2d(24, 24, 3, padding=1, groups=24), torch.randn(1, 24, *size))
+
+
+@pytest.mark.parametrize("channels", [5, 9, 12])
+def test_images_of_few_channels(check, channels):
+    check(nn.Conv2d(channels, 24, 3, 2, 1), torch.randn(2, channels, 11, 10))
+
+
+@pytest.mark.parametrize("dilation", [(5, 4), (12, 12), (1, 20)])
+def test_dilated_beyond_the_border(check, dilation):
+    layer = nn.Conv2d(32, 32, 3, padding=dilation, dilation=dilation)
+    check(nn.Sequential(nn.Conv2d(3, 32, 1), layer, nn.ReLU()), torch.randn(2, 3, 13, 17))

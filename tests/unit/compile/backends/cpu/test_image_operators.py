@@ -233,9 +233,30 @@ def test_extremes_over_dimensions(check, function, dims, keep, width):
     check(Wrapped(lambda a, b: function(a + b, dims, keep)), torch.randn(2, 3, 9, width))
 
 
+@pytest.mark.parametrize("size", [(12, 12), (8, 13), (7, 9), (64, 3)])
+def test_extremes_of_channels(check, size):
+    """Rows that are no whole vectors, images that are."""
+    check(Function(lambda x: (x.amax(1), x.sum((0, 1)), x.argmin(1))), torch.randn(2, 21, *size))
+
+
+def test_gates_of_plain_images(check):
+    check(Function(lambda x: (x * torch.sigmoid(x.amax((2, 3), True)), x + x[:, :1].exp())), torch.randn(2, 9, 7, 8))
+
+
 @pytest.mark.parametrize("affine", [False, True])
 def test_group_norm(check, affine):
     check(after_convolution(24, nn.GroupNorm(4, 24, affine=affine)), torch.randn(2, 3, 9, 8))
+
+
+class Function(nn.Module):
+    """A function of a plain image."""
+
+    def __init__(self, function) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: torch.Tensor):
+        return self.function(x)
 
 
 class Permuted(nn.Module):

@@ -68,6 +68,11 @@ def test_order_and_places(check, name):
     check(Function(FUNCTIONS[name]), torch.randn(2, 5, 4))
 
 
+@pytest.mark.parametrize("length", [5, 37, 84])
+def test_rows_by_their_numbers(check, length):
+    check(Function(lambda x, places: x[:, places]), torch.randn(2, 20, length), torch.tensor([3, 0, -1, 3, 19]))
+
+
 @pytest.mark.parametrize(("mode", "padding"), [("bilinear", "zeros"), ("nearest", "border"), ("bicubic", "reflection")])
 def test_grid_sample(check, mode, padding):
     network = Sampled(lambda x, grid: functional.grid_sample(x, grid, mode, padding, align_corners=False))

@@ -73,3 +73,17 @@ def test_two_volumes_in_a_row(check):
             return functional.max_pool3d(self.second(torch.relu(self.first(x))), 2)
 
     check(Volumes(), torch.randn(1, 3, 6, 8, 8))
+
+
+POOLS = [
+    nn.MaxPool3d(2),
+    nn.MaxPool3d((3, 2, 3), (2, 1, 2), (1, 0, 1), ceil_mode=True),
+    nn.MaxPool3d((2, 3, 1), dilation=(2, 1, 1)),
+    nn.AvgPool3d((1, 3, 3), 2, (0, 1, 1)),
+    nn.AvgPool3d(3, 2, 1, count_include_pad=False),
+]
+
+
+@pytest.mark.parametrize("pool", POOLS, ids=str)
+def test_pools_of_volumes(check, pool):
+    check(pool, torch.randn(2, 5, 6, 9, 8))

@@ -26,6 +26,7 @@ def numbers(*shape: int, dtype: str = "float32") -> np.ndarray:
     found = random.integers(-9, 9, shape).astype(dtype)
     if dtype == "float32":
         found.flat[::7] = np.nan
+        found[found == 0] = random.choice([0.0, -0.0], (found == 0).sum())
     return found
 
 
@@ -33,9 +34,26 @@ def sorts() -> dict[str, Call]:
     """Both orders."""
     calls = [(*SHAPES[0], True, "float32"), (*SHAPES[1], False, "float32"), (*SHAPES[2], True, "float32")]
     calls += [(*SHAPES[3], False, "float32"), (*SHAPES[0], True, "int64"), (*SHAPES[0], False, "bool")]
+    calls += [((2, 300), 1, True, dtype) for dtype in ("float32", "float64", "int64", "uint8", "bool")]
     return {
         f"sort {shape} {axis} {descending} {dtype}": Call(Sort(axis, descending), (numbers(*shape, dtype=dtype),))
         for shape, axis, descending, dtype in calls
+    }
+
+
+def long_rows() -> dict[str, Call]:
+    """Rows that are gone through with room for few: rising, falling, of equals, of any bits."""
+    random = np.random.default_rng(0)
+    rows = np.zeros((6, 3000), np.float32)
+    rows[0], rows[1] = np.arange(3000), -np.arange(3000)
+    rows[3], rows[4] = random.integers(0, 9, 3000), random.standard_normal(3000)
+    rows[5] = random.integers(-(2**31), 2**31, 3000).astype(np.int32).view(np.float32)
+    rows[2, ::2] = -0.0
+    calls = [(rows, 3, True), (rows, 500, False), (rows, 2990, True), (rows.T.copy(), 100, True)]
+    calls += [(rows[:5].astype(dtype), 90, dtype != "int64") for dtype in ("float64", "int64", "int8")]
+    return {
+        f"long {count} {largest} {data.dtype} {data.shape}": Call(TopK(data.shape.index(3000), count, largest), (data,))
+        for data, count, largest in calls
     }
 
 
@@ -44,7 +62,7 @@ def selections() -> dict[str, Call]:
     return {
         f"topk {shape} {axis} {largest} {count}": Call(TopK(axis, count, largest), (numbers(*shape),))
         for (shape, axis), largest, count in zip(SHAPES, (True, False, True, False), (37, 3, 1, 2), strict=True)
-    }
+    } | long_rows()
 
 
 def scatters() -> dict[str, Call]:
