@@ -30,17 +30,17 @@ def lower_own(lowering: Lowering, call: relax.Call) -> Lowered | None:
 def emit_own(lowering: Lowering, operator: OwnOperator, tensors: list[relax.Expr]) -> Lowered:
     """Emit the kernel on tensors of the network, and return what it gives."""
     specs = [spec_of(tensor) for tensor in tensors]
-    arguments = []
-    image, layout = lowering.value(tensors[0]), PLAIN
-    if operator.image_input:
-        if lowering.form.is_image(image):
-            layout = lowering.form.image_layout
+    arguments: list[relax.Expr] = []
+    images = [lowering.value(tensor) for tensor in tensors[: operator.images]]
+    blocked = bool(images) and all(lowering.form.is_image(image) for image in images)
+    layout = lowering.form.image_layout if blocked else PLAIN
+    for index, image in enumerate(images):
+        if blocked:
             arguments.append(lowering.form.image(image))
-            specs[0] = Spec(specs[0].shape, image.dtype)
+            specs[index] = Spec(specs[index].shape, image.dtype)
         else:
-            arguments.append(lowering.expression(tensors[0]))
-        tensors = tensors[1:]
-    arguments += [flat(lowering, tensor) for tensor in tensors]
+            arguments.append(lowering.expression(tensors[index]))
+    arguments += [flat(lowering, tensor) for tensor in tensors[operator.images :]]
     outputs = operator.outputs(specs)
     results = emit_kernel(lowering, operator, specs, layout, arguments)
     values: list[Value] = []

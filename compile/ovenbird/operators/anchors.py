@@ -23,6 +23,9 @@ ANCHOR = "ovenbird.anchor"
 PARTS = "ovenbird.parts"
 """Of a concatenation: the channel blocks of each part."""
 
+DILATION = "ovenbird.dilation"
+"""Of a convolution whose window has gaps: how many rows lie between two of its rows."""
+
 RUNS = "ovenbird.runs"
 """Of a product: how many elements along k lie side by side in each operand, at multiples of that number."""
 

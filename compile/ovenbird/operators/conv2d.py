@@ -11,7 +11,7 @@ from typing import Any
 
 from tvm import te, tirx
 
-from ovenbird.operators.anchors import anchored
+from ovenbird.operators.anchors import DILATION, anchored
 from ovenbird.operators.layout import extents
 
 
@@ -109,7 +109,7 @@ def conv2d(data: te.Tensor, weight: te.Tensor, window: Window, groups: int = 1) 
             axis=[ic, kh, kw, ii],
         ),
         name="conv2d",
-        attrs=anchored("tile"),
+        attrs=anchored("tile", {DILATION: dilate_h} if dilate_h > 1 else None),
     )
 
 

@@ -92,6 +92,11 @@ class OwnOperator(ABC):
     image_output: ClassVar[bool] = False
     """Whether the first output is one as well."""
 
+    @property
+    def images(self) -> int:
+        """Return how many of the first inputs are images."""
+        return int(self.image_input)
+
     @abstractmethod
     def outputs(self, inputs: Sequence[Spec]) -> tuple[Spec, ...]:
         """Return what the operator gives for inputs of these shapes."""

@@ -15,12 +15,13 @@ from ovenbird.operators.vision.deformable import DeformableColumns
 from ovenbird.operators.vision.grid_sample import GridSample
 from ovenbird.operators.vision.grouped_suppression import GroupedSuppression
 from ovenbird.operators.vision.keypoints import FindKeypoints
+from ovenbird.operators.vision.pyramid_align import PyramidAlign
 from ovenbird.operators.vision.roi_align import RoiAlign
 from ovenbird.operators.vision.roi_pool import RoiPool
 from ovenbird.operators.vision.suppression import Suppression
 
 KINDS: tuple[type[OwnOperator], ...] = (
-    DeformableColumns, FindKeypoints, GridSample, GroupedSuppression, Recurrent, RoiAlign, RoiPool, Scan,
+    DeformableColumns, FindKeypoints, GridSample, GroupedSuppression, PyramidAlign, Recurrent, RoiAlign, RoiPool, Scan,
     ScatterElements, ScatterSlices, Sort, Suppression, TopK,
 )  # fmt: skip
 

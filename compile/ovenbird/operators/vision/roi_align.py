@@ -5,15 +5,16 @@ Example: `RoiAlign((7, 7), 0.25, 2, aligned=True)` of [1, 256, 50, 50] and [150,
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from tvm import tirx
-from tvm.script import tirx as T
+from tvm.script.ir_builder import tirx as T
 
-from ovenbird.operators.loops import clamped, inside, spread
+from ovenbird.operators.loops import clamped, held, hold, inside, spread, write_kernel
 from ovenbird.operators.own import ImageLayout, OwnOperator, Spec
 from ovenbird.operators.vision.bilinear import Pixel, locate, mix, products
 
@@ -48,99 +49,125 @@ class RoiAlign(OwnOperator):
 
 def roi_align_kernel(inputs: Sequence[Spec], layout: ImageLayout, options: RoiAlign) -> tirx.PrimFunc:
     """Return the function over image, regions and result."""
-    (shape, dtype), region_spec = inputs
-    images, channels, height, width = shape
-    regions, (rows, columns) = region_spec.shape[0], options.output
-    groups, count, lanes = layout.groups(channels), layout.count(channels), layout.lanes()
-    image_shape, output_shape = layout.shape(shape), layout.shape(options.outputs(inputs)[0].shape)
-    bins, mean, size, accumulators = rows * columns, options.mode == "avg", region_spec.size, groups * lanes
-    work = math.prod(output_shape) * 16
+    image, regions = inputs
+    (output,) = options.outputs(inputs)
+    sampling = Sampling(options.samples, options.aligned, options.mode)
 
-    def edge(region: Any, boxes: Any, side: int) -> Any:
-        value = tirx.Cast("float32", boxes[region * 5 + side]) * tirx.const(options.scale, "float32")
-        return value - tirx.const(0.5, "float32") if options.aligned else value
+    def body(data: Any, boxes: Any, result: Any) -> None:
+        write_regions([Level(data, image.shape, options.scale)], None, boxes, result, output.shape, layout, sampling)
 
-    def start(region: Any, boxes: Any, axis: int) -> Any:
-        """Return where a region begins along y (0) or x (1), in pixels of the image."""
-        return edge(region, boxes, 2 - axis)
+    buffers = [(layout.shape(image.shape), image.dtype), ((regions.size,), regions.dtype)]
+    return write_kernel(options.name, [*buffers, (layout.shape(output.shape), output.dtype)], body)
 
-    def length(region: Any, boxes: Any, axis: int) -> Any:
-        extent = edge(region, boxes, 4 - axis) - edge(region, boxes, 2 - axis)
-        return extent if options.aligned else tirx.max(extent, tirx.const(1.0, "float32"))
 
-    def samples(length: Any, bins: int) -> Any:
-        if options.samples > 0:
-            return tirx.const(options.samples, "int32")
-        share = tirx.ceil(length / tirx.const(float(bins), "float32"))
+class Level(NamedTuple):
+    """A buffer that holds images, their shape, and how many of their pixels are one of the regions'."""
+
+    image: Any
+    shape: Sequence[int]
+    scale: float
+
+
+class Sampling(NamedTuple):
+    """The options of `RoiAlign` that are the same for all levels."""
+
+    samples: int
+    aligned: bool
+    mode: str = "avg"
+
+
+def write_regions(
+    levels: Sequence[Level],
+    chosen: Any,
+    boxes: Any,
+    result: Any,
+    output: Sequence[int],
+    layout: ImageLayout,
+    sampling: Sampling,
+) -> None:
+    """Write the loops over the bins of all regions; `chosen`: a buffer of each region's level, None where one is all.
+
+    `output`: [K, C, rows, columns].
+    """
+    regions, channels, rows, columns = output
+    groups, count = layout.groups(channels), layout.count(channels)
+    work = math.prod(layout.shape(output)) * 16
+    with spread(regions * rows * columns * count, work) as task:
+        region = task // (rows * columns * count)
+        bin_place = (task // (columns * count) % rows, task // count % columns)
+        part = task % count * groups
+        for number, level in enumerate(levels):
+            with contextlib.ExitStack() as stack:
+                if chosen is not None:
+                    stack.enter_context(T.If(tirx.EQ(held(chosen[region], len(levels)), number)))
+                    stack.enter_context(T.Then())
+                write_bin(level, boxes, result, (rows, columns), region, bin_place, part, layout, sampling)
+
+
+def write_bin(
+    level: Level,
+    boxes: Any,
+    result: Any,
+    bins: tuple[int, int],
+    region: Any,
+    bin_place: tuple[Any, Any],
+    part: Any,
+    layout: ImageLayout,
+    sampling: Sampling,
+) -> None:
+    """Write one bin of a region: the groups of channels from `part` on."""
+    images, channels, height, width = level.shape
+    groups, lanes = layout.groups(channels), layout.lanes()
+    zero, mean, dtype = tirx.const(0.0, "float32"), sampling.mode == "avg", str(result.dtype)
+
+    def edge(side: int) -> Any:
+        value = tirx.Cast("float32", boxes[region * 5 + side]) * tirx.const(level.scale, "float32")
+        return hold(value - tirx.const(0.5, "float32") if sampling.aligned else value)
+
+    def steps(length: Any, count: int) -> Any:
+        if sampling.samples > 0:
+            return tirx.const(sampling.samples, "int32")
+        share = tirx.ceil(length / tirx.const(float(count), "float32"))
         return tirx.Cast("int32", clamped(share, 0.0, MOST_SAMPLES))
 
-    def seen(top: Any, left: Any, tall: Any, wide: Any, steps: Any) -> Any:
-        """Return no samples for a region whose samples are all more than a pixel outside, and count as zeros."""
-        away = [end < tirx.const(-1.0, "float32") for end in (top + tall, left + wide)]
-        away += [begin > tirx.const(float(extent), "float32") for begin, extent in ((top, height), (left, width))]
-        return tirx.Select(tirx.any(*away), tirx.const(0, "int32"), steps)
+    source = inside(tirx.Cast("int32", clamped(boxes[region * 5], 0.0, float(images - 1))), images)
+    starts, ends = (edge(2), edge(1)), (edge(4), edge(3))
+    one = tirx.const(1.0, "float32")
+    lengths = [end - start for start, end in zip(starts, ends, strict=True)]
+    lengths = [hold(length if sampling.aligned else tirx.max(length, one)) for length in lengths]
+    # A region whose samples are all more than a pixel outside has none: they count as zeros.
+    away = [start + length < -one for start, length in zip(starts, lengths, strict=True)]
+    away += [start > tirx.const(float(size), "float32") for start, size in zip(starts, (height, width), strict=True)]
+    down = hold(tirx.Select(tirx.any(*away), tirx.const(0, "int32"), steps(lengths[0], bins[0])))
+    across = hold(steps(lengths[1], bins[1]))
 
-    def place(start: Any, length: Any, bins: int, index: Any, step: Any, steps: Any) -> Any:
-        extent = length / tirx.const(float(bins), "float32")
-        inner = (tirx.Cast("float32", step) + tirx.const(0.5, "float32")) * extent / tirx.Cast("float32", steps)
-        return start + tirx.Cast("float32", index) * extent + inner
+    def place(axis: int, step: Any, count: Any) -> Any:
+        extent = lengths[axis] / tirx.const(float(bins[axis]), "float32")
+        inner = (tirx.Cast("float32", step) + tirx.const(0.5, "float32")) * extent / tirx.Cast("float32", count)
+        return starts[axis] + tirx.Cast("float32", bin_place[axis]) * extent + inner
 
-    def joined(total: Any, first: Any, places: Any, weights: Any, pixel: Pixel) -> Any:
+    places = T.alloc_buffer((4,), "int32", scope="local")
+    weights = T.alloc_buffer((4,), "float32", scope="local")
+    totals = T.alloc_buffer((groups * lanes,), "float32", scope="local")
+
+    def joined(total: Any, first: Any, pixel: Pixel) -> Any:
         if mean:
             return total + mix(places, weights, pixel)
-        one, two, three, four = products(places, weights, pixel)
-        largest = tirx.max(tirx.max(one, two), tirx.max(three, four))
+        values = products(places, weights, pixel)
+        largest = tirx.max(tirx.max(values[0], values[1]), tirx.max(values[2], values[3]))
         return tirx.Select(first, largest, tirx.max(total, largest))
 
-    def pixel(image: Any, source: Any, group: Any, lane: Any) -> Pixel:
-        return lambda r, c: tirx.Cast("float32", image[layout.at(source, group, (r, c), lane)])
+    def pixel_of(group: Any, lane: Any) -> Pixel:
+        return lambda r, c: tirx.Cast("float32", level.image[layout.at(source, part + group, (r, c), lane)])
 
-    @T.prim_func  # type: ignore[untyped-decorator]
-    def roi_align(image_handle: T.handle, regions_handle: T.handle, result_handle: T.handle):  # type: ignore[no-untyped-def]
-        image = T.match_buffer(image_handle, image_shape, dtype)
-        boxes = T.match_buffer(regions_handle, (size,), region_spec.dtype)
-        result = T.match_buffer(result_handle, output_shape, dtype)
-        for task in spread(regions * bins * count, work):
-            region: T.let = task // (bins * count)
-            row: T.let = task // (columns * count) % rows
-            column: T.let = task // count % columns
-            part: T.let = task % count * groups
-            source: T.int32 = inside(T.Cast("int32", clamped(boxes[region * 5], 0.0, float(images - 1))), images)
-            top: T.float32 = start(region, boxes, 0)
-            left: T.float32 = start(region, boxes, 1)
-            tall: T.float32 = length(region, boxes, 0)
-            wide: T.float32 = length(region, boxes, 1)
-            down: T.int32 = seen(top, left, tall, wide, samples(tall, rows))
-            across: T.int32 = samples(wide, columns)
-            places = T.alloc_buffer((4,), "int32", scope="local")
-            weights = T.alloc_buffer((4,), "float32", scope="local")
-            totals = T.alloc_buffer((accumulators,), "float32", scope="local")
-            for element in T.serial(accumulators):
-                totals[element] = T.float32(0)
-            for y in T.serial(down):
-                for x in T.serial(across):
-                    locate(
-                        places,
-                        weights,
-                        place(top, tall, rows, row, y, down),
-                        place(left, wide, columns, column, x, across),
-                        (height, width),
-                        edge=True,
-                    )
-                    for group in T.serial(groups):
-                        for lane in T.vectorized(lanes):
-                            totals[group * lanes + lane] = joined(
-                                totals[group * lanes + lane],
-                                y + x == 0,
-                                places,
-                                weights,
-                                pixel(image, source, part + group, lane),
-                            )
-            share: T.float32 = T.float32(1) / T.Cast("float32", T.max(down * across, 1))
-            for group in T.serial(groups):
-                for lane in T.vectorized(lanes):
-                    result[layout.at(region, part + group, (row, column), lane)] = T.Cast(
-                        dtype, totals[group * lanes + lane] * (share if mean else T.float32(1))
-                    )
-
-    return roi_align
+    with T.serial(groups * lanes) as element:
+        T.buffer_store(totals, zero, [element])
+    with T.serial(down) as y, T.serial(across) as x:
+        locate(places, weights, place(0, y, down), place(1, x, across), (height, width), edge=True)
+        with T.serial(groups) as group, T.vectorized(lanes) as lane:
+            at = group * lanes + lane
+            T.buffer_store(totals, joined(totals[at], tirx.EQ(y + x, 0), pixel_of(group, lane)), [at])
+    share = hold(one / tirx.Cast("float32", tirx.max(down * across, 1)) if mean else one)
+    with T.serial(groups) as group, T.vectorized(lanes) as lane:
+        total = tirx.Cast(dtype, totals[group * lanes + lane] * share)
+        T.buffer_store(result, total, layout.at(region, part + group, bin_place, lane))

@@ -20,7 +20,7 @@ from tvm.s_tir.schedule import LoopRV, SBlockRV
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
 from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, choose_tile
-from ovenbird.operators.anchors import size_bytes
+from ovenbird.operators.anchors import DILATION, Anchor, size_bytes
 from ovenbird.operators.blocks import divisors, extent, find_stages, fuse_all
 from ovenbird.passes.insert_prefetches import PREFETCH, PREFETCH_STEPS
 
@@ -58,12 +58,21 @@ def schedule_register_tile(sch: Schedule, machine: Machine, choices: Choices) ->
     outer, inner = [chunks], [column]
     if axes.rows is not None:
         row_tiles, row = sch.split(axes.rows, choices.tiles(sch, axes.rows, [tile.rows], innermost=4))
-        outer, inner = [chunks, row_tiles], [row, column]
+        outer, inner = [chunks, *near_rows(sch, row_tiles, stages.found)], [row, column]
     sch.reorder(*axes.batch, *outer, tiles, out_tile, *inner, vectors, axes.lanes)
     sch.parallel(fuse_all(sch, [*axes.batch, *outer, tiles]))
     sch.compute_at(anchor, out_tile, preserve_unit_loops=True)
     accumulate_in_registers(sch, anchor, len(spatial), len(reduction), out_axis, streamed)
     unroll_vectorized(sch, *inner, vectors, axes.lanes)
+
+
+def near_rows(sch: Schedule, row_tiles: LoopRV, anchor: Anchor) -> list[LoopRV]:
+    """Return the loops over rows, so ordered that rows which read the same rows of the data follow one another."""
+    step = int(anchor.details.get(DILATION, 1))
+    if not 1 < step < extent(sch, row_tiles):
+        return [row_tiles]
+    place, first = sch.split(row_tiles, [None, step])
+    return [first, place]
 
 
 def split_axes(sch: Schedule, block: SBlockRV) -> tuple[list[LoopRV], list[LoopRV]]:

@@ -114,28 +114,17 @@ def grouped_nms(node: Any, importer: Any) -> Any:
     return given.emit(own_call(operator, boxes, scores, order, given.cast(given["groups"], "int32")))
 
 
-AWAY = -1e6
-"""Where a region is put, in pixels, on levels that it is not pooled from: no sample of it counts there."""
-
-
 def pool_regions(node: Any, importer: Any) -> Any:
     """Convert `ovenbird.regions.pool_regions(maps, regions, levels, scales, size, samples)`."""
-    from tvm import relax
+    from ovenbird.operators.own import own_call
+    from ovenbird.operators.vision.pyramid_align import PyramidAlign
 
-    from ovenbird.operators.vision.roi_align import RoiAlign
-
-    op = relax.op
     given = Arguments.of(node, importer)
-    size, regions = int(given["size"]), given.cast(given["regions"], "float32")
-    levels = given.emit(op.expand_dims(given.cast(given["levels"], "int32"), 1))
-    away = relax.const([[0.0, AWAY, AWAY, AWAY, AWAY]], "float32")
-    total: Any = None
-    for level, (maps, scale) in enumerate(zip(given["maps"], given["scales"], strict=True)):
-        own = given.emit(op.where(given.emit(op.equal(levels, relax.const(level, "int32"))), regions, away))
-        operator = RoiAlign((size, size), float(scale), int(given["samples"]), aligned=False)
-        found = call_on_images(given, operator, maps, own)
-        total = found if total is None else given.emit(op.add(total, found))
-    return total
+    size = int(given["size"])
+    operator = PyramidAlign((size, size), tuple(map(float, given["scales"])), int(given["samples"]))
+    maps = [given.cast(one, "float32") for one in given["maps"]]
+    regions, levels = given.cast(given["regions"], "float32"), given.cast(given["levels"], "int32")
+    return given.cast(given.emit(own_call(operator, *maps, regions, levels)), given.dtype)
 
 
 def find_keypoints(node: Any, importer: Any) -> Any:
