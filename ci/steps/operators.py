@@ -4,6 +4,7 @@
     python ci/steps/operators.py depthwise conv1d         # those whose name has one of the words
     python ci/steps/operators.py --threads 1 --most 2.0   # exit code 1 where a ratio is above it
     python ci/steps/operators.py --output docs/benchmarks/operators.md    # keep the table, other rows as they are
+    python ci/steps/operators.py --rows FILE --seconds 500     # for so long; again: go on behind the rows in the file
 
 Each pair is compiled and run in a process of its own, in blocks of calls in turn. A ratio is our shortest call by
 ONNX Runtime's; the spread is that of the ratios of the single blocks, from the first to the third quartile.
@@ -245,6 +246,12 @@ def keep(path: Path, rows: list[list[str]], threads: int) -> None:
     path.write_text(f"{head}\n{table(listed)}\n")
 
 
+def known_rows(path: Path | None) -> dict[str, list[str]]:
+    """Return the rows of a file by their names."""
+    rows = [line.split("|") for line in path.read_text().splitlines()] if path is not None and path.exists() else []
+    return {row[0]: row for row in rows}
+
+
 def main() -> int:
     """Time the operators that were asked for, each in a process of its own."""
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
@@ -252,6 +259,8 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--most", type=float, default=float("inf"), help="exit code 1 where a ratio is above it")
     parser.add_argument("--output", type=Path, help="a Markdown page to keep the rows in")
+    parser.add_argument("--rows", type=Path, help="a file of rows: those in it are taken as they are, others added")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no more operators after so long")
     options = parser.parse_args()
     os.environ |= {"TVM_NUM_THREADS": str(options.threads), "TVM_BIND_THREADS": "0"}
     import onnxruntime  # noqa: F401 - for the processes that are forked
@@ -263,9 +272,18 @@ def main() -> int:
 
     names = [name for name in (*NETWORKS, *NODES) if any(word in name for word in options.words or [""])]
     print(table([]), flush=True)
-    rows = []
+    kept = known_rows(options.rows)
+    rows, end = [], time.monotonic() + options.seconds
     for name in names:
-        rows.append(in_a_process(name, options.threads))
+        if name not in kept:
+            if time.monotonic() > end:
+                print(f"{len(rows)} of {len(names)}: begin again for the rest")
+                return 2
+            kept[name] = in_a_process(name, options.threads)
+            if options.rows is not None:
+                with options.rows.open("a") as file:
+                    file.write("|".join(kept[name]) + "\n")
+        rows.append(kept[name])
         print(f"| {' | '.join(rows[-1])} |", flush=True)
     if options.output is not None:
         keep(options.output, rows, options.threads)

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from tvm import relax
 
 from ovenbird.lowering.form import Border, Form
-from ovenbird.lowering.own_operators import select
+from ovenbird.lowering.own_operators import emit_kernel, reshaped
 from ovenbird.lowering.value import Value
 from ovenbird.operators import layout
 from ovenbird.operators.conv2d import pad
-from ovenbird.operators.movements.selection import ZEROS
+from ovenbird.operators.movements.frame import Frame
 from ovenbird.operators.movements.transposition import MOVEMENT, MovementKind
-from ovenbird.operators.own import ImageLayout, spec_of
+from ovenbird.operators.own import PLAIN, ImageLayout, spec_of
 from ovenbird_runtime.tensors.arrays import Array
 
 
@@ -65,10 +65,9 @@ class BlockedForm(Form):
         return self.builder.emit_te(pad, image, border, primfunc_name_hint="pad")
 
     def pad_plain(self, plain: relax.Expr, border: Border) -> relax.Expr:
-        """Emit functions of their own that write the border: rows of zeros, then zeros at the ends of rows."""
-        top, left, bottom, right = border
-        shape = spec_of(plain).shape
-        for axis, before, behind in ((2, top, bottom), (3, left, right)):
-            places = [ZEROS] * before + [*range(shape[axis])] + [ZEROS] * behind
-            plain = select(self, plain, axis, places) if before or behind else plain
-        return plain
+        """Emit a function of its own that writes the border."""
+        if not any(border):
+            return plain
+        spec, operator = spec_of(plain), Frame(border)
+        (result,) = emit_kernel(self, operator, [spec], PLAIN, [reshaped(self, plain, (spec.size,))])
+        return reshaped(self, result, operator.outputs([spec])[0].shape)

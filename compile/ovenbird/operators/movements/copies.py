@@ -1,4 +1,4 @@
-"""Rows put together from pieces of other rows, each piece a copy of neighbouring elements, or zeros.
+"""Rows put together from pieces of other rows, each piece a copy of neighbouring elements.
 
 Example: a border of one pixel, reflected, is for each row of 128: `Piece(0, 1, 1), Piece(0, 0, 128), Piece(0, 126, 1)`.
 """
@@ -21,7 +21,7 @@ CUT = 4096
 
 
 class Piece(NamedTuple):
-    """`length` elements of the row of source number `source`, from `start` on; of no source (-1): zeros."""
+    """`length` elements of the row of source number `source`, from `start` on."""
 
     source: int
     start: int
@@ -34,10 +34,8 @@ def write_rows(sources: Sequence[tuple[Any, int]], target: Any, rows: int, piece
 
     def copy(row: Any, piece: Piece, place: int, begin: Any, count: int) -> None:
         with builder.serial(count) as step:
-            value = tirx.const(0, target.dtype)
-            if piece.source >= 0:
-                buffer, length = sources[piece.source]
-                value = buffer[row * length + piece.start + begin + step]
+            buffer, length = sources[piece.source]
+            value = buffer[row * length + piece.start + begin + step]
             builder.buffer_store(target, value, [row * total + place + begin + step])
 
     places = [sum(piece.length for piece in pieces[:index]) for index in range(len(pieces))]

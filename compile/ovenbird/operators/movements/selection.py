@@ -1,4 +1,4 @@
-"""Places of one axis in another order, known when compiling: borders that reflect, rolls, zeros around an image.
+"""Places of one axis in another order, known when compiling: borders that reflect, rolls.
 
 Example: `Selection.of(3, [1, 0, 1, 2, 1])` reflects a row of three; runs of neighbours are copied as one.
 """
@@ -16,16 +16,13 @@ from ovenbird.operators.loops import write_kernel
 from ovenbird.operators.movements.copies import Piece, write_rows
 from ovenbird.operators.own import ImageLayout, OwnOperator, Spec
 
-ZEROS = -1
-"""Stands for no place: a zero."""
-
 MOST_RUNS = 32
 """Each run is a loop of its own in the kernel."""
 
 
 @dataclass(frozen=True)
 class Selection(OwnOperator):
-    """`runs`: (first place, how many) along `axis`; `ZEROS` as the first place gives zeros."""
+    """`runs`: (first place, how many) along `axis`."""
 
     name = "selection"
     axis: int
@@ -36,7 +33,7 @@ class Selection(OwnOperator):
         """Take places one by one."""
         runs: list[tuple[int, int]] = []
         for place in places:
-            if runs and place == (ZEROS if runs[-1][0] == ZEROS else sum(runs[-1])):
+            if runs and place == sum(runs[-1]):
                 runs[-1] = (runs[-1][0], runs[-1][1] + 1)
             else:
                 runs.append((place, 1))
@@ -52,10 +49,7 @@ class Selection(OwnOperator):
         """Return the copies."""
         shape = inputs[0].shape
         rows, behind = math.prod(shape[: self.axis]), math.prod(shape[self.axis + 1 :])
-        pieces = [
-            Piece(ZEROS if first == ZEROS else 0, max(first, 0) * behind, length * behind)
-            for first, length in self.runs
-        ]
+        pieces = [Piece(0, first * behind, length * behind) for first, length in self.runs]
 
         def body(source: Any, target: Any) -> None:
             write_rows([(source, shape[self.axis] * behind)], target, rows, pieces)
