@@ -26,8 +26,8 @@ from ovenbird.operators.own import ImageLayout, OwnOperator, Spec
 STEP = 16
 """Elements that are looked at together."""
 
-LEAST_ROOM = 64
-"""Candidates, where few are wanted."""
+FEW = 16
+"""So many and fewer are kept in order all the time."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class TopK(OwnOperator):
 
     def kernel(self, inputs: Sequence[Spec], layout: ImageLayout) -> tirx.PrimFunc:
         """Return the selection in all rows."""
-        return topk_kernel(inputs[0].shape, inputs[0].dtype, self)
+        write = few_kernel if self.count <= FEW else topk_kernel
+        return write(inputs[0].shape, inputs[0].dtype, self)
 
 
 def topk_kernel(shape: Sequence[int], dtype: str, options: TopK) -> tirx.PrimFunc:
@@ -140,5 +141,65 @@ def topk_kernel(shape: Sequence[int], dtype: str, options: TopK) -> tirx.PrimFun
 
 
 def room_for(extent: int, count: int) -> int:
-    """Return for how many candidates there is room: twice as many as are wanted, no fewer than `LEAST_ROOM`."""
-    return min(extent, max(2 * count, LEAST_ROOM)) + STEP
+    """Return for how many candidates there is room: for twice as many as are wanted, and a step's."""
+    return count if count <= FEW else min(extent, 2 * count) + STEP
+
+
+def few_kernel(shape: Sequence[int], dtype: str, options: TopK) -> tirx.PrimFunc:
+    """Return the same function, by insertion: what is better than the worst of the candidates takes its place among
+    them.
+    """
+    before, extent, behind = rows_along(shape, options.axis)
+    rows, count, index_dtype, ranks_dtype = before * behind, options.count, options.index_dtype, rank_dtype(dtype)
+    size, chosen = math.prod(shape), before * behind * options.count
+
+    def at(row: Any, place: Any, along: int) -> Any:
+        return (row // behind * along + place) * behind + row % behind
+
+    def rank(data: Any, row: Any, place: Any) -> Any:
+        return rank_of(data[at(row, place, extent)], dtype, options.largest)
+
+    @T.prim_func  # type: ignore[untyped-decorator]
+    def topk(  # type: ignore[no-untyped-def]
+        data_handle: T.handle,
+        values_handle: T.handle,
+        indices_handle: T.handle,
+        ranks_handle: T.handle,
+        places_handle: T.handle,
+    ):
+        data = T.match_buffer(data_handle, (size,), dtype)
+        values = T.match_buffer(values_handle, (chosen,), dtype)
+        indices = T.match_buffer(indices_handle, (chosen,), index_dtype)
+        ranks = T.match_buffer(ranks_handle, (rows * 2 * count,), ranks_dtype)
+        places = T.match_buffer(places_handle, (rows * 2 * count,), "int32")
+        for row in spread(rows, rows * extent):
+            base: T.let = row * 2 * count
+            filled: T.int32 = 0
+            limit = T.alloc_buffer((1,), ranks_dtype, scope="local")
+            limit[0] = least_rank(ranks_dtype)
+            for step in T.serial(-(-extent // STEP)):
+                better: T.int32 = 1
+                if tirx.all(filled == count, step * STEP + STEP <= extent):
+                    better = 0
+                    for place in T.serial(STEP):
+                        better = better + T.Cast("int32", rank(data, row, step * STEP + place) < limit[0])
+                if better > 0:
+                    for place in T.serial(T.min(STEP, extent - step * STEP)):
+                        own = T.alloc_buffer((1,), ranks_dtype, scope="local")
+                        own[0] = rank(data, row, T.min(step * STEP + place, extent - 1))
+                        if tirx.any(filled < count, own[0] < limit[0]):
+                            hole: T.int32 = T.min(filled, count - 1)
+                            while tirx.all(hole > 0, own[0] < ranks[base + held(hole - 1, count)]):
+                                ranks[base + held(hole, count)] = ranks[base + held(hole - 1, count)]
+                                places[base + held(hole, count)] = places[base + held(hole - 1, count)]
+                                hole = hole - 1
+                            ranks[base + held(hole, count)] = own[0]
+                            places[base + held(hole, count)] = step * STEP + place
+                            filled = T.min(filled + 1, count)
+                            limit[0] = ranks[base + held(filled - 1, count)]
+            for place in T.serial(count):
+                best: T.let = held(places[base + place], extent)
+                values[at(row, place, count)] = data[at(row, best, extent)]
+                indices[at(row, place, count)] = T.Cast(index_dtype, best)
+
+    return topk

@@ -49,7 +49,7 @@ def long_rows() -> dict[str, Call]:
     rows[3], rows[4] = random.integers(0, 9, 3000), random.standard_normal(3000)
     rows[5] = random.integers(-(2**31), 2**31, 3000).astype(np.int32).view(np.float32)
     rows[2, ::2] = -0.0
-    calls = [(rows, 3, True), (rows, 500, False), (rows, 2990, True), (rows.T.copy(), 100, True)]
+    calls = [(rows, 3, True), (rows, 16, False), (rows, 500, False), (rows, 2990, True), (rows.T.copy(), 100, True)]
     calls += [(rows[:5].astype(dtype), 90, dtype != "int64") for dtype in ("float64", "int64", "int8")]
     return {
         f"long {count} {largest} {data.dtype} {data.shape}": Call(TopK(data.shape.index(3000), count, largest), (data,))
