@@ -15,6 +15,7 @@ from ovenbird.errors import NoCudaCompiler
 from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.operators.indexing.scatter import ScatterElements
 from ovenbird.operators.indexing.sort import Sort
+from ovenbird.operators.indexing.topk import TopK
 from ovenbird.operators.recurrent.layer import Recurrent, pack_weights
 from ovenbird.operators.vision.roi_align import RoiAlign
 from ovenbird.targets import load_target
@@ -47,6 +48,9 @@ def test_agrees_with_the_processor(tmp_path: Path) -> None:
     layer = (numbers(3, 2, 64), pack_weights(numbers(64, 16)), numbers(2, 16), numbers(2, 16))
     calls = [
         Call(Sort(1, descending=True), (numbers(200, 7),)),
+        Call(Sort(1, descending=False), (numbers(3, 90),)),
+        Call(TopK(1, 3), (numbers(3, 90),)),
+        Call(TopK(1, 20), (numbers(3, 90),)),
         Call(ScatterElements(1, "mean"), (numbers(2, 37), np.array([[0, -1, 0, 99]]), numbers(1, 4))),
         Call(RoiAlign((2, 2), 0.5, 2, aligned=True), (numbers(1, 5, 9, 7), regions)),
         Call(Recurrent("lstm", 16, False, (sigmoid, tanh, tanh)), layer),
