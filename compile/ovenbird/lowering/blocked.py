@@ -14,7 +14,7 @@ from ovenbird.lowering.own_operators import emit_kernel, reshaped
 from ovenbird.lowering.value import Value
 from ovenbird.operators import layout
 from ovenbird.operators.conv2d import pad
-from ovenbird.operators.movements.frame import Frame
+from ovenbird.operators.movements.zero_border import ZeroBorder
 from ovenbird.operators.movements.transposition import MOVEMENT, MovementKind
 from ovenbird.operators.own import PLAIN, ImageLayout, spec_of
 from ovenbird_runtime.tensors.arrays import Array
@@ -68,6 +68,6 @@ class BlockedForm(Form):
         """Emit a function of its own that writes the border."""
         if not any(border):
             return plain
-        spec, operator = spec_of(plain), Frame(border)
+        spec, operator = spec_of(plain), ZeroBorder(border)
         (result,) = emit_kernel(self, operator, [spec], PLAIN, [reshaped(self, plain, (spec.size,))])
         return reshaped(self, result, operator.outputs([spec])[0].shape)

@@ -17,7 +17,7 @@ from tvm.script import tirx as T
 
 from ovenbird.operators.loops import held, inside, spread
 from ovenbird.operators.own import ImageLayout, OwnOperator, Spec
-from ovenbird.operators.vision.kept_boxes import BLOCK, FIELDS, Alike, Box, KeptBoxes, room_for
+from ovenbird.operators.vision.kept_boxes import BLOCK, FIELDS, Alike, Corners, KeptBoxes, room_for
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def grouped_kernel(inputs: Sequence[Spec], options: GroupedSuppression) -> tirx.
                     while tirx.all(hits == 0, other < taken):
                         hits = KeptBoxes(kept, image * FIELDS * room, room).overlapping(
                             held(other, room - BLOCK + 1),
-                            Box((left, top), (right, bottom), area),
+                            Corners((left, top), (right, bottom), area),
                             options.overlap,
                             Alike(kinds, image * room, kind),
                         )
@@ -91,7 +91,7 @@ def grouped_kernel(inputs: Sequence[Spec], options: GroupedSuppression) -> tirx.
                     if hits == 0:
                         KeptBoxes(kept, image * FIELDS * room, room).add(
                             held(taken, capacity),
-                            Box((left, top), (right, bottom), area),
+                            Corners((left, top), (right, bottom), area),
                         )
                         kinds[image * room + held(taken, capacity)] = kind
                         chosen[image * capacity + held(taken, capacity)] = T.Cast("int64", box - image * boxes)

@@ -24,7 +24,7 @@ BLOCK = 64
 FIELDS = 5
 
 
-class Box(NamedTuple):
+class Corners(NamedTuple):
     """Corners along both axes, and the area."""
 
     near: tuple[Any, Any]
@@ -62,12 +62,12 @@ class KeptBoxes:
         with T.serial(self.room) as place:
             T.buffer_store(self.buffer, tirx.const(float("nan"), "float32"), [self.at(FIELDS - 1, place)])
 
-    def add(self, place: Any, box: Box) -> None:
+    def add(self, place: Any, box: Corners) -> None:
         """Write a box."""
         for field, value in enumerate((*box.near, *box.far, box.area)):
             T.buffer_store(self.buffer, value, [self.at(field, place)])
 
-    def overlapping(self, start: Any, box: Box, limit: float, alike: Alike | None = None) -> Any:
+    def overlapping(self, start: Any, box: Corners, limit: float, alike: Alike | None = None) -> Any:
         """Return how many boxes of the block from `start` on overlap one by more than the limit."""
         hits = hold(tirx.const(0, "int32"))
         # A float is above the limit if it is above the last float that is not.
@@ -81,7 +81,7 @@ class KeptBoxes:
             T.buffer_store(hits.source, hits + tirx.Cast("int32", found), [0])
         return hits
 
-    def shared(self, place: Any, box: Box, axis: int) -> Any:
+    def shared(self, place: Any, box: Corners, axis: int) -> Any:
         """Return how much of a box's stretch along an axis the box at a place covers."""
         near = tirx.max(box.near[axis], self.buffer[self.at(axis, place)])
         far = tirx.min(box.far[axis], self.buffer[self.at(axis + 2, place)])

@@ -21,7 +21,7 @@ from tvm.script import tirx as T
 
 from ovenbird.operators.loops import held, inside, spread
 from ovenbird.operators.own import ImageLayout, OwnOperator, Spec
-from ovenbird.operators.vision.kept_boxes import BLOCK, FIELDS, Box, KeptBoxes, room_for
+from ovenbird.operators.vision.kept_boxes import BLOCK, FIELDS, Corners, KeptBoxes, room_for
 
 
 @dataclass(frozen=True)
@@ -115,14 +115,14 @@ def suppression_kernel(inputs: Sequence[Spec], options: Suppression) -> tirx.Pri
                     while tirx.all(hits == 0, other < taken):
                         hits = KeptBoxes(kept, row * FIELDS * room, room).overlapping(
                             held(other, room - BLOCK + 1),
-                            Box((near_0, near_1), (far_0, far_1), area),
+                            Corners((near_0, near_1), (far_0, far_1), area),
                             options.overlap,
                         )
                         other = other + BLOCK
                     if hits == 0:
                         KeptBoxes(kept, row * FIELDS * room, room).add(
                             held(taken, most),
-                            Box((near_0, near_1), (far_0, far_1), area),
+                            Corners((near_0, near_1), (far_0, far_1), area),
                         )
                         numbers[row * most + held(taken, most)] = box
                         taken = taken + 1

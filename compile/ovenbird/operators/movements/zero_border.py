@@ -1,6 +1,6 @@
 """Zeros around images, in one pass over the rows.
 
-Example: `Frame((1, 1, 1, 1))` of [1, 64, 128, 128] gives [1, 64, 130, 130].
+Example: `ZeroBorder((1, 1, 1, 1))` of [1, 64, 128, 128] gives [1, 64, 130, 130].
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from ovenbird.operators.own import ImageLayout, OwnOperator, Spec
 
 
 @dataclass(frozen=True)
-class Frame(OwnOperator):
+class ZeroBorder(OwnOperator):
     """`border`: the rows above, columns before, rows below and columns behind."""
 
-    name = "frame"
+    name = "zero_border"
     border: tuple[int, int, int, int]
 
     def outputs(self, inputs: Sequence[Spec]) -> tuple[Spec, ...]:
