@@ -14,8 +14,8 @@ from ovenbird.lowering.own_operators import emit_kernel, reshaped
 from ovenbird.lowering.value import Value
 from ovenbird.operators import layout
 from ovenbird.operators.conv2d import pad
-from ovenbird.operators.movements.zero_border import ZeroBorder
 from ovenbird.operators.movements.transposition import MOVEMENT, MovementKind
+from ovenbird.operators.movements.zero_border import ZeroBorder
 from ovenbird.operators.own import PLAIN, ImageLayout, spec_of
 from ovenbird_runtime.tensors.arrays import Array
 
