@@ -1,0 +1,185 @@
+/* Ovenbird's runtime in C: open an artifact, run its programs. No Python, no TVM, no dlopen.
+ *
+ *     ovenbird_artifact *artifact;
+ *     ovenbird_session *session;
+ *     ovenbird_result *result;
+ *     if (ovenbird_open("artifacts/resnet50", NULL, &artifact) != OVENBIRD_OK) puts(ovenbird_last_message());
+ *     ovenbird_session_open(artifact, 0, &session);
+ *     ovenbird_run(session, NULL, &image, 1, 0, &result);      // image: an ovenbird_tensor
+ *     ovenbird_result_tensor(result, 0, &logits);
+ *     ovenbird_result_free(result);
+ *     ovenbird_session_free(session);
+ *     ovenbird_artifact_free(artifact);
+ *
+ * Every function that can fail returns a status; ovenbird_last_message() says why in one line, to the thread that called.
+ * Nothing is thrown, nothing is printed. What is handed out is freed by the function of its kind; NULL may be freed.
+ * A session keeps its artifact alive: the two may be freed in any order.
+ */
+#ifndef OVENBIRD_H
+#define OVENBIRD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(OVENBIRD_STATIC)
+#define OVENBIRD_API
+#else
+#define OVENBIRD_API __attribute__((visibility("default")))
+#endif
+
+#define OVENBIRD_ABI_VERSION 1u /* raised when a struct or a function changes; new functions do not change it */
+#define OVENBIRD_MAX_RANK 8
+
+/* The kinds of error, named as the Python runtime's are (docs/reference/errors.md). Numbers are never used again. */
+typedef enum ovenbird_status {
+    OVENBIRD_OK = 0,
+    OVENBIRD_ARTIFACT_NOT_FOUND = 10,
+    OVENBIRD_MANIFEST_INVALID = 11,
+    OVENBIRD_PLAN_INVALID = 12,
+    OVENBIRD_MANIFEST_TOO_NEW = 13,
+    OVENBIRD_FILE_MISSING = 14,
+    OVENBIRD_FILE_CHANGED = 15,
+    OVENBIRD_UNSAFE_PATH = 16,
+    OVENBIRD_SIGNATURE_MISSING = 17,
+    OVENBIRD_SIGNATURE_FOREIGN = 18,
+    OVENBIRD_SIGNATURE_WRONG = 19,
+    OVENBIRD_LABELS_MISMATCH = 20,
+    OVENBIRD_PLAN_MISSING = 21, /* the code has no plan: only TVM's virtual machine runs it */
+    OVENBIRD_NO_VARIANT = 30,
+    OVENBIRD_WRONG_ARCHITECTURE = 31,
+    OVENBIRD_MISSING_CPU_FEATURES = 32,
+    OVENBIRD_VERSION_MISMATCH = 33,
+    OVENBIRD_DEVICE_UNAVAILABLE = 34,
+    OVENBIRD_WRONG_INPUT_NAMES = 40,
+    OVENBIRD_WRONG_SHAPE = 41,
+    OVENBIRD_WRONG_DTYPE = 42,
+    OVENBIRD_NOT_FINITE = 43,
+    OVENBIRD_WRONG_OPTION = 44,
+    OVENBIRD_UNKNOWN_PROGRAM = 45,
+    OVENBIRD_KEY_UNREADABLE = 46,
+    OVENBIRD_WRONG_KEY_TYPE = 47,
+    OVENBIRD_INPUT_UNREADABLE = 48,
+    OVENBIRD_OUTPUT_NOT_WRITTEN = 49,
+    OVENBIRD_PIPELINE_ERROR = 50,
+    OVENBIRD_IMAGE_NOT_FOUND = 51,
+    OVENBIRD_IMAGE_UNREADABLE = 52,
+    OVENBIRD_IMAGE_TOO_LARGE = 53,
+    OVENBIRD_ENGINE_LOAD_FAILED = 60,
+    OVENBIRD_ENGINE_CALL_FAILED = 61,
+    OVENBIRD_SELFTEST_FAILED = 62,
+    OVENBIRD_OUT_OF_MEMORY = 70,
+    OVENBIRD_INTERNAL = 71 /* a bug of this library */
+} ovenbird_status;
+
+typedef enum ovenbird_dtype {
+    OVENBIRD_FLOAT32 = 0,
+    OVENBIRD_FLOAT16 = 1,
+    OVENBIRD_FLOAT64 = 2,
+    OVENBIRD_INT8 = 3,
+    OVENBIRD_INT16 = 4,
+    OVENBIRD_INT32 = 5,
+    OVENBIRD_INT64 = 6,
+    OVENBIRD_UINT8 = 7,
+    OVENBIRD_UINT16 = 8,
+    OVENBIRD_UINT32 = 9,
+    OVENBIRD_UINT64 = 10,
+    OVENBIRD_BOOL = 11
+} ovenbird_dtype;
+
+/* A tensor in memory, contiguous, the last dimension innermost. Data at a multiple of 64 bytes is read in place by
+ * ovenbird_run where its dtype is the network's; any other is copied first. */
+typedef struct ovenbird_tensor {
+    const char *name;
+    ovenbird_dtype dtype;
+    int32_t rank;
+    int64_t shape[OVENBIRD_MAX_RANK];
+    const void *data;
+    size_t bytes;
+} ovenbird_tensor;
+
+/* An input or output as the manifest describes it. A dimension below 0 is open: -1 any batch, -2 the images' height,
+ * -3 their width, -4 what follows from those. */
+typedef struct ovenbird_spec {
+    const char *name;
+    ovenbird_dtype dtype;
+    int32_t rank;
+    int64_t shape[OVENBIRD_MAX_RANK];
+    const char *layout;
+} ovenbird_spec;
+
+/* What may be asked of ovenbird_open; begin with OVENBIRD_OPEN_OPTIONS, NULL is the default of each. */
+typedef struct ovenbird_open_options {
+    size_t struct_bytes;    /* sizeof(ovenbird_open_options) where the caller was compiled */
+    const char *public_key; /* a PEM file of Ed25519 keys, of which one must have signed ($OVENBIRD_REQUIRE_SIGNATURE) */
+    const char *target;     /* the variant to use instead of the best one that runs here */
+    const char *precision;  /* "f32", "f16", "bf16" or "int8" */
+} ovenbird_open_options;
+#define OVENBIRD_OPEN_OPTIONS {sizeof(ovenbird_open_options), NULL, NULL, NULL}
+
+typedef struct ovenbird_artifact ovenbird_artifact;
+typedef struct ovenbird_session ovenbird_session;
+typedef struct ovenbird_result ovenbird_result;
+
+#define OVENBIRD_ALLOW_NAN 1u /* a flag of ovenbird_run: feed NaN and infinity to the network */
+
+/* The library's version, as text, and the ABI that it was compiled with (OVENBIRD_ABI_VERSION). */
+OVENBIRD_API const char *ovenbird_version(void);
+OVENBIRD_API uint32_t ovenbird_abi_version(void);
+/* Why the last call of this thread failed, one printable line; valid until its next call. */
+OVENBIRD_API const char *ovenbird_last_message(void);
+/* The name of a status, as "ManifestInvalid". */
+OVENBIRD_API const char *ovenbird_status_name(ovenbird_status status);
+
+/* Open the artifact in a folder: everything is checked before its code is loaded. */
+OVENBIRD_API ovenbird_status ovenbird_open(const char *path, const ovenbird_open_options *options,
+                                           ovenbird_artifact **artifact);
+OVENBIRD_API void ovenbird_artifact_free(ovenbird_artifact *artifact);
+
+/* What it is. Texts live as long as the artifact. */
+OVENBIRD_API const char *ovenbird_model_name(const ovenbird_artifact *artifact);
+OVENBIRD_API const char *ovenbird_target_name(const ovenbird_artifact *artifact);
+OVENBIRD_API int ovenbird_has_random_weights(const ovenbird_artifact *artifact);
+OVENBIRD_API size_t ovenbird_program_count(const ovenbird_artifact *artifact);
+OVENBIRD_API const char *ovenbird_program_name(const ovenbird_artifact *artifact, size_t index);
+/* Of a program (NULL: the only one): how many inputs or outputs, and each of them. */
+OVENBIRD_API ovenbird_status ovenbird_input_count(const ovenbird_artifact *artifact, const char *program, size_t *count);
+OVENBIRD_API ovenbird_status ovenbird_output_count(const ovenbird_artifact *artifact, const char *program,
+                                                   size_t *count);
+OVENBIRD_API ovenbird_status ovenbird_input(const ovenbird_artifact *artifact, const char *program, size_t index,
+                                            ovenbird_spec *spec);
+OVENBIRD_API ovenbird_status ovenbird_output(const ovenbird_artifact *artifact, const char *program, size_t index,
+                                             ovenbird_spec *spec);
+/* The labels of an output: how many (0 where it has none), and each. */
+OVENBIRD_API size_t ovenbird_label_count(const ovenbird_artifact *artifact, const char *program, const char *output);
+OVENBIRD_API const char *ovenbird_label(const ovenbird_artifact *artifact, const char *program, const char *output,
+                                        size_t index);
+
+/* Open a session: memory for one call at a time, and threads - 1 helpers (0: the CPUs that are really ours). It may be
+ * used from many threads, whose calls follow one another; several sessions run side by side. */
+OVENBIRD_API ovenbird_status ovenbird_session_open(ovenbird_artifact *artifact, int32_t threads,
+                                                   ovenbird_session **session);
+OVENBIRD_API void ovenbird_session_free(ovenbird_session *session);
+OVENBIRD_API int32_t ovenbird_session_threads(const ovenbird_session *session);
+
+/* Run a program (NULL: the only one) on named tensors of one batch size N >= 1. `result` holds the outputs, memory of
+ * its own. */
+OVENBIRD_API ovenbird_status ovenbird_run(ovenbird_session *session, const char *program,
+                                          const ovenbird_tensor *inputs, size_t input_count, uint32_t flags,
+                                          ovenbird_result **result);
+OVENBIRD_API size_t ovenbird_result_count(const ovenbird_result *result);
+OVENBIRD_API ovenbird_status ovenbird_result_tensor(const ovenbird_result *result, size_t index,
+                                                    ovenbird_tensor *tensor);
+OVENBIRD_API void ovenbird_result_free(ovenbird_result *result);
+
+/* Memory at a multiple of 64 bytes, which ovenbird_run reads in place. */
+OVENBIRD_API void *ovenbird_alloc(size_t bytes);
+OVENBIRD_API void ovenbird_free(void *memory);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,226 @@
+// The C interface: each function's errors become a status and a message of the thread that called.
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <vector>
+
+#include "base/errors.h"
+#include "base/text.h"
+#include "engine/model.h"
+#include "engine/session.h"
+#include "ovenbird.h"
+
+using namespace ob;
+
+struct ovenbird_artifact {
+    std::shared_ptr<const Model> model;
+};
+
+struct ovenbird_session {
+    std::unique_ptr<Session> session;
+};
+
+struct ovenbird_result {
+    std::shared_ptr<const Model> model; // the outputs' names are its
+    std::vector<OutputTensor> outputs;
+};
+
+namespace {
+
+thread_local std::string last_message;
+
+template <typename Work> ovenbird_status guarded(const Work &work) {
+    try {
+        work();
+        return OVENBIRD_OK;
+    } catch (const Error &error) {
+        last_message = error.message;
+        return error.status;
+    } catch (const std::bad_alloc &) {
+        last_message = "there is no memory";
+        return OVENBIRD_OUT_OF_MEMORY;
+    } catch (const std::exception &error) {
+        last_message = one_line(error.what());
+        return OVENBIRD_INTERNAL;
+    }
+}
+
+void need(const void *pointer, const char *name) {
+    if (!pointer) fail(OVENBIRD_WRONG_OPTION, str(name, " is NULL"));
+}
+
+const std::vector<TensorSpec> &specs_of(const ovenbird_artifact *artifact, const char *program, bool inputs) {
+    need(artifact, "artifact");
+    const Program &found = artifact->model->artifact.manifest.program(program ? program : "");
+    return inputs ? found.inputs : found.outputs;
+}
+
+ovenbird_status describe(const ovenbird_artifact *artifact, const char *program, size_t index, bool inputs,
+                         ovenbird_spec *spec) {
+    return guarded([&] {
+        need(spec, "spec");
+        const std::vector<TensorSpec> &specs = specs_of(artifact, program, inputs);
+        if (index >= specs.size()) {
+            fail(OVENBIRD_WRONG_OPTION, str("index is ", index, ", there are ", specs.size()));
+        }
+        const TensorSpec &found = specs[index];
+        *spec = {found.name.c_str(), found.dtype, static_cast<int32_t>(found.shape.size()), {}, found.layout.c_str()};
+        std::copy(found.shape.begin(), found.shape.end(), spec->shape);
+    });
+}
+
+const std::vector<std::string> *labels_of(const ovenbird_artifact *artifact, const char *program, const char *output) {
+    const std::vector<std::string> *found = nullptr;
+    guarded([&] {
+        need(artifact, "artifact");
+        need(output, "output");
+        const std::string &name = artifact->model->artifact.manifest.program_name(program ? program : "");
+        found = artifact->model->labels_of(name, output);
+    });
+    return found;
+}
+
+} // namespace
+
+const char *ovenbird_version(void) { return OVENBIRD_VERSION; }
+
+uint32_t ovenbird_abi_version(void) { return OVENBIRD_ABI_VERSION; }
+
+const char *ovenbird_last_message(void) { return last_message.c_str(); }
+
+const char *ovenbird_status_name(ovenbird_status status) { return status_name(status); }
+
+ovenbird_status ovenbird_open(const char *path, const ovenbird_open_options *options, ovenbird_artifact **artifact) {
+    return guarded([&] {
+        need(artifact, "artifact");
+        *artifact = nullptr;
+        need(path, "path");
+        ovenbird_open_options asked = OVENBIRD_OPEN_OPTIONS;
+        if (options) {
+            if (options->struct_bytes < sizeof asked.struct_bytes || options->struct_bytes > 4096) {
+                fail(OVENBIRD_WRONG_OPTION, "options do not begin with OVENBIRD_OPEN_OPTIONS");
+            }
+            std::memcpy(&asked, options, std::min(options->struct_bytes, sizeof asked));
+        }
+        LoadOptions load{asked.public_key, asked.target ? asked.target : "", asked.precision ? asked.precision : ""};
+        auto found = std::make_unique<ovenbird_artifact>();
+        found->model = load_model(path, load);
+        *artifact = found.release();
+    });
+}
+
+void ovenbird_artifact_free(ovenbird_artifact *artifact) { delete artifact; }
+
+const char *ovenbird_model_name(const ovenbird_artifact *artifact) {
+    return artifact ? artifact->model->artifact.manifest.model.c_str() : "";
+}
+
+const char *ovenbird_target_name(const ovenbird_artifact *artifact) {
+    return artifact ? artifact->model->target.target.c_str() : "";
+}
+
+int ovenbird_has_random_weights(const ovenbird_artifact *artifact) {
+    return artifact && artifact->model->artifact.manifest.random_weights;
+}
+
+size_t ovenbird_program_count(const ovenbird_artifact *artifact) {
+    return artifact ? artifact->model->artifact.manifest.programs.size() : 0;
+}
+
+const char *ovenbird_program_name(const ovenbird_artifact *artifact, size_t index) {
+    if (index >= ovenbird_program_count(artifact)) return nullptr;
+    return artifact->model->artifact.manifest.programs[index].first.c_str();
+}
+
+ovenbird_status ovenbird_input_count(const ovenbird_artifact *artifact, const char *program, size_t *count) {
+    return guarded([&] {
+        need(count, "count");
+        *count = specs_of(artifact, program, true).size();
+    });
+}
+
+ovenbird_status ovenbird_output_count(const ovenbird_artifact *artifact, const char *program, size_t *count) {
+    return guarded([&] {
+        need(count, "count");
+        *count = specs_of(artifact, program, false).size();
+    });
+}
+
+ovenbird_status ovenbird_input(const ovenbird_artifact *artifact, const char *program, size_t index,
+                               ovenbird_spec *spec) {
+    return describe(artifact, program, index, true, spec);
+}
+
+ovenbird_status ovenbird_output(const ovenbird_artifact *artifact, const char *program, size_t index,
+                                ovenbird_spec *spec) {
+    return describe(artifact, program, index, false, spec);
+}
+
+size_t ovenbird_label_count(const ovenbird_artifact *artifact, const char *program, const char *output) {
+    const std::vector<std::string> *labels = labels_of(artifact, program, output);
+    return labels ? labels->size() : 0;
+}
+
+const char *ovenbird_label(const ovenbird_artifact *artifact, const char *program, const char *output, size_t index) {
+    const std::vector<std::string> *labels = labels_of(artifact, program, output);
+    return labels && index < labels->size() ? (*labels)[index].c_str() : nullptr;
+}
+
+ovenbird_status ovenbird_session_open(ovenbird_artifact *artifact, int32_t threads, ovenbird_session **session) {
+    return guarded([&] {
+        need(session, "session");
+        *session = nullptr;
+        need(artifact, "artifact");
+        auto found = std::make_unique<ovenbird_session>();
+        found->session = std::make_unique<Session>(artifact->model, threads);
+        *session = found.release();
+    });
+}
+
+void ovenbird_session_free(ovenbird_session *session) { delete session; }
+
+int32_t ovenbird_session_threads(const ovenbird_session *session) { return session ? session->session->threads() : 0; }
+
+ovenbird_status ovenbird_run(ovenbird_session *session, const char *program, const ovenbird_tensor *inputs,
+                             size_t input_count, uint32_t flags, ovenbird_result **result) {
+    return guarded([&] {
+        need(result, "result");
+        *result = nullptr;
+        need(session, "session");
+        if (input_count) need(inputs, "inputs");
+        if (flags & ~OVENBIRD_ALLOW_NAN) fail(OVENBIRD_WRONG_OPTION, str("flags are ", flags, ", known is 1"));
+        auto found = std::make_unique<ovenbird_result>();
+        std::vector<OutputTensor> outputs =
+            session->session->run(program ? program : "", inputs, input_count, flags & OVENBIRD_ALLOW_NAN);
+        found->outputs = std::move(outputs);
+        found->model = session->session->shared_model();
+        *result = found.release();
+    });
+}
+
+size_t ovenbird_result_count(const ovenbird_result *result) { return result ? result->outputs.size() : 0; }
+
+ovenbird_status ovenbird_result_tensor(const ovenbird_result *result, size_t index, ovenbird_tensor *tensor) {
+    return guarded([&] {
+        need(result, "result");
+        need(tensor, "tensor");
+        if (index >= result->outputs.size()) {
+            fail(OVENBIRD_WRONG_OPTION, str("index is ", index, ", there are ", result->outputs.size()));
+        }
+        const OutputTensor &output = result->outputs[index];
+        *tensor = {output.spec->name.c_str(), output.spec->dtype, static_cast<int32_t>(output.shape.size()),
+                   {},                        output.data.data(), output.data.bytes()};
+        std::copy(output.shape.begin(), output.shape.end(), tensor->shape);
+    });
+}
+
+void ovenbird_result_free(ovenbird_result *result) { delete result; }
+
+void *ovenbird_alloc(size_t bytes) {
+    void *memory = nullptr;
+    guarded([&] { memory = AlignedBytes(bytes).release(); });
+    return memory;
+}
+
+void ovenbird_free(void *memory) { std::free(memory); }

@@ -1,0 +1,155 @@
+#include "artifact/answers.h"
+
+#include <algorithm>
+
+#include "base/limits.h"
+#include "base/text.h"
+
+namespace ob {
+
+namespace {
+
+void read_boxes(AnswerStep &step, const Json &value, const Where &where) {
+    check_fields(value, where,
+                 {{"step", false}, {"output", false}, {"scores", false}, {"classes", false}, {"masks", false},
+                  {"keypoints", false}, {"labels", false}, {"score", false}, {"iou", false}, {"max_boxes", false},
+                  {"agnostic", false}, {"nms", false}});
+    step.output = "boxes";
+    auto name = [&](const char *field, std::string &into) {
+        if (const Json *found = value.find(field)) into = read_text(*found, where.field(field), NAME);
+    };
+    name("output", step.output);
+    name("scores", step.scores);
+    name("classes", step.classes);
+    if (const Json *found = given(value, "masks")) step.masks = read_text(*found, where.field("masks"), NAME);
+    if (const Json *found = given(value, "keypoints")) {
+        step.keypoints = read_text(*found, where.field("keypoints"), NAME);
+    }
+    if (const Json *found = given(value, "labels")) step.labels = read_text(*found, where.field("labels"), PATH);
+    if (const Json *found = value.find("score")) step.score = read_real(*found, where.field("score"), 0.0, 1.0);
+    if (const Json *found = value.find("iou")) step.iou = read_real(*found, where.field("iou"), 0.0, 1.0);
+    if (const Json *found = value.find("max_boxes")) {
+        step.max_boxes = read_whole(*found, where.field("max_boxes"), 1, MAX_BOXES);
+    }
+    if (const Json *found = value.find("agnostic")) step.agnostic = read_flag(*found, where.field("agnostic"));
+    if (const Json *found = value.find("nms")) {
+        step.nms = static_cast<NmsKind>(read_choice(*found, where.field("nms"), {"hard", "soft", "none"}));
+    }
+}
+
+const TensorSpec *find_output(const Program &program, const std::string &name) {
+    for (const TensorSpec &spec : program.outputs) {
+        if (spec.name == name) return &spec;
+    }
+    return nullptr;
+}
+
+std::string dims_text(const Shape &shape) {
+    std::vector<std::string> dims;
+    for (int64_t dim : shape) dims.push_back(dim < 0 ? std::string(1, "NHW?"[-1 - dim]) : std::to_string(dim));
+    return "[" + join(dims) + "]";
+}
+
+std::string boxes_problem(const AnswerStep &step, const Program &program) {
+    struct Wanted {
+        std::string name;
+        Shape shape;
+        std::vector<ovenbird_dtype> dtypes;
+    };
+    const Shape &boxes = find_output(program, step.output)->shape;
+    int64_t candidates = boxes.size() == 3 ? boxes[1] : 0;
+    std::vector<Wanted> wanted = {
+        {step.output, {DIM_BATCH, candidates, 4}, {OVENBIRD_FLOAT32}},
+        {step.scores, {DIM_BATCH, candidates}, {OVENBIRD_FLOAT32}},
+        {step.classes, {DIM_BATCH, candidates}, {OVENBIRD_INT32, OVENBIRD_INT64}},
+    };
+    if (step.masks) {
+        const Shape &shape = find_output(program, *step.masks)->shape;
+        int64_t side = shape.empty() ? 0 : shape.back();
+        if (side >= 0 && (side < 1 || side > MAX_MASK_SIDE)) {
+            return str(*step.masks, " has masks of ", side, " pixels a side, limit ", MAX_MASK_SIDE);
+        }
+        wanted.push_back({*step.masks, {DIM_BATCH, candidates, side, side}, {OVENBIRD_FLOAT32}});
+    }
+    if (step.keypoints) {
+        const Shape &shape = find_output(program, *step.keypoints)->shape;
+        int64_t points = shape.size() > 2 ? shape[2] : 0;
+        if (points >= 0 && (points < 1 || points > MAX_KEYPOINTS)) {
+            return str(*step.keypoints, " has ", points, " keypoints a box, limit ", MAX_KEYPOINTS);
+        }
+        wanted.push_back({*step.keypoints, {DIM_BATCH, candidates, points, 3}, {OVENBIRD_FLOAT32}});
+    }
+    for (const Wanted &one : wanted) {
+        const TensorSpec &found = *find_output(program, one.name);
+        if (found.shape == one.shape && std::count(one.dtypes.begin(), one.dtypes.end(), found.dtype)) continue;
+        std::vector<std::string> names;
+        for (ovenbird_dtype dtype : one.dtypes) names.push_back(info(dtype).name);
+        return str(one.name, " is ", info(found.dtype).name, " ", dims_text(found.shape),
+                   ", for boxes it would have to be ", join(names, " or "), " ", dims_text(one.shape));
+    }
+    return "";
+}
+
+std::string step_problem(const AnswerStep &step, const Program &program) {
+    if (step.kind == AnswerKind::Boxes) return boxes_problem(step, program);
+    if (step.kind != AnswerKind::Classification) return "";
+    const Shape &shape = find_output(program, step.output)->shape;
+    if (shape.size() != 2) return str(step.output, " is a classification but not of two dimensions");
+    if (step.labels && shape.back() < 0) return str(step.output, " has labels but no dimension of classes");
+    return "";
+}
+
+} // namespace
+
+AnswerStep read_answer(const Json &value, const Where &where) {
+    static const AnswerKind kinds[] = {AnswerKind::Boxes, AnswerKind::Classification, AnswerKind::Embedding,
+                                       AnswerKind::Raw};
+    static const Json nothing;
+    const Json *name = value.kind == Json::Kind::Object ? value.find("step") : nullptr;
+    AnswerStep step;
+    step.kind = kinds[read_choice(name ? *name : nothing, where.field("step"),
+                                  {"boxes", "classification", "embedding", "raw"})];
+    if (step.kind == AnswerKind::Boxes) {
+        read_boxes(step, value, where);
+        return step;
+    }
+    if (step.kind == AnswerKind::Classification) {
+        check_fields(value, where, {{"step", false}, {"output", true}, {"labels", false}});
+    } else {
+        check_fields(value, where, {{"step", false}, {"output", true}});
+    }
+    step.output = read_text(*value.find("output"), where.field("output"), NAME);
+    if (const Json *found = given(value, "labels")) step.labels = read_text(*found, where.field("labels"), PATH);
+    return step;
+}
+
+std::vector<std::string> outputs_of(const AnswerStep &step) {
+    std::vector<std::string> names{step.output};
+    if (step.kind != AnswerKind::Boxes) return names;
+    names.push_back(step.scores);
+    names.push_back(step.classes);
+    if (step.masks) names.push_back(*step.masks);
+    if (step.keypoints) names.push_back(*step.keypoints);
+    return names;
+}
+
+std::string answers_problem(const Program &program, const std::vector<std::string> &files) {
+    std::vector<std::string> taken;
+    for (const AnswerStep &step : program.answers) {
+        for (const std::string &name : outputs_of(step)) {
+            if (!find_output(program, name)) return str("post-processing of ", quoted(name), ", which is no output");
+            if (std::count(taken.begin(), taken.end(), name)) {
+                return str("two post-processings named ", quoted(name));
+            }
+            taken.push_back(name);
+        }
+        std::string wrong = step_problem(step, program);
+        if (!wrong.empty()) return wrong;
+        if (step.labels && !std::count(files.begin(), files.end(), *step.labels)) {
+            return str("the labels ", quoted(*step.labels), " are not in the file table");
+        }
+    }
+    return "";
+}
+
+} // namespace ob

@@ -1,0 +1,159 @@
+#include "artifact/artifact.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <sys/stat.h>
+
+#include "artifact/signatures.h"
+#include "base/errors.h"
+#include "base/limits.h"
+#include "base/text.h"
+
+namespace ob {
+
+File Artifact::open(const std::string &name) const {
+    const FileRecord *record = manifest.file(name);
+    if (!record) fail(OVENBIRD_FILE_MISSING, shown(name) + " is not in the manifest's file table");
+    File file = open_plain(root, name);
+    if (file.size() != record->size) {
+        fail(OVENBIRD_FILE_CHANGED, str(name, " has ", file.size(), " bytes, the manifest says ", record->size,
+                                        ": copy or compile the artifact again"));
+    }
+    return file;
+}
+
+void Artifact::check(const std::string &name, Sha256 &hash) const {
+    std::string found = hash.hex(), expected = manifest.file(name)->sha256;
+    if (found == expected) return;
+    fail(OVENBIRD_FILE_CHANGED, str(name, " has sha256 ", found.substr(0, 12), "\xe2\x80\xa6, the manifest says ",
+                                    expected.substr(0, 12), "\xe2\x80\xa6: copy or compile the artifact again"));
+}
+
+void Artifact::verify(const std::string &name) const {
+    Sha256 hash;
+    open(name).hash(name, hash);
+    check(name, hash);
+}
+
+std::string Artifact::read(const std::string &name, int64_t limit) const {
+    File file = open(name);
+    int64_t size = manifest.file(name)->size;
+    if (size > limit) fail(OVENBIRD_FILE_CHANGED, str(name, " has ", size, " bytes, limit ", limit));
+    std::string data = file.read_up_to(limit, name);
+    Sha256 hash;
+    hash.update(data.data(), data.size());
+    check(name, hash);
+    return data;
+}
+
+Memory Artifact::copy(const std::string &name) const {
+    Sha256 hash;
+    Memory memory = open(name).copy(manifest.file(name)->size, name, hash);
+    check(name, hash);
+    memory.protect();
+    return memory;
+}
+
+Target Artifact::read_target(const VariantRef &variant) const {
+    std::string where = variant.path + "/target.json";
+    Target target = decode_target(read(where, MAX_MANIFEST_BYTES), where);
+    if (target.precision != variant.precision) {
+        invalid(str(where, " computes in ", precision_name(target.precision), ", the manifest says ",
+                    precision_name(variant.precision)));
+    }
+    check_target(target, manifest, where);
+    return target;
+}
+
+std::optional<Plan> Artifact::read_plan(const VariantRef &variant, const Target &target) const {
+    std::string where = variant.path + "/plan.json";
+    if (!manifest.file(where)) return std::nullopt;
+    Plan plan = decode_plan(read(where, MAX_PLAN_BYTES), where);
+    for (const PlanEntry &entry : plan.entries) {
+        auto known = std::find_if(manifest.programs.begin(), manifest.programs.end(),
+                                  [&](const auto &one) { return one.first == entry.program; });
+        if (known == manifest.programs.end()) {
+            fail(OVENBIRD_PLAN_INVALID,
+                 str(where, " has an entry of program ", shown(entry.program), ", which is unknown"));
+        }
+        std::vector<Size> sizes = known->second.image_sizes();
+        if (!known->second.sizes.empty() && !std::count(sizes.begin(), sizes.end(), entry.size)) {
+            std::string size = entry.size.empty() ? "any size" : size_text(entry.size);
+            fail(OVENBIRD_PLAN_INVALID, str(where, " has an entry for images of ", size, ", the program takes ",
+                                            sizes_text(sizes)));
+        }
+    }
+    for (const auto &[name, program] : manifest.programs) {
+        for (const Size &size : program.image_sizes()) {
+            check_plan(plan, target.tensors, name, at(program, size), size, where);
+        }
+    }
+    return plan;
+}
+
+std::vector<std::string> Artifact::read_labels(const std::string &name, std::optional<int64_t> count) const {
+    std::string text = read(name, MAX_LABELS_BYTES);
+    if (!is_utf8(text)) fail(OVENBIRD_FILE_CHANGED, name + " is not UTF-8 text");
+    if (!text.empty() && text.back() == '\n') text.pop_back();
+    int64_t found = std::count(text.begin(), text.end(), '\n') + 1;
+    if (!count && found > MAX_LABELS) {
+        fail(OVENBIRD_LABELS_MISMATCH, str(name, " has ", found, " labels, limit ", MAX_LABELS));
+    }
+    if (count && found != *count) {
+        fail(OVENBIRD_LABELS_MISMATCH, str(name, " has ", found, " labels, the network has ", *count, " classes"));
+    }
+    std::vector<std::string> labels;
+    labels.reserve(static_cast<size_t>(found));
+    for (size_t start = 0; start <= text.size();) {
+        size_t end = std::min(text.find('\n', start), text.size());
+        labels.push_back(text.substr(start, end - start));
+        start = end + 1;
+    }
+    return labels;
+}
+
+namespace {
+
+std::string resolved(const std::string &path) {
+    char buffer[PATH_MAX];
+    if (!realpath(path.c_str(), buffer)) {
+        if (errno == ENOENT || errno == ENOTDIR) {
+            fail(OVENBIRD_ARTIFACT_NOT_FOUND,
+                 shown(path) + " is no artifact: it must be a folder that holds manifest.json");
+        }
+        fail(OVENBIRD_ARTIFACT_NOT_FOUND, str(shown(path), " is no artifact: ", reason(errno)));
+    }
+    struct stat state;
+    if (stat(buffer, &state) != 0 || !S_ISDIR(state.st_mode)) {
+        fail(OVENBIRD_ARTIFACT_NOT_FOUND, shown(path) + " is no artifact: it must be a folder that holds manifest.json");
+    }
+    return buffer;
+}
+
+std::string read_manifest(const std::string &root, const std::string &path) {
+    try {
+        return open_plain(root, "manifest.json").read_up_to(MAX_MANIFEST_BYTES, "manifest.json");
+    } catch (const Error &error) {
+        if (error.status != OVENBIRD_FILE_MISSING) throw;
+        fail(OVENBIRD_ARTIFACT_NOT_FOUND, shown(path) + " is no artifact: it has no readable manifest.json");
+    }
+}
+
+} // namespace
+
+Artifact open_artifact(const std::string &path, const char *public_key) {
+    std::vector<PublicKey> keys = required_keys(public_key);
+    Artifact artifact;
+    artifact.root = resolved(path);
+    std::string data = read_manifest(artifact.root, path);
+    if (static_cast<int64_t>(data.size()) > MAX_MANIFEST_BYTES) {
+        fail(OVENBIRD_FILE_CHANGED, str("manifest.json has more than ", MAX_MANIFEST_BYTES, " bytes: it is no manifest"));
+    }
+    if (!keys.empty()) artifact.signed_by = check_signature(artifact.root, data, keys);
+    artifact.manifest = decode_manifest(data);
+    return artifact;
+}
+
+} // namespace ob

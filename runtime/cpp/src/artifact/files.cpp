@@ -1,0 +1,152 @@
+#include "artifact/files.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
+#include "base/errors.h"
+#include "base/text.h"
+
+namespace ob {
+
+namespace {
+
+constexpr size_t CHUNK_BYTES = 1 << 18; // hashed while it is in the processor's cache
+
+[[noreturn]] void missing(const std::string &name, int error) {
+    fail(OVENBIRD_FILE_MISSING, str(name, " cannot be read: ", reason(error)));
+}
+
+size_t read_some(int descriptor, void *into, size_t bytes, const std::string &name) {
+    while (true) {
+        ssize_t count = read(descriptor, into, bytes);
+        if (count >= 0) return static_cast<size_t>(count);
+        if (errno != EINTR) missing(name, errno);
+    }
+}
+
+void refuse_link(int folder, const std::string &part, const std::string &name) {
+    struct stat state;
+    if (fstatat(folder, part.c_str(), &state, AT_SYMLINK_NOFOLLOW) != 0) missing(shown(name), errno);
+    if (S_ISLNK(state.st_mode)) {
+        fail(OVENBIRD_UNSAFE_PATH, str(shown(name), " is or passes through a symbolic link: copy the artifact with its "
+                                                    "links resolved (cp -rL)"));
+    }
+}
+
+} // namespace
+
+std::string system_text(const std::string &path) {
+    constexpr int64_t MOST_BYTES = 16 << 20; // a kilobyte or two for each processor
+    try {
+        File file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+        return file.descriptor() < 0 ? "" : file.read_up_to(MOST_BYTES, path);
+    } catch (const Error &) {
+        return "";
+    }
+}
+
+std::string reason(int error) { return std::strerror(error); }
+
+Memory::Memory(size_t bytes, const char *what) : bytes_(bytes) {
+    if (bytes == 0) return;
+    void *found = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (found == MAP_FAILED) {
+        bytes_ = 0;
+        fail(OVENBIRD_OUT_OF_MEMORY, str("there is no memory for ", bytes, " bytes of ", what));
+    }
+    data_ = static_cast<unsigned char *>(found);
+}
+
+Memory::~Memory() {
+    if (data_) munmap(data_, bytes_);
+}
+
+Memory &Memory::operator=(Memory &&other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+}
+
+void Memory::protect() {
+    if (data_) mprotect(data_, bytes_, PROT_READ);
+}
+
+File::~File() {
+    if (descriptor_ >= 0) close(descriptor_);
+}
+
+int64_t File::size() const {
+    struct stat state;
+    return fstat(descriptor_, &state) == 0 ? static_cast<int64_t>(state.st_size) : 0;
+}
+
+std::string File::read_up_to(int64_t limit, const std::string &name) const {
+    std::string data;
+    std::string piece(CHUNK_BYTES, '\0');
+    size_t most = static_cast<size_t>(limit) + 1;
+    while (data.size() < most) {
+        size_t wanted = std::min(piece.size(), most - data.size());
+        size_t count = read_some(descriptor_, piece.data(), wanted, name);
+        if (count == 0) break;
+        data.append(piece, 0, count);
+    }
+    return data;
+}
+
+Memory File::copy(int64_t size, const std::string &name, Sha256 &hash) const {
+    Memory memory(static_cast<size_t>(size), name.c_str());
+    for (size_t done = 0; done < memory.bytes();) {
+        size_t wanted = std::min(CHUNK_BYTES, memory.bytes() - done);
+        size_t count = read_some(descriptor_, memory.data() + done, wanted, name);
+        if (count == 0) fail(OVENBIRD_FILE_MISSING, name + " cannot be read: it became shorter");
+        hash.update(memory.data() + done, count);
+        done += count;
+    }
+    return memory;
+}
+
+void File::hash(const std::string &name, Sha256 &hash) const {
+    std::string piece(CHUNK_BYTES, '\0');
+    while (size_t count = read_some(descriptor_, piece.data(), piece.size(), name)) hash.update(piece.data(), count);
+}
+
+File open_plain(const std::string &root, const std::string &name) {
+    std::vector<std::string> parts;
+    for (size_t start = 0, end; start <= name.size(); start = end + 1) {
+        end = std::min(name.find('/', start), name.size());
+        parts.push_back(name.substr(start, end - start));
+    }
+    for (const std::string &part : parts) {
+        if (part.empty() || part == "." || part == ".." || part.find_first_of(std::string_view("\0\\", 2)) != part.npos) {
+            fail(OVENBIRD_UNSAFE_PATH, shown(name) + " is not a plain path inside the artifact");
+        }
+    }
+    File folder(open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (folder.descriptor() < 0) missing(shown(name), errno);
+    for (size_t i = 0; i < parts.size(); ++i) {
+        refuse_link(folder.descriptor(), parts[i], name);
+        bool last = i + 1 == parts.size();
+        // A pipe must not make us wait for its writer before we can refuse it.
+        int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | (last ? O_NONBLOCK : O_DIRECTORY);
+        File inner(openat(folder.descriptor(), parts[i].c_str(), flags));
+        if (inner.descriptor() < 0) missing(shown(name), errno);
+        if (last) {
+            struct stat state;
+            if (fstat(inner.descriptor(), &state) != 0 || !S_ISREG(state.st_mode)) {
+                fail(OVENBIRD_UNSAFE_PATH, shown(name) + " is not a plain file");
+            }
+            return inner;
+        }
+        folder = std::move(inner);
+    }
+    missing(shown(name), ENOENT);
+}
+
+} // namespace ob

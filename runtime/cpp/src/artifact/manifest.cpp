@@ -1,0 +1,176 @@
+#include "artifact/manifest.h"
+
+#include <algorithm>
+
+#include "base/errors.h"
+#include "base/limits.h"
+#include "base/sha256.h"
+#include "base/text.h"
+
+namespace ob {
+
+namespace {
+
+void read_model(Manifest &manifest, const Json &value, const Where &where) {
+    check_fields(value, where,
+                 {{"name", true}, {"version", true}, {"source_digest", true}, {"licence", true}, {"weights", true}});
+    manifest.model = read_text(*value.find("name"), where.field("name"), NAME);
+    manifest.version = read_text(*value.find("version"), where.field("version"), FREE);
+    read_text(*value.find("source_digest"), where.field("source_digest"), FREE);
+    manifest.licence = read_text(*value.find("licence"), where.field("licence"), FREE);
+    Where here = where.field("weights");
+    const Json &weights = *value.find("weights");
+    check_fields(weights, here, {{"origin", true}, {"detail", false}, {"random", false}, {"seed", false}});
+    const Json &origin = *weights.find("origin");
+    read_choice(origin, here.field("origin"), {"file", "package", "torchvision", "random", "embedded"});
+    manifest.origin = origin.text;
+    if (const Json *text = weights.find("detail")) {
+        manifest.origin_detail = read_text(*text, here.field("detail"), FREE);
+    }
+    if (const Json *flag = weights.find("random")) manifest.random_weights = read_flag(*flag, here.field("random"));
+    if (const Json *seed = given(weights, "seed")) {
+        manifest.seed = read_whole(*seed, here.field("seed"), 0, INT64_MAX);
+    }
+}
+
+void read_files(Manifest &manifest, const Json &value, const Where &where) {
+    check_object(value, where, 1, MAX_FILES, &PATH);
+    for (size_t i = 0; i < value.items.size(); ++i) {
+        Where here = where.key(value.names[i]);
+        const Json &item = value.items[i];
+        check_fields(item, here, {{"size", true}, {"sha256", true}});
+        FileRecord record;
+        record.size = read_whole(*item.find("size"), here.field("size"), 0, MAX_FILE_BYTES);
+        record.sha256 = read_text(*item.find("sha256"), here.field("sha256"), SHA256);
+        manifest.files.emplace_back(value.names[i], std::move(record));
+    }
+    std::sort(manifest.files.begin(), manifest.files.end(),
+              [](const auto &one, const auto &two) { return one.first < two.first; });
+}
+
+void read_variants(Manifest &manifest, const Json &value, const Where &where) {
+    for (const Json &item : check_list(value, where, 1, MAX_VARIANTS).items) {
+        Where here = where.item(manifest.variants.size());
+        check_fields(item, here, {{"target", true}, {"path", true}, {"precision", false}});
+        VariantRef variant;
+        variant.target = read_text(*item.find("target"), here.field("target"), FOLDER);
+        variant.path = read_text(*item.find("path"), here.field("path"), PATH);
+        if (const Json *name = item.find("precision")) {
+            variant.precision = read_precision(*name, here.field("precision"));
+        }
+        manifest.variants.push_back(std::move(variant));
+    }
+}
+
+// The digest is taken of the file with its own 64 characters as zeros.
+void check_seal(const Manifest &manifest, std::string_view data, const std::string &where) {
+    const std::string unsealed(64, '0');
+    size_t found = data.find(manifest.digest);
+    if (manifest.digest == unsealed || found == data.npos || data.find(manifest.digest, found + 1) != data.npos) {
+        invalid(str(where, ".digest is not a seal: write manifests with ovenbird_runtime.manifest.manifest.seal"));
+    }
+    Sha256 hash;
+    hash.update(data.data(), found);
+    hash.update(unsealed.data(), unsealed.size());
+    hash.update(data.data() + found + 64, data.size() - found - 64);
+    if (hash.hex() != manifest.digest) {
+        invalid(str(where, " was changed after it was written: its digest does not match; copy or compile the artifact "
+                           "again"));
+    }
+}
+
+void check_manifest(const Manifest &manifest, const std::string &where) {
+    std::vector<std::string> names, paths, files;
+    for (const VariantRef &variant : manifest.variants) {
+        names.push_back(variant.name());
+        paths.push_back(variant.path);
+    }
+    for (const auto &[name, record] : manifest.files) files.push_back(name);
+    check_unique(names, "variants", where);
+    check_unique(paths, "variant paths", where);
+    for (const auto &[name, program] : manifest.programs) {
+        check_program(program, files, manifest.programs.size() == 1 ? where : str(where, ": ", name));
+    }
+    for (const std::string &path : paths) {
+        for (const char *name : {"model.so", "target.json"}) {
+            if (manifest.file(str(path, "/", name))) continue;
+            invalid(str(where, ": ", path, "/", name, " is not in the file table"));
+        }
+    }
+    if (manifest.file("manifest.json")) {
+        invalid(str(where, ": the file table cannot hold manifest.json itself"));
+    }
+}
+
+} // namespace
+
+const FileRecord *Manifest::file(const std::string &name) const {
+    auto found = std::lower_bound(files.begin(), files.end(), name,
+                                  [](const auto &one, const std::string &two) { return one.first < two; });
+    return found != files.end() && found->first == name ? &found->second : nullptr;
+}
+
+const std::string &Manifest::program_name(const std::string &name) const {
+    std::vector<std::string> names;
+    for (const auto &[known, program] : programs) {
+        if (known == name || (name.empty() && programs.size() == 1)) return known;
+        names.push_back(known);
+    }
+    fail(OVENBIRD_UNKNOWN_PROGRAM, str(name.empty() ? "no program is named" : "program is " + shown(name),
+                                       ", the model has ", join(names), ": name one of them"));
+}
+
+const Program &Manifest::program(const std::string &name) const {
+    const std::string &wanted = program_name(name);
+    for (const auto &[known, program] : programs) {
+        if (known == wanted) return program;
+    }
+    return programs.front().second; // not reached: the name is one of them
+}
+
+void check_version(const Json &value, const std::string &where) {
+    const Json *version = value.find("schema_version");
+    if (!version || version->kind != Json::Kind::Integer) return;
+    if (version->huge ? version->real > 0 : version->integer > SCHEMA_VERSION) {
+        fail(OVENBIRD_MANIFEST_TOO_NEW, str(where, " has schema version ", shown(*version), ", this runtime reads up to ",
+                                            SCHEMA_VERSION, ": upgrade it"));
+    }
+    if (!version->huge && version->integer == 1) {
+        fail(OVENBIRD_PLAN_MISSING, str(where, " is of schema 1, from before there were plans: run it with ovenbird-rt, "
+                                               "or compile it again"));
+    }
+}
+
+Manifest decode_manifest(std::string_view data, const std::string &file) {
+    Manifest manifest;
+    manifest.source = parse_json(data, file);
+    const Json &value = manifest.source;
+    check_version(value, file);
+    Where where(file);
+    check_fields(value, where,
+                 {{"schema_version", true}, {"model", true}, {"programs", true}, {"parity", true}, {"tuning", true},
+                  {"variants", true}, {"files", true}, {"digest", false}});
+    read_whole(*value.find("schema_version"), where.field("schema_version"), SCHEMA_VERSION, SCHEMA_VERSION);
+    read_model(manifest, *value.find("model"), where.field("model"));
+    Where list = where.field("programs");
+    const Json &programs = check_object(*value.find("programs"), list, 1, MAX_PROGRAMS, &PROGRAM);
+    for (size_t i = 0; i < programs.items.size(); ++i) {
+        const std::string &name = programs.names[i];
+        manifest.programs.emplace_back(name, read_program(programs.items[i], list.key(name)));
+    }
+    if (const Json *parity = given(value, "parity")) manifest.parity = read_parity(*parity, where.field("parity"));
+    Where tuning = where.field("tuning");
+    const Json &records = check_object(*value.find("tuning"), tuning, 0, INT64_MAX, nullptr);
+    for (size_t i = 0; i < records.items.size(); ++i) check_finite(records.items[i], tuning.key(records.names[i]));
+    read_variants(manifest, *value.find("variants"), where.field("variants"));
+    read_files(manifest, *value.find("files"), where.field("files"));
+    manifest.digest = std::string(64, '0');
+    if (const Json *digest = value.find("digest")) {
+        manifest.digest = read_text(*digest, where.field("digest"), SHA256);
+    }
+    check_seal(manifest, data, file);
+    check_manifest(manifest, file);
+    return manifest;
+}
+
+} // namespace ob

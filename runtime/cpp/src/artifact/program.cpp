@@ -1,0 +1,270 @@
+#include "artifact/program.h"
+
+#include <algorithm>
+
+#include "artifact/answers.h"
+#include "base/errors.h"
+#include "base/limits.h"
+#include "base/text.h"
+
+namespace ob {
+
+Shape TensorSpec::with_batch(int64_t batch) const {
+    Shape found = shape;
+    if (batched()) found[0] = batch;
+    return found;
+}
+
+bool Program::batched() const {
+    return std::any_of(inputs.begin(), inputs.end(), [](const TensorSpec &spec) { return spec.batched(); });
+}
+
+std::vector<Size> Program::image_sizes() const {
+    std::vector<Size> found;
+    for (const ProgramSize &one : sizes) found.push_back(one.size);
+    if (found.empty()) found.emplace_back();
+    return found;
+}
+
+Size Program::image_size() const {
+    const Shape &shape = inputs[0].shape;
+    bool image = inputs.size() == 1 && shape.size() == 4 && shape[1] == 3 && sizes.empty();
+    return image ? Size{shape[2], shape[3]} : Size{};
+}
+
+const Pipeline *Program::pipeline(std::string_view name) const {
+    for (const auto &[known, steps] : pipelines) {
+        if (known == name) return &steps;
+    }
+    return nullptr;
+}
+
+namespace {
+
+int64_t read_dim(const Json &value, const Where &where, bool open) {
+    if (value.kind == Json::Kind::Integer && !value.huge && value.integer >= 0 && value.integer <= MAX_DIM) {
+        return value.integer;
+    }
+    if (value.kind == Json::Kind::String && value.text.size() == 1) {
+        size_t place = std::string_view(open ? "NHW?" : "N").find(value.text[0]);
+        if (place != std::string_view::npos) return -1 - static_cast<int64_t>(place);
+    }
+    refuse(where, value, "another kind of value (see the JSON Schema)");
+}
+
+Shape read_shape(const Json &value, const Where &where, bool open) {
+    Shape shape;
+    for (const Json &item : check_list(value, where, 0, MAX_RANK).items) {
+        shape.push_back(read_dim(item, where.item(shape.size()), open));
+    }
+    return shape;
+}
+
+std::vector<TensorSpec> read_specs(const Json &value, const Where &where) {
+    std::vector<TensorSpec> specs;
+    for (const Json &item : check_list(value, where, 1, MAX_IO_TENSORS).items) {
+        Where here = where.item(specs.size());
+        check_fields(item, here, {{"name", true}, {"dtype", true}, {"shape", true}, {"layout", false}});
+        TensorSpec spec;
+        spec.name = read_text(*item.find("name"), here.field("name"), NAME);
+        spec.dtype = read_dtype(*item.find("dtype"), here.field("dtype"));
+        spec.shape = read_shape(*item.find("shape"), here.field("shape"), true);
+        if (const Json *layout = item.find("layout")) spec.layout = read_text(*layout, here.field("layout"), LAYOUT);
+        specs.push_back(std::move(spec));
+    }
+    return specs;
+}
+
+std::vector<Shape> read_shapes(const Json &value, const Where &where) {
+    std::vector<Shape> shapes;
+    for (const Json &item : check_list(value, where, 1, MAX_IO_TENSORS).items) {
+        shapes.push_back(read_shape(item, where.item(shapes.size()), false));
+    }
+    return shapes;
+}
+
+void read_preprocess(Program &program, const Json &value, const Where &where) {
+    check_fields(value, where, {{"default", false}, {"pipelines", false}});
+    if (const Json *name = given(value, "default")) {
+        program.default_pipeline = read_text(*name, where.field("default"), NAME);
+    }
+    if (const Json *pipelines = value.find("pipelines")) {
+        Where here = where.field("pipelines");
+        check_object(*pipelines, here, 0, MAX_PIPELINES, &NAME);
+        for (size_t i = 0; i < pipelines->items.size(); ++i) {
+            const std::string &name = pipelines->names[i];
+            program.pipelines.emplace_back(name, read_pipeline(pipelines->items[i], here.key(name)));
+        }
+    }
+}
+
+// Refuses sizes that are not what the shapes of the program say.
+void check_sizes(const Program &program, const std::string &where) {
+    auto open = [](const TensorSpec &spec) {
+        return std::any_of(spec.shape.begin(), spec.shape.end(), [](int64_t dim) { return dim < DIM_BATCH; });
+    };
+    std::vector<TensorSpec> specs = program.inputs;
+    specs.insert(specs.end(), program.outputs.begin(), program.outputs.end());
+    if (program.sizes.empty()) {
+        for (const TensorSpec &spec : specs) {
+            if (open(spec)) {
+                invalid(str(where, ": ", spec.name, " is ", shape_text(spec.shape), ", but there are no image sizes"));
+            }
+        }
+        return;
+    }
+    if (std::none_of(program.inputs.begin(), program.inputs.end(), open)) {
+        invalid(str(where, ": there are image sizes, but no input's shape depends on them"));
+    }
+    std::vector<std::string> names;
+    std::vector<std::vector<Shape>> inputs;
+    for (const ProgramSize &one : program.sizes) {
+        names.push_back(size_text(one.size));
+        inputs.push_back(one.inputs);
+    }
+    check_unique(names, "image sizes", where);
+    std::sort(inputs.begin(), inputs.end());
+    if (std::adjacent_find(inputs.begin(), inputs.end()) != inputs.end()) {
+        invalid(str(where, ": two image sizes have inputs of the same shapes"));
+    }
+    for (const ProgramSize &one : program.sizes) {
+        if (one.inputs.size() != program.inputs.size() || one.outputs.size() != program.outputs.size()) {
+            invalid(str(where, ": size ", size_text(one.size), " has ", one.inputs.size(), " inputs and ",
+                        one.outputs.size(), " outputs, the program ", program.inputs.size(), " and ",
+                        program.outputs.size()));
+        }
+        std::vector<Shape> shapes = one.inputs;
+        shapes.insert(shapes.end(), one.outputs.begin(), one.outputs.end());
+        for (size_t i = 0; i < specs.size(); ++i) {
+            const Shape &wanted = specs[i].shape, &found = shapes[i];
+            bool fits = wanted.size() == found.size();
+            for (size_t d = 0; fits && d < wanted.size(); ++d) {
+                int64_t dim = wanted[d];
+                int64_t expected = dim == DIM_HEIGHT ? one.size[0] : dim == DIM_WIDTH ? one.size[1] : dim;
+                fits = dim == DIM_OPEN ? found[d] >= 0 : found[d] == expected;
+            }
+            if (!fits) {
+                invalid(str(where, ": ", specs[i].name, " is ", shape_text(wanted), ", and ", shape_text(found),
+                            " for images of ", size_text(one.size)));
+            }
+        }
+    }
+}
+
+} // namespace
+
+Program read_program(const Json &value, const Where &where) {
+    check_fields(value, where,
+                 {{"inputs", true}, {"outputs", true}, {"preprocess", false}, {"postprocess", false}, {"sizes", false}});
+    Program program;
+    program.inputs = read_specs(*value.find("inputs"), where.field("inputs"));
+    program.outputs = read_specs(*value.find("outputs"), where.field("outputs"));
+    if (const Json *preprocess = value.find("preprocess")) {
+        read_preprocess(program, *preprocess, where.field("preprocess"));
+    }
+    if (const Json *steps = value.find("postprocess")) {
+        Where here = where.field("postprocess");
+        for (const Json &item : check_list(*steps, here, 0, MAX_IO_TENSORS).items) {
+            program.answers.push_back(read_answer(item, here.item(program.answers.size())));
+        }
+    }
+    if (const Json *sizes = value.find("sizes")) {
+        Where list = where.field("sizes");
+        for (const Json &item : check_list(*sizes, list, 0, MAX_IMAGE_SIZES).items) {
+            Where here = list.item(program.sizes.size());
+            check_fields(item, here, {{"size", true}, {"inputs", true}, {"outputs", true}});
+            ProgramSize one;
+            one.size = read_wholes(*item.find("size"), here.field("size"), 1, MAX_SIDE_PIXELS, 2, 2);
+            one.inputs = read_shapes(*item.find("inputs"), here.field("inputs"));
+            one.outputs = read_shapes(*item.find("outputs"), here.field("outputs"));
+            program.sizes.push_back(std::move(one));
+        }
+    }
+    return program;
+}
+
+Program at(const Program &program, const Size &size) {
+    if (size.empty() && program.sizes.empty()) return program;
+    for (const ProgramSize &one : program.sizes) {
+        if (one.size != size) continue;
+        Program found = program;
+        for (size_t i = 0; i < found.inputs.size(); ++i) found.inputs[i].shape = one.inputs[i];
+        for (size_t i = 0; i < found.outputs.size(); ++i) found.outputs[i].shape = one.outputs[i];
+        found.sizes.clear();
+        return found;
+    }
+    fail(OVENBIRD_WRONG_SHAPE, str("images of ", size.empty() ? "any size" : size_text(size),
+                                   ": the network was compiled for images of ", sizes_text(program.image_sizes()),
+                                   " (height x width)"));
+}
+
+void check_program(const Program &program, const std::vector<std::string> &files, const std::string &where) {
+    for (const auto *specs : {&program.inputs, &program.outputs}) {
+        std::vector<std::string> names;
+        for (const TensorSpec &spec : *specs) names.push_back(spec.name);
+        check_unique(names, specs == &program.inputs ? "inputs" : "outputs", where);
+        for (const TensorSpec &spec : *specs) {
+            for (size_t d = 1; d < spec.shape.size(); ++d) {
+                if (spec.shape[d] != DIM_BATCH) continue;
+                invalid(str(where, ": ", spec.name, " has \"N\" beyond its first dimension: ",
+                            shape_text(spec.shape)));
+            }
+        }
+    }
+    check_sizes(program, where);
+    for (const Size &size : program.image_sizes()) check_call(at(program, size), 1, where);
+    for (const TensorSpec &spec : program.outputs) {
+        if (spec.batched() != program.batched()) {
+            invalid(str(where, ": all outputs must begin with \"N\" where an input does, and none where none does"));
+        }
+    }
+    if (program.default_pipeline && !program.pipeline(*program.default_pipeline)) {
+        std::vector<std::string> names;
+        for (const auto &[name, steps] : program.pipelines) names.push_back(quoted(name));
+        std::sort(names.begin(), names.end());
+        invalid(str(where, ": the default pipeline ", shown(*program.default_pipeline), " is not among ",
+                    cut("[" + join(names) + "]")));
+    }
+    for (const auto &[name, pipeline] : program.pipelines) {
+        std::string wrong = problem(pipeline);
+        if (!wrong.empty()) invalid(str(where, ": pipeline ", shown(name), ": ", wrong));
+        std::vector<Size> sizes = program.image_sizes();
+        if (program.sizes.empty() || std::count(sizes.begin(), sizes.end(), output_size(pipeline))) continue;
+        Size size = output_size(pipeline);
+        invalid(str(where, ": pipeline ", shown(name), " gives images of ", size.empty() ? "any size" : size_text(size),
+                    ", the program takes ", sizes_text(sizes)));
+    }
+    for (const Size &size : program.image_sizes()) {
+        std::string wrong = answers_problem(at(program, size), files);
+        if (!wrong.empty()) invalid(str(where, ": ", wrong));
+    }
+}
+
+void check_call(const Program &program, int64_t batch, const std::string &where) {
+    double size = 0; // of products that may be beyond 64 bits
+    for (const auto *specs : {&program.inputs, &program.outputs}) {
+        for (const TensorSpec &spec : *specs) {
+            double room = static_cast<double>(info(spec.dtype).bytes);
+            for (int64_t dim : spec.with_batch(batch)) room *= static_cast<double>(std::max<int64_t>(1, dim));
+            size += room;
+        }
+    }
+    if (size <= static_cast<double>(MAX_CALL_BYTES)) return;
+    constexpr double GIB = 1 << 30;
+    invalid(str(where, ": inputs and outputs of batch ", batch, " take ", format("%.3g", size / GIB), " GiB, limit ",
+                format("%.3g", static_cast<double>(MAX_CALL_BYTES) / GIB),
+                " GiB: compile it for smaller batches or images"));
+}
+
+void check_unique(std::vector<std::string> names, const char *what, const std::string &where) {
+    std::vector<std::string> sorted = names;
+    std::sort(sorted.begin(), sorted.end());
+    if (std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end()) return;
+    for (const std::string &name : names) {
+        if (std::count(names.begin(), names.end(), name) > 1) {
+            invalid(str(where, " has two ", what, " named ", shown(name)));
+        }
+    }
+}
+
+} // namespace ob

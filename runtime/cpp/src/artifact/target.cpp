@@ -1,0 +1,160 @@
+#include "artifact/target.h"
+
+#include <algorithm>
+
+#include "base/limits.h"
+#include "base/text.h"
+
+namespace ob {
+
+namespace {
+
+Entry read_entry(const Json &value, const Where &where) {
+    check_fields(value, where,
+                 {{"program", true}, {"batch", true}, {"size", true}, {"function", true}, {"weights", true}});
+    Entry entry;
+    entry.program = read_text(*value.find("program"), where.field("program"), PROGRAM);
+    entry.batch = read_whole(*value.find("batch"), where.field("batch"), 1, MAX_COMPILED_BATCH);
+    entry.size = read_wholes(*value.find("size"), where.field("size"), 1, MAX_SIDE_PIXELS, 0, 2);
+    entry.function = read_text(*value.find("function"), where.field("function"), FUNCTION);
+    entry.weights = read_wholes(*value.find("weights"), where.field("weights"), 0, MAX_TENSORS, 0, MAX_TENSORS);
+    return entry;
+}
+
+WeightTensor read_tensor(const Json &value, const Where &where) {
+    check_fields(value, where, {{"file", true}, {"offset", true}, {"dtype", true}, {"shape", true}});
+    WeightTensor tensor;
+    tensor.file = read_text(*value.find("file"), where.field("file"), PATH);
+    tensor.offset = read_whole(*value.find("offset"), where.field("offset"), 0, MAX_FILE_BYTES);
+    tensor.dtype = read_dtype(*value.find("dtype"), where.field("dtype"));
+    tensor.shape = read_wholes(*value.find("shape"), where.field("shape"), 0, MAX_DIM, 0, MAX_RANK);
+    return tensor;
+}
+
+std::vector<std::string> read_texts(const Json &value, const Where &where, int64_t most, const TextKind &kind) {
+    std::vector<std::string> found;
+    for (const Json &item : check_list(value, where, 0, most).items) {
+        found.push_back(read_text(item, where.item(found.size()), kind));
+    }
+    return found;
+}
+
+const Program *find_program(const Manifest &manifest, const std::string &name) {
+    for (const auto &[known, program] : manifest.programs) {
+        if (known == name) return &program;
+    }
+    return nullptr;
+}
+
+void check_tensors(const Target &target, const Manifest &manifest, const std::string &where) {
+    for (size_t i = 0; i < target.tensors.size(); ++i) {
+        const WeightTensor &tensor = target.tensors[i];
+        const FileRecord *record = manifest.file(tensor.file);
+        std::string at = str(where, ": tensor ", i);
+        if (!record) invalid(str(at, " is in ", shown(tensor.file), ", which is not in the file table"));
+        if (tensor.offset % ALIGNMENT_BYTES) {
+            invalid(str(at, " begins at byte ", tensor.offset, ", not a multiple of ", ALIGNMENT_BYTES));
+        }
+        int64_t bytes = tensor.bytes();
+        if (bytes < 0 || tensor.offset + bytes > record->size) {
+            std::string end = bytes < 0 ? "beyond 2**62" : std::to_string(tensor.offset + bytes);
+            invalid(str(at, " ends at byte ", end, ", its file has ", record->size));
+        }
+        int64_t room = product(tensor.shape, 1, true);
+        if (room < 0 || room > MAX_FILE_BYTES) {
+            invalid(str(at, " has a shape that is too large: ", cut(shape_text(tensor.shape))));
+        }
+    }
+}
+
+void check_entry(const Entry &entry, const Target &target, const Manifest &manifest, const std::string &where) {
+    const Program *program = find_program(manifest, entry.program);
+    if (!program) {
+        invalid(str(where, ": ", entry.function, " is of program ", shown(entry.program), ", which is unknown"));
+    }
+    std::vector<Size> sizes = program->sizes.empty() ? std::vector<Size>{{}, program->image_size()}
+                                                     : program->image_sizes();
+    if (!std::count(sizes.begin(), sizes.end(), entry.size)) {
+        std::string known = program->sizes.empty() ? shape_text(program->image_size()) : sizes_text(sizes);
+        invalid(str(where, ": ", entry.function, " takes images of ", cut(shape_text(entry.size)), ", the program ",
+                    program->sizes.empty() && program->image_size().empty() ? "None" : known));
+    }
+    check_call(at(*program, program->sizes.empty() ? Size{} : entry.size), entry.batch, where);
+    for (int64_t index : entry.weights) {
+        if (index < static_cast<int64_t>(target.tensors.size())) continue;
+        invalid(str(where, ": ", entry.function, " wants tensor ", index, ", there are ", target.tensors.size()));
+    }
+}
+
+} // namespace
+
+Target decode_target(std::string_view data, const std::string &file) {
+    Json value = parse_json(data, file);
+    check_version(value, file);
+    Where where(file);
+    check_fields(value, where,
+                 {{"schema_version", true}, {"target", true}, {"precision", true}, {"kind", true}, {"triple", true},
+                  {"arch", true}, {"cpu_features", true}, {"glibc", true}, {"tvm", true}, {"tvm_ffi", true},
+                  {"alignment", true}, {"vector_bits", true}, {"entries", true}, {"tensors", true},
+                  {"compute", false}, {"driver", false}, {"resample", false}, {"resample_linear", false}});
+    auto field = [&](const char *name) -> const Json & { return *value.find(name); };
+    auto text = [&](const char *name, const TextKind &kind) { return read_text(field(name), where.field(name), kind); };
+    Target target;
+    read_whole(field("schema_version"), where.field("schema_version"), SCHEMA_VERSION, SCHEMA_VERSION);
+    target.target = text("target", FOLDER);
+    target.precision = read_precision(field("precision"), where.field("precision"));
+    read_choice(field("kind"), where.field("kind"), {"llvm", "cuda"});
+    target.kind = field("kind").text;
+    target.triple = text("triple", FREE);
+    read_choice(field("arch"), where.field("arch"), {"x86_64", "aarch64"});
+    target.arch = field("arch").text;
+    target.cpu_features = read_texts(field("cpu_features"), where.field("cpu_features"), 512, CPU_FEATURE);
+    target.glibc = text("glibc", VERSION);
+    target.tvm = text("tvm", FREE);
+    target.tvm_ffi = text("tvm_ffi", FREE);
+    read_whole(field("alignment"), where.field("alignment"), ALIGNMENT_BYTES, ALIGNMENT_BYTES);
+    target.vector_bits = read_whole(field("vector_bits"), where.field("vector_bits"), 0, 65536);
+    Where entries = where.field("entries"), tensors = where.field("tensors");
+    for (const Json &item : check_list(field("entries"), entries, 1, MAX_ENTRIES).items) {
+        target.entries.push_back(read_entry(item, entries.item(target.entries.size())));
+    }
+    for (const Json &item : check_list(field("tensors"), tensors, 0, MAX_TENSORS).items) {
+        target.tensors.push_back(read_tensor(item, tensors.item(target.tensors.size())));
+    }
+    if (value.find("compute")) read_texts(field("compute"), where.field("compute"), 64, COMPUTE);
+    if (value.find("driver")) text("driver", DRIVER);
+    if (value.find("resample")) target.resample = text("resample", FUNCTION_OR_NONE);
+    if (value.find("resample_linear")) target.resample_linear = text("resample_linear", FUNCTION_OR_NONE);
+    return target;
+}
+
+void check_target(const Target &target, const Manifest &manifest, const std::string &where) {
+    std::vector<std::string> names, functions;
+    for (const Entry &entry : target.entries) {
+        const Program *program = find_program(manifest, entry.program);
+        std::string size = program && !program->sizes.empty() ? " and images of " + size_text(entry.size) : "";
+        names.push_back(str(entry.program, " and batch ", entry.batch, size));
+        functions.push_back(entry.function);
+    }
+    check_unique(names, "entries", where);
+    check_unique(functions, "functions", where);
+    for (const Entry &entry : target.entries) check_entry(entry, target, manifest, where);
+    for (const auto &[name, program] : manifest.programs) {
+        for (const Size &size : program.image_sizes()) {
+            std::vector<int64_t> batches;
+            for (const Entry &entry : target.entries) {
+                if (entry.program == name && (size.empty() || entry.size == size)) batches.push_back(entry.batch);
+            }
+            if (batches.empty()) {
+                std::string what = size.empty() ? "" : " for images of " + size_text(size);
+                invalid(str(where, ": no entry is of program ", name, what));
+            }
+            if (!program.batched() && batches != std::vector<int64_t>{1}) {
+                invalid(str(where, ": a network without a batch dimension has one entry, for batch 1"));
+            }
+        }
+    }
+    check_tensors(target, manifest, where);
+}
+
+} // namespace ob

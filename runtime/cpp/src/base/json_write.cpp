@@ -1,0 +1,99 @@
+// Writing JSON as Python's json.dumps(value, indent=2) does.
+#include <cmath>
+#include <cstdio>
+
+#include "base/json.h"
+#include "base/text.h"
+
+namespace ob {
+
+std::string json_quoted(std::string_view text) {
+    std::string out = "\"";
+    for (size_t place = 0; place < text.size();) {
+        CodePoint next = code_point(text, place);
+        place += next.bytes;
+        uint32_t value = next.value < 0 ? 0xfffd : static_cast<uint32_t>(next.value);
+        static const std::string_view plain = "\"\\\n\r\t\b\f", marks = "\"\\nrtbf";
+        size_t found = value < 0x80 ? plain.find(static_cast<char>(value)) : plain.npos;
+        char text16[16];
+        if (found != plain.npos) {
+            out += {'\\', marks[found]};
+        } else if (value >= 0x20 && value < 0x7f) {
+            out.push_back(static_cast<char>(value));
+        } else if (value < 0x10000) {
+            std::snprintf(text16, sizeof text16, "\\u%04x", value);
+            out += text16;
+        } else {
+            value -= 0x10000;
+            std::snprintf(text16, sizeof text16, "\\u%04x\\u%04x", 0xd800 + (value >> 10), 0xdc00 + (value & 0x3ff));
+            out += text16;
+        }
+    }
+    return out + '"';
+}
+
+std::string json_text(const Json &value, int indent) {
+    switch (value.kind) {
+    case Json::Kind::Null: return "null";
+    case Json::Kind::Bool: return value.truth ? "true" : "false";
+    case Json::Kind::Integer: return value.huge ? value.text : std::to_string(value.integer);
+    case Json::Kind::Real: return repr(value.real);
+    case Json::Kind::String: return json_quoted(value.text);
+    default: break;
+    }
+    bool object = value.kind == Json::Kind::Object;
+    if (value.items.empty()) return object ? "{}" : "[]";
+    std::string inner(static_cast<size_t>(indent) + 2, ' '), out(1, object ? '{' : '[');
+    for (size_t i = 0; i < value.items.size(); ++i) {
+        out += i ? ",\n" : "\n";
+        out += inner;
+        if (object) out += json_quoted(value.names[i]) + ": ";
+        out += json_text(value.items[i], indent + 2);
+    }
+    return out + "\n" + std::string(static_cast<size_t>(indent), ' ') + (object ? '}' : ']');
+}
+
+Json json_of(std::string_view text) {
+    Json value;
+    value.kind = Json::Kind::String;
+    value.text = text;
+    return value;
+}
+
+Json json_of(int64_t number) {
+    Json value;
+    value.kind = Json::Kind::Integer;
+    value.integer = number;
+    value.real = static_cast<double>(number);
+    return value;
+}
+
+Json json_of(bool truth) {
+    Json value;
+    value.kind = Json::Kind::Bool;
+    value.truth = truth;
+    return value;
+}
+
+Json json_of(double number) {
+    Json value;
+    if (!std::isfinite(number)) return value;
+    value.kind = Json::Kind::Real;
+    value.real = number;
+    return value;
+}
+
+Json json_list(std::vector<Json> items) {
+    Json value;
+    value.kind = Json::Kind::List;
+    value.items = std::move(items);
+    return value;
+}
+
+JsonObject &JsonObject::add(std::string_view name, Json value) {
+    value_.names.emplace_back(name);
+    value_.items.push_back(std::move(value));
+    return *this;
+}
+
+} // namespace ob

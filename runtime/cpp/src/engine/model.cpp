@@ -1,0 +1,98 @@
+#include "engine/model.h"
+
+#include <tuple>
+
+#include "base/errors.h"
+#include "base/text.h"
+#include "engine/host.h"
+#include "machine/variant.h"
+
+namespace ob {
+
+namespace {
+
+bool begins(const std::string &text, const std::string &head) { return text.compare(0, head.size(), head) == 0; }
+
+// The digests of all files but other variants' own; code and weights are checked as they are read.
+void verify_files(const Model &model) {
+    const Manifest &manifest = model.artifact.manifest;
+    for (const auto &[name, record] : manifest.files) {
+        bool skipped = begins(name, "weights/") || name == model.variant.path + "/model.so";
+        for (const VariantRef &other : manifest.variants) {
+            skipped = skipped || (other.path != model.variant.path && begins(name, other.path + "/"));
+        }
+        if (!skipped) model.artifact.verify(name);
+    }
+}
+
+void map_weights(Model &model) {
+    for (const WeightTensor &tensor : model.target.tensors) {
+        const Memory *memory = nullptr;
+        for (const auto &[name, known] : model.files) {
+            if (name == tensor.file) memory = &known;
+        }
+        if (!memory) memory = &model.files.emplace_back(tensor.file, model.artifact.copy(tensor.file)).second;
+        model.weights.push_back(memory->data() + tensor.offset); // within the file: the target was checked
+    }
+}
+
+void find_kernels(Model &model) {
+    for (const PlanEntry &entry : model.plan.entries) {
+        std::vector<Kernel> found;
+        for (const PlanCall &call : entry.calls) {
+            void *address = model.image->find("__tvm_ffi_" + call.kernel);
+            if (!address) {
+                fail(OVENBIRD_ENGINE_LOAD_FAILED, str(model.variant.path, "/model.so has no kernel ", shown(call.kernel),
+                                                      ", which its plan calls: compile the artifact again"));
+            }
+            found.push_back(reinterpret_cast<Kernel>(address));
+        }
+        model.kernels.push_back(std::move(found));
+    }
+}
+
+void read_labels(Model &model) {
+    for (const auto &[name, program] : model.artifact.manifest.programs) {
+        for (const AnswerStep &step : program.answers) {
+            if (!step.labels) continue;
+            std::optional<int64_t> count;
+            for (const TensorSpec &spec : program.outputs) {
+                if (spec.name == step.output && step.kind == AnswerKind::Classification) count = spec.shape.back();
+            }
+            model.labels.push_back({{name, step.output}, model.artifact.read_labels(*step.labels, count)});
+        }
+    }
+}
+
+} // namespace
+
+const std::vector<std::string> *Model::labels_of(const std::string &program, const std::string &output) const {
+    for (const auto &[key, found] : labels) {
+        if (key.first == program && key.second == output) return &found;
+    }
+    return nullptr;
+}
+
+std::shared_ptr<const Model> load_model(const std::string &path, const LoadOptions &options) {
+    auto model = std::make_shared<Model>();
+    model->artifact = open_artifact(path, options.public_key);
+    std::tie(model->variant, model->target) =
+        choose_variant(model->artifact, this_machine(), options.target, options.precision);
+    std::optional<Plan> plan = model->artifact.read_plan(model->variant, model->target);
+    if (!plan) {
+        fail(OVENBIRD_PLAN_MISSING, str(model->variant.path, " has no plan.json: it runs on TVM's virtual machine alone; "
+                                        "use ovenbird-rt"));
+    }
+    model->plan = std::move(*plan);
+    verify_files(*model);
+    read_labels(*model);
+    model->files.reserve(model->target.tensors.size()); // pointers to them are kept while it grows
+    map_weights(*model);
+    std::string code = model->variant.path + "/model.so";
+    Memory file = model->artifact.copy(code);
+    model->image = std::make_unique<ElfImage>(file.data(), file.bytes(), code, host_symbols());
+    find_kernels(*model);
+    return model;
+}
+
+} // namespace ob

@@ -1,0 +1,137 @@
+#include "tensors/convert.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "base/errors.h"
+#include "base/text.h"
+
+namespace ob {
+
+namespace {
+
+template <typename T> T load(const void *data, size_t place) {
+    T value;
+    std::memcpy(&value, static_cast<const unsigned char *>(data) + place * sizeof(T), sizeof value);
+    return value;
+}
+
+double half_to_double(uint16_t half) {
+    int exponent = half >> 10 & 31, fraction = half & 1023;
+    double sign = half >> 15 ? -1.0 : 1.0;
+    if (exponent == 31) return fraction ? std::numeric_limits<double>::quiet_NaN() : sign * HUGE_VAL;
+    return sign * (exponent ? std::ldexp(1024 + fraction, exponent - 25) : std::ldexp(fraction, -24));
+}
+
+// To the nearest, ties to even, as IEEE 754 and numpy have it.
+uint16_t double_to_half(double value) {
+    uint16_t sign = std::signbit(value) ? 0x8000 : 0;
+    double size = std::fabs(value);
+    if (std::isnan(value)) return static_cast<uint16_t>(sign | 0x7e00);
+    if (size >= 65520.0) return static_cast<uint16_t>(sign | 0x7c00);
+    int exponent = 0;
+    std::frexp(size, &exponent); // size = 0.5..1 * 2**exponent
+    int unit = std::max(exponent - 11, -24);
+    int steps = static_cast<int>(std::nearbyint(std::ldexp(size, -unit)));
+    // Steps of 1024..2047 at one exponent; 2048 is the first of the next one.
+    int bits = unit == -24 ? steps : ((unit + 24) << 10) + steps;
+    return static_cast<uint16_t>(sign | bits);
+}
+
+template <typename From, typename To> void convert_whole(const std::string &name, const char *to, const void *data,
+                                                         size_t count, void *out) {
+    From low = load<From>(data, 0), high = low;
+    for (size_t i = 0; i < count; ++i) {
+        From value = load<From>(data, i);
+        if (value < low) low = value;
+        if (value > high) high = value;
+        static_cast<To *>(out)[i] = static_cast<To>(value);
+    }
+    using Limits = std::numeric_limits<To>;
+    auto below = [](auto value) { return std::is_signed_v<decltype(value)> && value < 0; };
+    bool fits = !(below(low) && (!std::is_signed_v<To> || static_cast<int64_t>(low) < static_cast<int64_t>(Limits::min())));
+    fits = fits && (below(high) || static_cast<uint64_t>(high) <= static_cast<uint64_t>(Limits::max()));
+    if (!fits) {
+        fail(OVENBIRD_WRONG_DTYPE, str(name, " holds ", +low, " to ", +high, ", beyond ", to, " (", +Limits::min(), " to ",
+                                       +Limits::max(), ")"));
+    }
+}
+
+template <typename From> void convert_from(const TensorSpec &spec, const void *data, size_t count, void *out) {
+    const char *to = info(spec.dtype).name;
+    switch (spec.dtype) {
+    case OVENBIRD_INT8: return convert_whole<From, int8_t>(spec.name, to, data, count, out);
+    case OVENBIRD_INT16: return convert_whole<From, int16_t>(spec.name, to, data, count, out);
+    case OVENBIRD_INT32: return convert_whole<From, int32_t>(spec.name, to, data, count, out);
+    case OVENBIRD_INT64: return convert_whole<From, int64_t>(spec.name, to, data, count, out);
+    case OVENBIRD_UINT8: return convert_whole<From, uint8_t>(spec.name, to, data, count, out);
+    case OVENBIRD_UINT16: return convert_whole<From, uint16_t>(spec.name, to, data, count, out);
+    case OVENBIRD_UINT32: return convert_whole<From, uint32_t>(spec.name, to, data, count, out);
+    case OVENBIRD_UINT64: return convert_whole<From, uint64_t>(spec.name, to, data, count, out);
+    default: fail(OVENBIRD_INTERNAL, "a conversion between kinds");
+    }
+}
+
+void convert_floating(const TensorSpec &spec, ovenbird_dtype from, const void *data, size_t count, void *out) {
+    for (size_t i = 0; i < count; ++i) {
+        double value = number_at(from, data, i);
+        if (spec.dtype == OVENBIRD_FLOAT32) static_cast<float *>(out)[i] = static_cast<float>(value);
+        if (spec.dtype == OVENBIRD_FLOAT64) static_cast<double *>(out)[i] = value;
+        if (spec.dtype == OVENBIRD_FLOAT16) static_cast<uint16_t *>(out)[i] = double_to_half(value);
+    }
+}
+
+} // namespace
+
+void convert(const TensorSpec &spec, ovenbird_dtype from, const void *data, size_t count, void *out) {
+    if (count == 0) return;
+    if (spec.dtype == from) {
+        std::memcpy(out, data, count * static_cast<size_t>(info(from).bytes));
+        return;
+    }
+    switch (from) {
+    case OVENBIRD_INT8: return convert_from<int8_t>(spec, data, count, out);
+    case OVENBIRD_INT16: return convert_from<int16_t>(spec, data, count, out);
+    case OVENBIRD_INT32: return convert_from<int32_t>(spec, data, count, out);
+    case OVENBIRD_INT64: return convert_from<int64_t>(spec, data, count, out);
+    case OVENBIRD_UINT8: return convert_from<uint8_t>(spec, data, count, out);
+    case OVENBIRD_UINT16: return convert_from<uint16_t>(spec, data, count, out);
+    case OVENBIRD_UINT32: return convert_from<uint32_t>(spec, data, count, out);
+    case OVENBIRD_UINT64: return convert_from<uint64_t>(spec, data, count, out);
+    default: return convert_floating(spec, from, data, count, out);
+    }
+}
+
+size_t count_not_finite(ovenbird_dtype dtype, const void *data, size_t count) {
+    size_t bad = 0;
+    if (dtype == OVENBIRD_FLOAT32) {
+        for (size_t i = 0; i < count; ++i) bad += (load<uint32_t>(data, i) & 0x7f800000u) == 0x7f800000u;
+    } else if (dtype == OVENBIRD_FLOAT16) {
+        for (size_t i = 0; i < count; ++i) bad += (load<uint16_t>(data, i) & 0x7c00u) == 0x7c00u;
+    } else if (dtype == OVENBIRD_FLOAT64) {
+        for (size_t i = 0; i < count; ++i) bad += !std::isfinite(load<double>(data, i));
+    }
+    return bad;
+}
+
+double number_at(ovenbird_dtype dtype, const void *data, size_t place) {
+    switch (dtype) {
+    case OVENBIRD_FLOAT32: return static_cast<double>(load<float>(data, place));
+    case OVENBIRD_FLOAT16: return half_to_double(load<uint16_t>(data, place));
+    case OVENBIRD_FLOAT64: return load<double>(data, place);
+    case OVENBIRD_INT8: return load<int8_t>(data, place);
+    case OVENBIRD_INT16: return load<int16_t>(data, place);
+    case OVENBIRD_INT32: return load<int32_t>(data, place);
+    case OVENBIRD_INT64: return static_cast<double>(load<int64_t>(data, place));
+    case OVENBIRD_UINT8: return load<uint8_t>(data, place);
+    case OVENBIRD_UINT16: return load<uint16_t>(data, place);
+    case OVENBIRD_UINT32: return load<uint32_t>(data, place);
+    case OVENBIRD_UINT64: return static_cast<double>(load<uint64_t>(data, place));
+    case OVENBIRD_BOOL: return load<uint8_t>(data, place) != 0;
+    }
+    return 0;
+}
+
+} // namespace ob
