@@ -11,7 +11,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test mutants onnx networks detectors bench load lint format clean
+.PHONY: help setup demo test native mutants onnx networks detectors bench load lint format clean
 export PYTHON SLOW JOBS
 
 WEIGHTS ?=
@@ -39,6 +39,9 @@ test: ## every check and every test that needs no special hardware  [SLOW=1, TES
 	@ci/steps/setup.sh all
 	@$(if $(TESTS),,ci/steps/lint.sh)
 	@ci/steps/test.sh $(TESTS)
+
+native: ## build the C++ runtime into build/native, and run its own tests
+	@ci/steps/native.sh --test
 
 mutants: ## put known faults in, see that a test fails of each  [FAULTS="signature winograd"]
 	@ci/steps/setup.sh all

@@ -37,7 +37,8 @@ std::vector<AlignedBytes> random_inputs(const Program &program, int64_t batch, s
             if (floating) std::memcpy(memory.back().data() + i, &value, sizeof value);
             if (!floating) memory.back().data()[i] = value > 0;
         }
-        ovenbird_tensor view{spec.name.c_str(), dtype, static_cast<int32_t>(shape.size()), {}, memory.back().data(), bytes};
+        ovenbird_tensor view{spec.name.c_str(),    dtype, static_cast<int32_t>(shape.size()), {},
+                             memory.back().data(), bytes};
         std::copy(shape.begin(), shape.end(), view.shape);
         views.push_back(view);
     }
@@ -78,7 +79,11 @@ Timing measure(Session &session, int64_t batch, double seconds, std::optional<in
     std::sort(times.begin(), times.end());
     double sum = 0;
     for (double one : times) sum += one;
-    return {batch, static_cast<int64_t>(times.size()), times[0], percentile(times, 0.5), percentile(times, 0.9),
+    return {batch,
+            static_cast<int64_t>(times.size()),
+            times[0],
+            percentile(times, 0.5),
+            percentile(times, 0.9),
             sum / static_cast<double>(times.size())};
 }
 
@@ -88,8 +93,8 @@ std::vector<int64_t> read_batches(const std::string &text) {
         bool digits = part.size() < 6 && part.find_first_not_of("0123456789") == part.npos;
         int64_t batch = digits ? std::atol(part.c_str()) : 0;
         if (batch < 1 || batch > MAX_BENCH_BATCH) {
-            throw UsageError{str("Invalid value for '--batch': ", quoted(part), ": expected sizes of 1 to ", MAX_BENCH_BATCH,
-                                 " with commas between them")};
+            throw UsageError{str("Invalid value for '--batch': ", quoted(part), ": expected sizes of 1 to ",
+                                 MAX_BENCH_BATCH, " with commas between them")};
         }
         found.push_back(batch);
     }
@@ -102,8 +107,9 @@ std::vector<int64_t> read_batches(const std::string &text) {
 void command_bench(int count, char **words) {
     std::vector<Options::Known> known = LOADING;
     known.insert(known.end(), {{"--batch", true}, {"--seconds", true}, {"--iterations", true}, {"--warmup", true}});
-    Options options(known, {{"-b", "--batch"}, {"--batch-size", "--batch"}, {"--batch-sizes", "--batch"},
-                            {"--duration", "--seconds"}});
+    Options options(
+        known,
+        {{"-b", "--batch"}, {"--batch-size", "--batch"}, {"--batch-sizes", "--batch"}, {"--duration", "--seconds"}});
     options.parse(count, words);
     std::vector<int64_t> batches = read_batches(options.text("--batch").value_or("1"));
     double seconds = options.real("--seconds", 0.1, 600).value_or(3.0);
@@ -131,8 +137,9 @@ void command_bench(int count, char **words) {
     print(str(target, ", ", session->threads(), " threads, times of one call in ms"));
     for (const Timing &one : timings) {
         print(str("batch ", one.batch, ": min ", format("%.3f", one.least), ", median ", format("%.3f", one.median),
-                  ", p90 ", format("%.3f", one.p90), ", ", format("%.1f", 1e3 * static_cast<double>(one.batch) / one.median),
-                  " images/s, ", one.calls, " calls"));
+                  ", p90 ", format("%.3f", one.p90), ", ",
+                  format("%.1f", 1e3 * static_cast<double>(one.batch) / one.median), " images/s, ", one.calls,
+                  " calls"));
     }
 }
 

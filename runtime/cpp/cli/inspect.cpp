@@ -66,13 +66,14 @@ void add_program(std::vector<std::string> &lines, const Json &program) {
         for (const Json &spec : program.find(str(kind, "s"))->items) {
             std::string head = kind;
             head.resize(8, ' ');
-            std::string line = str(head, " ", text_at(spec, "name"), " ", text_at(spec, "dtype"), " ",
-                                   shape_of(*spec.find("shape")));
+            std::string line =
+                str(head, " ", text_at(spec, "name"), " ", text_at(spec, "dtype"), " ", shape_of(*spec.find("shape")));
             const Json *layout = spec.find("layout");
             lines.push_back(layout && !layout->text.empty() ? str(line, " ", layout->text) : line);
         }
     }
-    const Json *preprocess = program.find("preprocess"), *pipelines = preprocess ? preprocess->find("pipelines") : nullptr;
+    const Json *preprocess = program.find("preprocess"),
+               *pipelines = preprocess ? preprocess->find("pipelines") : nullptr;
     const Json *usual = preprocess ? given(*preprocess, "default") : nullptr;
     std::vector<std::string> names, sizes;
     if (pipelines) {
@@ -95,8 +96,8 @@ std::string plan_of(const Json *plan) {
     std::vector<std::string> texts;
     for (const Json &entry : plan->items) {
         std::string size = size_of(*entry.find("size"));
-        texts.push_back(str(text_at(entry, "program"), " batch ", entry.find("batch")->integer, size.empty() ? "" : " ", size,
-                            ": ", entry.find("calls")->integer, " calls, arena ",
+        texts.push_back(str(text_at(entry, "program"), " batch ", entry.find("batch")->integer, size.empty() ? "" : " ",
+                            size, ": ", entry.find("calls")->integer, " calls, arena ",
                             megabytes(number_at(entry, "arena_bytes"), "%.2f")));
     }
     return join(texts);
@@ -104,7 +105,8 @@ std::string plan_of(const Json *plan) {
 
 void add_variant(std::vector<std::string> &lines, const Json &variant, const std::string &chosen) {
     bool runs = variant.find("runs_here")->truth;
-    std::string state = runs ? text_at(variant, "name") == chosen ? "runs here, chosen" : "runs here" : text_at(variant, "reason");
+    std::string state =
+        runs ? text_at(variant, "name") == chosen ? "runs here, chosen" : "runs here" : text_at(variant, "reason");
     lines.push_back(str("target   ", text_at(variant, "name"), ": ", state));
     const Json *batches = variant.find("batches");
     if (!batches) return;
@@ -148,8 +150,9 @@ std::vector<std::string> inspection_lines(const Json &found) {
                 errors.push_back(str(largest.names[j], " ", format("%.2g", largest.items[j].real)));
             }
             const Json *agreement = given(each.items[i], "top1_agreement");
-            lines.push_back(str("parity   ", each.items.size() > 1 ? each.names[i] + ": " : "", "max abs error ", join(errors),
-                                agreement ? str(", top-1 agreement ", format("%.1f", 100 * agreement->real), " %") : ""));
+            lines.push_back(
+                str("parity   ", each.items.size() > 1 ? each.names[i] + ": " : "", "max abs error ", join(errors),
+                    agreement ? str(", top-1 agreement ", format("%.1f", 100 * agreement->real), " %") : ""));
         }
     }
     for (const Json &variant : found.find("variants")->items) add_variant(lines, variant, text_at(found, "chosen"));

@@ -28,7 +28,8 @@ Json read_origin(const Artifact &artifact) {
     if (!artifact.manifest.file(PROVENANCE)) return {};
     std::string data = artifact.read(PROVENANCE, MAX_PROVENANCE_BYTES);
     auto refuse = [] {
-        fail(OVENBIRD_FILE_CHANGED, str(PROVENANCE, " is no in-toto statement with SLSA provenance: compile the artifact again"));
+        fail(OVENBIRD_FILE_CHANGED,
+             str(PROVENANCE, " is no in-toto statement with SLSA provenance: compile the artifact again"));
     };
     Json statement;
     try {

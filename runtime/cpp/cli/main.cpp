@@ -11,23 +11,22 @@
 
 namespace {
 
-const char USAGE[] =
-    "Usage: ovenbird-run COMMAND DIR [OPTIONS]\n"
-    "\n"
-    "  Run models that Ovenbird compiled, without Python and without TVM.\n"
-    "\n"
-    "Commands:\n"
-    "  run DIR -i IN.npz -o OUT.npz   run the network on named tensors\n"
-    "  inspect DIR                    show what DIR holds and what of it runs here\n"
-    "  selftest DIR                   check every file, reproduce the golden outputs\n"
-    "  bench DIR                      time the network on random inputs\n"
-    "\n"
-    "Options of all:\n"
-    "  --threads N                    threads of one call [all that are ours]\n"
-    "  --target NAME, --precision P   the variant to use [the best that runs here]\n"
-    "  --require-signature KEY.pub    load only what one of these Ed25519 keys signed\n"
-    "  --json                         print JSON, for scripts\n"
-    "bench: -b, --batch SIZES  --seconds S  --iterations N  --warmup N\n";
+const char USAGE[] = "Usage: ovenbird-run COMMAND DIR [OPTIONS]\n"
+                     "\n"
+                     "  Run models that Ovenbird compiled, without Python and without TVM.\n"
+                     "\n"
+                     "Commands:\n"
+                     "  run DIR -i IN.npz -o OUT.npz   run the network on named tensors\n"
+                     "  inspect DIR                    show what DIR holds and what of it runs here\n"
+                     "  selftest DIR                   check every file, reproduce the golden outputs\n"
+                     "  bench DIR                      time the network on random inputs\n"
+                     "\n"
+                     "Options of all:\n"
+                     "  --threads N                    threads of one call [all that are ours]\n"
+                     "  --target NAME, --precision P   the variant to use [the best that runs here]\n"
+                     "  --require-signature KEY.pub    load only what one of these Ed25519 keys signed\n"
+                     "  --json                         print JSON, for scripts\n"
+                     "bench: -b, --batch SIZES  --seconds S  --iterations N  --warmup N\n";
 
 struct Command {
     const char *name;
@@ -42,7 +41,8 @@ const Command COMMANDS[] = {
 };
 
 int fail_usage(const std::string &message) {
-    std::fprintf(stderr, "Usage: ovenbird-run COMMAND DIR [OPTIONS]\nTry 'ovenbird-run --help' for help.\n\nError: %s\n",
+    std::fprintf(stderr,
+                 "Usage: ovenbird-run COMMAND DIR [OPTIONS]\nTry 'ovenbird-run --help' for help.\n\nError: %s\n",
                  message.c_str());
     return 2;
 }

@@ -56,8 +56,8 @@ std::optional<int64_t> Options::whole(const std::string &name, int64_t low, int6
     errno = 0;
     long long number = std::strtoll(value->c_str(), &end, 10);
     if (value->empty() || *end || errno || number < low || number > high) {
-        throw UsageError{str("Invalid value for ", quoted(name), ": ", shown(*value), " is not a whole number from ", low,
-                             " to ", high, ".")};
+        throw UsageError{str("Invalid value for ", quoted(name), ": ", shown(*value), " is not a whole number from ",
+                             low, " to ", high, ".")};
     }
     return number;
 }

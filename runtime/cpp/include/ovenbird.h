@@ -11,9 +11,9 @@
  *     ovenbird_session_free(session);
  *     ovenbird_artifact_free(artifact);
  *
- * Every function that can fail returns a status; ovenbird_last_message() says why in one line, to the thread that called.
- * Nothing is thrown, nothing is printed. What is handed out is freed by the function of its kind; NULL may be freed.
- * A session keeps its artifact alive: the two may be freed in any order.
+ * Every function that can fail returns a status; ovenbird_last_message() says why in one line, to the thread that
+ * called. Nothing is thrown, nothing is printed. What is handed out is freed by the function of its kind; NULL may be
+ * freed. A session keeps its artifact alive: the two may be freed in any order.
  */
 #ifndef OVENBIRD_H
 #define OVENBIRD_H
@@ -113,10 +113,11 @@ typedef struct ovenbird_spec {
 
 /* What may be asked of ovenbird_open; begin with OVENBIRD_OPEN_OPTIONS, NULL is the default of each. */
 typedef struct ovenbird_open_options {
-    size_t struct_bytes;    /* sizeof(ovenbird_open_options) where the caller was compiled */
-    const char *public_key; /* a PEM file of Ed25519 keys, of which one must have signed ($OVENBIRD_REQUIRE_SIGNATURE) */
-    const char *target;     /* the variant to use instead of the best one that runs here */
-    const char *precision;  /* "f32", "f16", "bf16" or "int8" */
+    size_t struct_bytes; /* sizeof(ovenbird_open_options) where the caller was compiled */
+    const char
+        *public_key;       /* a PEM file of Ed25519 keys, of which one must have signed ($OVENBIRD_REQUIRE_SIGNATURE) */
+    const char *target;    /* the variant to use instead of the best one that runs here */
+    const char *precision; /* "f32", "f16", "bf16" or "int8" */
 } ovenbird_open_options;
 #define OVENBIRD_OPEN_OPTIONS {sizeof(ovenbird_open_options), NULL, NULL, NULL}
 
@@ -146,7 +147,8 @@ OVENBIRD_API int ovenbird_has_random_weights(const ovenbird_artifact *artifact);
 OVENBIRD_API size_t ovenbird_program_count(const ovenbird_artifact *artifact);
 OVENBIRD_API const char *ovenbird_program_name(const ovenbird_artifact *artifact, size_t index);
 /* Of a program (NULL: the only one): how many inputs or outputs, and each of them. */
-OVENBIRD_API ovenbird_status ovenbird_input_count(const ovenbird_artifact *artifact, const char *program, size_t *count);
+OVENBIRD_API ovenbird_status ovenbird_input_count(const ovenbird_artifact *artifact, const char *program,
+                                                  size_t *count);
 OVENBIRD_API ovenbird_status ovenbird_output_count(const ovenbird_artifact *artifact, const char *program,
                                                    size_t *count);
 OVENBIRD_API ovenbird_status ovenbird_input(const ovenbird_artifact *artifact, const char *program, size_t index,
@@ -167,9 +169,8 @@ OVENBIRD_API int32_t ovenbird_session_threads(const ovenbird_session *session);
 
 /* Run a program (NULL: the only one) on named tensors of one batch size N >= 1. `result` holds the outputs, memory of
  * its own. */
-OVENBIRD_API ovenbird_status ovenbird_run(ovenbird_session *session, const char *program,
-                                          const ovenbird_tensor *inputs, size_t input_count, uint32_t flags,
-                                          ovenbird_result **result);
+OVENBIRD_API ovenbird_status ovenbird_run(ovenbird_session *session, const char *program, const ovenbird_tensor *inputs,
+                                          size_t input_count, uint32_t flags, ovenbird_result **result);
 OVENBIRD_API size_t ovenbird_result_count(const ovenbird_result *result);
 OVENBIRD_API ovenbird_status ovenbird_result_tensor(const ovenbird_result *result, size_t index,
                                                     ovenbird_tensor *tensor);

@@ -209,8 +209,8 @@ ovenbird_status ovenbird_result_tensor(const ovenbird_result *result, size_t ind
             fail(OVENBIRD_WRONG_OPTION, str("index is ", index, ", there are ", result->outputs.size()));
         }
         const OutputTensor &output = result->outputs[index];
-        *tensor = {output.spec->name.c_str(), output.spec->dtype, static_cast<int32_t>(output.shape.size()),
-                   {},                        output.data.data(), output.data.bytes()};
+        *tensor = {output.spec->name.c_str(), output.spec->dtype, static_cast<int32_t>(output.shape.size()), {},
+                   output.data.data(),        output.data.bytes()};
         std::copy(output.shape.begin(), output.shape.end(), tensor->shape);
     });
 }

@@ -11,9 +11,18 @@ namespace {
 
 void read_boxes(AnswerStep &step, const Json &value, const Where &where) {
     check_fields(value, where,
-                 {{"step", false}, {"output", false}, {"scores", false}, {"classes", false}, {"masks", false},
-                  {"keypoints", false}, {"labels", false}, {"score", false}, {"iou", false}, {"max_boxes", false},
-                  {"agnostic", false}, {"nms", false}});
+                 {{"step", false},
+                  {"output", false},
+                  {"scores", false},
+                  {"classes", false},
+                  {"masks", false},
+                  {"keypoints", false},
+                  {"labels", false},
+                  {"score", false},
+                  {"iou", false},
+                  {"max_boxes", false},
+                  {"agnostic", false},
+                  {"nms", false}});
     step.output = "boxes";
     auto name = [&](const char *field, std::string &into) {
         if (const Json *found = value.find(field)) into = read_text(*found, where.field(field), NAME);

@@ -81,8 +81,8 @@ std::optional<Plan> Artifact::read_plan(const VariantRef &variant, const Target 
         std::vector<Size> sizes = known->second.image_sizes();
         if (!known->second.sizes.empty() && !std::count(sizes.begin(), sizes.end(), entry.size)) {
             std::string size = entry.size.empty() ? "any size" : size_text(entry.size);
-            fail(OVENBIRD_PLAN_INVALID, str(where, " has an entry for images of ", size, ", the program takes ",
-                                            sizes_text(sizes)));
+            fail(OVENBIRD_PLAN_INVALID,
+                 str(where, " has an entry for images of ", size, ", the program takes ", sizes_text(sizes)));
         }
     }
     for (const auto &[name, program] : manifest.programs) {
@@ -127,7 +127,8 @@ std::string resolved(const std::string &path) {
     }
     struct stat state;
     if (stat(buffer, &state) != 0 || !S_ISDIR(state.st_mode)) {
-        fail(OVENBIRD_ARTIFACT_NOT_FOUND, shown(path) + " is no artifact: it must be a folder that holds manifest.json");
+        fail(OVENBIRD_ARTIFACT_NOT_FOUND,
+             shown(path) + " is no artifact: it must be a folder that holds manifest.json");
     }
     return buffer;
 }
@@ -149,7 +150,8 @@ Artifact open_artifact(const std::string &path, const char *public_key) {
     artifact.root = resolved(path);
     std::string data = read_manifest(artifact.root, path);
     if (static_cast<int64_t>(data.size()) > MAX_MANIFEST_BYTES) {
-        fail(OVENBIRD_FILE_CHANGED, str("manifest.json has more than ", MAX_MANIFEST_BYTES, " bytes: it is no manifest"));
+        fail(OVENBIRD_FILE_CHANGED,
+             str("manifest.json has more than ", MAX_MANIFEST_BYTES, " bytes: it is no manifest"));
     }
     if (!keys.empty()) artifact.signed_by = check_signature(artifact.root, data, keys);
     artifact.manifest = decode_manifest(data);

@@ -3,7 +3,8 @@
 //     Artifact artifact = open_artifact("artifacts/resnet50", nullptr);
 //     artifact.read("labels.txt", MAX_LABELS_BYTES);        // size and sha256 checked, of the bytes that are given
 //
-// What is used is what was checked: read into memory of our own first, its digest taken there; a name is not opened twice.
+// What is used is what was checked: read into memory of our own first, its digest taken there; a name is not opened
+// twice.
 #pragma once
 
 #include <optional>

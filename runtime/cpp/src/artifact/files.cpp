@@ -124,7 +124,8 @@ File open_plain(const std::string &root, const std::string &name) {
         parts.push_back(name.substr(start, end - start));
     }
     for (const std::string &part : parts) {
-        if (part.empty() || part == "." || part == ".." || part.find_first_of(std::string_view("\0\\", 2)) != part.npos) {
+        if (part.empty() || part == "." || part == ".." ||
+            part.find_first_of(std::string_view("\0\\", 2)) != part.npos) {
             fail(OVENBIRD_UNSAFE_PATH, shown(name) + " is not a plain path inside the artifact");
         }
     }

@@ -132,12 +132,13 @@ void check_version(const Json &value, const std::string &where) {
     const Json *version = value.find("schema_version");
     if (!version || version->kind != Json::Kind::Integer) return;
     if (version->huge ? version->real > 0 : version->integer > SCHEMA_VERSION) {
-        fail(OVENBIRD_MANIFEST_TOO_NEW, str(where, " has schema version ", shown(*version), ", this runtime reads up to ",
-                                            SCHEMA_VERSION, ": upgrade it"));
+        fail(OVENBIRD_MANIFEST_TOO_NEW, str(where, " has schema version ", shown(*version),
+                                            ", this runtime reads up to ", SCHEMA_VERSION, ": upgrade it"));
     }
     if (!version->huge && version->integer == 1) {
-        fail(OVENBIRD_PLAN_MISSING, str(where, " is of schema 1, from before there were plans: run it with ovenbird-rt, "
-                                               "or compile it again"));
+        fail(OVENBIRD_PLAN_MISSING,
+             str(where, " is of schema 1, from before there were plans: run it with ovenbird-rt, "
+                        "or compile it again"));
     }
 }
 
@@ -148,8 +149,14 @@ Manifest decode_manifest(std::string_view data, const std::string &file) {
     check_version(value, file);
     Where where(file);
     check_fields(value, where,
-                 {{"schema_version", true}, {"model", true}, {"programs", true}, {"parity", true}, {"tuning", true},
-                  {"variants", true}, {"files", true}, {"digest", false}});
+                 {{"schema_version", true},
+                  {"model", true},
+                  {"programs", true},
+                  {"parity", true},
+                  {"tuning", true},
+                  {"variants", true},
+                  {"files", true},
+                  {"digest", false}});
     read_whole(*value.find("schema_version"), where.field("schema_version"), SCHEMA_VERSION, SCHEMA_VERSION);
     read_model(manifest, *value.find("model"), where.field("model"));
     Where list = where.field("programs");

@@ -40,8 +40,12 @@ Limits read_variant(const Json &value, const Where &where) {
 
 ProgramParity read_program_parity(const Json &value, const Where &where) {
     check_fields(value, where,
-                 {{"max_abs_error", true}, {"tolerance", true}, {"top1_agreement", true}, {"variants", false},
-                  {"boxes", false}, {"boxes_agreement", false}});
+                 {{"max_abs_error", true},
+                  {"tolerance", true},
+                  {"top1_agreement", true},
+                  {"variants", false},
+                  {"boxes", false},
+                  {"boxes_agreement", false}});
     Where errors = where.field("max_abs_error");
     const Json &largest = check_object(*value.find("max_abs_error"), errors, 0, MAX_IO_TENSORS, &NAME);
     for (size_t i = 0; i < largest.items.size(); ++i) {

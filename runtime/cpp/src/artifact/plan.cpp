@@ -39,8 +39,14 @@ std::string read_constant(const Json &value, const Where &where) {
 
 PlanEntry read_entry(const Json &value, const Where &where) {
     check_fields(value, where,
-                 {{"program", true}, {"batch", true}, {"size", true}, {"arena_bytes", true}, {"constants", true},
-                  {"buffers", true}, {"calls", true}, {"outputs", true}});
+                 {{"program", true},
+                  {"batch", true},
+                  {"size", true},
+                  {"arena_bytes", true},
+                  {"constants", true},
+                  {"buffers", true},
+                  {"calls", true},
+                  {"outputs", true}});
     PlanEntry entry;
     entry.program = read_text(*value.find("program"), where.field("program"), NAME);
     entry.batch = read_whole(*value.find("batch"), where.field("batch"), 1, MAX_COMPILED_BATCH);

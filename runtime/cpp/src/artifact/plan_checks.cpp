@@ -1,5 +1,5 @@
-// What must hold in a plan before a pointer is made of it (`ovenbird_runtime/artifact/plan_checks.py`); conformance/plans
-// has a vector for every rule.
+// What must hold in a plan before a pointer is made of it (`ovenbird_runtime/artifact/plan_checks.py`);
+// conformance/plans has a vector for every rule.
 #include <algorithm>
 #include <map>
 
@@ -150,7 +150,8 @@ void check_given(const Buffer &buffer, const std::vector<std::pair<ovenbird_dtyp
 
 std::string tensors_text(const std::vector<std::pair<ovenbird_dtype, Shape>> &tensors) {
     std::vector<std::string> texts;
-    for (const auto &[dtype, shape] : tensors) texts.push_back(str("('", info(dtype).name, "', ", shape_text(shape), ")"));
+    for (const auto &[dtype, shape] : tensors)
+        texts.push_back(str("('", info(dtype).name, "', ", shape_text(shape), ")"));
     return cut("[" + join(texts) + "]");
 }
 
@@ -163,7 +164,8 @@ void check_entries(const Plan &plan, const std::string &where) {
     auto twice = std::adjacent_find(keys.begin(), keys.end());
     if (twice != keys.end()) {
         const auto &[program, batch, size] = *twice;
-        refuse_plan(str(where, " has two entries for (", quoted(program), ", ", batch, ", ", cut(shape_text(size)), ")"));
+        refuse_plan(
+            str(where, " has two entries for (", quoted(program), ", ", batch, ", ", cut(shape_text(size)), ")"));
     }
     for (size_t i = 0; i < plan.entries.size(); ++i) check_entry(plan.entries[i], str(where, ": entry ", i));
 }
@@ -186,8 +188,8 @@ void check_plan(const Plan &plan, const std::vector<WeightTensor> &weights, cons
         for (uint32_t index : entry.outputs) found.emplace_back(entry.buffers[index].dtype, entry.buffers[index].shape);
         for (const TensorSpec &spec : program.outputs) expected.emplace_back(spec.dtype, spec.with_batch(entry.batch));
         if (found != expected) {
-            refuse_plan(str(here, " gives ", tensors_text(found), ", the program's outputs are ",
-                            tensors_text(expected)));
+            refuse_plan(
+                str(here, " gives ", tensors_text(found), ", the program's outputs are ", tensors_text(expected)));
         }
     }
 }

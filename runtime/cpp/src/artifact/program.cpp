@@ -154,8 +154,9 @@ void check_sizes(const Program &program, const std::string &where) {
 } // namespace
 
 Program read_program(const Json &value, const Where &where) {
-    check_fields(value, where,
-                 {{"inputs", true}, {"outputs", true}, {"preprocess", false}, {"postprocess", false}, {"sizes", false}});
+    check_fields(
+        value, where,
+        {{"inputs", true}, {"outputs", true}, {"preprocess", false}, {"postprocess", false}, {"sizes", false}});
     Program program;
     program.inputs = read_specs(*value.find("inputs"), where.field("inputs"));
     program.outputs = read_specs(*value.find("outputs"), where.field("outputs"));
@@ -193,9 +194,9 @@ Program at(const Program &program, const Size &size) {
         found.sizes.clear();
         return found;
     }
-    fail(OVENBIRD_WRONG_SHAPE, str("images of ", size.empty() ? "any size" : size_text(size),
-                                   ": the network was compiled for images of ", sizes_text(program.image_sizes()),
-                                   " (height x width)"));
+    fail(OVENBIRD_WRONG_SHAPE,
+         str("images of ", size.empty() ? "any size" : size_text(size), ": the network was compiled for images of ",
+             sizes_text(program.image_sizes()), " (height x width)"));
 }
 
 void check_program(const Program &program, const std::vector<std::string> &files, const std::string &where) {
@@ -206,8 +207,7 @@ void check_program(const Program &program, const std::vector<std::string> &files
         for (const TensorSpec &spec : *specs) {
             for (size_t d = 1; d < spec.shape.size(); ++d) {
                 if (spec.shape[d] != DIM_BATCH) continue;
-                invalid(str(where, ": ", spec.name, " has \"N\" beyond its first dimension: ",
-                            shape_text(spec.shape)));
+                invalid(str(where, ": ", spec.name, " has \"N\" beyond its first dimension: ", shape_text(spec.shape)));
             }
         }
     }

@@ -49,7 +49,8 @@ bool decode_base64(std::string_view text, std::string &out) {
 
 PublicKey decode_key(std::string_view label, std::string_view body, const std::string &where) {
     if (label.find("PRIVATE") != label.npos) {
-        fail(OVENBIRD_WRONG_KEY_TYPE, where + " holds a private key: give the public one, and keep this one off targets");
+        fail(OVENBIRD_WRONG_KEY_TYPE,
+             where + " holds a private key: give the public one, and keep this one off targets");
     }
     if (label != "PUBLIC KEY") {
         fail(OVENBIRD_WRONG_KEY_TYPE, str(where, " holds a ", std::string(label),
@@ -68,8 +69,8 @@ PublicKey decode_key(std::string_view label, std::string_view body, const std::s
         for (const auto &[oid, name] : others) {
             if (der.substr(0, 40).find(oid) != der.npos) kind = name;
         }
-        fail(OVENBIRD_WRONG_KEY_TYPE, str(where, " is a key of type ", kind,
-                                          ", expected Ed25519 (`ovenbird keygen` makes one)"));
+        fail(OVENBIRD_WRONG_KEY_TYPE,
+             str(where, " is a key of type ", kind, ", expected Ed25519 (`ovenbird keygen` makes one)"));
     }
     std::string raw = der.substr(DER_PREFIX.size());
     if (!ed25519_usable(raw)) {
@@ -88,8 +89,8 @@ std::vector<PublicKey> read_public_keys(const std::string &path) {
         unreadable("the public key " + error.message);
     }
     if (static_cast<int64_t>(data.size()) > MAX_KEY_FILE_BYTES) {
-        unreadable(str("the public key ", where, " has more than ", MAX_KEY_FILE_BYTES,
-                       " bytes: it is no file of keys"));
+        unreadable(
+            str("the public key ", where, " has more than ", MAX_KEY_FILE_BYTES, " bytes: it is no file of keys"));
     }
     const std::string begin = "-----BEGIN ", dashes = "-----";
     const std::string no_pem = where + " is not a PEM file of public keys (-----BEGIN PUBLIC KEY-----)";
@@ -135,14 +136,15 @@ std::string check_signature(const std::string &root, std::string_view manifest, 
         if (wrong.empty()) wrong = key.id;
     }
     if (!wrong.empty()) {
-        fail(OVENBIRD_SIGNATURE_WRONG,
-             str("the signature of key ", wrong, " does not fit manifest.json: the artifact was changed after it was "
-                 "signed; do not load it, fetch it again from where it was signed"));
+        fail(OVENBIRD_SIGNATURE_WRONG, str("the signature of key ", wrong,
+                                           " does not fit manifest.json: the artifact was changed after it was "
+                                           "signed; do not load it, fetch it again from where it was signed"));
     }
     std::vector<std::string> others = signers(root);
     if (!others.empty()) {
         others.resize(std::min<size_t>(others.size(), 4));
-        fail(OVENBIRD_SIGNATURE_FOREIGN, str("signed by ", join(others), ", required is ", needed, ": sign it with that key"));
+        fail(OVENBIRD_SIGNATURE_FOREIGN,
+             str("signed by ", join(others), ", required is ", needed, ": sign it with that key"));
     }
     fail(OVENBIRD_SIGNATURE_MISSING,
          str("the artifact is not signed, required is key ", needed, ": ovenbird sign ARTIFACT --key KEY"));

@@ -20,13 +20,19 @@ std::vector<double> read_values(const Json &value, const Where &where) {
 }
 
 Filter read_filter(const Json &value, const Where &where) {
-    return static_cast<Filter>(read_choice(value, where, {"nearest", "bilinear", "bicubic", "lanczos", "opencv-linear"}));
+    return static_cast<Filter>(
+        read_choice(value, where, {"nearest", "bilinear", "bicubic", "lanczos", "opencv-linear"}));
 }
 
 void read_resize(Step &step, const Json &value, const Where &where) {
     check_fields(value, where,
-                 {{"step", false}, {"shorter", false}, {"fit", false}, {"exact", false}, {"interpolation", false},
-                  {"enlarge", false}, {"rounding", false}});
+                 {{"step", false},
+                  {"shorter", false},
+                  {"fit", false},
+                  {"exact", false},
+                  {"interpolation", false},
+                  {"enlarge", false},
+                  {"rounding", false}});
     if (const Json *side = given(value, "shorter")) {
         step.shorter = read_whole(*side, where.field("shorter"), 1, MAX_SIDE_PIXELS);
     }
@@ -82,9 +88,9 @@ void read_pad(Step &step, const Json &value, const Where &where) {
 }
 
 void read_normalise(Step &step, const Json &value, const Where &where) {
-    check_fields(value, where,
-                 {{"step", false}, {"mean", false}, {"std", false}, {"scale", false}, {"order", false},
-                  {"layout", false}});
+    check_fields(
+        value, where,
+        {{"step", false}, {"mean", false}, {"std", false}, {"scale", false}, {"order", false}, {"layout", false}});
     if (const Json *mean = value.find("mean")) step.mean = read_values(*mean, where.field("mean"));
     if (const Json *std = value.find("std")) step.std = read_values(*std, where.field("std"));
     if (const Json *scale = given(value, "scale")) step.scale = read_real(*scale, where.field("scale"), 1e-9, 1e6);

@@ -72,8 +72,8 @@ void check_entry(const Entry &entry, const Target &target, const Manifest &manif
     if (!program) {
         invalid(str(where, ": ", entry.function, " is of program ", shown(entry.program), ", which is unknown"));
     }
-    std::vector<Size> sizes = program->sizes.empty() ? std::vector<Size>{{}, program->image_size()}
-                                                     : program->image_sizes();
+    std::vector<Size> sizes =
+        program->sizes.empty() ? std::vector<Size>{{}, program->image_size()} : program->image_sizes();
     if (!std::count(sizes.begin(), sizes.end(), entry.size)) {
         std::string known = program->sizes.empty() ? shape_text(program->image_size()) : sizes_text(sizes);
         invalid(str(where, ": ", entry.function, " takes images of ", cut(shape_text(entry.size)), ", the program ",
@@ -93,10 +93,24 @@ Target decode_target(std::string_view data, const std::string &file) {
     check_version(value, file);
     Where where(file);
     check_fields(value, where,
-                 {{"schema_version", true}, {"target", true}, {"precision", true}, {"kind", true}, {"triple", true},
-                  {"arch", true}, {"cpu_features", true}, {"glibc", true}, {"tvm", true}, {"tvm_ffi", true},
-                  {"alignment", true}, {"vector_bits", true}, {"entries", true}, {"tensors", true},
-                  {"compute", false}, {"driver", false}, {"resample", false}, {"resample_linear", false}});
+                 {{"schema_version", true},
+                  {"target", true},
+                  {"precision", true},
+                  {"kind", true},
+                  {"triple", true},
+                  {"arch", true},
+                  {"cpu_features", true},
+                  {"glibc", true},
+                  {"tvm", true},
+                  {"tvm_ffi", true},
+                  {"alignment", true},
+                  {"vector_bits", true},
+                  {"entries", true},
+                  {"tensors", true},
+                  {"compute", false},
+                  {"driver", false},
+                  {"resample", false},
+                  {"resample_linear", false}});
     auto field = [&](const char *name) -> const Json & { return *value.find(name); };
     auto text = [&](const char *name, const TextKind &kind) { return read_text(field(name), where.field(name), kind); };
     Target target;

@@ -1,4 +1,5 @@
-// `target.json`: what one variant's code needs of the machine, and how to call it (`ovenbird_runtime/manifest/target.py`).
+// `target.json`: what one variant's code needs of the machine, and how to call it
+// (`ovenbird_runtime/manifest/target.py`).
 #pragma once
 
 #include <string>

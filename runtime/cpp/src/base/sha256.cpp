@@ -43,8 +43,8 @@ void plain_blocks(uint32_t *state, const unsigned char *data, size_t count) {
         std::memcpy(v, state, sizeof v);
         for (int i = 0; i < 64; ++i) {
             uint32_t e = v[4], a = v[0];
-            uint32_t one = v[7] + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + ((e & v[5]) ^ (~e & v[6])) + K[i] +
-                           w[i];
+            uint32_t one =
+                v[7] + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + ((e & v[5]) ^ (~e & v[6])) + K[i] + w[i];
             uint32_t two = (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2]));
             for (int j = 7; j > 0; --j) v[j] = v[j - 1];
             v[4] += one;
@@ -140,7 +140,8 @@ std::string Sha256::hex() {
     uint64_t bits = bytes_ * 8;
     unsigned char end[72] = {0x80};
     size_t padding = (bytes_ % 64 < 56 ? 56 : 120) - bytes_ % 64;
-    for (int i = 0; i < 8; ++i) end[padding + static_cast<size_t>(i)] = static_cast<unsigned char>(bits >> (56 - 8 * i));
+    for (int i = 0; i < 8; ++i)
+        end[padding + static_cast<size_t>(i)] = static_cast<unsigned char>(bits >> (56 - 8 * i));
     update(end, padding + 8);
     std::string out;
     for (uint32_t word : state_) {

@@ -42,7 +42,8 @@ void take_block(uint64_t *state, const unsigned char *data) {
     std::memcpy(v, state, sizeof v);
     for (int i = 0; i < 80; ++i) {
         uint64_t e = v[4], a = v[0];
-        uint64_t one = v[7] + (rotate(e, 14) ^ rotate(e, 18) ^ rotate(e, 41)) + ((e & v[5]) ^ (~e & v[6])) + K[i] + w[i];
+        uint64_t one =
+            v[7] + (rotate(e, 14) ^ rotate(e, 18) ^ rotate(e, 41)) + ((e & v[5]) ^ (~e & v[6])) + K[i] + w[i];
         uint64_t two = (rotate(a, 28) ^ rotate(a, 34) ^ rotate(a, 39)) + ((a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2]));
         for (int j = 7; j > 0; --j) v[j] = v[j - 1];
         v[4] += one;

@@ -120,7 +120,10 @@ void append_escaped(std::string &out, int32_t c) {
         out += c == '\n' ? "\\n" : c == '\r' ? "\\r" : "\\t";
         return;
     }
-    std::snprintf(text, sizeof text, c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x",
+    std::snprintf(text, sizeof text,
+                  c < 0x100     ? "\\x%02x"
+                  : c < 0x10000 ? "\\u%04x"
+                                : "\\U%08x",
                   static_cast<unsigned>(c));
     out += text;
 }

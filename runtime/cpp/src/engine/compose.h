@@ -2,8 +2,8 @@
 //
 //     plan_batches(11, {1, 8})        // {8, 1, 1, 1}
 //
-// The Python runtime learns on the way what each size costs; here the choice is always the same: a call costs a tenth of an
-// image on top of its images, padding counts as images do.
+// The Python runtime learns on the way what each size costs; here the choice is always the same: a call costs a tenth
+// of an image on top of its images, padding counts as images do.
 #pragma once
 
 #include <cstdint>

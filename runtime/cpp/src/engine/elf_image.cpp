@@ -185,7 +185,8 @@ void ElfImage::read_symbols(const Dynamic &dynamic, const HostSymbols &host) {
             if (!found && !weak) refuse(str("it needs ", shown(name), ", which this runtime does not have"));
             continue;
         }
-        if (symbol.st_shndx == SHN_ABS || symbol.st_value > span_.bytes()) refuse(str(shown(name), " leaves its segment"));
+        if (symbol.st_shndx == SHN_ABS || symbol.st_value > span_.bytes())
+            refuse(str(shown(name), " leaves its segment"));
         symbols_.push_back({reinterpret_cast<uint64_t>(span_.data() + symbol.st_value), true});
         if (!name.empty()) exported_.emplace(name, symbol.st_value);
     }

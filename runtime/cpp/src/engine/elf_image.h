@@ -4,9 +4,9 @@
 //     image.find("__tvm_ffi_fused_conv2d")                // nullptr where there is no such symbol
 //
 // A file that was hashed by its name can be another one when dlopen opens it by that name; and a library that dlopen
-// loads shares its symbols with others of the process. Compiled kernels need little of a loader: segments, four kinds of
-// relocation, a dozen functions from outside. All else is refused: other relocations, thread-local storage, pages that
-// may be written and run, constructors that do more than a C compiler's own (they are not run).
+// loads shares its symbols with others of the process. Compiled kernels need little of a loader: segments, four kinds
+// of relocation, a dozen functions from outside. All else is refused: other relocations, thread-local storage, pages
+// that may be written and run, constructors that do more than a C compiler's own (they are not run).
 #pragma once
 
 #include <cstddef>

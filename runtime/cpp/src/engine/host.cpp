@@ -119,9 +119,9 @@ struct Symbol {
 template <typename Function> void *address(Function *function) { return reinterpret_cast<void *>(function); }
 
 #define OB_UNARY(name)                                                                                                 \
-    {#name, address(static_cast<Unary64>(::name))}, {#name "f", address(static_cast<Unary32>(::name##f))}
+    {#name, address(static_cast<Unary64>(::name))}, { #name "f", address(static_cast<Unary32>(::name##f)) }
 #define OB_BINARY(name)                                                                                                \
-    {#name, address(static_cast<Binary64>(::name))}, {#name "f", address(static_cast<Binary32>(::name##f))}
+    {#name, address(static_cast<Binary64>(::name))}, { #name "f", address(static_cast<Binary32>(::name##f)) }
 
 void *find_symbol(std::string_view name) {
     using Copy = void *(*)(void *, const void *, size_t);
@@ -130,13 +130,47 @@ void *find_symbol(std::string_view name) {
         {"memcpy", address(static_cast<Copy>(std::memcpy))},
         {"memmove", address(static_cast<Copy>(std::memmove))},
         {"memset", address(static_cast<void *(*)(void *, int, size_t)>(std::memset))},
-        OB_UNARY(acos), OB_UNARY(acosh), OB_UNARY(asin), OB_UNARY(asinh), OB_UNARY(atan), OB_UNARY(atanh),
-        OB_UNARY(cbrt), OB_UNARY(ceil), OB_UNARY(cos), OB_UNARY(cosh), OB_UNARY(erf), OB_UNARY(erfc), OB_UNARY(exp),
-        OB_UNARY(exp2), OB_UNARY(expm1), OB_UNARY(fabs), OB_UNARY(floor), OB_UNARY(lgamma), OB_UNARY(log),
-        OB_UNARY(log10), OB_UNARY(log1p), OB_UNARY(log2), OB_UNARY(nearbyint), OB_UNARY(rint), OB_UNARY(round),
-        OB_UNARY(sin), OB_UNARY(sinh), OB_UNARY(sqrt), OB_UNARY(tan), OB_UNARY(tanh), OB_UNARY(tgamma), OB_UNARY(trunc),
-        OB_BINARY(atan2), OB_BINARY(copysign), OB_BINARY(fmax), OB_BINARY(fmin), OB_BINARY(fmod), OB_BINARY(hypot),
-        OB_BINARY(nextafter), OB_BINARY(pow), OB_BINARY(remainder),
+        OB_UNARY(acos),
+        OB_UNARY(acosh),
+        OB_UNARY(asin),
+        OB_UNARY(asinh),
+        OB_UNARY(atan),
+        OB_UNARY(atanh),
+        OB_UNARY(cbrt),
+        OB_UNARY(ceil),
+        OB_UNARY(cos),
+        OB_UNARY(cosh),
+        OB_UNARY(erf),
+        OB_UNARY(erfc),
+        OB_UNARY(exp),
+        OB_UNARY(exp2),
+        OB_UNARY(expm1),
+        OB_UNARY(fabs),
+        OB_UNARY(floor),
+        OB_UNARY(lgamma),
+        OB_UNARY(log),
+        OB_UNARY(log10),
+        OB_UNARY(log1p),
+        OB_UNARY(log2),
+        OB_UNARY(nearbyint),
+        OB_UNARY(rint),
+        OB_UNARY(round),
+        OB_UNARY(sin),
+        OB_UNARY(sinh),
+        OB_UNARY(sqrt),
+        OB_UNARY(tan),
+        OB_UNARY(tanh),
+        OB_UNARY(tgamma),
+        OB_UNARY(trunc),
+        OB_BINARY(atan2),
+        OB_BINARY(copysign),
+        OB_BINARY(fmax),
+        OB_BINARY(fmin),
+        OB_BINARY(fmod),
+        OB_BINARY(hypot),
+        OB_BINARY(nextafter),
+        OB_BINARY(pow),
+        OB_BINARY(remainder),
     };
     for (const Symbol &symbol : symbols) {
         if (name == symbol.name) return symbol.address;
@@ -153,8 +187,7 @@ HostSymbols host_symbols() {
              {"__TVMBackendFreeWorkspace", address(release)}}};
 }
 
-Host::Host(int threads)
-    : pool_(threads, [](void *host) { current = static_cast<Host *>(host); }, this) {}
+Host::Host(int threads) : pool_(threads, [](void *host) { current = static_cast<Host *>(host); }, this) {}
 
 void Host::note(std::string message) {
     std::lock_guard lock(mutex_);

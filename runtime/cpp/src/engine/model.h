@@ -25,8 +25,8 @@ struct Model {
     Target target;
     Plan plan;
     std::unique_ptr<ElfImage> image;
-    std::vector<std::vector<Kernel>> kernels;      // of each entry's calls
-    std::vector<const unsigned char *> weights;    // where each tensor of the target lies
+    std::vector<std::vector<Kernel>> kernels;   // of each entry's calls
+    std::vector<const unsigned char *> weights; // where each tensor of the target lies
     std::vector<std::pair<std::string, Memory>> files;
     // Labels by program and output.
     std::vector<std::pair<std::pair<std::string, std::string>, std::vector<std::string>>> labels;

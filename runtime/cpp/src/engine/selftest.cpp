@@ -46,7 +46,8 @@ std::vector<Golden> read_golden(const Model &model) {
         }
     }
     if (!missing.empty()) {
-        fail(OVENBIRD_SELFTEST_FAILED, str(manifest.model, " holds no ", missing, " with a tolerance: compile it again "
+        fail(OVENBIRD_SELFTEST_FAILED, str(manifest.model, " holds no ", missing,
+                                           " with a tolerance: compile it again "
                                            "with one"));
     }
     return found;
@@ -121,7 +122,8 @@ Selftest selftest(Session &session) {
             Difference difference = compare(given, expected, golden.limits);
             if (!difference.fault.empty()) {
                 std::string where = golden.size.empty() ? "" : " at " + size_text(golden.size);
-                fail(OVENBIRD_SELFTEST_FAILED, str(spec.name, where, " ", difference.fault, ": this machine computes "
+                fail(OVENBIRD_SELFTEST_FAILED, str(spec.name, where, " ", difference.fault,
+                                                   ": this machine computes "
                                                    "otherwise than the one that verified the artifact"));
             }
             std::string name = manifest.programs.size() == 1 ? spec.name : str(golden.program, ".", spec.name);

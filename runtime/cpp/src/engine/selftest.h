@@ -19,7 +19,8 @@ struct Selftest {
     std::vector<std::pair<std::string, Difference>> outputs; // the largest of each
 };
 
-// Throws SelftestFailed where an output is off by more than the manifest's limits, or where there is nothing to compare.
+// Throws SelftestFailed where an output is off by more than the manifest's limits, or where there is nothing to
+// compare.
 Selftest selftest(Session &session);
 
 } // namespace ob

@@ -83,7 +83,9 @@ Session::Bound &Session::bind(size_t number, const Program &program) {
         tensor.data = nullptr;
         switch (buffer.place) {
         case Place::Arena: tensor.data = arena_.data() + at; break;
-        case Place::Weight: tensor.data = const_cast<unsigned char *>(model_->weights[at]); break; // pages are read-only
+        case Place::Weight:
+            tensor.data = const_cast<unsigned char *>(model_->weights[at]);
+            break; // pages are read-only
         case Place::Constant: tensor.data = bound->constants.data() + places[at]; break;
         case Place::Input: bound->input_tensors[at].push_back(bound->tensors.size()); break;
         }
@@ -127,15 +129,17 @@ std::vector<OutputTensor> Session::run(const std::string &name, const ovenbird_t
     }
     if (entries.empty()) {
         std::string what = given.size.empty() ? "" : " for images of " + size_text(given.size);
-        fail(OVENBIRD_PLAN_MISSING, str("program ", program_name, what, " has no plan: it runs on TVM's virtual machine "
+        fail(OVENBIRD_PLAN_MISSING, str("program ", program_name, what,
+                                        " has no plan: it runs on TVM's virtual machine "
                                         "alone; use ovenbird-rt"));
     }
     std::vector<OutputTensor> outputs;
     for (size_t i = 0; i < program.outputs.size(); ++i) {
         int64_t bytes = program.outputs[i].bytes(given.batch);
-        if (bytes < 0) fail(OVENBIRD_OUT_OF_MEMORY, str("there is no memory for the outputs of ", given.batch, " images"));
-        outputs.push_back({&open.outputs[i], program.outputs[i].with_batch(given.batch),
-                           AlignedBytes(static_cast<size_t>(bytes))});
+        if (bytes < 0)
+            fail(OVENBIRD_OUT_OF_MEMORY, str("there is no memory for the outputs of ", given.batch, " images"));
+        outputs.push_back(
+            {&open.outputs[i], program.outputs[i].with_batch(given.batch), AlignedBytes(static_cast<size_t>(bytes))});
     }
     std::lock_guard lock(mutex_);
     int64_t start = 0;
@@ -146,7 +150,8 @@ std::vector<OutputTensor> Session::run(const std::string &name, const ovenbird_t
         int64_t rows = std::min(batch, given.batch - start);
         for (size_t i = 0; i < program.inputs.size(); ++i) {
             const TensorSpec &spec = program.inputs[i];
-            size_t whole = static_cast<size_t>(spec.bytes(batch)), row = spec.batched() ? whole / static_cast<size_t>(batch) : 0;
+            size_t whole = static_cast<size_t>(spec.bytes(batch)),
+                   row = spec.batched() ? whole / static_cast<size_t>(batch) : 0;
             size_t wanted = spec.batched() ? row * static_cast<size_t>(rows) : whole;
             const unsigned char *data = given.tensors[i].data + row * static_cast<size_t>(start);
             if (wanted != whole || !is_aligned(data)) {
@@ -162,8 +167,8 @@ std::vector<OutputTensor> Session::run(const std::string &name, const ovenbird_t
             size_t whole = static_cast<size_t>(program.outputs[i].bytes(batch));
             size_t row = program.outputs[i].batched() ? whole / static_cast<size_t>(batch) : 0;
             size_t wanted = row ? row * static_cast<size_t>(rows) : whole;
-            std::memcpy(outputs[i].data.data() + row * static_cast<size_t>(start),
-                        bound.tensors[entry.outputs[i]].data, wanted);
+            std::memcpy(outputs[i].data.data() + row * static_cast<size_t>(start), bound.tensors[entry.outputs[i]].data,
+                        wanted);
         }
         start += rows;
     }

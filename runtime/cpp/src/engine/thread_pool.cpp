@@ -13,7 +13,7 @@ namespace {
 
 constexpr uint64_t INSIDE = 0xffff, OPEN = 0x10000, EPOCH = 0x20000;
 constexpr auto SPIN = std::chrono::microseconds(200); // longer than what lies between two kernels
-constexpr int PAUSES = 64;                           // between two looks at the clock
+constexpr int PAUSES = 64;                            // between two looks at the clock
 
 inline void pause() {
 #if defined(__x86_64__)

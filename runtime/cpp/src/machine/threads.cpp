@@ -45,7 +45,8 @@ std::optional<double> cpu_quota(const std::string &root) {
     for (const std::string &line : split(system_text(root + "/proc/self/cgroup"), "\n")) {
         size_t first = line.find(':'), second = first == line.npos ? first : line.find(':', first + 1);
         if (second == line.npos) continue;
-        std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",", path = line.substr(second + 1);
+        std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",",
+                    path = line.substr(second + 1);
         if (controllers == ",,") {
             for (const std::string &folder : folders_up(root + "/sys/fs/cgroup", path)) {
                 std::vector<std::string> words = split(read_line(folder + "/cpu.max"), " ");

@@ -74,12 +74,13 @@ std::pair<VariantRef, Target> choose_variant(const Artifact &artifact, const Mac
         }
     }
     if (candidates.empty() && others.empty()) {
-        fail(OVENBIRD_WRONG_OPTION, str("precision is ", shown(precision), ", the artifact holds ", join(with_precision)));
+        fail(OVENBIRD_WRONG_OPTION,
+             str("precision is ", shown(precision), ", the artifact holds ", join(with_precision)));
     }
     if (candidates.empty()) {
         std::sort(others.begin(), others.end());
-        fail(OVENBIRD_DEVICE_UNAVAILABLE, str("the artifact has no code for device 'cpu', only ", join(others),
-                                              ": compile with a target for it"));
+        fail(OVENBIRD_DEVICE_UNAVAILABLE,
+             str("the artifact has no code for device 'cpu', only ", join(others), ": compile with a target for it"));
     }
     const std::pair<VariantRef, Target> *best = nullptr;
     std::vector<Error> reasons;
@@ -95,7 +96,8 @@ std::pair<VariantRef, Target> choose_variant(const Artifact &artifact, const Mac
     if (reasons.size() == 1) throw reasons[0];
     std::vector<std::string> texts;
     for (const Error &error : reasons) texts.push_back(error.message);
-    fail(OVENBIRD_NO_VARIANT, str("no variant runs on this machine (", describe(machine, candidates), "): ", join(texts, "; ")));
+    fail(OVENBIRD_NO_VARIANT,
+         str("no variant runs on this machine (", describe(machine, candidates), "): ", join(texts, "; ")));
 }
 
 } // namespace ob

@@ -10,8 +10,8 @@
 
 namespace ob {
 
-// Throws WrongArchitecture, MissingCpuFeatures, VersionMismatch. The C library does not matter: code gets its few functions
-// from this runtime.
+// Throws WrongArchitecture, MissingCpuFeatures, VersionMismatch. The C library does not matter: code gets its few
+// functions from this runtime.
 void check_runs_here(const Target &target, const Machine &machine);
 
 // The best that runs here, of those for the target `name` and of `precision` where they are not empty: the most exact,

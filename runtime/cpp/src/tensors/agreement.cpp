@@ -170,8 +170,9 @@ Difference compare_whole(const NamedTensor &given, const NamedTensor &right, con
     double allowed = limits.mismatches * (levels ? STEPS : 1), all = static_cast<double>(count);
     Difference found{largest, 0, 0, static_cast<double>(wrong) / all, ""};
     if (static_cast<double>(wrong) > allowed * all) {
-        found.fault = str("differs in ", wrong, " of ", count, " numbers, limit ", format("%.3g", std::min(allowed, 1.0)),
-                          " of them; largest difference ", format("%.3g", largest));
+        found.fault =
+            str("differs in ", wrong, " of ", count, " numbers, limit ", format("%.3g", std::min(allowed, 1.0)),
+                " of them; largest difference ", format("%.3g", largest));
     }
     return found;
 }

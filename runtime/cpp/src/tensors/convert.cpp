@@ -40,8 +40,8 @@ uint16_t double_to_half(double value) {
     return static_cast<uint16_t>(sign | bits);
 }
 
-template <typename From, typename To> void convert_whole(const std::string &name, const char *to, const void *data,
-                                                         size_t count, void *out) {
+template <typename From, typename To>
+void convert_whole(const std::string &name, const char *to, const void *data, size_t count, void *out) {
     From low = load<From>(data, 0), high = low;
     for (size_t i = 0; i < count; ++i) {
         From value = load<From>(data, i);
@@ -51,11 +51,12 @@ template <typename From, typename To> void convert_whole(const std::string &name
     }
     using Limits = std::numeric_limits<To>;
     auto below = [](auto value) { return std::is_signed_v<decltype(value)> && value < 0; };
-    bool fits = !(below(low) && (!std::is_signed_v<To> || static_cast<int64_t>(low) < static_cast<int64_t>(Limits::min())));
+    bool fits =
+        !(below(low) && (!std::is_signed_v<To> || static_cast<int64_t>(low) < static_cast<int64_t>(Limits::min())));
     fits = fits && (below(high) || static_cast<uint64_t>(high) <= static_cast<uint64_t>(Limits::max()));
     if (!fits) {
-        fail(OVENBIRD_WRONG_DTYPE, str(name, " holds ", +low, " to ", +high, ", beyond ", to, " (", +Limits::min(), " to ",
-                                       +Limits::max(), ")"));
+        fail(OVENBIRD_WRONG_DTYPE, str(name, " holds ", +low, " to ", +high, ", beyond ", to, " (", +Limits::min(),
+                                       " to ", +Limits::max(), ")"));
     }
 }
 

@@ -52,8 +52,8 @@ void check_dims(const TensorSpec &spec, const Shape &shape) {
     bool fits = shape.size() == spec.shape.size();
     for (size_t d = 0; fits && d < shape.size(); ++d) fits = spec.shape[d] < 0 || spec.shape[d] == shape[d];
     if (!fits) {
-        fail(OVENBIRD_WRONG_SHAPE, str(spec.name, " has shape ", shape_text(shape), ", the network takes ",
-                                       shape_text(spec.shape, false)));
+        fail(OVENBIRD_WRONG_SHAPE,
+             str(spec.name, " has shape ", shape_text(shape), ", the network takes ", shape_text(spec.shape, false)));
     }
     if (spec.batched() && shape[0] < 1) {
         fail(OVENBIRD_WRONG_SHAPE, str(spec.name, " has shape ", shape_text(shape), ": a batch holds at least 1"));
@@ -64,13 +64,14 @@ CheckedInput check_tensor(const TensorSpec &spec, const ovenbird_tensor &given, 
     const DtypeInfo &want = info(spec.dtype), &have = info(given.dtype);
     auto kind = [](const DtypeInfo &one) { return one.kind == 'u' ? 'i' : one.kind; };
     if (kind(want) != kind(have)) {
-        fail(OVENBIRD_WRONG_DTYPE, str(spec.name, " is '", have.name, "', the network takes ", want.name, ": convert it"));
+        fail(OVENBIRD_WRONG_DTYPE,
+             str(spec.name, " is '", have.name, "', the network takes ", want.name, ": convert it"));
     }
     check_dims(spec, shape);
     int64_t bytes = product(shape, have.bytes);
     if (bytes < 0 || static_cast<size_t>(bytes) != given.bytes || (bytes && !given.data)) {
-        fail(OVENBIRD_WRONG_SHAPE, str(spec.name, " has ", given.bytes, " bytes, its shape ", shape_text(shape), " takes ",
-                                       bytes < 0 ? "more than 2**62" : std::to_string(bytes)));
+        fail(OVENBIRD_WRONG_SHAPE, str(spec.name, " has ", given.bytes, " bytes, its shape ", shape_text(shape),
+                                       " takes ", bytes < 0 ? "more than 2**62" : std::to_string(bytes)));
     }
     size_t count = static_cast<size_t>(bytes / have.bytes);
     CheckedInput found{static_cast<const unsigned char *>(given.data), {}};

@@ -36,7 +36,7 @@ struct CheckedInput {
 
 struct CheckedInputs {
     int64_t batch = 1;
-    Size size; // of the images, where the program takes several
+    Size size;                         // of the images, where the program takes several
     std::vector<CheckedInput> tensors; // in the manifest's order
 };
 

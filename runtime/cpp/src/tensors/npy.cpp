@@ -30,7 +30,11 @@ class HeaderParser {
         if (!take("{")) return false;
         while (!take("}")) {
             std::string name, descr;
-            int which = !string(name) ? -1 : name == "descr" ? 0 : name == "fortran_order" ? 1 : name == "shape" ? 2 : -1;
+            int which = !string(name)             ? -1
+                        : name == "descr"         ? 0
+                        : name == "fortran_order" ? 1
+                        : name == "shape"         ? 2
+                                                  : -1;
             if (which < 0 || seen[which] || !take(":")) return false;
             seen[which] = true;
             if (which == 0 && (!string(descr) || !dtype(descr, header))) return false;

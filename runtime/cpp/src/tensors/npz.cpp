@@ -34,7 +34,9 @@ class Archive {
     Archive(std::string_view data, const std::string &file, ovenbird_status status)
         : data_(data), file_(file), status_(status) {}
 
-    [[noreturn]] void refuse(const std::string &why) const { fail(status_, str(file_, " cannot be read as .npz: ", why)); }
+    [[noreturn]] void refuse(const std::string &why) const {
+        fail(status_, str(file_, " cannot be read as .npz: ", why));
+    }
 
     std::vector<Member> members() const {
         constexpr uint64_t END_BYTES = 22, HEAD_BYTES = 46;
@@ -45,13 +47,18 @@ class Archive {
         if (at > end || bytes > end - at) refuse("its directory is cut off");
         std::vector<Member> found;
         for (uint64_t place = at; place < at + bytes;) {
-            if (at + bytes - place < HEAD_BYTES || number(data_, place, 4) != 0x02014b50) refuse("its directory is damaged");
+            if (at + bytes - place < HEAD_BYTES || number(data_, place, 4) != 0x02014b50)
+                refuse("its directory is damaged");
             uint64_t name = number(data_, place + 28, 2), extra = number(data_, place + 30, 2);
             uint64_t whole = HEAD_BYTES + name + extra + number(data_, place + 32, 2);
             if (whole > at + bytes - place) refuse("its directory is damaged");
             Member member{std::string(data_.substr(place + HEAD_BYTES, name)),
-                          number(data_, place + 8, 2),  number(data_, place + 10, 2), number(data_, place + 16, 4),
-                          number(data_, place + 20, 4), number(data_, place + 24, 4), number(data_, place + 42, 4)};
+                          number(data_, place + 8, 2),
+                          number(data_, place + 10, 2),
+                          number(data_, place + 16, 4),
+                          number(data_, place + 20, 4),
+                          number(data_, place + 24, 4),
+                          number(data_, place + 42, 4)};
             widen(member, data_.substr(place + HEAD_BYTES + name, extra));
             found.push_back(std::move(member));
             place += whole;
@@ -131,9 +138,10 @@ std::string npz_bytes(std::vector<NamedTensor> tensors) {
     std::sort(tensors.begin(), tensors.end(), [](const auto &one, const auto &two) { return one.name < two.name; });
     std::string out, directory;
     for (const NamedTensor &tensor : tensors) {
-        static const char *codes[] = {"<f4", "<f2", "<f8", "|i1", "<i2", "<i4", "<i8", "|u1", "<u2", "<u4", "<u8", "|b1"};
-        std::string head = str("{'descr': '", codes[tensor.dtype], "', 'fortran_order': False, 'shape': ",
-                               shape_text(tensor.shape), ", }");
+        static const char *codes[] = {"<f4", "<f2", "<f8", "|i1", "<i2", "<i4",
+                                      "<i8", "|u1", "<u2", "<u4", "<u8", "|b1"};
+        std::string head = str("{'descr': '", codes[tensor.dtype],
+                               "', 'fortran_order': False, 'shape': ", shape_text(tensor.shape), ", }");
         // Room for the first dimension to grow, as numpy leaves it; then whole lines of 64 bytes.
         if (!tensor.shape.empty()) head.append(21 - std::to_string(tensor.shape[0]).size(), ' ');
         head.append(64 - (11 + head.size()) % 64, ' ');
@@ -143,11 +151,11 @@ std::string npz_bytes(std::vector<NamedTensor> tensors) {
         member += head + tensor.data;
         std::string name = tensor.name + ".npy", common;
         uint64_t at = out.size(), crc = crc32(member);
-        put(common, 20, 2);                       // version
-        put(common, 0, 2);                        // flags
+        put(common, 20, 2); // version
+        put(common, 0, 2);  // flags
         put(common, STORED, 2);
-        put(common, 0, 2);                        // midnight
-        put(common, 33, 2);                       // 1 January 1980
+        put(common, 0, 2);  // midnight
+        put(common, 33, 2); // 1 January 1980
         put(common, crc, 4);
         put(common, member.size(), 4);
         put(common, member.size(), 4);
@@ -155,9 +163,9 @@ std::string npz_bytes(std::vector<NamedTensor> tensors) {
         put(common, 0, 2);
         out += std::string("PK\3\4", 4) + common + name + member;
         directory += std::string("PK\1\2", 4);
-        put(directory, 0x0314, 2);                // made under Unix
+        put(directory, 0x0314, 2); // made under Unix
         directory += common;
-        put(directory, 0, 2);                     // no comment
+        put(directory, 0, 2); // no comment
         put(directory, 0, 2);
         put(directory, 0, 2);
         put(directory, uint64_t{0600} << 16, 4);

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Builds the C++ runtime and its tests into build/native: libovenbird.a, ovenbird-run, ovenbird-tests ...
+#
+#     ci/steps/native.sh                         build; nothing is done where nothing changed
+#     ci/steps/native.sh --test                  and run its tests (ctest)
+#     ci/steps/native.sh --sanitize thread       into build/native-thread; or address,undefined
+#     ci/steps/native.sh --need                  say what is missing (exit code 1), build nothing
+#
+# Needs g++ (or clang++ by CXX), CMake and Ninja; installs Debian's packages where they are missing, which needs root.
+# JOBS=1 compiles one file at a time.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. ci/steps/common.sh
+sanitize= run_tests= need=
+while [ $# -gt 0 ]; do
+    case $1 in
+        --test) run_tests=1 ;;
+        --need) need=1 ;;
+        --sanitize)
+            sanitize=${2:?usage: native.sh --sanitize thread|address,undefined}
+            shift
+            ;;
+        *) fail "UnknownOption: '$1'; one of --test, --sanitize KIND, --need" ;;
+    esac
+    shift
+done
+
+missing=()
+command -v "${CXX:-g++}" >/dev/null 2>&1 || missing+=(g++)
+command -v cmake >/dev/null 2>&1 || missing+=(cmake)
+command -v ninja >/dev/null 2>&1 || missing+=(ninja-build)
+if [ ${#missing[@]} -gt 0 ]; then
+    [ -z "$need" ] || fail "NoToolchain: the C++ runtime needs ${missing[*]}"
+    command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ] || fail "NoToolchain: run as root: apt-get install ${missing[*]}"
+    say "installing ${missing[*]}" >&2
+    apt-get update -qq >&2
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2 \
+        || fail "InstallFailed: apt-get install ${missing[*]} (its message is above); check the package mirror"
+fi
+[ -z "$need" ] || exit 0
+
+folder=build/native${sanitize:+-${sanitize/,/-}}
+log=$folder/build.log
+mkdir -p "$folder"
+# One build at a time: tests that run side by side ask for it at once.
+exec 9>"$folder/lock"
+flock 9
+options=(-DOVENBIRD_TESTS=ON)
+[ -z "$sanitize" ] || options+=(-DOVENBIRD_SANITIZE="$sanitize" -DCMAKE_BUILD_TYPE=RelWithDebInfo)
+{
+    cmake -S runtime/cpp -B "$folder" -G Ninja "${options[@]}" ${CXX:+-DCMAKE_CXX_COMPILER="$CXX"}
+    cmake --build "$folder" ${JOBS:+--parallel "$JOBS"}
+} >"$log" 2>&1 || {
+    cat "$log" >&2
+    fail "BuildFailed: the C++ runtime does not build in $folder; the compiler's message is above"
+}
+[ -z "$run_tests" ] || ctest --test-dir "$folder" --output-on-failure

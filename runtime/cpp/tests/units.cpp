@@ -1,0 +1,185 @@
+// Small parts by known answers: digests, signatures, JSON, text, batches, numbers, inflate.
+#include "check.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "base/ed25519.h"
+#include "base/errors.h"
+#include "base/json.h"
+#include "base/schema.h"
+#include "base/sha256.h"
+#include "base/sha512.h"
+#include "base/text.h"
+#include "engine/compose.h"
+#include "tensors/convert.h"
+#include "tensors/crc32.h"
+#include "tensors/inflate.h"
+
+int failures = 0;
+
+namespace {
+
+std::string bytes_of(const std::string &text) {
+    std::string out;
+    for (size_t i = 0; i < text.size(); i += 2)
+        out.push_back(static_cast<char>(std::stoi(text.substr(i, 2), nullptr, 16)));
+    return out;
+}
+
+void test_digests() { // FIPS 180-4's examples
+    CHECK(ob::sha256_hex("abc", 3) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    CHECK(ob::sha256_hex("", 0) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    std::string million(1000000, 'a');
+    CHECK(ob::sha256_hex(million.data(), million.size()) ==
+          "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+    ob::Sha256 pieces; // pieces of any size give what the whole gives
+    for (size_t i = 0, size = 1; i < million.size(); i += size, size = 1 + size * 7 % 191) {
+        pieces.update(&million[i], std::min(size, million.size() - i));
+    }
+    CHECK(pieces.hex() == ob::sha256_hex(million.data(), million.size()));
+    CHECK(ob::sha512({"a", "bc"})[0] == 0xdd && ob::sha512({"abc"})[63] == 0x9f);
+    std::string almost(119, 'x'), block(111, 'x');
+    CHECK(ob::sha512({almost}) != ob::sha512({block}));
+    CHECK(ob::crc32("123456789") == 0xcbf43926u);
+}
+
+void test_signatures() { // RFC 8032, 7.1, tests 1 to 3
+    std::string key = bytes_of("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
+    std::string signature =
+        bytes_of("e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e3970"
+                 "1cf9b46bd25bf5f0595bbe24655141438e7a100b");
+    CHECK(ob::ed25519_verify(key, "", signature));
+    CHECK(!ob::ed25519_verify(key, "x", signature));
+    CHECK(ob::ed25519_usable(key));
+    std::string second = bytes_of("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c");
+    std::string by_second =
+        bytes_of("92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613"
+                 "d0f11d8c387b2eaeb4302aeeb00d291612bb0c00");
+    CHECK(ob::ed25519_verify(second, "\x72", by_second));
+    for (size_t i = 0; i < 64; ++i) {
+        std::string other = by_second;
+        other[i] = static_cast<char>(other[i] ^ 1);
+        CHECK(!ob::ed25519_verify(second, "\x72", other));
+    }
+    std::string third = bytes_of("fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025");
+    std::string by_third =
+        bytes_of("6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f7609"
+                 "84dc6594a7c15e9716ed28dc027beceea1ec40a");
+    CHECK(ob::ed25519_verify(third, "\xaf\x82", by_third));
+    CHECK(!ob::ed25519_usable(std::string(1, '\1') + std::string(31, '\0'))); // the neutral point
+    CHECK(!ob::ed25519_usable(std::string(32, '\0')));                        // of order four
+    CHECK(!ob::ed25519_usable(std::string(32, '\xff')));                      // no point
+}
+
+bool is_refused(const std::string &text) {
+    try {
+        ob::parse_json(text, "x");
+        return false;
+    } catch (const ob::Error &error) {
+        return error.status == OVENBIRD_MANIFEST_INVALID;
+    }
+}
+
+void test_json() {
+    for (const char *text : {"",
+                             "{",
+                             "[1,]",
+                             "{\"a\":1,\"a\":2}",
+                             "NaN",
+                             "Infinity",
+                             "-",
+                             "01",
+                             "1.",
+                             ".5",
+                             "1e",
+                             "tru",
+                             "\"\\ud800\"",
+                             "\"\\udc00\"",
+                             "\"\\ud800\\u0041\"",
+                             "\"\n\"",
+                             "\"\\x\"",
+                             "[1] 2",
+                             "\"\xff\"",
+                             "\"\xc0\x80\"",
+                             "\xef\xbb\xbf{}",
+                             "'a'",
+                             "{1:2}"}) {
+        CHECK(is_refused(text));
+    }
+    CHECK(is_refused(std::string(66, '[') + std::string(66, ']')));
+    CHECK(!is_refused(std::string(65, '[') + std::string(65, ']')));
+    CHECK(is_refused(std::string(5000, '9')));
+    ob::Json value =
+        ob::parse_json("{\"a\": [1, -2.5e3, true, null, \"\\ud83d\\ude00\\n\"], \"b\": 9223372036854775808}", "x");
+    CHECK(ob::shown(value) == "{'a': [1, -2500.0, True, None, '\xf0\x9f\x98\x80\\n'], 'b': 9223372036854775808}");
+    CHECK(value.find("b")->huge && !value.find("a")->items[0].huge);
+    CHECK(ob::json_text(value.find("a")->items[4]) == "\"\\ud83d\\ude00\\n\"");
+}
+
+void test_text() {
+    CHECK(ob::repr(0.1) == "0.1" && ob::repr(1e16) == "1e+16" && ob::repr(123456.0) == "123456.0");
+    CHECK(ob::repr(1e-5) == "1e-05" && ob::repr(0.0001) == "0.0001" && ob::repr(-0.0) == "-0.0");
+    CHECK(ob::repr(5e-324) == "5e-324" && ob::repr(1.7976931348623157e308) == "1.7976931348623157e+308");
+    CHECK(ob::quoted("it's") == "\"it's\"" && ob::quoted("a\"'") == "'a\"\\''");
+    CHECK(ob::one_line("\x1b[2J\n") == "\\x1b[2J\\n");
+    CHECK(ob::char_count(ob::shown(std::string(200, 'x'))) == 80);
+    CHECK(ob::PATH.matches("a/b/c.d/e-f/g_h") && !ob::PATH.matches("a//b") && !ob::PATH.matches(".a"));
+    CHECK(!ob::PATH.matches("a/b/c/d/e/f") && !ob::PATH.matches("../a") && !ob::PATH.matches("a/"));
+    CHECK(ob::VERSION.matches("2.36") && !ob::VERSION.matches("2.") && !ob::VERSION.matches("2"));
+    CHECK(ob::DRIVER.matches("13.0") && ob::DRIVER.matches("") && !ob::DRIVER.matches("1300.0"));
+}
+
+void test_batches() {
+    using Sizes = std::vector<int64_t>;
+    CHECK(ob::plan_batches(1, {1, 8}) == Sizes{1});
+    CHECK(ob::plan_batches(11, {1, 8}) == (Sizes{8, 1, 1, 1}));
+    CHECK(ob::plan_batches(7, {8}) == Sizes{8});
+    CHECK(ob::plan_batches(9, {1, 4}) == (Sizes{4, 4, 1}));
+    CHECK(ob::plan_batches(100, {4}).size() == 25);
+}
+
+void test_numbers() {
+    ob::TensorSpec half{"x", OVENBIRD_FLOAT16, {4}, ""};
+    float numbers[] = {1.0f, 65519.0f, 6.0e-8f, -0.333333f};
+    uint16_t halves[4];
+    ob::convert(half, OVENBIRD_FLOAT32, numbers, 4, halves);
+    CHECK(halves[0] == 0x3c00 && halves[1] == 0x7bff && halves[2] == 0x0001 && halves[3] == 0xb555);
+    CHECK(ob::number_at(OVENBIRD_FLOAT16, halves, 2) == std::ldexp(1.0, -24));
+    ob::TensorSpec small{"x", OVENBIRD_UINT8, {2}, ""};
+    int64_t wide[] = {255, -1};
+    uint8_t bytes[2];
+    ob::convert(small, OVENBIRD_INT64, wide, 1, bytes);
+    CHECK(bytes[0] == 255);
+    try {
+        ob::convert(small, OVENBIRD_INT64, wide, 2, bytes);
+        CHECK(false);
+    } catch (const ob::Error &error) {
+        CHECK(error.message == "x holds -1 to 255, beyond uint8 (0 to 255)");
+    }
+}
+
+void test_inflate() {
+    std::string out;
+    CHECK(ob::inflate(bytes_of("4b4c4a0600"), 3, out) && out == "abc");
+    CHECK(ob::inflate(std::string("\1\3\0\xfc\xff", 5) + "abc", 3, out) && out == "abc");
+    CHECK(!ob::inflate(bytes_of("4b4c4a0600"), 2, out));
+    CHECK(!ob::inflate(bytes_of("4b4c4a"), 3, out));
+    CHECK(!ob::inflate("", 0, out));
+}
+
+} // namespace
+
+int main() {
+    test_digests();
+    test_signatures();
+    test_json();
+    test_text();
+    test_batches();
+    test_numbers();
+    test_inflate();
+    test_pool();
+    std::printf("%d checks failed\n", failures);
+    return failures != 0;
+}

@@ -1,0 +1,47 @@
+"""The C and C++ interfaces, as other programs use them."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from native.conftest import ROOT, build, run
+from ovenbird_runtime import __version__
+
+
+def test_sessions_are_used_from_many_threads(detector: Path) -> None:
+    done = run(build() / "ovenbird-sessions", detector)
+    assert (done.code, done.out) == (0, "0 answers are wrong\n"), done.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["static", "shared"])
+def test_another_project_finds_the_package(detector: Path, tmp_path: Path, kind: str) -> None:
+    folder = build()
+    if kind == "shared":
+        folder = tmp_path / "shared"
+        cmake("-S", ROOT / "runtime" / "cpp", "-B", folder, "-DOVENBIRD_SHARED=ON", "-DOVENBIRD_CLI=OFF")
+        cmake("--build", folder)
+        symbols = subprocess.run(
+            ["nm", "-D", "--defined-only", folder / "libovenbird.so"], capture_output=True, text=True, check=True
+        ).stdout
+        names = {line.split()[-1].partition("@")[0] for line in symbols.splitlines() if " T " in line}
+        assert names, "nothing is exported"
+        assert {name for name in names if not name.startswith("ovenbird_")} == set()
+    cmake("--install", folder, "--prefix", tmp_path / "prefix")
+    cmake("-S", ROOT / "runtime/cpp/example", "-B", tmp_path / "example", f"-DCMAKE_PREFIX_PATH={tmp_path / 'prefix'}")
+    cmake("--build", tmp_path / "example")
+    done = run(tmp_path / "example" / "shapes", detector)
+    assert (done.code, done.out.splitlines()[1:]) == (0, ["classes: 1 5", "features: 1 16"]), done.err
+    done = run(tmp_path / "example" / "version")
+    assert done.code == 0
+    assert done.out.startswith(f"ovenbird {__version__}, ArtifactNotFound: 'nowhere' is no artifact: ")
+
+
+def cmake(*arguments: str | Path) -> None:
+    if "-S" in arguments:
+        arguments = (*arguments, "-G", "Ninja")
+    done = subprocess.run(["cmake", *map(str, arguments)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
