@@ -11,7 +11,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . ci/steps/common.sh
-sanitize= run_tests= need=
+sanitize='' run_tests='' need=''
 while [ $# -gt 0 ]; do
     case $1 in
         --test) run_tests=1 ;;
