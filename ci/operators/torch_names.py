@@ -29,7 +29,7 @@ FAMILIES: dict[str, str] = {
         nn.functional.linear outer tensordot linalg.multi_dot linalg.cross cross cdist nn.functional.cosine_similarity
         nn.functional.pairwise_distance dist""",
     "making": """
-        arange empty_like eye full full_like linspace logspace new_full new_ones new_zeros ones ones_like scalar_tensor
+        arange eye full full_like linspace logspace new_full new_ones new_zeros ones ones_like scalar_tensor
         zeros zeros_like tril_indices triu_indices""",
     "moving": """
         as_strided atleast_1d atleast_2d atleast_3d block_diag broadcast_tensors broadcast_to cat chunk clone

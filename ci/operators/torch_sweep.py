@@ -10,6 +10,7 @@ process that died: each operator has one of its own. torch's samples import `exp
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 import tempfile
@@ -35,6 +36,12 @@ LONGEST_S = 300
 """Seconds for one operator."""
 TOLERANCE = 2e-4
 """Largest difference allowed, relative to the largest value of the output (at least 1)."""
+
+IMPORTED = (
+    "torch._dynamo", "torch.export._trace", "torch._functorch.aot_autograd", "tvm.relax.frontend.torch",
+    "ovenbird.backends.building", "ovenbird.backends.cpu.pipeline", "ovenbird.networks.torch.importer",
+)  # fmt: skip
+"""What every operator's process would import anew."""
 
 TIED = frozenset({"argsort", "kthvalue", "median", "sort", "topk"})
 """Operators that say where an element was, and may say any of equal ones: whole numbers and truth values have many."""
@@ -101,6 +108,8 @@ def main() -> int:
     parser.add_argument("--samples", type=int, default=5, help="of each dtype at most")
     parser.add_argument("--output", type=Path, help="a table to append to; operators that it has are left out")
     options = parser.parse_args()
+    for module in IMPORTED:
+        importlib.import_module(module)
     known = _operators()
     done = {line.split("\t")[1] for line in _lines(options.output)}
     totals: Counter[str] = Counter()
@@ -161,29 +170,25 @@ def _judge_into(path: Path, operator: Any, samples: int) -> None:
     try:
         warnings.simplefilter("ignore")
         torch.set_num_threads(1)
-        chosen = list(_chosen(operator, samples))
-        verdicts = _judge_together(chosen)
-        with path.open("w") as lines:
-            for verdict in verdicts or map(_judge, chosen):
-                lines.write(verdict + "\n")
-                lines.flush()
+        path.write_text("".join(f"{verdict}\n" for verdict in _judge_together(list(_chosen(operator, samples)))))
         code = 0
     finally:
         os._exit(code)
 
 
 def _judge_together(samples: Sequence[Sample]) -> list[str]:
-    """Compile all samples at once, which is quicker; none where that does not work out, and each is tried alone."""
-    together = Together(samples)
+    """Compile all samples at once, which is quicker; where that does not work out, those of a half, and so on."""
+    if len(samples) < 2:
+        return [_judge(sample) for sample in samples]
     try:
         rights = [sample(*sample.tensors) for sample in samples]
-        given = iter(_compiled(together))
-    except Exception:  # noqa: BLE001 - one of them; which, is found one by one
-        return []
-    verdicts = []
-    for sample, right in zip(samples, rights, strict=True):
-        verdicts.append(_compared(sample, [next(given) for _ in right], right))
-    return verdicts
+        given = iter(_compiled(Together(samples)))
+    except Exception:  # noqa: BLE001 - one of them; which, is found by halves
+        half = len(samples) // 2
+        return _judge_together(samples[:half]) + _judge_together(samples[half:])
+    return [
+        _compared(sample, [next(given) for _ in right], right) for sample, right in zip(samples, rights, strict=True)
+    ]
 
 
 def _chosen(operator: Any, count: int) -> Iterator[Sample]:

@@ -1,5 +1,5 @@
-"""TVM's lowering of scheduled kernels, and three passes more: prefetches before it; behind it maxima that keep NaN, and
-local buffers on the stack.
+"""TVM's lowering of scheduled kernels, and four passes more: floats that are kept as they are written and prefetches before
+it; behind it maxima that keep NaN, and local buffers on the stack.
 
 In a library for a GPU this concerns what `for_host` keeps on the processor.
 
@@ -20,6 +20,7 @@ from ovenbird.operators.fast_math import register_fast_math
 from ovenbird.passes.insert_prefetches import insert_prefetches
 from ovenbird.passes.keep_locals_on_stack import keep_locals_on_stack
 from ovenbird.passes.keep_nan import keep_nan
+from ovenbird.passes.keep_rounding import keep_rounding
 
 PIPELINE = "ovenbird"
 """The name under which TVM knows this pipeline."""
@@ -36,7 +37,11 @@ def codegen_pipeline() -> str:
 def passes() -> tuple[Any, Any, Any]:
     """Return the passes before host and device are split, and those behind the split, as TVM's registry wants them."""
     before, host, device = default_s_tir_pipeline()
-    return tvm.transform.Sequential([insert_prefetches, before, keep_nan, keep_locals_on_stack]), host, device
+    return (
+        tvm.transform.Sequential([keep_rounding, insert_prefetches, before, keep_nan, keep_locals_on_stack]),
+        host,
+        device,
+    )
 
 
 def for_host(function: tirx.PrimFunc, target: tvm.target.Target) -> tirx.PrimFunc:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from tvm import relax
+import tvm
+from tvm import relax, te, tirx
 
 from ovenbird.operators.reductions import plain_norms
 from ovenbird.operators.reductions.arg_extreme import arg_extreme
 from ovenbird.operators.reductions.extreme import extreme
+from ovenbird.passes.keep_rounding import hidden
+from ovenbird.passes.shapes import static_shape
 
 
 def _arg_extreme(largest: bool) -> Any:
@@ -58,12 +61,41 @@ def _group_norm(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
     return builder.call_te(plain_norms.group_norm, *call.args, groups, channel, axes, float(call.attrs.epsilon))
 
 
+def _with_zero(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
+    """Multiply a float with 0, or divide 0 by it, which TVM would answer with 0: of infinity and NaN it is NaN."""
+    multiplies = call.op.name == "relax.multiply"
+    dtype = str(call.ty.dtype)
+    zeros = [_is_zero(argument) for argument in call.args]
+    if not any(zeros[: 2 if multiplies else 1]) or all(zeros) or not dtype.startswith("float"):
+        return call.op.get_attr("FLegalize")(builder, call)
+    value, zero = call.args[1 if zeros[0] else 0], tirx.const(0.0, dtype)
+    if static_shape(value) != static_shape(call):
+        return call.op.get_attr("FLegalize")(builder, call)
+
+    def compute(data: te.Tensor) -> te.Tensor:
+        if multiplies:
+            return te.compute(data.shape, lambda *at: tirx.Mul(data(*at), hidden(zero)), "T_multiply")
+        return te.compute(data.shape, lambda *at: tirx.Div(hidden(zero), data(*at)), "T_divide")
+
+    return builder.call_te(compute, value, primfunc_name_hint="multiply" if multiplies else "divide")
+
+
+def _is_zero(value: relax.Expr) -> bool:
+    """Return whether an expression is the constant 0."""
+    if not isinstance(value, tvm.ir.GenericConst):
+        return False
+    number = value.value.numpy()
+    return bool(number.size == 1 and number == 0)
+
+
 def _axes(call: relax.Call, axes: Any) -> list[int]:
     """Return axes counted from the first, in ascending order."""
     return sorted(int(axis) % len(call.args[0].ty.shape.values) for axis in axes)
 
 
 LEGALIZATIONS = {
+    "relax.divide": _with_zero,
+    "relax.multiply": _with_zero,
     "relax.argmax": _arg_extreme(True),
     "relax.argmin": _arg_extreme(False),
     "relax.max": _extreme(True),

@@ -36,7 +36,16 @@ def trilinear(
         two = two.unsqueeze(axis)
     for axis in expand3:
         three = three.unsqueeze(axis)
-    return (one * two * three).sum(sumdim)
+    product: Tensor = one * two * three
+    return product.sum(sumdim, dtype=product.dtype)
+
+
+def add_products(data: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """Sum products of matrices, and add: `addbmm`."""
+    if not data.is_floating_point():
+        alpha, beta = int(alpha), int(beta)
+    products = alpha * torch.bmm(batch1, batch2).sum(0, dtype=batch1.dtype)
+    return products if beta == 0 else beta * data + products
 
 
 def running_maximum(data: Tensor, dim: int) -> tuple[Tensor, Tensor]:
@@ -180,6 +189,7 @@ def definitions() -> dict[Any, Callable[..., Any]]:
     """Return the definitions by operator."""
     return {
         aten._trilinear.default: trilinear,
+        aten.addbmm.default: add_products,
         aten.cummax.default: running_maximum,
         aten.cummin.default: running_minimum,
         aten.kthvalue.default: kth_smallest,

@@ -198,6 +198,8 @@ def clamp(value: Any, low: Any, high: Any) -> Any:
     if dtype_of(value).startswith("float"):
         least = -math.inf if low is None else _number(low)
         most = math.inf if high is None else _number(high)
+        if any(bound is not None and math.isnan(bound) for bound in (least, most)):
+            return op.multiply(value, constant(math.nan, value))
         if least is not None and most is not None and least <= most:
             return op.clip(value, least, most)
     truth = dtype_of(value) == "bool"

@@ -41,6 +41,14 @@ def elu(value: Any, alpha: float = 1, scale: float = 1, input_scale: float = 1) 
     return op.where(op.greater(value, zero), above, below)
 
 
+def soft_shrink(value: Any, lambd: float = 0.5) -> Any:
+    """Move a value by `lambd` towards 0, at most to it; torch's own definition makes 0 of what is no number."""
+    limit, zero = constant(lambd, value), constant(0, value)
+    near = op.less_equal(op.abs(value), limit)
+    toward = op.where(op.greater(value, zero), op.subtract(value, limit), op.add(value, limit))
+    return op.where(near, zero, toward)
+
+
 def log1p(value: Any) -> Any:
     """Return `log(1 + value)` with the digits of small values (Kahan): `log(u) * value / (u - 1)`."""
     grown = op.add(value, constant(1, value))
@@ -213,4 +221,5 @@ def functions() -> dict[str, Converter]:
         "fmod.default": pointwise(fmod, 2),
         "hypot.default": pointwise(hypotenuse, 2),
         "remainder.default": pointwise(remainder, 2),
+        "softshrink.default": pointwise(soft_shrink, 1),
     }

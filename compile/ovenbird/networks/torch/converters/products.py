@@ -25,7 +25,10 @@ def multiply_and_add(left: str, right: str) -> Any:
 
         given = Arguments.of(node, importer)
         alpha, beta = given["alpha"], given["beta"]
-        product = given.emit(relax.op.matmul(given[left], given[right], out_dtype=given.dtype))
+        if 0 in given.shape_of(left):  # the sum of nothing
+            product = given.emit(relax.op.zeros(given.shape, given.dtype))
+        else:
+            product = given.emit(relax.op.matmul(given[left], given[right], out_dtype=given.dtype))
         if alpha != 1:
             product = given.emit(relax.op.multiply(product, constant(alpha, product)))
         if beta == 0:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -132,6 +133,25 @@ def join(node: Any, importer: Any) -> Any:
     return parts[0] if len(parts) == 1 else given.emit(relax.op.concat(parts, axis))
 
 
+def split(node: Any, importer: Any) -> Any:
+    """Convert `split_with_sizes(self, split_sizes, dim)`; a part without elements is known, and none of TVM's."""
+    from tvm import relax
+
+    given = Arguments.of(node, importer)
+    sizes = [int(size) for size in given["split_sizes"]]
+    axis = int(given["dim"]) % len(given.shape_of("self"))
+    ends = list(itertools.accumulate(sizes))
+    if 0 not in sizes:
+        return given.emit(relax.op.split(given["self"], ends[:-1], axis))
+    empty = relax.const(np.zeros(0, "int8"))
+    return relax.Tuple(
+        [
+            given.emit(relax.op.strided_slice(given["self"], [axis], [end - size], [end])) if size else empty
+            for size, end in zip(sizes, ends, strict=True)
+        ]
+    )
+
+
 def write_slice(node: Any, importer: Any) -> Any:
     """Convert `slice_scatter(self, src, dim, start, end, step)`."""
     from tvm import relax
@@ -158,4 +178,5 @@ MOVING: dict[str, Converter] = {
     "permute.default": permute,
     "select.int": select,
     "slice_scatter.default": write_slice,
+    "split_with_sizes.default": split,
 }

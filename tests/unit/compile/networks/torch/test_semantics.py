@@ -102,7 +102,39 @@ ARITHMETIC: list[Call] = [
     lambda x, k: x * k.max().item(),
     lambda x, k: x[k.abs().min()],
     lambda x, k: torch.std_mean(x, 1)[1],
+    lambda x, k: torch.addbmm(k, k[None], k[None], beta=2),
+    lambda x, k: torch.addmm(x, x[:, :0], x[:0], beta=2),
+    lambda x, k: F.bilinear(*(k.to(torch.uint8) for k in (k[0], k[1], k.expand(2, 6, 6)))),
 ]
+
+
+SPECIAL: list[Call] = [
+    lambda x, y: x * 0,
+    lambda x, y: x * torch.tensor(0.0) + F.relu(x) * False,
+    lambda x, y: 0 / x,
+    lambda x, y: x - x,
+    lambda x, y: x / x,
+    lambda x, y: torch.add(x, y, alpha=0),
+    lambda x, y: torch.lerp(x, y, 0.0),
+    lambda x, y: x + 1e30 - 1e30,
+    lambda x, y: torch.stack([x != y, x == y, ~(x < y), ~(x <= y), ~(x == y), (x < y) | (y <= x), x == x, x != x]),
+    lambda x, y: torch.isclose(x, x),
+    lambda x, y: (x * 0).count_nonzero(),
+    lambda x, y: torch.where(x > 0, x, 0 * y),
+    lambda x, y: x.clamp(min=float("nan")),
+    lambda x, y: torch.stack([x.clamp(-1, 1), x.clamp(min=0), x.clamp(max=6), x.clamp(y, x)]),
+    lambda x, y: torch.stack([F.softshrink(x), F.hardshrink(x), F.threshold(x, 0.1, 2), F.prelu(x, torch.tensor(0.2))]),
+    lambda x, y: torch.stack([F.relu6(x), F.hardswish(x), F.hardsigmoid(x), F.softplus(x), F.silu(x), F.mish(x)]),
+    lambda x, y: torch.stack([F.elu(x), F.selu(x), F.logsigmoid(x), F.softsign(x), F.tanhshrink(x), x.logit()]),
+    lambda x, y: torch.stack([x.log1p(), x.expm1(), x.sign(), x.nan_to_num(), torch.fmax(x, y), torch.maximum(x, y)]),
+    lambda x, y: torch.stack([rows(x).softmax(1), rows(x).log_softmax(1), torch.full((4, 4), -torch.inf).softmax(1)]),
+    lambda x, y: torch.stack([rows(x).logsumexp(1), rows(x).amax(1), rows(x).argmax(1), rows(x).sort(1)[0][:, 0]]),
+    lambda x, y: F.max_pool2d(rows(x)[None], 3, 1, 1),
+]
+
+
+def rows(x: torch.Tensor) -> torch.Tensor:
+    return torch.where(torch.eye(4) > 0, x[:4, None], x.new_full((4, 4), -torch.inf))
 
 
 def odd(x: torch.Tensor) -> torch.Tensor:
@@ -189,6 +221,7 @@ def indexings() -> list[Call]:
         lambda x, k: x.index_select(1, k[0]),
         lambda x, k: torch.cat([x[:, :0], x, x.new_zeros(0)], 1),
         lambda x, k: x[:, :0].sum(1),
+        lambda x, k: x.split([2, 0, 3, 1], 1)[0::2],
         lambda x, k: x[0, :, :, :0] @ x[1, :, :, :0].mT,
     ]
 
@@ -207,7 +240,13 @@ def image(*shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(1))
 
 
+def numbers() -> torch.Tensor:
+    """What is no number, and what is beyond all, among others."""
+    return torch.tensor([torch.nan, torch.inf, -torch.inf, 0, -0.0, 1, -1, 100, -100, 0.5, -0.5, 6, -3, 88])
+
+
 CASES = {
+    "special": Case(Calls(SPECIAL), (numbers(), numbers().flip(0))),
     "arithmetic": Case(Calls(ARITHMETIC), (image(6, 6), torch.arange(36).reshape(6, 6) % 19 - 9)),
     "poolings": Case(Calls(poolings()), (image(2, 3, 13, 14),)),
     "resizes": Case(Calls(resizes()), (image(2, 3, 13, 14),)),
