@@ -2,6 +2,7 @@
 
     .venv/bin/python ci/operators/torch_sweep.py --output sweep.tsv             # all families; goes on where it stopped
     .venv/bin/python ci/operators/torch_sweep.py --family resizing --samples 12
+    .venv/bin/python ci/operators/torch_sweep.py --output sweep.tsv --page      # at the end, the page of the documentation
 
 A refusal is a typed error of one line. WRONG is an answer unlike torch's, CRASHED an error that is not typed, or a
 process that died: each operator has one of its own. torch's samples import `expecttest`, of our extra `test`.
@@ -30,6 +31,7 @@ from torch.utils import _pytree as pytree
 sys.path.insert(0, str(Path(__file__).parent))
 
 from torch_names import FAMILIES, names
+from torch_page import write_page
 
 DTYPES = (torch.float32, torch.int64, torch.bool, torch.uint8, torch.int32)
 LONGEST_S = 300
@@ -107,7 +109,10 @@ def main() -> int:
     parser.add_argument("--only", action="append", default=[], help="one operator")
     parser.add_argument("--samples", type=int, default=5, help="of each dtype at most")
     parser.add_argument("--output", type=Path, help="a table to append to; operators that it has are left out")
+    parser.add_argument("--page", action="store_true", help="write the page of the documentation from that table")
     options = parser.parse_args()
+    if options.page and not options.output:
+        parser.error("--page needs --output, the table")
     for module in IMPORTED:
         importlib.import_module(module)
     known = _operators()
@@ -124,6 +129,8 @@ def main() -> int:
         if options.output:
             with options.output.open("a") as table:
                 table.write(line + "\n")
+    if options.page:
+        write_page(options.output)
     print(f"{totals.total()} samples: " + ", ".join(f"{count} {kind}" for kind, count in totals.most_common()))
     return 1 if totals["WRONG"] or totals["CRASHED"] else 0
 

@@ -44,6 +44,9 @@ MAX_PATH_BYTES = 4095
 MAX_PATH_PART_BYTES = 239
 """One name in a path: Linux's 255 (NAME_MAX) less what `.preprocess.toml` may add."""
 
+MAX_FUSED_SIZE = 1 << 12
+"""Operations that one element of a fused kernel is written as, a value that is read twice counted twice."""
+
 MAX_COMPUTED_ELEMENTS = 1 << 20
 """Numbers in a tensor that is computed when a network is imported, where its operands hold fewer. 4 MB of float32."""
 

@@ -1,5 +1,5 @@
-"""TVM's lowering of scheduled kernels, and four passes more: floats that are kept as they are written and prefetches before
-it; behind it maxima that keep NaN, and local buffers on the stack.
+"""TVM's lowering of scheduled kernels, and four passes more: before it, floats kept as they are written, and prefetches;
+behind it maxima that keep NaN, and local buffers on the stack.
 
 In a library for a GPU this concerns what `for_host` keeps on the processor.
 
@@ -37,11 +37,8 @@ def codegen_pipeline() -> str:
 def passes() -> tuple[Any, Any, Any]:
     """Return the passes before host and device are split, and those behind the split, as TVM's registry wants them."""
     before, host, device = default_s_tir_pipeline()
-    return (
-        tvm.transform.Sequential([keep_rounding, insert_prefetches, before, keep_nan, keep_locals_on_stack]),
-        host,
-        device,
-    )
+    ours = [keep_rounding, insert_prefetches, before, keep_nan, keep_locals_on_stack]
+    return tvm.transform.Sequential(ours), host, device
 
 
 def for_host(function: tirx.PrimFunc, target: tvm.target.Target) -> tirx.PrimFunc:

@@ -35,6 +35,7 @@ from ovenbird.passes.externalize_constants import ConstantTable, externalize_con
 from ovenbird.passes.flatten_volumes import flatten_volumes
 from ovenbird.passes.join_instance_norms import join_instance_norms
 from ovenbird.passes.keep_unschedulable_apart import keep_unschedulable_apart
+from ovenbird.passes.limit_fusion import limit_fusion
 from ovenbird.passes.share_broadcast_matrices import share_broadcast_matrices
 from ovenbird.passes.share_constants import SharedConstants
 from ovenbird.passes.widen_sequences import widen_sequences
@@ -131,6 +132,7 @@ def fuse(module: IRModule) -> IRModule:
         relax.transform.LegalizeOps(LEGALIZATIONS, skip_ops=["relax.reshape"]),
         relax.transform.AnnotateTIROpPattern(),
         keep_unschedulable_apart,
+        limit_fusion,
         relax.transform.FuseOps(fuse_opt_level=2),
         relax.transform.FuseTIR(),
         relax.transform.DeadCodeElimination(),

@@ -82,13 +82,23 @@ def is_float(value: Any) -> bool:
 
 
 def common(one: Any, other: Any) -> bool:
-    """Return whether two expressions have a load, a variable or a number in common."""
+    """Return whether two expressions have a load or a number that is added in common.
+
+    Numbers that multiply do not count: `4 * x - 4 * y` may well become `4 * (x - y)`, in Winograd's transforms.
+    """
     parts = leaves(other)
     return any(tvm_ffi.structural_equal(part, known) for part in leaves(one) for known in parts)
 
 
 def leaves(value: Any) -> list[Any]:
-    """Return the floats that an expression is made of."""
+    """Return the loads in an expression, and the numbers among its summands."""
     found: list[Any] = []
-    tvm_ffi.structural_walk(value, ((TensorLoad, tirx.FloatImm), found.append))
-    return found
+    tvm_ffi.structural_walk(value, (TensorLoad, found.append))
+    return found + numbers(value)
+
+
+def numbers(value: Any) -> list[Any]:
+    """Return the numbers among the summands of an expression."""
+    if isinstance(value, SUMS):
+        return numbers(value.a) + numbers(value.b)
+    return [value] if isinstance(value, tirx.FloatImm) else []

@@ -105,6 +105,8 @@ def sign(value: Any) -> Any:
 
 def sign_bit(value: Any) -> Any:
     """Return whether the value is negative, -0.0 too."""
+    if dtype_of(value).startswith(("u", "bool")):
+        return _nowhere(value)
     below = op.less(value, constant(0, value))
     if whole(value):
         return below

@@ -87,6 +87,7 @@ ARITHMETIC: list[Call] = [
     lambda x, k: (x > 0).amax(1),
     lambda x, k: k.isnan() | (x > 0).isinf(),
     lambda x, k: -k.to(torch.uint8),
+    lambda x, k: torch.stack([(x > 0).signbit(), k.signbit(), x.signbit()]),
     lambda x, k: x.masked_fill(k > 0, float("-inf")),
     lambda x, k: torch.full_like(x, float("inf")) * x.sign(),
     lambda x, k: tuple(x.median(1)),
