@@ -17,10 +17,10 @@ HEAD = """<!-- Written by `ci/operators/torch_sweep.py --page`; do not edit. -->
 
 # torch operators
 
-torch's own samples of the operators that vision networks use (`OpInfo` of torch {version}), each compiled as a network for
-this machine: up to five of float32, two each of int64, bool, uint8 and int32, whose tensors are all inputs of the network.
-Right: dtype, shape and values of every result are torch's. Refused: `compile` ends with one line that names the operator
-and the line of code. Left out is what draws at random or leaves memory unfilled.
+torch's own samples of the operators that vision networks use (`OpInfo` of torch {version}), each compiled as a network
+for this machine: up to five of float32, two each of int64, bool, uint8 and int32, whose tensors are all inputs of the
+network. Right: dtype, shape and values of every result are torch's. Refused: `compile` ends with one line that names
+the operator and the line of code. Left out is what draws at random or leaves memory unfilled.
 
 | family | operators | samples | right | refused | wrong or crashed |
 |---|---:|---:|---:|---:|---:|

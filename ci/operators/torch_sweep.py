@@ -2,7 +2,7 @@
 
     .venv/bin/python ci/operators/torch_sweep.py --output sweep.tsv             # all families; goes on where it stopped
     .venv/bin/python ci/operators/torch_sweep.py --family resizing --samples 12
-    .venv/bin/python ci/operators/torch_sweep.py --output sweep.tsv --page      # at the end, the page of the documentation
+    .venv/bin/python ci/operators/torch_sweep.py --output sweep.tsv --page      # and the page of the documentation
 
 A refusal is a typed error of one line. WRONG is an answer unlike torch's, CRASHED an error that is not typed, or a
 process that died: each operator has one of its own. torch's samples import `expecttest`, of our extra `test`.

@@ -1,4 +1,4 @@
-"""TVM's lowering of scheduled kernels, and four passes more: before it, floats kept as they are written, and prefetches;
+"""TVM's lowering of scheduled kernels, and four passes more: before it, floats kept as they are written, prefetches;
 behind it maxima that keep NaN, and local buffers on the stack.
 
 In a library for a GPU this concerns what `for_host` keeps on the processor.
