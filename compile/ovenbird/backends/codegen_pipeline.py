@@ -17,10 +17,10 @@ from tvm.s_tir.pipeline import default_s_tir_pipeline
 from tvm.tirx import compilation_pipeline
 
 from ovenbird.operators.fast_math import register_fast_math
+from ovenbird.passes.floats.keep_nan import keep_nan
+from ovenbird.passes.floats.keep_rounding import keep_rounding
 from ovenbird.passes.insert_prefetches import insert_prefetches
 from ovenbird.passes.keep_locals_on_stack import keep_locals_on_stack
-from ovenbird.passes.keep_nan import keep_nan
-from ovenbird.passes.keep_rounding import keep_rounding
 
 PIPELINE = "ovenbird"
 """The name under which TVM knows this pipeline."""

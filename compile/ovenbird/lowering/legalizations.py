@@ -13,7 +13,7 @@ from tvm import relax, te, tirx
 from ovenbird.operators.reductions import plain_norms
 from ovenbird.operators.reductions.arg_extreme import arg_extreme
 from ovenbird.operators.reductions.extreme import extreme
-from ovenbird.passes.keep_rounding import hidden
+from ovenbird.passes.floats.keep_rounding import hidden
 from ovenbird.passes.shapes import static_shape
 
 

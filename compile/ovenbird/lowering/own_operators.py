@@ -17,7 +17,7 @@ from ovenbird.lowering.walk import Lowered, Lowering
 from ovenbird.operators.movements.selection import Selection
 from ovenbird.operators.own import KERNEL, PLAIN, ImageLayout, OwnOperator, Spec, own_operator, spec_of
 from ovenbird.operators.own_table import OWN
-from ovenbird.passes.keep_unschedulable_apart import OPAQUE
+from ovenbird.passes.fusion.keep_unschedulable_apart import OPAQUE
 from ovenbird.passes.shapes import static_shape
 
 

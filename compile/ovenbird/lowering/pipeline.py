@@ -33,9 +33,9 @@ from ovenbird.passes.adopt_functions import adopt_functions
 from ovenbird.passes.bound_accesses import bound_accesses
 from ovenbird.passes.externalize_constants import ConstantTable, externalize_constants
 from ovenbird.passes.flatten_volumes import flatten_volumes
+from ovenbird.passes.fusion.keep_unschedulable_apart import keep_unschedulable_apart
+from ovenbird.passes.fusion.limit_fusion import limit_fusion
 from ovenbird.passes.join_instance_norms import join_instance_norms
-from ovenbird.passes.keep_unschedulable_apart import keep_unschedulable_apart
-from ovenbird.passes.limit_fusion import limit_fusion
 from ovenbird.passes.share_broadcast_matrices import share_broadcast_matrices
 from ovenbird.passes.share_constants import SharedConstants
 from ovenbird.passes.widen_sequences import widen_sequences

@@ -18,7 +18,7 @@ from ovenbird.lowering.walk import INJECTIVE, Lowered
 from ovenbird.operators import layout
 from ovenbird.operators.reductions import norms
 from ovenbird.operators.reductions.norms import Parts
-from ovenbird.passes.keep_unschedulable_apart import OPAQUE
+from ovenbird.passes.fusion.keep_unschedulable_apart import OPAQUE
 from ovenbird.passes.shapes import static_shape
 
 

@@ -21,7 +21,7 @@ from tvm.ir import TensorLoad
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from ovenbird.limits import MAX_FUSED_SIZE
-from ovenbird.passes.keep_unschedulable_apart import INJECTIVE, OPAQUE
+from ovenbird.passes.fusion.keep_unschedulable_apart import INJECTIVE, OPAQUE
 
 POLYNOMIALS = frozenset({"exp", "tanh", "erf", "sigmoid"})
 """Functions that `operators/fast_math.py` writes out."""
