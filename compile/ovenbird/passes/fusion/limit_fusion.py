@@ -57,7 +57,7 @@ class _Limiting(PyExprMutator):  # type: ignore[misc]
         return relax.Call(call.op, [apart, *call.args[1:]], call.attrs, call.ty_args)
 
 
-Size = tuple[int, int]
+Extent = tuple[int, int]
 """Operations that an element of a value is written as, and how many polynomials are in one another."""
 READ = (1, 0)
 """The size of what is read from memory."""
@@ -68,10 +68,10 @@ class Sizes:
 
     def __init__(self, module: IRModule) -> None:
         self.kernels = dict(module.functions_items())
-        self.known: dict[Any, Size] = {}
+        self.known: dict[Any, Extent] = {}
         self.parts: dict[Any, tuple[int, int, list[int]]] = {}
 
-    def of_call(self, call: Any, bound: Callable[[Any], Any]) -> Size:
+    def of_call(self, call: Any, bound: Callable[[Any], Any]) -> Extent:
         """Return the size of a call's result; `bound` says what a variable is bound to."""
         if not isinstance(call, relax.Call) or getattr(call.op, "name", "") != "relax.call_tir":
             return READ
@@ -86,7 +86,7 @@ class Sizes:
         total = own + sum(count * size for count, (size, _) in zip(reads, sizes, strict=False))
         return total, nested + max((depth for _, depth in sizes), default=0)
 
-    def of(self, value: Any, bound: Callable[[Any], Any]) -> Size:
+    def of(self, value: Any, bound: Callable[[Any], Any]) -> Extent:
         """Return the size of a value."""
         if not isinstance(value, relax.Var):
             return READ
