@@ -62,6 +62,7 @@ Memory::Memory(size_t bytes, const char *what) : bytes_(bytes) {
         fail(OVENBIRD_OUT_OF_MEMORY, str("there is no memory for ", bytes, " bytes of ", what));
     }
     data_ = static_cast<unsigned char *>(found);
+    if (bytes >= (size_t{4} << 20)) madvise(found, bytes, MADV_HUGEPAGE);
 }
 
 Memory::~Memory() {
