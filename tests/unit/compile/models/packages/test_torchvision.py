@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ovenbird.errors import NetworkUntraceable, UnknownNetwork, UnsupportedOperator, UsageError, WeightsMismatch
+from ovenbird.errors import UnknownNetwork, UnsupportedOperator, UsageError, WeightsMismatch
 from ovenbird.models._torchvision import import_torchvision
 from ovenbird.models.packages import torchvision
 from ovenbird.models.packages.table import PACKAGES
@@ -90,8 +90,6 @@ def test_a_file_of_weights_with_what_training_needs(tmp_path: Path) -> None:
     ("model", "weights", "error", "said"),
     [
         ("torchvision:resnet19", None, UnknownNetwork, "no 'resnet19'; did you mean resnet18"),
-        ("torchvision:keypointrcnn_resnet50_fpn", None, NetworkUntraceable, "places keypoints on maps"),
-        ("torchvision:ssd300_vgg16", None, NetworkUntraceable, "not yet held to torchvision's own"),
         ("torchvision:quantized_resnet18", None, UnsupportedOperator, "compile torchvision:resnet18"),
         ("torchvision:resnet18", "IMAGENET1K_V9", UsageError, "resnet18 has IMAGENET1K_V1, DEFAULT"),
         ("torchvision:resnet18(weights=3)", None, UsageError, "weights are given by --weights"),
