@@ -1,8 +1,8 @@
 """Arrays that lie in a file and are read when they are asked for: a segmenter's answers take more than the compiler.
 
-    first, second = stored("random0", {"logits": array}), stored("random1", {"logits": other})
-    first["logits"]
-    Joined.of((first, second), "logits", True)      # the rows of all cases, one after the other
+first, second = stored("random0", {"logits": array}), stored("random1", {"logits": other})
+first["logits"]
+Joined.of((first, second), "logits", True)      # the rows of all cases, one after the other
 """
 
 from __future__ import annotations
