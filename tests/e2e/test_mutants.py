@@ -81,7 +81,9 @@ def living(name: str) -> Iterator[tuple[Mutant, dict[str, Arrays]]]:
             yield mutant, found
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "deep" else name for name in NETWORKS]
+)
 def test_every_mutant_is_refused(name: str) -> None:
     network, _, right = loaded(name)
     verdicts = {str(mutant): refused(network, found, right) for mutant, found in living(name)}

@@ -26,7 +26,7 @@ np.save(sys.argv[3], next(iter(out.values())))
 """
 
 
-@pytest.mark.parametrize("precision", ["f32", "f16"])
+@pytest.mark.parametrize("precision", ["f32", pytest.param("f16", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "name", ["convolutions", pytest.param("deep", marks=pytest.mark.slow), "transformer", "wide", "thin"]
 )
