@@ -8,6 +8,8 @@ Example: 24 channels with b = 16 become 2 blocks; the last 8 lanes of the second
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from tvm import te, tirx
 
@@ -94,15 +96,21 @@ def interleave(
     `channels`: C of a group, C' in whole blocks. The phases of a group lie one after the other.
     """
     batch, _, _, _, block = extents(data)
-    count, phases = blocks(channels, block), stride[0] * stride[1]
+    count = blocks(channels, block)
 
     def body(n, c, h, w, v):  # type: ignore[no-untyped-def]
-        row, column = h + crop[0], w + crop[1]
-        phase = row % stride[0] * stride[1] + column % stride[1]
-        source = phase * count + c if groups == 1 else (c // count * phases + phase) * count + c % count
-        return data[n, source, row // stride[0], column // stride[1], v]
+        source, row, column = _source(c, h + crop[0], w + crop[1], count, groups, stride)
+        return data[n, source, row, column, v]
 
     return te.compute((batch, groups * count, *output, block), body, name="interleave")
+
+
+def _source(c: Any, row: Any, column: Any, count: int, groups: int, stride: tuple[int, int]) -> tuple[Any, Any, Any]:
+    """Return the channel (or block of them, `count` a group), row and column of a phase that a place takes."""
+    phase = row % stride[0] * stride[1] + column % stride[1]
+    phases = stride[0] * stride[1]
+    source = phase * count + c if groups == 1 else (c // count * phases + phase) * count + c % count
+    return source, row // stride[0], column // stride[1]
 
 
 def interleave_plain(
@@ -115,13 +123,10 @@ def interleave_plain(
 ) -> te.Tensor:
     """[N, g*s*s*C/b, H, W, b] -> [N, g*C, OH, OW], as `interleave`, the channels of all phases packed without gaps."""
     batch, _, _, _, block = extents(data)
-    phases = stride[0] * stride[1]
 
     def body(n, c, h, w):  # type: ignore[no-untyped-def]
-        row, column = h + crop[0], w + crop[1]
-        phase = row % stride[0] * stride[1] + column % stride[1]
-        source = phase * channels + c if groups == 1 else (c // channels * phases + phase) * channels + c % channels
-        return data[n, source // block, row // stride[0], column // stride[1], source % block]
+        source, row, column = _source(c, h + crop[0], w + crop[1], channels, groups, stride)
+        return data[n, source // block, row, column, source % block]
 
     return te.compute((batch, groups * channels, *output), body, name="interleave")
 

@@ -58,6 +58,24 @@ class TopK(OwnOperator):
         return write(inputs[0].shape, inputs[0].dtype, self)
 
 
+@dataclass(frozen=True)
+class _Lines:
+    """The rows that lie along an axis, of `behind` elements behind it: where their elements are, and their ranks."""
+
+    extent: int
+    behind: int
+    dtype: str
+    largest: bool
+
+    def at(self, row: Any, place: Any, along: int) -> Any:
+        """Return where an element is in a tensor that has `along` of them along the axis."""
+        return (row // self.behind * along + place) * self.behind + row % self.behind
+
+    def rank(self, data: Any, row: Any, place: Any) -> Any:
+        """Return the rank of an element of the data."""
+        return rank_of(data[self.at(row, place, self.extent)], self.dtype, self.largest)
+
+
 def topk_kernel(shape: Sequence[int], dtype: str, options: TopK) -> tirx.PrimFunc:
     """Return the function over data, values, indices, candidates' ranks and places."""
     before, extent, behind = rows_along(shape, options.axis)
@@ -65,11 +83,7 @@ def topk_kernel(shape: Sequence[int], dtype: str, options: TopK) -> tirx.PrimFun
     size, chosen, room = math.prod(shape), before * behind * options.count, room_for(extent, count)
     steps, bits = -(-extent // STEP), rank_bits(ranks_dtype)
 
-    def at(row: Any, place: Any, along: int) -> Any:
-        return (row // behind * along + place) * behind + row % behind
-
-    def rank(data: Any, row: Any, place: Any) -> Any:
-        return rank_of(data[at(row, place, extent)], dtype, options.largest)
+    lines = _Lines(extent, behind, dtype, options.largest)
 
     @T.prim_func  # type: ignore[untyped-decorator]
     def topk(  # type: ignore[no-untyped-def]
@@ -95,11 +109,11 @@ def topk_kernel(shape: Sequence[int], dtype: str, options: TopK) -> tirx.PrimFun
                 if tirx.all(tirx.Not(all_of_them), step * STEP + STEP <= extent):
                     better = 0
                     for place in T.serial(STEP):
-                        better = better + T.Cast("int32", rank(data, row, step * STEP + place) < limit[0])
+                        better = better + T.Cast("int32", lines.rank(data, row, step * STEP + place) < limit[0])
                 if better > 0:
                     for place in T.serial(T.max(T.min(STEP, extent - step * STEP), 0)):
                         own = T.alloc_buffer((1,), ranks_dtype, scope="local")
-                        own[0] = rank(data, row, T.min(step * STEP + place, extent - 1))
+                        own[0] = lines.rank(data, row, T.min(step * STEP + place, extent - 1))
                         ranks[base + held(filled, room)] = own[0]
                         places[base + held(filled, room)] = step * STEP + place
                         filled = filled + T.Cast("int32", tirx.any(all_of_them, own[0] < limit[0]))
@@ -134,8 +148,8 @@ def topk_kernel(shape: Sequence[int], dtype: str, options: TopK) -> tirx.PrimFun
             sort_ranks(ranks, places, base, room, count)
             for place in T.serial(count):
                 best: T.let = held(places[base + place], extent)
-                values[at(row, place, count)] = data[at(row, best, extent)]
-                indices[at(row, place, count)] = T.Cast(index_dtype, best)
+                values[lines.at(row, place, count)] = data[lines.at(row, best, extent)]
+                indices[lines.at(row, place, count)] = T.Cast(index_dtype, best)
 
     return topk
 
@@ -153,11 +167,7 @@ def few_kernel(shape: Sequence[int], dtype: str, options: TopK) -> tirx.PrimFunc
     rows, count, index_dtype, ranks_dtype = before * behind, options.count, options.index_dtype, rank_dtype(dtype)
     size, chosen = math.prod(shape), before * behind * options.count
 
-    def at(row: Any, place: Any, along: int) -> Any:
-        return (row // behind * along + place) * behind + row % behind
-
-    def rank(data: Any, row: Any, place: Any) -> Any:
-        return rank_of(data[at(row, place, extent)], dtype, options.largest)
+    lines = _Lines(extent, behind, dtype, options.largest)
 
     @T.prim_func  # type: ignore[untyped-decorator]
     def topk(  # type: ignore[no-untyped-def]
@@ -182,11 +192,11 @@ def few_kernel(shape: Sequence[int], dtype: str, options: TopK) -> tirx.PrimFunc
                 if tirx.all(filled == count, step * STEP + STEP <= extent):
                     better = 0
                     for place in T.serial(STEP):
-                        better = better + T.Cast("int32", rank(data, row, step * STEP + place) < limit[0])
+                        better = better + T.Cast("int32", lines.rank(data, row, step * STEP + place) < limit[0])
                 if better > 0:
                     for place in T.serial(T.min(STEP, extent - step * STEP)):
                         own = T.alloc_buffer((1,), ranks_dtype, scope="local")
-                        own[0] = rank(data, row, T.min(step * STEP + place, extent - 1))
+                        own[0] = lines.rank(data, row, T.min(step * STEP + place, extent - 1))
                         if tirx.any(filled < count, own[0] < limit[0]):
                             hole: T.int32 = T.min(filled, count - 1)
                             while tirx.all(hole > 0, own[0] < ranks[base + held(hole - 1, count)]):
@@ -199,7 +209,7 @@ def few_kernel(shape: Sequence[int], dtype: str, options: TopK) -> tirx.PrimFunc
                             limit[0] = ranks[base + held(filled - 1, count)]
             for place in T.serial(count):
                 best: T.let = held(places[base + place], extent)
-                values[at(row, place, count)] = data[at(row, best, extent)]
-                indices[at(row, place, count)] = T.Cast(index_dtype, best)
+                values[lines.at(row, place, count)] = data[lines.at(row, best, extent)]
+                indices[lines.at(row, place, count)] = T.Cast(index_dtype, best)
 
     return topk
