@@ -10,8 +10,9 @@ from __future__ import annotations
 import functools
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,6 +44,19 @@ class Case:
         """Return torch's outputs."""
         outputs = self.network(*self.inputs)
         return outputs if isinstance(outputs, tuple) else (outputs,)
+
+
+class Function(nn.Module):
+    """A function of tensors as a network."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *inputs: torch.Tensor) -> Any:
+        """Return one tensor, or a tuple of them."""
+        found = self.function(*inputs)
+        return tuple(found) if isinstance(found, (tuple, list)) else found
 
 
 class Together(nn.Module):

@@ -5,6 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from support.codegen import Function
+
 
 def after_convolution(channels: int, *layers: nn.Module) -> nn.Sequential:
     """Layers behind a convolution, so that they see a blocked image of `channels` channels."""
@@ -246,17 +248,6 @@ def test_gates_of_plain_images(check):
 @pytest.mark.parametrize("affine", [False, True])
 def test_group_norm(check, affine):
     check(after_convolution(24, nn.GroupNorm(4, 24, affine=affine)), torch.randn(2, 3, 9, 8))
-
-
-class Function(nn.Module):
-    """A function of a plain image."""
-
-    def __init__(self, function) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, x: torch.Tensor):
-        return self.function(x)
 
 
 class Permuted(nn.Module):

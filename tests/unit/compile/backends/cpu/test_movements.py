@@ -12,19 +12,9 @@ from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules import schedule_function
 from ovenbird.operators import layout
 from ovenbird.operators.movements.transposition import MOVEMENT
+from support.codegen import Function
 
 AVX512 = Machine(vector_bytes=64, registers=32, l1_bytes=48 << 10, l2_bytes=1 << 20, cores=2)
-
-
-class Function(nn.Module):
-    """A function of a tensor as a network."""
-
-    def __init__(self, function) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, x: torch.Tensor):
-        return self.function(x)
 
 
 @pytest.mark.parametrize("shape", [(2, 32, 4, 4), (1, 40, 6, 7), (2, 3, 9, 9), (1, 17, 3, 3), (1, 64, 5, 21)])

@@ -5,14 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-
-class Function(nn.Module):
-    def __init__(self, function) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.function(x)
+from support.codegen import Function
 
 
 def image() -> torch.Tensor:

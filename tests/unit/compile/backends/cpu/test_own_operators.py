@@ -7,18 +7,7 @@ from torch.nn import functional
 
 from ovenbird.regions import pool_regions
 from ovenbird.suppression import grouped_nms, padded_nms
-
-
-class Function(nn.Module):
-    """A function of the inputs."""
-
-    def __init__(self, function) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *inputs: torch.Tensor):
-        found = self.function(*inputs)
-        return tuple(found) if isinstance(found, (tuple, list)) else found
+from support.codegen import Function
 
 
 class Sampled(nn.Module):

@@ -5,7 +5,6 @@ Every case runs for 16 lanes with 32 registers: AVX-512; and, marked slow, for 8
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,6 +21,7 @@ from ovenbird.backends.cpu.pipeline import lower_networks
 from ovenbird.backends.cpu.schedules import schedule_function
 from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.networks.importing import import_exported
+from support.codegen import Function
 
 MACHINES = [(16, 32), (8, 16), (4, 32)]
 """Lanes and registers, the widest first; the others are marked slow."""
@@ -67,17 +67,6 @@ class Compiler:
 def machine(request: pytest.FixtureRequest) -> Compiler:
     lanes, registers = request.param
     return Compiler(lanes, registers, request.node.name.replace(f"{lanes}-lanes", ""))
-
-
-class Function(nn.Module):
-    """A function of tensors as a network."""
-
-    def __init__(self, function: Callable[..., torch.Tensor]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        return self.function(*inputs)
 
 
 def run(network: nn.Module, compiler: Compiler, *inputs: torch.Tensor) -> tuple[np.ndarray, np.ndarray, list[str]]:
