@@ -12,12 +12,12 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ovenbird.verify.stored import read_cases, write_cases
 from ovenbird_runtime.errors import OvenbirdError
 
 
@@ -31,25 +31,16 @@ def main(arguments: list[str]) -> int:
     try:
         device = options.get("--device", "cpu")
         model = runtime.load(artifact, device, threads=threads, target=options.get("--target"))
-        answers: dict[str, Any] = {}
-        for case, inputs in grouped(Path(cases_path)):
-            for name, array in model.run(inputs, program=options.get("--program")).items():
-                answers[f"{case}/{name}"] = np.array(array)
+        program = options.get("--program")
+        answers = {
+            case: {name: np.array(array) for name, array in model.run(dict(inputs), program=program).items()}
+            for case, inputs in read_cases(Path(cases_path)).items()
+        }
     except OvenbirdError as error:
         print(json.dumps({"error": type(error).__name__, "message": str(error)}))
         return 1
-    np.savez(answers_path, **answers)
+    write_cases(Path(answers_path), answers)
     return 0
-
-
-def grouped(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each case's name and its inputs, in the order of the file."""
-    with np.load(path, allow_pickle=False) as archive:
-        cases: dict[str, dict[str, Any]] = {}
-        for key in archive.files:
-            case, _, name = key.partition("/")
-            cases.setdefault(case, {})[name] = archive[key]
-    yield from cases.items()
 
 
 if __name__ == "__main__":

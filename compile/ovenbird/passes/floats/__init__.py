@@ -1,1 +1,1 @@
-"""floats."""
+"""Passes that keep floats what they are: no numbers, and rounding."""

@@ -1,1 +1,1 @@
-"""fusion."""
+"""Passes that say what is not fused."""
