@@ -80,15 +80,18 @@ alone_in() { grep -l 'mark\.alone' ${files[$1]}; }
 
 run() { # run NAME MARKERS FILES...: prints a group's report, whole; remembers where it fails
     local code started=$SECONDS report=$work/report.$BASHPID
+    # A folder of its own: two that share pytest's sweep each other's old ones, and fail where a file is already gone.
+    mkdir -p "$work/folders"
+    local tests=($pytest --basetemp="$work/folders/${1//\//-}.$SECONDS" -m "$2" "${@:3}")
     if [ "$jobs" -gt 1 ]; then
-        $pytest -m "$2" "${@:3}" >"$report" 2>&1 &
+        "${tests[@]}" >"$report" 2>&1 &
         child=$!
         wait "$child"
         code=$?
         flock "$work/lock" cat <(say "tests: $1") "$report" <(say "$1 took $((SECONDS - started)) s")
     else
         say "tests: $1"
-        $pytest -m "$2" "${@:3}"
+        "${tests[@]}"
         code=$?
         say "$1 took $((SECONDS - started)) s"
     fi

@@ -165,6 +165,18 @@ def test_it():
     assert run_suite(tree, JOBS="2").returncode == 0
 
 
+def test_groups_keep_their_files_in_folders_of_their_own(tree: Path) -> None:
+    """Two that share pytest's folder sweep each other's old ones: one then fails on a file that is already gone."""
+    write = "def test_it(tmp_path):\n    open({file!r}, 'a').write(str(tmp_path.parent) + chr(10))\n"
+    folders = tree / "folders"
+    for test in (tree / "tests").rglob("test_*.py"):
+        test.write_text(write.format(file=str(folders)))
+    assert run_suite(tree, JOBS="2").returncode == 0
+    used = folders.read_text().split()
+    assert len(set(used)) == 3  # the two files of unit/runtime are one group
+    assert not any(Path(folder).exists() for folder in used)
+
+
 def test_a_signal_ends_the_tests_too(tree: Path) -> None:
     pids = tree / "pids"
     sleeping = f"""
