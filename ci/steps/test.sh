@@ -14,7 +14,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 . ci/steps/common.sh
-pytest="${VENV:-.venv}/bin/python -m pytest"
+pytest=("${VENV:-.venv}/bin/python" -m pytest)
 cores=$(nproc)
 jobs=${JOBS:-$((cores < 3 ? cores + 1 : 4))} # those that talk to a server mostly wait
 chosen="not load"
@@ -68,7 +68,7 @@ if [ "${1:-}" = --list ]; then
     tell_left_out
     exit
 fi
-[ $# -gt 0 ] && exec $pytest "$@"
+[ $# -gt 0 ] && exec "${pytest[@]}" "$@"
 
 work=$(mktemp -d)
 export OVENBIRD_TEST_RUN=$work # where processes of this run share what they compile (tests/support/tiny_artifact.py)
@@ -82,7 +82,7 @@ run() { # run NAME MARKERS FILES...: prints a group's report, whole; remembers w
     local code started=$SECONDS report=$work/report.$BASHPID
     # A folder of its own: two that share pytest's sweep each other's old ones, and fail where a file is already gone.
     mkdir -p "$work/folders"
-    local tests=($pytest --basetemp="$work/folders/${1//\//-}.$SECONDS" -m "$2" "${@:3}")
+    local tests=("${pytest[@]}" --basetemp="$work/folders/${1//\//-}.$SECONDS" -m "$2" "${@:3}")
     if [ "$jobs" -gt 1 ]; then
         "${tests[@]}" >"$report" 2>&1 &
         child=$!

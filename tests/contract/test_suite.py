@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
@@ -26,6 +27,7 @@ def run_suite(root: Path, *arguments: str, **settings: str) -> subprocess.Comple
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
+@functools.cache
 def groups() -> dict[str, list[str]]:
     """The files of each group, by its name."""
     lines = run_suite(ROOT, "--list").stdout.splitlines()
@@ -33,6 +35,7 @@ def groups() -> dict[str, list[str]]:
     return {name: files.split() for name, _, files in parts}
 
 
+@functools.cache
 def left_out() -> dict[str, tuple[str, str]]:
     """Why each thing is left out, and the command that runs it."""
     lines = run_suite(ROOT, "--list").stdout.splitlines()
