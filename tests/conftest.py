@@ -4,6 +4,8 @@ make test                     # every group, each in a process of its own
 make test TESTS=tests/unit/runtime
 """
 
+import atexit
+import gc
 import signal
 from pathlib import Path
 
@@ -17,7 +19,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_configure() -> None:
-    """Ignore no signal, so that programs under test do not either: `nohup` and a shell's `&` hand that down."""
+    """Ignore no signal, so that programs under test do not either: `nohup` and a shell's `&` hand that down.
+
+    Look for circles of objects as seldom as `ovenbird` does (its `console/group.py` says why).
+    """
+    gc.set_threshold(50_000, 20, 100)
+    atexit.register(gc.freeze)
     for number, handler in (
         (signal.SIGINT, signal.default_int_handler),
         (signal.SIGHUP, signal.SIG_DFL),

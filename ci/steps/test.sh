@@ -27,6 +27,7 @@ left_out=(
     "tests marked load: put minutes of load on this machine: make test TESTS=\"tests/load -m load\""
 )
 [ -n "${SLOW:-}" ] || left_out+=(
+    "tests/native: builds the C++ runtime, a minute of processor: make test SLOW=1"
     "tests marked slow: narrow instruction sets, real weights, tuning, long sweeps: make test SLOW=1"
 )
 

@@ -56,7 +56,9 @@ def altered(prepared: Path, tmp_path: Path) -> Callable[[float], Path]:
 
 
 @pytest.mark.parametrize("batch", [1, pytest.param(2, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("peer", ["ort", "openvino", "torch-eager", pytest.param("torch-jit", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "peer", ["ort", "openvino", *(pytest.param(peer, marks=pytest.mark.slow) for peer in ("torch-eager", "torch-jit"))]
+)
 def test_engines_are_timed_in_turn(prepared: Path, peer: str, batch: int) -> None:
     measured = measure(prepared, "ovenbird", peer, batch=batch)
     assert measured.skipped == {}

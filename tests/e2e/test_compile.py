@@ -83,7 +83,13 @@ def test_a_fixed_batch_is_kept(compiled: Compiled) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "batched"), [("free.pt2", True), ("fixed.pt2", False), ("free.onnx", True), ("fixed.onnx", False)]
+    ("file", "batched"),
+    [
+        pytest.param("free.pt2", True, marks=pytest.mark.slow),
+        ("fixed.pt2", False),
+        ("free.onnx", True),
+        pytest.param("fixed.onnx", False, marks=pytest.mark.slow),
+    ],
 )
 def test_files_are_compiled_with_their_names(compiled: Compiled, network_files: Path, file: str, batched: bool) -> None:
     manifest = open_artifact(compiled(network_files / file)).manifest

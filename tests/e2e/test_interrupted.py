@@ -41,7 +41,7 @@ def group_of(pid: int) -> list[str]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
-    "delay", [0.0, pytest.param(0.3, marks=pytest.mark.slow), 1.0, pytest.param(3.0, marks=pytest.mark.slow), 6.0]
+    "delay", [*(pytest.param(delay, marks=pytest.mark.slow) for delay in (0.0, 0.3, 3.0, 6.0)), 1.0]
 )
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_signal_ends_the_command_and_leaves_nothing(

@@ -120,8 +120,8 @@ def reproduce(artifact: Path) -> None:
 
 COMPILED = [
     ("softmax_2000", "net.body.5", "zero"),
-    ("constant_part", "net.body.5", "zero"),
-    ("tiny", "net.head", "scale"),
+    pytest.param("constant_part", "net.body.5", "zero", marks=pytest.mark.slow),
+    pytest.param("tiny", "net.head", "scale", marks=pytest.mark.slow),
     ("scales", "net.quiet", "swap"),
     ("mobile", "net.squeeze.1", "scale"),  # within four times the limit: a looser one is caught
 ]

@@ -10,6 +10,7 @@ tested by processes that start from nothing.
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import json
 import os
@@ -117,8 +118,16 @@ def become(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
     sys.path[0] = request["folder"]
     sys.path[1:1] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path not in sys.path]
     sys.argv = ["ovenbird", *request["arguments"]]
-    runpy.run_module("ovenbird", run_name="__main__", alter_sys=True)
-    sys.exit()
+    code: object = None
+    try:
+        runpy.run_module("ovenbird", run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        code = ended.code
+    # What an end by Python would add is freeing torch and TVM, which copies their pages first: 1.5 s.
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 if __name__ == "__main__":

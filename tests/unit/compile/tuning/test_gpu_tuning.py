@@ -191,7 +191,7 @@ def forced(folder: Path, precision: Precision, index: int) -> tuple[Task, str]:
     return task, str(plans[index])
 
 
-@pytest.mark.parametrize("precision", ["f32", "f16"])
+@pytest.mark.parametrize("precision", ["f32", pytest.param("f16", marks=pytest.mark.slow)])
 def test_a_record_changes_the_kernel(toolkit: Emulation, tmp_path: Path, precision: Precision) -> None:
     forced(tmp_path / "log", precision, index=9)
     network = {EntryKey(): load_network(NETWORK).relax(1)}

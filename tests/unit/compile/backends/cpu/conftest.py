@@ -19,6 +19,7 @@ from torch import nn
 from ovenbird.targets import TargetSpec
 from support.codegen import Case, Outputs, run_together
 
+HERE = Path(__file__).parent
 INSTRUCTION_SETS = {
     "sse": TargetSpec("sse", "", "llvm", "x86_64", "x86_64-unknown-linux-gnu", "x86-64-v2", cores=2),
     "avx2": TargetSpec(
@@ -124,6 +125,25 @@ def instruction_sets() -> list[object]:
     flags = processor_flags()
     names = [name for name, target in INSTRUCTION_SETS.items() if set(target.features) <= flags]
     return [*(pytest.param(name, marks=pytest.mark.slow) for name in names[:-1]), *names[-1:]]
+
+
+#: Those of a test's cases that run without the slow ones, spread over its list.
+FEW = 3
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by markers
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark slow what a test's other cases show as well: all but a few of those for the widest instruction set."""
+    cases: dict[tuple[Path, str], list[pytest.Item]] = {}
+    for item in items:
+        ours = isinstance(item, pytest.Function) and item.path.parent == HERE and "check" in item.fixturenames
+        if ours and not item.get_closest_marker("slow"):
+            cases.setdefault((item.path, item.originalname), []).append(item)
+    for same in cases.values():
+        kept = {len(same) * n // FEW for n in range(FEW)}
+        for place, item in enumerate(same):
+            if place not in kept:
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(params=instruction_sets())

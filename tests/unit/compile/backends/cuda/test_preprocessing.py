@@ -25,7 +25,7 @@ SYMBOL = f"__tvm_ffi_{RESAMPLE}"
 """As TVM's FFI names an exported function."""
 
 
-@pytest.mark.parametrize("target", ["cuda-sm75", "cuda-sm90"])
+@pytest.mark.parametrize("target", [pytest.param("cuda-sm75", marks=pytest.mark.slow), "cuda-sm90"])
 def test_is_named_and_exported(compile_gpu: Compile, target: str) -> None:
     compiled = compile_gpu("convolutions", target, "f16")
     folder = compiled.folder
