@@ -78,6 +78,7 @@ AGREEMENT_MISMATCHES = {"f32": 1e-3, "f16": 2e-2, "bf16": 1e-1, "int8": 2e-1}
 # Running
 MAX_THREADS = 1024
 MAX_WORKERS = 64
+MAX_TURN_SECONDS = 5.0  # that one model's call keeps others from the processors; less than a hang
 MAX_TOP = 1000
 
 # Boxes

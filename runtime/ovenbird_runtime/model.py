@@ -27,12 +27,12 @@ from .manifest.agreement import Precision
 from .manifest.answers import label_count, labels_of
 from .manifest.manifest import Manifest, Program, Target, TensorSpec, VariantRef
 from .manifest.program import InputSize
-from .options import PredictOptions, fresh_seed, with_aliases
+from .options import TILE_OVERLAP, PredictOptions, fresh_seed, with_aliases
 from .postprocess.prediction import Prediction
 from .predict import predict
 from .preprocess.preprocessor import Preprocessor
 from .tensors.arrays import Array
-from .tiled import OVERLAP, predict_tiled
+from .tiled import predict_tiled
 
 if TYPE_CHECKING:
     from .engine.learning import Lanes
@@ -115,7 +115,7 @@ class Model:
         agnostic: bool | None = None,
         image_size: Any = None,
         tiles: Any = None,
-        tile_overlap: float = OVERLAP,
+        tile_overlap: float = TILE_OVERLAP,
         **aliases: Any,
     ) -> list[Prediction]:
         """Pre-process images, run the network, and return one prediction an image, in order.
@@ -134,11 +134,11 @@ class Model:
         """
         seed = fresh_seed() if seed is None else seed
         asked = {"score": score, "iou": iou, "max_boxes": max_boxes, "classes": classes, "agnostic": agnostic}
-        asked = with_aliases(asked | {"image_size": image_size}, aliases)
-        options = PredictOptions(preprocess, top, seed, embedding, **asked)
-        common: dict[str, Any] = {"preprocessor": self.preprocessor, "max_megapixels": max_megapixels}
+        asked |= {"image_size": image_size, "tiles": tiles, "tile_overlap": tile_overlap}
+        options = PredictOptions(preprocess, top, seed, embedding, **with_aliases(asked, aliases))
+        answer = predict if tiles is None else predict_tiled
         given = (self.manifest, self.labels, self.run, images, options)
-        return predict(*given, **common) if tiles is None else predict_tiled(*given, tiles, tile_overlap, **common)
+        return answer(*given, preprocessor=self.preprocessor, max_megapixels=max_megapixels)
 
     @property
     def sizes(self) -> tuple[InputSize, ...]:

@@ -10,12 +10,15 @@ import operator
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 from .arguments import flag, real, sides, whole
 from .errors import WrongOption, shown
-from .limits import MAX_BOXES, MAX_CLASS_FILTERS, MAX_TOP
+from .limits import MAX_BOXES, MAX_CLASS_FILTERS, MAX_TILE_OVERLAP, MAX_TOP
 
+NETWORK = "network"
+"""For tiles: the size of the network's input."""
+TILE_OVERLAP = 0.2
 _LARGEST_SEED = (1 << 63) - 1
 
 
@@ -32,7 +35,8 @@ class PredictOptions:
     `seed` makes random pre-processing repeatable, `embedding` asks for the embedding's vector too. Of boxes, those of a
     score above `score` count, those of these `classes` (labels or indices), and at most `max_boxes`; beyond an overlap
     of `iou` they suppress each other, with `agnostic` across classes, too. `image_size` (height and width, or the side
-    of a square) chooses among the sizes that the model was compiled for. None is the model's own setting.
+    of a square) chooses among the sizes that the model was compiled for. None is the model's own setting. `tiles` (as
+    `image_size`, or "network") are looked into, too; a tile shares `tile_overlap` with its neighbour.
     """
 
     preprocess: str | None = None
@@ -45,6 +49,8 @@ class PredictOptions:
     classes: tuple[str, ...] | None = None
     agnostic: bool | None = None
     image_size: tuple[int, ...] | None = None
+    tiles: tuple[int, ...] | Literal["network"] | None = None
+    tile_overlap: float = TILE_OVERLAP
 
     def __post_init__(self) -> None:
         """Check the values; `preprocess` is looked up in a manifest, by who has one."""
@@ -62,6 +68,11 @@ class PredictOptions:
             object.__setattr__(self, "agnostic", flag("agnostic", self.agnostic))
         if self.image_size is not None:
             object.__setattr__(self, "image_size", sides("image_size", self.image_size))
+        if self.tiles is not None and self.tiles != NETWORK:
+            object.__setattr__(self, "tiles", sides("tiles", self.tiles))
+        object.__setattr__(
+            self, "tile_overlap", real("tile_overlap", self.tile_overlap, MAX_TILE_OVERLAP, or_zero=True)
+        )
 
     @property
     def of_boxes(self) -> tuple[str, ...]:
@@ -69,7 +80,7 @@ class PredictOptions:
         return tuple(name for name in BOX_OPTIONS if getattr(self, name) is not None)
 
 
-BOX_OPTIONS = ("score", "iou", "max_boxes", "classes", "agnostic")
+BOX_OPTIONS = ("score", "iou", "max_boxes", "classes", "agnostic", "tiles")
 ALIASES = {"imgsz": "image_size", "conf": "score", "max_det": "max_boxes", "agnostic_nms": "agnostic"}
 """Ultralytics' names of options."""
 

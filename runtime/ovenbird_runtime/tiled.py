@@ -7,28 +7,25 @@ The photograph itself is looked at, too. `Model.predict` comes here where it is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from .arguments import real, sides
-from .errors import WrongOption
-from .limits import MAX_IMAGE_MEGAPIXELS, MAX_TILE_OVERLAP
+from .limits import MAX_IMAGE_MEGAPIXELS
 from .manifest.answers import Boxes
 from .manifest.manifest import Manifest
-from .manifest.steps import output_size
-from .options import PredictOptions
+from .manifest.steps import Pipeline, output_size
+from .options import NETWORK, PredictOptions
 from .postprocess.boxes import BOXES, BoxSettings
 from .postprocess.kind import Asked
 from .postprocess.prediction import Prediction, check_asked, explain
-from .postprocess.tiles import merge, tile_areas
+from .postprocess.tiles import Area, merge, tile_areas
 from .predict import check_takes_pictures, choose_pipeline, image_input, portion_of, sources_of, tensor_of
 from .preprocess.images import open_image
 from .preprocess.preprocessor import Preprocessor
 from .tensors.arrays import Array
-
-NETWORK = "network"
-OVERLAP = 0.2
+from .tensors.frame import ImageSize
 
 
 def predict_tiled(
@@ -37,49 +34,50 @@ def predict_tiled(
     run: Callable[[Mapping[str, Array]], Mapping[str, Array]],
     images: Any,
     options: PredictOptions,
-    tiles: Any,
-    overlap: float,
     *,
     preprocessor: Preprocessor,
     max_megapixels: float,
 ) -> list[Prediction]:
-    """Return one prediction per image, in input order; `tiles` is their side in pixels of the photographs, or height
-    and width, or "network" for the size of its input.
-
-    Raises WrongOption, and what `predict` raises.
+    """Return one prediction per image, in input order, from `options.tiles`. Raises WrongOption, and what `predict`
+    raises.
     """
     check_takes_pictures(manifest)
     check_asked(manifest, labels, options)
-    answering = [one for one in manifest.postprocess if isinstance(one, Boxes)]
-    if not answering:
-        raise WrongOption(f"tiles are for boxes, {manifest.model.name} answers with none")
     name, pipeline = choose_pipeline(manifest, options.preprocess, options.image_size)
-    spec, asked = image_input(manifest, pipeline), Asked(options, labels)
+    spec = image_input(manifest, pipeline)
     step = portion_of(spec)
-    side = _side(tiles, output_size(pipeline))
-    overlap = real("tile_overlap", overlap, MAX_TILE_OVERLAP, or_zero=True)
     max_megapixels = real("max_megapixels", max_megapixels, MAX_IMAGE_MEGAPIXELS * 20)
     results = []
     for source in sources_of(images):
         photograph = open_image(source, max_megapixels)
-        areas = tile_areas(photograph.size, side, overlap)
+        areas = areas_of(photograph.size, pipeline, options)
         found: list[Prediction] = []
         for start in range(0, len(areas), step):
             crops = [photograph.crop(area) for area in areas[start : start + step]]
             batch, frames = tensor_of(spec, preprocessor, pipeline, crops, options.seed, start, max_megapixels)
             found += explain(manifest, run({spec.name: batch}), labels, name, options, frames)
-        merged = {
-            boxes.output: merge(
-                [(area, one.answers[BOXES.field][boxes.output]) for area, one in zip(areas, found, strict=True)],
-                photograph.size,
-                BoxSettings.of(boxes, asked),
-            )
-            for boxes in answering
-        }
-        results.append(replace(found[0], answers={**found[0].answers, BOXES.field: merged}))
+        results.append(put_together(manifest, areas, found, photograph.size, Asked(options, labels)))
     return results
 
 
-def _side(tiles: Any, usual: tuple[int, ...]) -> tuple[int, int]:
-    """Return the height and width of tiles. Raises WrongOption."""
-    return (usual[0], usual[1]) if tiles == NETWORK and usual else sides("tiles", tiles)
+def areas_of(size: ImageSize, pipeline: Pipeline, options: PredictOptions) -> list[Area]:
+    """Return what is looked at of a photograph of `size`: all of it, then its tiles. Raises WrongOption."""
+    usual = output_size(pipeline)
+    side = usual if options.tiles == NETWORK and usual else sides("tiles", options.tiles)
+    return tile_areas(size, (side[0], side[1]), options.tile_overlap)
+
+
+def put_together(
+    manifest: Manifest, areas: Sequence[Area], found: Sequence[Prediction], size: ImageSize, asked: Asked
+) -> Prediction:
+    """Return the prediction of a photograph of `size`, given that of each area."""
+    merged = {
+        boxes.output: merge(
+            [(area, one.answers[BOXES.field][boxes.output]) for area, one in zip(areas, found, strict=True)],
+            size,
+            BoxSettings.of(boxes, asked),
+        )
+        for boxes in manifest.postprocess
+        if isinstance(boxes, Boxes)
+    }
+    return replace(found[0], answers={**found[0].answers, BOXES.field: merged})

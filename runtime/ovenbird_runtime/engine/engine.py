@@ -8,7 +8,8 @@
 A Relax VM is not thread-safe, and TVM keeps one pool of threads for each thread that calls it. So the engine
 owns `workers` threads, each with a VM and a pool of `threads` of its own, and with a single worker the lanes
 that share its threads where several images wait (`lanes.py`); callers hand over batches and wait. Code and weights
-are shared by all of them. Every tensor that compiled code sees is in an aligned buffer of the engine's.
+are shared by all of them. Engines take turns at the processors (`processors.py`). Every tensor that compiled code sees
+is in an aligned buffer of the engine's.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import queue
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,7 @@ from .ffi import import_for
 from .lanes import TaskQueue, lanes_for
 from .learning import Lanes, LearnedCosts
 from .libraries import load_library
+from .processors import new_share
 from .reused_threads import ThreadJob
 
 _TVM_DEFAULT_AFFINITY = 0
@@ -60,6 +63,7 @@ class Code:
         try:
             self.module = load_library(self.ffi, library)
             self.memory = DeviceMemory(self.ffi, device, target.alignment)
+            self._share = new_share() if self.memory.on_cpu else None
             views = [self._mapped[t.file].view(t.offset, t.dtype, t.shape) for t in target.tensors]
             self.tensors = [self.memory.upload(view) for view in views]
             if not self.memory.on_cpu:
@@ -68,6 +72,10 @@ class Code:
             raise
         except Exception as error:  # noqa: BLE001 - tvm_ffi raises whatever the C++ side names
             raise EngineLoadFailed(f"{library.name} cannot be loaded: {_reason(error)}") from None
+
+    def turn(self, threads: int) -> AbstractContextManager[None]:
+        """Wait for this model's turn at `threads` processors; on a GPU there is none to wait for."""
+        return self._share.turn(threads) if self._share is not None else nullcontext()
 
     def host_function(self, name: str) -> Callable[..., None] | None:
         """Return a function of the code that runs on the processor on arrays and whole numbers; None for no name.
@@ -129,7 +137,8 @@ class _Worker:
             call, failure = task.call, None
             if not call.abandoned:
                 try:
-                    self._execute(functions[task.entry.function], task)
+                    with self._code.turn(self._threads):
+                        self._execute(functions[task.entry.function], task)
                 except OvenbirdError as error:
                     failure = error
                 except Exception as error:  # noqa: BLE001 - as above; the worker must live on

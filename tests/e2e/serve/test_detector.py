@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from collections.abc import Iterator
@@ -48,9 +49,36 @@ def test_options_may_have_either_name(server: Serving, photo: bytes) -> None:
         assert [box["label"] for box in json.loads(body)["predictions"][0]["boxes"]["boxes"]] == ["cat"]
 
 
+def test_tiles_are_what_the_library_finds(server: Serving, photo: bytes) -> None:
+    with ovenbird_runtime.load(detector_artifact()) as model:
+        expected = model.predict(photo, seed=3, tiles=(48, 64), tile_overlap=0.5)[0].to_json()
+    status, _, body = server.request("POST", f"{URL}?seed=3&tiles=48x64&tile_overlap=0.5", photo)
+    assert status == 200
+    assert json.loads(body)["predictions"] == [expected]
+    assert len(expected["boxes"]["boxes"]) > 4
+    send = {"images": [base64.b64encode(image).decode() for image in (photo, b"no picture")], "tiles": "network"}
+    status, answer = server.json("POST", URL, send)
+    assert status == 200
+    found, failed = answer["predictions"]
+    assert len(found["boxes"]["boxes"]) > 4
+    assert (failed["type"], failed["status"]) == ("ImageUnreadable", 400)
+
+
+def test_tiles_take_turns_and_places_in_the_queue(server: Serving, photo: bytes) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        asked = threads.map(lambda _: server.request("POST", f"{URL}?tiles=network", photo), range(16))
+        assert {status for status, _, _ in asked} == {200}
+    status, _, body = server.request("POST", f"{URL}?tiles=8&tile_overlap=0", photo)
+    assert status == 400
+    assert "the request has 326 images, the queue holds 256 (--queue)" in json.loads(body)["error"]
+
+
 @pytest.mark.parametrize(
     ("query", "words"),
     [
+        ("tiles=1", "tiles of 1x1 are 20000 in an image of 100x200, limit 4096: give larger ones"),
+        ("tiles=many", "tiles is 'many', expected HEIGHTxWIDTH or one number"),
+        ("tile_overlap=1", "tile_overlap is 1.0, expected a number from 0 to 0.9"),
         ("score=2", "score is 2.0, expected a number from 0 to 1"),
         ("iou=wide", "iou is 'wide', expected a number"),
         ("max_det=0", "max_boxes is 0, expected a whole number from 1 to 1000"),
@@ -65,9 +93,11 @@ def test_wrong_options_say_what_is_allowed(server: Serving, photo: bytes, query:
 
 
 def test_a_classifier_refuses_options_of_boxes(server: Serving, photo: bytes) -> None:
-    status, _, body = server.request("POST", "/v1/models/tiny:predict?score=0.5", photo)
-    assert status == 400
-    assert "score is for boxes, tiny answers with classification, embedding" in json.loads(body)["error"]
+    for option in ("score=0.5", "tiles=64"):
+        status, _, body = server.request("POST", f"/v1/models/tiny:predict?{option}", photo)
+        assert status == 400
+        words = f"{option.partition('=')[0]} is for boxes, tiny answers with classification, embedding"
+        assert words in json.loads(body)["error"]
 
 
 def test_no_picture_and_no_route_say_what_to_do(server: Serving) -> None:

@@ -54,6 +54,7 @@ class Deployment:
         self._golden = golden_of(model)
         self.batcher: Batcher
         self.admission: Admission
+        self.cutting: asyncio.Lock
         self._metrics: Metrics
 
     @property
@@ -108,6 +109,7 @@ class Deployment:
             merge=all(spec.batched for spec in specs),
         )
         self.admission = Admission(settings.queue_images, self.seconds_for)
+        self.cutting = asyncio.Lock()  # held by who has a photograph cut into tiles
 
     def __enter__(self) -> Deployment:
         """Hold the deployment for one request: it is not closed before all let go."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from typing import Any
 
 from ...engine.inputs import check_inputs
 from ...manifest.program import InputSize
@@ -33,16 +34,16 @@ class Preparation:
         """
         check_takes_pictures(model.manifest)
         check_asked(model.manifest, model.labels, options)
-        self.pipeline_name, self._pipeline = choose_pipeline(model.manifest, options.preprocess, options.image_size)
-        self._spec = image_input(model.manifest, self._pipeline)
-        self.size: InputSize = output_size(self._pipeline) if model.manifest.program().sizes else ()
+        self.pipeline_name, self.pipeline = choose_pipeline(model.manifest, options.preprocess, options.image_size)
+        self._spec = image_input(model.manifest, self.pipeline)
+        self.size: InputSize = output_size(self.pipeline) if model.manifest.program().sizes else ()
         self._preprocessor, self._seed, self._megapixels = model.preprocessor, options.seed, megapixels
 
     def apply(
-        self, image: bytes | memoryview, index: int, deadline: float, spent: dict[str, float]
+        self, image: Any, index: int, deadline: float, spent: dict[str, float]
     ) -> tuple[Mapping[str, Array], Frame]:
-        """Return picture `index` of the request as checked arrays of one row, and where they lie in it; the seconds go
-        to `spent`.
+        """Return picture `index` of the request (of what `open_pixels` takes) as checked arrays of one row, and where
+        they lie in it; the seconds go to `spent`.
 
         Raises DeadlineExceeded where its time is over, ImageError, PipelineError.
         """
@@ -51,7 +52,7 @@ class Preparation:
             raise DeadlineExceeded("the request's time was over before its image could be decoded")
         decoded = open_pixels(image, self._megapixels)
         middle = time.monotonic()
-        tensor, frame = self._preprocessor.prepare(self._pipeline, decoded, self._seed, index)
+        tensor, frame = self._preprocessor.prepare(self.pipeline, decoded, self._seed, index)
         _, arrays = check_inputs((self._spec,), {self._spec.name: tensor[None]}, "allow")
         spent["decode"], spent["preprocess"] = middle - start, time.monotonic() - middle
         return arrays, frame

@@ -200,6 +200,8 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "classes": _names,
     "agnostic": _flag,
     "image_size": _sides,
+    "tiles": _sides,
+    "tile_overlap": _number,
 }
 
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from ... import __version__
-from ...limits import MAX_BOXES, MAX_TOP
-from ...options import PredictOptions
+from ...limits import MAX_BOXES, MAX_TILE_OVERLAP, MAX_TOP
+from ...options import TILE_OVERLAP, PredictOptions
 from ..http.messages import REASONS
 from .route import Route
 
@@ -42,6 +42,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "classes": {"type": "string", "description": "Labels or indices, with commas between them; in JSON also a list."},
     "agnostic": {"type": "boolean"},
     "image_size": {"type": "string", "examples": ["640", "320x480"]},
+    "tiles": {"type": "string", "examples": ["640", "480x640", "network"]},
+    "tile_overlap": {"type": "number", "minimum": 0, "maximum": MAX_TILE_OVERLAP, "default": TILE_OVERLAP},
 }
 _SCHEMAS = {
     "Error": _ERROR,

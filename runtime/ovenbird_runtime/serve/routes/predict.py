@@ -9,15 +9,13 @@ An image that cannot be read fails alone; where all fail, so does the request.
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ...errors import OvenbirdError
 from ...manifest.answers import Boxes
 from ...postprocess.prediction import explain
-from ...tensors.frame import Frame
 from ..call import Call
 from ..context import Context
 from ..errors import forget_frames, public_body, status_of
@@ -25,10 +23,12 @@ from ..http.messages import Request, Response
 from ..models.deployment import Deployment
 from ..models.preparation import Preparation
 from .forms import PredictForm, read_form
+from .rows import Row, run_rows
+from .tiled import run_tiles
 
 Image = bytes | memoryview
-Row = tuple[dict[str, Any], Frame] | BaseException
-"""One image's outputs and where the network's input lies in it, or why it has none."""
+Result = dict[str, Any]
+"""One image's prediction as JSON, or its error."""
 
 
 async def predict(context: Context, request: Request, call: Call) -> Response:
@@ -37,16 +37,9 @@ async def predict(context: Context, request: Request, call: Call) -> Response:
         call.answered_by(deployment)
         form = await _form(context, request)
         preparation = Preparation(deployment.model, form.options, context.settings.limits.megapixels)
-        permit = deployment.admission.take(len(form.images), call.deadline, preparation.size)
-        try:
-            call.images, call.stage = len(form.images), "decode"
-            rows = await _run_all(context, deployment, call, form.images, preparation)
-            call.stage = "postprocess"
-            start = time.monotonic()
-            results = [await _answered(context, deployment, row, form, preparation) for row in rows]
-            call.spent("postprocess", time.monotonic() - start)
-        finally:
-            permit.release()
+        call.images, call.stage = len(form.images), "decode"
+        run = _whole if form.options.tiles is None else _in_tiles
+        results = await run(context, deployment, call, form, preparation)
         call.count(context.metrics, len(form.images))
         return Response.json(_answer(deployment, results, call))
 
@@ -62,49 +55,49 @@ async def _form(context: Context, request: Request) -> PredictForm:
     return form
 
 
-async def _run_all(
-    context: Context, deployment: Deployment, call: Call, images: Sequence[Image], preparation: Preparation
-) -> list[Row]:
-    """Prepare and run each image by itself; the batcher puts them together with whatever else there is."""
-    if len(images) == 1:
-        return [await _run_one(context, deployment, call, images[0], 0, preparation)]
-    ways = [_run_one(context, deployment, call, image, i, preparation) for i, image in enumerate(images)]
-    tasks = [asyncio.ensure_future(way) for way in ways]
+async def _whole(
+    context: Context, deployment: Deployment, call: Call, form: PredictForm, preparation: Preparation
+) -> list[Result]:
+    """Answer images, each of which is a row."""
+    permit = deployment.admission.take(len(form.images), call.deadline, preparation.size)
     try:
-        rows = await asyncio.gather(*tasks, return_exceptions=True)
-    except asyncio.CancelledError:
-        for task in tasks:
-            task.cancel()
-        raise
-    failures = [row for row in rows if isinstance(row, BaseException)]
-    for failure in failures:
-        if len(failures) == len(rows) or not isinstance(failure, OvenbirdError):
-            raise failure
-    return rows
+        pictures = [partial(_itself, image) for image in form.images]
+        rows = await run_rows(context, deployment, call, pictures, preparation)
+        call.stage = "postprocess"
+        start = time.monotonic()
+        results = [await _answered(context, deployment, row, form, preparation) for row in rows]
+        call.spent("postprocess", time.monotonic() - start)
+    finally:
+        permit.release()
+    return results
 
 
-async def _run_one(
-    context: Context, deployment: Deployment, call: Call, image: Image, index: int, preparation: Preparation
-) -> Row:
-    spent: dict[str, float] = {}
-    frames: list[Frame] = []
+def _itself(image: Image) -> Image:
+    return image
 
-    def prepare() -> Mapping[str, Any]:
-        arrays, frame = preparation.apply(image, index, call.deadline, spent)
-        frames.append(frame)
-        call.stage = "queue"
-        return arrays
 
-    outputs, entry = await deployment.infer_prepared(context.offload, prepare, call.deadline, preparation.size)
-    for stage, seconds in spent.items():
-        call.spent(stage, seconds)
-    call.took(entry)
-    return outputs, frames[0]
+async def _in_tiles(
+    context: Context, deployment: Deployment, call: Call, form: PredictForm, preparation: Preparation
+) -> list[Result]:
+    """Answer images one after the other, each of which is cut up."""
+    results: list[Result] = []
+    failures: list[OvenbirdError] = []
+    for image in form.images:
+        try:
+            found = await run_tiles(context, deployment, call, image, form.options, preparation)
+        except OvenbirdError as error:
+            failures.append(error)
+            results.append(_failure(error))
+        else:
+            results.append(await context.offload.run(found.to_json))
+    if len(failures) == len(results):
+        raise failures[0]
+    return results
 
 
 async def _answered(
     context: Context, deployment: Deployment, row: Row, form: PredictForm, preparation: Preparation
-) -> dict[str, Any]:
+) -> Result:
     """Return what `_result` does; boxes, which take milliseconds, and masks, which take more, on another thread."""
     arguments = deployment, row, form, preparation.pipeline_name
     if any(isinstance(step, Boxes) for step in deployment.model.manifest.postprocess):
@@ -112,17 +105,20 @@ async def _answered(
     return _result(*arguments)
 
 
-def _result(deployment: Deployment, row: Row, form: PredictForm, pipeline: str) -> dict[str, Any]:
-    """Return an image's prediction as JSON, or its error."""
+def _result(deployment: Deployment, row: Row, form: PredictForm, pipeline: str) -> Result:
     if isinstance(row, BaseException):
-        found = public_body(row) | {"status": status_of(row).http}
-        forget_frames(row)
-        return found
+        return _failure(row)
     model, (outputs, frame) = deployment.model, row
     return explain(model.manifest, outputs, model.labels, pipeline, form.options, [frame])[0].to_json()
 
 
-def _answer(deployment: Deployment, results: list[dict[str, Any]], call: Call) -> dict[str, Any]:
+def _failure(error: BaseException) -> Result:
+    found = public_body(error) | {"status": status_of(error).http}
+    forget_frames(error)
+    return found
+
+
+def _answer(deployment: Deployment, results: list[Result], call: Call) -> dict[str, Any]:
     return {
         "model": deployment.name,
         "version": deployment.version,

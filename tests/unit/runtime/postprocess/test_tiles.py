@@ -108,5 +108,5 @@ def test_other_tiles_are_refused(detector: Model, given: dict[str, Any], words: 
 
 
 def test_a_classifier_has_no_tiles(model: Model) -> None:
-    with pytest.raises(WrongOption, match="tiles are for boxes, tiny answers with none"):
+    with pytest.raises(WrongOption, match="tiles is for boxes, tiny answers with classification, embedding"):
         model.predict(Image.new("RGB", (9, 9)), tiles=64)

@@ -85,6 +85,8 @@ def test_classes_are_a_list_in_json() -> None:
         ("agnostic", 2),
         ("image_size", "3x3x3"),
         ("image_size", 0),
+        ("tiles", "few"),
+        ("tile_overlap", 0.95),
     ],
 )
 def test_wrong_options_of_boxes_are_refused(form: Any, name: str, value: Any) -> None:

@@ -1,0 +1,141 @@
+"""Whose turn it is: models that are loaded into one process share its processors call by call, not all at once.
+
+    share = new_share()                     # a model's
+    with share.turn(threads=2):             # waits while other models have the processors
+        ...                                 # compiled code, on two threads
+
+Every layer of compiled code ends when the last of its threads does. Two models at once, each on all threads, wait at
+the end of every layer for threads that the other one keeps from running: three of them on two processors answered one
+request in seven too late, though each alone would have been in time.
+
+The rule: the first in line begins where it would be the only model that runs, or where there are processors left for
+its threads. First in line is the model that has had the least of their time since it last had nothing to do; of one
+model, who came first. So a model alone never waits, a small one does not wait for all that a large one has queued, and
+each gets its part.
+
+The invariant: **while somebody waits, somebody runs, or the first in line is awake.** Whoever has a turn waits for
+nobody, so every turn ends; each end and each beginning wakes all who wait, and one of them is first. A call that hangs
+would end that, so a turn counts for `MAX_TURN_SECONDS` at most, and who waits looks again when the next one's are over.
+`tests/unit/runtime/engine/test_processors.py` walks through every state.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ..limits import MAX_TURN_SECONDS
+from ..machine.cpu import available_threads
+
+
+class Share:
+    """A model's part of the processors."""
+
+    def __init__(self, processors: Processors) -> None:
+        """Made by `new_share`."""
+        self._processors = processors
+        self.had = 0.0
+        """Seconds of a processor that it had, or was too idle to have."""
+        self.turns = 0
+        """Its turns that wait or run."""
+
+    @contextmanager
+    def turn(self, threads: int) -> Iterator[None]:
+        """Wait until `threads` threads of this model may run, which they may until the block ends."""
+        turn = self._processors.begin(self, threads)
+        try:
+            yield
+        finally:
+            self._processors.end(turn)
+
+
+@dataclass(eq=False)
+class Turn:
+    """One call's, from when it begins to wait."""
+
+    share: Share
+    threads: int
+    place: int
+    """Among all that ever came."""
+    began: float = 0.0
+
+
+class Processors:
+    """The processors of a process, who has them, and who waits."""
+
+    def __init__(self, count: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin with nobody; `count` threads may run at one time."""
+        self._count, self._clock = count, clock
+        self._changed = threading.Condition()
+        self._waiting: list[Turn] = []
+        self._running: list[Turn] = []
+        self._came = 0
+        self._least = 0.0
+        """What the share that began last had had by then: where one starts that was idle."""
+
+    def begin(self, share: Share, threads: int) -> Turn:
+        """Wait for a turn; `end` must follow."""
+        with self._changed:
+            turn = self._arrive(share, threads)
+            while not self._may_begin(turn):
+                ends = [one.began + MAX_TURN_SECONDS - self._clock() for one in self._counted()]
+                self._changed.wait(min(ends, default=None))
+            self._start(turn)
+            return turn
+
+    def end(self, turn: Turn) -> None:
+        """End a turn."""
+        with self._changed:
+            self._running.remove(turn)
+            turn.share.had += (self._clock() - turn.began) * turn.threads
+            turn.share.turns -= 1
+            self._changed.notify_all()
+
+    def _arrive(self, share: Share, threads: int) -> Turn:
+        if not share.turns:
+            share.had = max(share.had, self._least)  # nobody is owed what it did not ask for
+        share.turns += 1
+        self._came += 1
+        turn = Turn(share, threads, self._came)
+        self._waiting.append(turn)
+        return turn
+
+    def _start(self, turn: Turn) -> None:
+        self._waiting.remove(turn)
+        self._running.append(turn)
+        self._least, turn.began = max(self._least, turn.share.had), self._clock()
+        self._changed.notify_all()  # there may be processors left for the next one in line
+
+    def _may_begin(self, turn: Turn) -> bool:
+        """Return whether it is this turn's time: the rule."""
+        if turn is not min(self._waiting, key=lambda one: (one.share.had, one.place)):
+            return False
+        running = self._counted()
+        alone = all(one.share is turn.share for one in running)
+        return alone or sum(one.threads for one in running) + turn.threads <= self._count
+
+    def _counted(self) -> list[Turn]:
+        """Return the turns that run and have not done so for too long."""
+        now = self._clock()
+        return [one for one in self._running if now < one.began + MAX_TURN_SECONDS]
+
+
+_processors = Processors(available_threads())
+
+
+def new_share() -> Share:
+    """Return the share of one more model of this process."""
+    return Share(_processors)
+
+
+def _forget() -> None:
+    """In a forked child: nobody of the parent runs there, and one of its threads may have held the lock."""
+    global _processors
+    _processors = Processors(available_threads())
+
+
+os.register_at_fork(after_in_child=_forget)
