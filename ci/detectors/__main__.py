@@ -2,6 +2,7 @@
 
     .venv/bin/python ci/detectors                       all of them: an hour or two; goes on where it stopped
     .venv/bin/python ci/detectors yolo ssdlite --again  those with a word in their name
+    .venv/bin/python ci/detectors --no-bench            compile and verify them, a minute or two each; time none
     .venv/bin/python ci/detectors --page                write docs/benchmarks/detectors.md from what was found
 
 Peers get the same network, its decoding with it, as an ONNX file, and OpenCV for what comes before and after. A
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="for timing [all]")
     parser.add_argument("--batch-sizes", default="1,8", help="those with code of their own [1,8]")
     parser.add_argument("--seconds", type=float, default=0.5, help="of one engine's turn, nine of each [0.5]")
+    parser.add_argument("--no-bench", action="store_true", help="do not time them")
     parser.add_argument("--again", action="store_true", help="also those that have a result")
     parser.add_argument("--keep", action="store_true", help="keep each artifact; it is not compiled again then")
     parser.add_argument("--page", action="store_true", help="write the page from the results and end")
@@ -51,7 +53,8 @@ def main(arguments: Sequence[str]) -> int:
         PAGE.write_text(page([_read(file) for file in files.values() if file.is_file()], untried), encoding="utf-8")
         return 0
     sizes = tuple(int(size) for size in options.batch_sizes.split(","))
-    settings = Settings(options.data.resolve(), options.threads, sizes, options.keep, options.seconds)
+    bench = not options.no_bench
+    settings = Settings(options.data.resolve(), options.threads, sizes, options.keep, options.seconds, bench)
     words = options.words or [""]
     names = [name for name in known if any(word in name for word in words)]
     if not names:
@@ -60,7 +63,8 @@ def main(arguments: Sequence[str]) -> int:
     bad = 0
     for name in names:
         file = options.results / f"{name}.json"
-        if options.again or not file.is_file():
+        known_before = _read(file) if file.is_file() and not options.again else None
+        if known_before is None or (bench and known_before["outcome"] == "right" and "end_to_end" not in known_before):
             found = try_detector(name, known[name], (options.results / "work" / name).resolve(), settings)
             partial = file.with_suffix(".partial")
             partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
@@ -74,6 +78,10 @@ def line(found: dict[str, Any]) -> str:
     """Return a result as one line."""
     if found["outcome"] != "right":
         return f"failed {found['name']}: {found['why']}"
+    boxes = f"{found['agreed'] * 100:.1f} % of {found['compared']} boxes agree" if found["compared"] else "no boxes"
+    if "end_to_end" not in found:
+        took = "" if found["compile_seconds"] is None else f", compiled in {found['compile_seconds']:.0f} s"
+        return f"right {found['name']}: {boxes}{took}, {found['artifact_bytes'] / 1e6:.1f} MB"
     whole = found["end_to_end"]
     others = "; ".join(
         f"{name} {own['ms']:.1f} ({own['low']:.2f}-{own['high']:.2f})" for name, own in whole.items() if "ratio" in own

@@ -45,23 +45,32 @@ def tensor_of(jpeg: bytes, steps: Sequence[Any]) -> tuple[Array, Back]:
     image = cv2.cvtColor(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
     height, width = image.shape[:2]
     scale, offset, batch = np.ones(2), np.zeros(2), image
+    canvas = None
     for step in steps:
         if isinstance(step, Resize) and (step.exact or step.fit):
             rows, columns = step.exact or step.fit or (0, 0)
             if step.fit:
                 share = min(rows / height, columns / width)
-                rows, columns = round(height * share), round(width * share)
+                whole = round if step.rounding == "nearest" else int
+                rows, columns = whole(height * share), whole(width * share)
             batch = cv2.resize(batch, (columns, rows), interpolation=cv2.INTER_LINEAR)
             scale = np.array([columns / width, rows / height])
         elif isinstance(step, Pad):
             down, across = (full - own for full, own in zip(step.size, batch.shape, strict=False))
             top, left = (0, 0) if step.place == "top-left" else (down // 2, across // 2)
-            value = step.value if isinstance(step.value, tuple) else (step.value or 0,) * 3
+            offset = np.array([left, top])
+            if step.value is None:
+                canvas = np.zeros((3, *step.size), np.float32)
+                continue
+            value = step.value if isinstance(step.value, tuple) else (step.value,) * 3
             around = (top, down - top, left, across - left)
             batch = cv2.copyMakeBorder(batch, *around, cv2.BORDER_CONSTANT, value=value)
-            offset = np.array([left, top])
         elif isinstance(step, Normalise):
             batch = _normalised(batch, step)
+            if canvas is not None:
+                left, top = offset.astype(int)
+                canvas[:, top : top + batch.shape[1], left : left + batch.shape[2]] = batch
+                batch = canvas
         else:
             raise ValueError(f"no peer has the step {step}")
     return np.ascontiguousarray(batch[None]), Back(np.tile(offset, 2), np.tile(scale, 2), np.tile([width, height], 2))

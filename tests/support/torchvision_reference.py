@@ -1,6 +1,6 @@
 """torchvision's own detection code, run eagerly, also where its C++ operators are missing: plain torch in their place.
 
-detections = detect(net, image)         # {"boxes": [K, 4], "scores": [K], "labels": [K]} as torchvision gives them
+detections = detect(net, image, (600, 800))     # {"boxes": [K, 4], "scores": [K], "labels": [K]} as it gives them
 """
 
 from __future__ import annotations
@@ -67,12 +67,13 @@ def roi_align(
     return pooled
 
 
-def detect(net: Any, image: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Run a detector of torchvision on one normalised image [1, 3, H, W], by its own code behind its transform."""
+def detect(net: Any, image: torch.Tensor, size: tuple[int, int]) -> dict[str, torch.Tensor]:
+    """Run a detector of torchvision on one normalised image [1, 3, H, W] that is padded behind height and width `size`,
+    by its own code behind its transform.
+    """
     import_torchvision()
     from torchvision.models.detection.image_list import ImageList
 
-    size = (image.shape[2], image.shape[3])
     images = ImageList(image, [size])
     with (
         torch.no_grad(),

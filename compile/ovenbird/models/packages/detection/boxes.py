@@ -1,6 +1,6 @@
 """torchvision's arithmetic of boxes (models/detection/_utils.py, ops/boxes.py), for any number of dimensions.
 
-boxes = clipped(moved(deltas, anchors, (1.0, 1.0, 1.0, 1.0)), image)
+boxes = clipped(moved(deltas, anchors, (1.0, 1.0, 1.0, 1.0)), picture_sides(image, padded=True))
 """
 
 from __future__ import annotations
@@ -31,10 +31,25 @@ def reached(distances: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
     return torch.cat((centres - distances[..., :2] * sizes, centres + distances[..., 2:] * sizes), -1)
 
 
-def clipped(boxes: torch.Tensor, image: tuple[int, int]) -> torch.Tensor:
-    """Return the boxes within an image of height and width `image`."""
-    limits = torch.tensor([image[1], image[0], image[1], image[0]], dtype=torch.float32)
-    return torch.minimum(torch.clamp(boxes, min=0.0), limits)
+def clipped(boxes: torch.Tensor, sides: torch.Tensor) -> torch.Tensor:
+    """Return the boxes [N, K, 4] within pictures whose `sides` are as `picture_sides` has them."""
+    return torch.minimum(torch.clamp(boxes, min=0.0), sides)
+
+
+def picture_sides(image: torch.Tensor, padded: bool) -> torch.Tensor:
+    """Return width, height, width, height [N, 1, 4] of the pictures in the top left corners of images [N, 3, H, W].
+
+    `padded`: what lies right of them and below is 0, as no normalised pixel is; else they are all of the image.
+    """
+    height, width = image.shape[2:]
+    if not padded:
+        return torch.tensor([[[width, height, width, height]]], dtype=torch.float32)
+    there = image.abs().amax(1)
+    across, down = (
+        torch.where(there.amax(axis) > 0, torch.arange(1.0, side + 1), torch.zeros(side)).amax(1)
+        for axis, side in ((1, width), (2, height))
+    )
+    return torch.stack((across, down, across, down), -1)[:, None]
 
 
 def level_anchors(

@@ -4,13 +4,16 @@
     found.net, found.pipeline, found.boxes          # OneStage, (Resize, Normalise), {"iou": 0.55, "max_boxes": 300}
 
 torchvision resizes each picture to a size of its own. Here all have one: a picture is fitted into its top left corner,
-and the rest is what torchvision pads with, zeros behind the normalisation.
+and the rest is what torchvision pads with, zeros behind the normalisation. By them the program knows the picture's own
+size, to which boxes are clipped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from ovenbird.errors import UsageError
 from ovenbird.models._default_weights import TorchvisionWeights
@@ -47,21 +50,28 @@ def load_detector(
         if two and getattr(net.roi_heads, f"{what}_predictor", None) is not None:
             boxes |= {f"{what}s": f"{what}s", "nms": "none"}
     labels = tuple(weights.meta["categories"]) if "num_classes" not in keywords else ()
+    padded = not fixed and not _may_be_zero(transform.image_mean)
     return PackagedNetwork(
-        net=(TwoStage if two else OneStage)(net).eval(),
+        net=(TwoStage if two else OneStage)(net, padded).eval(),
         examples={"image": example(1, 3, *size)},
         licence=LICENCE,
         weights=TorchvisionWeights(type(weights).__name__, weights.name),
         labels=labels,
-        pipeline=_pipeline(transform, size),
+        pipeline=_pipeline(transform, size, padded),
         boxes=boxes,
     )
 
 
-def _pipeline(transform: Any, size: Sides) -> Pipeline:
+def _pipeline(transform: Any, size: Sides, padded: bool) -> Pipeline:
     mean, std = (tuple(float(value) for value in values) for values in (transform.image_mean, transform.image_std))
     normalise = Normalise(mean=mean, std=std)
     if transform.fixed_size:
         return (Resize(exact=size, interpolation="opencv-linear"), normalise)
-    around = tuple(round(255 * value) for value in mean)
-    return (*letterbox(size, value=around, place="top-left"), normalise)
+    around = None if padded else tuple(round(255 * value) for value in mean)
+    return (*letterbox(size, value=around, place="top-left", rounding="down"), normalise)
+
+
+def _may_be_zero(mean: Sequence[float]) -> bool:
+    """Return whether a pixel may be 0 in all channels behind the normalisation, as padding is."""
+    levels = np.arange(256, dtype=np.float32) / np.float32(255)
+    return all((levels == np.float32(value)).any() for value in mean)

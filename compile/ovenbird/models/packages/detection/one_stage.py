@@ -1,6 +1,6 @@
 """RetinaNet, FCOS and SSD of torchvision: backbone, head, and the best of all pairs of an anchor and a class.
 
-net = OneStage(torchvision.models.detection.retinanet_resnet50_fpn())
+net = OneStage(torchvision.models.detection.retinanet_resnet50_fpn(), padded=True)
 net(image)          # {"boxes": [N, K, 4], "scores": [N, K], "classes": [N, K]}
 """
 
@@ -17,10 +17,11 @@ from ovenbird.networks.random_weights import HeadSpread
 
 
 class OneStage(nn.Module):
-    """Takes normalised images of one size; boxes are clipped to it, as torchvision clips to its own."""
+    """Takes normalised images of one size; boxes are clipped to the picture, which need not fill them if `padded`."""
 
-    def __init__(self, net: Any) -> None:
+    def __init__(self, net: Any, padded: bool) -> None:
         super().__init__()
+        self.padded = padded
         self.kind = type(net).__name__
         self.backbone = net.backbone
         self.head = net.head
@@ -54,7 +55,8 @@ class OneStage(nn.Module):
             else arithmetic.moved(deltas, sources, self.weights)
         )  # fmt: skip
         number = best.places - rows.places * classes + (1 if self.kind == "SSD" else 0)
-        return answer(arithmetic.clipped(moved, size), best.scores, number)
+        sides = arithmetic.picture_sides(image, self.padded)
+        return answer(arithmetic.clipped(moved, sides), best.scores, number)
 
     def head_spreads(self) -> list[HeadSpread]:
         """Return what the head's last layers give once they are trained: few scores above 0.3, small steps."""

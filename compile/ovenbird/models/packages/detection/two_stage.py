@@ -1,6 +1,6 @@
 """Faster R-CNN, Mask R-CNN and Keypoint R-CNN of torchvision as one program, with a fixed number of proposals.
 
-net = TwoStage(torchvision.models.detection.fasterrcnn_resnet50_fpn())
+net = TwoStage(torchvision.models.detection.fasterrcnn_resnet50_fpn(), padded=True)
 net(image)          # {"boxes": [N, K, 4], "scores": [N, K], "classes": [N, K]}
 
 torchvision's proposals are as many as its first suppression leaves. Here they are as many as it may leave; rows that
@@ -26,10 +26,11 @@ LEAST_SIDE = 1e-2
 
 
 class TwoStage(nn.Module):
-    """Takes normalised images of one size; boxes are clipped to it, as torchvision clips to its own."""
+    """Takes normalised images of one size; boxes are clipped to the picture, which need not fill them if `padded`."""
 
-    def __init__(self, net: Any) -> None:
+    def __init__(self, net: Any, padded: bool) -> None:
         super().__init__()
+        self.padded = padded
         self.backbone = net.backbone
         self.rpn = net.rpn
         self.roi_heads = net.roi_heads
@@ -39,8 +40,8 @@ class TwoStage(nn.Module):
         suppression.
         """
         maps = self.backbone(image)
-        size = (image.shape[2], image.shape[3])
-        proposals, there = self.propose(list(maps.values()), size)
+        size, sides = (image.shape[2], image.shape[3]), arithmetic.picture_sides(image, self.padded)
+        proposals, there = self.propose(list(maps.values()), size, sides)
         heads = self.roi_heads
         pooled = self.pooled(heads.box_roi_pool, maps, proposals, size)
         logits, deltas = heads.box_predictor(heads.box_head(pooled))
@@ -52,7 +53,7 @@ class TwoStage(nn.Module):
         pairs = BestRows(best.scores, rows.places * classes + kinds)
         chosen = pairs.take(deltas.view(images, count * classes, 4))
         boxes = arithmetic.moved(chosen, rows.take(proposals), heads.box_coder.weights)
-        boxes = arithmetic.clipped(boxes, size)
+        boxes = arithmetic.clipped(boxes, sides)
         thick = ((boxes[..., 2:] - boxes[..., :2]) >= LEAST_SIDE).all(-1)
         scores = best.scores * thick
         if not _has(heads, "mask_predictor") and not _has(heads, "keypoint_predictor"):
@@ -65,8 +66,10 @@ class TwoStage(nn.Module):
             found["keypoints"] = self.keypoints(maps, size, boxes)
         return found
 
-    def propose(self, maps: list[torch.Tensor], size: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the proposals [N, P, 4], and which of them are any [N, P]."""
+    def propose(
+        self, maps: list[torch.Tensor], size: tuple[int, int], sides: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the proposals [N, P, 4] within the pictures of `sides`, and which of them are any [N, P]."""
         rpn = self.rpn
         logits, deltas = rpn.head(maps)
         anchors = arithmetic.level_anchors(rpn.anchor_generator, maps, size)
@@ -77,7 +80,7 @@ class TwoStage(nn.Module):
             boxes.append(arithmetic.moved(best.take(rows), best.of_table(own), rpn.box_coder.weights))
             scores.append(best.scores)
             levels.append(torch.full_like(best.places, level))
-        found = arithmetic.clipped(torch.cat(boxes, 1), size)
+        found = arithmetic.clipped(torch.cat(boxes, 1), sides)
         marks = torch.sigmoid(torch.cat(scores, 1))
         good = ((found[..., 2:] - found[..., :2]) >= rpn.min_size).all(-1) & (marks >= rpn.score_thresh)
         marks = torch.where(good, marks, torch.full_like(marks, -1.0))

@@ -17,6 +17,7 @@ from ovenbird.networks.random_weights import randomise
 from ovenbird_runtime.manifest.agreement import LIMITS
 from ovenbird_runtime.manifest.answers import Boxes
 from ovenbird_runtime.manifest.candidates import aligned, compare_output
+from ovenbird_runtime.manifest.steps import Pad
 from support.torchvision_reference import batched_nms, detect
 
 FEW = {"rpn_post_nms_top_n_test": 60, "box_detections_per_img": 20}
@@ -48,13 +49,19 @@ def test_boxes_are_torchvision_s(name: str) -> None:
     builder = getattr(import_torchvision().models.detection, name)
     net = builder(weights=None, weights_backbone=None, **{"num_classes": 6, **DETECTORS[name]}).eval()
     two = hasattr(net, "roi_heads")
-    ours = (TwoStage if two else OneStage)(net).eval()
+    padded = net.transform.fixed_size is None
+    ours = (TwoStage if two else OneStage)(net, padded).eval()
     if "mobilenet" in name and two:  # regions smaller than a place of the map are pooled alike, and their scores tie
         net.rpn.min_size = 40.0
     image = torch.randn(1, 3, *SIDES.get(name, (96, 128)), generator=torch.Generator().manual_seed(1))
     randomise(ours, 3, (image,))
     settings = net.roi_heads if two else net
-    right = detect(net, image)
+    picture = (image.shape[2], image.shape[3])
+    if padded:  # boxes are clipped to the picture, and what lies in the padding alone is none
+        picture = (picture[0] - 13, picture[1] - 21)
+        image[:, :, picture[0] :] = 0
+        image[:, :, :, picture[1] :] = 0
+    right = detect(net, image, picture)
     assert len(right["scores"]) >= 5
     assert right["scores"].max() - right["scores"].min() > 0.1
     with torch.no_grad():
@@ -82,7 +89,9 @@ def test_boxes_are_torchvision_s(name: str) -> None:
 
 def test_a_fault_in_a_head_is_seen() -> None:
     builder = import_torchvision().models.detection.fasterrcnn_mobilenet_v3_large_320_fpn
-    net = TwoStage(builder(weights=None, weights_backbone=None, num_classes=6, rpn_post_nms_top_n_test=60)).eval()
+    net = TwoStage(
+        builder(weights=None, weights_backbone=None, num_classes=6, rpn_post_nms_top_n_test=60), padded=True
+    ).eval()
     images = torch.randn(2, 3, 128, 160, generator=torch.Generator().manual_seed(1))
     randomise(net, 3, (images[:1],))
     steps, limits, head = (Boxes(),), LIMITS["f32"], net.roi_heads.box_predictor
@@ -115,8 +124,12 @@ def test_what_a_name_gives() -> None:
     with pytest.raises(UsageError, match=r"--size 100x320: .* takes multiples of 32 pixels"):
         torchvision.load("fasterrcnn_mobilenet_v3_large_320_fpn", {}, (100, 320), "random:0")
     found = torchvision.load("keypointrcnn_resnet50_fpn", {}, (320, 320), "random:0")
+    assert found.net.padded
+    assert found.pipeline[1] == Pad(size=(320, 320), value=None, place="top-left")
     assert found.boxes == {"iou": 0.5, "max_boxes": 100, "keypoints": "keypoints", "nms": "none"}
     assert found.labels == ("no person", "person")
+    black = torchvision.load("retinanet_resnet50_fpn", {"image_mean": [0.0] * 3}, (320, 320), "random:0")
+    assert not black.net.padded, "black pixels of a picture would be taken for padding"
 
 
 @pytest.mark.slow
