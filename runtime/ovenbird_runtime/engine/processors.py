@@ -32,7 +32,7 @@ from ..limits import MAX_TURN_SECONDS
 from ..machine.cpu import available_threads
 
 
-class Share:
+class ProcessorShare:
     """A model's part of the processors."""
 
     def __init__(self, processors: Processors) -> None:
@@ -57,7 +57,7 @@ class Share:
 class Turn:
     """One call's, from when it begins to wait."""
 
-    share: Share
+    share: ProcessorShare
     threads: int
     place: int
     """Among all that ever came."""
@@ -77,7 +77,7 @@ class Processors:
         self._least = 0.0
         """What the share that began last had had by then: where one starts that was idle."""
 
-    def begin(self, share: Share, threads: int) -> Turn:
+    def begin(self, share: ProcessorShare, threads: int) -> Turn:
         """Wait for a turn; `end` must follow."""
         with self._changed:
             turn = self._arrive(share, threads)
@@ -95,7 +95,7 @@ class Processors:
             turn.share.turns -= 1
             self._changed.notify_all()
 
-    def _arrive(self, share: Share, threads: int) -> Turn:
+    def _arrive(self, share: ProcessorShare, threads: int) -> Turn:
         if not share.turns:
             share.had = max(share.had, self._least)  # nobody is owed what it did not ask for
         share.turns += 1
@@ -127,9 +127,9 @@ class Processors:
 _processors = Processors(available_threads())
 
 
-def new_share() -> Share:
+def new_share() -> ProcessorShare:
     """Return the share of one more model of this process."""
-    return Share(_processors)
+    return ProcessorShare(_processors)
 
 
 def _forget() -> None:

@@ -27,7 +27,7 @@ from .rows import Row, run_rows
 from .tiled import run_tiles
 
 Image = bytes | memoryview
-Result = dict[str, Any]
+JsonPrediction = dict[str, Any]
 """One image's prediction as JSON, or its error."""
 
 
@@ -57,7 +57,7 @@ async def _form(context: Context, request: Request) -> PredictForm:
 
 async def _whole(
     context: Context, deployment: Deployment, call: Call, form: PredictForm, preparation: Preparation
-) -> list[Result]:
+) -> list[JsonPrediction]:
     """Answer images, each of which is a row."""
     permit = deployment.admission.take(len(form.images), call.deadline, preparation.size)
     try:
@@ -78,9 +78,9 @@ def _itself(image: Image) -> Image:
 
 async def _in_tiles(
     context: Context, deployment: Deployment, call: Call, form: PredictForm, preparation: Preparation
-) -> list[Result]:
+) -> list[JsonPrediction]:
     """Answer images one after the other, each of which is cut up."""
-    results: list[Result] = []
+    results: list[JsonPrediction] = []
     failures: list[OvenbirdError] = []
     for image in form.images:
         try:
@@ -97,7 +97,7 @@ async def _in_tiles(
 
 async def _answered(
     context: Context, deployment: Deployment, row: Row, form: PredictForm, preparation: Preparation
-) -> Result:
+) -> JsonPrediction:
     """Return what `_result` does; boxes, which take milliseconds, and masks, which take more, on another thread."""
     arguments = deployment, row, form, preparation.pipeline_name
     if any(isinstance(step, Boxes) for step in deployment.model.manifest.postprocess):
@@ -105,20 +105,20 @@ async def _answered(
     return _result(*arguments)
 
 
-def _result(deployment: Deployment, row: Row, form: PredictForm, pipeline: str) -> Result:
+def _result(deployment: Deployment, row: Row, form: PredictForm, pipeline: str) -> JsonPrediction:
     if isinstance(row, BaseException):
         return _failure(row)
     model, (outputs, frame) = deployment.model, row
     return explain(model.manifest, outputs, model.labels, pipeline, form.options, [frame])[0].to_json()
 
 
-def _failure(error: BaseException) -> Result:
+def _failure(error: BaseException) -> JsonPrediction:
     found = public_body(error) | {"status": status_of(error).http}
     forget_frames(error)
     return found
 
 
-def _answer(deployment: Deployment, results: list[Result], call: Call) -> dict[str, Any]:
+def _answer(deployment: Deployment, results: list[JsonPrediction], call: Call) -> dict[str, Any]:
     return {
         "model": deployment.name,
         "version": deployment.version,

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ovenbird_runtime.engine import processors
-from ovenbird_runtime.engine.processors import Processors, Share, Turn
+from ovenbird_runtime.engine.processors import Processors, ProcessorShare, Turn
 from ovenbird_runtime.limits import MAX_TURN_SECONDS
 
 COUNT = 2
@@ -73,7 +73,7 @@ class Step:
         self.owner._changed = self.steps  # type: ignore[assignment]
         self.owner._least = state.least
         self.owner._came = max((one.place for one in state.threads), default=0)
-        self.shares = [Share(self.owner) for _ in state.had]
+        self.shares = [ProcessorShare(self.owner) for _ in state.had]
         self.turns: dict[int, Turn] = {}
         for share, had in zip(self.shares, state.had, strict=True):
             share.had = had
@@ -208,7 +208,7 @@ def test_the_walk_finds_faults(fault: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_model_alone_never_waits_and_others_do() -> None:
     owner, order = Processors(COUNT), []
-    one, other = Share(owner), Share(owner)
+    one, other = ProcessorShare(owner), ProcessorShare(owner)
     with one.turn(2), one.turn(2):  # more threads than processors: its own business
 
         def take() -> None:
@@ -226,7 +226,7 @@ def test_a_model_alone_never_waits_and_others_do() -> None:
 def test_a_call_that_hangs_keeps_nobody_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processors, "MAX_TURN_SECONDS", 0.1)
     owner = Processors(COUNT)
-    with Share(owner).turn(2), Share(owner).turn(2), Share(owner).turn(1):
+    with ProcessorShare(owner).turn(2), ProcessorShare(owner).turn(2), ProcessorShare(owner).turn(1):
         pass
 
 
