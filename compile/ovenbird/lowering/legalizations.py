@@ -10,6 +10,7 @@ from typing import Any
 import tvm
 from tvm import relax, te, tirx
 
+from ovenbird.operators.quantized import plain
 from ovenbird.operators.reductions import plain_norms
 from ovenbird.operators.reductions.arg_extreme import arg_extreme
 from ovenbird.operators.reductions.extreme import extreme
@@ -61,6 +62,11 @@ def _group_norm(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
     return builder.call_te(plain_norms.group_norm, *call.args, groups, channel, axes, float(call.attrs.epsilon))
 
 
+def _quantize(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
+    axis, dtype = int(call.attrs.axis), str(call.attrs.out_dtype)
+    return builder.call_te(plain.quantize, *call.args, axis, dtype, primfunc_name_hint="quantize")
+
+
 def _with_zero(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
     """Multiply a float with 0, or divide 0 by it, which TVM would answer with 0: of infinity and NaN it is NaN."""
     multiplies = call.op.name == "relax.multiply"
@@ -103,5 +109,6 @@ LEGALIZATIONS = {
     "relax.nn.group_norm": _group_norm,
     "relax.nn.instance_norm": _instance_norm,
     "relax.nn.layer_norm": _layer_norm,
+    "relax.quantize": _quantize,
 }
 """By the operator's name."""

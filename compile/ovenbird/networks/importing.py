@@ -20,11 +20,12 @@ def import_exported(program: ExportedProgram) -> tvm.IRModule:
     """Import an ExportedProgram. Raises UnsupportedOperator, ImportFailed."""
     from ovenbird.networks.torch.importer import Importer
     from ovenbird.passes.bound_indices import bound_indices
+    from ovenbird.passes.quantized.unify_quantization import unify_quantization
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return bound_indices(Importer().convert(program))
+            return unify_quantization(bound_indices(Importer().convert(program)))
     except NetworkError:
         raise
     except Exception as error:

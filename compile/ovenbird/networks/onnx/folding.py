@@ -26,8 +26,11 @@ from ovenbird_runtime.tensors.arrays import Array
 GRAPHS = ("If", "Loop", "Scan", "SequenceMap")
 """Operators that hold graphs; a graph may read what is not the node's input."""
 
-SAME_IN = {"DequantizeLinear": 19, "QuantizeLinear": 19}
+SAME_IN = {"QuantizeLinear": 19}
 """Versions that the evaluator has, of operators whose older ones mean the same and which it lacks."""
+
+KEPT = ("DequantizeLinear",)
+"""Operators whose converters compute what is known: weights of eight bits stay of eight bits."""
 
 MAX_TOLD_ELEMENTS = 4096
 """Values that the inference of an output's shape is told: enough for any shape, axes or sizes."""
@@ -35,7 +38,7 @@ MAX_TOLD_ELEMENTS = 4096
 
 def foldable(node: Any, schema: Any) -> bool:
     """Return whether a node gives the same for the same inputs and holds no graph."""
-    if schema is None or node.op_type in GRAPHS:
+    if schema is None or node.op_type in GRAPHS or node.op_type in KEPT:
         return False
     return bool(schema.node_determinism != defs.OpSchema.NodeDeterminism.NonDeterministic)
 

@@ -35,13 +35,14 @@ from ovenbird.networks.onnx.dtypes import computed, element_dtype, passed, widen
 from ovenbird.networks.onnx.folding import fold, foldable
 from ovenbird.networks.onnx.node import Node, Value, as_expression, dtype_of, shape_of
 from ovenbird.networks.onnx.refusals import refusal
+from ovenbird.passes.quantized.unify_quantization import unify_quantization
 
 Scope = ChainMap[str, Value]
 
 
 def import_model(model: Any, shapes: Mapping[str, Sequence[int]]) -> tvm.IRModule:
     """Import a model whose inputs have these shapes. Raises UnsupportedOperator, ImportFailed, NetworkUnreadable."""
-    return GraphImporter(model).run(shapes)
+    return unify_quantization(GraphImporter(model).run(shapes))
 
 
 class GraphImporter:

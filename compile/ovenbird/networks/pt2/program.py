@@ -21,6 +21,8 @@ HIGHER_ORDER = frozenset({"cond", "wrap_with_set_grad_enabled", "wrap_with_autoc
 """Operators over subgraphs, which this module sees as well."""
 REACHES_OUT = frozenset({"from_file", "save", "warn", "_print"})
 """aten's operators that touch more than tensors."""
+QUANTIZERS = frozenset(f"{way}_per_{unit}" for way in ("quantize", "dequantize") for unit in ("tensor", "channel"))
+"""Operators of programs that torch's quantizers wrote."""
 SCALAR_OPERATORS = frozenset({
     *(f"_operator.{name}" for name in (
         "add", "sub", "mul", "floordiv", "truediv", "mod", "neg", "pos", "abs", "getitem", "index",
@@ -109,6 +111,11 @@ def check_operator(target: str) -> None:
             return
         if namespace in ("aten", "prims") and overload is not None and name not in REACHES_OUT:
             _check_overload(target, namespace, name, overload)
+            return
+        if namespace == "quantized_decomposed" and name in QUANTIZERS:
+            from torch.ao.quantization.fx import _decomposed  # noqa: F401 - declares the operators
+
+            _check_overload(target, namespace, name, overload or "default")
             return
     raise NetworkUnsafe(f"it calls {target[:80]!r}, which is no operator on tensors")
 

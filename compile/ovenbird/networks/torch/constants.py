@@ -17,6 +17,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
 from ovenbird.limits import MAX_COMPUTED_ELEMENTS
+from ovenbird.networks.torch.converters.quantization import keeps_weight
 
 aten = torch.ops.aten
 FILLS = (aten.full_like.default, aten.new_full.default, aten.fill.Scalar)
@@ -31,7 +32,7 @@ FILLED = {
 
 def compute_constants(program: ExportedProgram) -> dict[Any, Any]:
     """Return the values of the nodes that depend on weights and numbers alone."""
-    held = _held_tensors(program)
+    held = held_tensors(program)
     values: dict[Any, Any] = {}
     weighed: set[Any] = set()
     written = {node.args[0] for node in program.graph.nodes if _writes(node) and node.args}
@@ -70,7 +71,7 @@ def _is_fixed(shape: Any) -> bool:
     return all(isinstance(extent, int) for extent in shape)
 
 
-def _held_tensors(program: ExportedProgram) -> dict[str, Any]:
+def held_tensors(program: ExportedProgram) -> dict[str, Any]:
     """Return the program's weights, buffers and constants by the names of their placeholders."""
     kinds = (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR)
     tensors = {**program.state_dict, **program.constants}
@@ -87,6 +88,8 @@ def _computable(node: Any, values: dict[Any, Any], weighed: set[Any]) -> bool:
     A weight that is repeated stays one in memory: `share_broadcast_matrices` multiplies by it once.
     """
     if node.op != "call_function" or not all(operand in values for operand in node.all_input_nodes):
+        return False
+    if keeps_weight(node):
         return False
     if isinstance(node.target, torch._ops.OpOverload):
         if torch.Tag.nondeterministic_seeded in node.target.tags or node.target._schema.is_mutable:

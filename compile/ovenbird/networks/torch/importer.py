@@ -18,7 +18,7 @@ from tvm import relax
 from tvm.relax.frontend.torch.exported_program_translator import ExportedProgramImporter
 
 from ovenbird.errors import ImportFailed, NetworkError, UnsupportedOperator
-from ovenbird.networks.torch.constants import compute_constants
+from ovenbird.networks.torch.constants import compute_constants, held_tensors
 from ovenbird.networks.torch.converters.converter import dtype_name, dtype_of
 from ovenbird.networks.torch.converters.table import DISTRUSTED, torch_operators
 from ovenbird.networks.torch.decomposition import decompose
@@ -36,6 +36,7 @@ class Importer(ExportedProgramImporter):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self.constants: dict[Any, Any] = {}
+        self.held: dict[str, Any] = {}
 
     def convert(self, program: ExportedProgram) -> tvm.IRModule:
         """Return the Relax module. Raises UnsupportedOperator, ImportFailed."""
@@ -43,6 +44,7 @@ class Importer(ExportedProgramImporter):  # type: ignore[misc]
         program = decompose(program, self.convert_map, torch_operators())
         refuse_state(program)
         self.constants = compute_constants(program)
+        self.held = held_tensors(program)
         refuse_unknown_lengths(program, self.constants)
         return self.from_exported_program(program, False, False, False, None)
 
@@ -55,6 +57,11 @@ class Importer(ExportedProgramImporter):  # type: ignore[misc]
     def expression_of(self, value: Any) -> Any:
         """Return an argument with expressions in the places of nodes."""
         return self._retrieve_args(value)
+
+    def tensor_of(self, node: Any) -> torch.Tensor | None:
+        """Return the tensor of a node that depends on no input: a weight, or what torch computed of weights."""
+        found = self.constants.get(node, self.held.get(node.name))
+        return found if isinstance(found, torch.Tensor) else None
 
     def _ours(self, convert: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
         return lambda node: convert(node, self)

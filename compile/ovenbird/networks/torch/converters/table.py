@@ -197,6 +197,7 @@ def other_operators() -> dict[str, Converter]:
     from ovenbird.networks.torch.converters.layers.recurrent import RECURRENT
     from ovenbird.networks.torch.converters.ordering import ORDERING
     from ovenbird.networks.torch.converters.products import distances, multiply_and_add, multiply_matrices
+    from ovenbird.networks.torch.converters.quantization import QUANTIZATION
     from ovenbird.networks.torch.converters.rearranging import MOVING
     from ovenbird.networks.torch.converters.refusals import REFUSALS
     from ovenbird.networks.torch.converters.resizing import resize
@@ -229,6 +230,7 @@ def other_operators() -> dict[str, Converter]:
         **ORDERING,
         **RECURRENT,
         **MOVING,
+        **QUANTIZATION,
         **REFUSALS,
         **SAMPLING,
         **dict.fromkeys(RESIZES, resize),

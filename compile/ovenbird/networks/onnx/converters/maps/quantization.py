@@ -1,4 +1,6 @@
-"""Eight-bit numbers, computed in float32 or in 32 bits: right, and no faster than a network of float32."""
+"""Eight-bit numbers: as `relax.quantize` and `relax.dequantize` around operators of float32 where scales are constant,
+which is what compiles to integers; else computed in float32 or in 32 bits, right and no faster than float32.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ from ovenbird.networks.onnx.converters.layers.matrices import matmul
 from ovenbird.networks.onnx.converters.maps.elementwise import elementwise
 from ovenbird.networks.onnx.dtypes import computed, element_dtype
 from ovenbird.networks.onnx.node import Converter, Node, Value, as_expression, dtype_of
+from ovenbird.passes.quantized.form import kept_weight, levels, reals
 
 INTEGERS = ("int8", "uint8", "int16", "uint16", "int32")
 
@@ -43,11 +46,35 @@ def aligned(node: Node, index: int) -> Value:
 
 def in_dtype(node: Node, value: Value, dtype: str) -> Value:
     """Return a value in another dtype; a constant at once, for TVM builds a library for each that it folds."""
+    if dtype_of(value) == dtype:
+        return value
     return value.astype(dtype) if isinstance(value, np.ndarray) else node.emit(relax.op.astype(value, dtype))
+
+
+def scale_of(node: Node, index: int) -> Any:
+    """Return a constant scale and its zero point as float32 and whole numbers; None where one is computed, or there is
+    one a block.
+    """
+    scale, zero = node.known(index), node.known(index + 1)
+    if scale is None or scale.ndim > 1 or scale.dtype != np.float32 or (zero is None and node.has(index + 1)):
+        return None
+    if not (np.isfinite(scale) & (scale > 0)).all():
+        return None
+    zero = np.zeros(scale.shape, np.int64) if zero is None else zero.astype(np.int64)
+    return None if zero.shape != scale.shape else (scale, zero)
 
 
 def dequantize(node: Node) -> Value:
     """`DequantizeLinear`: (x - zero point) * scale."""
+    found, data = scale_of(node, 1), node.inputs[0]
+    if found is not None and dtype_of(data) in ("int8", "uint8"):
+        if isinstance(data, np.ndarray):
+            scales, zeros = found
+            kept = kept_weight(data, scales, zeros, node.attribute("axis", 1))
+            if kept is not None:
+                return kept
+        elif found[0].size == 1:
+            return reals(data, found[0].item(), found[1].item())
     scale = aligned(node, 1)
     dtype = dtype_of(scale)
     values = [in_dtype(node, node.inputs[0], dtype)]
@@ -66,8 +93,11 @@ def quantize(node: Node) -> relax.Expr:
     dtype = node.dtype(2) if node.has(2) else computed(element_dtype(wanted)).name if wanted else "uint8"
     if dtype not in INTEGERS:
         raise node.refuse(f"it quantizes to {dtype}; known are {', '.join(INTEGERS)}")
+    found = scale_of(node, 1)
+    data = as_expression(in_dtype(node, node.inputs[0], "float32"))
+    if found is not None and dtype in ("int8", "uint8") and found[0].size == 1:
+        return levels(data, found[0].item(), found[1].item(), dtype)
     scale = as_expression(in_dtype(node, aligned(node, 1), "float32"))
-    data = node.emit(relax.op.astype(node.tensor(0), "float32"))
     rounded = elementwise(node, tirx.nearbyint, node.emit(relax.op.divide(data, scale)))
     if node.has(2):
         zero = in_dtype(node, aligned(node, 2), "float32")
