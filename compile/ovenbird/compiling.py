@@ -7,6 +7,7 @@ report.verified, report.parity.programs["main"].max_abs_error
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,17 +29,21 @@ from ovenbird.records.tuning_records import find_records, provenance
 from ovenbird.targets import TargetSpec, load_target
 from ovenbird.trust.provenance import record_origin
 from ovenbird.trust.sums import write_sums
+from ovenbird.verify.agreeing import check_agreement
 from ovenbird.verify.parity import PARITY, parity, parity_bytes
 from ovenbird.verify.photographs import own_photographs
 from ovenbird.verify.verifying import Verification, verify_programs
 from ovenbird_runtime.artifact.golden import golden_file, write_golden
 from ovenbird_runtime.errors import OvenbirdError
-from ovenbird_runtime.manifest.agreement import LIMITS
-from ovenbird_runtime.manifest.manifest import MAIN, Manifest, Parity, VariantParity
+from ovenbird_runtime.manifest.agreement import LIMITS, Precision
+from ovenbird_runtime.manifest.manifest import MAIN, Manifest, Parity, VariantParity, variant_name
 
 if TYPE_CHECKING:
     from ovenbird.lowering.built import BuiltModule
     from ovenbird.lowering.layers import LayerRecord
+    from ovenbird.quantize.quantizing import Quantized
+
+CALIBRATION = "evidence/calibration.json"
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,35 @@ class CompileReport:
         return sum(record.size for record in self.manifest.files.values())
 
 
+@dataclass(frozen=True)
+class Variant:
+    """What is compiled: for a target, in a precision."""
+
+    spec: TargetSpec
+    precision: Precision
+
+    @property
+    def name(self) -> str:
+        """Its name and its folder's."""
+        return variant_name(self.spec.name, self.precision)
+
+    @property
+    def kind(self) -> str:
+        """The target's kind."""
+        return self.spec.kind
+
+
+def choose_variants(
+    specs: Sequence[TargetSpec], precisions: Sequence[Precision], modules: dict[EntryKey, Any]
+) -> list[Variant]:
+    """Return each target in each precision that it computes in; what comes quantized is int8 where there is that."""
+    from ovenbird.passes.quantized.form import is_quantized
+
+    asked: Sequence[Precision] = ("int8",) if any(map(is_quantized, modules.values())) else precisions
+    found = [Variant(spec, BACKENDS[spec.kind].precision(one)) for spec in specs for one in asked]
+    return list(dict.fromkeys(found))
+
+
 def compile_network(
     network: Network, output: Path, options: CompileOptions = DEFAULT_OPTIONS, progress: Progress | None = None
 ) -> CompileReport:
@@ -83,26 +117,32 @@ def compile_network(
         writer = ArtifactWriter(staging.folder, network)
         tuning: dict[str, Any] = {}
         modules = _import(network, batches, step)
-        packings = _packings(network, specs, options)
-        for spec in specs:
-            folder = dump / spec.name if dump else None
-            built, records = _build(network, modules, spec, packings[spec.kind], options, step, folder)
-            layers[spec.name] = list(built.layers)
+        variants = choose_variants(specs, options.precisions, modules)
+        packings = _packings(network, variants, options)
+        quantized = _quantize(network, modules, variants, options, step)
+        for variant in variants:
+            folder = dump / variant.name if dump else None
+            own = quantized.modules if quantized is not None and variant.precision == "int8" else modules
+            built, records = _build(network, own, variant, packings[variant.kind], options, step, folder)
+            layers[variant.name] = list(built.layers)
             if built.unplanned:
-                unplanned[spec.name] = "; ".join(dict.fromkeys(built.unplanned.values()))
-            tuning[spec.name] = provenance(records, built.layers)
+                unplanned[variant.name] = "; ".join(dict.fromkeys(built.unplanned.values()))
+            tuning[variant.name] = provenance(records, built.layers)
             if folder is not None:
                 keep_kinds(folder, options.dump)
-            step(f"writing {spec.name}")
-            writer.add_variant(built, spec, held_to(spec, network, options).precision)
+            step(f"writing {variant.name}")
+            writer.add_variant(built, variant.spec, variant.precision)
         modules.clear()
-        del built
+        held_out = None if quantized is None else quantized.held
+        evidence = None if quantized is None else quantized.evidence
+        del built, own, quantized
         gc.collect()  # verification has memory of its own to take
-        found, unverified = _verify_variants(writer, network, specs, batches, options, step)
+        found, unverified = _verify_variants(writer, network, variants, batches, options, step, held_out)
+        if evidence is not None:
+            _add_calibration(writer, evidence, found, tuning)
         figures = None
         if found:
-            held = [held_to(spec, network, options) for spec in specs]
-            figures = parity(found, {ref.name: one for ref, one in zip(writer.variants, held, strict=True)})
+            figures = parity(found, {variant.name: held_to(variant, network, options) for variant in variants})
             for program, one in next(iter(found.values())).items():
                 for size, golden in one.golden.items():
                     write_golden(_made(staging.folder / golden_file(program, size)), golden.inputs, golden.outputs)
@@ -138,73 +178,115 @@ def _import(network: Network, batches: Sequence[int], step: Progress) -> dict[En
     return modules
 
 
-def _packings(network: Network, specs: Sequence[TargetSpec], options: CompileOptions) -> dict[str, Any]:
-    """Return the one way in which all targets of a kind pack their weights, by kind."""
-    kinds = {spec.kind: [other for other in specs if other.kind == spec.kind] for spec in specs}
-    return {
-        kind: BACKENDS[kind].packing(alike, lambda spec: _records(network, spec, options))
-        for kind, alike in kinds.items()
+def _quantize(
+    network: Network,
+    modules: dict[EntryKey, Any],
+    variants: Sequence[Variant],
+    options: CompileOptions,
+    step: Progress,
+) -> Quantized | None:
+    """Return the network in whole numbers; None where no variant is to be, or it came so."""
+    from ovenbird.passes.quantized.form import is_quantized
+    from ovenbird.quantize.quantizing import quantize_modules
+
+    if all(variant.precision != "int8" for variant in variants) or any(map(is_quantized, modules.values())):
+        return None
+    return quantize_modules(network, modules, options.calibration, step)
+
+
+def _add_calibration(
+    writer: ArtifactWriter,
+    evidence: dict[str, Any],
+    found: dict[str, dict[str, Verification]],
+    tuning: dict[str, Any],
+) -> None:
+    """Write what int8 was calibrated on, and how it then answered, beside the figures of the manifest."""
+    short = {key: evidence[key] for key in ("pictures", "from", "method")}
+    for name in tuning:
+        if name.endswith("-int8"):
+            tuning[name] = {**tuning[name], "calibration": short}
+    agreement = {
+        name: {program: one.agreement.document() for program, one in of.items() if one.agreement is not None}
+        for name, of in found.items()
+        if name.endswith("-int8")
     }
+    document = {**evidence, "agreement": agreement}
+    writer.add_evidence(CALIBRATION, (json.dumps(document, indent=2) + "\n").encode())
 
 
-def _records(network: Network, spec: TargetSpec, options: CompileOptions) -> Any:
-    """Open the tuning records of a target, None where the defaults are to be taken."""
-    precision = BACKENDS[spec.kind].precision(options.precision)
-    return find_records(options.tuning_records, network.name, spec, precision)
+def _packings(network: Network, variants: Sequence[Variant], options: CompileOptions) -> dict[str, Any]:
+    """Return the one way in which all targets of a kind pack their weights, by kind."""
+    found = {}
+    for kind in dict.fromkeys(variant.kind for variant in variants):
+        alike = {one.spec.name: one for one in reversed(variants) if one.kind == kind}
+
+        def open_records(spec: TargetSpec, alike: dict[str, Variant] = alike) -> Any:
+            return _records(network, alike[spec.name], options)
+
+        specs = [one.spec for one in reversed(alike.values())]
+        found[kind] = BACKENDS[kind].packing(specs, open_records)
+    return found
+
+
+def _records(network: Network, variant: Variant, options: CompileOptions) -> Any:
+    """Open the tuning records of a variant, None where the defaults are to be taken."""
+    return find_records(options.tuning_records, network.name, variant.spec, variant.precision)
 
 
 def _build(
     network: Network,
     modules: dict[EntryKey, Any],
-    spec: TargetSpec,
+    variant: Variant,
     packing: Any,
     options: CompileOptions,
     step: Progress,
     dump: Path | None,
 ) -> tuple[BuiltModule, Any]:
-    """Build the imported network for one target."""
+    """Build the imported network for one variant."""
     from ovenbird.backends.building import build_module
 
-    records = _records(network, spec, options)
-    wanted = BuildOptions(options.precision, options.fast_math, packing, records)
+    records = _records(network, variant, options)
+    wanted = BuildOptions(variant.precision, options.fast_math, packing, records)
 
     def follow(text: str, done: int, total: int) -> None:
-        step(f"{spec.name}: {text}", done, total)
+        step(f"{variant.name}: {text}", done, total)
 
     try:
-        return build_module(modules, spec, wanted, follow, dump), records
+        return build_module(modules, variant.spec, wanted, follow, dump), records
     except OvenbirdError:
         raise
     except Exception as error:
-        raise BuildFailed(f"cannot generate code for {spec.name}: {reason(error)}") from error
+        raise BuildFailed(f"cannot generate code for {variant.name}: {reason(error)}") from error
 
 
 def _verify_variants(
     writer: ArtifactWriter,
     network: Network,
-    specs: Sequence[TargetSpec],
+    variants: Sequence[Variant],
     batches: Sequence[int],
     options: CompileOptions,
     step: Progress,
+    held_out: Sequence[Path] | None,
 ) -> tuple[dict[str, dict[str, Verification]], dict[str, str]]:
-    """Verify each program of each target's code that this machine can run; return what was found, by variant and
-    program, and why others were not run.
+    """Verify each program of each variant's code that this machine can run; return what was found, by variant and
+    program, and why others were not run. What was quantized here is shown the photographs that calibration left out.
     """
     unverified: dict[str, str] = {}
     found: dict[str, dict[str, Verification]] = {}
-    networks, photographs = {MAIN: network}, own_photographs()
+    networks = {MAIN: network}
     writer.write_manifest(None, {})
-    for spec, variant in zip(specs, writer.variants, strict=True):
-        why_not = runs_here(writer.folder / variant.path / "target.json")
+    for variant, ref in zip(variants, writer.variants, strict=True):
+        why_not = runs_here(writer.folder / ref.path / "target.json")
         if why_not:
             unverified[variant.name] = why_not
             continue
-        step(f"verifying {spec.name} against {network.source.framework}")
-        device = BACKENDS[spec.kind].device
-        limits = held_to(spec, network, options).limits
-        found[variant.name] = verify_programs(
-            writer.folder, networks, batches, limits, photographs, variant.name, device
-        )
+        step(f"verifying {variant.name} against {network.source.framework}")
+        unseen = held_out if variant.precision == "int8" and held_out is not None else own_photographs()
+        limits, device = held_to(variant, network, options).limits, BACKENDS[variant.kind].device
+        found[variant.name] = verify_programs(writer.folder, networks, batches, limits, unseen, ref.name, device)
+        for program, one in found[variant.name].items():
+            if variant.precision == "int8" and options.max_disagreement is not None:
+                check_agreement(variant.name, program, one, options.max_disagreement)
     return found, unverified
 
 
@@ -223,11 +305,11 @@ def runs_here(target_json: Path) -> str:
     return BACKENDS[target.kind].why_not_here(target_json)
 
 
-def held_to(spec: TargetSpec, network: Network, options: CompileOptions) -> VariantParity:
-    """Return what one target's code is held to: by its precision, or by `--tolerance`.
+def held_to(variant: Variant, network: Network, options: CompileOptions) -> VariantParity:
+    """Return what one variant's code is held to: by its precision, or by `--tolerance`.
 
     Answers that the network gives in float16 are rounded to it, whatever they are computed in.
     """
-    precision = BACKENDS[spec.kind].precision(options.precision)
-    rounded = any(tensor.dtype == "float16" for tensor in network.outputs)
-    return VariantParity(precision, LIMITS["f16" if rounded else precision].for_tolerance(options.tolerance))
+    rounded = variant.precision == "f32" and any(tensor.dtype == "float16" for tensor in network.outputs)
+    limits = LIMITS["f16" if rounded else variant.precision]
+    return VariantParity(variant.precision, limits.for_tolerance(options.tolerance))

@@ -6,11 +6,27 @@ CompileOptions(targets=("host", "cuda-sm90"), batch_sizes=(1,))
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 from ovenbird.lowering.dumping import DumpKind
 from ovenbird_runtime.manifest.agreement import Precision
 
 DEFAULT_BATCHES = (1, 8)
+DEFAULT_PICTURES = 64
+RangeMethod = Literal["max", "percentile", "mse", "entropy"]
+"""How a range follows from what was seen (`quantize.ranges`)."""
+
+
+@dataclass(frozen=True)
+class CalibrationOptions:
+    """What int8 is calibrated on: a folder of photographs or an .npz file (None: what comes with the compiler), how
+    many of them at most, and how ranges are chosen.
+    """
+
+    source: Path | None = None
+    size: int = DEFAULT_PICTURES
+    method: RangeMethod = "mse"
 
 
 @dataclass(frozen=True)
@@ -18,8 +34,9 @@ class CompileOptions:
     """Options of `ovenbird compile`.
 
     `tuning_records`: a folder, "none", or None for the ones that match. `tolerance`: the root mean square of errors,
-    as a share of each output's own spread; None for what code of its precision is held to. `precision`, `fast_math`:
-    heeded by the targets whose backend has them (`backends.base`).
+    as a share of each output's own spread; None for what code of its precision is held to. `precisions`, `fast_math`:
+    heeded by the targets whose backend has them (`backends.base`); there is a variant for each precision.
+    `max_disagreement`: the share of photographs that code of low precision may answer otherwise; None: not asked.
     """
 
     targets: tuple[str, ...] = ("host",)
@@ -27,8 +44,10 @@ class CompileOptions:
     tuning_records: str | None = None
     tolerance: float | None = None
     dump: tuple[DumpKind, ...] = ()
-    precision: Precision = "f32"
+    precisions: tuple[Precision, ...] = ("f32",)
     fast_math: bool = False
+    calibration: CalibrationOptions = CalibrationOptions()
+    max_disagreement: float | None = None
 
 
 DEFAULT_OPTIONS = CompileOptions()

@@ -43,7 +43,7 @@ def test_resnet50_beside_other_engines(
 ) -> None:
     network = load_network("resnet50", NetworkOptions(weights="random:7"))
     artifact = tmp_path / "artifact"
-    report = compile_network(network, artifact, CompileOptions((spec.name,), BATCHES, "none", precision=precision))
+    report = compile_network(network, artifact, CompileOptions((spec.name,), BATCHES, "none", precisions=(precision,)))
     assert report.verified == (spec.name,), report.unverified  # by `compile` itself, where there is a GPU
     image = np.random.default_rng(0).standard_normal((max(BATCHES), 3, 224, 224)).astype(np.float32)
     np.save(tmp_path / "in.npy", image)

@@ -7,15 +7,20 @@ check_precision("f16", {"host": "llvm"})             # UsageError: target host c
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from ovenbird.backends.table import BACKENDS
 from ovenbird.errors import UsageError
 from ovenbird_runtime.manifest.agreement import Precision
 
+if TYPE_CHECKING:
+    from ovenbird.options import CompileOptions
+
 PRECISIONS: dict[str, Precision] = {
-    "f32": "f32", "f16": "f16",
+    "f32": "f32", "f16": "f16", "int8": "int8",
     "fp32": "f32", "float32": "f32", "float": "f32",
     "fp16": "f16", "float16": "f16", "half": "f16",
+    "i8": "int8", "u8": "int8", "uint8": "int8", "w8a8": "int8",
 }  # fmt: skip
 """The names of `--precision`, ours first; the others are what other tools and numpy call them."""
 
@@ -25,7 +30,15 @@ def parse_precision(text: str) -> Precision:
     try:
         return PRECISIONS[text.lower()]
     except KeyError:
-        raise UsageError(f"--precision {text!r}: there are f32, and f16 on targets of {_kinds('f16')}") from None
+        raise UsageError(
+            f"--precision {text!r}: there are f32, int8 on targets of {_kinds('int8')}, f16 on targets of "
+            f"{_kinds('f16')}"
+        ) from None
+
+
+def parse_precisions(text: str) -> tuple[Precision, ...]:
+    """Read several with commas between them. Raises UsageError."""
+    return tuple(dict.fromkeys(parse_precision(part.strip()) for part in text.split(",")))
 
 
 def check_precision(asked: Precision, kinds: Mapping[str, str]) -> str:
@@ -41,6 +54,25 @@ def check_precision(asked: Precision, kinds: Mapping[str, str]) -> str:
         )
     others = [name for name, precision in found.items() if precision != asked]
     return f"note: {', '.join(others)} computes in {found[others[0]]}" if others else ""
+
+
+def check_precisions(options: CompileOptions, kinds: Mapping[str, str]) -> list[str]:
+    """Refuse precisions that no target computes in, and options of int8 without it; return notes. Raises UsageError."""
+    int8 = "int8" in options.precisions
+    for option, given in (
+        ("--calibrate", options.calibration.source is not None),
+        ("--max-disagreement", options.max_disagreement is not None),
+    ):
+        if given and not int8:
+            raise UsageError(f"{option} is about int8: give --precision int8")
+    if len(options.precisions) == 1:
+        notes = [check_precision(options.precisions[0], kinds)]
+    else:
+        asked = [one for one in options.precisions if one != "f32"]
+        for one in asked:
+            check_precision(one, kinds)
+        notes = []
+    return [note for note in notes if note]
 
 
 def _kinds(precision: Precision) -> str:

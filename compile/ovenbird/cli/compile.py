@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 @shared_options.name
 @shared_options.batch_sizes("1,8", "Batch sizes with code of their own.")
 @click.option("--tuning-records", metavar="DIR|none", help="Tuning records to use. [default: those in tuning_logs/]")
-@shared_options.tolerance("by precision: 0.0001 in f32, 0.04 in f16")
+@shared_options.tolerance("by precision: 0.0001 in f32, 0.04 in f16, 0.3 in int8")
 @shared_options.precision
+@shared_options.calibration
 @click.option("--fast-math", is_flag=True, help="Let GPU code approximate division, exp and others.")
 @click.option("--dump-code", metavar="KINDS", help="Write relax,tir,ll,asm,cu next to the output, in DIR.code/.")
 @click.option("-o", "--output", "--output-dir", type=click.Path(path_type=Path),
@@ -42,11 +43,11 @@ def command(model: str, output: Path | None, **options: Any) -> None:
     it was.
     """
     from ovenbird.artifact.packaging import check_output
-    from ovenbird.backends.precisions import check_precision, parse_precision
+    from ovenbird.backends.precisions import check_precisions, parse_precisions
     from ovenbird.compiling import compile_network
     from ovenbird.lowering.dumping import parse_kinds
     from ovenbird.networks.loading import check_request, load_network, name_of
-    from ovenbird.options import CompileOptions
+    from ovenbird.options import CalibrationOptions, CompileOptions
     from ovenbird.progress import Progress
     from ovenbird.targets import load_target
 
@@ -57,16 +58,19 @@ def command(model: str, output: Path | None, **options: Any) -> None:
         tuning_records=options["tuning_records"],
         tolerance=options["tolerance"],
         dump=parse_kinds(options["dump_code"]),
-        precision=parse_precision(options["precision"]),
+        precisions=parse_precisions(options["precision"]),
         fast_math=options["fast_math"],
+        calibration=CalibrationOptions(
+            options["calibrate"], options["calibration_size"], options["calibration_method"]
+        ),
+        max_disagreement=shared_options.parse_share("--max-disagreement", options["max_disagreement"]),
     )
     # whatever is wrong with the command is said before anything heavy is imported: `host` asks LLVM what it is
     check_request(model, network_options)
     output = output or Path("artifacts") / name_of(model, network_options)
     check_output(Path.cwd() / output)
     kinds = {name: load_target(name).kind for name in compile_options.targets}
-    note = check_precision(compile_options.precision, kinds)
-    if note:
+    for note in check_precisions(compile_options, kinds):
         click.echo(note, err=True)
     with Progress.choose(options["quiet"]) as progress:
         progress(f"loading {model}")

@@ -51,6 +51,7 @@ def command(model: str, **options: Any) -> None:
     and the same command goes on. MODEL is what `ovenbird compile` takes.
     """
     from ovenbird.backends.precisions import check_precision, parse_precision
+    from ovenbird.errors import UsageError
     from ovenbird.networks.loading import load_network
     from ovenbird.targets import load_target
     from ovenbird.tuning.run import TuneOptions, check_target, list_tasks, tune_network
@@ -72,6 +73,8 @@ def command(model: str, **options: Any) -> None:
     )
     spec = load_target(tune_options.target)
     check_precision(tune_options.precision, {spec.name: spec.kind})
+    if tune_options.precision == "int8":
+        raise UsageError("--precision int8: there is no search for int8; it is compiled by its default schedules")
     listing = tune_options.tasks == "list"
     if not listing:
         check_target(spec, tune_options)  # a wrong name is said before the network is loaded

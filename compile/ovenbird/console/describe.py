@@ -66,9 +66,13 @@ def _lines(manifest: Manifest, targets: Mapping[str, Target]) -> Iterator[str]:
         yield f"target     {name}: {target.triple}, glibc {target.glibc}, {target.vector_bits}-bit vectors"
         yield f"           batch sizes {batches}; {len(target.tensors)} tensors, {megabytes:.1f} MB"
         yield f"           needs {' '.join(target.cpu_features) or 'nothing beyond its architecture'}"
-        counts = manifest.tuning.get(target.target)
+        counts = manifest.tuning.get(name, manifest.tuning.get(target.target))
         if isinstance(counts, dict):
             yield f"           {counts.get('tuned', 0)} layers tuned, {counts.get('default', 0)} by default schedules"
+            seen = counts.get("calibration")
+            if isinstance(seen, dict):
+                pictures = f"{seen.get('pictures')} pictures, {seen.get('from')}"
+                yield f"           calibrated on {pictures}, by {seen.get('method')}"
     total = sum(record.size for record in manifest.files.values())
     yield f"files      {len(manifest.files)}, {total / 1e6:.1f} MB"
 

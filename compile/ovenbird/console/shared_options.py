@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -36,9 +37,48 @@ def precision(command: F) -> F:
         command
     )
     return click.option(
-        "--precision", metavar="f32|f16", default="f32", show_default=True,
-        help="Of values on a GPU; f16 uses its tensor cores. Targets of other kinds compute in f32.",
+        "--precision", metavar="f32|f16|int8", default="f32", show_default=True,
+        help="Of the arithmetic: f16 on GPUs, int8 on processors; targets of other kinds compute in f32. compile takes "
+        "several, as in f32,int8.",
     )(command)  # fmt: skip
+
+
+def calibration(command: F) -> F:
+    """Add what int8 is calibrated on, and how far it may answer otherwise."""
+    for option in (
+        click.option(
+            "--max-disagreement", metavar="SHARE",
+            help="Refuse int8 code that answers more of its pictures otherwise than the network, as in 1% or 0.01.",
+        ),
+        click.option(
+            "--calibration-method", type=click.Choice(["max", "percentile", "mse", "entropy"]), default="mse",
+            show_default=True, help="How int8's ranges follow from what calibration saw.",
+        ),
+        click.option(
+            "--calibration-size", type=click.IntRange(1, 10_000), default=64, show_default=True, metavar="N",
+            help="Of the pictures to calibrate on, how many at most.",
+        ),
+        click.option(
+            "--calibrate", type=click.Path(exists=True, path_type=Path), metavar="FOLDER|FILE.npz",
+            help="Photographs, or arrays by the inputs' names, that int8's ranges are taken from. [default: what comes "
+            "with the compiler]",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def parse_share(option: str, text: str | None) -> float | None:
+    """Read `1%` or `0.01`. Raises UsageError."""
+    from ovenbird.errors import UsageError
+
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)(%?)", text.strip())
+    value = float(found[1]) / (100 if found[2] else 1) if found else 2.0
+    if value > 1:
+        raise UsageError(f"{option} {text!r}: expected a share of 0 to 1, as in 1% or 0.01")
+    return value
 
 
 def name(command: F) -> F:

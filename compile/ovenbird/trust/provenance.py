@@ -24,7 +24,7 @@ from ovenbird.records.tuning_records import records_folder
 from ovenbird.trust.sbom import sbom_bytes
 from ovenbird.trust.versions import Commit, find_commit, maker_versions, tool_versions
 from ovenbird_runtime.artifact.origin import PROVENANCE, SBOM
-from ovenbird_runtime.manifest.manifest import FileRecord, ModelInfo, file_record
+from ovenbird_runtime.manifest.manifest import FileRecord, ModelInfo, file_record, variant_name
 
 if TYPE_CHECKING:
     from ovenbird.artifact.artifact_writer import ArtifactWriter
@@ -65,23 +65,23 @@ def record_origin(
         "tuning_records": options.tuning_records if options.tuning_records in (None, "none") else "given",
         "inputs": _shapes(writer.network),
     }
+    if options.precisions != ("f32",):
+        parameters["precisions"] = list(options.precisions)
     for spec in specs:
-        parameters |= BACKENDS[spec.kind].heeded(BuildOptions(options.precision, options.fast_math))
+        for precision in options.precisions:
+            parameters |= BACKENDS[spec.kind].heeded(BuildOptions(precision, options.fast_math))
     name = writer.network.model_name
     made = Making(
         commit=find_commit([spec.name for spec in specs]),
         makers={name: version for spec in specs for name, version in maker_versions(spec).items()},
         records={
-            spec.name: folder_digest(folder)
+            variant_name(spec.name, precision): folder_digest(folder)
             for spec in specs
-            if (folder := _records_folder(options, name, spec)) is not None
+            for precision in dict.fromkeys(map(BACKENDS[spec.kind].precision, options.precisions))
+            if (folder := records_folder(options.tuning_records, name, spec, precision)) is not None
         },
     )
     writer.add_evidence(PROVENANCE, provenance_bytes(model, parameters, dict(tuning), files, made))
-
-
-def _records_folder(options: CompileOptions, model: str, spec: TargetSpec) -> Path | None:
-    return records_folder(options.tuning_records, model, spec, BACKENDS[spec.kind].precision(options.precision))
 
 
 def folder_digest(folder: Path) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 
 from ovenbird.errors import VerificationFailed
 from ovenbird.networks.network import Network
+from ovenbird.verify.agreeing import Agreement, agreement_of
 from ovenbird.verify.cases import Case, choose_golden, make_cases, take
 from ovenbird.verify.runtime_process import run_artifact
 from ovenbird.verify.stored import Answers, Joined, stored
@@ -49,6 +50,8 @@ class Verification:
     """By image size."""
     boxes: tuple[int, int] | None = None
     """A detector's boxes above its own score, and how many of them the artifact gives, too."""
+    agreement: Agreement | None = None
+    """At the image size where fewest answers agree."""
 
     @property
     def blind(self) -> list[str]:
@@ -116,7 +119,12 @@ def worst(found: Sequence[Verification]) -> Verification:
         sum(one.random_inputs for one in found),
         {size: golden for one in found for size, golden in one.golden.items()},
         _summed([one.boxes for one in found if one.boxes is not None]),
+        min((one.agreement for one in found if one.agreement is not None), key=_agreeing, default=None),
     )
+
+
+def _agreeing(found: Agreement) -> float:
+    return 1.0 if found.top1 is None else found.top1
 
 
 def _summed(counts: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
@@ -154,7 +162,9 @@ def _verify_size(
         golden = {spec.name: take(network, spec, picks, references) for spec in network.outputs}
     inputs = {case.name: case.inputs for case in cases}
     given = {spec.name: take(network, spec, picks, inputs) for spec in network.inputs}
-    return Verification(limits, outputs, top1, rows[True], rows[False], {size: GoldenTensors(given, golden)}, boxes)
+    agreement = agreement_of(network, cases, answers, references)
+    tensors = {size: GoldenTensors(given, golden)}
+    return Verification(limits, outputs, top1, rows[True], rows[False], tensors, boxes, agreement)
 
 
 def _laid_beside(

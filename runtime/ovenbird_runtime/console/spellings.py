@@ -4,7 +4,7 @@
     def main() -> None: ...
 
     $ ovenbird compile net.onnx --int8
-    Error: No such option '--int8': there is no 8-bit arithmetic; ...
+    Error: No such option '--int8': arithmetic is f32, int8 on processors, ...
 
 Options that mean the same are aliases where they are declared. Here are those that do not, of tvmc, trtexec, ovc,
 benchmark_app, polygraphy, ONNX Runtime's tools, optimum-cli, ultralytics, Triton and perf_analyzer.
@@ -22,7 +22,7 @@ CLOSE = 0.8
 """How alike two words are, of 1, before one is offered for the other."""
 
 ANY = ""
-_NO_INT8 = "there is no such arithmetic here; it is f32, or f16 on targets of kind cuda (ovenbird compile --precision)"
+_PRECISION = "arithmetic is f32, int8 on processors, or f16 on targets of kind cuda (ovenbird compile --precision)"
 _COMPILED = "an artifact's precision was chosen when it was compiled (ovenbird compile --precision)"
 _ARGUMENT = "what to work on is an argument without an option"
 _ONE_LEVEL = "there is one level of optimisation; `ovenbird tune` searches for faster schedules"
@@ -30,7 +30,8 @@ _SHAPES = 'one shape for each input, --input-shapes "image:[1,3,224,224]"; sizes
 
 # options, the commands (any where empty), the advice
 _ADVICE: tuple[tuple[str, str, str], ...] = (
-    ("--int8 --int4 --fp8 --bf16 --best --quantize --quantise --weight-format --calib --calibration", ANY, _NO_INT8),
+    ("--int8 --int4 --fp8 --bf16 --best --quantize --quantise --weight-format", ANY, _PRECISION),
+    ("--calib --calibration --calibration-data --dataset", ANY, "ovenbird compile --precision int8 --calibrate FOLDER"),
     ("--fp16 --half --fp32 --precision --dtype --compress-to-fp16", ANY, _COMPILED),
     ("--model -m --onnx --model-path --input-model --path --load-engine", ANY, _ARGUMENT),
     ("--model-repository --model-store --model-dir", ANY, "artifacts are arguments: serve DIR, or serve NAME=DIR"),

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 class CpuBackend(Backend):
-    """Blocks of channels, register tiles, LLVM; computes as the framework does."""
+    """Blocks of channels, register tiles, LLVM; computes as the framework does, or in whole numbers of eight bits."""
+
+    precisions = ("f32", "int8")
 
     def describe(self, target: TargetSpec) -> str:
         """Return the processor and its vectors."""

@@ -48,11 +48,11 @@ def session(
 REFUSED = [
     (
         "ovenbird compile net.onnx --int8",
-        "No such option '--int8': there is no such arithmetic here; it is f32, or f16",
+        "No such option '--int8': arithmetic is f32, int8 on processors, or f16",
     ),
     (
         "ovenbird compile net.onnx --best",
-        "No such option '--best': there is no such arithmetic here; it is f32, or f16",
+        "No such option '--best': arithmetic is f32, int8 on processors, or f16",
     ),
     ("ovenbird compile --onnx=net.onnx", "No such option '--onnx': what to work on is an argument"),
     ("ovenbird compile -m net.onnx", "No such option '-m': what to work on is an argument"),
@@ -69,7 +69,8 @@ REFUSED = [
     ("ovenbird compile resnet18 --fp16", "UsageError: --precision f16: target host computes in f32; f16 is for"),
     ("ovenbird compile resnet18 --precision FP16", "UsageError: --precision f16: target host computes in f32"),
     ("ovenbird compile resnet18 --precision half", "UsageError: --precision f16: target host computes in f32"),
-    ("ovenbird compile resnet18 --precision int8", "UsageError: --precision 'int8': there are f32, and f16 on"),
+    ("ovenbird compile resnet18 --precision int4", "UsageError: --precision 'int4': there are f32, int8 on targets of"),
+    ("ovenbird tune resnet18 --precision int8", "UsageError: --precision int8: there is no search for int8"),
     ("ovenbird tune resnet18 --fp16", "UsageError: --precision f16: target host computes in f32"),
     ("ovenbird compile a:b --name a/b", "UsageError: --name: 'a/b' is no model's name"),
     ("ovenbird export net.onnx", "No such command 'export': here it is `ovenbird compile`"),

@@ -48,7 +48,7 @@ def compile_gpu(tmp_path_factory: pytest.TempPathFactory) -> Compile:
     @functools.cache
     def work(name: str, target: str, precision: Precision) -> Compiled:
         output = tmp_path_factory.mktemp("gpu") / f"{name}-{target}-{precision}"
-        options = CompileOptions((target,), (1, 3), "none", dump=("cu", "asm"), precision=precision)
+        options = CompileOptions((target,), (1, 3), "none", dump=("cu", "asm"), precisions=(precision,))
         report = compile_network(load_network(f"support.gpu_networks:{name}"), output, options)
         assert report.dumped is not None
         dumped = report.dumped / target

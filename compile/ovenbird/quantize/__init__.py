@@ -1,0 +1,1 @@
+"""From a network of floats to one of whole numbers of eight bits: calibration, ranges, weights."""

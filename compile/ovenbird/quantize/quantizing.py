@@ -1,0 +1,80 @@
+"""The way of a network into whole numbers, for `ovenbird compile --precision int8`.
+
+quantized = quantize_modules(network, modules, CalibrationOptions(Path("photos")), step)
+quantized.modules                     # for every batch and image size
+quantized.held                        # the photographs to verify on
+quantized.evidence                    # what is written into the artifact
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.errors import BuildFailed, UnsupportedOperator
+from ovenbird.networks.network import Network
+from ovenbird.passes.share_constants import share_constants
+from ovenbird.progress import Progress
+from ovenbird.quantize.calibrating import Quantizer
+from ovenbird.quantize.pictures import Pictures, find_pictures
+from ovenbird_runtime.manifest.program import InputSize
+
+if TYPE_CHECKING:
+    from tvm import IRModule
+
+    from ovenbird.lowering.entry_key import EntryKey
+    from ovenbird.options import CalibrationOptions
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A network's modules in whole numbers, and how they came about."""
+
+    modules: dict[EntryKey, IRModule]
+    held: tuple[Path, ...]
+    """Photographs that calibration did not see."""
+    evidence: dict[str, Any]
+
+
+def quantize_modules(
+    network: Network, modules: Mapping[EntryKey, IRModule], options: CalibrationOptions, step: Progress
+) -> Quantized:
+    """Calibrate a network and quantize its modules. Raises UsageError, BuildFailed, UnsupportedOperator."""
+    first: Pictures | None = None
+    quantizers: dict[InputSize, Quantizer] = {}
+    found: dict[EntryKey, Any] = {}
+    kept: dict[Any, Any] = {}
+    for size in network.image_sizes:
+        own = {key: module for key, module in modules.items() if key.size == size}
+        rows = next((key for key in own if key.batch == 1), None)
+        quantizer = next(iter(quantizers.values()), None)
+        for key, module in own.items():
+            whole = None if quantizer is None else quantizer.try_quantize(module)
+            if whole is None:  # the first module, or one whose graph depends on its size
+                step("choosing calibration pictures")
+                pictures = find_pictures(network.at(size), options.source, options.size)
+                first = first or pictures
+                single = own[rows] if rows is not None else network.at(size).relax(1)
+                quantizer = Quantizer.calibrated(single, pictures.rows, options.method, step)
+                quantizers[size] = quantizer
+                whole = quantizer.try_quantize(module)
+            if whole is None:
+                raise BuildFailed(f"the network is another graph for {key.batch} rows than for one: it has no int8")
+            found[key] = share_constants(whole, kept) if len(modules) > 1 else whole
+    assert first is not None
+    assert quantizer is not None
+    if not quantizer.calibration.ranges:
+        raise UnsupportedOperator(
+            "--precision int8: the network has no convolution and no product of matrices to quantize"
+        )
+    evidence = {
+        "pictures": len(first.rows),
+        "from": first.origin,
+        "method": options.method,
+        "tensors": len(quantizer.calibration.ranges),
+        "files": first.files,
+        "held_out": [path.name for path in first.held],
+    }
+    return Quantized(found, first.held, evidence)

@@ -1,0 +1,111 @@
+"""How far code of low precision answers as the network does: the same classes, and how strong its noise is.
+
+    found = agreement_of(network, cases, answers, references)
+    found.top1, found.sqnr_db["logits"]
+    check_agreement("host-int8", "main", verification, 0.01)        # raises VerificationFailed
+
+Counted on photographs, where there are any, else on all cases. A signal's ratio to quantization noise is
+10 log10(sum of squares / sum of squared errors), in dB.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ovenbird.errors import VerificationFailed
+from ovenbird.networks.network import Network
+from ovenbird.verify.cases import Case
+from ovenbird.verify.stored import Answers
+from ovenbird_runtime.manifest.manifest import Classification
+from ovenbird_runtime.tensors.arrays import Array
+
+if TYPE_CHECKING:
+    from ovenbird.verify.verifying import Verification
+
+TOP = 5
+MOST_DB = 200.0
+"""What stands for no noise at all."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Shares of inputs with the same answer, and each output's ratio of signal to noise in dB."""
+
+    photographs: int
+    top1: float | None
+    top5: float | None
+    """How many of the network's five most probable classes are among the five, on average."""
+    sqnr_db: dict[str, float] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {"photographs": self.photographs, "top1": self.top1, "top5": self.top5, "sqnr_db": self.sqnr_db}
+
+
+def agreement_of(network: Network, cases: Sequence[Case], answers: Answers, references: Answers) -> Agreement:
+    """Compare the answers to the cases of one image size."""
+    shown = [case.name for case in cases if case.photographs]
+    names = shown or [case.name for case in cases]
+    tops: dict[int, list[Array]] = {1: [], TOP: []}
+    for output in _scores(network):
+        for case in names:
+            given, right = answers[case][output], references[case][output]
+            for count, found in tops.items():
+                found.append(_shared(given, right, min(count, right.shape[-1])))
+    shares = {count: float(np.concatenate(found).mean()) if found else None for count, found in tops.items()}
+    photographs = sum(len(next(iter(references[case].values()))) for case in shown)
+    noise = {spec.name: _sqnr(spec.name, names, answers, references) for spec in network.outputs}
+    return Agreement(photographs, shares[1], shares[TOP], {name: db for name, db in noise.items() if db is not None})
+
+
+def check_agreement(variant: str, program: str, found: Verification, most: float) -> None:
+    """Refuse a variant that answers more than a share `most` of its inputs otherwise than the network.
+
+    Raises VerificationFailed.
+    """
+    same, what = (None, "") if found.agreement is None else (found.agreement.top1, "most probable classes")
+    if same is None and found.boxes is not None and found.boxes[0]:
+        same, what = found.boxes[1] / found.boxes[0], "boxes"
+    if same is None:
+        raise VerificationFailed(
+            f"{variant}: --max-disagreement counts classes and boxes, the program {program} answers with neither; "
+            "--tolerance bounds its errors"
+        )
+    if 1 - same > most:
+        raise VerificationFailed(
+            f"{variant} disagrees with the network in {1 - same:.1%} of its {what}, limit {most:.1%} "
+            "(--max-disagreement); calibrate on more of your own pictures (--calibrate), or compile in f32"
+        )
+
+
+def _scores(network: Network) -> list[str]:
+    """Return the outputs that hold a score for each class: those that are classified, else rows of numbers."""
+    named = [post.output for post in network.postprocess if isinstance(post, Classification)]
+    rows = [spec.name for spec in network.outputs if len(spec.shape) == 2 and spec.dtype == "float32" and spec.batched]
+    return named or ([] if network.postprocess else rows)
+
+
+def _shared(given: Array, right: Array, count: int) -> Array:
+    """Return, for each row, what share of its `count` greatest numbers stands in the same places."""
+    places = [np.argsort(-scores, axis=-1, kind="stable")[..., :count] for scores in (given, right)]
+    same = (places[0][..., :, None] == places[1][..., None, :]).any(axis=-1)
+    found: Array = same.mean(axis=-1).reshape(-1)
+    return found
+
+
+def _sqnr(name: str, cases: Sequence[str], answers: Answers, references: Answers) -> float | None:
+    signal = noise = 0.0
+    for case in cases:
+        given, right = (some[case][name].astype(np.float64) for some in (answers, references))
+        if references[case][name].dtype.kind != "f" or not np.isfinite(right).all():
+            return None
+        signal += float(np.vdot(right, right))
+        noise += float(np.vdot(given - right, given - right))
+    if not noise or not signal:
+        return MOST_DB if not noise else 0.0
+    return round(min(10 * math.log10(signal / noise), MOST_DB), 1)

@@ -1,0 +1,83 @@
+"""One artifact in two precisions, as a user compiles it, reads it and runs it; and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ovenbird_runtime.artifact.artifact import open_artifact
+
+PROCESSING = ("--preprocess", "imagenet", "--answer", "classes")
+COMPILE = ("compile", "networks:images", "--batch-sizes", "1", *PROCESSING, "--quiet")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten pictures of patches."""
+    folder = tmp_path_factory.mktemp("pictures")
+    random = np.random.default_rng(0)
+    for index in range(10):
+        coarse = random.integers(0, 256, (4 + index, 5, 3), np.uint8)
+        Image.fromarray(coarse).resize((96, 80), Image.Resampling.BICUBIC).save(folder / f"{index}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def artifact(folder: Path, ovenbird: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("quantized") / "images"
+    done = ovenbird(*COMPILE, "--precision", "f32,int8", "--calibrate", folder, "-o", output)
+    assert done.code == 0, done.err
+    assert "host-int8" in done.out
+    return output
+
+
+def test_an_artifact_holds_both_precisions(artifact: Path, folder: Path) -> None:
+    opened = open_artifact(artifact)
+    assert [(one.name, one.precision) for one in opened.manifest.variants] == [("host", "f32"), ("host-int8", "int8")]
+    assert opened.manifest.parity is not None
+    held = opened.manifest.parity.programs["main"].variants
+    assert held["host"].limits.rms < held["host-int8"].limits.rms
+    evidence = json.loads((artifact / "evidence/calibration.json").read_bytes())
+    assert evidence["pictures"] == 8
+    assert len(evidence["files"]) == 8
+    assert set(evidence["held_out"]) | set(evidence["files"]) == {path.name for path in folder.iterdir()}
+    found = evidence["agreement"]["host-int8"]["main"]
+    assert found["photographs"] == 2
+    assert min(found["sqnr_db"].values()) > 15
+
+
+def test_inspect_shows_the_precisions_and_the_calibration(artifact: Path, ovenbird: Any) -> None:
+    shown = ovenbird("inspect", artifact).out
+    assert "host-int8, int8" in shown
+    assert "calibrated on 8 pictures, photographs of a folder, by mse" in shown
+
+
+def test_f32_is_run_unless_int8_is_asked_for(artifact: Path, folder: Path, ovenbird: Any) -> None:
+    answers = {}
+    for name, options in {"default": (), "f32": ("--precision", "f32"), "int8": ("--precision", "int8")}.items():
+        done = ovenbird("run", artifact, folder / "0.png", "--json", "--top", "3", *options)
+        assert done.code == 0, done.err
+        answers[name] = json.loads(done.out)[0]["classes"]
+    assert answers["default"] == answers["f32"]
+    assert answers["default"] != answers["int8"]
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (("--calibrate", "."), "--calibrate is about int8: give --precision int8"),
+        (("--precision", "int8", "--max-disagreement", "2"), "expected a share of 0 to 1"),
+        (("--precision", "int8", "--target", "cuda-sm90"), "int8 is for targets of kind llvm"),
+        (("--precision", "int8", "--calibrate", "networks.py"), "neither a folder of photographs nor an .npz file"),
+    ],
+)
+def test_what_cannot_be_is_refused(options: tuple[str, ...], error: str, ovenbird: Any, tmp_path: Path) -> None:
+    done = ovenbird(*COMPILE, *options, "-o", tmp_path / "out")
+    assert done.code != 0
+    assert error in done.err
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,129 @@
+"""A small network is calibrated and quantized: which tensors, how exactly, and the same at every batch size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ovenbird.networks.importing import import_exported
+from ovenbird.quantize.calibrating import Quantizer, folded
+from ovenbird.quantize.observing import Observer
+from ovenbird.quantize.points import choose_points
+from support.relax_calls import bindings_of, calls_of, made_by
+
+
+class Block(nn.Module):
+    """Stem with a norm, residual with a projection, squeeze and excitation, hardswish, classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU())
+        self.inner = nn.Sequential(nn.Conv2d(16, 16, 3, 1, 1, groups=16), nn.BatchNorm2d(16), nn.Hardswish())
+        self.outer = nn.Conv2d(16, 24, 1)
+        self.skip = nn.Conv2d(16, 24, 1)
+        self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(24, 24, 1), nn.Sigmoid())
+        self.last = nn.Conv2d(24, 16, 1)
+        self.head = nn.Linear(16, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        x = (self.outer(self.inner(x)) + self.skip(x)).relu()
+        x = self.last(x * self.gate(x))
+        return self.head(nn.functional.max_pool2d(x, 2).mean((2, 3)))
+
+
+def network() -> nn.Module:
+    """Return the network with norms that have seen something."""
+    torch.manual_seed(2)
+    net = Block()
+    with torch.no_grad():
+        for _ in range(20):
+            net(pictures(8))
+    return net.eval()
+
+
+def pictures(count: int) -> torch.Tensor:
+    """Return pictures of several means and contrasts."""
+    return torch.randn(count, 3, 16, 16) * torch.rand(count, 1, 1, 1) + torch.randn(count, 1, 1, 1)
+
+
+class Quantization:
+    """The network in floats and in whole numbers, and what both answer."""
+
+    def __init__(self) -> None:
+        self.net = network()
+        self.modules = {batch: import_exported(torch.export.export(self.net, (pictures(batch),))) for batch in (1, 2)}
+        self.rows = [[picture[None].numpy()] for picture in pictures(24)]
+        self.quantizer = Quantizer.calibrated(self.modules[1], self.rows, "mse")
+        found = [self.quantizer.try_quantize(module) for module in self.modules.values()]
+        self.whole = [module for module in found if module is not None]
+        self.unseen = pictures(16)
+        observer = Observer(self.whole[0], [], outputs=True)
+        self.answers = np.concatenate([found[0] for found in observer.run([[x[None].numpy()] for x in self.unseen])])
+        with torch.no_grad():
+            self.right = self.net(self.unseen).numpy()
+
+
+@pytest.fixture(scope="module")
+def quantization() -> Quantization:
+    return Quantization()
+
+
+def test_whole_numbers_answer_nearly_as_floats(quantization: Quantization) -> None:
+    error = quantization.answers - quantization.right
+    assert np.square(error).mean() < 5e-3 * np.square(quantization.right - quantization.right.mean(0)).mean()
+    assert np.abs(error).max() > 0
+
+
+def test_the_mean_error_is_corrected(quantization: Quantization) -> None:
+    error = quantization.answers - quantization.right
+    assert np.abs(error.mean(0)).max() < 0.5 * np.abs(error).max()
+
+
+def test_layers_read_whole_numbers_and_no_norm_is_left(quantization: Quantization) -> None:
+    function = quantization.whole[0]["main"]
+    assert not calls_of(function, "relax.nn.batch_norm")
+    layers = calls_of(function, "relax.nn.conv2d", "relax.matmul")
+    assert len(layers) == 7
+    for layer in layers:
+        data, weight = (made_by(function, argument) for argument in layer.args)
+        assert data.op.name == weight.op.name == "relax.dequantize"
+        assert str(weight.args[0].value.dtype) == "int8"
+
+
+def test_one_side_of_a_residual_sum_stays_in_registers(quantization: Quantization) -> None:
+    function = quantization.whole[0]["main"]
+    sums = [whole_operands(function, call) for call in calls_of(function, "relax.add")]
+    assert [sorted(sides) for sides in sums if any(sides)] == [[False, True]]
+
+
+def whole_operands(function: Any, call: Any) -> list[bool]:
+    """Return which operands are dequantized activations."""
+    bound = bindings_of(function)
+    return [getattr(getattr(bound.get(one), "op", None), "name", "") == "relax.dequantize" for one in call.args]
+
+
+def test_another_batch_has_the_same_scales_and_weights(quantization: Quantization) -> None:
+    one, two = (
+        [call.args[1].value.numpy().tolist() for call in calls_of(module["main"], "relax.quantize")]
+        for module in quantization.whole
+    )
+    assert one == two
+    assert len(one) == len(quantization.quantizer.calibration.ranges) + 1  # the maximum pool's, of its operand's range
+
+
+def test_another_network_is_not_taken_for_it(quantization: Quantization) -> None:
+    other = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 1)).eval()
+    assert quantization.quantizer.try_quantize(import_exported(torch.export.export(other, (pictures(1),)))) is None
+
+
+def test_tensors_of_one_layer_are_one_point(quantization: Quantization) -> None:
+    points = choose_points(folded(quantization.modules[1]))
+    names = [points.graph.name(var) for var in points.roots]
+    assert "relax.nn.relu" in names
+    assert "relax.nn.batch_norm" not in names
+    assert "relax.nn.max_pool2d" not in names
