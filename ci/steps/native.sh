@@ -6,7 +6,7 @@
 #     ci/steps/native.sh --sanitize thread       into build/native-thread; or address,undefined
 #     ci/steps/native.sh --need                  say what is missing (exit code 1), build nothing
 #
-# Needs g++ (or clang++ by CXX), CMake and Ninja; installs Debian's packages where they are missing, which needs root.
+# Needs g++ (or clang++ by CXX), CMake, Ninja and libjpeg-turbo; installs Debian's packages where they are missing, which needs root.
 # JOBS=1 compiles one file at a time.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -29,6 +29,7 @@ missing=()
 command -v "${CXX:-g++}" >/dev/null 2>&1 || missing+=(g++)
 command -v cmake >/dev/null 2>&1 || missing+=(cmake)
 command -v ninja >/dev/null 2>&1 || missing+=(ninja-build)
+printf '#include <stdio.h>\n#include <jpeglib.h>\n' | "${CXX:-g++}" -E -x c++ - >/dev/null 2>&1 || missing+=(libjpeg-dev)
 if [ ${#missing[@]} -gt 0 ]; then
     [ -z "$need" ] || fail "NoToolchain: the C++ runtime needs ${missing[*]}"
     command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ] || fail "NoToolchain: run as root: apt-get install ${missing[*]}"

@@ -16,7 +16,8 @@ const char USAGE[] = "Usage: ovenbird-run COMMAND DIR [OPTIONS]\n"
                      "  Run models that Ovenbird compiled, without Python and without TVM.\n"
                      "\n"
                      "Commands:\n"
-                     "  run DIR -i IN.npz -o OUT.npz   run the network on named tensors\n"
+                     "  run DIR IMAGE...               run the network on images, JPEG or PNG\n"
+                     "  run DIR -i IN.npz -o OUT.npz   or on named tensors\n"
                      "  inspect DIR                    show what DIR holds and what of it runs here\n"
                      "  selftest DIR                   check every file, reproduce the golden outputs\n"
                      "  bench DIR                      time the network on random inputs\n"
@@ -26,6 +27,8 @@ const char USAGE[] = "Usage: ovenbird-run COMMAND DIR [OPTIONS]\n"
                      "  --target NAME, --precision P   the variant to use [the best that runs here]\n"
                      "  --require-signature KEY.pub    load only what one of these Ed25519 keys signed\n"
                      "  --json                         print JSON, for scripts\n"
+                     "run:   --preprocess NAME  --top N  --seed N  --embedding  --image-size SIZE  --max-megapixels N\n"
+                     "       of boxes: --score S  --iou S  --max-boxes N  --classes NAMES  --agnostic|--by-class\n"
                      "bench: -b, --batch SIZES  --seconds S  --iterations N  --warmup N\n";
 
 struct Command {

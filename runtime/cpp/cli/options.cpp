@@ -33,11 +33,11 @@ void Options::parse(int count, char **words) {
         if (!found) throw UsageError{str("No such option ", quoted(word.substr(0, equals)))};
         if (!found->takes_value) {
             if (equals != word.npos) throw UsageError{str("Option ", quoted(name), " does not take a value.")};
-            values_[name] = "";
+            values_.emplace_back(name, "");
         } else if (equals != word.npos) {
-            values_[name] = word.substr(equals + 1);
+            values_.emplace_back(name, word.substr(equals + 1));
         } else if (i + 1 < count) {
-            values_[name] = words[++i];
+            values_.emplace_back(name, words[++i]);
         } else {
             throw UsageError{str("Option ", quoted(name), " requires an argument.")};
         }
@@ -45,8 +45,36 @@ void Options::parse(int count, char **words) {
 }
 
 std::optional<std::string> Options::text(const std::string &name) const {
-    auto found = values_.find(name);
-    return found == values_.end() ? std::nullopt : std::optional(found->second);
+    const std::string *found = last(name);
+    return found ? std::optional(*found) : std::nullopt;
+}
+
+const std::string *Options::last(const std::string &name) const {
+    const std::string *found = nullptr;
+    for (const auto &[known, value] : values_) {
+        if (known == name) found = &value;
+    }
+    return found;
+}
+
+std::vector<std::string> Options::list(const std::string &name) const {
+    std::vector<std::string> found;
+    for (const auto &[known, value] : values_) {
+        if (known != name) continue;
+        for (const std::string &part : split(value, ",")) {
+            size_t start = part.find_first_not_of(" \t"), end = part.find_last_not_of(" \t");
+            if (start != part.npos) found.push_back(part.substr(start, end - start + 1));
+        }
+    }
+    return found;
+}
+
+std::optional<bool> Options::either(const std::string &on, const std::string &off) const {
+    std::optional<bool> found;
+    for (const auto &[name, value] : values_) {
+        if (name == on || name == off) found = name == on;
+    }
+    return found;
 }
 
 std::optional<int64_t> Options::whole(const std::string &name, int64_t low, int64_t high) const {

@@ -1,5 +1,6 @@
-// ovenbird-run run DIR -i IN.npz -o OUT.npz
+// ovenbird-run run DIR IMAGE..., or DIR -i IN.npz -o OUT.npz
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "commands.h"
+#include "engine/predict.h"
 #include "tensors/npz.h"
 
 namespace ob {
@@ -58,27 +60,115 @@ void write_file(const std::string &path, const std::string &data) {
     fail(OVENBIRD_OUTPUT_NOT_WRITTEN, str(name_of(path), " cannot be written: ", reason(error)));
 }
 
-} // namespace
-
-void command_run(int count, char **words) {
-    std::vector<Options::Known> known = LOADING;
-    known.insert(known.end(), {{"--inputs", true}, {"--outputs", true}});
-    Options options(known, {{"-i", "--inputs"}, {"-o", "--outputs"}});
-    options.parse(count, words);
-    const std::string &directory = only_directory(options);
-    if (!options.given("--inputs") || !options.given("--outputs")) throw UsageError{"give both --inputs and --outputs"};
-    std::unique_ptr<Session> session = load_session(options, directory);
-    const Manifest &manifest = session->model().artifact.manifest;
-    if (manifest.random_weights) std::fprintf(stderr, "%s\n", weights_line(manifest).c_str());
+void run_tensors(Session &session, const Options &options) {
     std::vector<NamedTensor> tensors = read_tensors(*options.text("--inputs"));
     std::vector<ovenbird_tensor> inputs;
     for (const NamedTensor &tensor : tensors) inputs.push_back(tensor.view());
     std::vector<NamedTensor> results;
-    for (const OutputTensor &output : session->run("", inputs.data(), inputs.size(), false)) {
+    for (const OutputTensor &output : session.run("", inputs.data(), inputs.size(), false)) {
         std::string data(reinterpret_cast<const char *>(output.data.data()), output.data.bytes());
         results.push_back({output.spec->name, output.spec->dtype, output.shape, std::move(data)});
     }
     write_file(*options.text("--outputs"), npz_bytes(std::move(results)));
+}
+
+// Height and width, as in 640 or 320x480.
+Size read_sides(const std::string &text) {
+    std::vector<std::string> parts = split(text, "x");
+    Size found;
+    for (const std::string &part : parts) {
+        bool digits = part.size() < 7 && part.find_first_not_of("0123456789") == part.npos;
+        int64_t side = digits ? std::stoll(part) : 0;
+        if (side >= 1 && side <= MAX_SIDE_PIXELS) found.push_back(side);
+    }
+    if (found.size() != parts.size() || found.empty() || found.size() > 2) {
+        fail(OVENBIRD_WRONG_OPTION,
+             str("image_size is ", shown(text), ", expected HEIGHTxWIDTH or one number, each 1 to ", MAX_SIDE_PIXELS,
+                 " pixels"));
+    }
+    return {found.front(), found.back()};
+}
+
+PredictOptions predict_options(const Options &options) {
+    PredictOptions asked;
+    asked.preprocess = options.text("--preprocess");
+    asked.top = options.whole("--top", 1, MAX_TOP).value_or(asked.top);
+    std::optional<int64_t> seed = options.whole("--seed", 0, INT64_MAX);
+    asked.seed = seed ? *seed : fresh_seed();
+    asked.embedding = options.given("--embedding");
+    asked.score = options.real("--score", 0.0, 1.0);
+    asked.iou = options.real("--iou", 0.0, 1.0);
+    asked.max_boxes = options.whole("--max-boxes", 1, MAX_BOXES);
+    std::vector<std::string> classes = options.list("--classes");
+    if (!classes.empty()) asked.classes = classes;
+    asked.agnostic = options.either("--agnostic", "--by-class");
+    if (auto size = options.text("--image-size")) asked.image_size = read_sides(*size);
+    asked.max_megapixels = options.real("--max-megapixels", -HUGE_VAL, HUGE_VAL).value_or(asked.max_megapixels);
+    return asked;
+}
+
+void run_images(Session &session, const std::vector<std::string> &names, const Options &options) {
+    const Manifest &manifest = session.model().artifact.manifest;
+    PredictOptions asked = predict_options(options);
+    std::vector<PictureSource> images;
+    for (const std::string &name : names) images.push_back({name.c_str(), nullptr, 0});
+    std::vector<Prediction> found = predict(session, images, asked);
+    if (options.given("--json")) {
+        std::vector<Json> rows;
+        for (size_t i = 0; i < found.size(); ++i) {
+            JsonObject row;
+            row.add("image", names[i]).add("target", session.model().target.target);
+            Json values = json_of(found[i], manifest, asked);
+            for (size_t field = 0; field < values.names.size(); ++field) {
+                row.add(values.names[field], std::move(values.items[field]));
+            }
+            rows.push_back(row.done());
+        }
+        print(json_text(json_list(std::move(rows))));
+        return;
+    }
+    for (size_t i = 0; i < found.size(); ++i) {
+        print(one_line(names[i]));
+        for (const std::string &line : lines_of(found[i], manifest)) print("  " + line);
+    }
+}
+
+} // namespace
+
+void command_run(int count, char **words) {
+    std::vector<Options::Known> known = LOADING;
+    known.insert(known.end(), {{"--inputs", true},
+                               {"--outputs", true},
+                               {"--preprocess", true},
+                               {"--top", true},
+                               {"--seed", true},
+                               {"--embedding", false},
+                               {"--image-size", true},
+                               {"--score", true},
+                               {"--iou", true},
+                               {"--max-boxes", true},
+                               {"--classes", true},
+                               {"--agnostic", false},
+                               {"--by-class", false},
+                               {"--max-megapixels", true}});
+    Options options(known, {{"-i", "--inputs"},
+                            {"-o", "--outputs"},
+                            {"--imgsz", "--image-size"},
+                            {"--conf", "--score"},
+                            {"--max-det", "--max-boxes"},
+                            {"--agnostic-nms", "--agnostic"}});
+    options.parse(count, words);
+    std::vector<std::string> names = options.arguments();
+    if (names.empty()) throw UsageError{"Missing argument 'DIR'."};
+    std::string directory = names[0];
+    names.erase(names.begin());
+    bool inputs = options.given("--inputs"), outputs = options.given("--outputs");
+    if (names.empty() != inputs || inputs != outputs) throw UsageError{"give images, or both --inputs and --outputs"};
+    std::unique_ptr<Session> session = load_session(options, directory);
+    const Manifest &manifest = session->model().artifact.manifest;
+    if (manifest.random_weights) std::fprintf(stderr, "%s\n", weights_line(manifest).c_str());
+    if (inputs) return run_tensors(*session, options);
+    run_images(*session, names, options);
 }
 
 } // namespace ob

@@ -8,6 +8,7 @@
  *     ovenbird_run(session, NULL, &image, 1, 0, &result);      // image: an ovenbird_tensor
  *     ovenbird_result_tensor(result, 0, &logits);
  *     ovenbird_result_free(result);
+ *     ovenbird_predict(session, &photo, 1, NULL, &predictions);    // photo: an ovenbird_image, JPEG or PNG
  *     ovenbird_session_free(session);
  *     ovenbird_artifact_free(artifact);
  *
@@ -175,6 +176,76 @@ OVENBIRD_API size_t ovenbird_result_count(const ovenbird_result *result);
 OVENBIRD_API ovenbird_status ovenbird_result_tensor(const ovenbird_result *result, size_t index,
                                                     ovenbird_tensor *tensor);
 OVENBIRD_API void ovenbird_result_free(ovenbird_result *result);
+
+/* An image file, JPEG or PNG: its path, or its bytes where the path is NULL. */
+typedef struct ovenbird_image {
+    const char *path;
+    const void *data;
+    size_t bytes;
+} ovenbird_image;
+
+/* What may be asked of ovenbird_predict; begin with OVENBIRD_PREDICT_OPTIONS. */
+typedef struct ovenbird_predict_options {
+    size_t struct_bytes;        /* sizeof(ovenbird_predict_options) where the caller was compiled */
+    const char *preprocess;     /* a pipeline of the artifact; NULL: its default */
+    int32_t top;                /* classes to give */
+    int32_t embedding;          /* 1: JSON holds the embedding's elements, too */
+    int64_t seed;               /* of random pre-processing; -1: a fresh one */
+    double score;               /* boxes with a score above; -1: the model's own, as of all below */
+    double iou;                 /* overlap above which the lower of two boxes goes */
+    int32_t max_boxes;          /* boxes an image; 0: the model's own */
+    int32_t agnostic;           /* whether boxes of different classes suppress each other */
+    const char *const *classes; /* only boxes of these labels or indices; NULL: all */
+    size_t class_count;
+    int32_t image_height; /* one of the sizes that it was compiled for; 0: the usual one */
+    int32_t image_width;
+    double max_megapixels; /* the largest image */
+} ovenbird_predict_options;
+#define OVENBIRD_PREDICT_OPTIONS                                                                                       \
+    {sizeof(ovenbird_predict_options), NULL, 2, 0, -1, -1.0, -1.0, 0, -1, NULL, 0, 0, 0, 50.0}
+
+typedef struct ovenbird_class {
+    int64_t index;
+    const char *label; /* "class 7" where there are none */
+    double confidence; /* 0 to 1 */
+} ovenbird_class;
+
+typedef struct ovenbird_box {
+    int64_t index; /* of the class */
+    const char *label;
+    double score;
+    double left, top, right, bottom; /* pixels of the image, as it is seen upright */
+} ovenbird_box;
+
+typedef struct ovenbird_embedding {
+    double mean, variance;
+    ovenbird_tensor vector;
+} ovenbird_embedding;
+
+typedef struct ovenbird_predictions ovenbird_predictions;
+
+/* Images to answers: decoded, pre-processed, run, one prediction each, in order. Options may be NULL. */
+OVENBIRD_API ovenbird_status ovenbird_predict(ovenbird_session *session, const ovenbird_image *images, size_t count,
+                                              const ovenbird_predict_options *options,
+                                              ovenbird_predictions **predictions);
+OVENBIRD_API void ovenbird_predictions_free(ovenbird_predictions *predictions);
+OVENBIRD_API size_t ovenbird_predictions_count(const ovenbird_predictions *predictions);
+/* All of a prediction as JSON, as the Python runtime writes it; lives as long as the predictions. */
+OVENBIRD_API ovenbird_status ovenbird_predictions_json(ovenbird_predictions *predictions, size_t image,
+                                                       const char **json);
+/* The answers of an output (NULL: the first of that kind): how many, and each, the best first. */
+OVENBIRD_API size_t ovenbird_class_count(const ovenbird_predictions *predictions, size_t image, const char *output);
+OVENBIRD_API ovenbird_status ovenbird_class_at(const ovenbird_predictions *predictions, size_t image,
+                                               const char *output, size_t place, ovenbird_class *found);
+OVENBIRD_API size_t ovenbird_box_count(const ovenbird_predictions *predictions, size_t image, const char *output);
+OVENBIRD_API ovenbird_status ovenbird_box_at(const ovenbird_predictions *predictions, size_t image, const char *output,
+                                             size_t place, ovenbird_box *found);
+OVENBIRD_API ovenbird_status ovenbird_embedding_of(const ovenbird_predictions *predictions, size_t image,
+                                                   const char *output, ovenbird_embedding *found);
+
+/* What a pipeline makes of an image: one tensor, the program's input for a batch of 1. */
+OVENBIRD_API ovenbird_status ovenbird_preprocess(const ovenbird_artifact *artifact, const ovenbird_image *image,
+                                                 const ovenbird_predict_options *options, ovenbird_result **result);
 
 /* Memory at a multiple of 64 bytes, which ovenbird_run reads in place. */
 OVENBIRD_API void *ovenbird_alloc(size_t bytes);

@@ -6,6 +6,8 @@
 //     ovenbird::Buffer image(3 * 224 * 224 * sizeof(float));                    // read in place
 //     auto result = session.run({ovenbird::tensor("image", {1, 3, 224, 224}, image.as<float>())});
 //     const float *logits = result.data<float>("logits");
+//     auto found = session.predict({ovenbird::image("photo.jpg")});             // decoded and pre-processed
+//     found.classes(0)[0].label
 #pragma once
 
 #include <cstring>
@@ -157,6 +159,43 @@ class Result {
     std::unique_ptr<ovenbird_result, void (*)(ovenbird_result *)> handle_;
 };
 
+// An image file, JPEG or PNG, by its path; must outlive the call.
+inline ovenbird_image image(const char *path) { return {path, nullptr, 0}; }
+inline ovenbird_image image(const void *data, size_t bytes) { return {nullptr, data, bytes}; }
+
+// What a model says about images, in their order.
+class Predictions {
+  public:
+    explicit Predictions(ovenbird_predictions *predictions) : handle_(predictions, ovenbird_predictions_free) {}
+    size_t size() const { return ovenbird_predictions_count(handle_.get()); }
+    std::string json(size_t image) const {
+        const char *found = nullptr;
+        check(ovenbird_predictions_json(handle_.get(), image, &found));
+        return found;
+    }
+    // The best first; of the first output of that kind unless it is named.
+    std::vector<ovenbird_class> classes(size_t image, const char *output = nullptr) const {
+        return all<ovenbird_class>(image, output, ovenbird_class_count, ovenbird_class_at);
+    }
+    std::vector<ovenbird_box> boxes(size_t image, const char *output = nullptr) const {
+        return all<ovenbird_box>(image, output, ovenbird_box_count, ovenbird_box_at);
+    }
+    ovenbird_embedding embedding(size_t image, const char *output = nullptr) const {
+        ovenbird_embedding found;
+        check(ovenbird_embedding_of(handle_.get(), image, output, &found));
+        return found;
+    }
+
+  private:
+    template <typename T, typename Count, typename At>
+    std::vector<T> all(size_t image, const char *output, Count count, At at) const {
+        std::vector<T> found(count(handle_.get(), image, output));
+        for (size_t i = 0; i < found.size(); ++i) check(at(handle_.get(), image, output, i, &found[i]));
+        return found;
+    }
+    std::unique_ptr<ovenbird_predictions, void (*)(ovenbird_predictions *)> handle_;
+};
+
 // May be used from many threads; its calls follow one another.
 class Session {
   public:
@@ -170,6 +209,12 @@ class Session {
         ovenbird_result *found = nullptr;
         check(ovenbird_run(handle_.get(), program, inputs.data(), inputs.size(), flags, &found));
         return Result(found);
+    }
+    Predictions predict(const std::vector<ovenbird_image> &images,
+                        const ovenbird_predict_options &options = OVENBIRD_PREDICT_OPTIONS) const {
+        ovenbird_predictions *found = nullptr;
+        check(ovenbird_predict(handle_.get(), images.data(), images.size(), &options, &found));
+        return Predictions(found);
     }
 
   private:

@@ -1,54 +1,12 @@
-// The C interface: each function's errors become a status and a message of the thread that called.
+// The C interface but for predictions.
+#include "api/handles.h"
+
 #include <algorithm>
 #include <cstring>
-#include <memory>
-#include <new>
-#include <vector>
-
-#include "base/errors.h"
-#include "base/text.h"
-#include "engine/model.h"
-#include "engine/session.h"
-#include "ovenbird.h"
 
 using namespace ob;
 
-struct ovenbird_artifact {
-    std::shared_ptr<const Model> model;
-};
-
-struct ovenbird_session {
-    std::unique_ptr<Session> session;
-};
-
-struct ovenbird_result {
-    std::shared_ptr<const Model> model; // the outputs' names are its
-    std::vector<OutputTensor> outputs;
-};
-
 namespace {
-
-thread_local std::string last_message;
-
-template <typename Work> ovenbird_status guarded(const Work &work) {
-    try {
-        work();
-        return OVENBIRD_OK;
-    } catch (const Error &error) {
-        last_message = error.message;
-        return error.status;
-    } catch (const std::bad_alloc &) {
-        last_message = "there is no memory";
-        return OVENBIRD_OUT_OF_MEMORY;
-    } catch (const std::exception &error) {
-        last_message = one_line(error.what());
-        return OVENBIRD_INTERNAL;
-    }
-}
-
-void need(const void *pointer, const char *name) {
-    if (!pointer) fail(OVENBIRD_WRONG_OPTION, str(name, " is NULL"));
-}
 
 const std::vector<TensorSpec> &specs_of(const ovenbird_artifact *artifact, const char *program, bool inputs) {
     need(artifact, "artifact");
@@ -83,11 +41,16 @@ const std::vector<std::string> *labels_of(const ovenbird_artifact *artifact, con
 
 } // namespace
 
+std::string &ob::last_message() {
+    thread_local std::string message;
+    return message;
+}
+
 const char *ovenbird_version(void) { return OVENBIRD_VERSION; }
 
 uint32_t ovenbird_abi_version(void) { return OVENBIRD_ABI_VERSION; }
 
-const char *ovenbird_last_message(void) { return last_message.c_str(); }
+const char *ovenbird_last_message(void) { return last_message().c_str(); }
 
 const char *ovenbird_status_name(ovenbird_status status) { return status_name(status); }
 
@@ -97,12 +60,7 @@ ovenbird_status ovenbird_open(const char *path, const ovenbird_open_options *opt
         *artifact = nullptr;
         need(path, "path");
         ovenbird_open_options asked = OVENBIRD_OPEN_OPTIONS;
-        if (options) {
-            if (options->struct_bytes < sizeof asked.struct_bytes || options->struct_bytes > 4096) {
-                fail(OVENBIRD_WRONG_OPTION, "options do not begin with OVENBIRD_OPEN_OPTIONS");
-            }
-            std::memcpy(&asked, options, std::min(options->struct_bytes, sizeof asked));
-        }
+        take_options(options, asked, "OVENBIRD_OPEN_OPTIONS");
         LoadOptions load{asked.public_key, asked.target ? asked.target : "", asked.precision ? asked.precision : ""};
         auto found = std::make_unique<ovenbird_artifact>();
         found->model = load_model(path, load);
@@ -209,9 +167,7 @@ ovenbird_status ovenbird_result_tensor(const ovenbird_result *result, size_t ind
             fail(OVENBIRD_WRONG_OPTION, str("index is ", index, ", there are ", result->outputs.size()));
         }
         const OutputTensor &output = result->outputs[index];
-        *tensor = {output.spec->name.c_str(), output.spec->dtype, static_cast<int32_t>(output.shape.size()), {},
-                   output.data.data(),        output.data.bytes()};
-        std::copy(output.shape.begin(), output.shape.end(), tensor->shape);
+        *tensor = view_of(output.spec->name, output.spec->dtype, output.shape, output.data.data(), output.data.bytes());
     });
 }
 

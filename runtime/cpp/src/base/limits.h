@@ -51,7 +51,16 @@ constexpr int64_t MAX_PIPELINES = 512;
 constexpr int64_t MAX_STEPS = 32;
 constexpr int64_t MAX_SIDE_PIXELS = 32768;
 constexpr double MAX_ZOOM_FACTOR = 64.0;
+
+// Images, checked before decoding
 constexpr double MAX_IMAGE_MEGAPIXELS = 50.0;
+constexpr int64_t MAX_IMAGE_FILE_BYTES = 128 * 1024 * 1024;
+constexpr int64_t MAX_IMAGES_PER_CALL = 4096;
+constexpr int64_t MAX_JPEG_SCANS = 100;
+constexpr int64_t MAX_JPEG_SEGMENTS = 1024;
+constexpr int64_t MAX_PNG_DATA_CHUNKS = 65536;
+constexpr int64_t MAX_PNG_CHUNKS = 1024;
+constexpr int64_t MAX_EXIF_TEXT_CHARS = 256 * 1024;
 
 // Running
 constexpr int64_t MAX_THREADS = 1024;
@@ -59,8 +68,11 @@ constexpr int64_t MAX_TOP = 1000;
 
 // Boxes
 constexpr int64_t MAX_BOXES = 1000;
+constexpr int64_t MAX_CANDIDATES = 30000;
+constexpr int64_t MAX_CLASS_FILTERS = 1000;
 constexpr int64_t MAX_KEYPOINTS = 1024;
 constexpr int64_t MAX_MASK_SIDE = 1024;
+constexpr double MAX_MASKS_MEGAPIXELS = 200.0;
 constexpr int64_t MAX_LABELS = 1000000;
 
 // Benchmarks

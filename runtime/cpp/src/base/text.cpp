@@ -1,6 +1,7 @@
 #include "base/text.h"
 
 #include <algorithm>
+#include <cfloat>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -19,13 +20,21 @@ std::string format(const char *how, double number) {
 std::string repr(double number) {
     if (std::isnan(number)) return "nan";
     if (std::isinf(number)) return number < 0 ? "-inf" : "inf";
-    // Python: the shortest digits, plain where the exponent is -4 to 15.
+    // Python: the shortest digits, plain where the exponent is -4 to 15. What 15 digits say is found again whatever
+    // its length, zeros at its end included (DBL_DIG); but for numbers below the normal ones.
     char text[64];
-    for (int digits = 1; digits <= 17; ++digits) {
+    for (int digits = std::fabs(number) < DBL_MIN ? 1 : 15; digits <= 17; ++digits) {
         std::snprintf(text, sizeof text, "%.*e", digits - 1, number);
         if (std::strtod(text, nullptr) == number) break;
     }
     char *mark = std::strchr(text, 'e');
+    if (std::strchr(text, '.')) { // zeros at the end
+        char *last = mark;
+        while (last[-1] == '0') --last;
+        if (last[-1] == '.') --last;
+        std::memmove(last, mark, std::strlen(mark) + 1);
+        mark = last;
+    }
     int exponent = std::atoi(mark + 1);
     if (exponent < -4 || exponent >= 16) return text;
     int digits = 0;

@@ -1,5 +1,6 @@
 #include "engine/thread_pool.h"
 
+#include <algorithm>
 #include <chrono>
 #include <system_error>
 
@@ -12,8 +13,9 @@ namespace ob {
 namespace {
 
 constexpr uint64_t INSIDE = 0xffff, OPEN = 0x10000, EPOCH = 0x20000;
-constexpr auto SPIN = std::chrono::microseconds(200); // longer than what lies between two kernels
-constexpr int PAUSES = 64;                            // between two looks at the clock
+constexpr auto SPIN = std::chrono::microseconds(1000); // longer than a kernel that one thread runs alone
+constexpr int PAUSES = 512;                            // before the processor is offered to others
+constexpr int MASKED = 64;                             // tasks that have a bit
 
 inline void pause() {
 #if defined(__x86_64__)
@@ -26,9 +28,9 @@ inline void pause() {
 } // namespace
 
 ThreadPool::ThreadPool(int threads, void (*enter)(void *), void *owner)
-    : spin_(threads <= available_threads()), enter_(enter), owner_(owner) {
+    : threads_(threads), spin_(threads <= available_threads()), enter_(enter), owner_(owner) {
     try {
-        for (int i = 1; i < threads; ++i) helpers_.emplace_back([this] { help(); });
+        for (int i = 1; i < threads; ++i) helpers_.emplace_back([this, i] { help(i); });
     } catch (const std::system_error &error) {
         stop();
         fail(OVENBIRD_ENGINE_LOAD_FAILED,
@@ -66,19 +68,18 @@ bool ThreadPool::join(uint64_t &seen) {
     return false;
 }
 
-void ThreadPool::help() {
+void ThreadPool::help(int number) {
     enter_(owner_);
     uint64_t seen = 0;
     while (!stopping_.load()) {
         if (join(seen)) {
-            work();
+            work(number);
             state_.fetch_sub(1);
             continue;
         }
+        for (int i = 0; spin_ && i < PAUSES && !news(seen); ++i) pause();
         auto end = std::chrono::steady_clock::now() + SPIN;
-        while (spin_ && !news(seen) && std::chrono::steady_clock::now() < end) {
-            for (int i = 0; i < PAUSES && !news(seen); ++i) pause();
-        }
+        while (spin_ && !news(seen) && std::chrono::steady_clock::now() < end) std::this_thread::yield();
         if (news(seen)) continue;
         // Whoever opens a job looks at `sleeping_` afterwards, and we look for a job after we have counted ourselves.
         sleeping_.fetch_add(1);
@@ -88,8 +89,23 @@ void ThreadPool::help() {
     }
 }
 
-void ThreadPool::work() {
-    for (int task; (task = next_.fetch_add(1)) < group_.num_task;) {
+// Takes a task, one of `own` if there is one; -1 where none is left.
+int ThreadPool::take(uint64_t own) {
+    for (uint64_t left = free_.load(); left != 0; left = free_.load()) {
+        uint64_t mine = left & own;
+        int task = mine ? __builtin_ctzll(mine) : MASKED - 1 - __builtin_clzll(left);
+        uint64_t bit = uint64_t{1} << task;
+        if (free_.fetch_and(~bit) & bit) return task;
+    }
+    if (group_.num_task <= MASKED) return -1;
+    int task = next_.fetch_add(1);
+    return task < group_.num_task ? task : -1;
+}
+
+void ThreadPool::work(int number) {
+    uint64_t own = 0;
+    for (int task = number; task < MASKED; task += threads_) own |= uint64_t{1} << task;
+    for (int task; (task = take(own)) >= 0;) {
         if (task_(task, &group_, data_) != 0) failed_.store(1);
     }
 }
@@ -99,9 +115,11 @@ int ThreadPool::launch(Task task, void *data, int count) {
     data_ = data;
     group_.num_task = count > 0 ? count : threads();
     failed_.store(0, std::memory_order_relaxed);
-    next_.store(0, std::memory_order_relaxed);
+    int masked = std::min(group_.num_task, MASKED);
+    next_.store(MASKED, std::memory_order_relaxed);
+    free_.store(~uint64_t{0} >> (MASKED - masked), std::memory_order_relaxed);
     if (helpers_.empty() || group_.num_task == 1) {
-        work();
+        work(0);
         return failed_.load(std::memory_order_relaxed);
     }
     state_.store((state_.load(std::memory_order_relaxed) / EPOCH + 1) * EPOCH | OPEN); // closed and empty until here
@@ -109,10 +127,10 @@ int ThreadPool::launch(Task task, void *data, int count) {
         std::lock_guard lock(mutex_);
         wake_.notify_all();
     }
-    work();
+    work(0);
     state_.fetch_and(~OPEN);
     for (int spins = 0; state_.load() & INSIDE; ++spins) {
-        if (spin_ && spins < 1 << 14) {
+        if (spin_ && spins < PAUSES) {
             pause();
         } else {
             std::this_thread::yield();

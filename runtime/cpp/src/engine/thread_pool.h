@@ -9,8 +9,10 @@
 // - `state_` holds an epoch, whether the job is open, and how many helpers are in it. The owner alone opens and closes;
 //   a helper alone joins (only while open, only the epoch that it saw) and leaves.
 // - The owner writes the slot only while it is closed and nobody is in it. So a helper that has joined may read it.
-// - Tasks are taken by a counter. A helper that the system does not run joins late or never, and its tasks are taken by
-//   others: the owner waits for those who have joined, not for all.
+// - A task is taken by whoever clears its bit in `free_`. Each thread has a number, and takes first the tasks that are
+//   its own by it: what it wrote last lies in its cache, and the same task of the next kernel mostly reads that. Then
+//   it takes what others have not begun: a helper that the system does not run joins late or never, and the owner waits
+//   for those who have joined, not for all.
 //
 // Helpers look for work for a moment after each job, then sleep; they end with the pool.
 #pragma once
@@ -33,14 +35,15 @@ class ThreadPool {
     ThreadPool(const ThreadPool &) = delete;
     ThreadPool &operator=(const ThreadPool &) = delete;
 
-    int threads() const { return static_cast<int>(helpers_.size()) + 1; }
+    int threads() const { return threads_; }
     // Runs `count` tasks; 0 where all succeeded.
     int launch(Task task, void *data, int count);
 
   private:
-    void help();
+    void help(int number);
     bool join(uint64_t &seen);
-    void work();
+    void work(int number);
+    int take(uint64_t own);
     void stop();
     bool news(uint64_t seen) const;
 
@@ -51,11 +54,13 @@ class ThreadPool {
     std::atomic<int> failed_{0};
 
     alignas(64) std::atomic<uint64_t> state_{0};
-    alignas(64) std::atomic<int> next_{0};
+    alignas(64) std::atomic<uint64_t> free_{0}; // of the first 64 tasks
+    std::atomic<int> next_{0};                  // of those behind them
     alignas(64) std::atomic<int> sleeping_{0};
     std::atomic<bool> stopping_{false};
     std::mutex mutex_; // of `wake_`
     std::condition_variable wake_;
+    int threads_;
     bool spin_;
     void (*enter_)(void *);
     void *owner_;

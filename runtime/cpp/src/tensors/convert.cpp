@@ -135,4 +135,20 @@ double number_at(ovenbird_dtype dtype, const void *data, size_t place) {
     return 0;
 }
 
+Whole whole_at(ovenbird_dtype dtype, const void *data, size_t place) {
+    switch (dtype) {
+    case OVENBIRD_INT8: return {load<int8_t>(data, place), false};
+    case OVENBIRD_INT16: return {load<int16_t>(data, place), false};
+    case OVENBIRD_INT32: return {load<int32_t>(data, place), false};
+    case OVENBIRD_INT64: return {load<int64_t>(data, place), false};
+    case OVENBIRD_UINT16: return {load<uint16_t>(data, place), false};
+    case OVENBIRD_UINT32: return {load<uint32_t>(data, place), false};
+    case OVENBIRD_UINT64: {
+        int64_t value = load<int64_t>(data, place);
+        return {value, value < 0};
+    }
+    default: return {load<uint8_t>(data, place), false};
+    }
+}
+
 } // namespace ob

@@ -18,4 +18,11 @@ size_t count_not_finite(ovenbird_dtype dtype, const void *data, size_t count);
 // Numbers as float64, of any type.
 double number_at(ovenbird_dtype dtype, const void *data, size_t place);
 
+// Whole numbers as int64; of an unsigned one beyond that the same bits.
+struct Whole {
+    int64_t value;
+    bool beyond;
+};
+Whole whole_at(ovenbird_dtype dtype, const void *data, size_t place);
+
 } // namespace ob

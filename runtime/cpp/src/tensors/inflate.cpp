@@ -1,5 +1,6 @@
 #include "tensors/inflate.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -7,26 +8,40 @@ namespace ob {
 
 namespace {
 
-// A canonical Huffman code: how many codes there are of each length, and their symbols in order.
+constexpr unsigned TABLE_BITS = 10, MOST_BITS = 15;
+
+// A canonical Huffman code: how many codes there are of each length, their symbols in order, and a table of the short
+// ones by the bits as they stand in the stream, the first one lowest: symbol * 16 + length, 0 for longer codes.
 struct Code {
-    std::array<uint16_t, 16> counts{};
+    std::array<uint16_t, MOST_BITS + 1> counts{};
     std::array<uint16_t, 288> symbols{};
+    std::array<uint16_t, 1 << TABLE_BITS> table{};
 
     // False where lengths ask for more codes than there are.
     bool build(const uint8_t *lengths, size_t count) {
         counts.fill(0);
+        table.fill(0);
         for (size_t i = 0; i < count; ++i) ++counts[lengths[i]];
         int left = 1;
-        for (size_t length = 1; length < 16; ++length) {
+        for (size_t length = 1; length <= MOST_BITS; ++length) {
             left = 2 * left - counts[length];
             if (left < 0) return false;
         }
-        std::array<uint16_t, 16> places{};
-        for (size_t length = 1; length < 15; ++length) {
+        std::array<uint16_t, MOST_BITS + 1> places{};
+        std::array<uint32_t, MOST_BITS + 1> codes{};
+        for (size_t length = 1; length < MOST_BITS; ++length) {
             places[length + 1] = static_cast<uint16_t>(places[length] + counts[length]);
+            codes[length + 1] = (codes[length] + counts[length]) << 1;
         }
         for (size_t i = 0; i < count; ++i) {
-            if (lengths[i]) symbols[places[lengths[i]]++] = static_cast<uint16_t>(i);
+            unsigned length = lengths[i];
+            if (!length) continue;
+            symbols[places[length]++] = static_cast<uint16_t>(i);
+            uint32_t code = codes[length]++, turned = 0;
+            if (length > TABLE_BITS) continue;
+            for (unsigned bit = 0; bit < length; ++bit) turned |= (code >> bit & 1) << (length - 1 - bit);
+            for (; turned < table.size(); turned += 1u << length)
+                table[turned] = static_cast<uint16_t>(i << 4 | length);
         }
         return true;
     }
@@ -44,11 +59,13 @@ constexpr uint8_t DISTANCE_BITS[30] = {0, 0, 0, 0, 1, 1, 2, 2,  3,  3,  4,  4,  
 
 class Inflater {
   public:
-    Inflater(std::string_view data, size_t size, std::string &out) : data_(data), size_(size), out_(out) {}
+    // `cut`: what is behind `limit` bytes is not looked at; else it is a fault.
+    Inflater(std::string_view data, size_t limit, bool cut, std::string &out)
+        : data_(data), limit_(limit), cut_(cut), out_(out) {}
 
     bool run() {
         bool last = false;
-        while (!last && !bad_) {
+        while (!last && !bad_ && !done()) {
             last = bits(1);
             switch (bits(2)) {
             case 0: stored(); break;
@@ -57,28 +74,50 @@ class Inflater {
             default: bad_ = true;
             }
         }
-        return !bad_ && out_.size() == size_;
+        return !bad_;
     }
 
   private:
-    uint32_t bits(unsigned count) {
-        while (held_ < count) {
-            if (place_ >= data_.size()) {
-                bad_ = true;
-                return 0;
-            }
-            word_ |= uint32_t{static_cast<unsigned char>(data_[place_++])} << held_;
-            held_ += 8;
+    bool done() const { return cut_ && out_.size() >= limit_; }
+
+    // How many of `length` bytes there is room for.
+    size_t room(size_t length) {
+        size_t left = limit_ - out_.size();
+        if (length > left && !cut_) bad_ = true;
+        return std::min(length, left);
+    }
+
+    void refill() {
+        for (; held_ <= 56 && place_ < data_.size(); held_ += 8) {
+            word_ |= uint64_t{static_cast<unsigned char>(data_[place_++])} << held_;
         }
-        uint32_t value = word_ & ((1u << count) - 1);
+    }
+
+    void drop(unsigned count) {
         word_ >>= count;
         held_ -= count;
+    }
+
+    uint32_t bits(unsigned count) {
+        if (held_ < count) refill();
+        if (held_ < count) {
+            bad_ = true;
+            return 0;
+        }
+        uint32_t value = static_cast<uint32_t>(word_ & ((uint64_t{1} << count) - 1));
+        drop(count);
         return value;
     }
 
     unsigned symbol(const Code &code) {
+        if (held_ < MOST_BITS) refill();
+        unsigned entry = code.table[word_ & (code.table.size() - 1)];
+        if (entry && (entry & 15) <= held_) {
+            drop(entry & 15);
+            return entry >> 4;
+        }
         int value = 0, first = 0, index = 0;
-        for (size_t length = 1; length < 16 && !bad_; ++length) {
+        for (size_t length = 1; length <= MOST_BITS && !bad_; ++length) {
             value |= static_cast<int>(bits(1));
             int count = code.counts[length];
             if (value - count < first) return code.symbols[static_cast<size_t>(index + value - first)];
@@ -91,6 +130,7 @@ class Inflater {
     }
 
     void stored() {
+        place_ -= held_ / 8; // whole bytes that were read ahead
         word_ = 0;
         held_ = 0;
         if (data_.size() - place_ < 4) {
@@ -99,10 +139,9 @@ class Inflater {
         }
         auto byte = [&](size_t at) { return static_cast<size_t>(static_cast<unsigned char>(data_[place_ + at])); };
         size_t length = byte(0) | byte(1) << 8;
-        bad_ = length != (~(byte(2) | byte(3) << 8) & 0xffff) || length > data_.size() - place_ - 4 ||
-               length > size_ - out_.size();
+        bad_ = length != (~(byte(2) | byte(3) << 8) & 0xffff) || length > data_.size() - place_ - 4;
         if (bad_) return;
-        out_.append(data_.substr(place_ + 4, length));
+        out_.append(data_.substr(place_ + 4, room(length)));
         place_ += 4 + length;
     }
 
@@ -149,12 +188,11 @@ class Inflater {
     }
 
     void block(const Code &letters, const Code &distances) {
-        while (!bad_) {
+        while (!bad_ && !done()) {
             unsigned one = symbol(letters);
             if (bad_ || one == 256) return;
             if (one < 256) {
-                if (out_.size() >= size_) bad_ = true;
-                if (!bad_) out_.push_back(static_cast<char>(one));
+                if (room(1)) out_.push_back(static_cast<char>(one));
                 continue;
             }
             if ((one -= 257) >= 29) bad_ = true;
@@ -164,19 +202,18 @@ class Inflater {
             if (which >= 30) bad_ = true;
             if (bad_) return;
             size_t distance = DISTANCES[which] + bits(DISTANCE_BITS[which]);
-            if (bad_ || distance > out_.size() || length > size_ - out_.size()) {
-                bad_ = true;
-                return;
-            }
-            for (size_t i = 0; i < length; ++i) out_.push_back(out_[out_.size() - distance]);
+            bad_ = bad_ || distance > out_.size();
+            if (bad_) return;
+            for (size_t left = room(length); left; --left) out_.push_back(out_[out_.size() - distance]);
         }
     }
 
     std::string_view data_;
-    size_t size_;
+    size_t limit_;
+    bool cut_;
     std::string &out_;
     size_t place_ = 0;
-    uint32_t word_ = 0;
+    uint64_t word_ = 0;
     unsigned held_ = 0;
     bool bad_ = false;
 };
@@ -185,7 +222,12 @@ class Inflater {
 
 bool inflate(std::string_view data, size_t size, std::string &out) {
     out.clear();
-    return Inflater(data, size, out).run();
+    return Inflater(data, size, false, out).run() && out.size() == size;
+}
+
+bool inflate_up_to(std::string_view data, size_t limit, std::string &out) {
+    out.clear();
+    return Inflater(data, limit, true, out).run();
 }
 
 } // namespace ob

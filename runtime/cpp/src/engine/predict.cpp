@@ -1,0 +1,183 @@
+#include "engine/predict.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/errors.h"
+#include "base/text.h"
+
+namespace ob {
+
+namespace {
+
+constexpr int64_t PORTION_VALUES = 64 * 3 * 224 * 224; // of images that are in memory as tensors at one time
+constexpr int64_t LEAST_PORTION = 8;
+constexpr const char *TENSORS = "feed it tensors: run(), --inputs FILE.npz, /v2/models/NAME/infer";
+
+// Refuses a network that takes anything but one batch of images.
+void check_takes_pictures(const Program &program) {
+    const TensorSpec &first = program.inputs[0];
+    bool images = program.inputs.size() == 1 && first.batched() && first.shape.size() == 4;
+    if (images && first.dtype == OVENBIRD_FLOAT32) return;
+    std::vector<std::string> names;
+    for (const TensorSpec &spec : program.inputs) {
+        names.push_back(str(spec.name, " ", info(spec.dtype).name, " ", shape_text(spec.shape)));
+    }
+    fail(OVENBIRD_PIPELINE_ERROR,
+         str("pictures go into a network with one batch of images; this one takes ", join(names), ": ", TENSORS));
+}
+
+struct Chosen {
+    std::string name;
+    const Pipeline *pipeline;
+};
+
+// Sizes that variants of a pipeline give, in ascending order.
+std::string sizes_of(const Program &program, const std::string &usual) {
+    std::vector<Size> sizes;
+    for (const auto &[name, pipeline] : program.pipelines) {
+        if (name == usual || name.compare(0, usual.size() + 1, usual + "-") == 0)
+            sizes.push_back(output_size(pipeline));
+    }
+    std::sort(sizes.begin(), sizes.end());
+    sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
+    return sizes_text(sizes);
+}
+
+Chosen choose_pipeline(const Program &program, const PredictOptions &options) {
+    std::vector<std::string> names;
+    for (const auto &[name, pipeline] : program.pipelines) names.push_back(name);
+    std::sort(names.begin(), names.end());
+    std::string known = names.empty() ? "none" : join(names);
+    if (!options.preprocess && !program.default_pipeline) {
+        fail(OVENBIRD_PIPELINE_ERROR,
+             str("the artifact has no default pre-processing: name one (there are ", known, "), or ", TENSORS));
+    }
+    std::string name = options.preprocess ? *options.preprocess : *program.default_pipeline;
+    const Pipeline *found = program.pipeline(name);
+    if (!found) {
+        fail(OVENBIRD_PIPELINE_ERROR, str("pre-processing ", shown(name), " is unknown; there are ", known));
+    }
+    if (options.image_size.empty() || output_size(*found) == options.image_size) return {name, found};
+    std::string other = str(name, "-", size_text(options.image_size));
+    found = program.pipeline(other);
+    if (!found || output_size(*found) != options.image_size) {
+        fail(OVENBIRD_PIPELINE_ERROR,
+             str("image_size is ", size_text(options.image_size), ", ", name, " gives ", sizes_of(program, name)));
+    }
+    return {other, found};
+}
+
+// The one input that images go to, of the size that the pipeline gives; its name is the manifest's.
+struct ImageInput {
+    const TensorSpec *spec;
+    Shape shape; // of one image
+};
+
+ImageInput image_input(const Program &program, const Pipeline &pipeline) {
+    Shape shape = at(program, program.sizes.empty() ? Size{} : output_size(pipeline)).inputs[0].shape;
+    return {&program.inputs[0], Shape(shape.begin() + 1, shape.end())};
+}
+
+Prepared prepare_one(const ImageInput &input, const Pipeline &pipeline, const PictureSource &image,
+                     const PredictOptions &options, uint64_t index) {
+    Prepared found =
+        prepare(pipeline, open_picture(image, options.max_megapixels), static_cast<uint64_t>(options.seed), index);
+    if (found.shape == input.shape) return found;
+    const Shape &open = input.spec->shape;
+    fail(OVENBIRD_PIPELINE_ERROR, str("the pipeline gives ", shape_text(found.shape), ", ", input.spec->name, " takes ",
+                                      shape_text(Shape(open.begin() + 1, open.end())), " an image"));
+}
+
+StepLabels labels_of(const Model &model) {
+    const std::string &program = model.artifact.manifest.program_name();
+    StepLabels labels;
+    for (const AnswerStep &step : model.artifact.manifest.program().answers) {
+        labels.push_back(model.labels_of(program, step.output));
+    }
+    return labels;
+}
+
+Row row_of(const OutputTensor &output, size_t place) {
+    Row row{output.spec->dtype, Shape(output.shape.begin() + 1, output.shape.end()), output.data.data()};
+    row.data += place * row.count() * static_cast<size_t>(info(row.dtype).bytes);
+    return row;
+}
+
+ovenbird_tensor view_of(const TensorSpec &spec, const Shape &image, int64_t count, const AlignedBytes &data) {
+    ovenbird_tensor view{spec.name.c_str(), OVENBIRD_FLOAT32, 4, {count}, data.data(), data.bytes()};
+    std::copy(image.begin(), image.end(), view.shape + 1);
+    return view;
+}
+
+} // namespace
+
+std::vector<Prediction> predict(Session &session, const std::vector<PictureSource> &images,
+                                const PredictOptions &options) {
+    const Model &model = session.model();
+    const Program &program = model.artifact.manifest.program();
+    check_options(options);
+    check_takes_pictures(program);
+    StepLabels labels = labels_of(model);
+    check_asked(model.artifact.manifest.model, program, labels, options);
+    Chosen chosen = choose_pipeline(program, options);
+    ImageInput input = image_input(program, *chosen.pipeline);
+    if (images.empty()) fail(OVENBIRD_IMAGE_UNREADABLE, "no image was given: give at least one");
+    if (static_cast<int64_t>(images.size()) > MAX_IMAGES_PER_CALL) {
+        fail(OVENBIRD_WRONG_OPTION,
+             str(images.size(), " images in one call, limit ", MAX_IMAGES_PER_CALL, ": call predict several times"));
+    }
+    int64_t values = std::max<int64_t>(1, product(input.shape, 1));
+    size_t portion = static_cast<size_t>(std::max(LEAST_PORTION, PORTION_VALUES / values));
+    std::vector<Prediction> found;
+    for (size_t start = 0; start < images.size(); start += portion) {
+        size_t count = std::min(portion, images.size() - start), bytes = static_cast<size_t>(values) * sizeof(float);
+        AlignedBytes batch;
+        std::vector<Frame> frames;
+        for (size_t i = 0; i < count; ++i) {
+            Prepared one = prepare_one(input, *chosen.pipeline, images[start + i], options, start + i);
+            frames.push_back(one.frame);
+            if (count == 1) {
+                batch = std::move(one.data);
+                break;
+            }
+            if (i == 0) batch = AlignedBytes(count * bytes);
+            std::memcpy(batch.data() + i * bytes, one.data.data(), bytes);
+        }
+        ovenbird_tensor view = view_of(*input.spec, input.shape, static_cast<int64_t>(count), batch);
+        auto outputs = std::make_shared<const std::vector<OutputTensor>>(session.run("", &view, 1, false));
+        for (size_t i = 0; i < count; ++i) {
+            NamedRows rows;
+            for (const OutputTensor &output : *outputs) rows.emplace_back(output.spec->name, row_of(output, i));
+            found.push_back({chosen.name, frames[i], explain(program, labels, rows, options, &frames[i]), outputs});
+        }
+    }
+    return found;
+}
+
+PreparedInput prepare_input(const Model &model, const PictureSource &image, const PredictOptions &options,
+                            uint64_t index) {
+    const Program &program = model.artifact.manifest.program();
+    check_options(options);
+    check_takes_pictures(program);
+    Chosen chosen = choose_pipeline(program, options);
+    ImageInput input = image_input(program, *chosen.pipeline);
+    return {input.spec, prepare_one(input, *chosen.pipeline, image, options, index)};
+}
+
+Json json_of(const Prediction &prediction, const Manifest &manifest, const PredictOptions &options) {
+    JsonObject head;
+    head.add("model", manifest.model).add("random_weights", json_of(manifest.random_weights));
+    head.add("preprocess", prediction.preprocess).add("seed", json_of(options.seed));
+    return json_of(prediction.answers, options, std::move(head));
+}
+
+std::vector<std::string> lines_of(const Prediction &prediction, const Manifest &manifest) {
+    std::vector<std::string> lines = lines_of(prediction.answers);
+    if (manifest.random_weights) {
+        lines.insert(lines.begin(), manifest.model + ": RANDOM WEIGHTS, the answer means nothing");
+    }
+    return lines;
+}
+
+} // namespace ob
