@@ -28,6 +28,10 @@ SIDE = 100.0
 """Corners of a pair differ by at most this many times the limit `rms`, in the box's longer side: 0.01 in f32."""
 LARGEST = 0.1
 """Neither is ever more."""
+SURE = 1e-3
+"""The share of these by which two at one place may differ to be a pair whatever else there is."""
+BLOCK = 64
+"""Candidates that are compared at one time with those of nearly their scores."""
 TIES = 100
 """One in so many candidates of an image may be of another class, of nearly the same score."""
 LEAST_SPREAD = 0.1
@@ -81,19 +85,14 @@ def _align_row(step: Boxes, given: Arrays, right: Arrays, row: int, limits: Limi
     one, two = ([arrays[name][row] for name in (step.output, step.scores, step.classes)] for arrays in (given, right))
     score = min(SCORE * limits.rms, LARGEST)
     pairs = np.full(len(two[1]), -1)
-    same = _differ(one, two, limits) <= 1.0
-    pairs[same] = np.flatnonzero(same)
-    rest = np.flatnonzero(~same)
+    sure = _differ(one, two, limits) <= SURE
+    pairs[sure] = np.flatnonzero(sure)
+    rest = np.flatnonzero(~sure)
     if not rest.size:
         return
-    free = list(rest)
-    for place in rest:
-        there = np.array(free)
-        off = _differ([array[there] for array in one], [array[place] for array in two], limits)
-        if off.min() <= 1.0:
-            pairs[place] = free.pop(int(off.argmin()))
+    _pair_nearest(one, two, pairs, rest, limits)
     alone = np.flatnonzero(pairs < 0)
-    pairs[alone] = free
+    pairs[alone] = np.setdiff1d(np.arange(len(pairs)), pairs)
     least = [float(side[1].min()) + score for side in (one, two)]
     ties = _tied(one, two, pairs, alone, limits)
     excused = ties + [place for place in alone if two[1][place] <= least[1] and one[1][pairs[place]] <= least[0]]
@@ -102,6 +101,32 @@ def _align_row(step: Boxes, given: Arrays, right: Arrays, row: int, limits: Limi
         found[row] = given[name][row][pairs]
         found[row][excused] = right[name][row][excused]
         given[name] = found
+
+
+def _pair_nearest(one: list[Array], two: list[Array], pairs: Array, rest: Array, limits: Limits) -> None:
+    """Pair the candidates `rest` that may be the same, the nearest first: neighbours in a grid may all be near enough,
+    and each is nearest to itself. Fills `pairs`.
+    """
+    marks = [np.nan_to_num(side[1][rest].astype(np.float64)) for side in (one, two)]
+    (given, low), (right, high) = ((rest[order], mark[order]) for mark in marks for order in (np.argsort(mark),))
+    reach = min(SCORE * limits.rms, LARGEST)
+    places, others, gaps = [], [], []
+    for start in range(0, len(rest), BLOCK):
+        block = right[start : start + BLOCK]
+        first, last = high[start] - reach, high[start + len(block) - 1] + reach
+        near = given[np.searchsorted(low, first) : np.searchsorted(low, last, "right")]
+        off = _differ([array[near][None] for array in one], [array[block][:, None] for array in two], limits)
+        place, other = np.nonzero(off <= 1.0)
+        places.append(block[place])
+        others.append(near[other])
+        gaps.append(off[place, other])
+    place, other, gap = map(np.concatenate, (places, others, gaps))
+    free = np.zeros(len(pairs), bool)
+    free[rest] = True
+    for at in np.lexsort((np.abs(place - other), gap)):
+        if pairs[place[at]] < 0 and free[other[at]]:
+            pairs[place[at]] = other[at]
+            free[other[at]] = False
 
 
 def _tied(one: list[Array], two: list[Array], pairs: Array, alone: Array, limits: Limits) -> list[int]:

@@ -41,6 +41,20 @@ def test_near_ties_may_stand_in_any_order() -> None:
     assert boxes_agreeing(STEPS, aligned(STEPS, given, right, F32), right)[0] == int((right["scores"] > 0.25).sum())
 
 
+def test_neighbours_of_a_grid_are_laid_beside_themselves() -> None:
+    """Each was taken for the one before it, which is a pixel further: near enough for a box of 300."""
+    right = answers()
+    right["boxes"][:, 10:40] = np.float32([0, 0, 300, 300]) + np.arange(30, dtype=np.float32)[:, None]
+    right["scores"][:, 10:40] = right["scores"][:, 10:11]
+    right["classes"][:, 10:40] = 3
+    order = np.r_[:10, 11:40, 10, 40:50]
+    given = {name: array[:, order] if name != "embedding" else array for name, array in right.items()}
+    given["boxes"] += np.float32(1e-3)
+    laid = aligned(STEPS, given, right, F32)
+    assert np.abs(laid["boxes"] - right["boxes"]).max() < 2e-3
+    assert boxes_agreeing(STEPS, laid, right) == (int((right["scores"] > 0.25).sum()),) * 2
+
+
 def test_equal_boxes_of_equal_scores_are_told_apart_by_nothing() -> None:
     right = answers()
     for name in ("boxes", "scores", "classes"):
