@@ -3,7 +3,8 @@
     .venv/bin/python ci/detectors                       all of them: an hour or two; goes on where it stopped
     .venv/bin/python ci/detectors yolo ssdlite --again  those with a word in their name
     .venv/bin/python ci/detectors --no-bench            compile and verify them, a minute or two each; time none
-    .venv/bin/python ci/detectors --page                write docs/benchmarks/detectors.md from what was found
+    .venv/bin/python ci/detectors --page                write docs/reference/detectors.md from what was found, and
+                                                        docs/benchmarks/detectors.md where any was timed
 
 Peers get the same network, its decoding with it, as an ONNX file, and OpenCV for what comes before and after. A
 network is run by all in one process, in turn. What was found is kept in a file each in `--results`; the exit code is 1
@@ -20,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from page import PAGE, page
+from page import PAGE, VERIFIED_PAGE, page, verified
 from trying import Settings, try_detector
 
 if sys.version_info >= (3, 11):
@@ -50,7 +51,10 @@ def main(arguments: Sequence[str]) -> int:
     if options.page:
         files = {name: options.results / f"{name}.json" for name in known}
         untried = [known[name]["title"] for name, file in files.items() if not file.is_file()]
-        PAGE.write_text(page([_read(file) for file in files.values() if file.is_file()], untried), encoding="utf-8")
+        found = [_read(file) for file in files.values() if file.is_file()]
+        VERIFIED_PAGE.write_text(verified(found, untried), encoding="utf-8")
+        if any("end_to_end" in one for one in found):
+            PAGE.write_text(page(found, untried), encoding="utf-8")
         return 0
     sizes = tuple(int(size) for size in options.batch_sizes.split(","))
     bench = not options.no_bench

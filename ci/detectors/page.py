@@ -1,4 +1,4 @@
-"""The page of detectors: docs/benchmarks/detectors.md.
+"""The pages of detectors: docs/benchmarks/detectors.md, what they take; docs/reference/detectors.md, what was verified.
 
 PAGE.write_text(page(results, ["EfficientDet-D0"]))
 """
@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/benchmarks/detectors.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGE, VERIFIED_PAGE = DOCS / "benchmarks/detectors.md", DOCS / "reference/detectors.md"
 NAMES = {
     "ovenbird": "Ovenbird", "ort": "ONNX Runtime", "openvino": "OpenVINO", "torch-eager": "torch", "cv2.dnn": "cv2.dnn",
 }  # fmt: skip
@@ -28,10 +29,14 @@ Milliseconds are medians of the blocks' shortest calls{clock}.
 - Beside an artifact a target needs the runtime: some 20 MB, numpy and Pillow ([containers](../how-to/containers.md)).
 - A ratio is our time by the peer's, with its quartiles over the blocks: below 1 we are faster.
 """
-SIZES = """\
-Verified by `ovenbird compile` on photographs and random inputs against the framework: of its boxes above the model's
-own score, those that the artifact gives with the same class, an intersection over union of 0.99, a score within 0.001.
-Seconds are of whole commands, verification and all; they were not taken on a quiet machine."""
+VERIFIED = """\
+# Detectors that were compiled whole
+
+`make detectors DETECTORS="--no-bench --batch-sizes 1"`: each is compiled by one `ovenbird compile`, and verified on
+photographs and random inputs against its framework: of the boxes above the model's own score, those that the artifact
+gives with the same class, an intersection over union of 0.99 at least, and a score within 0.001. Seconds are of the
+whole command, on a machine with other work. {chip}.
+"""
 
 
 def page(results: Sequence[dict[str, Any]], untried: Sequence[str] = ()) -> str:
@@ -47,18 +52,9 @@ def page(results: Sequence[dict[str, Any]], untried: Sequence[str] = ()) -> str:
         lines += ["", f"## The network with its decoding, batch {' and '.join(map(str, batches))}", ""]
         columns = [f"{NAMES[name]} at {batch}, ms" for batch in batches for name in NETWORKS]
         lines += _table(("detector", *columns), [_network(one, batches) for one in timed])
-    if right:
-        lines += ["", "## Sizes, and what was verified", "", SIZES, ""]
-        head = (
-            "detector",
-            "image",
-            "parameters, M",
-            "ONNX file, MB",
-            "artifact, MB",
-            "compiled in, s",
-            "boxes as the framework's",
-        )
-        lines += _table(head, [_sizes(one) for one in right])
+        lines += ["", "## Sizes", ""]
+        head = ("detector", "parameters, M", "ONNX file, MB", "artifact, MB")
+        lines += _table(head, [_sizes(one) for one in timed])
     left = [f"- {one['title']}: {one['why']}" for one in results if one["outcome"] != "right"]
     left += [
         f"- {one['title']}: batch {batch} has no ONNX file: {why}"
@@ -66,12 +62,32 @@ def page(results: Sequence[dict[str, Any]], untried: Sequence[str] = ()) -> str:
         for batch, why in one["onnx"].items()
     ]
     left += [f"- {one['title']}: {name}: {why}" for one in timed for name, why in one["missing"].items()]
-    untimed = [one["title"] for one in right if one not in timed]
+    untimed = [one["title"] for one in right if one not in timed] + [*untried]
     left += [f"- Not timed: {', '.join(untimed)}."] if untimed else []
-    left += [f"- Not tried: {', '.join(untried)}."] if untried else []
     if left:
         lines += ["", "## Left out", "", *left]
     return "\n".join(lines) + "\n"
+
+
+def verified(results: Sequence[dict[str, Any]], untried: Sequence[str] = ()) -> str:
+    """Return the page of what was verified, as Markdown."""
+    right = [one for one in results if one["outcome"] == "right"]
+    chips = ", ".join(sorted({one["chip"] for one in right}))
+    lines = ["<!-- Written by ci/detectors; do not edit. -->", *VERIFIED.format(chip=chips).splitlines(), ""]
+    head = ("detector", "network", "weights", "image", "boxes that agree", "of", "compiled in, s", "artifact, MB")
+    rows = [
+        [
+            one["title"], f"`{one['network']}`", one["weights"], "x".join(map(str, one["size"])),
+            "" if one["agreed"] is None else f"{one['agreed'] * 100:.1f} %", str(one["compared"] or ""),
+            "" if one["compile_seconds"] is None else f"{one['compile_seconds']:.0f}",
+            f"{one['artifact_bytes'] / 1e6:.1f}",
+        ]
+        for one in right
+    ]  # fmt: skip
+    lines += _table(head, rows)
+    left = [f"- {one['title']}: {one['why']}" for one in results if one["outcome"] != "right"]
+    left += [f"- Not tried: {', '.join(untried)}."] if untried else []
+    return "\n".join([*lines, *(["", *left] if left else [])]) + "\n"
 
 
 def _introduction(right: Sequence[dict[str, Any]]) -> str:
@@ -124,13 +140,9 @@ def _ms(times: dict[str, Any], name: str) -> str:
 
 
 def _sizes(one: dict[str, Any]) -> list[str]:
-    agreed = "" if one["agreed"] is None else f"{one['agreed'] * 100:.1f} % of {one['compared']}"
     return [
         one["title"],
-        "x".join(map(str, one["size"])),
         f"{one['parameters'] / 1e6:.1f}" if "parameters" in one else "",
         f"{one['weights_bytes'] / 1e6:.1f}" if "weights_bytes" in one else "",
         f"{one['artifact_bytes'] / 1e6:.1f}",
-        "" if one["compile_seconds"] is None else f"{one['compile_seconds']:.0f}",
-        agreed,
     ]

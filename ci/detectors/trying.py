@@ -47,7 +47,7 @@ def try_detector(name: str, facts: Facts, work: Path, settings: Settings) -> dic
     found: dict[str, Any] = {"name": name, "title": facts["title"], "chip": _chip(), "threads": settings.threads}
     try:
         network, weights = _files(facts, settings.data)
-        found |= {"weights": Path(weights).name}
+        found |= {"weights": Path(weights).name, "network": Path(network).name}
         found |= _compiled(facts, network, weights, work, settings)
         if settings.bench:
             found |= _prepared(network, weights, work, settings)

@@ -70,16 +70,17 @@ def yolov8_like(path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
 
 
-def answered(artifact: Path, runtime_python: Path) -> list[dict]:
+def answered(artifact: Path, runtime_python: Path, *options: str) -> list[dict]:
     photograph = next(iter(own_photographs()))
     command = [runtime_python, "-m", "ovenbird_runtime", "run", artifact, photograph, "--json", "--score", "0.1"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (prediction,) = json.loads(done.stdout)
     return prediction["boxes"]["boxes"]
 
 
 def check(artifact: Path, model: str, options: NetworkOptions, labels: set[str]) -> None:
+    """Compile a detector, and see what it answers; no `labels`: its own."""
     report = compile_network(load_network(model, options), artifact, CompileOptions(batch_sizes=(1,)))
     assert report.parity is not None
     figures = report.parity.programs["main"]
@@ -88,7 +89,7 @@ def check(artifact: Path, model: str, options: NetworkOptions, labels: set[str])
     assert figures.boxes_agreement == 1.0
     boxes = answered(artifact, Path(sys.executable))
     assert boxes
-    assert {box["label"] for box in boxes} <= labels
+    assert {box["label"] for box in boxes} <= (labels or set((artifact / "labels.txt").read_text().splitlines()))
 
 
 def test_an_onnx_detector_is_decoded_within_the_program(tmp_path: Path) -> None:
@@ -104,3 +105,14 @@ def test_a_darknet_detector_is_an_artifact(tmp_path: Path) -> None:
     (tmp_path / "net.names").write_text("cat\ndog\ncow\n")
     options = NetworkOptions(weights="random:3")
     check(tmp_path / "artifact", str(tmp_path / "net.cfg"), options, {"cat", "dog", "cow"})
+
+
+@pytest.mark.slow
+def test_a_detector_of_two_stages_takes_two_sizes(tmp_path: Path) -> None:
+    """Neither is square, and photographs do not fill them."""
+    name = "torchvision:fasterrcnn_mobilenet_v3_large_320_fpn(rpn_post_nms_top_n_test=100)"
+    artifact, options = tmp_path / "artifact", NetworkOptions(weights="random:3", image_sizes=((160, 192), (192, 128)))
+    check(artifact, name, options, set())
+    boxes = answered(artifact, Path(sys.executable), "--image-size", "192x128")
+    assert boxes
+    assert boxes != answered(artifact, Path(sys.executable))

@@ -19,6 +19,7 @@ import numpy as np
 from ovenbird.networks.network import Network
 from ovenbird.verify.stored import Answers, Joined
 from ovenbird_runtime.limits import MAX_GOLDEN_BYTES
+from ovenbird_runtime.manifest.answers import Boxes
 from ovenbird_runtime.manifest.manifest import TensorSpec
 from ovenbird_runtime.tensors.arrays import Array, Arrays
 
@@ -72,6 +73,8 @@ def make_cases(network: Network, batch_sizes: Sequence[int], photographs: Sequen
 
 
 def _least_rows(network: Network) -> int:
+    if any(isinstance(step, Boxes) for step in network.postprocess):
+        return len(PATTERNS)  # each candidate of an image is a row
     numbers = [math.prod(dim for dim in spec.shape if isinstance(dim, int)) for spec in network.outputs]
     return len(PATTERNS) if min(numbers) >= MAP_NUMBERS else LEAST_ROWS
 
