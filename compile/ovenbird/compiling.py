@@ -133,13 +133,13 @@ def compile_network(
             step(f"writing {variant.name}")
             writer.add_variant(built, variant.spec, variant.precision)
         modules.clear()
-        held_out = None if quantized is None else quantized.held
-        evidence = None if quantized is None else quantized.evidence
-        del built, own, quantized
+        if quantized is not None:
+            quantized.modules.clear()
+        del built, own
         gc.collect()  # verification has memory of its own to take
-        found, unverified = _verify_variants(writer, network, variants, batches, options, step, held_out)
-        if evidence is not None:
-            _add_calibration(writer, evidence, found, tuning)
+        found, unverified = _verify_variants(writer, network, variants, batches, options, step, quantized)
+        if quantized is not None:
+            _add_calibration(writer, quantized.evidence, found, tuning)
         figures = None
         if found:
             figures = parity(found, {variant.name: held_to(variant, network, options) for variant in variants})
@@ -266,7 +266,7 @@ def _verify_variants(
     batches: Sequence[int],
     options: CompileOptions,
     step: Progress,
-    held_out: Sequence[Path] | None,
+    quantized: Quantized | None,
 ) -> tuple[dict[str, dict[str, Verification]], dict[str, str]]:
     """Verify each program of each variant's code that this machine can run; return what was found, by variant and
     program, and why others were not run. What was quantized here is shown the photographs that calibration left out.
@@ -281,12 +281,13 @@ def _verify_variants(
             unverified[variant.name] = why_not
             continue
         step(f"verifying {variant.name} against {network.source.framework}")
-        unseen = held_out if variant.precision == "int8" and held_out is not None else own_photographs()
+        unseen = own_photographs() if quantized is None or variant.precision != "int8" else quantized.held
         limits, device = held_to(variant, network, options).limits, BACKENDS[variant.kind].device
         found[variant.name] = verify_programs(writer.folder, networks, batches, limits, unseen, ref.name, device)
         for program, one in found[variant.name].items():
             if variant.precision == "int8" and options.max_disagreement is not None:
-                check_agreement(variant.name, program, one, options.max_disagreement)
+                noisiest = "" if quantized is None else quantized.noisiest
+                check_agreement(variant.name, program, one, options.max_disagreement, noisiest)
     return found, unverified
 
 

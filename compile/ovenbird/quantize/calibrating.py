@@ -17,6 +17,7 @@ from ovenbird.lowering.pipeline import prepare
 from ovenbird.options import RangeMethod
 from ovenbird.progress import Progress
 from ovenbird.quantize.fold_norms import fold_norms
+from ovenbird.quantize.noise import LayerNoise, layer_noise
 from ovenbird.quantize.observing import Observer
 from ovenbird.quantize.points import choose_points
 from ovenbird.quantize.ranges import Seen, choose_range
@@ -30,6 +31,7 @@ class Quantizer:
 
     signature: str
     calibration: Calibration
+    layers: tuple[LayerNoise, ...] = ()
 
     @staticmethod
     def calibrated(
@@ -45,7 +47,9 @@ class Quantizer:
             if step is not None:
                 step("calibrating", done + 1, len(rows))
         ranges = tuple(choose_range(one, method) for one in seen)
-        return Quantizer(points.signature, Calibration(ranges, tuple(one.means for one in seen)))
+        pairs = [dict(zip(points.roots, each, strict=True)) for each in (seen, ranges)]
+        noise = layer_noise(points, *pairs)
+        return Quantizer(points.signature, Calibration(ranges, tuple(one.means for one in seen)), noise)
 
     def try_quantize(self, module: IRModule) -> IRModule | None:
         """Return a module of the same network in whole numbers; None where its graph is another."""

@@ -36,6 +36,8 @@ class Quantized:
     held: tuple[Path, ...]
     """Photographs that calibration did not see."""
     evidence: dict[str, Any]
+    noisiest: str
+    """The layer that adds the most noise, and its ratio of signal to noise."""
 
 
 def quantize_modules(
@@ -76,5 +78,7 @@ def quantize_modules(
         "tensors": len(quantizer.calibration.ranges),
         "files": first.files,
         "held_out": [path.name for path in first.held],
+        "layers": [layer.document() for layer in quantizer.layers],
     }
-    return Quantized(found, first.held, evidence)
+    noisiest = min(quantizer.layers, key=lambda layer: layer.total_db)
+    return Quantized(found, first.held, evidence, f"{noisiest.name} ({noisiest.total_db:.1f} dB)")

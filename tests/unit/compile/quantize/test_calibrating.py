@@ -127,3 +127,14 @@ def test_tensors_of_one_layer_are_one_point(quantization: Quantization) -> None:
     assert "relax.nn.relu" in names
     assert "relax.nn.batch_norm" not in names
     assert "relax.nn.max_pool2d" not in names
+
+
+def test_the_noise_of_each_layer_is_named(quantization: Quantization) -> None:
+    layers = quantization.quantizer.layers
+    assert [layer.name.partition(",")[0] for layer in layers] == [
+        *(f"conv2d {place} of 7" for place in range(1, 7)),
+        "matmul 7 of 7",
+    ]
+    for layer in layers:
+        assert layer.weight_db is not None
+        assert 15 < layer.total_db < min(layer.operand_db, layer.weight_db) < 70
