@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
 from ovenbird_runtime.artifact.artifact import open_artifact
+from support.quantized_models import convolutional_model, quantize_by_onnx
 
 PROCESSING = ("--preprocess", "imagenet", "--answer", "classes")
 COMPILE = ("compile", "networks:images", "--batch-sizes", "1", *PROCESSING, "--quiet")
@@ -65,6 +67,18 @@ def test_f32_is_run_unless_int8_is_asked_for(artifact: Path, folder: Path, ovenb
         answers[name] = json.loads(done.out)[0]["classes"]
     assert answers["default"] == answers["f32"]
     assert answers["default"] != answers["int8"]
+
+
+def test_a_network_that_came_quantized_is_int8_without_an_option(ovenbird: Any, tmp_path: Path) -> None:
+    onnx.save(quantize_by_onnx(convolutional_model(), "QOperator"), tmp_path / "net.onnx")
+    done = ovenbird("compile", tmp_path / "net.onnx", "--batch-sizes", "1", "-o", tmp_path / "art", "--quiet")
+    assert done.code == 0, done.err
+    manifest = open_artifact(tmp_path / "art").manifest
+    assert [one.precision for one in manifest.variants] == ["int8"]
+    assert manifest.parity is not None
+    (found,) = manifest.parity.programs["main"].variants["host-int8"].outputs.values()
+    assert found.rms < 0.05
+    assert not (tmp_path / "art/evidence/calibration.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from ovenbird.quantize.pictures import find_pictures
 from ovenbird_runtime.manifest.manifest import TensorSpec, WeightsInfo
 from ovenbird_runtime.manifest.steps import CentreCrop, Normalise, Resize
 
-STEPS = (Resize(shorter=16), CentreCrop(size=16), Normalise())
+STEPS = (Resize(shorter=16), CentreCrop(size=(16, 16)), Normalise())
 
 
 def network(pipeline: bool = True) -> Network:
@@ -74,7 +74,7 @@ def test_folders_without_pictures_and_other_files_are_refused(tmp_path: Path) ->
     with pytest.raises(UsageError, match=r"no \.jpg"):
         find_pictures(network(), tmp_path, 8)
     (tmp_path / "x.npz").write_bytes(b"no archive")
-    with pytest.raises(UsageError, match="not an .npz file"):
+    with pytest.raises(UsageError, match=r"not an \.npz file"):
         find_pictures(network(), tmp_path / "x.npz", 8)
 
 
