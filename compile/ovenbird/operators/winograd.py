@@ -18,7 +18,7 @@ from tvm import te, tirx
 from ovenbird.operators.anchors import WinogradStages as Stage
 from ovenbird.operators.anchors import anchored
 from ovenbird.operators.conv2d import Window
-from ovenbird.operators.layout import extents, pack_conv_weight
+from ovenbird.operators.layout import blocks, extents, pack_conv_weight
 from ovenbird_runtime.tensors.arrays import Array
 
 
@@ -72,9 +72,14 @@ def pack_winograd_weight(weight: Array, block: int, transform: Transform) -> Arr
     The blocks of outputs come first: what one thread multiplies lies in one piece of memory, in its order.
     """
     kernel = np.asarray(transform.kernel, np.float64)
-    points = np.einsum("xr,oirs,ys->oixy", kernel, weight.astype(np.float64), kernel)
-    packed = pack_conv_weight(points.astype(weight.dtype), block)
-    return np.ascontiguousarray(packed.transpose(0, 2, 3, 1, 4, 5))
+    outputs, inputs = weight.shape[:2]
+    sides = (transform.points, transform.points)
+    packed = np.empty((blocks(outputs, block), *sides, blocks(inputs, block), block, block), weight.dtype)
+    for place, piece in enumerate(packed):  # the whole in float64 would be the most that a compile holds
+        some = weight[place * block : (place + 1) * block].astype(np.float64)
+        points = np.einsum("xr,oirs,ys->oixy", kernel, some, kernel)
+        piece[:] = pack_conv_weight(points.astype(weight.dtype), block)[0].transpose(1, 2, 0, 3, 4)
+    return packed
 
 
 def combine(matrix: Sequence[Sequence[float]], row, term):  # type: ignore[no-untyped-def]

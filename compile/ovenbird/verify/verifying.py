@@ -28,6 +28,9 @@ from ovenbird_runtime.manifest.manifest import MAIN, Boxes, Classification
 from ovenbird_runtime.manifest.program import InputSize, size_text
 from ovenbird_runtime.tensors.arrays import Array, Arrays
 
+LARGE_ROW = 1 << 19
+"""Bytes of an input's row from which rows are run one at a time: those of a photograph of 224x224, in float32."""
+
 
 @dataclass(frozen=True)
 class GoldenTensors:
@@ -146,7 +149,7 @@ def _verify_size(
     network: Network, size: InputSize, cases: list[Case], answers: Answers, limits: Limits
 ) -> Verification:
     """Judge the answers to the cases of one image size."""
-    references = {case.name: stored(case.name, network.reference(case.inputs)) for case in cases}
+    references = {case.name: stored(case.name, right_answers(network, case)) for case in cases}
     answers, boxes = _laid_beside(network, answers, references, limits)
     outputs = judge(network, answers, references, limits)
     rows = {True: 0, False: 0}
@@ -165,6 +168,19 @@ def _verify_size(
     agreement = agreement_of(network, cases, answers, references)
     tensors = {size: GoldenTensors(given, golden)}
     return Verification(limits, outputs, top1, rows[True], rows[False], tensors, boxes, agreement)
+
+
+def right_answers(network: Network, case: Case) -> Arrays:
+    """Run the network in its framework: large rows one at a time, as what lies between layers is larger still."""
+    rows = [array for array in case.inputs.values() if array.ndim]
+    apart = network.batched and all(spec.batched for spec in network.inputs)
+    if not apart or sum(array[:1].nbytes for array in rows) < LARGE_ROW:
+        return network.reference(case.inputs)
+    count = rows[0].shape[0]
+    each = [
+        network.reference({name: array[row : row + 1] for name, array in case.inputs.items()}) for row in range(count)
+    ]
+    return {name: np.concatenate([one[name] for one in each]) for name in each[0]}
 
 
 def _laid_beside(

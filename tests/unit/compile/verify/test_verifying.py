@@ -8,8 +8,8 @@ import pytest
 
 from ovenbird.errors import VerificationFailed
 from ovenbird.networks.network import Network
-from ovenbird.verify.cases import LEAST_ROWS, PATTERNS, choose_golden, make_cases, random_like, take
-from ovenbird.verify.verifying import judge, rounded_up
+from ovenbird.verify.cases import LEAST_ROWS, PATTERNS, Case, choose_golden, make_cases, random_like, take
+from ovenbird.verify.verifying import LARGE_ROW, judge, right_answers, rounded_up
 from ovenbird_runtime.manifest.agreement import LIMITS, Difference
 from ovenbird_runtime.manifest.manifest import TensorSpec, WeightsInfo
 
@@ -103,6 +103,26 @@ def test_golden_inputs_differ(batched: bool, shared: bool) -> None:
         row_inputs = row_inputs if batched else {name: array[row] for name, array in given.items()}
         expected = net.reference(row_inputs)["z"]
         assert np.array_equal(expected[0] if batched else expected, right[row])
+
+
+@pytest.mark.parametrize(("batched", "shared"), [(True, False), (True, True), (False, False)])
+@pytest.mark.parametrize("numbers", [6, LARGE_ROW // 4])
+def test_large_rows_are_run_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, batched: bool, shared: bool, numbers: int
+) -> None:
+    """What torch holds between layers grows with its batch; rows that share an input, or are no batch, stay as one."""
+    net, sizes = network(batched, shared), []
+    whole = Rows.reference
+
+    def counted(self: Rows, inputs: list[Any]) -> list[Any]:
+        sizes.append(len(inputs[0]))
+        return whole(self, inputs)
+
+    monkeypatch.setattr(Rows, "reference", counted)
+    x = np.arange(4 * numbers, dtype=np.float32).reshape(4, numbers)
+    found = right_answers(net, Case("rows", {"x": x, **({"y": x[0]} if shared else {})}))
+    assert np.array_equal(found["z"], x * 2 + (x[0] if shared else 0))
+    assert sizes == ([1] * 4 if batched and not shared and numbers > 6 else [4])
 
 
 def test_the_output_that_differs_is_named() -> None:
