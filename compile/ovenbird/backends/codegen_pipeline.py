@@ -1,5 +1,5 @@
-"""TVM's lowering of scheduled kernels, and four passes more: before it, floats kept as they are written, prefetches;
-behind it maxima that keep NaN, and local buffers on the stack.
+"""TVM's lowering of scheduled kernels, and passes of ours: before it, floats kept as they are written, prefetches and
+products of 8-bit numbers; behind it maxima that keep NaN, local buffers on the stack, products apart from sums.
 
 In a library for a GPU this concerns what `for_host` keeps on the processor.
 
@@ -17,10 +17,13 @@ from tvm.s_tir.pipeline import default_s_tir_pipeline
 from tvm.tirx import compilation_pipeline
 
 from ovenbird.operators.fast_math import register_fast_math
+from ovenbird.operators.quantized.rounding import EXACT
 from ovenbird.passes.floats.keep_nan import keep_nan
 from ovenbird.passes.floats.keep_rounding import keep_rounding
 from ovenbird.passes.insert_prefetches import insert_prefetches
 from ovenbird.passes.keep_locals_on_stack import keep_locals_on_stack
+from ovenbird.passes.quantized.emit_dots import emit_dots
+from ovenbird.passes.quantized.keep_products import keep_products, mark_exact
 
 PIPELINE = "ovenbird"
 """The name under which TVM knows this pipeline."""
@@ -37,8 +40,12 @@ def codegen_pipeline() -> str:
 def passes() -> tuple[Any, Any, Any]:
     """Return the passes before host and device are split, and those behind the split, as TVM's registry wants them."""
     before, host, device = default_s_tir_pipeline()
-    ours = [keep_rounding, insert_prefetches, before, keep_nan, keep_locals_on_stack]
-    return tvm.transform.Sequential(ours), host, device
+    ours = [keep_rounding, insert_prefetches, emit_dots, mark_exact(EXACT), before, keep_nan, keep_locals_on_stack]
+
+    def finish() -> Any:
+        return tvm.transform.Sequential([host(), keep_products])
+
+    return tvm.transform.Sequential(ours), finish, device
 
 
 def for_host(function: tirx.PrimFunc, target: tvm.target.Target) -> tirx.PrimFunc:

@@ -11,8 +11,9 @@ from typing import Any
 
 from tvm import relax
 
-from ovenbird.lowering.value import Value
+from ovenbird.lowering.value import Levels, Value
 from ovenbird.operators.own import ImageLayout
+from ovenbird.operators.quantized.rounding import dequantize
 from ovenbird_runtime.tensors.arrays import Array
 
 Border = tuple[int, int, int, int]
@@ -33,13 +34,18 @@ class Form(ABC):
         """Where the channels of an image lie, for kernels that are written for any layout."""
 
     def is_image(self, value: Value) -> bool:
-        """Return whether the value is a [N, C, H, W] tensor of floats, the only kind with an image form."""
-        return len(value.shape) == 4 and value.dtype in self.image_dtypes
+        """Return whether the value is a [N, C, H, W] tensor of floats, or levels that lie as an image already."""
+        return len(value.shape) == 4 and (value.dtype in self.image_dtypes or value.image is not None)
 
     def plain(self, value: Value) -> relax.Expr:
         """Return the value as the network wrote it."""
         if value.plain is None:
             self._add_border(value)
+            self.settle(value)
+        if value.plain is None and value.constant is not None:
+            value.plain = relax.const(value.constant, value.dtype)
+        if value.plain is None and value.levels is not None:
+            return self._dequantized(self.plain(value.levels.value), value.levels)
         if value.plain is None:
             value.plain = self.from_image(value)
         return value.plain
@@ -50,9 +56,24 @@ class Form(ABC):
             value.image = relax.const(self.image_array(value.constant), value.dtype)
         if value.image is None:
             self._add_border(value)
+            self.settle(value)
+        if value.image is None and value.plain is None and value.levels is not None:
+            return self._dequantized(self.image(value.levels.value), value.levels)
         if value.image is None:
             value.image = self.to_image(value)
         return value.image
+
+    def _dequantized(self, levels: relax.Expr, grid: Levels) -> relax.Expr:
+        """Emit levels as floats, anew for each that reads them: it fuses into the reader, and stays out of memory."""
+        scale, zero = float(grid.scale), grid.zero
+        return self.builder.emit_te(dequantize, levels, scale, zero, primfunc_name_hint="dequantize")
+
+    def settle(self, value: Value) -> None:
+        """Emit what was pending, as floats."""
+        if value.pending is not None and value.pending.image:
+            value.image, value.pending = value.pending.emit(self), None
+        elif value.pending is not None:
+            value.plain, value.pending = value.pending.emit(self), None
 
     def _add_border(self, value: Value) -> None:
         """Write out a value that so far is another one inside a border of zeros, in the form which that one has."""

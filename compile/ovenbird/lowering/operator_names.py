@@ -43,3 +43,6 @@ SHAPERS = (
     "relax.permute_dims",
 )
 """Operators that may keep the elements in their order."""
+
+MOVERS = ("relax.concat", "relax.nn.max_pool2d", "relax.split", "relax.strided_slice", "relax.take")
+"""Operators whose outputs are elements of their inputs, or the largest of some."""

@@ -36,6 +36,7 @@ from ovenbird.passes.flatten_volumes import flatten_volumes
 from ovenbird.passes.fusion.keep_unschedulable_apart import keep_unschedulable_apart
 from ovenbird.passes.fusion.limit_fusion import limit_fusion
 from ovenbird.passes.join_instance_norms import join_instance_norms
+from ovenbird.passes.quantized.hide_weights import hide_weights, show_weights
 from ovenbird.passes.share_broadcast_matrices import share_broadcast_matrices
 from ovenbird.passes.share_constants import SharedConstants
 from ovenbird.passes.widen_sequences import widen_sequences
@@ -115,7 +116,9 @@ def prepare(network: IRModule) -> IRModule:
         flatten_volumes,
         widen_sequences,
         relax.transform.DeadCodeElimination(),  # or the copies would be computed all the same
+        hide_weights,
         relax.transform.FoldConstant(),
+        show_weights,
         join_instance_norms,
         relax.transform.DeadCodeElimination(),
     ]

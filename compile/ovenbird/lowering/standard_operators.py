@@ -13,6 +13,7 @@ from typing import Any
 from tvm import relax
 
 from ovenbird.lowering.own_operators import emit_own
+from ovenbird.lowering.quantized.constants import lower_constant_dequantize
 from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import Handlers, Lowered, Lowering
 from ovenbird.operators.indexing.scan import Scan
@@ -99,6 +100,7 @@ STANDARD: Handlers = {
     "relax.argsort": (lower_by(argsort),),
     "relax.cumprod": (lower_by(cumprod),),
     "relax.cumsum": (lower_by(cumsum),),
+    "relax.dequantize": (lower_constant_dequantize,),
     "relax.scatter_elements": (lower_by(scatter_elements),),
     "relax.scatter_nd": (lower_scatter_nd,),
     "relax.sort": (lower_by(sort),),

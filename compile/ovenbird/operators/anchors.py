@@ -26,6 +26,9 @@ PARTS = "ovenbird.parts"
 DILATION = "ovenbird.dilation"
 """Of a convolution whose window has gaps: how many rows lie between two of its rows."""
 
+STEP = "ovenbird.step"
+"""Of sums of products of 8-bit numbers: how many products, along the innermost axis of the sum, are one step."""
+
 RUNS = "ovenbird.runs"
 """Of a product: how many elements along k lie side by side in each operand, at multiples of that number."""
 
@@ -77,10 +80,13 @@ class RowStages:
 
 
 class Arithmetic(NamedTuple):
-    """The dtypes that decide how a sum is computed: that of the sums, and that of the weights, or what is read last."""
+    """What decides how a sum is computed: the dtype of the sums, that of the weights, or what is read last, and the
+    products of one step.
+    """
 
     accumulator: str
     operand: str
+    taps: int = 1
 
 
 FLOAT32 = Arithmetic("float32", "float32")
@@ -102,9 +108,14 @@ class Anchor:
         return self.operands[-1]
 
     @property
+    def taps(self) -> int:
+        """How many products are one step of the sum: 1, but for 8-bit numbers."""
+        return int(self.details.get(STEP, 1))
+
+    @property
     def arithmetic(self) -> Arithmetic:
         """The dtypes of the sums and of the operand."""
-        return Arithmetic(self.accumulator, self.operand)
+        return Arithmetic(self.accumulator, self.operand, self.taps)
 
 
 def size_bytes(dtype: str) -> int:

@@ -15,6 +15,8 @@ import tvm
 import tvm_ffi
 from tvm import tirx
 
+from ovenbird.passes.quantized.annotations import DOT
+
 PREFETCH = "ovenbird.prefetch"
 """The annotation of a loop; its value is the distance in steps of that loop."""
 
@@ -49,7 +51,8 @@ def prefetches(loop: tirx.For, distance: int, parameters: list[Any]) -> list[tir
         body = body.body
     block = body.block
     bound = {axis.var: value for axis, value in zip(block.iter_vars, body.iter_values, strict=True)}
-    lane = inner[-1].loop_var
+    place = next((place for place, one in enumerate(inner) if DOT in one.annotations), len(inner) - 1)
+    lane, taps = inner[place].loop_var, inner[place + 1 :]
     loads: list[Any] = []
     tvm_ffi.structural_walk(block.body, (tvm.ir.TensorLoad, loads.append))
     statements: list[tirx.Stmt] = []
@@ -57,11 +60,11 @@ def prefetches(loop: tirx.For, distance: int, parameters: list[Any]) -> list[tir
         if not any(load.source.same_as(parameter) for parameter in parameters):
             continue
         indices = [substitute(index, bound) for index in load.indices]
-        if not indices[-1].same_as(lane):
+        if not (uses(indices[-1], lane) if taps else indices[-1].same_as(lane)):
             continue
-        ahead = {lane: 0, loop.loop_var: loop.loop_var + distance}
+        ahead = {lane: 0, loop.loop_var: loop.loop_var + distance, **{tap.loop_var: 0 for tap in taps}}
         streams = [ahead]
-        for other in inner[:-1]:
+        for other in inner[:place]:
             if any(uses(index, other.loop_var) for index in indices):
                 streams = [{**s, other.loop_var: step} for s in streams for step in range(int(other.extent))]
         for stream in streams:

@@ -8,9 +8,13 @@ Example: AVX-512 gives `Machine(vector_bytes=64, registers=32, l2_bytes=1 << 20,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from ovenbird.operators.anchors import size_bytes
 from ovenbird.targets import TargetSpec
+
+DotKind = Literal["vnni", "pairs", "usdot", "sdot", "plain"]
+"""How four products of 8-bit numbers are added up (`passes.quantized.emit_dots`)."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,17 @@ class Machine:
     l2_bytes: int
     cores: int
     block_lanes: int = 0
+    dot: DotKind = "plain"
+
+    @property
+    def halves(self) -> int:
+        """Return how many registers hold the operands of one step of 8-bit products."""
+        return 2 if self.dot == "pairs" else 1
+
+    @property
+    def level_shift(self) -> int:
+        """Return what is subtracted from levels in sums of products: an instruction of signed numbers wants them so."""
+        return 128 if self.dot == "sdot" else 0
 
     def lanes(self, dtype: str) -> int:
         """Return how many values of a dtype fill a vector."""
@@ -52,4 +67,15 @@ def machine_of(target: TargetSpec, block: int = 0) -> Machine:
         l1_bytes=target.l1d_bytes,
         l2_bytes=target.l2_bytes,
         cores=target.cores,
+        dot=dot_of(target),
     )
+
+
+def dot_of(target: TargetSpec) -> DotKind:
+    """Return how the target adds up products of 8-bit numbers, the same sums whichever it is."""
+    if target.arch == "aarch64":
+        return "usdot" if "i8mm" in target.features else "sdot" if "asimddp" in target.features else "plain"
+    wide = target.vector_bits == 512
+    if ("avx512_vnni" if wide else "avx_vnni") in target.features:
+        return "vnni"
+    return "pairs" if not wide or "avx512bw" in target.features else "plain"

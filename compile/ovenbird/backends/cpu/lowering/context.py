@@ -7,7 +7,8 @@ from tvm import relax
 from ovenbird.backends.cpu.algorithms import Algorithm, Decisions
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.lowering.blocked import BlockedForm
-from ovenbird.lowering.walk import Handlers, Lowering
+from ovenbird.lowering.value import Value
+from ovenbird.lowering.walk import Handlers, Lowered, Lowering
 
 
 class CpuLowering(Lowering):
@@ -39,6 +40,13 @@ class CpuLowering(Lowering):
         self.deciding = deciding
         self.batch, self.smallest_batch = batch, smallest_batch
         self.decisions = decisions
+
+    def lower_binding(self, binding: relax.VarBinding) -> Lowered:
+        """Return the value of one binding; sums that more than one reader wants are emitted at once."""
+        found = super().lower_binding(binding)
+        if isinstance(found, Value) and found.pending is not None and binding.var not in self.sole_reader:
+            self.form.settle(found)
+        return found
 
     @property
     def block(self) -> int:

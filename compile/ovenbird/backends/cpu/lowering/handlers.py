@@ -18,15 +18,25 @@ from ovenbird.backends.cpu.lowering.pool2d import (
     lower_max_pool2d,
     lower_mean,
 )
+from ovenbird.backends.cpu.lowering.quantized.conv2d import lower_levels_conv2d
+from ovenbird.backends.cpu.lowering.quantized.dense import lower_levels_matmul
+from ovenbird.backends.cpu.lowering.quantized.levels import lower_dequantize, lower_quantize, move_levels
+from ovenbird.backends.cpu.lowering.quantized.pool2d import (
+    lower_levels_adaptive_avg_pool2d,
+    lower_levels_avg_pool2d,
+    lower_levels_mean,
+)
+from ovenbird.backends.cpu.lowering.quantized.sums import add_to_sums, clamp_sums
 from ovenbird.backends.cpu.lowering.reshape import lower_map, lower_shaper
 from ovenbird.backends.cpu.lowering.row_ops import lower_layer_norm, lower_softmax
 from ovenbird.backends.cpu.lowering.take import lower_take
-from ovenbird.lowering.operator_names import BINARY, SHAPERS, UNARY
+from ovenbird.lowering.operator_names import BINARY, MOVERS, SHAPERS, UNARY
 from ovenbird.lowering.own_operators import lower_own
+from ovenbird.lowering.quantized.constants import lower_constant_dequantize
 from ovenbird.lowering.standard_operators import STANDARD
 from ovenbird.lowering.walk import Handlers
 
-HANDLERS: Handlers = {
+PLAIN_HANDLERS: Handlers = {
     **STANDARD,
     **dict.fromkeys(UNARY, (lower_unary, lower_map)),
     **dict.fromkeys(BINARY, (lower_binary, lower_map)),
@@ -51,4 +61,24 @@ HANDLERS: Handlers = {
     "relax.nn.softmax": (lower_softmax,),
     "relax.split": (lower_split,),
     "relax.take": (lower_take,),
+}
+"""Of operators on floats."""
+
+QUANTIZED_HANDLERS: Handlers = {
+    **dict.fromkeys((*SHAPERS, *MOVERS), (move_levels,)),
+    **dict.fromkeys(("relax.nn.relu", "relax.nn.relu6", "relax.clip"), (clamp_sums,)),
+    "relax.add": (add_to_sums,),
+    "relax.dequantize": (lower_constant_dequantize, lower_dequantize),
+    "relax.matmul": (lower_levels_matmul,),
+    "relax.mean": (lower_levels_mean,),
+    "relax.nn.adaptive_avg_pool2d": (lower_levels_adaptive_avg_pool2d,),
+    "relax.nn.avg_pool2d": (lower_levels_avg_pool2d,),
+    "relax.nn.conv2d": (lower_levels_conv2d,),
+    "relax.quantize": (lower_quantize,),
+}
+"""Of the same operators on levels, asked first."""
+
+HANDLERS: Handlers = {
+    name: (*QUANTIZED_HANDLERS.get(name, ()), *PLAIN_HANDLERS.get(name, ()))
+    for name in {**PLAIN_HANDLERS, **QUANTIZED_HANDLERS}
 }

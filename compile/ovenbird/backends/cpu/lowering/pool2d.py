@@ -6,6 +6,7 @@ Example: an average pooling of 3x3 with a border that does not count becomes a s
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from tvm import relax
@@ -29,25 +30,30 @@ def lower_avg_pool2d(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
     total = emit_pool(lowering, call, "sum_pool2d")
     if total is None:
         return None
-    data, attrs = lowering.value(call.args[0]), call.attrs
-    borders = [int(p) for p in attrs.padding]
-    counts = [
-        counted(
-            data.shape[2 + axis],
-            (borders[axis], borders[axis + 2]),
-            total.shape[2 + axis],
-            (int(attrs.pool_size[axis]), int(attrs.strides[axis]), int(attrs.dilation[axis])),
-            bool(attrs.count_include_pad),
-        )
-        for axis in (0, 1)
-    ]
-    share = (1.0 / np.outer(*counts)).astype(np.float32)
+    share = pool_shares(lowering.value(call.args[0]).shape, total.shape, call.attrs)
     if np.all(share == share[0, 0]):
         factor = relax.const(share[0, 0])
     else:
         factor = relax.const(share.reshape(1, 1, *share.shape, 1))
     total.image = lowering.builder.emit(relax.op.multiply(total.image, factor))
     return total
+
+
+def pool_shares(before: tuple[int, ...], after: tuple[int, ...], attrs: Any) -> Array:
+    """Return one over the pixels that count in each window of an average pooling: float32 [OH, OW]."""
+    borders = [int(p) for p in attrs.padding]
+    counts = [
+        counted(
+            before[2 + axis],
+            (borders[axis], borders[axis + 2]),
+            after[2 + axis],
+            (int(attrs.pool_size[axis]), int(attrs.strides[axis]), int(attrs.dilation[axis])),
+            bool(attrs.count_include_pad),
+        )
+        for axis in (0, 1)
+    ]
+    shares: Array = (1.0 / np.outer(*counts)).astype(np.float32)
+    return shares
 
 
 def counted(
@@ -71,21 +77,26 @@ def emit_pool(lowering: CpuLowering, call: relax.Call, name: str) -> Value | Non
     shape = static_shape(call)
     if not lowering.form.is_image(data) or attrs.layout != "NCHW" or shape is None:
         return None
+    window = pool_window(data.shape, shape, attrs)
+    operator = getattr(pool2d, name)
+    values = lowering.form.image(data)
+    blocked = lowering.emit_te(name, operator, values, window=window, output=(shape[2], shape[3]))
+    return Value(shape, data.dtype, image=blocked)
+
+
+def pool_window(before: tuple[int, ...], after: tuple[int, ...], attrs: Any) -> Window:
+    """Return the window of a pooling from one shape to another: a ceiled output reads past the padding."""
     size, stride, dilation = ([int(v) for v in vs] for vs in (attrs.pool_size, attrs.strides, attrs.dilation))
     padding = [int(p) for p in attrs.padding]
-    for axis in (0, 1):  # a ceiled output reads past the padding
-        reach = (shape[2 + axis] - 1) * stride[axis] + (size[axis] - 1) * dilation[axis] + 1
-        padding[2 + axis] += max(0, reach - (data.shape[2 + axis] + padding[axis] + padding[2 + axis]))
-    window = Window(
+    for axis in (0, 1):
+        reach = (after[2 + axis] - 1) * stride[axis] + (size[axis] - 1) * dilation[axis] + 1
+        padding[2 + axis] += max(0, reach - (before[2 + axis] + padding[axis] + padding[2 + axis]))
+    return Window(
         (size[0], size[1]),
         (stride[0], stride[1]),
         (padding[0], padding[1], padding[2], padding[3]),
         (dilation[0], dilation[1]),
     )
-    operator = getattr(pool2d, name)
-    values = lowering.form.image(data)
-    blocked = lowering.emit_te(name, operator, values, window=window, output=(shape[2], shape[3]))
-    return Value(shape, data.dtype, image=blocked)
 
 
 def lower_adaptive_avg_pool2d(lowering: CpuLowering, call: relax.Call) -> Lowered | None:

@@ -23,6 +23,7 @@ from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, choose_ti
 from ovenbird.operators.anchors import DILATION, Anchor, size_bytes
 from ovenbird.operators.blocks import divisors, extent, find_stages, fuse_all
 from ovenbird.passes.insert_prefetches import PREFETCH, PREFETCH_STEPS
+from ovenbird.passes.quantized.annotations import DOT, VECTOR_LANES
 
 STREAMED_SHARE = 8
 """Weights of more than this share of the second-level cache are taken to come from memory at each inference."""
@@ -62,7 +63,8 @@ def schedule_register_tile(sch: Schedule, machine: Machine, choices: Choices) ->
     sch.reorder(*axes.batch, *outer, tiles, out_tile, *inner, vectors, axes.lanes)
     sch.parallel(fuse_all(sch, [*axes.batch, *outer, tiles]))
     sch.compute_at(anchor, out_tile, preserve_unit_loops=True)
-    accumulate_in_registers(sch, anchor, len(spatial), len(reduction), out_axis, streamed)
+    dots = machine if stages.found.taps > 1 else None
+    accumulate_in_registers(sch, anchor, len(spatial), len(reduction), out_axis, streamed, dots)
     unroll_vectorized(sch, *inner, vectors, axes.lanes)
 
 
@@ -138,20 +140,38 @@ def output_axes(sch: Schedule, output: SBlockRV, lanes: int, rank: int) -> Outpu
 
 
 def accumulate_in_registers(
-    sch: Schedule, anchor: SBlockRV, spatial: int, reduction: int, out_axis: int, streamed: bool
+    sch: Schedule,
+    anchor: SBlockRV,
+    spatial: int,
+    reduction: int,
+    out_axis: int,
+    streamed: bool,
+    dots: Machine | None = None,
 ) -> None:
-    """Put the reduction outside the tile, unroll the tile and keep its accumulators in registers."""
+    """Put the reduction outside the tile, unroll the tile and keep its accumulators in registers.
+
+    `dots`: the machine that adds up several products in one step, the last axis of the reduction, inside each lane.
+    """
     sch.set_scope(anchor, 0, "local")
     loops = sch.get_loops(anchor)[-(spatial + reduction) :]
     tile, reduce_loops = loops[:spatial], loops[spatial:]
     vectors, lane = tile[out_axis], tile[-1]
     others = [loop for i, loop in enumerate(tile[:-1]) if i != out_axis]
-    sch.reorder(*reduce_loops, *others, vectors, lane)
-    unroll_vectorized(sch, *others, vectors, lane)
+    if dots is None:
+        sch.reorder(*reduce_loops, *others, vectors, lane)
+        unroll_vectorized(sch, *others, vectors, lane)
+    else:
+        tap = reduce_loops.pop()
+        sch.reorder(*reduce_loops, *others, vectors, lane, tap)
+        for loop in (*others, vectors):
+            sch.unroll(loop)
     if streamed:
         sch.annotate(reduce_loops[-1], PREFETCH, PREFETCH_STEPS)
     init = sch.decompose_reduction(anchor, reduce_loops[0])
     unroll_vectorized(sch, *sch.get_loops(init)[-spatial:])
+    if dots is not None:  # not before, or the start would have them too
+        sch.annotate(lane, DOT, dots.dot)
+        sch.annotate(lane, VECTOR_LANES, dots.lanes("int32"))
 
 
 def unroll_vectorized(sch: Schedule, *loops: LoopRV) -> None:

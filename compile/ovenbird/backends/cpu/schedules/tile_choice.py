@@ -42,8 +42,11 @@ class Tile(NamedTuple):
 
 
 def fits(tile: Tile, machine: Machine, arithmetic: Arithmetic = FLOAT32) -> bool:
-    """Return True if accumulators, one vector of weights each and one broadcast fit in the registers."""
-    return machine.parts(arithmetic.accumulator) * tile.vectors * (tile.positions + 1) + 1 <= machine.registers
+    """Return True if accumulators, the weights of each vector and one position's data fit in the registers."""
+    halves = machine.halves if arithmetic.taps > 1 else 1
+    return (
+        machine.parts(arithmetic.accumulator) * tile.vectors * (tile.positions + halves) + halves <= machine.registers
+    )
 
 
 def estimate(tile: Tile, extents: Extents, machine: Machine, streamed: bool, arithmetic: Arithmetic = FLOAT32) -> float:
@@ -57,7 +60,7 @@ def estimate(tile: Tile, extents: Extents, machine: Machine, streamed: bool, ari
     multiply = registers * tile.positions / 2
     loads = (registers + tile.positions) / 2
     step = max(multiply, loads * 1.05, CHAINS / 2) + 0.5
-    weight_bytes = machine.block * size_bytes(arithmetic.operand)
+    weight_bytes = machine.block * size_bytes(arithmetic.operand) * arithmetic.taps
     first = max(step, tile.vectors * weight_bytes / MEMORY_BYTES_PER_CYCLE) if streamed else step
     position_tiles = -(-extents.rows // tile.rows) * -(-extents.columns // tile.columns)
     ragged = extents.rows % tile.rows or extents.columns % tile.columns
@@ -65,19 +68,19 @@ def estimate(tile: Tile, extents: Extents, machine: Machine, streamed: bool, ari
     return cycles * (RAGGED if ragged else 1.0)
 
 
-def choose_rows(out_blocks: int, rows: int, machine: Machine) -> int:
+def choose_rows(out_blocks: int, rows: int, machine: Machine, arithmetic: Arithmetic = FLOAT32) -> int:
     """Return the tile's rows of least estimated cycles where rows past the end may be computed and dropped."""
     tiles = [
         Tile(vectors, 1, columns)
         for vectors in range(1, min(out_blocks, 8) + 1)
         if out_blocks % vectors == 0
         for columns in range(1, min(rows, machine.registers) + 1)
-        if fits(Tile(vectors, 1, columns), machine)
+        if fits(Tile(vectors, 1, columns), machine, arithmetic)
     ]
 
     def cycles(tile: Tile) -> float:
         whole = -(-rows // tile.columns) * tile.columns
-        return estimate(tile, Extents(out_blocks, 1, whole), machine, streamed=False)
+        return estimate(tile, Extents(out_blocks, 1, whole), machine, False, arithmetic)
 
     return min(tiles, key=cycles).columns
 

@@ -1,0 +1,1 @@
+"""Lowering of networks whose tensors are 8-bit levels."""

@@ -1,0 +1,1 @@
+"""Lowering of 8-bit levels for any backend."""

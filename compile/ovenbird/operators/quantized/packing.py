@@ -1,0 +1,37 @@
+"""Packs int8 weights as `operators.quantized.sums` reads them: 4 inputs of each of b outputs side by side.
+
+Example: OIHW [64, 64, 3, 3] with 16 channels in a block is [4, 4, 3, 3, 4, 64].
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ovenbird.operators.layout import blocks, pad_axis
+from ovenbird.operators.quantized.sums import TAPS
+from ovenbird_runtime.tensors.arrays import Array
+
+
+def pack_conv_weight(weight: Array, block: int, in_block: int) -> Array:
+    """OIHW -> [O/b, I/c, KH, KW, c/4, b*4]; channels that are missing from a block have weights of 0."""
+    outputs, inputs, height, width = weight.shape
+    out_blocks, in_blocks = blocks(outputs, block), blocks(inputs, in_block)
+    padded = pad_axis(pad_axis(weight, 0, out_blocks * block), 1, in_blocks * in_block)
+    split = padded.reshape(out_blocks, block, in_blocks, in_block // TAPS, TAPS, height, width)
+    packed = split.transpose(0, 2, 5, 6, 3, 1, 4)
+    return np.ascontiguousarray(packed.reshape(*packed.shape[:5], block * TAPS))
+
+
+def pack_matmul_weight(weight: Array, block: int) -> Array:
+    """[K, N] -> [N/b, ceil(K/4), b*4]."""
+    depth, columns = weight.shape
+    count, steps = blocks(columns, block), blocks(depth, TAPS)
+    padded = pad_axis(pad_axis(weight, 1, count * block), 0, steps * TAPS)
+    split = padded.reshape(steps, TAPS, count, block).transpose(2, 0, 3, 1)
+    return np.ascontiguousarray(split.reshape(count, steps, block * TAPS))
+
+
+def pack_terms(values: Array, block: int) -> Array:
+    """Return a value for each output [O] as [ceil(O/b), b], with zeros behind them."""
+    count = blocks(values.size, block)
+    return np.ascontiguousarray(pad_axis(values, 0, count * block).reshape(count, block))

@@ -1,0 +1,196 @@
+"""Sums of products of levels: convolutions and matrix products, uint8 data times int8 weights, exact in int32.
+
+Four products are one step (`dot`): a schedule turns them into the instruction that the processor has. Weights lie as
+that wants them, [..., 4 inputs of each of b outputs]. What becomes of a sum follows at once (`finish`).
+
+Example: data [1, 4, 56, 56, 16], weights [4, 4, 3, 3, 4, 64], a `Finish` to levels -> uint8 [1, 4, 56, 56, 16].
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tvm import te, tirx
+
+from ovenbird.operators.anchors import DILATION, STEP, anchored
+from ovenbird.operators.conv2d import Window, pad
+from ovenbird.operators.layout import extents
+from ovenbird.operators.quantized.rounding import EXACT, centred, nearest_level
+
+TAPS = 4
+"""Products of one step."""
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What becomes of a sum `a` of an output channel: `float32(a + correction) * multiplier + bias + residual`.
+
+    The sums' tensors are followed by `correction` (int32), `multiplier` and `bias` (float32), each with a value for
+    each output channel, and a `residual` (uint8 levels of the output's shape), where there are any. `low`, `high`: what
+    the result is held in, in whole numbers where it becomes levels. `zero`: of those levels; None: it stays float32.
+    """
+
+    correction: bool
+    bias: bool
+    residual: tuple[float, int] | None
+    """Its scale, in units of the result, and its zero."""
+    low: float
+    high: float
+    zero: int | None
+
+
+def finished(total: Any, channel: tuple[Any, ...], at: tuple[Any, ...], terms: Sequence[te.Tensor], how: Finish) -> Any:
+    """Return one output, from its sum; `at` is its place in the residual."""
+    rest = list(terms)
+    if how.correction:
+        total = total + rest.pop(0)[channel]
+    value = tirx.Cast("float32", total) * rest.pop(0)[channel]
+    if how.bias:
+        value = value + rest.pop(0)[channel]
+    if how.residual is not None:
+        scale, zero = how.residual
+        value = value + tirx.Cast("float32", centred(rest.pop(0)[at], zero)) * tirx.const(scale, "float32")
+    if how.zero is not None:
+        return nearest_level(value, int(how.low), int(how.high), how.zero)
+    if not math.isinf(how.low):
+        value = tirx.max(value, tirx.const(how.low, "float32"))
+    return value if math.isinf(how.high) else tirx.min(value, tirx.const(how.high, "float32"))
+
+
+def product(level: Any, weight: Any) -> Any:
+    """Return a level times a weight, as int32."""
+    return tirx.Cast("int32", level) * tirx.Cast("int32", weight)
+
+
+def image_output(
+    sums: te.Tensor,
+    place: Callable[..., tuple[Any, ...]],
+    shape: tuple[int, ...],
+    terms: Sequence[te.Tensor],
+    how: Finish,
+) -> te.Tensor:
+    """Return the image [N, O/b, OH, OW, b] of finished sums; `place` says where an output's sum lies."""
+    return te.compute(
+        shape,
+        lambda n, o, h, w, v: finished(sums[place(n, o, h, w, v)], (o, v), (n, o, h, w, v), terms, how),
+        name="finish",
+        attrs={EXACT: 1},
+    )
+
+
+def conv2d(
+    data: te.Tensor, weight: te.Tensor, *terms: te.Tensor, window: Window, groups: int, zero: int, how: Finish
+) -> te.Tensor:
+    """Dense or grouped, padded with `zero`.
+
+    [N, I/c, H, W, c] * [O/b, I/g/c, KH, KW, c/4, b*4] -> [N, O/b, OH, OW, b].
+    """
+    batch, _, height, width, block = extents(data)
+    out_blocks, in_blocks = extents(weight)[:2]
+    lanes = extents(weight)[5] // TAPS
+    group_out = out_blocks // groups
+    out_height, out_width = window.output(height, width)
+    padded = pad(data, window.padding, zero)
+    (stride_h, stride_w), (dilate_h, dilate_w) = window.stride, window.dilation
+    ic = te.reduce_axis((0, in_blocks), name="ic")
+    step = te.reduce_axis((0, block // TAPS), name="step")
+    tap = te.reduce_axis((0, TAPS), name="tap")
+    shape = (batch, out_blocks, out_height, out_width, lanes)
+
+    def channel(o: Any) -> Any:
+        return ic if groups == 1 else (o // group_out) * in_blocks + ic
+
+    if window.pointwise:
+        flat = te.compute(
+            (batch, out_blocks, height * width, lanes),
+            lambda n, o, p, v: te.sum(
+                product(
+                    padded[n, channel(o), p // width, p % width, step * TAPS + tap],
+                    weight[o, ic, 0, 0, step, v * TAPS + tap],
+                ),
+                axis=[ic, step, tap],
+            ),
+            name="conv2d",
+            attrs=anchored("tile", {STEP: TAPS}),
+        )
+        return image_output(flat, lambda n, o, h, w, v: (n, o, h * width + w, v), shape, terms, how)
+    kh = te.reduce_axis((0, window.kernel[0]), name="kh")
+    kw = te.reduce_axis((0, window.kernel[1]), name="kw")
+    details = {STEP: TAPS, DILATION: dilate_h} if dilate_h > 1 else {STEP: TAPS}
+    sums = te.compute(
+        shape,
+        lambda n, o, h, w, v: te.sum(
+            product(
+                padded[n, channel(o), h * stride_h + kh * dilate_h, w * stride_w + kw * dilate_w, step * TAPS + tap],
+                weight[o, ic, kh, kw, step, v * TAPS + tap],
+            ),
+            axis=[ic, kh, kw, step, tap],
+        ),
+        name="conv2d",
+        attrs=anchored("tile", details),
+    )
+    return image_output(sums, lambda *at: at, shape, terms, how)
+
+
+def depthwise_conv2d(
+    data: te.Tensor, weight: te.Tensor, *terms: te.Tensor, window: Window, zero: int, how: Finish
+) -> te.Tensor:
+    """Depthwise: [N, C/b, H, W, b] * [C/b, KH, KW, b] -> [N, C/b, OH, OW, b]; `zero` is padding."""
+    batch, channel_blocks, height, width, block = extents(data)
+    out_height, out_width = window.output(height, width)
+    padded = pad(data, window.padding, zero)
+    (stride_h, stride_w), (dilate_h, dilate_w) = window.stride, window.dilation
+    kh = te.reduce_axis((0, window.kernel[0]), name="kh")
+    kw = te.reduce_axis((0, window.kernel[1]), name="kw")
+    shape = (batch, channel_blocks, out_height, out_width, block)
+    sums = te.compute(
+        shape,
+        lambda n, c, h, w, v: te.sum(
+            product(padded[n, c, h * stride_h + kh * dilate_h, w * stride_w + kw * dilate_w, v], weight[c, kh, kw, v]),
+            axis=[kh, kw],
+        ),
+        name="depthwise_conv2d",
+        attrs=anchored("depthwise"),
+    )
+    return image_output(sums, lambda *at: at, shape, terms, how)
+
+
+def matmul(
+    data: te.Tensor, weight: te.Tensor, *terms: te.Tensor, columns: int, tile_rows: int, how: Finish
+) -> te.Tensor:
+    """[M, K] * [N/b, ceil(K/4), b*4] -> [M, N], in whole tiles of rows (`operators.dense`)."""
+    rows, depth = extents(data)
+    count, steps, width = extents(weight)
+    lanes = width // TAPS
+    padded_rows = -(-rows // tile_rows) * tile_rows
+    source = data
+    if depth < steps * TAPS:
+        zero = tirx.const(0, data.dtype)
+        source = te.compute(
+            (rows, steps * TAPS),
+            lambda m, k: tirx.if_then_else(k < depth, data[m, tirx.min(k, depth - 1)], zero),
+            name="pad",
+        )
+    step = te.reduce_axis((0, steps), name="step")
+    tap = te.reduce_axis((0, TAPS), name="tap")
+
+    def row(m: Any) -> Any:
+        return tirx.min(m, rows - 1) if padded_rows > rows else m
+
+    sums = te.compute(
+        (count, padded_rows, lanes),
+        lambda o, m, v: te.sum(
+            product(source[row(m), step * TAPS + tap], weight[o, step, v * TAPS + tap]), axis=[step, tap]
+        ),
+        name="matmul",
+        attrs=anchored("tile", {STEP: TAPS}),
+    )
+
+    def body(m: Any, n: Any) -> Any:
+        channel = (n // lanes, n % lanes)
+        return finished(sums[n // lanes, m, n % lanes], channel, (m, n), terms, how)
+
+    return te.compute((rows, columns), body, name="finish", attrs={EXACT: 1})

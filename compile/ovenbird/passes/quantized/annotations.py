@@ -1,0 +1,9 @@
+"""Names by which a schedule asks for a vector in the place of a loop over its lanes (`emit_dots`)."""
+
+from __future__ import annotations
+
+DOT = "ovenbird.dot"
+"""The annotation of the loop over the lanes, around that over the products of a step; its value is the kind."""
+
+VECTOR_LANES = "ovenbird.vector_lanes"
+"""Of the same loop: 32-bit lanes of one vector; a loop of more makes several."""

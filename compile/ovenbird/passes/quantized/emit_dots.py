@@ -1,0 +1,141 @@
+"""Sums of products of 8-bit numbers become the instructions that add up four of them at once, in exact int32.
+
+A schedule leaves one loop over the lanes of a vector, and in it one over the four products of a step:
+
+    for lane in 16:              # annotated `DOT: kind`
+        for tap in 4:
+            sums[o, lane] += data[step * 4 + tap] * weight[step, lane * 4 + tap]          # in int32
+
+Data is uint8, weights int8. Run on the scheduled function, this pass writes the vector in the place of the loops:
+
+    vnni    vpdpbusd: four products of each lane and the sum, in 32 bits
+    pairs   the data's even and odd bytes as 16-bit numbers, likewise the weights', then `pmaddwd` twice: two products
+            are added in 32 bits. (`pmaddubsw` would save one instruction, but its sums of pairs saturate at 16.)
+    usdot   one instruction (Arm's i8mm) as well
+    sdot    the same of signed numbers (Arm's dotprod): 128 is taken from the data, and the caller makes up for it
+    plain   four products written out; LLVM makes vectors of them
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tvm
+import tvm_ffi
+from tvm import tirx
+from tvm.s_tir import SBlock, SBlockRealize
+
+from ovenbird.passes.insert_prefetches import substitute, uses
+from ovenbird.passes.quantized.annotations import DOT, VECTOR_LANES
+
+VNNI = {16: "llvm.x86.avx512.vpdpbusd.512", 8: "llvm.x86.avx512.vpdpbusd.256", 4: "llvm.x86.avx512.vpdpbusd.128"}
+PAIRS = {16: "llvm.x86.avx512.pmaddw.d.512", 8: "llvm.x86.avx2.pmadd.wd", 4: "llvm.x86.sse2.pmadd.wd"}
+"""LLVM's intrinsics, by the 32-bit lanes of a vector."""
+
+NEON = {"sdot": "llvm.aarch64.neon.sdot", "usdot": "llvm.aarch64.neon.usdot"}
+"""The same, of 4 lanes, by kind."""
+
+TAPS = 4
+
+
+@tirx.transform.prim_func_pass(opt_level=0, name="EmitDots")  # type: ignore[untyped-decorator]
+def emit_dots(function: tirx.PrimFunc, _module: Any, _context: Any) -> tirx.PrimFunc:
+    """Return the scheduled function with vectors in the place of its annotated loops."""
+
+    def visit(loop: tirx.For) -> Any:
+        return vectors(loop) if DOT in loop.annotations else loop
+
+    return tvm_ffi.structural_map(function, (tirx.For, visit))
+
+
+def vectors(loop: tirx.For) -> tirx.Stmt:
+    """Return the statements of one annotated loop: a block for each vector."""
+    kind, lanes = str(loop.annotations[DOT]), int(loop.extent)
+    width = min(int(loop.annotations[VECTOR_LANES]), lanes)
+    realize = loop.body.body
+    block = realize.block
+    axes = {axis.var: value for axis, value in zip(block.iter_vars, realize.iter_values, strict=True)}
+    lane = next(var for var, value in axes.items() if value.same_as(loop.loop_var))
+    tap = next(var for var, value in axes.items() if value.same_as(loop.body.loop_var))
+    kept = [
+        (axis, value)
+        for axis, value in zip(block.iter_vars, realize.iter_values, strict=True)
+        if not (axis.var.same_as(lane) or axis.var.same_as(tap))
+    ]
+    regions = [[widened(region, lane, tap, lanes) for region in group] for group in (block.reads, block.writes)]
+    bodies = [vector(block.body, lane, tap, start, width, kind) for start in range(0, lanes, width)]
+    body = bodies[0] if len(bodies) == 1 else tirx.SeqStmt(bodies)
+    inner = SBlock([axis for axis, _ in kept], *regions, block.name_hint, body)
+    return SBlockRealize([value for _, value in kept], realize.predicate, inner)
+
+
+def widened(region: Any, lane: Any, tap: Any, lanes: int) -> Any:
+    """Return what all lanes and taps read or write of a buffer, of which `region` is one's."""
+    ranges = []
+    for part in region.region:
+        by_lane, by_tap = uses(part.min, lane), uses(part.min, tap)
+        extent = (lanes if by_lane else 1) * (TAPS if by_tap else 1)
+        start = substitute(part.min, {lane: 0, tap: 0})
+        if extent > 1:
+            part = tvm.ir.Range.from_min_extent(start, tirx.const(extent, start.ty.dtype))
+        ranges.append(part)
+    return tirx.BufferRegion(region.source, ranges)
+
+
+def vector(store: Any, lane: Any, tap: Any, start: int, width: int, kind: str) -> tirx.Stmt:
+    """Return the statement of the lanes from `start` on."""
+    loads: list[Any] = []
+    tvm_ffi.structural_walk(store.value, (tvm.ir.TensorLoad, loads.append))
+    data, weight = (next(load for load in loads if str(load.source.dtype) == dtype) for dtype in ("uint8", "int8"))
+
+    def ramp(indices: Any, first: int, count: int) -> list[Any]:
+        places = [substitute(index, {lane: 0, tap: 0}) for index in indices]
+        last = places[-1] + tirx.const(first, places[-1].ty.dtype)
+        return [*places[:-1], tirx.Ramp(last, tirx.const(1, last.ty.dtype), count)]
+
+    sums = ramp(store.indices, start, width)
+    total = tirx.BufferLoad(store.buffer, sums)
+    levels = tirx.BufferLoad(data.source, ramp(data.indices, 0, TAPS))
+    weights = tirx.BufferLoad(weight.source, ramp(weight.indices, start * TAPS, width * TAPS))
+    four = tirx.Broadcast(tirx.reinterpret("int32", levels), width)
+    if kind == "vnni":
+        value = intrinsic(VNNI[width], width, total, tirx.reinterpret(f"int8x{width * TAPS}", four), weights)
+    elif kind in NEON:
+        signs = tirx.Broadcast(tirx.const(-0x7F7F7F80, "int32"), width)  # the upper bit of each byte
+        bytes_ = tirx.reinterpret(f"int8x{width * TAPS}", tirx.bitwise_xor(four, signs) if kind == "sdot" else four)
+        value = intrinsic(NEON[kind], width, total, bytes_, weights)
+    elif kind == "pairs":
+        value = pairs(total, four, weights, width)
+    else:
+        value = plain(total, levels, weights, width)
+    return tirx.BufferStore(store.buffer, value, sums)
+
+
+def pairs(total: Any, four: Any, weights: Any, width: int) -> Any:
+    """Return the sum by `pmaddwd`: of the even bytes, then of the odd ones. No product or sum leaves its bits."""
+    words = f"int16x{2 * width}"
+    byte = tirx.Broadcast(tirx.const(8, "int16"), 2 * width)
+    low = tirx.Broadcast(tirx.const(0x00FF00FF, "int32"), width)
+    data = [
+        tirx.reinterpret(words, tirx.bitwise_and(part, low))
+        for part in (four, tirx.shift_right(four, tirx.Broadcast(tirx.const(8, "int32"), width)))
+    ]
+    both = tirx.reinterpret(words, weights)
+    signed = [tirx.shift_right(tirx.shift_left(both, byte), byte), tirx.shift_right(both, byte)]
+    for levels, weight in zip(data, signed, strict=True):
+        total = total + intrinsic(PAIRS[width], width, levels, weight)
+    return total
+
+
+def plain(total: Any, levels: Any, weights: Any, width: int) -> Any:
+    """Return the sum of products written out."""
+    for tap in range(TAPS):
+        level = tirx.Broadcast(tirx.Cast("int32", tirx.Shuffle([levels], [tap])), width)
+        weight = tirx.Shuffle([weights], [place * TAPS + tap for place in range(width)])
+        total = total + level * tirx.Cast(f"int32x{width}", weight)
+    return total
+
+
+def intrinsic(name: str, width: int, *arguments: Any) -> Any:
+    """Return the call of one of LLVM's intrinsics that gives `width` sums."""
+    return tirx.call_llvm_pure_intrin(f"int32x{width}", name, *arguments)

@@ -1,0 +1,254 @@
+"""Networks of 8-bit levels, compiled for each instruction set: the very numbers that whole numbers give."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import tvm
+from tvm import relax
+
+from ovenbird.backends.base import BuildOptions
+from ovenbird.backends.building import build_module
+from ovenbird.backends.cpu.packing import packing_of
+from ovenbird.lowering.built import BuiltModule
+from ovenbird.lowering.entry_key import EntryKey
+from support.qdq import Floats, Grid, Qdq
+
+from ...conftest import INSTRUCTION_SETS, processor_flags
+
+Generator = np.random.Generator
+
+TARGETS = {
+    **INSTRUCTION_SETS,
+    "vnni": dataclasses.replace(
+        INSTRUCTION_SETS["avx512"],
+        name="vnni",
+        mcpu="cascadelake",
+        features=(*INSTRUCTION_SETS["avx512"].features, "avx512_vnni"),
+    ),
+    "in blocks of 16": dataclasses.replace(INSTRUCTION_SETS["avx2"], name="in blocks of 16"),
+    "plain": dataclasses.replace(INSTRUCTION_SETS["avx512"], name="plain", features=("avx512f", "avx512vl")),
+}
+"""Those of the other tests, one that adds up four products in an instruction, one whose vectors hold half a block of
+channels, and one that leaves the sums to LLVM.
+"""
+
+
+def known_targets() -> list[str]:
+    """Return those that this processor has."""
+    return [name for name, target in TARGETS.items() if set(target.features) <= processor_flags()]
+
+
+def fast_targets() -> tuple[str, str]:
+    """Return the narrowest, and one of the widest."""
+    return "sse", "vnni" if "vnni" in known_targets() else known_targets()[-1]
+
+
+def targets() -> list[object]:
+    """Return all; all but two are marked slow, for each has a library to build."""
+    return [name if name in fast_targets() else pytest.param(name, marks=pytest.mark.slow) for name in known_targets()]
+
+
+def weights(generator: Generator, *shape: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return int8 weights, the extremes among them, and the scales of their outputs."""
+    found = generator.integers(-127, 128, shape, np.int8)
+    found.reshape(-1)[::5] = 127
+    found.reshape(-1)[::9] = -127
+    return found, generator.uniform(0.0005, 0.002, shape[0]).astype(np.float32)
+
+
+def bias(generator: Generator, channels: int) -> np.ndarray:
+    return generator.normal(0, 5, channels).astype(np.float32)
+
+
+def convolution(
+    network: Qdq, random: Generator, channels: int, outputs: int, size: int, kernel: int, **options: int
+) -> None:
+    """A convolution with bias and relu, to levels."""
+    x = network.input(random, (1, channels, size, size), Grid(0.02, 117))
+    weight, scales = weights(random, outputs, channels // options.get("groups", 1), kernel, kernel)
+    sums = network.conv2d(x, weight, scales, **options)
+    network.output(sums.add_bias(bias(random, outputs)).relu().quantize(Grid(0.35, 0)))
+
+
+def residual(network: Qdq, random: Generator) -> None:
+    """A residual block: the levels are added in the second convolution."""
+    x = network.input(random, (1, 32, 9, 9), Grid(0.02, 3))
+    first, scales = weights(random, 48, 32, 3, 3)
+    y = network.conv2d(x, first, scales, padding=1).add_bias(bias(random, 48)).relu().quantize(Grid(0.4, 0))
+    second, scales = weights(random, 32, 48, 1, 1)
+    z = network.conv2d(y, second, scales).add_bias(bias(random, 32)).add(x, first=True).relu().quantize(Grid(0.9, 0))
+    network.output(z)
+    third, scales = weights(random, 32, 32, 1, 1)
+    network.output(network.conv2d(z, third, scales).add(z).quantize(Grid(1.3, 131)))
+
+
+def clipped(network: Qdq, random: Generator) -> None:
+    """relu6 on a grid that ends there, and one that does not."""
+    x = network.input(random, (1, 16, 6, 6), Grid(0.004, 0))
+    for grid in (Grid(6 / 255, 0), Grid(0.05, 20)):
+        weight, scales = weights(random, 16, 16, 1, 1)
+        network.output(network.conv2d(x, weight, scales).add_bias(bias(random, 16)).clip(0.0, 6.0).quantize(grid))
+
+
+def to_floats(network: Qdq, random: Generator) -> None:
+    """Sums that leave as floats."""
+    x = network.input(random, (1, 20, 5, 5), Grid(0.05, 255))
+    weight, scales = weights(random, 24, 20, 3, 3)
+    network.output(network.conv2d(x, weight, scales).add_bias(bias(random, 24)).relu())
+
+
+def classifier(network: Qdq, random: Generator) -> None:
+    """The end of a classifier: mean, flat, a matrix product."""
+    x = network.input(random, (1, 64, 7, 7), Grid(0.05, 7))
+    mean = network.emit(relax.op.nn.adaptive_avg_pool2d(x.expr, (1, 1)))
+    total = x.centred.sum(axis=(2, 3), keepdims=True).astype(np.float32) * np.float32(np.float32(0.05) / 49)
+    y = Floats(network, mean, total).quantize(Grid(0.02, 100))
+    y = y.moved(network.emit(relax.op.reshape(y.expr, (1, 64))), y.levels.reshape(1, 64))
+    weight, scales = weights(random, 64, 100)
+    scales = random.uniform(0.0005, 0.002, 100).astype(np.float32)
+    network.output(network.matmul(y, weight, scales).add_bias(bias(random, 100)))
+
+
+def rows(network: Qdq, random: Generator, depth: int, columns: int) -> None:
+    """A matrix product of many rows, with a residual."""
+    x = network.input(random, (1, 37, depth), Grid(0.03, 128))
+    other = network.input(random, (1, 37, columns), Grid(0.1, 17))
+    weight, _ = weights(random, depth, columns)
+    scales = random.uniform(0.0005, 0.002, columns).astype(np.float32)
+    network.output(
+        network.matmul(x, weight, scales).add_bias(bias(random, columns)).add(other).quantize(Grid(0.5, 128))
+    )
+
+
+def pools(network: Qdq, random: Generator) -> None:
+    """Maxima move levels; means add them up."""
+    x = network.input(random, (1, 24, 10, 10), Grid(0.05, 77))
+    pooled = network.emit(relax.op.nn.max_pool2d(x.expr, (2, 2), strides=(2, 2)))
+    y = x.moved(pooled, x.levels.reshape(1, 24, 5, 2, 5, 2).max(axis=(3, 5)))
+    network.output(y)
+    mean = network.emit(relax.op.nn.avg_pool2d(x.expr, (2, 2), strides=(2, 2)))
+    total = x.centred.reshape(1, 24, 5, 2, 5, 2).sum(axis=(3, 5)).astype(np.float32)
+    network.output(Floats(network, mean, total * np.float32(np.float32(0.05) / 4)).quantize(Grid(0.04, 80)))
+
+
+def movements(network: Qdq, random: Generator) -> None:
+    """Concatenation on one grid and on two, transposition, a slice."""
+    x = network.input(random, (1, 32, 4, 4), Grid(0.05, 77))
+    y = network.input(random, (1, 16, 4, 4), Grid(0.05, 77))
+    z = network.input(random, (1, 16, 4, 4), Grid(0.02, 10))
+    joined = network.emit(relax.op.concat([x.expr, y.expr], axis=1))
+    levels = np.concatenate([x.levels, y.levels], axis=1)
+    network.output(x.moved(joined, levels))
+    grid = Grid(0.06, 90)
+    mixed = network.emit(relax.op.concat([x.expr, z.expr], axis=1))
+    again = [grid.round(part.floats.array / np.float32(grid.scale)) for part in (x, z)]
+    network.output(network.pair(mixed, np.concatenate(again, axis=1), grid))
+    turned = network.emit(relax.op.permute_dims(x.expr, [0, 2, 3, 1]))
+    network.output(x.moved(turned, np.ascontiguousarray(x.levels.transpose(0, 2, 3, 1))))
+    part = network.emit(relax.op.strided_slice(x.expr, axes=[1], begin=[3], end=[19]))
+    network.output(x.moved(part, np.ascontiguousarray(x.levels[:, 3:19])))
+
+
+def added(network: Qdq, random: Generator) -> None:
+    """Two tensors of levels, added as floats."""
+    x = network.input(random, (1, 16, 8, 8), Grid(0.05, 77))
+    y = network.input(random, (1, 16, 8, 8), Grid(0.02, 10))
+    total = network.emit(relax.op.add(x.expr, y.expr))
+    network.output(Floats(network, total, x.floats.array + y.floats.array).quantize(Grid(0.06, 90)))
+
+
+def functions(network: Qdq, random: Generator) -> None:
+    """Functions of floats between sums and levels; no numbers are wanted of them but the same ones everywhere."""
+    x = network.input(random, (1, 16, 12, 12), Grid(0.02, 117))
+    for function in (relax.op.nn.silu, relax.op.sigmoid, relax.op.tanh, relax.op.nn.gelu, None):
+        weight, scales = weights(random, 16, 16, 1, 1)
+        sums = network.conv2d(x, weight, scales).add_bias(bias(random, 16)).expr
+        y = network.emit(function(sums)) if function else hard_swish(network, sums)
+        network.outputs.append((network.pair(y, x.levels, Grid(0.01, 30)).expr, np.empty(0)))
+
+
+def hard_swish(network: Qdq, x: relax.Expr) -> relax.Expr:
+    moved = network.emit(relax.op.add(x, relax.const(np.float32(3))))
+    gate = network.emit(relax.op.divide(network.emit(relax.op.clip(moved, 0, 6)), relax.const(np.float32(6))))
+    return network.emit(relax.op.multiply(x, gate))
+
+
+CASES: dict[str, Callable[[Qdq, Generator], None]] = {
+    "3x3": lambda n, r: convolution(n, r, 32, 32, 14, 3, padding=1),
+    "3x3 strided": lambda n, r: convolution(n, r, 16, 48, 15, 3, stride=2, padding=1),
+    "3x3 dilated": lambda n, r: convolution(n, r, 16, 16, 11, 3, padding=2, dilation=2),
+    "1x1": lambda n, r: convolution(n, r, 64, 64, 7, 1),
+    "1x1 strided": lambda n, r: convolution(n, r, 32, 64, 8, 1, stride=2),
+    "channels that fill no block": lambda n, r: convolution(n, r, 37, 21, 6, 3, padding=1),
+    "stem": lambda n, r: convolution(n, r, 3, 32, 24, 7, stride=2, padding=3),
+    "six channels": lambda n, r: convolution(n, r, 6, 16, 9, 3, padding=1),
+    "grouped": lambda n, r: convolution(n, r, 64, 64, 7, 3, padding=1, groups=4),
+    "narrow groups": lambda n, r: convolution(n, r, 32, 32, 7, 3, padding=1, groups=8),
+    "depthwise": lambda n, r: convolution(n, r, 40, 40, 13, 3, padding=1, groups=40),
+    "depthwise strided": lambda n, r: convolution(n, r, 32, 32, 15, 5, stride=2, padding=2, groups=32),
+    "residual": residual,
+    "clipped": clipped,
+    "to floats": to_floats,
+    "classifier": classifier,
+    "rows": lambda n, r: rows(n, r, 64, 48),
+    "rows of odd sizes": lambda n, r: rows(n, r, 30, 19),
+    "pools": pools,
+    "movements": movements,
+    "added": added,
+}
+
+UNKNOWN = {"functions": functions}
+"""Networks of which nothing is known but that they come out the same everywhere."""
+
+
+def run(built: BuiltModule, inputs: list[np.ndarray]) -> list[np.ndarray]:
+    """Run a library on its one function."""
+    machine = relax.VirtualMachine(built.executable, tvm.cpu())
+    tensors = [tvm.runtime.tensor(array) for array in inputs]
+    tensors += [tvm.runtime.tensor(built.tensors[index]) for index in built.entries[0].weights]
+    result = machine[built.entries[0].function](*tensors)
+    return [array.numpy() for array in ([result] if hasattr(result, "numpy") else result)]
+
+
+class Compiled:
+    """The cases of one instruction set in one library: what each gives, and what it should."""
+
+    def __init__(self, names: list[str], target: str) -> None:
+        network = Qdq()
+        ends: list[int] = []
+        for name in names:
+            {**CASES, **UNKNOWN}[name](network, np.random.default_rng(0))
+            ends.append(len(network.outputs))
+        module, inputs, wanted = network.finish()
+        widest = TARGETS["avx512" if "blocks" in target else target]
+        options = BuildOptions(packing=packing_of(widest, None))
+        self.built = build_module({EntryKey(): module}, TARGETS[target], options)
+        outputs = run(self.built, inputs)
+        starts = [0, *ends[:-1]]
+        self.found = {
+            name: list(zip(outputs[start:end], wanted[start:end], strict=True))
+            for name, start, end in zip(names, starts, ends, strict=True)
+        }
+
+
+@functools.cache
+def compiled(target: str) -> Compiled:
+    return Compiled([*CASES, *UNKNOWN], target)
+
+
+def test_functions_of_floats_come_out_the_same() -> None:
+    narrow, wide = (compiled(target).found["functions"] for target in fast_targets())
+    for (output, _), (other, _) in zip(narrow, wide, strict=True):
+        assert len(np.unique(output)) > 20
+        np.testing.assert_array_equal(output, other)
+
+
+@pytest.mark.parametrize("target", targets())
+@pytest.mark.parametrize("name", CASES)
+def test_the_levels_are_those_of_whole_numbers(name: str, target: str) -> None:
+    for output, wanted in compiled(target).found[name]:
+        assert output.shape == wanted.shape
+        np.testing.assert_array_equal(output, wanted)
