@@ -1,6 +1,6 @@
 """Folds batch norms into the weights and biases before them, so that what is quantized is what is multiplied.
 
-    module = fold_norms(module)              # a prepared module of floats
+    module, norms = fold_norms(module)       # a prepared module of floats; what its norms remember
 
 y = conv(x, w) + b, normed: conv(x, w * scale) + (b * scale + shift). Where no convolution without other readers stands
 before one, it is a multiplication and an addition. Computed in float64 (`passes.fold_batch_norm`).
@@ -16,6 +16,7 @@ from tvm import IRModule, relax
 from ovenbird.passes.fold_batch_norm import scale_and_shift
 from ovenbird.passes.shapes import static_shape
 from ovenbird.passes.share_constants import array_of
+from ovenbird.quantize.distilling import NormStatistics
 from ovenbird.quantize.graph import is_constant
 from ovenbird.quantize.points import CONVOLUTIONS
 from ovenbird.quantize.rewriter import Rewriter
@@ -24,12 +25,19 @@ from ovenbird_runtime.tensors.arrays import Array
 NORM = "relax.nn.batch_norm"
 
 
-def fold_norms(module: IRModule) -> IRModule:
-    """Return the module without batch norms of constant parameters."""
-    return _Folding(module).run()
+def fold_norms(module: IRModule) -> tuple[IRModule, dict[str, NormStatistics]]:
+    """Return the module without batch norms of constant parameters, and what those remember of their results, by the
+    name of the variable that holds them.
+    """
+    folding = _Folding(module)
+    return folding.run(), folding.norms
 
 
 class _Folding(Rewriter):
+    def __init__(self, module: IRModule) -> None:
+        super().__init__(module)
+        self.norms: dict[str, NormStatistics] = {}
+
     def rewrite(self, var: relax.Var, value: relax.Expr) -> relax.Expr:
         if not isinstance(value, relax.TupleGetItem) or int(value.index) != 0:
             return self.substituted(value)
@@ -39,7 +47,14 @@ class _Folding(Rewriter):
         found = scale_and_shift(norm)
         if found is None:
             return self.substituted(value)
-        scale, shift = found
+        folded = self.emit(self._folded(norm, *found))
+        statistics = NormStatistics.of(norm)
+        if statistics is not None:
+            self.norms[folded.name] = statistics
+        return folded
+
+    def _folded(self, norm: relax.Call, scale: Array, shift: Array) -> relax.Expr:
+        """Return what a norm computes without it."""
         data = norm.args[0]
         layer, bias = self._layer_before(data)
         if layer is None:

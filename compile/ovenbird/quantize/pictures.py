@@ -4,8 +4,8 @@
     pictures.rows                         # inputs of one row each, in the network's order
     pictures.held                         # photographs that calibration leaves out, to be verified on
 
-Without data, images are views of two of the compiler's own photographs (cut, mirrored, darker, lighter), and the third
-is left out; other inputs are those that verification draws.
+Without data, images are views of two of the compiler's own photographs (cut, mirrored, in other light and colours), and
+the third is left out; other inputs are those that verification draws.
 """
 
 from __future__ import annotations
@@ -36,6 +36,10 @@ HELD_SHARE = 5
 CUTS = ((0.0, 0.0), (0.4, 0.0), (0.0, 0.4), (0.4, 0.4), (0.2, 0.2))
 """Corners of the views that are cut out, as shares of the sides; each is 0.6 of them long."""
 LIGHTS = (0.6, 1.4)
+STRONG = 1.8
+"""Of contrast and of colour."""
+TILES = (2, 4)
+"""How often an image is repeated along each side."""
 
 
 @dataclass(frozen=True)
@@ -135,19 +139,33 @@ def _read(path: Path, pipeline: Pipeline) -> Array:
 
 
 def _views(image: Image) -> Iterator[Any]:
-    """Yield an image, parts of it, its mirror images, and itself in other light."""
+    """Yield an image and parts of it, then itself mirrored, in other light and colours, and several times in one.
+
+    Ranges are to hold pictures of any kind, so views are to differ in more than what they show.
+    """
+    from PIL import Image as images
     from PIL import ImageEnhance, ImageOps
 
+    yield image
     width, height = image.size
-    parts = [image]
     for left, top in CUTS:
-        box = (int(left * width), int(top * height), int((left + 0.6) * width), int((top + 0.6) * height))
-        parts.append(image.crop(box))
-    for part in parts:
-        yield part
-        yield ImageOps.mirror(part)
+        yield image.crop((int(left * width), int(top * height), int((left + 0.6) * width), int((top + 0.6) * height)))
+    mirrored, channels = ImageOps.mirror(image), image.split()
+    yield mirrored
     for light in LIGHTS:
         yield ImageEnhance.Brightness(image).enhance(light)
+    yield ImageEnhance.Contrast(image).enhance(STRONG)
+    yield ImageEnhance.Color(image).enhance(STRONG)
+    for first in (1, 2):
+        yield images.merge("RGB", [channels[(first + place) % 3] for place in range(3)])
+    yield ImageOps.invert(image)
+    for count in TILES:
+        tiled = images.new("RGB", image.size)
+        for row in range(count):
+            for column in range(count):
+                tile = (image, mirrored)[(row + column) % 2].resize((width // count, height // count))
+                tiled.paste(tile, (column * (width // count), row * (height // count)))
+        yield tiled
 
 
 def _digests(paths: Sequence[Path]) -> dict[str, str]:

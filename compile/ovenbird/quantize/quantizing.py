@@ -59,7 +59,8 @@ def quantize_modules(
                 pictures = find_pictures(network.at(size), options.source, options.size)
                 first = first or pictures
                 single = own[rows] if rows is not None else network.at(size).relax(1)
-                quantizer = Quantizer.calibrated(single, pictures.rows, options.method, step)
+                free = options.source is None
+                quantizer = Quantizer.calibrated(single, pictures.rows, options.method, step, distilled=free)
                 quantizers[size] = quantizer
                 whole = quantizer.try_quantize(module)
             if whole is None:
@@ -73,7 +74,7 @@ def quantize_modules(
         )
     evidence = {
         "pictures": len(first.rows),
-        "from": first.origin,
+        "from": first.origin + (", and what batch norms remember" if quantizer.distilled else ""),
         "method": options.method,
         "tensors": len(quantizer.calibration.ranges),
         "files": first.files,

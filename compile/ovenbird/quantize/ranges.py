@@ -71,6 +71,11 @@ class Seen:
         self.sums = means if self.sums is None else self.sums + means
         self.pictures += 1
 
+    def add_samples(self, samples: Array) -> None:
+        """Take in values that no picture gave: they have no part in the means."""
+        self.low, self.high = min(self.low, float(samples.min())), max(self.high, float(samples.max()))
+        self.samples.append(samples)
+
     @property
     def means(self) -> Array:
         """The mean of each channel: of axis 1 of images, of the last axis of others."""

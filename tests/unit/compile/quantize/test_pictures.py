@@ -80,7 +80,7 @@ def test_folders_without_pictures_and_other_files_are_refused(tmp_path: Path) ->
 
 def test_without_data_views_of_our_own_photographs_are_taken_and_one_is_left() -> None:
     found = find_pictures(network(), None)
-    assert len(found.rows) == 28
+    assert len(found.rows) == 32
     assert len(found.files) == 2
     assert [path.name for path in found.held] == ["rocket.jpg"]
     drawn = find_pictures(network(pipeline=False), None)
