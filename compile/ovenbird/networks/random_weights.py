@@ -101,7 +101,7 @@ def _noise(example: torch.Tensor, random: torch.Generator) -> torch.Tensor:
 def _patches(example: torch.Tensor, random: torch.Generator) -> torch.Tensor:
     """Return two pictures in the place of one [1, channels, height, width]: noise of several scales, and of one.
 
-    Both have a variance of 1. What a network makes of them is far apart, as what it makes of photographs may be.
+    Both vary as much as the example. What a network makes of them is far apart, as what it makes of photographs may be.
     """
     import torch
 
@@ -114,7 +114,8 @@ def _patches(example: torch.Tensor, random: torch.Generator) -> torch.Tensor:
         for axis in (2, 3):
             patches = patches.repeat_interleave(side, axis)
         total += patches[:, :, : example.shape[2], : example.shape[3]]
-    return torch.cat((total / math.sqrt(len(SCALES)), _noise(example, random))).to(example.dtype)
+    both = torch.cat((total / math.sqrt(len(SCALES)), _noise(example, random)))
+    return (both * example.std((0, 2, 3), keepdim=True)).to(example.dtype)
 
 
 def _draw_layer(module: nn.Module, random: torch.Generator) -> None:

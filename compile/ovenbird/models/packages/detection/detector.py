@@ -24,6 +24,7 @@ from ovenbird.networks.user.code import call_target
 from ovenbird_runtime.manifest.steps import Normalise, Pipeline, Resize, letterbox
 
 LICENCE = "BSD-3-Clause (torchvision); the weights were trained on COCO, whose terms are of its photographs"
+USUAL_STD = (0.229, 0.224, 0.225)
 DIVISOR = 32
 """Sides of a pyramid's picture are multiples of it, as torchvision pads them."""
 
@@ -53,7 +54,7 @@ def load_detector(
     padded = not fixed and not _may_be_zero(transform.image_mean)
     return PackagedNetwork(
         net=(TwoStage if two else OneStage)(net, padded).eval(),
-        examples={"image": example(1, 3, *size)},
+        examples={"image": example(1, 3, *size) * _contrast(transform)},
         licence=LICENCE,
         weights=TorchvisionWeights(type(weights).__name__, weights.name),
         labels=labels,
@@ -69,6 +70,13 @@ def _pipeline(transform: Any, size: Sides, padded: bool) -> Pipeline:
         return (Resize(exact=size, interpolation="opencv-linear"), normalise)
     around = None if padded else tuple(round(255 * value) for value in mean)
     return (*letterbox(size, value=around, place="top-left", rounding="down"), normalise)
+
+
+def _contrast(transform: Any) -> Any:
+    """Return by channel how far normalised photographs differ, where ImageNet's are 1: those of SSD300 by 58."""
+    import torch
+
+    return torch.tensor(USUAL_STD).view(3, 1, 1) / torch.tensor(transform.image_std).view(-1, 1, 1)
 
 
 def _may_be_zero(mean: Sequence[float]) -> bool:

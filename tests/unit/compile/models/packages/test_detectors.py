@@ -128,6 +128,8 @@ def test_what_a_name_gives() -> None:
     assert found.pipeline[1] == Pad(size=(320, 320), value=None, place="top-left")
     assert found.boxes == {"iou": 0.5, "max_boxes": 100, "keypoints": "keypoints", "nms": "none"}
     assert found.labels == ("no person", "person")
+    found = torchvision.load("ssd300_vgg16", {"num_classes": 4}, None, "random:0")
+    assert 50 < found.examples["image"].std() < 65, "what its photographs are like: random weights are fitted to it"
     black = torchvision.load("retinanet_resnet50_fpn", {"image_mean": [0.0] * 3}, (320, 320), "random:0")
     assert not black.net.padded, "black pixels of a picture would be taken for padding"
 
