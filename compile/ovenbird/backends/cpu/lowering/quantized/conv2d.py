@@ -35,8 +35,7 @@ def lower_levels_conv2d(lowering: CpuLowering, call: relax.Call) -> Lowered | No
     if inner.levels is None or inner.constant is not None or weight.levels is None:
         return None
     kernel, scale = weight.levels.value.constant, weight.levels.scale
-    assert kernel is not None
-    if scale.size not in (1, kernel.shape[0]) or scale.shape[0] != scale.size:
+    if kernel is None or scale.size not in (1, kernel.shape[0]) or scale.shape[0] != scale.size:
         return None
     if kernel[0].size > MAX_PRODUCTS:
         return None

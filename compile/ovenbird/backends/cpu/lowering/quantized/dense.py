@@ -31,8 +31,13 @@ def lower_levels_matmul(lowering: CpuLowering, call: relax.Call) -> Lowered | No
     if shape is None or left.levels is None or left.constant is not None or right.levels is None:
         return None
     weight, scale = right.levels.value.constant, right.levels.scale
-    assert weight is not None
-    if weight.ndim != 2 or len(left.shape) < 2 or scale.size != scale.shape[-1] or weight.shape[0] > MAX_PRODUCTS:
+    if (
+        weight is None
+        or weight.ndim != 2
+        or len(left.shape) < 2
+        or scale.size != scale.shape[-1]
+        or weight.shape[0] > MAX_PRODUCTS
+    ):
         return None
     rows, columns = math.prod(shape[:-1]), shape[-1]
     packed = packing.pack_matmul_weight(weight, lowering.block)

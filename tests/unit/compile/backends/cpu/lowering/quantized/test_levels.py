@@ -152,6 +152,21 @@ def movements(network: Qdq, random: Generator) -> None:
     network.output(x.moved(part, np.ascontiguousarray(x.levels[:, 3:19])))
 
 
+def computed(network: Qdq, random: Generator) -> None:
+    """Products of two computed tensors, in floats that are exact: of matrices, and a kernel that is no constant."""
+    x, y = (network.input(random, (2, 5, 8), Grid(0.5, 3)) for _ in range(2))
+    turned = network.emit(relax.op.permute_dims(y.expr, [0, 2, 1]))
+    product = network.emit(relax.op.matmul(x.expr, turned))
+    network.output(Floats(network, product, x.floats.array @ y.floats.array.transpose(0, 2, 1)))
+    image, kernel = (
+        network.input(random, (1, 8, 4, 4), Grid(0.5, 3)),
+        network.input(random, (8, 8, 1, 1), Grid(0.5, 128)),
+    )
+    sums = network.emit(relax.op.nn.conv2d(image.expr, kernel.expr))
+    wanted = np.einsum("nihw,oi->nohw", image.floats.array, kernel.floats.array[:, :, 0, 0])
+    network.output(Floats(network, sums, wanted))
+
+
 def added(network: Qdq, random: Generator) -> None:
     """Two tensors of levels, added as floats."""
     x = network.input(random, (1, 16, 8, 8), Grid(0.05, 77))
@@ -198,6 +213,7 @@ CASES: dict[str, Callable[[Qdq, Generator], None]] = {
     "pools": pools,
     "movements": movements,
     "added": added,
+    "computed": computed,
 }
 
 UNKNOWN = {"functions": functions}
