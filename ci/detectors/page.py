@@ -35,7 +35,7 @@ VERIFIED = """\
 `make detectors DETECTORS="--no-bench --batch-sizes 1"`: each is compiled by one `ovenbird compile`, and verified on
 photographs and random inputs against its framework: of the boxes above the model's own score, those that the artifact
 gives with the same class, an intersection over union of 0.99 at least, and a score within 0.001. Seconds are of the
-whole command, on a machine with other work. {chip}.
+whole command, by the clock on a machine with other work, and those of all processors. {chip}.
 """
 
 
@@ -74,12 +74,22 @@ def verified(results: Sequence[dict[str, Any]], untried: Sequence[str] = ()) -> 
     right = [one for one in results if one["outcome"] == "right"]
     chips = ", ".join(sorted({one["chip"] for one in right}))
     lines = ["<!-- Written by ci/detectors; do not edit. -->", *VERIFIED.format(chip=chips).splitlines(), ""]
-    head = ("detector", "network", "weights", "image", "boxes that agree", "of", "compiled in, s", "artifact, MB")
+    head = (
+        "detector",
+        "network",
+        "weights",
+        "image",
+        "boxes that agree",
+        "of",
+        "compiled in, s",
+        "processors, s",
+        "artifact, MB",
+    )
     rows = [
         [
             one["title"], f"`{one['network']}`", one["weights"], "x".join(map(str, one["size"])),
             "" if one["agreed"] is None else f"{one['agreed'] * 100:.1f} %", str(one["compared"] or ""),
-            "" if one["compile_seconds"] is None else f"{one['compile_seconds']:.0f}",
+            _whole_seconds(one.get("compile_seconds")), _whole_seconds(one.get("processor_seconds")),
             f"{one['artifact_bytes'] / 1e6:.1f}",
         ]
         for one in right
@@ -88,6 +98,10 @@ def verified(results: Sequence[dict[str, Any]], untried: Sequence[str] = ()) -> 
     left = [f"- {one['title']}: {one['why']}" for one in results if one["outcome"] != "right"]
     left += [f"- Not tried: {', '.join(untried)}."] if untried else []
     return "\n".join([*lines, *(["", *left] if left else [])]) + "\n"
+
+
+def _whole_seconds(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds:.0f}"
 
 
 def _introduction(right: Sequence[dict[str, Any]]) -> str:

@@ -115,7 +115,7 @@ def convolutional(section: Section, assembly: Assembly) -> None:
     filters, size = section.whole("filters", 1, 1, MOST_FILTERS), section.whole("size", 1, 1, MOST_SIZE)
     stride = section.whole("stride", 1, 1, MOST_SIZE)
     down, across = section.whole("stride_y", stride, 1, MOST_SIZE), section.whole("stride_x", stride, 1, MOST_SIZE)
-    dilation = section.whole("dilation", 1, 1, MOST_SIZE)
+    dilation = section.whole("dilation", 1, 1, MOST_SIZE) if size > 1 else 1
     padding = size // 2 if section.whole("pad", 0, 0, 1) else section.whole("padding", 0, 0, MOST_SIZE)
     groups = section.whole("groups", 1, 1, MOST_FILTERS)
     if before.channels % groups or filters % groups:
@@ -135,6 +135,11 @@ def convolutional(section: Section, assembly: Assembly) -> None:
     reach = dilation * (size - 1) + 1
     height = (before.height + 2 * around - reach) // down + 1
     width = (before.width + 2 * around - reach) // across + 1
+    plain = [(side + 2 * padding - size) // step + 1 for side, step in ((before.height, down), (before.width, across))]
+    if plain != [height, width]:  # darknet's maps have the size that they would have without dilation
+        raise section.error(
+            f"dilation={dilation} needs an odd size and pad=1: darknet reads beyond its maps", "dilation"
+        )
     assembly.add(section, layers.Convolution(conv, norm, activation(section)), MapShape(filters, height, width))
 
 

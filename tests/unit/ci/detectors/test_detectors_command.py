@@ -158,10 +158,11 @@ def test_what_was_verified_has_a_page_of_its_own(command: dict[str, ModuleType])
     right = {
         "title": "One", "outcome": "right", "chip": "chip", "network": "one.cfg", "weights": "one.weights",
         "size": [64, 96], "agreed": 0.995, "compared": 200, "compile_seconds": 3.2, "artifact_bytes": 2_000_000,
+        "processor_seconds": 2.4,
     }  # fmt: skip
     failed = {"title": "Two", "outcome": "failed", "why": "error: no such thing"}
     text = command["page"].verified([right, failed], ["Three"])
-    assert "| One | `one.cfg` | one.weights | 64x96 | 99.5 % | 200 | 3 | 2.0 |" in text
+    assert "| One | `one.cfg` | one.weights | 64x96 | 99.5 % | 200 | 3 | 2 | 2.0 |" in text
     assert text.endswith("- Two: error: no such thing\n- Not tried: Three.\n")
     assert "- Not timed: One, Three." in command["page"].page([right], ["Three"])
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from ovenbird.errors import NetworkUnreadable
 from ovenbird.models.detectors.tiny_yolov2_voc import CFG
 from ovenbird.networks.darknet.building import build_network, image_of
 from ovenbird.networks.darknet.cfg import parse_cfg, read_cfg
@@ -130,6 +131,36 @@ def test_reorg_has_an_order_of_its_own() -> None:
             for i in range(6):
                 right[k, j, i] = flat[i * 2 + k // 1 % 2 + 6 * 2 * (j * 2 + k // 1 // 2 + 4 * 2 * 0)]
     np.testing.assert_array_equal(Reorg(2)(maps).numpy().reshape(4, 4, 6), right)
+
+
+@pytest.mark.parametrize(("size", "stride", "dilation"), [(3, 1, 2), (3, 2, 3), (5, 1, 2), (1, 1, 4)])
+def test_dilation_is_darknet_s(tmp_path: Path, size: int, stride: int, dilation: int) -> None:
+    """OpenCV does not read it: the reference is what im2col_cpu_ext does, pixel by pixel."""
+    cfg = tmp_path / "net.cfg"
+    more = f"stride={stride}\ndilation={dilation}\n"
+    cfg.write_text("[net]\nwidth=9\nheight=8\nchannels=2\n" + conv(3, size, "linear", more))
+    write_weights(cfg, tmp_path / "net.weights", seed=3)
+    net = build_network(read_cfg(cfg), WeightsFile.read(tmp_path / "net.weights"))
+    weights, bias = (tensor.detach().numpy() for tensor in (net.layers[0].conv.weight, net.layers[0].conv.bias))
+    image, step = noise(cfg)[0], dilation if size > 1 else 1
+    right = np.zeros((3, (8 - 1) // stride + 1, (9 - 1) // stride + 1))
+    for filter_, row, column in np.ndindex(*right.shape):
+        total = bias[filter_]
+        for channel, down, across in np.ndindex(2, size, size):
+            y, x = (at * stride - size // 2 * step + k * step for at, k in ((row, down), (column, across)))
+            if 0 <= y < 8 and 0 <= x < 9:
+                total += weights[filter_, channel, down, across] * image[channel, y, x]
+        right[filter_, row, column] = total
+    with torch.no_grad():
+        found = next(iter(net.maps(torch.from_numpy(image[None])).values())).numpy()[0]
+    np.testing.assert_allclose(found, right, atol=1e-5)
+
+
+def test_dilation_that_darknet_cannot_do_is_refused(tmp_path: Path) -> None:
+    cfg = tmp_path / "net.cfg"
+    cfg.write_text(NET + "[convolutional]\nfilters=8\nsize=3\ndilation=2\nactivation=linear\n")
+    with pytest.raises(NetworkUnreadable, match=r"net\.cfg:.*dilation=2 needs an odd size and pad=1"):
+        build_network(read_cfg(cfg), None)
 
 
 def test_a_classifier_gives_logits(tmp_path: Path) -> None:
