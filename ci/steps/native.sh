@@ -47,7 +47,11 @@ mkdir -p "$folder"
 exec 9>"$folder/lock"
 flock 9
 options=(-DOVENBIRD_TESTS=ON)
-[ -z "$sanitize" ] || options+=(-DOVENBIRD_SANITIZE="$sanitize" -DCMAKE_BUILD_TYPE=RelWithDebInfo)
+if [ -n "$sanitize" ]; then
+    options+=(-DOVENBIRD_SANITIZE="$sanitize" -DCMAKE_BUILD_TYPE=RelWithDebInfo)
+else
+    options+=(-DCMAKE_BUILD_TYPE=MinSizeRel -DOVENBIRD_STATIC_CLI=ON)
+fi
 {
     cmake -S runtime/cpp -B "$folder" -G Ninja "${options[@]}" ${CXX:+-DCMAKE_CXX_COMPILER="$CXX"}
     cmake --build "$folder" ${JOBS:+--parallel "$JOBS"}

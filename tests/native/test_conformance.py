@@ -6,9 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from native.conftest import ROOT, build, run
+from ovenbird_runtime.tensors.tensors import npz_bytes
+from support import box_vectors
 from support.answer_vectors import same_answers
 
 SUITE = ROOT / "conformance"
@@ -38,3 +42,40 @@ def test_answers_are_those_of_the_suite() -> None:
             assert line.partition(":")[0] == case["error"], case
         else:
             same_answers(json.loads(line), case["answers"], str(case["postprocess"]))
+
+def test_boxes_are_those_of_the_suite(tmp_path: Path) -> None:
+    vectors = [json.loads(path.read_bytes()) for path in sorted((SUITE / "boxes" / "cases").glob("*.json"))]
+    cases = []
+    for place, vector in enumerate(vectors):
+        outputs = {
+            name: np.array(box_vectors.read(rows), np.int32 if name == "classes" else np.float32)[None]
+            for name, rows in vector["outputs"].items()
+        }
+        outputs["boxes"] = outputs["boxes"].reshape(1, -1, 4)
+        (tmp_path / f"{place}.npz").write_bytes(npz_bytes(outputs))
+        given = {name: vector[name] for name in ("labels", "frame") if vector[name] is not None}
+        options = {"outputs": f"{place}.npz", "postprocess": [vector["step"]], "options": vector["options"]}
+        cases.append(given | options)
+    (tmp_path / "cases.json").write_text(json.dumps(cases))
+    for (_, line), vector in zip(said("answers", tmp_path), vectors, strict=True):
+        if vector["error"] is not None:
+            assert line.partition(":")[0] == vector["error"], vector["what"]
+            continue
+        (found,) = json.loads(line)
+        if vector["step"]["nms"] == "soft":  # powers of e
+            same_answers(found["boxes"]["boxes"], vector["answer"], vector["what"])
+        else:
+            assert found["boxes"]["boxes"] == vector["answer"], vector["what"]
+
+
+def test_frames_are_those_of_the_suite(tmp_path: Path) -> None:
+    vectors = json.loads((SUITE / "boxes" / "frames.json").read_bytes())
+    cases = []
+    for vector in vectors:
+        width, height = vector["original"]
+        Image.new("RGB", (width, height)).save(tmp_path / f"{width}x{height}.png")
+        cases.append({"file": f"{width}x{height}.png", "steps": vector["steps"]})
+    (tmp_path / "cases.json").write_text(json.dumps(cases))
+    for (_, line), vector in zip(said("pictures", tmp_path), vectors, strict=True):
+        numbers = [float(word) for word in line.split()[-4:]]
+        assert numbers == [*vector["scale"], *vector["offset"]], vector

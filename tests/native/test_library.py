@@ -10,10 +10,22 @@ import pytest
 from native.conftest import ROOT, build, run
 from ovenbird_runtime import __version__
 
+EXECUTABLE_BYTES = 2_000_000
+"""With JPEG and the C library, without weights; 1.95 MB of x86-64 when this was written."""
+LIBRARY_BYTES = 450_000
+"""The shared library, stripped; libjpeg-turbo is one of its own."""
+
 
 def test_sessions_are_used_from_many_threads(detector: Path) -> None:
     done = run(build() / "ovenbird-sessions", detector)
     assert (done.code, done.out) == (0, "0 answers are wrong\n"), done.err
+
+
+def test_the_executable_is_small_and_needs_no_library() -> None:
+    command = build() / "ovenbird-run"
+    assert command.stat().st_size <= EXECUTABLE_BYTES
+    needed = subprocess.run(["readelf", "-d", command], capture_output=True, text=True, check=True).stdout
+    assert "NEEDED" not in needed
 
 
 @pytest.mark.slow
@@ -30,6 +42,8 @@ def test_another_project_finds_the_package(detector: Path, tmp_path: Path, kind:
         names = {line.split()[-1].partition("@")[0] for line in symbols.splitlines() if " T " in line}
         assert names, "nothing is exported"
         assert {name for name in names if not name.startswith("ovenbird_")} == set()
+        subprocess.run(["strip", folder / "libovenbird.so"], check=True)
+        assert (folder / "libovenbird.so").stat().st_size <= LIBRARY_BYTES
     cmake("--install", folder, "--prefix", tmp_path / "prefix")
     cmake("-S", ROOT / "runtime/cpp/example", "-B", tmp_path / "example", f"-DCMAKE_PREFIX_PATH={tmp_path / 'prefix'}")
     cmake("--build", tmp_path / "example")

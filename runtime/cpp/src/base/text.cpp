@@ -11,6 +11,21 @@
 
 namespace ob {
 
+void Part::append_to(std::string &out) const {
+    switch (kind_) {
+    case Kind::Text: out.append(data_, size_); break;
+    case Kind::Character: out.push_back(static_cast<char>(bits_)); break;
+    case Kind::Signed: out += std::to_string(static_cast<long long>(bits_)); break;
+    case Kind::Unsigned: out += std::to_string(bits_); break;
+    }
+}
+
+std::string str_of(std::initializer_list<Part> parts) {
+    std::string out;
+    for (const Part &part : parts) part.append_to(out);
+    return out;
+}
+
 std::string format(const char *how, double number) {
     char text[400];
     int length = std::snprintf(text, sizeof text, how, number);

@@ -5,28 +5,43 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace ob {
 
-inline void append(std::string &out, std::string_view text) { out.append(text); }
-inline void append(std::string &out, const char *text) { out.append(text); }
-inline void append(std::string &out, char one) { out.push_back(one); }
-inline void append(std::string &out, int number) { out += std::to_string(number); }
-inline void append(std::string &out, long number) { out += std::to_string(number); }
-inline void append(std::string &out, long long number) { out += std::to_string(number); }
-inline void append(std::string &out, unsigned number) { out += std::to_string(number); }
-inline void append(std::string &out, unsigned long number) { out += std::to_string(number); }
-inline void append(std::string &out, unsigned long long number) { out += std::to_string(number); }
+// A part of a message: text, a character, or a whole number. Its text must outlive the call.
+class Part {
+  public:
+    Part(std::string_view text) : data_(text.data()), size_(text.size()) {}
+    Part(const std::string &text) : data_(text.data()), size_(text.size()) {}
+    Part(const char *text) : Part(std::string_view(text)) {}
+    Part(char one) : bits_(static_cast<unsigned char>(one)), kind_(Kind::Character) {}
+    Part(int number) : Part(static_cast<long long>(number)) {}
+    Part(long number) : Part(static_cast<long long>(number)) {}
+    Part(long long number) : bits_(static_cast<uint64_t>(number)), kind_(Kind::Signed) {}
+    Part(unsigned number) : Part(static_cast<unsigned long long>(number)) {}
+    Part(unsigned long number) : Part(static_cast<unsigned long long>(number)) {}
+    Part(unsigned long long number) : bits_(number), kind_(Kind::Unsigned) {}
 
-// The parts, one after the other.
-template <typename... Parts> std::string str(const Parts &...parts) {
-    std::string out;
-    (append(out, parts), ...);
-    return out;
-}
+    void append_to(std::string &out) const;
+
+  private:
+    enum class Kind : uint8_t { Text, Character, Signed, Unsigned };
+
+    union {
+        const char *data_;
+        uint64_t bits_;
+    };
+    size_t size_ = 0;
+    Kind kind_ = Kind::Text;
+};
+
+// The parts, one after the other: one function for all, since there are hundreds of messages.
+std::string str_of(std::initializer_list<Part> parts);
+template <typename... Parts> std::string str(const Parts &...parts) { return str_of({Part(parts)...}); }
 
 // A number as printf writes it.
 std::string format(const char *how, double number);

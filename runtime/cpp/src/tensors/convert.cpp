@@ -40,39 +40,31 @@ uint16_t double_to_half(double value) {
     return static_cast<uint16_t>(sign | bits);
 }
 
-template <typename From, typename To>
-void convert_whole(const std::string &name, const char *to, const void *data, size_t count, void *out) {
-    From low = load<From>(data, 0), high = low;
-    for (size_t i = 0; i < count; ++i) {
-        From value = load<From>(data, i);
-        if (value < low) low = value;
-        if (value > high) high = value;
-        static_cast<To *>(out)[i] = static_cast<To>(value);
+// Whole numbers by way of 64 bits: one function for all pairs of types.
+void convert_whole(const TensorSpec &spec, ovenbird_dtype from, const void *data, size_t count, void *out) {
+    const DtypeInfo &to = info(spec.dtype);
+    bool is_signed = to.kind == 'i', any_beyond = false;
+    uint64_t top = ~uint64_t{0} >> (64 - to.bits + is_signed), highest = 0;
+    int64_t bottom = is_signed ? -static_cast<int64_t>(top) - 1 : 0, low = INT64_MAX, high = INT64_MIN;
+    unsigned char *place = static_cast<unsigned char *>(out);
+    for (size_t i = 0; i < count; ++i, place += to.bytes) {
+        Whole number = whole_at(from, data, i);
+        if (number.beyond) {
+            any_beyond = true;
+            highest = std::max(highest, static_cast<uint64_t>(number.value));
+            low = std::min(low, INT64_MAX);
+        } else {
+            low = std::min(low, number.value);
+            high = std::max(high, number.value);
+        }
+        std::memcpy(place, &number.value, static_cast<size_t>(to.bytes)); // little endian
     }
-    using Limits = std::numeric_limits<To>;
-    auto below = [](auto value) { return std::is_signed_v<decltype(value)> && value < 0; };
-    bool fits =
-        !(below(low) && (!std::is_signed_v<To> || static_cast<int64_t>(low) < static_cast<int64_t>(Limits::min())));
-    fits = fits && (below(high) || static_cast<uint64_t>(high) <= static_cast<uint64_t>(Limits::max()));
-    if (!fits) {
-        fail(OVENBIRD_WRONG_DTYPE, str(name, " holds ", +low, " to ", +high, ", beyond ", to, " (", +Limits::min(),
-                                       " to ", +Limits::max(), ")"));
-    }
-}
-
-template <typename From> void convert_from(const TensorSpec &spec, const void *data, size_t count, void *out) {
-    const char *to = info(spec.dtype).name;
-    switch (spec.dtype) {
-    case OVENBIRD_INT8: return convert_whole<From, int8_t>(spec.name, to, data, count, out);
-    case OVENBIRD_INT16: return convert_whole<From, int16_t>(spec.name, to, data, count, out);
-    case OVENBIRD_INT32: return convert_whole<From, int32_t>(spec.name, to, data, count, out);
-    case OVENBIRD_INT64: return convert_whole<From, int64_t>(spec.name, to, data, count, out);
-    case OVENBIRD_UINT8: return convert_whole<From, uint8_t>(spec.name, to, data, count, out);
-    case OVENBIRD_UINT16: return convert_whole<From, uint16_t>(spec.name, to, data, count, out);
-    case OVENBIRD_UINT32: return convert_whole<From, uint32_t>(spec.name, to, data, count, out);
-    case OVENBIRD_UINT64: return convert_whole<From, uint64_t>(spec.name, to, data, count, out);
-    default: fail(OVENBIRD_INTERNAL, "a conversion between kinds");
-    }
+    if (!any_beyond && high >= 0) highest = static_cast<uint64_t>(high);
+    bool fits = low >= bottom && (highest <= top);
+    if (fits) return;
+    std::string most = any_beyond || high >= 0 ? str(highest) : str(high);
+    fail(OVENBIRD_WRONG_DTYPE,
+         str(spec.name, " holds ", low, " to ", most, ", beyond ", to.name, " (", bottom, " to ", top, ")"));
 }
 
 void convert_floating(const TensorSpec &spec, ovenbird_dtype from, const void *data, size_t count, void *out) {
@@ -92,17 +84,8 @@ void convert(const TensorSpec &spec, ovenbird_dtype from, const void *data, size
         std::memcpy(out, data, count * static_cast<size_t>(info(from).bytes));
         return;
     }
-    switch (from) {
-    case OVENBIRD_INT8: return convert_from<int8_t>(spec, data, count, out);
-    case OVENBIRD_INT16: return convert_from<int16_t>(spec, data, count, out);
-    case OVENBIRD_INT32: return convert_from<int32_t>(spec, data, count, out);
-    case OVENBIRD_INT64: return convert_from<int64_t>(spec, data, count, out);
-    case OVENBIRD_UINT8: return convert_from<uint8_t>(spec, data, count, out);
-    case OVENBIRD_UINT16: return convert_from<uint16_t>(spec, data, count, out);
-    case OVENBIRD_UINT32: return convert_from<uint32_t>(spec, data, count, out);
-    case OVENBIRD_UINT64: return convert_from<uint64_t>(spec, data, count, out);
-    default: return convert_floating(spec, from, data, count, out);
-    }
+    if (info(from).kind == 'f') return convert_floating(spec, from, data, count, out);
+    convert_whole(spec, from, data, count, out);
 }
 
 size_t count_not_finite(ovenbird_dtype dtype, const void *data, size_t count) {
