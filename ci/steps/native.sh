@@ -4,6 +4,7 @@
 #     ci/steps/native.sh                         build; nothing is done where nothing changed
 #     ci/steps/native.sh --test                  and run its tests (ctest)
 #     ci/steps/native.sh --sanitize thread       into build/native-thread; or address,undefined
+#     ci/steps/native.sh --cross aarch64         for another architecture, into build/native-aarch64 (qemu-user runs it)
 #     ci/steps/native.sh --need                  say what is missing (exit code 1), build nothing
 #
 # Needs g++ (or clang++ by CXX), CMake, Ninja and libjpeg-turbo; installs Debian's packages where they are missing, which needs root.
@@ -11,16 +12,21 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . ci/steps/common.sh
-sanitize='' run_tests='' need=''
+sanitize='' run_tests='' need='' cross=''
 while [ $# -gt 0 ]; do
     case $1 in
         --test) run_tests=1 ;;
         --need) need=1 ;;
+        --cross)
+            cross=${2:?usage: native.sh --cross aarch64}
+            [ "$cross" = aarch64 ] || fail "UnknownMachine: '$cross', known is aarch64"
+            shift
+            ;;
         --sanitize)
             sanitize=${2:?usage: native.sh --sanitize thread|address,undefined}
             shift
             ;;
-        *) fail "UnknownOption: '$1'; one of --test, --sanitize KIND, --need" ;;
+        *) fail "UnknownOption: '$1'; one of --test, --sanitize KIND, --cross ARCH, --need" ;;
     esac
     shift
 done
@@ -40,14 +46,35 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 [ -z "$need" ] || exit 0
 
-folder=build/native${sanitize:+-${sanitize/,/-}}
+folder=build/native${sanitize:+-${sanitize/,/-}}${cross:+-$cross}
 log=$folder/build.log
 mkdir -p "$folder"
 # One build at a time: tests that run side by side ask for it at once.
 exec 9>"$folder/lock"
 flock 9
 options=(-DOVENBIRD_TESTS=ON)
-if [ -n "$sanitize" ]; then
+if [ -n "$cross" ]; then
+    ci/steps/cross_toolchain.sh >&2
+    # libjpeg-turbo of that architecture: Debian's package, unpacked and not configured.
+    libraries=build/native-libraries-$cross
+    if [ ! -d "$libraries" ]; then
+        command -v mmdebstrap >/dev/null 2>&1 || fail "NoToolchain: run as root: apt-get install mmdebstrap"
+        say "fetching libjpeg-turbo for $cross" >&2
+        rm -rf "$libraries.part"
+        mmdebstrap --quiet --mode=root --variant=extract --architectures=arm64 --include=libjpeg62-turbo-dev \
+            "${RELEASE:-bookworm}" "$libraries.part" >&2 \
+            || fail "RootFailed: mmdebstrap could not fetch libjpeg62-turbo-dev (its message is above); check the mirror"
+        # Its own headers alone: those of the C library are the compiler's.
+        mkdir "$libraries.part/headers"
+        (cd "$libraries.part/usr/include" && cp jpeglib.h jmorecfg.h jerror.h "$cross-linux-gnu/jconfig.h" ../../headers/)
+        mv "$libraries.part" "$libraries"
+    fi
+    inside=$PWD/$libraries
+    options+=(-DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR="$cross" -DCMAKE_BUILD_TYPE=MinSizeRel)
+    options+=(-DCMAKE_EXE_LINKER_FLAGS=-static) # the emulator needs no libraries of that architecture then
+    options+=(-DCMAKE_C_COMPILER="$cross-linux-gnu-gcc" -DCMAKE_CXX_COMPILER="$cross-linux-gnu-g++" -DOVENBIRD_STATIC_CLI=ON)
+    options+=(-DJPEG_INCLUDE_DIR="$inside/headers" -DJPEG_LIBRARY="$inside/usr/lib/$cross-linux-gnu/libjpeg.a")
+elif [ -n "$sanitize" ]; then
     options+=(-DOVENBIRD_SANITIZE="$sanitize" -DCMAKE_BUILD_TYPE=RelWithDebInfo)
 else
     options+=(-DCMAKE_BUILD_TYPE=MinSizeRel -DOVENBIRD_STATIC_CLI=ON)

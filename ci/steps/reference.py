@@ -78,6 +78,7 @@ def pages() -> dict[Path, str]:
     """Return every page's path and text."""
     found = {
         ROOT / "docs/reference/cli.md": cli_page(),
+        ROOT / "docs/reference/c-api.md": c_api_page(),
         ROOT / "docs/reference/errors.md": errors_page(),
         ROOT / "docs/reference/server.md": server_page(),
     }
@@ -151,6 +152,28 @@ def option_row(record: tuple[str, str]) -> str:
 
 
 # -- errors ------------------------------------------------------------------------------------------------------
+
+
+def c_api_page() -> str:
+    """Return the page of the C interface: each part of `ovenbird.h`, what its comment says above its code."""
+    header = (ROOT / "runtime/cpp/include/ovenbird.h").read_text(encoding="utf-8")
+    intro, _, rest = header.partition("*/")
+    body = rest[rest.index("#define OVENBIRD_ABI_VERSION") :].partition("\n#ifdef __cplusplus")[0]
+    summary, example, more = ("\n".join(line[3:] for line in intro.splitlines()).split("\n\n") + ["", ""])[:3]
+    parts = [
+        WRITTEN,
+        "# The C interface\n",
+        f"{summary}\n",
+        f"```c\n{inspect.cleandoc(example)}\n```\n",
+        f"{more.strip()}\n",
+    ]
+    parts.append("[How to use it](../how-to/use-from-cpp.md); `ovenbird.hpp` is a thin layer over it for C++.\n")
+    for block in body.strip().split("\n\n"):
+        comment, code = ("", block) if not block.startswith("/*") else block[2:].split("*/", 1)
+        if comment:
+            parts.append(" ".join(line.strip().removeprefix("* ") for line in comment.splitlines()).strip() + "\n")
+        parts.append(f"```c\n{code.strip().replace('OVENBIRD_API ', '')}\n```\n")
+    return "\n".join(parts)
 
 
 def errors_page() -> str:

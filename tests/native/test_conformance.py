@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from native.conftest import ROOT, build, run
+from native.conftest import ROOT, Done, build, run
 from ovenbird_runtime.tensors.tensors import npz_bytes
 from support import box_vectors
 from support.answer_vectors import same_answers
@@ -18,30 +18,45 @@ from support.answer_vectors import same_answers
 SUITE = ROOT / "conformance"
 
 
-def said(kind: str, folder: Path) -> list[tuple[dict[str, Any], str]]:
+Said = list[tuple[dict[str, Any], str]]
+FIELDS = {"pictures": "pixels", "pipelines": "input"}
+
+
+def said(kind: str, folder: Path) -> Said:
     """Return each case, and the line that the C++ runtime prints of it."""
-    cases = json.loads((folder / "cases.json").read_bytes())
-    done = run(build() / f"ovenbird-{kind}", folder / "cases.json")
+    return with_lines(folder, run(build() / f"ovenbird-{kind}", folder / "cases.json"))
+
+
+def with_lines(folder: Path, done: Done) -> Said:
     assert done.code == 0, done.err
-    return list(zip(cases, done.out.splitlines(), strict=True))
+    return list(zip(json.loads((folder / "cases.json").read_bytes()), done.out.splitlines(), strict=True))
 
 
-@pytest.mark.parametrize(("folder", "field"), [("pictures", "pixels"), ("pipelines", "input")])
-def test_pixels_are_those_of_the_suite(folder: str, field: str) -> None:
+def check_pixels(lines: Said, field: str) -> None:
     wrong = [
         (case["file"], case.get("steps"), line)
-        for case, line in said("pictures", SUITE / folder)
+        for case, line in lines
         if (line.partition(":")[0] != case["error"] if "error" in case else line != case[field])
     ]
     assert wrong == []
 
 
+@pytest.mark.parametrize("folder", FIELDS)
+def test_pixels_are_those_of_the_suite(folder: str) -> None:
+    check_pixels(said("pictures", SUITE / folder), FIELDS[folder])
+
+
 def test_answers_are_those_of_the_suite() -> None:
-    for case, line in said("answers", SUITE / "answers"):
+    check_answers(said("answers", SUITE / "answers"))
+
+
+def check_answers(lines: Said) -> None:
+    for case, line in lines:
         if "error" in case:
             assert line.partition(":")[0] == case["error"], case
         else:
             same_answers(json.loads(line), case["answers"], str(case["postprocess"]))
+
 
 def test_boxes_are_those_of_the_suite(tmp_path: Path) -> None:
     vectors = [json.loads(path.read_bytes()) for path in sorted((SUITE / "boxes" / "cases").glob("*.json"))]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -26,6 +28,16 @@ def test_the_executable_is_small_and_needs_no_library() -> None:
     assert command.stat().st_size <= EXECUTABLE_BYTES
     needed = subprocess.run(["readelf", "-d", command], capture_output=True, text=True, check=True).stdout
     assert "NEEDED" not in needed
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="chroot needs root")
+def test_it_runs_where_nothing_else_is(detector: Path, tmp_path: Path) -> None:
+    """In a folder that holds the executable and an artifact alone: what an image FROM scratch is."""
+    shutil.copy(build() / "ovenbird-run", tmp_path)
+    shutil.copytree(detector, tmp_path / "artifact")
+    done = run(Path("chroot"), tmp_path, "/ovenbird-run", "selftest", "/artifact", "--threads", "2")
+    assert done.code == 0, done.err
+    assert "2 golden rows reproduced" in done.out
 
 
 @pytest.mark.slow

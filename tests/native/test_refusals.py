@@ -228,6 +228,8 @@ def mutants(folder: Path, artifact: Path, count: int) -> None:
         "target": artifact / "targets/host/target.json",
         "elf": artifact / "targets/host/model.so",
         "npz": artifact / "evidence/golden.npz",
+        "jpeg": ROOT / "conformance/pictures/progressive.jpg",
+        "png": ROOT / "conformance/pictures/palette-4-interlaced.png",
     }
     for kind, file in files.items():
         done = run(folder / "ovenbird-mutants", kind, file, "7", str(count))
