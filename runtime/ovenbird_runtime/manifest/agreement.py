@@ -9,7 +9,8 @@ constant 3000 among probabilities hides nothing, and answers of 1e-7 are held to
 - Each channel (along the second axis, and along the last; the narrower counts) has its own scale: the standard
   deviation of its answers over the inputs. A channel that hardly moves is held to a share of its own size (`offset`),
   since that is what it was rounded to, and a silent one to a share of what its siblings move by (`QUIET`).
-- A row that moves more than others, as loud inputs do, is held to as much more.
+- A row that moves more than others, as loud inputs do, is held to as much more; a number to `offset` of itself, as the
+  few large ones among thousands of shares near zero are rounded to that, too.
 - The root mean square of all errors in these scales is at most `rms`, the largest of them at most `peak`.
 - Answers that are the same for all inputs are refused where the right ones differ.
 - Whole numbers and truth values are equal, but for the share `mismatches`, where rounding turned a near tie.
@@ -202,19 +203,22 @@ class _Scales:
 
     each: Array
     """Spreads to a row."""
+    offset: float
+    """The share of its own size that each number is held to at least."""
     centre: Array
     dependence: float
     blind: bool
 
     def of(self, numbers: Array, finite: Array) -> Array:
-        """Return what a row's errors are divided by: more where the row moves more than others."""
+        """Return what a row's errors are divided by: more where the row moves more, or a number is large."""
         import numpy as np
 
         moved = _moved(numbers, finite, self.centre)
         moved /= self.each
         loud = math.sqrt(float(np.vdot(moved, moved)) / max(int(finite.sum()), 1))
-        found: Array = self.each * max(1.0, loud)
-        return found
+        found: Array = np.abs(numbers)
+        found *= self.offset
+        return np.maximum(found, self.each * max(1.0, loud), out=found)
 
 
 def _scales(right: AnswerRows, unit: float, limits: Limits, least: float) -> _Scales:
@@ -249,7 +253,7 @@ def _scales(right: AnswerRows, unit: float, limits: Limits, least: float) -> _Sc
     assert each is not None
     each = np.maximum(np.where(each > 0, each, NOTHING / limits.peak), least)
     blind = several and not any(share.any() for share in shares)
-    return _Scales(each, centre, min(map(_median, shares)) if several else 0.0, blind)
+    return _Scales(each, limits.offset, centre, min(map(_median, shares)) if several else 0.0, blind)
 
 
 def _centre(right: AnswerRows, unit: float) -> Array:

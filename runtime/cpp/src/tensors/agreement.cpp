@@ -109,14 +109,17 @@ std::vector<double> scales_of(const Array &right, const std::vector<char> &finit
         for (size_t i = 0; i < each.size(); ++i) each[i] = std::min(each[i], scale[groups.of(i)]);
     }
     for (double &one : each) one = one > 0 ? one : NOTHING / limits.peak;
-    for (size_t row = 0; row < rows; ++row) { // a row that moves more than others is held to as much more
+    for (size_t row = 0; row < rows; ++row) { // a row that moves more than others is held to as much more, a number
+                                              // to a share of itself at least
         double sum = 0, count = 0;
         for (size_t i = row * size; i < (row + 1) * size; ++i) {
             sum += moved[i] / each[i] * (moved[i] / each[i]);
             count += finite[i];
         }
         double loud = std::max(1.0, std::sqrt(sum / std::max(1.0, count)));
-        for (size_t i = row * size; i < (row + 1) * size; ++i) each[i] *= loud;
+        for (size_t i = row * size; i < (row + 1) * size; ++i) {
+            each[i] = std::max(each[i] * loud, limits.offset * std::fabs(right.values[i]));
+        }
     }
     blind = several && !moves;
     return each;

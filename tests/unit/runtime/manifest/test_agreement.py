@@ -222,3 +222,13 @@ def test_tolerance_moves_all_limits() -> None:
     assert (loose.rms, loose.peak, loose.offset) == (F32.rms * 4, F32.peak * 4, F32.offset)
     assert F32.for_tolerance(None) is F32
     assert compare(off_by(LOGITS, F32.rms * 3), LOGITS, loose).fault == ""
+
+
+def test_the_large_shares_among_thousands_are_rounded_as_large_numbers_are() -> None:
+    random = np.random.default_rng(7)
+    logits = 2 * random.standard_normal((4, 10, 6000))
+    logits[:, np.arange(10), random.integers(0, 6000, 10)] += 20
+    right = softmax(logits)
+    signs = random.choice([-1, 1], right.shape)
+    assert compare((right * (1 + 3e-5 * signs)).astype(np.float32), right, F32).fault == ""
+    assert "is off by" in compare((right * (1 + 1e-4 * signs)).astype(np.float32), right, F32).fault
