@@ -24,6 +24,7 @@ from ovenbird.backends.building import build_module
 from ovenbird.lowering.built import BuiltModule
 from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.networks.importing import import_exported
+from ovenbird.networks.torch.tracing import Traced
 from ovenbird.targets import TargetSpec
 from support.guarded import run_guarded
 
@@ -82,7 +83,7 @@ def traced(cases: tuple[Case, ...]) -> tvm.IRModule:
     together = Together(cases).eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.export's own deprecations
-        return import_exported(torch.export.export(together, tuple(x for case in cases for x in case.inputs)))
+        return import_exported(Traced.of(together, tuple(x for case in cases for x in case.inputs)).export(None))
 
 
 def run_together(cases: Sequence[Case], target: TargetSpec) -> list[Outputs]:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
+import traceback
 from pathlib import Path
 from typing import Any
 
 import torch
+
+import ovenbird
+
+OWN = str(Path(ovenbird.__file__).parent)
+"""Where our own code lies."""
 
 TORCH = str(Path(torch.__file__).parent)
 """Where torch's own code lies; "<" begins the name of code that it writes."""
@@ -40,3 +46,19 @@ def place_of(node: Any) -> str:
     modules = [path for path, _ in (node.meta.get("nn_module_stack") or {}).values() if path]
     module = re.sub(r"^(?:L\['self'\]\.)?net\.?", "", str(modules[-1])) if modules else ""
     return ", ".join(part for part in (found, f"module {module}" if module else "") if part) or f"node {node.name}"
+
+
+def traced_line(error: BaseException) -> str:
+    """Return ` at net.py:76, "if y.mean() > 0:"`, the user's line that torch.export names or stopped at, or nothing."""
+    found = re.findall(r'^ *File "([^"\n]+)", line (\d+), in .*\n +(\S.*)$', str(error), re.MULTILINE)
+    calls = traceback.extract_tb(error.__traceback__)
+    for lines in (found, [(call.filename, call.lineno, call.line) for call in calls]):
+        own = [(Path(path).name, line, code) for path, line, code in lines if code and is_users(path)]
+        if own:
+            return ' at {}:{}, "{}"'.format(*own[-1])
+    return ""
+
+
+def is_users(path: str) -> bool:
+    """Return whether a file of code is the user's: not installed, not ours, not written by torch."""
+    return "site-packages" not in Path(path).parts and not path.startswith(("<", OWN))

@@ -19,6 +19,11 @@ from torch.utils import _pytree as pytree
 from ovenbird.errors import UnsupportedOperator
 from ovenbird.networks.torch.places import operator_of, place_of
 
+NUMBER = (
+    "a number taken out of a tensor (.item(), int(), float(), bool(), if) is known for each image alone; keep it a "
+    "tensor, and choose by torch.where"
+)
+
 
 def refuse_complex(program: ExportedProgram) -> None:
     """Raise UnsupportedOperator at the first complex numbers."""
@@ -40,6 +45,11 @@ def refuse_unknown_lengths(program: ExportedProgram, known: Container[Any]) -> N
                 f"how long the result of {operator_of(node)} is depends on the values of the inputs; "
                 f"mark places by a mask and torch.where, or take a fixed number by topk ({place_of(node)})"
             )
+
+
+def has_unknown_lengths(program: ExportedProgram) -> bool:
+    """Return whether a tensor of a traced network is as long as values say."""
+    return any(free_unbacked_symbols(tensor.shape) for node in program.graph.nodes for tensor in _tensors(node))
 
 
 def _tensors(node: Any) -> list[torch.Tensor]:

@@ -13,11 +13,9 @@ import contextlib
 import dataclasses
 import inspect
 import logging
-import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -26,6 +24,9 @@ from torch.utils import _pytree as pytree
 
 from ovenbird.errors import NetworkUnreadable, NetworkUntraceable
 from ovenbird.networks.image_shapes import layout_of, resized_shapes, size_of
+from ovenbird.networks.torch.masks import Masks
+from ovenbird.networks.torch.places import traced_line
+from ovenbird.networks.torch.refusing import NUMBER, has_unknown_lengths
 from ovenbird.networks.torch.widening import holdable
 from ovenbird_runtime.manifest.agreement import LIMITS
 from ovenbird_runtime.manifest.answers import AnswerStep, Boxes
@@ -57,10 +58,13 @@ class FlatNetwork(nn.Module):
         super().__init__()
         self.net = net
         self.call = call
+        self.masks: Masks | None = None
+        """What stands in for masks while the network is called."""
 
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Call the network, and return the tensors in what it returns."""
-        return tuple(tensor for _, tensor in flatten_outputs(self.call(self.net, tensors)))
+        with self.masks or contextlib.nullcontext():
+            return tuple(tensor for _, tensor in flatten_outputs(self.call(self.net, tensors)))
 
 
 def flatten_outputs(value: Any) -> list[tuple[str, torch.Tensor]]:
@@ -166,13 +170,32 @@ class Traced:
         inputs = self.examples if batch is None else self.with_batch(batch)
         if instead is not None:
             inputs = tuple(map(holdable, inputs))
+        failure: Exception | None = None
         with torch.no_grad(), steady_torch():
             try:
-                return torch.export.export(instead or self.flat, inputs, strict=False)
-            except Exception as error:
-                raise NetworkUntraceable(
-                    f"torch.export cannot trace the network{traced_line(error)}: {first_line(error)}"
-                ) from error
+                program = torch.export.export(instead or self.flat, inputs, strict=False)
+                if not has_unknown_lengths(program):
+                    return program
+            except Exception as error:  # noqa: BLE001 - whatever the network and torch raise
+                failure = error
+            found = None if instead else self._export_masked(inputs)
+        if found is not None:
+            return found
+        if failure is not None:
+            why = NUMBER if "data-dependent expression" in str(failure) else first_line(failure)
+            raise NetworkUntraceable(f"torch.export cannot trace the network{traced_line(failure)}: {why}") from failure
+        return program
+
+    def _export_masked(self, inputs: tuple[torch.Tensor, ...]) -> ExportedProgram | None:
+        """Trace with the places of its masks in their place; None where it has none, or cannot be traced so either."""
+        self.flat.masks = Masks()
+        try:
+            self.flat(*inputs)
+            return torch.export.export(self.flat, inputs, strict=False) if self.flat.masks.used else None
+        except Exception:  # noqa: BLE001 - what torch said of the network as it is tells more
+            return None
+        finally:
+            self.flat.masks = None
 
     def run(self, inputs: Sequence[torch.Tensor], instead: nn.Module | None = None) -> tuple[torch.Tensor, ...]:
         """Run the network, or what stands in for it, on one thread; the outputs in the order of `output_names`."""
@@ -296,13 +319,6 @@ def _positional_names(net: nn.Module, count: int) -> tuple[str, ...]:
     if len(names) < count:
         raise NetworkUnreadable(f"the network's forward takes {len(names)} inputs, {count} example inputs were given")
     return tuple(names[:count])
-
-
-def traced_line(error: BaseException) -> str:
-    """Return ` at net.py:76, "if y.mean() > 0:"`, the user's line that torch.export names, or nothing."""
-    found = re.findall(r'^ *File "([^"\n]+)", line (\d+), in .*\n +(\S.*)$', str(error), re.MULTILINE)
-    own = [(Path(path).name, line, code) for path, line, code in found if "site-packages" not in Path(path).parts]
-    return ' at {}:{}, "{}"'.format(*own[-1]) if own else ""
 
 
 def first_line(error: BaseException) -> str:

@@ -30,10 +30,7 @@ class Places:
 
         op = relax.op
         shape = given.shape_of("self")
-        axes = [axis for axis, one in enumerate(given["indices"]) if one is not None]
-        indices = [given["indices"][axis] for axis in axes]
-        if any(dtype_of(one) in ("bool", "uint8") for one in indices):
-            raise UnsupportedOperator("indexing by a mask gives a length that depends on data; use torch.where")
+        axes, indices = indices_of(given)
         together = axes == list(range(axes[0], axes[-1] + 1))
         first = axes[0] if together else 0
         others = [axis for axis in range(len(shape)) if axis not in axes]
@@ -44,6 +41,28 @@ class Places:
             outer = None if places is None else given.emit(op.multiply(places, side))
             places = inside if outer is None else given.emit(op.add(outer, inside))
         return cls(axes, others[:first] + axes + others[first:], first, [shape[axis] for axis in axes], places)
+
+
+def indices_of(given: Arguments) -> tuple[list[int], list[Any]]:
+    """Return the dimensions that are indexed, and by what; a mask that is known indexes as many as it has."""
+    from tvm import relax
+
+    axes: list[int] = []
+    found: list[Any] = []
+    axis = 0
+    for node, one in zip(given.nodes["indices"], given["indices"], strict=True):
+        columns: list[Any] = [one]
+        if one is not None and dtype_of(one) in ("bool", "uint8"):
+            mask = given.importer.constants.get(node)
+            if mask is None:
+                raise UnsupportedOperator("indexing by a mask gives a length that depends on data; use torch.where")
+            columns = [relax.const(places, "int64") for places in mask.numpy().nonzero()]
+        for column in columns:
+            if column is not None:
+                axes.append(axis)
+                found.append(column)
+            axis += 1
+    return axes, found
 
 
 def _held(given: Arguments, places: Any, extent: int) -> Any:
@@ -67,9 +86,9 @@ def index(node: Any, importer: Any) -> Any:
     op = relax.op
     given = Arguments.of(node, importer)
     data, shape = given["self"], given.shape_of("self")
-    known = [axis for axis, one in enumerate(given["indices"]) if one is not None]
-    if len(known) == 1 and dtype_of(given["indices"][known[0]]) not in ("bool", "uint8"):
-        return given.emit(op.take(data, given["indices"][known[0]], known[0]))
+    axes, indices = indices_of(given)
+    if len(axes) == 1:
+        return given.emit(op.take(data, indices[0], axes[0]))
     found = Places.of(given)
     if found.order != list(range(len(shape))):
         data = given.emit(op.permute_dims(data, found.order))

@@ -6,6 +6,7 @@ from typing import Any
 
 from ovenbird.errors import UnsupportedOperator
 from ovenbird.networks.torch.converters.converter import Converter
+from ovenbird.networks.torch.refusing import NUMBER
 
 
 def refuse(why: str) -> Converter:
@@ -26,6 +27,11 @@ FOURIER = (
 BOXES = (
     "how many boxes nms keeps depends on the image; return boxes and scores as they are before it, or call "
     "ovenbird.suppression.padded_nms, which gives a fixed number of rows and how many of them count"
+)
+
+LENGTH = (
+    "how many elements a mask takes depends on the values of the inputs; mark places by a mask and torch.where, or "
+    "take a fixed number by topk"
 )
 
 CHANCE = (
@@ -57,7 +63,9 @@ REFUSALS: dict[str, Converter] = {
     "_fft_c2c.default": refuse(FOURIER),
     "_fft_c2r.default": refuse(FOURIER),
     "_fft_r2c.default": refuse(FOURIER),
+    "_local_scalar_dense.default": refuse(NUMBER),
     "cond": refuse(BRANCH),
     "nms.default": refuse(BOXES),
+    "true_places.default": refuse(LENGTH),
     "while_loop": refuse(LOOP),
 }

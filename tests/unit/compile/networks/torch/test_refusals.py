@@ -1,13 +1,12 @@
 """What no compiled network can have is refused with the user's line and the way out."""
 
-import warnings
-
 import pytest
 import torch
 from torch import nn
 
-from ovenbird.errors import UnsupportedOperator
+from ovenbird.errors import NetworkUntraceable, UnsupportedOperator
 from ovenbird.networks.importing import import_exported
+from ovenbird.networks.torch.tracing import Traced
 
 
 class Branch(nn.Module):
@@ -41,6 +40,21 @@ class Loop(nn.Module):
         return torch._higher_order_ops.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, y * 2), (start, x))[1]
 
 
+class Chosen(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[x > 0].sum()
+
+
+class Number(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[:, : int(x.abs().sum())]
+
+
+class Foreign(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(x.detach().numpy() * 2)
+
+
 class Projected(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +70,8 @@ class Projected(nn.Module):
         (Branch(), r"torch\.where \(test_refusals\.py:\d+ \"return torch\.cond"),
         (Spectrum(), r"aten\.fft_rfft2 gives complex numbers.*\(test_refusals\.py:\d+ \"return torch\.fft\.rfft2\(x\)"),
         (Polar(), r"aten\.polar gives complex numbers.*\(test_refusals\.py:\d+"),
-        (Found(), r"how long the result of aten\.nonzero is depends on.*\(test_refusals\.py:\d+ \"return x\.nonzero"),
+        (Found(), r"how many elements a mask takes depends on.*\(test_refusals\.py:\d+ \"return x\.nonzero"),
+        (Chosen(), r"how many elements a mask takes depends on.*\(test_refusals\.py:\d+ \"return x\[x > 0\]"),
         (Noise(), r"random numbers differ.*\(test_refusals\.py:\d+ \"return x \+ torch\.randn"),
         (Loop(), r"while_loop runs as often.*\(test_refusals\.py:\d+"),
         (Projected(), r"proj_size.*\(test_refusals\.py:\d+ \"return self\.layer\(x\)"),
@@ -64,8 +79,19 @@ class Projected(nn.Module):
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
 )
 def test_refused_with_the_line(network: nn.Module, told: str) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.export.export(network, (torch.randn(2, 4, 4),))
     with pytest.raises(UnsupportedOperator, match=told):
-        import_exported(program)
+        import_exported(Traced.of(network, torch.randn(2, 4, 4)).export(None))
+
+
+@pytest.mark.parametrize(
+    ("network", "told"),
+    [
+        (Foreign(), r'test_refusals\.py:\d+, "return torch\.from_numpy'),
+        (Number(), r'test_refusals\.py:\d+, "return x\[:, : int.*a number taken out of a tensor'),
+    ],
+    ids=["numpy", "number"],
+)
+def test_what_torch_cannot_trace_is_told_with_the_line(network: nn.Module, told: str) -> None:
+    traced = Traced.of(network, torch.randn(2, 4, 4))
+    with pytest.raises(NetworkUntraceable, match=told):
+        traced.export(None)

@@ -9,6 +9,7 @@ from torch import nn
 
 from ovenbird.errors import NetworkUnreadable, NetworkUntraceable
 from ovenbird.networks.torch.tracing import Traced, flatten_outputs
+from ovenbird.networks.user.callables import from_program
 
 
 class Net(nn.Module):
@@ -99,7 +100,25 @@ def test_a_network_that_fails_on_its_examples_is_untraceable() -> None:
         Traced.of(Net(lambda x: x @ x), (ONE,))
 
 
+class Masked(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mask", torch.arange(6) % 3 > 0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[:, self.mask]
+
+
+@pytest.mark.parametrize("exported", [False, True])
+def test_a_mask_that_no_input_changes_has_a_length(exported: bool) -> None:
+    net, examples = Masked(), (ONE,)
+    if exported:  # a program says "as many as are true"
+        net, examples = from_program(torch.export.export(net, examples), "the test has")
+    (output,) = [node for node in Traced.of(net, examples).export(None).graph.nodes if node.op == "output"]
+    assert output.args[0][0].meta["val"].shape == (1, 4)
+
+
 def test_data_dependent_control_flow_is_untraceable() -> None:
     traced = Traced.of(Net(lambda x: x * 2 if x.sum() > 0 else x), (ONE,))
-    with pytest.raises(NetworkUntraceable, match="data-dependent"):
+    with pytest.raises(NetworkUntraceable, match="a number taken out of a tensor"):
         traced.export(1)
