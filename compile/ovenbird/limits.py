@@ -23,6 +23,9 @@ MAX_FOLDED_ELEMENTS = 16_000_000
 MAX_LOOP_TURNS = 256
 """Turns of a loop of an ONNX model: it is written out, so each turn adds its code."""
 
+MAX_DETERMINANT_SIDE = 4
+"""Rows of a matrix whose determinant is written out."""
+
 MAX_FUNCTION_DEPTH = 32
 """Functions of an ONNX model that call each other; the standard's own go 4 deep."""
 

@@ -90,7 +90,8 @@ class _Bound(PyExprMutator):  # type: ignore[misc]
         if isinstance(indices, tvm.ir.GenericConst):
             array = indices.value.numpy().astype(np.int64)
             extents = np.array(dim, np.int64)
-            return relax.const(np.clip(np.where(array < 0, array + extents, array), 0, extents - 1))
+            held = np.clip(np.where(array < 0, array + extents, array), 0, extents - 1)
+            return relax.const(held, "int32" if isinstance(dim, int) else "int64")  # vectors are int64 to Relax
         emit = self.builder_.emit
         if dtype not in WIDE:  # 300 rows are more than an int8 can say
             indices, dtype = emit(relax.op.astype(indices, "int64")), "int64"

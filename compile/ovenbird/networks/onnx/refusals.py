@@ -8,7 +8,6 @@ from __future__ import annotations
 from ovenbird.errors import UnsupportedOperator
 
 TRAINING = "it trains the network; export it in evaluation mode"
-SPECTRUM = "spectra are not computed; end or begin the network beside it"
 TEXT = "it works on text; do that before the network"
 COUNTS = "how many elements it gives depends on the values; write that part with a mask or with TopK"
 BY_RUNTIME = (
@@ -18,7 +17,6 @@ BY_RUNTIME = (
 
 HINTS = {
     **dict.fromkeys(("Adagrad", "Adam", "Gradient", "Momentum"), TRAINING),
-    **dict.fromkeys(("DFT", "STFT", "MelWeightMatrix"), SPECTRUM),
     **dict.fromkeys(("StringConcat", "StringNormalizer", "StringSplit", "RegexFullMatch", "TfIdfVectorizer"), TEXT),
     **dict.fromkeys(("NonZero", "Unique"), COUNTS),
     "ImageDecoder": "pictures are decoded before the network, by the runtime; take the decoded image as input",

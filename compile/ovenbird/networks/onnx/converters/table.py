@@ -18,6 +18,7 @@ from ovenbird.networks.onnx.converters.layers.convolutions import CONVOLUTIONS
 from ovenbird.networks.onnx.converters.layers.matrices import MATRICES
 from ovenbird.networks.onnx.converters.layers.normalizations import NORMALIZATIONS
 from ovenbird.networks.onnx.converters.layers.pooling import POOLING
+from ovenbird.networks.onnx.converters.layers.spectra import SPECTRA
 from ovenbird.networks.onnx.converters.maps.arithmetic import ARITHMETIC
 from ovenbird.networks.onnx.converters.maps.elementwise import ELEMENTWISE
 from ovenbird.networks.onnx.converters.maps.quantization import QUANTIZATION
@@ -54,4 +55,5 @@ CONVERTERS: dict[str, Converter] = {
     **RESIZE,
     **SEQUENCES,
     **SHAPES,
+    **SPECTRA,
 }

@@ -1,9 +1,13 @@
-"""Products of matrices."""
+"""Products of matrices, and determinants."""
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 from tvm import relax
 
+from ovenbird.limits import MAX_DETERMINANT_SIDE
 from ovenbird.networks.onnx.converters.maps.elementwise import scalar
 from ovenbird.networks.onnx.node import Converter, Node
 
@@ -31,7 +35,29 @@ def gemm(node: Node) -> relax.Expr:
     return relax.op.add(result, addend)
 
 
+def determinant(node: Node) -> relax.Expr:
+    """`Det` of small matrices, along their first rows (Laplace)."""
+    *outer, side, _ = node.shape(0)
+    if side > MAX_DETERMINANT_SIDE:
+        raise node.refuse(f"a matrix has {side} rows, limit {MAX_DETERMINANT_SIDE}")
+    flat = node.emit(relax.op.reshape(node.tensor(0), [math.prod(outer), side * side]))
+
+    def minor(row: int, columns: tuple[int, ...]) -> relax.Expr:
+        total = None
+        for place, column in enumerate(columns):
+            part = node.take(flat, np.array([row * side + column]), 1)
+            if len(columns) > 1:
+                rest = minor(row + 1, columns[:place] + columns[place + 1 :])
+                part = node.emit(relax.op.multiply(part, rest))
+            sign = relax.op.subtract if place % 2 else relax.op.add
+            total = part if total is None else node.emit(sign(total, part))
+        return total
+
+    return relax.op.reshape(minor(0, tuple(range(side))), outer)
+
+
 MATRICES: dict[str, Converter] = {
+    "Det": determinant,
     "Gemm": gemm,
     "MatMul": matmul,
 }

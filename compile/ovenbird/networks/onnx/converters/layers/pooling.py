@@ -12,6 +12,8 @@ from ovenbird.networks.onnx.converters.layers.convolutions import LAYOUTS, spati
 from ovenbird.networks.onnx.converters.maps.elementwise import scalar
 from ovenbird.networks.onnx.converters.structure.padding import padded, sides
 from ovenbird.networks.onnx.node import Converter, Node, literal
+from ovenbird.operators.indexing.scatter import ScatterElements
+from ovenbird.operators.own import own_call
 
 MAXIMA: tuple[Callable[..., relax.Expr], ...] = (
     relax.op.nn.max_pool1d, relax.op.nn.max_pool2d, relax.op.nn.max_pool3d,
@@ -202,6 +204,26 @@ def global_lp(node: Node) -> relax.Expr:
     return _root(node, powers, p)
 
 
+def unpooled(node: Node) -> relax.Expr:
+    """`MaxUnpool(x, places, shape)`: each number at the place that `MaxPool` took it from, zeros elsewhere."""
+    shape = list(node.shape(0))
+    count = spatial(node, shape)
+    kernel, strides = list(node.attribute("kernel_shape")), steps(node, "strides", count)
+    pads = list(node.attribute("pads") or [0] * 2 * count)
+    for axis in range(count):
+        room = pads[axis] + pads[axis + count]
+        shape[axis + 2] = (shape[axis + 2] - 1) * strides[axis] + kernel[axis] - room
+    given = math.prod(node.shape(0))
+    values, places = (node.emit(relax.op.reshape(node.tensor(index), [given])) for index in (0, 1))
+    empty = node.emit(relax.op.zeros([math.prod(shape)], node.dtype(0)))
+    flat = node.emit(own_call(ScatterElements(0, "none"), empty, places, values))
+    found = node.emit(relax.op.reshape(flat, shape))
+    wanted = node.integers(2, "output_shape") if node.has(2) else shape
+    if any(have > want for have, want in zip(shape, wanted, strict=True)):
+        raise node.refuse(f"the output_shape {wanted} is smaller than {shape}, to which its windows lead back")
+    return padded(node, found, [0] * len(shape), [want - have for have, want in zip(shape, wanted, strict=True)])
+
+
 def all_places(shape: Sequence[int]) -> list[int]:
     """Return all axes but batch and channels."""
     return list(range(2, len(shape)))
@@ -214,4 +236,5 @@ POOLING: dict[str, Converter] = {
     "GlobalMaxPool": global_pool(relax.op.max),
     "LpPool": lp_pool,
     "MaxPool": largest,
+    "MaxUnpool": unpooled,
 }
