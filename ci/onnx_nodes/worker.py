@@ -73,7 +73,9 @@ def import_case(case: Case) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "net.onnx")
         onnx.save(case.model, str(path))
-        return OnnxSource.read(path, {name: array.shape for name, array in case.inputs.items()}).relax(None)
+        source = OnnxSource.read(path, {name: array.shape for name, array in case.inputs.items()})
+        batches = [array.shape[0] for array, dims in zip(case.inputs.values(), source.dims, strict=True) if "N" in dims]
+        return source.relax(batches[0] if batches else None)
 
 
 def build_and_run(imported: Sequence[Any], report: Any, tell: Any) -> None:

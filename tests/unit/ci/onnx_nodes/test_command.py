@@ -25,3 +25,14 @@ def test_an_operator_comes_out_right() -> None:
     rows = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()}
     assert rows["Tile"] == ["2"]
     assert rows["all"] == ["4", "100.0%", "right"]
+
+
+@pytest.mark.slow
+def test_files_of_other_converters_come_out_right() -> None:
+    words = ("tensorflow", "paddle", "older", "mask-torchscript17", "--jobs", "1")
+    done = subprocess.run(
+        [sys.executable, str(COMMAND / "exporters.py"), *words], capture_output=True, text=True, timeout=500
+    )
+    assert done.returncode == 0, done.stdout
+    rows = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()}
+    assert rows["all"] == ["14", "100.0%", "right"]
