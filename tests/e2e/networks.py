@@ -42,6 +42,13 @@ class Tokens(nn.Module):
         return self.table(ids).mean(1), ids + 1
 
 
+class Kinds(nn.Module):
+    """An input and an output of every dtype."""
+
+    def forward(self, **given: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {f"{name}_out": ~x if x.dtype is torch.bool else x + x for name, x in given.items()}
+
+
 class Fixed(nn.Module):
     """Mixes the rows of its batch, whose size is therefore its own."""
 
@@ -118,6 +125,13 @@ def detector() -> Examples:
 def tokens() -> Examples:
     torch.manual_seed(0)
     return Tokens(), (torch.tensor([[1, 7, 3, 49]]),)
+
+
+def kinds() -> Examples:
+    names = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64")
+    dtypes = {name: getattr(torch, name) for name in names}
+    return Kinds(), {name: (torch.arange(6).view(2, 3) % (2 if name == "bool" else 6)).to(dtype)
+                     for name, dtype in dtypes.items()}  # fmt: skip
 
 
 def fixed() -> Examples:

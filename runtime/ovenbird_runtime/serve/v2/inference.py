@@ -92,9 +92,10 @@ async def infer(
 def best_classes(array: Array, labels: tuple[str, ...] | None, count: int) -> Array:
     """Return Triton's classification strings "value:index:label" of each row's largest values, as objects."""
     rows = array.reshape(array.shape[0], -1) if array.ndim > 1 else array.reshape(1, -1)
-    best = np.argsort(-rows, axis=1, kind="stable")[:, :count]
+    falling = -rows if rows.dtype.kind == "f" else ~rows  # whole numbers have no negative of their smallest
+    best = np.argsort(falling, axis=1, kind="stable")[:, :count]
     texts = [
-        [f"{row[i]:f}:{i}" + (f":{labels[i]}" if labels else "") for i in map(int, order)]
+        [f"{float(row[i]):f}:{i}" + (f":{labels[i]}" if labels else "") for i in map(int, order)]
         for row, order in zip(rows, best, strict=True)
     ]
     return np.array([[text.encode("utf-8") for text in row] for row in texts], dtype=object)

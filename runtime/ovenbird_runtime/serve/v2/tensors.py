@@ -38,6 +38,8 @@ NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 def dtype_of(datatype: Any, name: str) -> np.dtype[Any]:
     """Return numpy's dtype, little-endian. Raises WrongDtype."""
+    if datatype == "BF16":
+        raise WrongDtype(f"{name} has datatype BF16, which is not read here: send FP32, which holds every BF16")
     if not isinstance(datatype, str) or datatype not in DTYPES:
         raise WrongDtype(f"{name} has datatype {shown(datatype)}, expected one of {', '.join(DTYPES)}")
     dtype: np.dtype[Any] = np.dtype(DTYPES[datatype]).newbyteorder("<")
