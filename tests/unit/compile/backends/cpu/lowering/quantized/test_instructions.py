@@ -41,9 +41,9 @@ def assembly(target: TargetSpec) -> str:
     [
         pytest.param(VNNI, "vpdpbusd\t", "vfmadd", id="AVX-512 VNNI"),
         pytest.param(AVX_VNNI, "{vex}\tvpdpbusd\t", "vfmadd", id="AVX-VNNI"),
-        pytest.param(INSTRUCTION_SETS["avx2"], "vpmaddwd", "vfmadd", id="AVX2"),
+        pytest.param(INSTRUCTION_SETS["avx2"], "vpmaddwd", "vfmadd", id="AVX2", marks=pytest.mark.slow),
         pytest.param(NEON, "sdot\t", "fmla\t", id="dotprod"),
-        pytest.param(I8MM, "usdot\t", "fmla\t", id="i8mm"),
+        pytest.param(I8MM, "usdot\t", "fmla\t", id="i8mm", marks=pytest.mark.slow),
     ],
 )
 def test_products_of_levels_use_the_processors_instruction(target: TargetSpec, wanted: str, unwanted: str) -> None:
