@@ -4,7 +4,8 @@
     points.roots                         # the tensors whose ranges are needed, in order
     points.uses[(variable, 0)]           # the tensor that operand 0 of a call is to be read from, quantized
 
-- What convolutions and products of matrices multiply.
+- What convolutions of images and products of matrices multiply by weights. Products of two computed tensors, as in
+  attention, stay float: they are one kernel with their softmax, and cost little beside the layers.
 - What pools, means, concatenations, resizes and residual sums read of images: they pass whole numbers on. Of a sum,
   one side comes from the layer before it in registers, and stays float.
 - What only moves numbers has the scale of what it moves.
@@ -24,8 +25,8 @@ from ovenbird.passes.shapes import static_shape
 from ovenbird.quantize.graph import Graph, is_constant, operands
 
 CONVOLUTIONS = frozenset(f"relax.nn.conv{dims}d" for dims in (1, 2, 3))
-PRODUCTS = frozenset({"relax.matmul"})
-LAYERS = CONVOLUTIONS | PRODUCTS
+LAYERS = frozenset({"relax.nn.conv2d", "relax.matmul"})
+"""Operators that there are kernels of whole numbers for."""
 MOVES = frozenset(
     f"relax.{name}" for name in ("expand_dims", "nn.max_pool2d", "permute_dims", "reshape", "squeeze", "strided_slice")
 )
@@ -104,14 +105,14 @@ def _reads(graph: Graph, var: relax.Var) -> list[relax.Expr]:
 
 
 def _quantizable(graph: Graph, var: relax.Var) -> bool:
-    """Return whether a layer is one of floats with a constant weight, or a product of two computed tensors."""
+    """Return whether a layer is one of floats with a constant weight."""
     call = graph.definitions[var]
-    if not all(_is_float(operand) for operand in call.args[:2]) or is_constant(call.args[0]):
+    data, weight = call.args[:2]
+    if not (_is_float(data) and _is_float(weight) and is_constant(weight)) or is_constant(data):
         return False
     if graph.name(var) in CONVOLUTIONS:
-        plain = str(call.attrs.kernel_layout).startswith("OI") and str(call.attrs.data_layout).startswith("NC")
-        return is_constant(call.args[1]) and plain
-    return not is_constant(call.args[1]) or len(static_shape(call.args[1]) or ()) == 2
+        return str(call.attrs.kernel_layout).startswith("OI") and str(call.attrs.data_layout).startswith("NC")
+    return len(static_shape(weight) or ()) == 2
 
 
 def _is_float(expr: relax.Expr) -> bool:

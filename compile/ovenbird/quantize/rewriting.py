@@ -54,7 +54,7 @@ class _Quantizing(Rewriter):
         if corrected is not None:
             return corrected
         operands = [self._operand(var, index, operand) for index, operand in enumerate(self._flat(value))]
-        if var in self.layers and is_constant(value.args[1]):
+        if var in self.layers:
             operands[1] = self.emit(self._weight(var, value))
         call = relax.Call(value.op, self._nested(value, operands), value.attrs, value.ty_args)
         if var in self.lost and not any(self._adds_bias(reader) for reader, _ in self.graph.readers.get(var, [])):

@@ -138,3 +138,26 @@ def test_the_noise_of_each_layer_is_named(quantization: Quantization) -> None:
     for layer in layers:
         assert layer.weight_db is not None
         assert 15 < layer.total_db < min(layer.operand_db, layer.weight_db) < 70
+
+
+class Transformer(nn.Module):
+    """Patches, one layer of attention, a classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 16, 4, 4)
+        self.layer = nn.TransformerEncoderLayer(16, 2, 32, activation="gelu", batch_first=True, norm_first=True)
+        self.head = nn.Linear(16, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.layer(self.patches(x).flatten(2).transpose(1, 2)).mean(1))
+
+
+def test_attention_and_the_residual_stream_stay_float() -> None:
+    module = folded(import_exported(torch.export.export(Transformer().eval(), (pictures(1),))))
+    points = choose_points(module)
+    assert len(calls_of(module["main"], "relax.matmul")) == 7
+    assert [points.graph.name(var) for var in points.layers] == ["relax.nn.conv2d", *["relax.matmul"] * 5]
+    readers = {points.graph.name(var) for var, _ in points.uses}
+    assert "relax.add" not in readers
+    assert "relax.nn.softmax" not in readers
