@@ -244,9 +244,10 @@ def _scales(right: AnswerRows, unit: float, limits: Limits, least: float) -> _Sc
         share = np.where(whole > 0, own / np.where(whole > 0, whole, 1.0), 0.0)
         scale = np.maximum(own, limits.offset * whole)
         moving = share > ROUNDING
-        if moving.any():  # what a channel's siblings are like, it was summed from as well
-            typical = max(QUIET * _median(own[moving]), limits.offset * _median(whole[moving]))
-            scale = np.maximum(scale, max(typical, ROUNDING * float(own[moving].max())))
+        alike = moving if moving.any() else whole > 0
+        if alike.any():  # what a channel's siblings are like, it was summed from as well
+            typical = max(QUIET * _median(own[alike]), limits.offset * _median(whole[alike]))
+            scale = np.maximum(scale, max(typical, ROUNDING * float(own[alike].max())))
         scale = scale.reshape([-1 if i == axis else 1 for i in range(len(dims))])
         each = scale if each is None else np.minimum(each, scale)
         shares.append(np.where(moving, share, 0.0))

@@ -90,19 +90,24 @@ std::vector<double> scales_of(const Array &right, const std::vector<char> &finit
     for (size_t axis : std::set<size_t>{1, right.shape.size() - 1}) {
         Groups groups(right.shape, axis);
         std::vector<double> spread = groups.rms(moved, finite), extent = groups.rms(right.values, finite);
-        std::vector<double> scale(groups.count), moving_spread, moving_extent;
+        std::vector<double> scale(groups.count), moving_spread, moving_extent, still_spread, still_extent;
         for (size_t g = 0; g < groups.count; ++g) {
             if (!several) spread[g] = std::min(spread[g], extent[g]);
             scale[g] = std::max(spread[g], limits.offset * extent[g]);
             if (extent[g] > 0 && spread[g] / extent[g] > ROUNDING) {
                 moving_spread.push_back(spread[g]);
                 moving_extent.push_back(extent[g]);
+            } else if (extent[g] > 0) {
+                still_spread.push_back(spread[g]);
+                still_extent.push_back(extent[g]);
             }
         }
-        if (!moving_spread.empty()) { // what a channel's siblings are like, it was summed from as well
-            moves = true;
-            double largest = *std::max_element(moving_spread.begin(), moving_spread.end());
-            double typical = std::max(QUIET * lower_median(moving_spread), limits.offset * lower_median(moving_extent));
+        moves = moves || !moving_spread.empty();
+        auto &alike_spread = moving_spread.empty() ? still_spread : moving_spread;
+        auto &alike_extent = moving_spread.empty() ? still_extent : moving_extent;
+        if (!alike_spread.empty()) { // what a channel's siblings are like, it was summed from as well
+            double largest = *std::max_element(alike_spread.begin(), alike_spread.end());
+            double typical = std::max(QUIET * lower_median(alike_spread), limits.offset * lower_median(alike_extent));
             for (double &one : scale) one = std::max(one, std::max(typical, ROUNDING * largest));
         }
         if (each.empty()) each.assign(right.values.size(), HUGE_VAL);

@@ -93,6 +93,17 @@ def test_what_never_moves_is_held_to_its_own_size() -> None:
         assert bool(compare(given, right, F32).fault) is refused, (place, error)
 
 
+def test_answers_that_never_move_are_held_to_the_size_of_their_siblings() -> None:
+    """A network of random weights may say the same of everything: a small one of its logits is a sum of large parts."""
+    right = np.repeat(LOGITS[:1] / 3, ROWS, axis=0)
+    right[:, 0] = 1e-4
+    for error, refused in ((1.5e-7, False), (1e-4, True)):
+        given = right.copy()
+        given[:, 0] += np.float32(error)
+        given += np.float32(error) * NOISE[:1]
+        assert bool(compare(given, right, F32).fault) is refused, error
+
+
 def test_a_loud_row_is_held_to_its_own_spread() -> None:
     right = LOGITS.copy()
     right[0] *= 1000
