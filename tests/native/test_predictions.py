@@ -8,12 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import ovenbird_runtime
 from native.conftest import ROOT, Command, build, run
 from ovenbird_runtime.errors import OvenbirdError, one_line
 from ovenbird_runtime.model import Model
+from ovenbird_runtime.preprocess.images import open_image
 from ovenbird_runtime.text import prediction_lines
 from support.answer_vectors import same_answers
 from support.hostile import change_manifest
@@ -100,6 +102,24 @@ def test_refusals_are_those_of_python(
     assert done.code == 1
     assert done.err.startswith(expected), (done.err, expected)
     assert len(done.err.splitlines()) == 1
+
+
+def test_the_c_interface_predicts_as_python_does(segmenter: Path, model: Model) -> None:
+    done = run(build() / "ovenbird-predict", segmenter, PHOTOS[0], "7")
+    assert done.code == 0, (done.out, done.err)
+    first, second, classes, embedding, given = map(json.loads, done.out.splitlines())
+    expected = model.predict([PHOTOS[0]] * 2, seed=7, top=3, embedding=True)
+    same_answers([first, second], [one.to_json() for one in expected], "json")
+    same_answers(classes, [[one.index, one.label, one.confidence] for one in expected[0].top], "classes")
+    right = expected[0].embedding
+    assert right is not None
+    assert right.vector is not None
+    first_number = float(right.vector.flat[0])
+    same_answers(embedding, {"mean": right.mean, "variance": right.variance, "first": first_number}, "embedding")
+    steps = model.manifest.preprocess.pipelines["photos"]
+    tensor = model.preprocessor.apply(steps, open_image(PHOTOS[0]), seed=7)
+    total = float((tensor.reshape(-1).astype(np.float64) * (np.arange(tensor.size) % 7)).sum())
+    same_answers(given, {"name": "image", "rank": 4, "sum": total}, "input")
 
 
 @pytest.mark.slow
