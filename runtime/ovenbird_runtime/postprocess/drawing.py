@@ -44,7 +44,7 @@ def draw(image: Image, boxes: Sequence[Box]) -> Image:
     canvas = pil.new("RGB", (width, height), _BEHIND)
     canvas.paste(image)
     pen = ImageDraw.Draw(canvas)
-    for box, label, size in reversed(list(zip(boxes, labels, sizes, strict=True))):  # the best on top
+    for box in reversed(boxes):  # the best on top, and no line through a label
         colour = colour_of(box.index)
         left, top, right, bottom = (round(side * factor) for side in box.box)
         pen.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=colour, width=line)
@@ -52,6 +52,9 @@ def draw(image: Image, boxes: Sequence[Box]) -> Image:
             if abs(x) + abs(y) < 1e6:
                 dot = (x * factor - 2 * line, y * factor - 2 * line, x * factor + 2 * line, y * factor + 2 * line)
                 pen.ellipse(dot, fill=colour)
+    for box, label, size in reversed(list(zip(boxes, labels, sizes, strict=True))):
+        colour = colour_of(box.index)
+        left, top = (round(side * factor) for side in box.box[:2])
         x, y = min(left, width - size[0]), top - size[1] if top >= size[1] else min(top, height - size[1])
         pen.rectangle((x, y, x + size[0] - 1, y + size[1] - 1), fill=colour)
         pen.text((x + _margin(size), y), label, fill=_ink(colour), font=font)

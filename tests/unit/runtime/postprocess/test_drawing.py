@@ -52,6 +52,14 @@ def test_labels_can_be_read_at_any_size(size: tuple[int, int]) -> None:
     assert max(drawn.size) <= 2 * max(*size, 320)
 
 
+def test_no_line_goes_through_a_label() -> None:
+    lower, better = Box("dog", 0, 0.5, (100.0, 150.0, 300.0, 350.0)), Box("cat", 1, 0.9, (20.0, 60.0, 120.0, 390.0))
+    alone, both = (np.asarray(draw(Image.new("RGB", (400, 400), GREY), boxes)) for boxes in ([lower], [better, lower]))
+    label = (alone[:149] != GREY).any(axis=2)
+    assert label[:, 117:120].any()
+    assert (alone[:149][label] == both[:149][label]).all()
+
+
 def test_masks_and_keypoints_are_drawn() -> None:
     mask = Mask(np.ones((4, 4), np.float32), (100.0, 100.0, 300.0, 300.0), (400, 400))
     points = ((200.0, 200.0, 0.9), (float("nan"), 0.0, 0.1), (1e30, 5.0, 0.1))
