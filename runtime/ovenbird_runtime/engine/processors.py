@@ -9,9 +9,10 @@ the end of every layer for threads that the other one keeps from running: three 
 request in seven too late, though each alone would have been in time.
 
 The rule: the first in line begins where it would be the only model that runs, or where there are processors left for
-its threads. First in line is the model that has had the least of their time since it last had nothing to do; of one
-model, who came first. So a model alone never waits, a small one does not wait for all that a large one has queued, and
-each gets its part.
+its threads. First in line is the model that has had the least of their time since it last had nothing to do, where no
+call counts for more than `CALL_SECONDS`; of one model, who came first. So a model alone never waits, a small one has
+several short calls for each long one of the others, and a large one waits for some of them, not until all have had as
+much as it: its clients' time would be over.
 
 The invariant: **while somebody waits, somebody runs, or the first in line is awake.** Whoever has a turn waits for
 nobody, so every turn ends; each end and each beginning wakes all who wait, and one of them is first. A call that hangs
@@ -31,6 +32,9 @@ from dataclasses import dataclass
 from ..limits import MAX_TURN_SECONDS
 from ..machine.cpu import available_threads
 
+CALL_SECONDS = 0.1
+"""A longer call counts as one of so long."""
+
 
 class ProcessorShare:
     """A model's part of the processors."""
@@ -39,7 +43,7 @@ class ProcessorShare:
         """Made by `new_share`."""
         self._processors = processors
         self.had = 0.0
-        """Seconds of a processor that it had, or was too idle to have."""
+        """Seconds of a processor that count as had: those of its calls, and what it was too idle to have."""
         self.turns = 0
         """Its turns that wait or run."""
 
@@ -91,7 +95,7 @@ class Processors:
         """End a turn."""
         with self._changed:
             self._running.remove(turn)
-            turn.share.had += (self._clock() - turn.began) * turn.threads
+            turn.share.had += min(self._clock() - turn.began, CALL_SECONDS) * turn.threads
             turn.share.turns -= 1
             self._changed.notify_all()
 

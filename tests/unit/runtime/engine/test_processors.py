@@ -178,6 +178,12 @@ def path_to(state: State, came_from: dict[State, tuple[State, str] | None]) -> l
     return path[::-1]
 
 
+@pytest.fixture(autouse=True)
+def long_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the walk are whole seconds, so that sums are exact; the first counts for less than it takes."""
+    monkeypatch.setattr(processors, "CALL_SECONDS", 2.0)
+
+
 def test_nobody_waits_for_ever_and_models_do_not_meet() -> None:
     states = walk()
     assert len(states) > 1_000
@@ -221,6 +227,18 @@ def test_a_model_alone_never_waits_and_others_do() -> None:
         order.append("one")
     thread.join(30)
     assert order == ["one", "other"]
+
+
+def test_a_long_call_counts_as_one_that_is_not() -> None:
+    """Else a large model would wait until all others had had as much, and its clients' time would be over."""
+    now = [0.0]
+    owner = Processors(COUNT, lambda: now[0])
+    share = ProcessorShare(owner)
+    for seconds, counted in ((1.0, 2.0), (100.0, 2.0 + 4.0)):
+        turn = owner.begin(share, 2)
+        now[0] += seconds
+        owner.end(turn)
+        assert share.had == counted
 
 
 def test_a_call_that_hangs_keeps_nobody_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
