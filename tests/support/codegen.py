@@ -26,12 +26,9 @@ from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.networks.importing import import_exported
 from ovenbird.networks.torch.tracing import Traced
 from ovenbird.targets import TargetSpec
-from support.guarded import run_guarded
+from support.guarded import GUARD_PAGES, run_guarded
 
 Outputs = list[np.ndarray]
-
-GUARD_PAGES = "OVENBIRD_GUARD_PAGES"
-"""Set in the environment, it has every library run a second time between guard pages (`support.guarded`)."""
 
 
 @dataclass(frozen=True, eq=False)

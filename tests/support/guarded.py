@@ -37,6 +37,9 @@ PATTERNS: dict[Side, int] = {"end": 0xFF, "start": 0x5A}
 """What fills memory that nobody wrote: NaN in one run, a large number in the other."""
 
 
+GUARD_PAGES = "OVENBIRD_GUARD_PAGES"
+"""Set in the environment, it has every library of a test run a second time between guard pages."""
+
 AT_WORK = "at work: "
 
 
@@ -133,6 +136,12 @@ def run_guarded(built: Any, inputs: Sequence[Array]) -> list[Array] | None:
 
     Raises AssertionError, which names the kernel that was at work when the process ended.
     """
+    found = run_all_guarded(built, [inputs])
+    return None if found is None else found[0]
+
+
+def run_all_guarded(built: Any, inputs: Sequence[Sequence[Array]]) -> list[list[Array]] | None:
+    """Run all entries, each on its inputs, as `run_guarded` runs the only one."""
     if built.plan is None:
         return None
     with tempfile.TemporaryDirectory() as name:
@@ -140,9 +149,10 @@ def run_guarded(built: Any, inputs: Sequence[Array]) -> list[Array] | None:
         built.export(folder / "model.so")
         (folder / PLAN).write_bytes(plan_bytes(built.plan))
         np.savez(folder / "weights.npz", *built.tensors)
-        np.savez(folder / "inputs.npz", *inputs)
+        for index, arrays in enumerate(inputs):
+            np.savez(folder / f"inputs{index}.npz", *arrays)
         guarded_process(folder)
-        return read_arrays(folder / "outputs.npz")
+        return [read_arrays(folder / f"outputs{index}.npz") for index in range(len(inputs))]
 
 
 def guarded_process(*arguments: Path) -> None:
@@ -168,12 +178,13 @@ def read_arrays(path: Path) -> list[Array]:
 
 
 def run_folder(folder: Path) -> None:
-    """Run what `run_guarded` wrote."""
+    """Run what `run_all_guarded` wrote."""
     plan = decode_plan((folder / PLAN).read_bytes())
     library = GuardedLibrary(folder / "model.so")
-    (entry,) = plan.entries
-    arrays = (read_arrays(folder / f"{name}.npz") for name in ("weights", "inputs"))
-    np.savez(folder / "outputs.npz", *run_twice(entry, library, *arrays))
+    weights = read_arrays(folder / "weights.npz")
+    for index, entry in enumerate(plan.entries):
+        inputs = read_arrays(folder / f"inputs{index}.npz")
+        np.savez(folder / f"outputs{index}.npz", *run_twice(entry, library, weights, inputs))
 
 
 def run_artifact(folder: Path) -> None:

@@ -7,6 +7,7 @@ small.expected()
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from ovenbird.networks.onnx.importing import import_model
 from ovenbird.networks.onnx.reference import OnnxReference
 from ovenbird.passes.bound_indices import bound_indices
 from ovenbird.targets import load_target
+from support.guarded import GUARD_PAGES, run_all_guarded
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -104,4 +106,10 @@ def run_together(smalls: Sequence[Small]) -> list[list[Array]]:
         given = [tvm.runtime.tensor(np.array(array, order="C")) for array in small.inputs.values()]
         weights = [tvm.runtime.tensor(built.tensors[index]) for index in entry.weights]
         found.append([tensor.numpy() for tensor in machine[entry.function](*given, *weights)])
+    if os.environ.get(GUARD_PAGES):
+        guarded = run_all_guarded(built, [list(small.inputs.values()) for small in smalls])
+        assert guarded is not None, f"no plan: {built.unplanned}"
+        for given, expected in zip(guarded, found, strict=True):
+            for one, two in zip(given, expected, strict=True):
+                np.testing.assert_array_equal(one, two)
     return found

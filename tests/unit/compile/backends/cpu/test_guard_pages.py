@@ -16,8 +16,8 @@ from ovenbird.backends.building import build_module
 from ovenbird.lowering import pipeline
 from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.targets import load_target
-from support.codegen import GUARD_PAGES, Case, check_guarded, run_together, traced
-from support.guarded import run_guarded
+from support.codegen import Case, check_guarded, run_together, traced
+from support.guarded import GUARD_PAGES, run_guarded
 
 
 class Circular(nn.Module):
