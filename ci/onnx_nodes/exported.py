@@ -7,7 +7,6 @@ What a file must answer is what ONNX Runtime answers. A form that an exporter re
 
 from __future__ import annotations
 
-import contextlib
 import io
 import logging
 import warnings
@@ -69,7 +68,7 @@ def exported(
             if (form.open == "sides" and not network.sides) or not name.startswith(names):
                 continue
             try:
-                with warnings.catch_warnings(), torch.no_grad(), contextlib.redirect_stdout(io.StringIO()):
+                with warnings.catch_warnings(), torch.no_grad():
                     warnings.simplefilter("ignore")
                     model = export(network, form)
                 yield case_of(name, network.name, model, asked(network, form))

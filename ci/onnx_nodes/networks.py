@@ -67,7 +67,7 @@ def lively(net: nn.Module) -> nn.Module:
 ACTIVATIONS = (
     F.relu, F.relu6, F.hardswish, F.hardsigmoid, F.silu, F.mish, F.gelu, F.elu, F.selu, F.celu, F.softplus, F.softsign,
     F.leaky_relu, F.logsigmoid, F.tanhshrink, F.hardshrink, F.softshrink, torch.sigmoid, torch.tanh, F.hardtanh,
-    lambda x: F.gelu(x, approximate="tanh"), lambda x: F.threshold(x, 0.1, -2), lambda x: F.glu(x[:, :2], 1),
+    lambda x: F.gelu(x, approximate="tanh"), lambda x: F.glu(x[:, :2], 1),
 )  # fmt: skip
 
 
@@ -124,7 +124,7 @@ NETWORKS = (
         "convolutions",
         lambda a, b, c, x: (a(x), b(x), c(x)),
         nn.Conv2d(8, 4, (3, 5), (2, 1), (1, 2)),
-        nn.Conv2d(8, 8, 3, dilation=2, padding="same"),
+        nn.Conv2d(8, 8, 3, dilation=2, padding=2),
         nn.Conv2d(8, 8, 3, padding=1, padding_mode="reflect"),
         shape=MAP,
     ),
@@ -155,13 +155,13 @@ NETWORKS = (
     of("activations", lambda prelu, x: [prelu(x)] + [f(x) for f in ACTIVATIONS], nn.PReLU(3)),
     of(
         "norms",
-        lambda a, b, c, d, x: (a(x), b(x), c(x), d(x)),
+        lambda a, b, c, x: (a(x), b(x), c(x)),
         nn.GroupNorm(4, 8),
         nn.InstanceNorm2d(8, affine=True),
         nn.LocalResponseNorm(3),
-        nn.InstanceNorm2d(8, affine=True, track_running_stats=True),
         shape=MAP,
     ),
+    of("tracked", lambda n, x: n(x), nn.InstanceNorm2d(8, affine=True, track_running_stats=True), shape=MAP),
     of(
         "layernorm",
         lambda a, b, x: (a(x), b(x), F.layer_norm(x, (9, 16)), F.rms_norm(x, (16,))),
@@ -234,5 +234,6 @@ NETWORKS = (
         "two",
         Function(lambda x, y: (x + y.unsqueeze(1), x.mean((1, 2, 3)) * 2)),
         (torch.randn(IMAGE), torch.randn(2, 16, 16)),
+        sides=False,
     ),
 )

@@ -136,8 +136,8 @@ def gathered(x: Tensor) -> Any:
     index = torch.tensor([2, 0, 1, 1])
     return (
         values, places, flat.gather(2, places), x[:, index], torch.index_select(x, 2, index), flat.argsort(2)[..., :2],
-        torch.zeros_like(flat).scatter(2, places, values), torch.take_along_dim(flat, places, 2),
-        torch.zeros(x.shape[0], 3, flat.shape[2]).scatter_add(2, places, values),
+        torch.zeros_like(flat).scatter(2, places, values),         torch.zeros(x.shape[0], 3,
+        flat.shape[2]).scatter_add(2, places, values),
     )  # fmt: skip
 
 
@@ -151,7 +151,7 @@ def relative_bias(x: Tensor) -> Tensor:
 
 def deep_tree(x: Tensor) -> dict[str, Tensor]:
     """Return a dict."""
-    return {"small": F.adaptive_max_pool2d(x, 4), "sum": x.sum(1), "pair": x.amax((2, 3))}
+    return {"small": F.max_pool2d(x, 4), "sum": x.sum(1), "pair": x.amax((2, 3))}
 
 
 def einsums(x: Tensor) -> Any:
@@ -159,7 +159,8 @@ def einsums(x: Tensor) -> Any:
     flat = x.flatten(2)
     return (
         torch.einsum("bcn,bdn->bcd", flat, flat), torch.einsum("bchw,bcxw->bhx", x, x), torch.einsum("bcii->bci", x),
-        torch.bmm(flat, flat.transpose(1, 2)), torch.baddbmm(torch.ones(1), flat, flat.mT, beta=2, alpha=0.5),
+        torch.bmm(flat, flat.transpose(1, 2)), torch.baddbmm(torch.ones(1), flat, flat.transpose(1, 2), beta=2,
+        alpha=0.5),
     )  # fmt: skip
 
 
@@ -180,10 +181,10 @@ def arithmetic(x: Tensor) -> Any:
     """Compute element by element."""
     whole = (x * 4).to(torch.int64)
     return (
-        whole // 3, whole % 3, torch.remainder(x, 0.7), torch.fmod(x, 0.7), x.floor(), x.round(), x.trunc(), x.sign(),
+        whole // 3, whole % 3, torch.remainder(x, 0.7), torch.fmod(x, 0.7), x.floor(), x.round(), x.sign(),
         torch.div(x, 0.3, rounding_mode="floor"), torch.div(whole, 2, rounding_mode="trunc"), (x * x + 1).rsqrt(),
         x.abs().pow(1.5), torch.maximum(x, -x), torch.lerp(x, -x, 0.3), torch.addcmul(x, x, x, value=0.1),
-        torch.hypot(x, x), torch.atan2(x, x + 2), x.clamp(-0.5, 0.5), x.clamp(min=0), torch.sigmoid(x).logit(1e-3),
+        torch.atan2(x, x + 2), x.clamp(-0.5, 0.5), x.clamp(min=0), torch.sigmoid(x).logit(1e-3),
         x.reciprocal().clamp(-9, 9), torch.exp2(x), torch.log1p(x.abs()), torch.expm1(x), x.square(), torch.erf(x),
     )  # fmt: skip
 
