@@ -33,7 +33,7 @@ def ask_both(server: Serving, names: list[str], body: bytes, plan: LoadPlan) -> 
 
 @pytest.mark.timeout(SECONDS * 2 + 120)
 def test_every_request_of_a_mixed_load_is_answered(artifact: Path, jpeg: bytes) -> None:
-    with Serving.start(artifact, detector_artifact(), "--threads", "1", "--no-access-log") as server:
+    with Serving.start(artifact, detector_artifact(), "--no-access-log") as server:  # each on all processors, in turn
         names = [model["name"] for model in server.json("GET", "/v1/models")[1]["models"]]
         ask_both(server, names, jpeg, LoadPlan(1, 4, seconds=2))
         before = server.memory_kib()
