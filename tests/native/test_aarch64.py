@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import ovenbird_runtime
 from native.conftest import Done, build
 from native.test_conformance import FIELDS, SUITE, check_answers, check_pixels, with_lines
+from ovenbird_runtime.tensors.tensors import npz_bytes, read_tensors
 from support.emulation import emulate
+from support.plan_runner import some_inputs
 
 pytestmark = pytest.mark.slow
 CPU = "cortex-a53"
@@ -32,6 +37,23 @@ def test_pixels_are_those_of_the_suite(folder: str) -> None:
 
 def test_answers_are_those_of_the_suite() -> None:
     check_answers(with_lines(SUITE / "answers", run("ovenbird-answers", SUITE / "answers" / "cases.json")))
+
+
+def test_an_artifact_for_it_gives_this_machine_s_outputs(
+    compiled: Callable[..., Path], detector: Path, tmp_path: Path
+) -> None:
+    artifact = compiled("networks:detector", "--batch-sizes", "1,4", "--target", "aarch64-generic")
+    with ovenbird_runtime.load(detector, threads=1) as model:
+        arrays = some_inputs(model.inputs, 5, seed=1)
+        inputs = {spec.name: array for spec, array in zip(model.inputs, arrays, strict=True)}
+        expected = model.run(inputs)
+    (tmp_path / "in.npz").write_bytes(npz_bytes(inputs))
+    for threads in ("1", "2"):
+        files = ["-i", tmp_path / "in.npz", "-o", tmp_path / "out.npz"]
+        done = run("ovenbird-run", "run", artifact, *files, "--threads", threads)
+        assert done.code == 0, done.err
+        for name, array in read_tensors(tmp_path / "out.npz").items():
+            np.testing.assert_allclose(array, expected[name], atol=1e-5)
 
 
 def test_code_for_this_machine_is_refused(detector: Path) -> None:
