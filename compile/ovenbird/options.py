@@ -26,7 +26,7 @@ class CalibrationOptions:
 
     source: Path | None = None
     size: int = DEFAULT_PICTURES
-    method: RangeMethod = "mse"
+    method: RangeMethod = "max"
 
 
 @dataclass(frozen=True)

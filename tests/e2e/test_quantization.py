@@ -56,7 +56,7 @@ def test_an_artifact_holds_both_precisions(artifact: Path, folder: Path) -> None
 def test_inspect_shows_the_precisions_and_the_calibration(artifact: Path, ovenbird: Any) -> None:
     shown = ovenbird("inspect", artifact).out
     assert "host-int8, int8" in shown
-    assert "calibrated on 8 pictures, photographs of a folder, by mse" in shown
+    assert "calibrated on 8 pictures, photographs of a folder, by max" in shown
 
 
 def test_f32_is_run_unless_int8_is_asked_for(artifact: Path, folder: Path, ovenbird: Any) -> None:

@@ -51,7 +51,7 @@ def calibration(command: F) -> F:
             help="Refuse int8 code that answers more of its pictures otherwise than the network, as in 1% or 0.01.",
         ),
         click.option(
-            "--calibration-method", type=click.Choice(["max", "percentile", "mse", "entropy"]), default="mse",
+            "--calibration-method", type=click.Choice(["max", "percentile", "mse", "entropy"]), default="max",
             show_default=True, help="How int8's ranges follow from what calibration saw.",
         ),
         click.option(

@@ -40,7 +40,7 @@ class Quantizer:
     def calibrated(
         module: IRModule,
         rows: Sequence[Sequence[Array]],
-        method: RangeMethod = "mse",
+        method: RangeMethod = "max",
         step: Progress | None = None,
         distilled: bool = False,
     ) -> Quantizer:
