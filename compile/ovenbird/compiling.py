@@ -29,7 +29,7 @@ from ovenbird.records.tuning_records import find_records, provenance
 from ovenbird.targets import TargetSpec, load_target
 from ovenbird.trust.provenance import record_origin
 from ovenbird.trust.sums import write_sums
-from ovenbird.verify.agreeing import check_agreement
+from ovenbird.verify.disagreement import check_disagreement
 from ovenbird.verify.parity import PARITY, parity, parity_bytes
 from ovenbird.verify.photographs import own_photographs
 from ovenbird.verify.verifying import Verification, verify_programs
@@ -287,7 +287,7 @@ def _verify_variants(
         for program, one in found[variant.name].items():
             if variant.precision == "int8" and options.max_disagreement is not None:
                 noisiest = "" if quantized is None else quantized.noisiest
-                check_agreement(variant.name, program, one, options.max_disagreement, noisiest)
+                check_disagreement(variant.name, program, one, options.max_disagreement, noisiest)
     return found, unverified
 
 

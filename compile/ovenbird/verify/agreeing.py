@@ -2,7 +2,6 @@
 
     found = agreement_of(network, cases, answers, references)
     found.top1, found.sqnr_db["logits"]
-    check_agreement("host-int8", "main", verification, 0.01, "conv2d 3 of 54")      # raises VerificationFailed
 
 Counted on photographs, where there are any, else on all cases. A signal's ratio to quantization noise is
 10 log10(sum of squares / sum of squared errors), in dB.
@@ -13,24 +12,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from ovenbird.errors import VerificationFailed
 from ovenbird.networks.network import Network
 from ovenbird.verify.cases import Case
 from ovenbird.verify.stored import Answers
 from ovenbird_runtime.manifest.manifest import Classification
 from ovenbird_runtime.tensors.arrays import Array
 
-if TYPE_CHECKING:
-    from ovenbird.verify.verifying import Verification
-
 TOP = 5
 MOST_DB = 200.0
 """What stands for no noise at all."""
-ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -62,28 +56,6 @@ def agreement_of(network: Network, cases: Sequence[Case], answers: Answers, refe
     photographs = sum(len(next(iter(references[case].values()))) for case in shown)
     noise = {spec.name: _sqnr(spec.name, names, answers, references) for spec in network.outputs}
     return Agreement(photographs, shares[1], shares[TOP], {name: db for name, db in noise.items() if db is not None})
-
-
-def check_agreement(variant: str, program: str, found: Verification, most: float, noisiest: str) -> None:
-    """Refuse a variant that answers more than a share `most` of its inputs otherwise than the network; `noisiest`: its
-    layer that adds the most noise.
-
-    Raises VerificationFailed.
-    """
-    same, what = (None, "") if found.agreement is None else (found.agreement.top1, "most probable classes")
-    if same is None and found.boxes is not None and found.boxes[0]:
-        same, what = found.boxes[1] / found.boxes[0], "boxes"
-    if same is None:
-        raise VerificationFailed(
-            f"{variant}: --max-disagreement counts classes and boxes, the program {program} answers with neither; "
-            "--tolerance bounds its errors"
-        )
-    if 1 - same > most + ROUNDING:
-        layer = f"; the layer that adds the most noise is {noisiest}" if noisiest else ""
-        raise VerificationFailed(
-            f"{variant} disagrees with the network in {1 - same:.1%} of its {what}, limit {most:.1%} "
-            f"(--max-disagreement){layer}; calibrate on more of your own pictures (--calibrate), or compile in f32"
-        )
 
 
 def _scores(network: Network) -> list[str]:

@@ -1,0 +1,34 @@
+"""What `--max-disagreement` refuses: code of low precision that gives too many photographs another answer.
+
+check_disagreement("host-int8", "main", verification, 0.01, "conv2d 3 of 54")      # raises VerificationFailed
+"""
+
+from __future__ import annotations
+
+from ovenbird.errors import VerificationFailed
+from ovenbird.verify.verifying import Verification
+
+ROUNDING = 1e-9
+"""Of a share: one photograph of a hundred is not more than 1 %."""
+
+
+def check_disagreement(variant: str, program: str, found: Verification, most: float, noisiest: str) -> None:
+    """Refuse a variant that answers more than a share `most` of its inputs otherwise than the network; `noisiest`: its
+    layer that adds the most noise.
+
+    Raises VerificationFailed.
+    """
+    same, what = (None, "") if found.agreement is None else (found.agreement.top1, "most probable classes")
+    if same is None and found.boxes is not None and found.boxes[0]:
+        same, what = found.boxes[1] / found.boxes[0], "boxes"
+    if same is None:
+        raise VerificationFailed(
+            f"{variant}: --max-disagreement counts classes and boxes, the program {program} answers with neither; "
+            "--tolerance bounds its errors"
+        )
+    if 1 - same > most + ROUNDING:
+        layer = f"; the layer that adds the most noise is {noisiest}" if noisiest else ""
+        raise VerificationFailed(
+            f"{variant} disagrees with the network in {1 - same:.1%} of its {what}, limit {most:.1%} "
+            f"(--max-disagreement){layer}; calibrate on more of your own pictures (--calibrate), or compile in f32"
+        )
