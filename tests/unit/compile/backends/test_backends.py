@@ -41,7 +41,8 @@ def test_what_code_is_held_to_is_the_backend_s(kind: str, precision: str) -> Non
 
 
 def test_what_a_backend_does_not_compute_in_it_takes_its_default_for() -> None:
-    assert [backend.precision("int8") for backend in BACKENDS.values()] == ["f32", "f32"]
+    assert {kind: backend.precision("int8") for kind, backend in BACKENDS.items()} == {"llvm": "int8", "cuda": "f32"}
+    assert {kind: backend.precision("f16") for kind, backend in BACKENDS.items()} == {"llvm": "f32", "cuda": "f16"}
 
 
 def test_every_backend_has_its_device() -> None:

@@ -14,6 +14,7 @@ from ovenbird.networks.loading import load_network
 from ovenbird.options import CompileOptions
 from ovenbird_runtime.artifact.artifact import open_artifact
 from ovenbird_runtime.manifest.agreement import Precision
+from ovenbird_runtime.manifest.parity import variant_name
 
 
 class Compiled(NamedTuple):
@@ -51,7 +52,7 @@ def compile_gpu(tmp_path_factory: pytest.TempPathFactory) -> Compile:
         options = CompileOptions((target,), (1, 3), "none", dump=("cu", "asm"), precisions=(precision,))
         report = compile_network(load_network(f"support.gpu_networks:{name}"), output, options)
         assert report.dumped is not None
-        dumped = report.dumped / target
+        dumped = report.dumped / variant_name(target, precision)
         return Compiled(output, target, (dumped / "model.cu").read_text(), (dumped / "model.asm").read_text())
 
     return work

@@ -169,7 +169,7 @@ def test_negative_pads_cut_off() -> None:
 
 
 def test_nodes_that_nobody_needs_are_left_out() -> None:
-    nodes = [helper.make_node("Relu", ["x"], ["y"]), helper.make_node("Det", ["x"], ["unused"])]
+    nodes = [helper.make_node("Relu", ["x"], ["y"]), helper.make_node("RandomUniformLike", ["x"], ["unused"])]
     text = Graph(nodes, {"y": np.float32}, {}).relax().script(show_meta=False)
     assert text.count("R.nn.relu") == 1
 
@@ -177,7 +177,11 @@ def test_nodes_that_nobody_needs_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("model", "error", "words"),
     [
-        (Small("Det", {"x": ROWS}), UnsupportedOperator, "the operator Det .*cannot be imported"),
+        (
+            Small("RandomUniformLike", {"x": ROWS}),
+            UnsupportedOperator,
+            "the operator RandomUniformLike .*cannot be imported",
+        ),
         (
             Small("ImageDecoder", {"x": np.zeros(9, np.uint8)}),
             UnsupportedOperator,
