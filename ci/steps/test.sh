@@ -34,7 +34,7 @@ left_out=(
 # Groups of their own within a package's unit tests.
 apart=(unit/compile/backends/cpu unit/compile/backends/cuda)
 # What starts first: what fails soonest, then what takes longest.
-first=(contract e2e unit/compile/backends/cpu native e2e/serve unit/compile unit/compile/backends/cuda security/serve bench)
+first=(contract unit/compile e2e native unit/compile/backends/cpu e2e/serve unit/compile/backends/cuda security/serve bench)
 
 # Prints every folder that holds tests.
 folders() { find tests -name 'test_*.py' -printf '%h\n' | LC_ALL=C sort -u; }
