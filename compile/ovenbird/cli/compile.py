@@ -110,8 +110,8 @@ def _print_report(report: CompileReport, network: Network) -> None:
     warning = random_warning(report.manifest)
     if warning:
         click.echo(warning)
-    targets = ", ".join(variant.target for variant in report.manifest.variants)
-    click.echo(f"{report.output}: {network.model_name} for {targets}, {report.size_bytes / 1e6:.1f} MB")
+    variants = ", ".join(variant.name for variant in report.manifest.variants)
+    click.echo(f"{report.output}: {network.model_name} for {variants}, {report.size_bytes / 1e6:.1f} MB")
     parity = report.parity
     if parity is not None:
         figures = parity.programs[MAIN]
