@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def pytest_configure() -> None:
     """Ignore no signal, so that programs under test do not either: `nohup` and a shell's `&` hand that down.
 
-    Look for circles of objects as seldom as `ovenbird` does (its `console/group.py` says why).
+    Look for circles of objects seldom, and at the end not at all: torch and TVM make a million that stay.
     """
     gc.set_threshold(50_000, 20, 100)
     atexit.register(gc.freeze)

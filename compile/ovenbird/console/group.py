@@ -65,7 +65,7 @@ class CommandFolder(GuidedGroup):
         if not extra.pop("standalone_mode", True):
             return super().main(args, prog_name, standalone_mode=False, **extra)
         given = list(sys.argv[1:] if args is None else args)
-        _spare_the_collector()
+        atexit.register(gc.freeze)  # to look for circles in all of torch and TVM once more would take 1.3 s
         return end_with_output(lambda: self._end(given, prog_name or "ovenbird", extra))
 
     def _end(self, given: list[str], prog_name: str, extra: dict[str, Any]) -> NoReturn:
@@ -90,16 +90,6 @@ class CommandFolder(GuidedGroup):
                 raise
             _fail(error, debug="--debug" in given)
         sys.exit(code if isinstance(code, int) else 0)
-
-
-def _spare_the_collector() -> None:
-    """Look for circles among objects seldom, and at the end not at all.
-
-    torch and TVM make a million objects that live as long as the process: to go through them as often as Python does
-    takes a tenth of a small compile, and once more at the end 1.3 s.
-    """
-    gc.set_threshold(50_000, 20, 100)
-    atexit.register(gc.freeze)
 
 
 def _fail(error: Exception, debug: bool) -> NoReturn:

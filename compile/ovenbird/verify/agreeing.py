@@ -76,11 +76,12 @@ def _shared(given: Array, right: Array, count: int) -> Array:
 def _sqnr(name: str, cases: Sequence[str], answers: Answers, references: Answers) -> float | None:
     signal = noise = 0.0
     for case in cases:
-        given, right = (some[case][name].astype(np.float64) for some in (answers, references))
-        if references[case][name].dtype.kind != "f" or not np.isfinite(right).all():
-            return None
-        signal += float(np.vdot(right, right))
-        noise += float(np.vdot(given - right, given - right))
+        rows = (np.atleast_1d(some[case][name]) for some in (answers, references))
+        for given, right in zip(*rows, strict=True):  # one at a time: a segmenter's answers in float64 are large
+            if right.dtype.kind != "f" or not np.isfinite(right).all():
+                return None
+            signal += float(np.square(right, dtype=np.float64).sum())
+            noise += float(np.square(np.subtract(given, right, dtype=np.float64)).sum())
     if not noise or not signal:
         return MOST_DB if not noise else 0.0
     return round(min(10 * math.log10(signal / noise), MOST_DB), 1)
