@@ -281,11 +281,12 @@ def _verify_variants(
             unverified[variant.name] = why_not
             continue
         step(f"verifying {variant.name} against {network.source.framework}")
-        unseen = own_photographs() if quantized is None or variant.precision != "int8" else quantized.held
+        low = variant.precision == "int8"
+        unseen = own_photographs() if quantized is None or not low else quantized.held
         limits, device = held_to(variant, network, options).limits, BACKENDS[variant.kind].device
-        found[variant.name] = verify_programs(writer.folder, networks, batches, limits, unseen, ref.name, device)
+        found[variant.name] = verify_programs(writer.folder, networks, batches, limits, unseen, ref.name, device, low)
         for program, one in found[variant.name].items():
-            if variant.precision == "int8" and options.max_disagreement is not None:
+            if low and options.max_disagreement is not None:
                 noisiest = "" if quantized is None else quantized.noisiest
                 check_disagreement(variant.name, program, one, options.max_disagreement, noisiest)
     return found, unverified

@@ -29,26 +29,14 @@ from ovenbird_runtime.postprocess.kind import Asked
 from ovenbird_runtime.postprocess.tiles import tile_areas
 from ovenbird_runtime.preprocess.interpreted import prepare
 from ovenbird_runtime.tensors.frame import Frame
+from support import planted_boxes
+from support.planted_boxes import LABELS
 
 Value = dict[str, Any]
 FLOATS = ("boxes", "scores", "masks", "keypoints")
-LABELS = ("dog", "cat", "bird")
 HOSTILE = (float("nan"), float("inf"), -float("inf"), 1e30, -1e30, 0.0, 0.5, 1e-45)
-PLANTED = np.array(
-    [
-        (8, 12, 40, 36, 0.9, 0),
-        (9, 12, 41, 36, 0.8, 0),  # overlaps the first, of its class
-        (8, 12, 40, 37, 0.7, 1),  # overlaps the first, of another class
-        (44, 14, 60, 34, 0.7, 1),  # the same score as the one before
-        (2, 10, 6, 16, 0.3, 2),
-        (50, 30, 58, 36, 0.2, 2),  # below the step's own score
-        (0, 0, 64, 48, -1.0, 2),
-        (-30, -30, -10, -10, 0.95, 2),  # outside of everything
-        (20, 20, 20, 30, 0.95, 2),  # no width
-        (10, 10, 20, 20, 0.95, -1),  # padding
-        (-5, 30, 30, 80, 0.6, 7),  # leaves the photograph; there is no such label
-    ]
-)
+PLANTED = np.vstack([planted_boxes.PLANTED, np.float32([(-5, 30, 30, 80, 0.6, 7)])])
+"""One more leaves the photograph; there is no such label."""
 FRAME = Frame.of((200, 100)).resized((64, 32)).centred((64, 48))
 """Of a photograph of 200x100 in the middle of a canvas of 64x48."""
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import tvm
 from compile_tiny import write_variant
+from planted_boxes import LABELS, PLANTED
 from tvm import relax
 
 from ovenbird_runtime.artifact.golden import write_golden
@@ -23,23 +24,6 @@ from ovenbird_runtime.manifest import manifest as m
 from ovenbird_runtime.manifest.steps import Normalise, Resize, letterbox
 
 HEIGHT, WIDTH = 48, 64
-LABELS = ("dog", "cat", "bird")
-# left, top, right, bottom, score, class
-PLANTED = np.array(
-    [
-        (8, 12, 40, 36, 0.9, 0),
-        (9, 12, 41, 36, 0.8, 0),  # overlaps the first, of its class
-        (8, 12, 40, 37, 0.7, 1),  # overlaps the first, of another class
-        (44, 14, 60, 34, 0.7, 1),  # the same score as the one before
-        (2, 10, 6, 16, 0.3, 2),
-        (50, 30, 58, 36, 0.2, 2),  # below the model's own score
-        (0, 0, 64, 48, -1.0, 2),
-        (-30, -30, -10, -10, 0.95, 2),  # outside of everything
-        (20, 20, 20, 30, 0.95, 2),  # no width
-        (10, 10, 20, 20, 0.95, -1),  # padding
-    ],
-    np.float32,
-)
 MASK_SIDE, POINTS = 4, 2
 
 

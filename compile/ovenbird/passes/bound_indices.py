@@ -17,6 +17,7 @@ import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
+from ovenbird.passes.rewriting import rewritten
 from ovenbird.passes.shapes import static_shape
 
 ALONG_AXIS = ("relax.gather_elements", "relax.scatter_elements")
@@ -27,19 +28,12 @@ WIDE = ("int32", "int64")
 
 def bound_indices(module: tvm.IRModule) -> tvm.IRModule:
     """Return the module with every index brought into range."""
-    for name, function in module.functions_items():
-        if isinstance(function, relax.Function):
-            module = _Bound(module).replace(name, function)
-    return module
+    return rewritten(module, _Bound)
 
 
 @mutator
 class _Bound(PyExprMutator):  # type: ignore[misc]
     """Rewrites the calls that index."""
-
-    def replace(self, name: Any, function: Any) -> tvm.IRModule:
-        self.builder_.update_func(name, self.visit_expr(function))
-        return self.builder_.get()
 
     def visit_call_(self, call: Any) -> Any:
         call = self.visit_expr_post_order(call)

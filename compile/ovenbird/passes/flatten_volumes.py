@@ -19,6 +19,7 @@ import tvm
 from tvm import IRModule, relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
+from ovenbird.passes.rewriting import rewritten
 from ovenbird.passes.shapes import static_shape
 
 POOLS = {"relax.nn.max_pool3d": relax.op.nn.max_pool2d, "relax.nn.avg_pool3d": relax.op.nn.avg_pool2d}
@@ -28,18 +29,11 @@ POOLS = {"relax.nn.max_pool3d": relax.op.nn.max_pool2d, "relax.nn.avg_pool3d": r
 @tvm.transform.module_pass(opt_level=0, name="FlattenVolumes")  # type: ignore[untyped-decorator]
 def flatten_volumes(module: IRModule, _: tvm.transform.PassContext) -> IRModule:
     """Return the module with three-dimensional convolutions as two-dimensional ones."""
-    for name, function in module.functions_items():
-        if isinstance(function, relax.Function):
-            module = _Flattening(module).replace(name, function)
-    return module
+    return rewritten(module, _Flattening)
 
 
 @mutator
 class _Flattening(PyExprMutator):  # type: ignore[misc]
-    def replace(self, name: Any, function: Any) -> IRModule:
-        self.builder_.update_func(name, self.visit_expr(function))
-        return self.builder_.get()
-
     def visit_call_(self, call: relax.Call) -> relax.Expr:
         call = self.visit_expr_post_order(call)
         name = getattr(call.op, "name", "")

@@ -8,31 +8,23 @@ torch exports it over one image of N * C channels, between two reshapes, which w
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import tvm
 from tvm import IRModule, relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
+from ovenbird.passes.rewriting import rewritten
 from ovenbird.passes.shapes import static_shape
 
 
 @tvm.transform.module_pass(opt_level=0, name="JoinInstanceNorms")  # type: ignore[untyped-decorator]
 def join_instance_norms(module: IRModule, _: tvm.transform.PassContext) -> IRModule:
     """Return the module with instance norms of several images as group norms."""
-    for name, function in module.functions_items():
-        if isinstance(function, relax.Function):
-            module = _Joining(module).replace(name, function)
-    return module
+    return rewritten(module, _Joining)
 
 
 @mutator
 class _Joining(PyExprMutator):  # type: ignore[misc]
-    def replace(self, name: Any, function: Any) -> IRModule:
-        self.builder_.update_func(name, self.visit_expr(function))
-        return self.builder_.get()
-
     def visit_call_(self, call: relax.Call) -> relax.Expr:
         call = self.visit_expr_post_order(call)
         if getattr(call.op, "name", "") != "relax.reshape":

@@ -19,24 +19,18 @@ import tvm
 from tvm import IRModule, relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
+from ovenbird.passes.rewriting import rewritten
 from ovenbird.passes.shapes import static_shape
 
 
 @tvm.transform.module_pass(opt_level=0, name="ShareBroadcastMatrices")  # type: ignore[untyped-decorator]
 def share_broadcast_matrices(module: IRModule, _: tvm.transform.PassContext) -> IRModule:
     """Return the module with products by repeated matrices as products by the matrix itself."""
-    for name, function in module.functions_items():
-        if isinstance(function, relax.Function):
-            module = _Sharing(module).replace(name, function)
-    return module
+    return rewritten(module, _Sharing)
 
 
 @mutator
 class _Sharing(PyExprMutator):  # type: ignore[misc]
-    def replace(self, name: Any, function: Any) -> IRModule:
-        self.builder_.update_func(name, self.visit_expr(function))
-        return self.builder_.get()
-
     def visit_call_(self, call: relax.Call) -> relax.Expr:
         call = self.visit_expr_post_order(call)
         name = getattr(call.op, "name", "")

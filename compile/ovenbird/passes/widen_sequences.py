@@ -8,12 +8,11 @@ the next there is no change of form.
 
 from __future__ import annotations
 
-from typing import Any
-
 import tvm
 from tvm import IRModule, relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
+from ovenbird.passes.rewriting import rewritten
 from ovenbird.passes.shapes import static_shape
 
 UNARY = ("nn.relu", "nn.relu6", "nn.silu", "nn.gelu", "nn.leakyrelu", "sigmoid", "tanh", "clip", "abs", "negative")
@@ -25,18 +24,11 @@ HEIGHT = 2
 @tvm.transform.module_pass(opt_level=0, name="WidenSequences")  # type: ignore[untyped-decorator]
 def widen_sequences(module: IRModule, _: tvm.transform.PassContext) -> IRModule:
     """Return the module with one-dimensional convolutions, and maps and pools behind them, on images."""
-    for name, function in module.functions_items():
-        if isinstance(function, relax.Function):
-            module = _Widening(module).replace(name, function)
-    return module
+    return rewritten(module, _Widening)
 
 
 @mutator
 class _Widening(PyExprMutator):  # type: ignore[misc]
-    def replace(self, name: Any, function: Any) -> IRModule:
-        self.builder_.update_func(name, self.visit_expr(function))
-        return self.builder_.get()
-
     def visit_call_(self, call: relax.Call) -> relax.Expr:
         call = self.visit_expr_post_order(call)
         name = getattr(call.op, "name", "").removeprefix("relax.")

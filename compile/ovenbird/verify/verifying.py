@@ -70,15 +70,17 @@ def verify_programs(
     photographs: Sequence[Path] = (),
     target: str | None = None,
     device: str = "cpu",
+    counting: bool = False,
 ) -> dict[str, Verification]:
-    """Verify every program of an artifact, each with the network of its name.
+    """Verify every program of an artifact, each with the network of its name; `counting`: how many answers agree, too.
 
     Raises VerificationFailed naming the program, where there are several, and the output; RuntimeFailed.
     """
     found = {}
     for program, network in networks.items():
         try:
-            found[program] = verify(artifact, network, batch_sizes, limits, photographs, target, device, program)
+            options = (photographs, target, device, program, counting)
+            found[program] = verify(artifact, network, batch_sizes, limits, *options)
         except VerificationFailed as error:
             raise (VerificationFailed(f"program {program}: {error}") if len(networks) > 1 else error) from None
     return found
@@ -93,8 +95,11 @@ def verify(
     target: str | None = None,
     device: str = "cpu",
     program: str = MAIN,
+    counting: bool = False,
 ) -> Verification:
     """Compare a program of an artifact, or of its variant for `target`, run on `device`, with its network.
+
+    `counting`: also how many answers agree, which code of low precision is judged by.
 
     Raises VerificationFailed naming the output, RuntimeFailed.
     """
@@ -105,7 +110,7 @@ def verify(
     for size, some in cases.items():
         own = {case.name: answers[f"{size_text(size)}.{case.name}"] for case in some}
         try:
-            found.append(_verify_size(network.at(size), size, some, own, limits))
+            found.append(_verify_size(network.at(size), size, some, own, limits, counting))
         except VerificationFailed as error:
             raise (VerificationFailed(f"at {size_text(size)}: {error}") if size else error) from None
     return worst(found)
@@ -146,7 +151,7 @@ def largest(found: Sequence[Difference]) -> Difference:
 
 
 def _verify_size(
-    network: Network, size: InputSize, cases: list[Case], answers: Answers, limits: Limits
+    network: Network, size: InputSize, cases: list[Case], answers: Answers, limits: Limits, counting: bool
 ) -> Verification:
     """Judge the answers to the cases of one image size."""
     references = {case.name: stored(case.name, right_answers(network, case)) for case in cases}
@@ -165,7 +170,7 @@ def _verify_size(
         golden = {spec.name: take(network, spec, picks, references) for spec in network.outputs}
     inputs = {case.name: case.inputs for case in cases}
     given = {spec.name: take(network, spec, picks, inputs) for spec in network.inputs}
-    agreement = agreement_of(network, cases, answers, references)
+    agreement = agreement_of(network, cases, answers, references) if counting else None
     tensors = {size: GoldenTensors(given, golden)}
     return Verification(limits, outputs, top1, rows[True], rows[False], tensors, boxes, agreement)
 

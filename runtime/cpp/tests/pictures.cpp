@@ -8,6 +8,7 @@
 #include "base/sha256.h"
 #include "base/text.h"
 #include "pipeline/apply.h"
+#include "lines.h"
 
 namespace {
 
@@ -36,15 +37,4 @@ std::string line_of(const ob::Json &value, const std::string &folder) {
 
 } // namespace
 
-int main(int count, char **words) {
-    if (count != 2) return 2;
-    std::string path = words[1], folder = path.substr(0, path.rfind('/') + 1);
-    for (const ob::Json &value : ob::parse_json(ob::system_text(path), "cases.json").items) {
-        try {
-            std::puts(line_of(value, folder).c_str());
-        } catch (const ob::Error &error) {
-            std::printf("%s: %s\n", ob::status_name(error.status), error.message.c_str());
-        }
-    }
-    return 0;
-}
+int main(int count, char **words) { return print_lines(count, words, line_of); }

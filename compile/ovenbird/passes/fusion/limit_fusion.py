@@ -22,6 +22,7 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from ovenbird.limits import MAX_FUSED_SIZE
 from ovenbird.passes.fusion.keep_unschedulable_apart import INJECTIVE, OPAQUE
+from ovenbird.passes.rewriting import rewritten
 
 POLYNOMIALS = frozenset({"exp", "tanh", "erf", "sigmoid"})
 """Functions that `operators/fast_math.py` writes out."""
@@ -32,18 +33,14 @@ MOST_NESTED = 2
 @tvm.transform.module_pass(opt_level=0, name="LimitFusion")  # type: ignore[untyped-decorator]
 def limit_fusion(module: IRModule, _: tvm.transform.PassContext) -> IRModule:
     """Return the module with calls that nothing fuses with where an expression would grow beyond the limit."""
-    for name, function in module.functions_items():
-        if isinstance(function, relax.Function):
-            module = _Limiting(module).replace(name, function)
-    return module
+    return rewritten(module, _Limiting)
 
 
 @mutator
 class _Limiting(PyExprMutator):  # type: ignore[misc]
-    def replace(self, name: Any, function: Any) -> IRModule:
-        self.sizes = Sizes(self.builder_.get())
-        self.builder_.update_func(name, self.visit_expr(function))
-        return self.builder_.get()
+    def __init__(self, module: IRModule) -> None:
+        super().__init__(module)
+        self.sizes = Sizes(module)
 
     def visit_call_(self, call: relax.Call) -> relax.Expr:
         call = self.visit_expr_post_order(call)

@@ -19,6 +19,7 @@ from tvm import IRModule, relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from ovenbird.passes.quantized.form import DEQUANTIZE, OFFSET, QUANTIZE, is_quantized
+from ovenbird.passes.rewriting import rewritten
 from ovenbird.passes.shapes import static_shape
 from ovenbird.passes.share_constants import array_of
 
@@ -37,9 +38,7 @@ def unify_quantization(module: IRModule) -> IRModule:
     """Return the module in the one form; itself where nothing is quantized."""
     if not is_quantized(module):
         return module
-    for name, function in module.functions_items():
-        if isinstance(function, relax.Function):
-            module = _Unifier(module).replace(name, function)
+    module = rewritten(module, _Unifier)
     passes = [relax.transform.CanonicalizeBindings(), relax.transform.DeadCodeElimination()]
     return tvm.transform.Sequential(passes)(module)
 
@@ -50,10 +49,6 @@ class _Unifier(PyExprMutator):  # type: ignore[misc]
         super().__init__(module)
         self.shifted: dict[relax.Var, relax.Var] = {}
         """For a variable of int8: the one of uint8 that stands for it."""
-
-    def replace(self, name: Any, function: Any) -> IRModule:
-        self.builder_.update_func(name, self.visit_expr(function))
-        return self.builder_.get()
 
     def visit_call_(self, call: relax.Call) -> relax.Expr:
         call = self.visit_expr_post_order(call)

@@ -17,32 +17,12 @@ import pytest
 from ovenbird_runtime.engine import processors
 from ovenbird_runtime.engine.processors import Processors, ProcessorShare, Turn
 from ovenbird_runtime.limits import MAX_TURN_SECONDS
+from support.stepping import Steps, Waits
 
 COUNT = 2
 THREADS = (("wide", 0, 2, 3.0), ("lane 1", 1, 1, 1.0), ("lane 2", 1, 1, 1.0), ("other", 2, 2, 2.0))
 """Each thread's name, its model, how many threads its code takes, and for how many seconds."""
 TURNS = (2, 1, 1, 1)
-
-
-class Waits(Exception):
-    """Raised where a thread would wait."""
-
-
-class Steps:
-    """A condition variable for one step of one thread."""
-
-    def __init__(self) -> None:
-        self.woken = False
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def notify_all(self) -> None:
-        self.woken = True
-
-    def wait(self, seconds: float | None) -> None:
-        raise Waits
 
 
 @dataclass(frozen=True)

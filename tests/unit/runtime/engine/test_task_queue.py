@@ -15,32 +15,12 @@ from typing import Any
 import pytest
 
 from ovenbird_runtime.engine.lanes import TaskQueue
+from support.stepping import Steps, Waits
 
 WORKERS = ("wide", "lane 1", "lane 2")
 CALLS = ("n", "c", "w", "nn", "cc", "wn", "nw", "wnn")
 """What a call may queue: narrow, crowded (narrow too) and wide tasks."""
 MOST_WAITING = 3
-
-
-class Waits(Exception):
-    """Raised where a thread would wait."""
-
-
-class Steps:
-    """A condition variable for one step of one thread."""
-
-    def __init__(self) -> None:
-        self.woken = False
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def notify_all(self) -> None:
-        self.woken = True
-
-    def wait(self) -> None:
-        raise Waits
 
 
 @dataclass(frozen=True)

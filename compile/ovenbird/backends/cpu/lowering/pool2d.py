@@ -129,15 +129,23 @@ def lower_adaptive_avg_pool2d(lowering: CpuLowering, call: relax.Call) -> Lowere
 def lower_mean(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
     """Lower the mean over height and width, with or without the two axes kept."""
     data = lowering.value(call.args[0])
-    if not lowering.form.is_image(data) or not data.has_image or call.attrs.axis is None:
+    if not lowering.form.is_image(data) or not is_spatial(call, data):
         return None
-    if sorted(int(axis) % 4 for axis in call.attrs.axis) != [2, 3]:
-        return None
-    mean = emit_spatial_mean(lowering, data)
+    return with_axes_of(lowering, call, emit_spatial_mean(lowering, data))
+
+
+def is_spatial(call: relax.Call, data: Value) -> bool:
+    """Return whether a mean of an image is over its height and width."""
+    axes = call.attrs.axis
+    return data.has_image and axes is not None and sorted(int(axis) % 4 for axis in axes) == [2, 3]
+
+
+def with_axes_of(lowering: CpuLowering, call: relax.Call, mean: Value) -> Value:
+    """Return a mean [N, C, 1, 1] with the two axes, or without them, as its call says."""
     if call.attrs.keepdims:
         return mean
-    flat = lowering.builder.emit(relax.op.reshape(lowering.form.plain(mean), data.shape[:2]))
-    return Value(data.shape[:2], data.dtype, plain=flat)
+    flat = lowering.builder.emit(relax.op.reshape(lowering.form.plain(mean), mean.shape[:2]))
+    return Value(mean.shape[:2], mean.dtype, plain=flat)
 
 
 def emit_spatial_mean(lowering: CpuLowering, data: Value) -> Value:

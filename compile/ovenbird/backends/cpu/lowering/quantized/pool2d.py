@@ -9,7 +9,7 @@ import numpy as np
 from tvm import relax
 
 from ovenbird.backends.cpu.lowering.context import CpuLowering
-from ovenbird.backends.cpu.lowering.pool2d import pool_shares, pool_window
+from ovenbird.backends.cpu.lowering.pool2d import is_spatial, pool_shares, pool_window, with_axes_of
 from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import Lowered
 from ovenbird.operators.conv2d import Window
@@ -50,15 +50,9 @@ def lower_levels_adaptive_avg_pool2d(lowering: CpuLowering, call: relax.Call) ->
 def lower_levels_mean(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
     """Lower the mean over height and width of levels, with or without the two axes kept."""
     data = lowering.value(call.args[0])
-    if not takes(data) or not data.has_image or call.attrs.axis is None:
+    if not takes(data) or not is_spatial(call, data):
         return None
-    if sorted(int(axis) % 4 for axis in call.attrs.axis) != [2, 3]:
-        return None
-    mean = emit_mean(lowering, data)
-    if call.attrs.keepdims:
-        return mean
-    flat = lowering.builder.emit(relax.op.reshape(lowering.form.plain(mean), data.shape[:2]))
-    return Value(data.shape[:2], "float32", plain=flat)
+    return with_axes_of(lowering, call, emit_mean(lowering, data))
 
 
 def takes(data: Value) -> bool:
