@@ -32,7 +32,8 @@ Precision = Literal["f32", "f16", "bf16", "int8"]
 Share = Annotated[float, Range(0, 1e30)]
 
 ROUNDING = 1e-6
-"""Answers that move by less than this share of their size are taken not to move: eight times float32's resolution."""
+"""Answers that move by less than this share of their size, or of their siblings' median, are taken not to move: eight
+times float32's resolution. A number near zero is the rest of a sum of such as are not."""
 QUIET = 0.1
 """A channel is held to no less than this share of what the median of the moving channels moves by."""
 NOTHING = 1e-6
@@ -243,7 +244,7 @@ def _scales(right: AnswerRows, unit: float, limits: Limits, least: float) -> _Sc
         own = own if several else np.minimum(own, whole)  # far from the median may be what is a constant
         share = np.where(whole > 0, own / np.where(whole > 0, whole, 1.0), 0.0)
         scale = np.maximum(own, limits.offset * whole)
-        moving = share > ROUNDING
+        moving = own > ROUNDING * np.maximum(whole, _median(whole[whole > 0]) if whole.any() else 0.0)
         alike = moving if moving.any() else whole > 0
         if alike.any():  # what a channel's siblings are like, it was summed from as well
             typical = max(QUIET * _median(own[alike]), limits.offset * _median(whole[alike]))

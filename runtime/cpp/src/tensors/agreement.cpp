@@ -90,11 +90,15 @@ std::vector<double> scales_of(const Array &right, const std::vector<char> &finit
     for (size_t axis : std::set<size_t>{1, right.shape.size() - 1}) {
         Groups groups(right.shape, axis);
         std::vector<double> spread = groups.rms(moved, finite), extent = groups.rms(right.values, finite);
-        std::vector<double> scale(groups.count), moving_spread, moving_extent, still_spread, still_extent;
+        std::vector<double> scale(groups.count), moving_spread, moving_extent, still_spread, still_extent, extents;
+        for (double one : extent) {
+            if (one > 0) extents.push_back(one);
+        }
+        double usual = lower_median(std::move(extents));
         for (size_t g = 0; g < groups.count; ++g) {
             if (!several) spread[g] = std::min(spread[g], extent[g]);
             scale[g] = std::max(spread[g], limits.offset * extent[g]);
-            if (extent[g] > 0 && spread[g] / extent[g] > ROUNDING) {
+            if (spread[g] > ROUNDING * std::max(extent[g], usual)) {
                 moving_spread.push_back(spread[g]);
                 moving_extent.push_back(extent[g]);
             } else if (extent[g] > 0) {

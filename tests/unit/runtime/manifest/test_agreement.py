@@ -120,6 +120,17 @@ def test_small_differences_of_large_answers_may_be_rounded() -> None:
     assert compare((100 + 0.01 * 1.05 * LOGITS).astype(np.float32), right, F32).fault
 
 
+def test_a_number_near_zero_that_only_rounds_does_not_move() -> None:
+    """A network whose answers hardly depend on its input: a few of them are the rest of a sum, and its rounding."""
+    random = np.random.default_rng(3)
+    level = np.linspace(-0.3, 0.3, 1001)[None].repeat(8, axis=0)  # two in a thousand lie below 0.001
+    right, given = ((level + 2e-8 * random.standard_normal(level.shape)).astype(np.float32) for _ in range(2))
+    found = compare(given, right, F32)
+    assert (found.fault, found.blind) == ("", True)
+    moved = (level * (1 + 1e-3 * random.standard_normal((8, 1)))).astype(np.float32)
+    assert not compare(moved, moved, F32).blind
+
+
 def test_where_the_reference_never_moves_it_is_said() -> None:
     still = np.repeat(LOGITS[:1], ROWS, axis=0)
     assert compare(still, still, F32) == Difference(blind=True)
