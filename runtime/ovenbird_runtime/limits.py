@@ -78,7 +78,7 @@ AGREEMENT_MISMATCHES = {"f32": 1e-3, "f16": 2e-2, "bf16": 1e-1, "int8": 2e-1}
 # Running
 MAX_THREADS = 1024
 MAX_WORKERS = 64
-MAX_TURN_SECONDS = 5.0  # that one model's call keeps others from the processors; less than a hang
+MAX_TURN_SECONDS = 5.0  # that a model's call, or its promises, keep others from the processors; less than a hang
 MAX_TOP = 1000
 
 # Boxes
@@ -119,7 +119,8 @@ SERVE_REQUEST_ID_CHARS = 128
 SERVE_QUEUE_IMAGES = 256
 SERVE_BATCH_WAIT_MS = 1.0
 SERVE_BATCH_IMAGES = 64
-SERVE_TIMEOUT_MS = 2000
+SERVE_TIMEOUT_MS = 2000  # at least, where neither the operator nor the client says another ...
+SERVE_TIMEOUT_IMAGES = 16  # ... and what so many images of each model take, one after the other
 SERVE_MAX_TIMEOUT_MS = 60_000
 SERVE_DRAIN_SECONDS = 30.0
 SERVE_HANG_SECONDS = 10.0

@@ -36,6 +36,7 @@ from .tiled import predict_tiled
 
 if TYPE_CHECKING:
     from .engine.learning import Lanes
+    from .engine.processors import ProcessorShare
 
 
 class Model:
@@ -170,6 +171,17 @@ class Model:
     def lanes(self) -> Lanes:
         """What `lanes_of` returns for the usual image size."""
         return self.lanes_of(self.sizes[0])
+
+    def slowdown_of(self, size: InputSize = ()) -> float:
+        """Return how many times as long as `costs_of` says calls take of late."""
+        slowdown: float = self._engine.slowdown_of(self.manifest.program_name(), size)
+        return slowdown
+
+    @property
+    def share(self) -> ProcessorShare:
+        """The model's part of this process's processors: who promises answers in time says so there."""
+        share: ProcessorShare = self._engine.share
+        return share
 
     def run_checked(
         self, batch: int, arrays: Mapping[str, Array], crowded: bool = False, program: str | None = None

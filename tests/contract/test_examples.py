@@ -39,7 +39,7 @@ def test_examples_are_found_and_few_calls_stay_unknown() -> None:
         ("admission.free()", "Admission has no free"),
         ("permit = admission.take(1, 2.0)\npermit.give()", "Permit has no give"),
         (
-            "permit = Admission(3, seconds).take(1, 2.0)\npermit.release(1)",
+            "permit = Admission(3, seconds, share).take(1, 2.0)\npermit.release(1)",
             "permit.release: too many positional arguments",
         ),
         ("import ovenbird_runtime\novenbird_runtime.loads('x')", "ovenbird_runtime has no loads"),

@@ -36,7 +36,7 @@ from .ffi import import_for
 from .lanes import TaskQueue, lanes_for
 from .learning import Lanes, LearnedCosts
 from .libraries import load_library
-from .processors import new_share
+from .processors import ProcessorShare, lone_share, new_share
 from .reused_threads import ThreadJob
 
 _TVM_DEFAULT_AFFINITY = 0
@@ -63,7 +63,7 @@ class Code:
         try:
             self.module = load_library(self.ffi, library)
             self.memory = DeviceMemory(self.ffi, device, target.alignment)
-            self._share = new_share() if self.memory.on_cpu else None
+            self.share = new_share() if self.memory.on_cpu else lone_share()
             views = [self._mapped[t.file].view(t.offset, t.dtype, t.shape) for t in target.tensors]
             self.tensors = [self.memory.upload(view) for view in views]
             if not self.memory.on_cpu:
@@ -75,7 +75,7 @@ class Code:
 
     def turn(self, threads: int) -> AbstractContextManager[None]:
         """Wait for this model's turn at `threads` processors; on a GPU there is none to wait for."""
-        return self._share.turn(threads) if self._share is not None else nullcontext()
+        return self.share.turn(threads) if self.memory.on_cpu else nullcontext()
 
     def host_function(self, name: str) -> Callable[..., None] | None:
         """Return a function of the code that runs on the processor on arrays and whole numbers; None for no name.
@@ -310,6 +310,15 @@ class Engine:
             if failure is not None:
                 raise failure
         return results
+
+    def slowdown_of(self, program: str, size: InputSize = ()) -> float:
+        """Return how many times as long as those costs calls take of late."""
+        return self._learned[program, size].slowdown
+
+    @property
+    def share(self) -> ProcessorShare:
+        """The model's part of the processors, by which what it promises is known to others."""
+        return self._code.share
 
     def release_unused(self) -> None:
         """Let go of memory that is kept for later calls; the next ones take what they need again."""

@@ -17,6 +17,11 @@ from .compose import plan_batches
 _SAMPLES, _WARM_UP = 2, 1
 """Times taken of a size before they count, and how many first calls (page faults, cold caches) come before them."""
 
+_OF_LATE = 0.1
+"""The weight of one call in what calls take of late, against what is known."""
+_MOST = 10.0
+"""How many times as long one call may count: a machine that stood still says nothing of the next one."""
+
 _LANE_SAMPLES = 8
 """The same for a lane, whose times are noisier: they count as soon as there are so many of each."""
 
@@ -45,6 +50,8 @@ class LearnedCosts:
         self.table: dict[int, float | None] = dict(known)
         self.smallest, self.lanes = min(self.table), lanes
         self.lane: float | None = None
+        self.slowdown = 1.0
+        """How many times as long as their costs calls take of late."""
         self._seen: dict[int, list[float]] = {}
         self._lane_seen: list[float] = []
 
@@ -96,7 +103,8 @@ class LearnedCosts:
 
     def observe(self, size: int, milliseconds: float) -> None:
         """Take note of one call's time. Safe from several threads: the least of some times needs no order."""
-        if self.table.get(size, 0.0) is not None:
+        if (known := self.table.get(size, 0.0)) is not None:
+            self._compare(milliseconds, known)
             return
         seen = self._seen.setdefault(size, [])
         seen.append(milliseconds)
@@ -106,6 +114,7 @@ class LearnedCosts:
     def observe_lane(self, milliseconds: float) -> None:
         """Take note of the time of the smallest size on a lane; each lane's first calls do not count."""
         if self.lane is not None:
+            self._compare(milliseconds, self.lane)
             return
         self._lane_seen.append(milliseconds)
         first = _WARM_UP * self.lanes
@@ -113,3 +122,8 @@ class LearnedCosts:
             # The median, not the least: a lane is fast while the others are still idle.
             times = sorted(self._lane_seen[first:])
             self.lane = times[len(times) // 2]
+
+    def _compare(self, milliseconds: float, known: float) -> None:
+        """Count one call's time in. Two at once may leave one of them out, which does no harm."""
+        if known > 0:
+            self.slowdown += _OF_LATE * (min(milliseconds / known, _MOST) - self.slowdown)

@@ -63,7 +63,7 @@ class App:
         context = self._context
         if route.method == "POST":
             asked = _timeout_seconds(request.header("x-request-timeout-ms"), context.settings.limits.max_timeout_ms)
-            call.allow(asked, request.received, context.settings.limits)
+            call.allow(context.seconds_for(asked), request.received)
             if not context.lifecycle.accepting:
                 raise NotReady(f"the server is {context.lifecycle.state.value}", retry_after=1)
         answer = route.handler(context, request, call)

@@ -22,6 +22,7 @@ import numpy as np
 
 from ..artifact.artifact import open_artifact
 from ..engine.learning import Lanes, LearnedCosts
+from ..engine.processors import lone_share
 from ..errors import WrongOption, shown
 from ..limits import MAX_NAME_CHARS, SERVE_BACKEND_HEADER_BYTES, SERVE_BACKEND_JSON_CHARS, SERVE_BACKEND_SECONDS
 from ..manifest.manifest import MAIN, Manifest, Target
@@ -152,6 +153,7 @@ class BackendEngine:
     def __init__(self, backend: RemoteServer, manifest: Manifest, target: Target) -> None:
         """Batches are composed of the sizes that `target` was compiled for."""
         self._backend, self._programs = backend, manifest.programs
+        self.share = lone_share()
         self._learned = {
             (name, size): LearnedCosts({entry.batch: None for entry in target.entries_of(name, size)})
             for name, program in manifest.programs.items()
@@ -192,6 +194,10 @@ class BackendEngine:
     def lanes_of(self, program: str, size: InputSize = ()) -> Lanes:
         """Return none: the threads are another server's."""
         return Lanes()
+
+    def slowdown_of(self, program: str, size: InputSize = ()) -> float:
+        """Return how many times as long as those costs calls take of late."""
+        return self._learned[program, size].slowdown
 
     def release_unused(self) -> None:
         """Do nothing: there is no memory to let go of."""

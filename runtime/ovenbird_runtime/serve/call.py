@@ -1,7 +1,7 @@
 """One request, over HTTP or over gRPC: its deadline, what its time went into, and its end, which is written down here.
 
 call = Call(started=time.monotonic())
-call.allow(None, call.started, limits)          # the server's own time
+call.allow(context.seconds_for(None), call.started)     # the server's own time
 call.spent("decode", 0.004)
 call.finish(context)                            # or call.finish(context, error)
 """
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from .context import Context
     from .models.batcher import Pending
     from .models.deployment import Deployment
-    from .settings import Limits
     from .telemetry.metrics import Metrics
     from .telemetry.statistics import Statistics
 
@@ -59,11 +58,9 @@ class Call:
     seconds: dict[str, float] = field(default_factory=dict)
     statistics: Statistics | None = None
 
-    def allow(self, seconds: float | None, since: float, limits: Limits) -> None:
-        """Set the deadline to `seconds` after `since`, as far as may be asked for; None: to the server's own time."""
-        self.deadline = since + (
-            limits.timeout_ms / 1000 if seconds is None else min(seconds, limits.max_timeout_ms / 1000)
-        )
+    def allow(self, seconds: float, since: float) -> None:
+        """Set the deadline to `seconds` after `since`."""
+        self.deadline = since + seconds
 
     def answered_by(self, deployment: Deployment) -> None:
         """Count for a model."""

@@ -38,7 +38,12 @@ _LIMITS: tuple[tuple[str, str, Any, str], ...] = (
     ("--max-parts", "parts", _COUNT, "Fields and files of a multipart body."),
     ("--max-field-bytes", "field_bytes", _COUNT, "One field of a multipart body."),
     ("--max-images", "images", _COUNT, "Images of one request."),
-    ("--timeout-ms", "timeout_ms", _COUNT, "A request's time where it does not say its own."),
+    (
+        "--timeout-ms",
+        "timeout_ms",
+        _COUNT,
+        "A request's time where it does not say its own [2000, more for slow models].",
+    ),
     ("--max-timeout-ms", "max_timeout_ms", _COUNT, "The most that a request may ask for."),
 )
 
@@ -47,7 +52,8 @@ def _with_limits(command: Any) -> Any:
     defaults = Limits()
     for option, name, kind, text in reversed(_LIMITS):
         default = getattr(defaults, name)
-        command = click.option(option, name, type=kind, default=default, show_default=True, help=text)(command)
+        shown = default is not None
+        command = click.option(option, name, type=kind, default=default, show_default=shown, help=text)(command)
     return command
 
 

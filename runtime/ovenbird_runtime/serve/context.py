@@ -29,3 +29,11 @@ class Context:
     offload: Offload
     lifecycle: Lifecycle
     account: Account
+
+    def seconds_for(self, asked: float | None) -> float:
+        """Return a request's time: what it asks for, as far as it may, else the operator's or what models need."""
+        limits = self.settings.limits
+        most = limits.max_timeout_ms / 1000
+        if asked is not None:
+            return min(asked, most)
+        return min(self.slots.usual_seconds, most) if limits.timeout_ms is None else limits.timeout_ms / 1000

@@ -39,7 +39,8 @@ class Limits(HttpLimits):
 
     megapixels: float = limits.SERVE_MEGAPIXELS
     images: int = limits.SERVE_IMAGES_PER_REQUEST
-    timeout_ms: int = limits.SERVE_TIMEOUT_MS
+    timeout_ms: int | None = None
+    """None: `SERVE_TIMEOUT_MS`, and more where models are slow."""
     max_timeout_ms: int = limits.SERVE_MAX_TIMEOUT_MS
 
 

@@ -141,7 +141,8 @@ class Calls:
         found = rpc.inbox.take()
         if found is None or len(rpc.inbox):
             raise BadRequest(f"the call has {'no whole message' if found is None else 'more than one message'}")
-        rpc.call.allow(rpc.timeout, received if rpc.timeout is None else rpc.call.started, self._limits)
+        since = received if rpc.timeout is None else rpc.call.started
+        rpc.call.allow(self._context.seconds_for(rpc.timeout), since)
         return await self._parse(rpc, *found)
 
     async def _requests(self, rpc: Rpc) -> AsyncIterator[Any]:

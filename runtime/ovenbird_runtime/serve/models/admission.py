@@ -6,7 +6,8 @@ finally: permit.release()
 
 Each model has one, which the event loop alone touches. Invariant: `rows` is the sum of the permits that are out, and
 never above the limit, since every permit is released in a `finally`: so the batcher's queue and what `Offload`
-prepares for it are bounded too.
+prepares for it are bounded too. A permit is a promise: whose turn it is at the processors (`engine/processors.py`) is
+decided by it where time is short, and other models' admissions count it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+from ...engine.processors import ProcessorShare
+from ...engine.promises import Promise
 from ...manifest.program import InputSize
 from ..errors import DeadlineExceeded, QueueFull
 from ..http.errors import BadRequest
@@ -29,14 +32,15 @@ _FILL = 0.75
 class Permit:
     """Rows that are counted in, until `release`."""
 
-    __slots__ = ("_admission", "rows", "size")
+    __slots__ = ("_admission", "promise", "rows", "size")
 
-    def __init__(self, admission: Admission, rows: int, size: InputSize) -> None:
+    def __init__(self, admission: Admission, rows: int, size: InputSize, promise: Promise) -> None:
         """Made by `Admission.take`."""
-        self._admission, self.rows, self.size = admission, rows, size
+        self._admission, self.rows, self.size, self.promise = admission, rows, size, promise
 
     def release(self) -> None:
         """Count the rows out; a second call does nothing."""
+        self._admission.share.withdraw(self.promise)
         self._admission.rows -= self.rows
         self._admission.rows_of[self.size] -= self.rows
         self.rows = 0
@@ -45,17 +49,21 @@ class Permit:
 class Admission:
     """Counts the rows of one model that have a permit; used from the event loop only."""
 
-    def __init__(self, limit: int, seconds_for: Callable[[Mapping[InputSize, int]], float]) -> None:
-        """Allow `limit` rows; `seconds_for({size: rows})` estimates how long so many take."""
-        self._limit, self._seconds_for = limit, seconds_for
+    def __init__(
+        self, limit: int, seconds_for: Callable[[Mapping[InputSize, int]], float], share: ProcessorShare
+    ) -> None:
+        """Allow `limit` rows; `seconds_for({size: rows})` estimates how long so many take all processors, of which the
+        model has a `share`.
+        """
+        self._limit, self._seconds_for, self.share = limit, seconds_for, share
         self.rows = 0
         self.rows_of: Counter[InputSize] = Counter()
 
     def take(self, rows: int, deadline: float, size: InputSize = ()) -> Permit:
         """Return a permit for `rows` of one image size. Raises QueueFull, DeadlineExceeded, BadRequest.
 
-        Where nothing else is waiting a request is taken whatever the estimate says, so that a wrong estimate
-        cannot lock everybody out.
+        Where nothing else of the model is waiting a request is taken whatever the estimate says, so that a wrong
+        estimate cannot lock everybody out.
         """
         left = deadline - time.monotonic()
         if left <= 0:
@@ -65,15 +73,17 @@ class Admission:
         after = self.rows + rows
         if after > self._limit:
             raise QueueFull(f"{self.rows} images are waiting, limit {self._limit} (--queue)", self._pause())
-        if self.rows and (seconds := self._seconds_for(self.rows_of + Counter({size: rows}))) > left * _FILL:
+        same = self.rows_of[size] + rows
+        own = self._seconds_for({size: same}) * rows / same  # a part of what they take together, in whatever batches
+        if self.rows and (seconds := self.share.needed(own, deadline)) > left * _FILL:
             raise QueueFull(
-                f"{self.rows} images are waiting and would take {seconds:.2f} s, "
+                f"{self.rows} images are waiting and with what other models do would take {seconds:.2f} s, "
                 f"this request allows {left:.2f} s (X-Request-Timeout-Ms)",
                 self._pause(),
             )
         self.rows = after
         self.rows_of[size] += rows
-        return Permit(self, rows, size)
+        return Permit(self, rows, size, self.share.promise(own, deadline))
 
     def _pause(self) -> float:
         return max(1.0, math.ceil(self._seconds_for(self.rows_of) / 2))

@@ -100,7 +100,6 @@ class Batcher:
         self._coming: Counter[InputSize] = Counter()
         self._closing = False
         self._work = [_Work() for _ in range(max(one.workers(workers) for one in costs.values()))]
-        self.slowdown = 1.0  # measured batches against their table, of late
         self._threads = [
             threading.Thread(target=self._serve, args=(work,), name=f"ovenbird-batch-{i}", daemon=True)
             for i, work in enumerate(self._work)
@@ -264,10 +263,6 @@ class Batcher:
             results.append((entry, own, None))
             start = stop
         costs = self.costs[batch[0].size]
-        expected = costs.one_call(rows, crowded) / 1000
-        if expected > 0:
-            ratio = min(10.0, (finished - started) / expected)
-            self.slowdown += 0.1 * (ratio - self.slowdown)
         padded = costs.padding(rows)
         waits = [started - entry.queued for entry in batch]
         self._events.ran(rows, rows + padded, finished - started, waits)

@@ -40,12 +40,6 @@ class Costs:
             return -(-images // self._smallest) * self.lanes.cost / self.lanes.count
         return sum(self.table[size] for size in plan_batches(images, self.table))
 
-    def one_call(self, images: int, crowded: bool) -> float:
-        """Return the ms that one call with `images` takes from its begin to its end."""
-        if crowded and self.lanes.cost is not None and images <= self._smallest:
-            return self.lanes.cost
-        return self.total(images)
-
     def padding(self, images: int) -> int:
         """Return how many rows are computed beyond `images`."""
         if self.lanes.count:

@@ -62,6 +62,11 @@ class Deployment:
         """The costs at the usual image size."""
         return self.costs[self.model.sizes[0]]
 
+    @property
+    def slowest_image_seconds(self) -> float:
+        """What one image takes, of the size that takes longest."""
+        return max(costs.total(1) for costs in self.costs.values()) / 1000
+
     @classmethod
     def prepare(cls, source: ModelSource, settings: Settings) -> Deployment:
         """Load, run every batch size until its cost is known, and reproduce the golden outputs.
@@ -108,7 +113,7 @@ class Deployment:
             self,
             merge=all(spec.batched for spec in specs),
         )
-        self.admission = Admission(settings.queue_images, self.seconds_for)
+        self.admission = Admission(settings.queue_images, self.seconds_for, self.model.share)
         self.cutting = asyncio.Lock()  # held by who has a photograph cut into tiles
 
     def __enter__(self) -> Deployment:
@@ -121,9 +126,9 @@ class Deployment:
         self.uses -= 1
 
     def seconds_for(self, rows: Mapping[InputSize, int]) -> float:
-        """Estimate how long `rows` of each image size take from now, as things have gone of late."""
-        total = sum(self.costs[size].total(count) for size, count in rows.items())
-        return total / 1000 * self.batcher.slowdown / self.settings.workers
+        """Estimate how long `rows` of each image size take all processors, as things have gone of late."""
+        total = sum(self.costs[size].total(count) * self.model.slowdown_of(size) for size, count in rows.items())
+        return total / 1000 / self.settings.workers
 
     async def infer(
         self, rows: int, arrays: Mapping[str, Array], deadline: float, size: InputSize = ()

@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ...errors import one_line, shown
+from ...limits import SERVE_TIMEOUT_IMAGES, SERVE_TIMEOUT_MS
 from ..errors import NotReady, UnknownModel
 from ..http.errors import StartFailed
 from ..memory import set_objects_aside
@@ -36,6 +37,8 @@ class Slots:
         self._closing: set[asyncio.Task[None]] = set()
         self._busy = asyncio.Lock()
         self.loaded = False
+        self.usual_seconds = SERVE_TIMEOUT_MS / 1000
+        """What a request needs where it waits for others of all models, as many as `SERVE_TIMEOUT_IMAGES` of each."""
         metrics.watch(self._gauges)
 
     @property
@@ -127,6 +130,8 @@ class Slots:
     def _install(self, deployment: Deployment, source: ModelSource, seen: Look) -> None:
         deployment.start(self._metrics)
         self._by_name[deployment.name] = deployment
+        images = sum(one.slowest_image_seconds for one in self.deployments)
+        self.usual_seconds = max(SERVE_TIMEOUT_MS / 1000, SERVE_TIMEOUT_IMAGES * images)
         self._source_of[deployment.name] = source
         self._watches.setdefault(deployment.name, Watch(source.path)).loaded(seen)
 

@@ -57,7 +57,8 @@ def status(context: Context, request: Request, call: Call) -> Response:
             "connections": context.account.connections,
             "workers": settings.workers,
             "models": [_model(d) for d in context.slots.deployments],
-            "limits": dataclasses.asdict(settings.limits) | {"queue_images": settings.queue_images},
+            "limits": dataclasses.asdict(settings.limits)
+            | {"queue_images": settings.queue_images, "timeout_ms": round(context.seconds_for(None) * 1000)},
         }
     )
 
@@ -79,7 +80,7 @@ def _model(deployment: Any) -> dict[str, Any]:
         **({"batch_cost_ms_by_image_size": by_size} if len(by_size) > 1 else {}),
         "lanes": deployment.usual_costs.lanes.count,
         "lane_cost_ms": deployment.usual_costs.lanes.cost and round(deployment.usual_costs.lanes.cost, 3),
-        "slowdown": round(deployment.batcher.slowdown, 3),
+        "slowdown": round(deployment.model.slowdown_of(deployment.model.sizes[0]), 3),
         "waiting_images": deployment.batcher.waiting,
         "admitted_images": deployment.admission.rows,
     }

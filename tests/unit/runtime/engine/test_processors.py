@@ -1,8 +1,9 @@
 """No interleaving keeps a model from its turn: a walk through every state of the processors' owner.
 
 The real `Processors` runs, single-stepped: its condition variable is one that records who waits and who was woken, its
-clock is ours. A state is what each thread does, what each model has had, and how many turns each thread is still to
-take; from each, every event that can happen next is tried.
+clock is ours. A state is what each thread does, what each model has had, who is first in line, and how many turns each
+thread is still to take; from each, every event that can happen next is tried, whatever is promised: each model that
+waits, or none, is the one whose promise presses.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class State:
     threads: tuple[Running, ...] = tuple(Running(left=turns) for turns in TURNS)
     had: tuple[float, ...] = (0.0, 0.0, 0.0)
     least: float = 0.0
+    first: int | None = None
 
     def doing(self, *what: str) -> list[int]:
         return [number for number, one in enumerate(self.threads) if one.does in what]
@@ -47,9 +49,11 @@ class State:
 class Step:
     """The real object, put into a state, for one event."""
 
-    def __init__(self, state: State) -> None:
-        self.state, self.now, self.steps = state, 100.0, Steps()
+    def __init__(self, state: State, pressing: int | None = None) -> None:
+        self.state, self.pressing, self.now, self.steps = state, pressing, 100.0, Steps()
         self.owner = Processors(COUNT, lambda: self.now)
+        self._choose = self.owner._choose
+        self.owner._choose, self.owner._pressing = self.choose, self.press  # type: ignore[method-assign]
         self.owner._changed = self.steps  # type: ignore[assignment]
         self.owner._least = state.least
         self.owner._came = max((one.place for one in state.threads), default=0)
@@ -62,17 +66,39 @@ class Step:
             one, share = state.threads[number], self.shares[model]
             share.turns += 1
             began = self.now - (MAX_TURN_SECONDS if one.does == "hangs" else 0.0)
-            self.turns[number] = turn = Turn(share, threads, one.place, began)
+            self.turns[number] = turn = Turn(share, threads, one.place, self.now, began)
             (self.owner._waiting if one.does in ("waits", "awake") else self.owner._running).append(turn)
 
+        self.owner._waiting.sort(key=lambda turn: turn.place)
+        self.owner._first = None if state.first is None else self.turns[state.first]
+
     def after(self, number: int, **changes: Any) -> State:
-        threads = list(self.state.threads)
+        threads, first = list(self.state.threads), self.owner._first
         threads[number] = replace(threads[number], **changes)
         if self.steps.woken:
             threads = [replace(one, does="awake") if one.does == "waits" else one for one in threads]
         base = min(share.had for share in self.shares)
         had = tuple(share.had - base for share in self.shares)
-        return State(renumbered(threads), had, max(0.0, self.owner._least - base))
+        chosen = next((key for key, turn in self.turns.items() if turn is first), number) if first else None
+        return State(renumbered(threads), had, max(0.0, self.owner._least - base), chosen)
+
+    def press(self, fair: Turn) -> Turn | None:
+        if self.pressing is None:
+            return None
+        return next((one for one in self.owner._waiting if one.share is self.shares[self.pressing]), None)
+
+    def choose(self) -> None:
+        """See that first is whose promise presses, else the model that has had least."""
+        self._choose()
+        waiting, first = self.owner._waiting, self.owner._first
+        shares = {turn.share for turn in waiting}
+        pressing = self.shares[self.pressing] if self.pressing is not None else None
+        if pressing in shares:
+            assert first is not None, "nobody is first"
+            assert first.share is pressing, "a model whose promise presses is passed over"
+        elif waiting:
+            assert first is not None, "nobody is first"
+            assert all(first.share.had <= share.had for share in shares), "a model that had less is passed over"
 
 
 def renumbered(threads: list[Running]) -> tuple[Running, ...]:
@@ -82,42 +108,43 @@ def renumbered(threads: list[Running]) -> tuple[Running, ...]:
 
 
 def next_states(state: State) -> Iterator[tuple[str, State]]:
-    """Yield every event that can happen, and the state after it."""
-    for number, (name, model, threads, seconds) in enumerate(THREADS):
-        one = state.threads[number]
-        if one.does == "idle" and one.left:
-            step = Step(state)
-            try:
-                step.owner.begin(step.shares[model], threads)
-            except Waits:
-                place = step.owner._waiting[-1].place
-                yield f"{name} comes", step.after(number, does="waits", place=place, left=one.left - 1)
-            else:
-                yield f"{name} begins at once", step.after(number, does="runs", left=one.left - 1)
-        elif one.does == "awake":
-            step = Step(state)
-            if not step.owner._may_begin(step.turns[number]):
-                yield f"{name} waits on", step.after(number, does="waits")
-                continue
-            check_turn(state, number)
-            step.owner._start(step.turns[number])
-            yield f"{name} begins", step.after(number, does="runs")
-        elif one.does in ("runs", "hangs"):
-            step = Step(state)
-            step.now += seconds
-            step.owner.end(step.turns[number])
-            yield f"{name} ends", step.after(number, does="idle")
-        if one.does == "runs" and not state.doing("hangs"):
-            awake = [replace(other, does="awake") if other.does == "waits" else other for other in state.threads]
-            awake[number] = replace(one, does="hangs")  # and those who wait look again, by their own clocks
-            yield f"{name} hangs", replace(state, threads=tuple(awake))
+    """Yield every event that can happen, and the state after it, whoever's promise presses."""
+    waiting = {THREADS[number][1] for number in state.doing("waits", "awake")}
+    for number, one in enumerate(state.threads):
+        coming = {THREADS[number][1]} if one.does == "idle" and one.left else set()
+        for pressing in (None, *(waiting | coming)) if waiting else (None,):
+            yield from next_pressed(state, number, pressing)
 
 
-def check_turn(state: State, number: int) -> None:
-    """Nobody begins before a model that waits and has had less."""
-    model = THREADS[number][1]
-    for other in state.doing("waits", "awake"):
-        assert state.had[model] <= state.had[THREADS[other][1]], "a model that had less is passed over"
+def next_pressed(state: State, number: int, pressing: int | None) -> Iterator[tuple[str, State]]:
+    """Yield what one thread can do, where a model's promise presses."""
+    name, model, threads, seconds = THREADS[number]
+    one = state.threads[number]
+    if one.does == "idle" and one.left:
+        step = Step(state, pressing)
+        try:
+            step.owner.begin(step.shares[model], threads)
+        except Waits:
+            place = step.owner._waiting[-1].place
+            yield f"{name} comes", step.after(number, does="waits", place=place, left=one.left - 1)
+        else:
+            yield f"{name} begins at once", step.after(number, does="runs", left=one.left - 1)
+    elif one.does == "awake":
+        step = Step(state, pressing)
+        if not step.owner._may_begin(step.turns[number]):
+            yield f"{name} waits on", step.after(number, does="waits")
+            return
+        step.owner._start(step.turns[number])
+        yield f"{name} begins", step.after(number, does="runs")
+    elif one.does in ("runs", "hangs"):
+        step = Step(state, pressing)
+        step.now += seconds
+        step.owner.end(step.turns[number])
+        yield f"{name} ends", step.after(number, does="idle")
+    if one.does == "runs" and not state.doing("hangs") and name != "lane 2":  # which is as the other one
+        awake = [replace(other, does="awake") if other.does == "waits" else other for other in state.threads]
+        awake[number] = replace(one, does="hangs")  # and those who wait look again, by their own clocks
+        yield f"{name} hangs", replace(state, threads=tuple(awake))
 
 
 def check(state: State) -> None:
@@ -172,12 +199,25 @@ def test_nobody_waits_for_ever_and_models_do_not_meet() -> None:
     assert any(len(state.doing("waits", "awake")) == 3 for state in states)
 
 
-@pytest.mark.parametrize("fault", ["end wakes nobody", "start wakes nobody", "first come, first served"])
+@pytest.mark.parametrize(
+    "fault", ["end wakes nobody", "start wakes nobody", "first come, first served", "each decides when it wakes up"]
+)
 def test_the_walk_finds_faults(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if fault == "first come, first served":
-        monkeypatch.setattr(
-            Processors, "_may_begin", lambda self, turn: turn is self._waiting[0] and not self._counted()
-        )
+
+        def first_come(self: Processors) -> None:
+            self._first = self._waiting[0] if self._waiting else None
+
+        monkeypatch.setattr(Processors, "_choose", first_come)
+    elif fault == "each decides when it wakes up":
+        may_begin = Processors._may_begin
+
+        def decide(self: Processors, turn: Turn) -> bool:
+            self._choose()
+            self._changed.woken = False  # type: ignore[attr-defined]
+            return may_begin(self, turn)
+
+        monkeypatch.setattr(Processors, "_may_begin", decide)
     else:
         name = "end" if fault.startswith("end") else "_start"
         method = getattr(Processors, name)

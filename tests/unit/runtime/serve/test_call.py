@@ -53,6 +53,12 @@ class Server:
         return [json.loads(line) for line in self._stream.getvalue().splitlines()]
 
 
+def seconds_for(asked: float | None, usual: float, **limits: Any) -> float:
+    context = Server(limits=Limits(max_timeout_ms=60_000, **limits)).context
+    context.slots.usual_seconds = usual
+    return context.seconds_for(asked)
+
+
 def call_of(protocol: Protocol, statistics: Statistics) -> Call:
     call = Call(time.monotonic(), protocol, ROUTE[protocol], "POST", "/there", "an-id", 17)
     call.model, call.statistics, call.images, call.batch = "tiny", statistics, 1, 8
@@ -149,6 +155,13 @@ def test_answer_that_finds_no_room_is_written_down_once(held: int, status: int) 
 
 @pytest.mark.parametrize(("asked", "seconds"), [(None, 2.0), (0.5, 0.5), (10.0, 10.0), (1e9, 60.0)])
 def test_a_deadline_stays_within_what_may_be_asked_for(asked: float | None, seconds: float) -> None:
+    assert seconds_for(asked, 2.0) == seconds
+
+
+def test_slow_models_have_more_time_unless_the_operator_says_otherwise() -> None:
+    assert seconds_for(None, 5.0) == 5.0
+    assert seconds_for(None, 99.0) == 60.0
+    assert seconds_for(None, 5.0, timeout_ms=300) == 0.3
     call = Call(0.0)
-    call.allow(asked, 100.0, Limits(timeout_ms=2000, max_timeout_ms=60_000))
-    assert call.deadline == 100.0 + seconds
+    call.allow(0.5, 100.0)
+    assert call.deadline == 100.5

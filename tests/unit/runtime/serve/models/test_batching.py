@@ -71,7 +71,6 @@ def test_lanes_only_where_no_batch_is_cheaper() -> None:
     assert (dear.workers(1), dear.next_batch(8, 2), dear.gain(1, 7)) == (2, 1, 0.0)
     assert dear.total(1) == 19.3
     assert dear.total(8) == pytest.approx(8 * 18.0)
-    assert dear.one_call(1, crowded=True) == 36.0
     assert dear.padding(3) == 0
     for costs, lanes in ((CHEAPER, Lanes(2, 36.0)), (DEARER, Lanes(2, 43.0)), (DEARER, Lanes(2, None)), (DEARER, None)):
         plain = Costs(costs, 64, lanes)
