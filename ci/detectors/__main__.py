@@ -83,8 +83,11 @@ def line(found: dict[str, Any]) -> str:
     if found["outcome"] != "right":
         return f"failed {found['name']}: {found['why']}"
     boxes = f"{found['agreed'] * 100:.1f} % of {found['compared']} boxes agree" if found["compared"] else "no boxes"
+    if found.get("held"):
+        boxes += f", {found['held_agreed']} of {found['held']} on photographs"
     if "end_to_end" not in found:
-        took = "" if found["compile_seconds"] is None else f", compiled in {found['compile_seconds']:.0f} s"
+        spent = "" if found["processor_seconds"] is None else f" ({found['processor_seconds']:.0f} s of processors)"
+        took = "" if found["compile_seconds"] is None else f", compiled in {found['compile_seconds']:.0f} s{spent}"
         return f"right {found['name']}: {boxes}{took}, {found['artifact_bytes'] / 1e6:.1f} MB"
     whole = found["end_to_end"]
     others = "; ".join(

@@ -34,12 +34,16 @@ class OpenCVDarknet:
     def boxes(self, jpeg: bytes, settings: Settings) -> Boxes:
         """Return the boxes of a photograph."""
         image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-        height, width = image.shape[:2]
-        rows = np.concatenate(self.run(cv2.dnn.blobFromImage(image, 1 / 255, self._side[::-1], swapRB=True)))
+        blob = cv2.dnn.blobFromImage(image, 1 / 255, self._side[::-1], swapRB=True)
+        return self.detect(blob, image.shape[1::-1], settings)
+
+    def detect(self, blob: Array, size: tuple[int, int], settings: Settings) -> Boxes:
+        """Return the boxes of a tensor that shows a photograph of `size`: width, height."""
+        rows = np.concatenate(self.run(blob))
         classes = rows[:, 5:].argmax(1)
         scores = rows[np.arange(len(rows)), 5 + classes]
         good = scores > settings.score
         centres, half = rows[good, :2], rows[good, 2:4] / 2
-        size = np.array([width, height, width, height], np.float32)
-        corners = np.concatenate([centres - half, centres + half], 1) * size
-        return suppressed(corners, scores[good], classes[good], Back(np.zeros(4), np.ones(4), size), settings)
+        sides = np.tile(np.array(size, np.float32), 2)
+        corners = np.concatenate([centres - half, centres + half], 1) * sides
+        return suppressed(corners, scores[good], classes[good], Back(np.zeros(4), np.ones(4), sides), settings)

@@ -109,6 +109,6 @@ def suppressed(corners: Array, scores: Array, classes: Array, back: Back, settin
     places = np.clip((corners[kept] - back.offset) / back.scale, 0, back.size)
     names = settings.labels
     return [
-        {"label": names[kind] if kind < len(names) else f"class {kind}", "score": score, "box": place}
+        {"label": names[kind] if kind < len(names) else f"class {kind}", "index": kind, "score": score, "box": place}
         for kind, score, place in zip(classes[kept].tolist(), scores[kept].tolist(), places.tolist(), strict=True)
     ]
