@@ -72,6 +72,10 @@ class FileChanged(ArtifactError):
     """A file's size or sha256 is not what the manifest says."""
 
 
+class PlanMissing(ArtifactError):
+    """The code has no plan, which the C++ runtime needs: TVM's virtual machine runs it."""
+
+
 class UnsafePath(ArtifactError):
     """A path leaves the artifact, or is a link, a device or anything but a plain file."""
 
@@ -229,7 +233,7 @@ class EngineError(OvenbirdError):
 
 
 class LibraryMissing(EngineError):
-    """`libtvm_runtime.so` is not in this installation."""
+    """`libtvm_runtime.so`, or the package `ovenbird_native` that was asked for, is not in this installation."""
 
 
 class EngineLoadFailed(EngineError):

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from .arguments import whole
 from .artifact.artifact import Artifact, open_artifact
 from .artifact.variant import choose_variant
 from .engine.inputs import NanPolicy, check_inputs
+from .engine.loading import EngineName, load_code
 from .errors import EngineCallFailed, LibraryMissing, MachineError, NoVariant
-from .integrity.sealed import SealedFile
-from .integrity.weights import MappedFile
 from .limits import MAX_IMAGE_MEGAPIXELS, MAX_THREADS, MAX_WORKERS
 from .machine.cpu import available_threads, this_machine
 from .machine.devices import CPU, Device, parse_devices
@@ -51,8 +49,11 @@ class Model:
         labels: dict[str, tuple[str, ...]],
         device: Device = CPU,
         preprocessor: Preprocessor | None = None,
+        engine_name: str = "tvm",
     ) -> None:
         """Made by `load`."""
+        self.engine = engine_name
+        """Who runs the code: "tvm", "native", or "remote"."""
         self.preprocessor = preprocessor or Preprocessor(None)
         self.device = str(device)
         self.artifact, self.target, self.threads, self.labels = artifact, target, threads, labels
@@ -227,6 +228,7 @@ def load(
     public_key: str | os.PathLike[str] | None = None,
     target: str | None = None,
     precision: Precision | None = None,
+    engine: EngineName | None = None,
 ) -> Model:
     """Load the artifact in folder `path`, choosing the variant that fits this machine and `device`.
 
@@ -238,6 +240,8 @@ def load(
     PEM file `public_key` (default: the file that $OVENBIRD_REQUIRE_SIGNATURE names; without it none is needed).
     `target` names the target whose code to use instead of the best one, `precision` that of its arithmetic, "f32",
     "f16", "bf16" or "int8"; `model.target` says which they are.
+    `engine` is "tvm", TVM's virtual machine, or "native", the C++ runtime (default: $OVENBIRD_ENGINE; without it the
+    C++ runtime where the package `ovenbird_native` is installed and the code has a plan); `model.engine` says which.
     Raises ArtifactError, MachineError, EngineError, WrongOption, KeyUnreadable.
     """
     threads = None if threads is None else whole("threads", threads, 1, MAX_THREADS)
@@ -245,21 +249,13 @@ def load(
     devices = parse_devices(device)
     artifact = open_artifact(path, public_key)
     chosen, variant, needs = _choose(artifact, devices, target, precision)
-    # The digests of 100 MB take about as long as the imports do: side by side, and both before the code is
-    # loaded.
-    with ThreadPoolExecutor(1, "ovenbird-check") as thread:
-        check = thread.submit(_check_files, artifact, variant, needs)
-        from .engine.engine import Code, Engine
-        from .engine.ffi import import_ffi
-
-        import_ffi()
-    library, weights = check.result()
-    labels = read_labels(artifact)
-    code = Code(library, needs, artifact.manifest.programs, weights, chosen)
     share = max(1, available_threads() // workers) if threads is None else threads
-    kernels = code.host_function(needs.resample), code.host_function(needs.resample_linear)
-    preprocessor = Preprocessor(*kernels)
-    return Model(artifact, needs, Engine(code, share, workers), share, labels, chosen, preprocessor)
+    code = load_code(artifact, chosen, variant, needs, public_key, engine)
+    from .engine.engine import Engine
+
+    labels = read_labels(artifact)
+    preprocessor = Preprocessor(code.host_function(needs.resample), code.host_function(needs.resample_linear))
+    return Model(artifact, needs, Engine(code, share, workers), share, labels, chosen, preprocessor, code.engine)
 
 
 def _choose(
@@ -292,12 +288,3 @@ def read_labels(artifact: Artifact) -> dict[str, tuple[str, ...]]:
             if name is not None:
                 found[step.output] = artifact.read_labels(name, label_count(step, outputs))
     return found
-
-
-def _check_files(artifact: Artifact, variant: VariantRef, target: Target) -> tuple[SealedFile, dict[str, MappedFile]]:
-    """Check the digests of all files but other variants' own; return this one's code and weights, as they were then."""
-    code, weights = f"{variant.path}/model.so", {tensor.file for tensor in target.tensors}
-    others = tuple(f"{ref.path}/" for ref in artifact.manifest.variants if ref != variant)
-    skipped = (*others, "weights/")
-    artifact.verify(name for name in artifact.manifest.files if not name.startswith(skipped) and name != code)
-    return artifact.seal(code), {name: artifact.map(name) for name in sorted(weights)}

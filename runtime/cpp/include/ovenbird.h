@@ -122,6 +122,13 @@ typedef struct ovenbird_open_options {
 } ovenbird_open_options;
 #define OVENBIRD_OPEN_OPTIONS {sizeof(ovenbird_open_options), NULL, NULL, NULL}
 
+/* A batch size that a program was compiled for: those calls are cheapest, any other batch is made of them. */
+typedef struct ovenbird_entry {
+    const char *program;
+    int64_t batch;
+    int64_t height, width; /* of the images; 0 where the program has but one size */
+} ovenbird_entry;
+
 typedef struct ovenbird_artifact ovenbird_artifact;
 typedef struct ovenbird_session ovenbird_session;
 typedef struct ovenbird_result ovenbird_result;
@@ -145,6 +152,11 @@ OVENBIRD_API void ovenbird_artifact_free(ovenbird_artifact *artifact);
 OVENBIRD_API const char *ovenbird_model_name(const ovenbird_artifact *artifact);
 OVENBIRD_API const char *ovenbird_target_name(const ovenbird_artifact *artifact);
 OVENBIRD_API int ovenbird_has_random_weights(const ovenbird_artifact *artifact);
+/* The sha256 of manifest.json's bytes, which holds the digests of all other files: 64 hexadecimal characters. */
+OVENBIRD_API const char *ovenbird_manifest_sha256(const ovenbird_artifact *artifact);
+/* What it was compiled for: how many, and each. */
+OVENBIRD_API size_t ovenbird_entry_count(const ovenbird_artifact *artifact);
+OVENBIRD_API ovenbird_status ovenbird_entry_at(const ovenbird_artifact *artifact, size_t index, ovenbird_entry *entry);
 OVENBIRD_API size_t ovenbird_program_count(const ovenbird_artifact *artifact);
 OVENBIRD_API const char *ovenbird_program_name(const ovenbird_artifact *artifact, size_t index);
 /* Of a program (NULL: the only one): how many inputs or outputs, and each of them. */

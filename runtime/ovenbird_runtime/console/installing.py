@@ -5,9 +5,14 @@ install_hint("serve")      # pip install './runtime[serve]' in a clone of Ovenbi
 
 from __future__ import annotations
 
+NATIVE = "./runtime/native"
+"""The folder of the C++ runtime's wheel."""
+
 
 def install_hint(extra: str = "", folder: str = "./runtime") -> str:
-    """Return the command that installs an extra of a distribution: of the runtime, or of the compiler, folder "."."""
+    """Return the command that installs an extra of a distribution: of the runtime, of the compiler (folder "."), or of
+    the C++ runtime (folder `NATIVE`).
+    """
     wanted = f"[{extra}]" if extra else ""
-    whose = "the runtime's" if folder != "." else "the compiler's"
+    whose = {".": "the compiler's", NATIVE: "ovenbird-native's"}.get(folder, "the runtime's")
     return f"pip install '{folder}{wanted}' in a clone of Ovenbird, or 'FILE.whl{wanted}' with {whose} wheel"

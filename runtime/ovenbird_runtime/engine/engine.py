@@ -1,101 +1,71 @@
-"""Run compiled code: the one file that knows `tvm_ffi`.
+"""Run programs of compiled code: batches of any size, from any number of threads.
 
-    code = Code(library, target, programs, weights)       # checked bytes, which nobody can change
-    engine = Engine(code, threads=2, workers=1)
-    engine.run(3, {"image": array})        # {"logits": ..., "embedding": ...}; safe from any number of threads
+    engine = Engine(code, threads=2, workers=1)           # `virtual_machine.Code` or `native.NativeCode`
+    engine.run(3, {"image": array})                       # {"logits": ..., "embedding": ...}
     engine.close()
 
-A Relax VM is not thread-safe, and TVM keeps one pool of threads for each thread that calls it. So the engine
-owns `workers` threads, each with a VM and a pool of `threads` of its own, and with a single worker the lanes
-that share its threads where several images wait (`lanes.py`); callers hand over batches and wait. Code and weights
-are shared by all of them. Engines take turns at the processors (`processors.py`). Every tensor that compiled code sees
-is in an aligned buffer of the engine's.
+What runs code is for one thread at a time. So the engine owns `workers` threads, each with a runner and a pool of
+`threads` of its own, and with a single worker the lanes that share its threads where several images wait (`lanes.py`);
+callers hand over batches and wait. Code and weights are shared by all of them. Engines take turns at the processors
+(`processors.py`).
 """
 
 from __future__ import annotations
 
 import os
 import queue
-import time
 import weakref
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 import numpy as np
 
 from ..errors import EngineCallFailed, EngineForked, EngineLoadFailed, OvenbirdError, shown
-from ..integrity.sealed import SealedFile
-from ..integrity.weights import MappedFile
-from ..machine.devices import CPU, Device
 from ..manifest.manifest import MAIN, Entry, Program, Target
 from ..manifest.program import InputSize
-from ..tensors.arrays import Array, aligned_empty
-from .device_tensors import DeviceMemory
-from .ffi import import_for
+from ..tensors.arrays import Array
 from .lanes import TaskQueue, lanes_for
 from .learning import Lanes, LearnedCosts
-from .libraries import load_library
-from .processors import ProcessorShare, lone_share, new_share
+from .processors import ProcessorShare
 from .reused_threads import ThreadJob
 
-_TVM_DEFAULT_AFFINITY = 0
 _LAST_CALLS_SECONDS = 60
 
 
-class Code:
-    """A loaded `model.so` with its weights, whatever programs it holds: what all workers share."""
+class CodeRunner(Protocol):
+    """Runs entries of compiled code, one after the other, on threads of its own."""
 
-    def __init__(
-        self,
-        library: SealedFile,
-        target: Target,
-        programs: Mapping[str, Program],
-        weights: Mapping[str, MappedFile],
-        device: Device = CPU,
-    ) -> None:
-        """Load the checked library; make tensors over the mapped weights, or copies on a GPU. Raises EngineError."""
-        self.ffi = import_for(device)
-        self.target, self.programs = target, dict(programs)
-        self.sized = {(name, size): one.at(size) for name, one in self.programs.items() for size in one.image_sizes}
-        """Each program as it is for one of its image sizes."""
-        self._mapped = dict(weights)  # keeps the mappings alive as long as the tensors
-        try:
-            self.module = load_library(self.ffi, library)
-            self.memory = DeviceMemory(self.ffi, device, target.alignment)
-            self.share = new_share() if self.memory.on_cpu else lone_share()
-            views = [self._mapped[t.file].view(t.offset, t.dtype, t.shape) for t in target.tensors]
-            self.tensors = [self.memory.upload(view) for view in views]
-            if not self.memory.on_cpu:
-                self._mapped = {}  # the copies are all that is used: the pages may go
-        except OvenbirdError:
-            raise
-        except Exception as error:  # noqa: BLE001 - tvm_ffi raises whatever the C++ side names
-            raise EngineLoadFailed(f"{library.name} cannot be loaded: {_reason(error)}") from None
+    def run(
+        self, entry: Entry, program: Program, arrays: Mapping[str, Array], start: int, rows: int
+    ) -> tuple[list[Array], float]:
+        """Run an entry on `rows` rows of arrays from `start` on, padded to its batch; return its outputs, which the
+        next call may overwrite, and the ms that the code took. Raises EngineCallFailed.
+        """
+
+
+class LoadedCode(Protocol):
+    """Loaded code with its weights, whatever programs it holds and whoever runs it: what all workers share."""
+
+    target: Target
+    programs: dict[str, Program]
+    sized: dict[tuple[str, InputSize], Program]
+    """Each program as it is for one of its image sizes."""
+    share: ProcessorShare
+    """Its part of the machine's processors."""
+
+    @property
+    def shares_processors(self) -> bool:
+        """Whether runners share the machine's processors; a GPU's do not."""
+
+    def runner(self, threads: int) -> CodeRunner:
+        """Return a runner on so many threads, made on the thread that will use it. Raises EngineLoadFailed."""
 
     def turn(self, threads: int) -> AbstractContextManager[None]:
-        """Wait for this model's turn at `threads` processors; on a GPU there is none to wait for."""
-        return self.share.turn(threads) if self.memory.on_cpu else nullcontext()
+        """Wait for this model's turn at `threads` processors."""
 
-    def host_function(self, name: str) -> Callable[..., None] | None:
-        """Return a function of the code that runs on the processor on arrays and whole numbers; None for no name.
-
-        Raises EngineLoadFailed where the code lacks what its description names.
-        """
-        if not name:
-            return None
-        try:
-            function, as_tensor = self.module.get_function(name, query_imports=True), self.ffi.from_dlpack
-        except Exception as error:  # noqa: BLE001 - as above
-            raise EngineLoadFailed(f"the code of {self.target.target} has no {name}: {_reason(error)}") from None
-
-        def call(*arguments: Any) -> None:
-            try:
-                function(*[value if isinstance(value, int) else as_tensor(value) for value in arguments])
-            except Exception as error:  # noqa: BLE001 - as above
-                raise EngineCallFailed(f"{name} failed: {_reason(error)}") from None
-
-        return call
+    def release_unused(self) -> None:
+        """Let go of memory that is kept for later calls."""
 
 
 class _Task:
@@ -116,21 +86,21 @@ class _Call:
 
 
 class _Worker:
-    """A job with a VM, its input buffers and its share of processor threads."""
+    """A job with a runner: its share of processor threads."""
 
-    def __init__(self, code: Code, tasks: TaskQueue[_Task], threads: int, wide: bool = True) -> None:
+    def __init__(self, code: LoadedCode, tasks: TaskQueue[_Task], threads: int, wide: bool = True) -> None:
         self._code, self._tasks, self._threads, self._wide = code, tasks, threads, wide
-        self._buffers: dict[str, tuple[list[Array], list[Any]]] = {}
         self.ready: queue.SimpleQueue[OvenbirdError | None] = queue.SimpleQueue()
 
     def run(self) -> None:
         """Prepare, report, then work until stopped."""
         try:
-            functions = self._prepare()
-        except Exception as error:  # noqa: BLE001 - reported to the thread that loads the model
-            self.ready.put(
-                EngineLoadFailed(f"the code of {self._code.target.target} cannot be started: {_reason(error)}")
-            )
+            runner = self._code.runner(self._threads)
+        except OvenbirdError as error:  # reported to the thread that loads the model
+            self.ready.put(error)
+            return
+        except Exception as error:  # noqa: BLE001 - as above: it waits for the report
+            self.ready.put(EngineLoadFailed(f"the code cannot be started: {shown(str(error))}"))
             return
         self.ready.put(None)
         while (task := self._tasks.take(self._wide)) is not None:
@@ -138,78 +108,33 @@ class _Worker:
             if not call.abandoned:
                 try:
                     with self._code.turn(self._threads):
-                        self._execute(functions[task.entry.function], task)
+                        self._execute(runner, task)
                 except OvenbirdError as error:
                     failure = error
-                except Exception as error:  # noqa: BLE001 - as above; the worker must live on
-                    failure = EngineCallFailed(f"{task.entry.function} failed: {_reason(error)}")
+                except Exception as error:  # noqa: BLE001 - the worker must live on
+                    failure = EngineCallFailed(f"{task.entry.function} failed: {shown(str(error))}")
             self._tasks.done(task, self._wide)
             call.done.put(failure)
             del task, call  # hold no caller's arrays while idle
 
-    def _prepare(self) -> dict[str, Any]:
-        ffi, target = self._code.ffi, self._code.target
-        # This thread's pool, of this many threads, bound to no core: the thread count as a list of as many
-        # processor names.
-        ffi.get_global_func("runtime.config_threadpool")(
-            _TVM_DEFAULT_AFFINITY, self._threads, list(map(str, range(self._threads)))
-        )
-        machine = self._code.module["vm_load_executable"]()
-        machine["vm_initialization"](*self._code.memory.vm_arguments)
-        return {entry.function: machine[entry.function] for entry in target.entries}
-
-    def _execute(self, function: Any, task: _Task) -> None:
-        code, entry, program, costs = self._code, task.entry, task.call.program, task.costs
-        buffers, tensors = self._buffers_for(entry, program)
-        for spec, buffer in zip(program.inputs, buffers, strict=True):
-            given = task.call.arrays[spec.name]
-            if spec.batched:
-                buffer[: task.rows] = given[task.start : task.start + task.rows]
-                buffer[task.rows :] = 0  # padding; an earlier call's rows would be computed again, or be NaN and slow
-            else:
-                buffer[...] = given
-        start = time.perf_counter()
-        for buffer, tensor in zip(buffers, tensors, strict=True):
-            code.memory.write(tensor, buffer)
-        answer = function(*tensors, *(code.tensors[i] for i in entry.weights))
-        code.memory.wait()
-        spent = (time.perf_counter() - start) * 1e3
+    def _execute(self, runner: CodeRunner, task: _Task) -> None:
+        entry, program, costs = task.entry, task.call.program, task.costs
+        outputs, spent = runner.run(entry, program, task.call.arrays, task.start, task.rows)
         if self._wide:
             costs.observe(entry.batch, spent)
         else:
             costs.observe_lane(spent)
-        for spec, array in zip(program.outputs, self._arrays_of(answer, entry, program), strict=True):
+        for spec, array in zip(program.outputs, outputs, strict=True):
             if spec.batched:
                 task.call.results[spec.name][task.start : task.start + task.rows] = array[: task.rows]
             else:
                 task.call.results[spec.name][...] = array
 
-    def _buffers_for(self, entry: Entry, program: Program) -> tuple[list[Array], list[Any]]:
-        if entry.function not in self._buffers:
-            arrays = [aligned_empty(spec.with_batch(entry.batch), spec.dtype) for spec in program.inputs]
-            self._buffers[entry.function] = (arrays, [self._code.memory.upload(array) for array in arrays])
-        return self._buffers[entry.function]
-
-    def _arrays_of(self, answer: Any, entry: Entry, program: Program) -> list[Array]:
-        """View what the function gave, checked against the manifest: one tensor, or a tuple of them."""
-        outputs = program.outputs
-        given = [answer] if isinstance(answer, self._code.ffi.Tensor) else list(answer)
-        if len(given) != len(outputs):
-            raise EngineCallFailed(f"{entry.function} gave {len(given)} outputs, the manifest says {len(outputs)}")
-        arrays = [self._code.memory.download(tensor) for tensor in given]
-        for spec, array in zip(outputs, arrays, strict=True):
-            if array.shape != spec.with_batch(entry.batch) or array.dtype != np.dtype(spec.dtype):
-                raise EngineCallFailed(
-                    f"{entry.function} gave {spec.name} as {array.dtype} {array.shape}, "
-                    f"the manifest says {spec.dtype} {spec.with_batch(entry.batch)}"
-                )
-        return arrays
-
 
 class Engine:
     """Code with workers that run its programs."""
 
-    def __init__(self, code: Code, threads: int, workers: int) -> None:
+    def __init__(self, code: LoadedCode, threads: int, workers: int) -> None:
         """Start the workers. Raises EngineLoadFailed where the code and the manifest do not fit, or threads run out."""
         self._code, self._pid, self._closed = code, os.getpid(), False
         self._entries = {
@@ -217,7 +142,7 @@ class Engine:
             for entry in code.target.entries
         }
         # Lanes share the threads among rows of one program; where there are several, each call has all threads.
-        lanes = lanes_for(threads, workers) if code.memory.on_cpu and len(code.programs) == 1 else 0
+        lanes = lanes_for(threads, workers) if code.shares_processors and len(code.programs) == 1 else 0
         self._learned = {
             (name, size): LearnedCosts({entry.batch: None for entry in code.target.entries_of(name, size)}, lanes)
             for name, size in code.sized
@@ -322,7 +247,7 @@ class Engine:
 
     def release_unused(self) -> None:
         """Let go of memory that is kept for later calls; the next ones take what they need again."""
-        self._code.memory.release_unused()
+        self._code.release_unused()
 
     def close(self) -> None:
         """Stop the workers after the calls that have begun, and let go of code and weights."""
@@ -342,9 +267,3 @@ def _stop(pid: int, tasks: TaskQueue[_Task], jobs: list[ThreadJob]) -> None:
     for job in jobs:
         if job.running:
             job.join(timeout=_LAST_CALLS_SECONDS)
-
-
-def _reason(error: BaseException) -> str:
-    """Return the first line of a TVM error, which may carry a C++ stack below it."""
-    text = str(error).strip() or type(error).__name__
-    return shown(text.splitlines()[0]).strip("'\"")

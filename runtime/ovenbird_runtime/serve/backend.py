@@ -45,7 +45,7 @@ def connect(path: str | os.PathLike[str], url: str, *, public_key: str | os.Path
     target = artifact.read_target(manifest.variants[0])
     artifact.verify(name for name in manifest.files if not name.startswith(("targets/", "weights/")))
     engine = BackendEngine(RemoteServer(url, manifest.model.name), manifest, target)
-    return Model(artifact, target, engine, 1, read_labels(artifact))
+    return Model(artifact, target, engine, 1, read_labels(artifact), engine_name="remote")
 
 
 class RemoteServer:

@@ -82,6 +82,26 @@ int ovenbird_has_random_weights(const ovenbird_artifact *artifact) {
     return artifact && artifact->model->artifact.manifest.random_weights;
 }
 
+const char *ovenbird_manifest_sha256(const ovenbird_artifact *artifact) {
+    return artifact ? artifact->model->artifact.manifest_sha256.c_str() : "";
+}
+
+size_t ovenbird_entry_count(const ovenbird_artifact *artifact) {
+    return artifact ? artifact->model->plan.entries.size() : 0;
+}
+
+ovenbird_status ovenbird_entry_at(const ovenbird_artifact *artifact, size_t index, ovenbird_entry *entry) {
+    return guarded([&] {
+        need(entry, "entry");
+        if (index >= ovenbird_entry_count(artifact)) {
+            fail(OVENBIRD_WRONG_OPTION, str("index is ", index, ", there are ", ovenbird_entry_count(artifact)));
+        }
+        const PlanEntry &found = artifact->model->plan.entries[index];
+        bool sized = found.size.size() == 2;
+        *entry = {found.program.c_str(), found.batch, sized ? found.size[0] : 0, sized ? found.size[1] : 0};
+    });
+}
+
 size_t ovenbird_program_count(const ovenbird_artifact *artifact) {
     return artifact ? artifact->model->artifact.manifest.programs.size() : 0;
 }

@@ -154,6 +154,9 @@ Artifact open_artifact(const std::string &path, const char *public_key) {
              str("manifest.json has more than ", MAX_MANIFEST_BYTES, " bytes: it is no manifest"));
     }
     if (!keys.empty()) artifact.signed_by = check_signature(artifact.root, data, keys);
+    Sha256 hash;
+    hash.update(data.data(), data.size());
+    artifact.manifest_sha256 = hash.hex();
     artifact.manifest = decode_manifest(data);
     return artifact;
 }

@@ -21,6 +21,7 @@ namespace ob {
 struct Artifact {
     std::string root;
     Manifest manifest;
+    std::string manifest_sha256; // of manifest.json's bytes
     std::optional<std::string> signed_by; // the id of the required key whose signature was checked
 
     // Checks the sha256 of a file; throws FileChanged and what `read` throws.

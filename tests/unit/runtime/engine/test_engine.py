@@ -126,13 +126,13 @@ def test_a_pool_has_the_size_asked_for(tiny: Path) -> None:
     """Threads are used again after a model closes; one whose pool is small must not serve a model that wants more."""
     code = """
 import sys, ovenbird_runtime
-from ovenbird_runtime.engine import engine
-prepare, sizes = engine._Worker._prepare, []
-def spy(self):
-    functions = prepare(self)
+from ovenbird_runtime.engine import virtual_machine
+prepare, sizes = virtual_machine.MachineRunner._prepare, []
+def spy(self, threads):
+    functions = prepare(self, threads)
     sizes.append(self._code.ffi.get_global_func("runtime.NumThreads")())
     return functions
-engine._Worker._prepare = spy
+virtual_machine.MachineRunner._prepare = spy
 for threads in (1, 2, 1, 3):
     ovenbird_runtime.load(sys.argv[1], threads=threads).close()
 print(sizes)

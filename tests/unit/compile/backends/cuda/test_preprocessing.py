@@ -59,7 +59,7 @@ def test_its_code_is_a_processor_s(compile_gpu: Compile) -> None:
 
 PREDICT = """
 import sys, json, numpy as np, ovenbird_runtime
-from ovenbird_runtime.engine.engine import Code
+from ovenbird_runtime.engine.virtual_machine import Code
 from ovenbird_runtime.preprocess.interpreted import apply
 from ovenbird_runtime.manifest.steps import CentreCrop, Normalise, Pad, Resize
 from support.pictures import noise

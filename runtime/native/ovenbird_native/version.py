@@ -1,0 +1,3 @@
+"""The version of the package, which is the runtime's."""
+
+__version__ = "0.1.0"
