@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from ovenbird.networks.network import Network
-from ovenbird.verify.stored import Answers, Joined
+from ovenbird.verify.stored import Answers, Joined, row_of
 from ovenbird_runtime.limits import MAX_GOLDEN_BYTES
 from ovenbird_runtime.manifest.answers import Boxes
 from ovenbird_runtime.manifest.manifest import TensorSpec
+from ovenbird_runtime.manifest.rows import numbers_of, parts_of
 from ovenbird_runtime.tensors.arrays import Array, Arrays
 
 RANDOM_SEED = 20_15
@@ -125,12 +126,14 @@ def choose_golden(network: Network, cases: Sequence[Case], references: Answers) 
     distance = np.zeros(len(picks))
     for spec in network.outputs:
         rows = Joined.of([references[case.name] for case in cases], spec.name, network.batched)
-        size = max(float(np.abs(_finite(row)).max(initial=0.0)) for row in rows) or 1.0
+        parts = ((row, part) for row in rows for part in parts_of(row))
+        size = max((float(np.abs(numbers_of(row, 1.0, part)[0]).max(initial=0.0)) for row, part in parts), default=0.0)
         first: Any = None
         for place, row in enumerate(rows):
-            numbers = _finite(row) / size
-            first = numbers if first is None else first
-            distance[place] += np.square(numbers - first).mean() if numbers.size else 0.0
+            first = row if first is None else first
+            for part in parts_of(row):
+                moved = numbers_of(row, size or 1.0, part)[0] - numbers_of(first, size or 1.0, part)[0]
+                distance[place] += np.square(moved).sum() / row.size
     chosen = [picks[0], picks[int(distance.argmax())]] if distance.any() else picks[:2]
     inputs = {case.name: case.inputs for case in cases}
     arrays = [take(network, spec, chosen, inputs) for spec in network.inputs]
@@ -138,16 +141,12 @@ def choose_golden(network: Network, cases: Sequence[Case], references: Answers) 
     return chosen if sum(array.nbytes for array in arrays) <= MAX_GOLDEN_BYTES // 2 else chosen[:1]
 
 
-def _finite(row: Array) -> Any:
-    return np.nan_to_num(row.astype(np.float64), posinf=0.0, neginf=0.0)
-
-
 def take(network: Network, spec: TensorSpec, picks: Sequence[Pick], arrays: Answers) -> Array:
     """Return the picked rows of one tensor; where the network has no batch, the picked cases along an axis more."""
     if network.batched and not spec.batched:
         return arrays[picks[0][0].name][spec.name]
-    found = [arrays[case.name][spec.name] for case, _ in picks]
-    return np.stack([array[row] if spec.batched else array for array, (_, row) in zip(found, picks, strict=True)])
+    name = spec.name
+    return np.stack([row_of(arrays[c.name], name, row) if spec.batched else arrays[c.name][name] for c, row in picks])
 
 
 def _rows(network: Network, case: Case) -> int:

@@ -9,14 +9,12 @@ much again. Code of low precision has limits of its own, which its rounding does
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-
-import numpy as np
 
 from ovenbird.networks.network import ExactSource, Network
 from ovenbird.verify.cases import Case
-from ovenbird.verify.stored import Answers, Joined, stored
+from ovenbird.verify.stored import LARGE_ROW, Answers, Joined, stored
 from ovenbird_runtime.manifest.agreement import Limits
 from ovenbird_runtime.manifest.candidates import compare_output
 from ovenbird_runtime.tensors.arrays import Arrays
@@ -25,8 +23,6 @@ ORDERS = 3.0
 """How many times the framework's own rounding is allowed: another order of the sums may round the other way."""
 MOST = 10.0
 """How many times looser limits become at most; float32 does not do for a network that asks for more."""
-LARGE_ROW = 1 << 19
-"""Bytes of an input's row from which rows are run one at a time: those of a photograph of 224x224, in float32."""
 
 
 def allowing_for_rounding(network: Network, cases: Sequence[Case], references: Answers, limits: Limits) -> Limits:
@@ -48,12 +44,12 @@ def allowing_for_rounding(network: Network, cases: Sequence[Case], references: A
     return limits.loosened(min(max(1.0, ORDERS * share), MOST))
 
 
-def in_pieces(network: Network, case: Case, run: Callable[[Arrays], Arrays]) -> Arrays:
-    """Run a case: large rows one at a time, as what lies between layers is larger still."""
+def in_pieces(network: Network, case: Case, run: Callable[[Arrays], Arrays]) -> Iterator[Arrays]:
+    """Run a case, and yield its answers: large rows one at a time, as what lies between layers is larger still."""
     rows = [array for array in case.inputs.values() if array.ndim]
     apart = network.batched and all(spec.batched for spec in network.inputs)
     if not apart or sum(array[:1].nbytes for array in rows) < LARGE_ROW:
-        return run(case.inputs)
-    count = rows[0].shape[0]
-    each = [run({name: array[row : row + 1] for name, array in case.inputs.items()}) for row in range(count)]
-    return {name: np.concatenate([one[name] for one in each]) for name in each[0]}
+        yield run(case.inputs)
+        return
+    for row in range(rows[0].shape[0]):
+        yield run({name: array[row : row + 1] for name, array in case.inputs.items()})

@@ -22,12 +22,12 @@ from ovenbird.verify.agreeing import Agreement, agreement_of
 from ovenbird.verify.cases import Case, choose_golden, make_cases, take
 from ovenbird.verify.rounding import allowing_for_rounding, in_pieces
 from ovenbird.verify.runtime_process import run_artifact
-from ovenbird.verify.stored import Answers, Joined, stored
+from ovenbird.verify.stored import Answers, Form, Joined, form_of, stored
 from ovenbird_runtime.manifest.agreement import Difference, Limits
 from ovenbird_runtime.manifest.candidates import aligned, boxes_agreeing, compare_output
 from ovenbird_runtime.manifest.manifest import MAIN, Boxes, Classification
 from ovenbird_runtime.manifest.program import InputSize, size_text
-from ovenbird_runtime.tensors.arrays import Array, Arrays
+from ovenbird_runtime.tensors.arrays import Arrays
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,9 @@ def _verify_size(
         outputs = judge(network, answers, references, limits)
     rows = {True: 0, False: 0}
     for case in cases:
-        rows[case.photographs] += next(iter(references[case.name].values())).shape[0] if network.batched else 1
+        rows[case.photographs] += (
+            form_of(references[case.name], network.outputs[0].name)[0][0] if network.batched else 1
+        )
     top1 = _top1_agreement(network, cases, answers, references)
     picks = choose_golden(network, cases, references)
     golden = {spec.name: take(network, spec, picks, references) for spec in network.outputs}
@@ -192,7 +194,7 @@ def _laid_beside(
     counts = [
         boxes_agreeing(network.postprocess, found[case], dict(right))
         for case, right in references.items()
-        if not any(check_form(found[case][name], array) for name, array in right.items())
+        if all(form_of(found[case], name) == form_of(right, name) for name in right)
     ]
     return found, _summed(counts)
 
@@ -201,7 +203,7 @@ def judge(network: Network, answers: Answers, references: Answers, limits: Limit
     """Compare the answers to all cases, output by output. Raises VerificationFailed naming the first that differs."""
     outputs = {}
     for spec in network.outputs:
-        pairs = ((answers[case][spec.name], right[spec.name]) for case, right in references.items())
+        pairs = ((form_of(answers[case], spec.name), form_of(right, spec.name)) for case, right in references.items())
         # case by case first: arrays of other shapes could not be joined
         fault = next((fault for pair in pairs if (fault := check_form(*pair))), "")
         if not fault:
@@ -217,11 +219,9 @@ def judge(network: Network, answers: Answers, references: Answers, limits: Limit
     return outputs
 
 
-def check_form(given: Array, right: Array) -> str:
+def check_form(given: Form, right: Form) -> str:
     """Return what is wrong with an array's shape or dtype; nothing where they are right."""
-    if given.shape == right.shape and given.dtype == right.dtype:
-        return ""
-    return f"is {given.dtype}{list(given.shape)}, expected {right.dtype}{list(right.shape)}"
+    return "" if given == right else f"is {given[1]}{list(given[0])}, expected {right[1]}{list(right[0])}"
 
 
 def rounded(found: Difference) -> Difference:

@@ -20,22 +20,19 @@ constant 3000 among probabilities hides nothing, and answers of 1e-7 are held to
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Literal
 
 from ..limits import AGREEMENT_MISMATCHES, AGREEMENT_OFFSET, AGREEMENT_PEAK_RATIO, AGREEMENT_RMS
 from ..tensors.arrays import Array
+from .rows import AnswerRows, numbers_of, parts_of
+from .scales import scales_of
 from .schema import Range
 
 Precision = Literal["f32", "f16", "bf16", "int8"]
 Share = Annotated[float, Range(0, 1e30)]
 
-ROUNDING = 1e-6
-"""Answers that move by less than this share of their size, or of their siblings' median, are taken not to move: eight
-times float32's resolution. A number near zero is the rest of a sum of such as are not."""
-QUIET = 0.1
-"""A channel is held to no less than this share of what the median of the moving channels moves by."""
 NOTHING = 1e-6
 """What may stand, in absolute terms, where all right answers are zero: the rest of a difference of equal numbers."""
 STEPS = 20
@@ -93,21 +90,6 @@ class Difference:
     fault: str = ""
 
 
-class AnswerRows(Protocol):
-    """Answers to several inputs, one row each, read anew on every turn: an array, or what lies elsewhere."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """How many rows, and each one's shape."""
-
-    @property
-    def dtype(self) -> Any:
-        """Of every row."""
-
-    def __iter__(self) -> Iterator[Any]:
-        """Yield the rows."""
-
-
 def compare(given: AnswerRows, right: AnswerRows, limits: Limits, least: float = 0.0) -> Difference:
     """Judge the answers `given` by the `right` ones; both are [rows, ...], and rows come from different inputs.
 
@@ -157,33 +139,24 @@ def _same_places(one: Array, two: Array) -> bool:
     return np.array_equal(np.where(finite, 0, one), np.where(finite, 0, two), equal_nan=True)
 
 
-def _numbers(row: Array, unit: float = 1.0) -> tuple[Array, Array]:
-    """Return a row in float64, of one dimension at least, by `unit`; zero where it is not finite; and where it is."""
-    import numpy as np
-
-    numbers = np.array(row, np.float64, ndmin=1)
-    finite = np.isfinite(numbers)
-    if not finite.all():
-        numbers[~finite] = 0.0
-    numbers /= unit
-    return numbers, finite
-
-
 def _compare_numbers(given: AnswerRows, right: AnswerRows, limits: Limits, least: float) -> Difference:
     import numpy as np
 
-    unit = max(float(np.abs(_numbers(row)[0]).max()) for row in right) or 1.0  # no square leaves float64's range
-    scales = _scales(right, unit, limits, least / unit)
+    # no square leaves float64's range
+    unit = max(float(np.abs(numbers_of(row, part=part)[0]).max()) for row in right for part in parts_of(row)) or 1.0
+    scales = scales_of(right, unit, limits.offset, least / unit, NOTHING / limits.peak)
     largest = peak = squares = count = 0.0
     for one, two in zip(given, right, strict=True):
-        (gap, finite), (numbers, _) = _numbers(one, unit), _numbers(two, unit)
-        gap -= numbers
-        np.abs(gap, out=gap)
-        largest = max(largest, float(gap.max()))
-        gap /= scales.of(numbers, finite)
-        peak = max(peak, float(gap.max()))
-        squares += float(np.vdot(gap, gap))
-        count += float(finite.sum())
+        loud = scales.loudness(two, unit)
+        for part in parts_of(two):
+            (gap, finite), (numbers, _) = numbers_of(one, unit, part), numbers_of(two, unit, part)
+            gap -= numbers
+            np.abs(gap, out=gap)
+            largest = max(largest, float(gap.max()))
+            gap /= scales.of(numbers, part, loud)
+            peak = max(peak, float(gap.max()))
+            squares += float(np.vdot(gap, gap))
+            count += float(finite.sum())
     found = Difference(
         max_abs=largest * unit,
         rms=math.sqrt(squares / max(count, 1.0)),
@@ -196,106 +169,6 @@ def _compare_numbers(given: AnswerRows, right: AnswerRows, limits: Limits, least
             fault = f"is off by {value:.3g} of its own spread ({what}), limit {limit:.3g}"
             return replace(found, fault=f"{fault}; largest error {found.max_abs:.3g}")
     return found
-
-
-@dataclass(frozen=True)
-class _Scales:
-    """What numbers' errors are divided by, and what the answers owe to their inputs."""
-
-    each: Array
-    """Spreads to a row."""
-    offset: float
-    """The share of its own size that each number is held to at least."""
-    centre: Array
-    dependence: float
-    blind: bool
-
-    def of(self, numbers: Array, finite: Array) -> Array:
-        """Return what a row's errors are divided by: more where the row moves more, or a number is large."""
-        import numpy as np
-
-        moved = _moved(numbers, finite, self.centre)
-        moved /= self.each
-        loud = math.sqrt(float(np.vdot(moved, moved)) / max(int(finite.sum()), 1))
-        found: Array = np.abs(numbers)
-        found *= self.offset
-        return np.maximum(found, self.each * max(1.0, loud), out=found)
-
-
-def _scales(right: AnswerRows, unit: float, limits: Limits, least: float) -> _Scales:
-    import numpy as np
-
-    several, dims = right.shape[0] > 1, right.shape[1:] or (1,)
-    centre = _centre(right, unit)
-    axes = sorted({0, len(dims) - 1})
-    count, spread, size = ([np.zeros(dims[axis]) for axis in axes] for _ in range(3))
-    for row in right:
-        numbers, finite = _numbers(row, unit)
-        moved = _moved(numbers, finite, centre)
-        for at, axis in enumerate(axes):
-            count[at] += finite.sum(axis=tuple(i for i in range(len(dims)) if i != axis))
-            spread[at] += _squares(moved, axis)
-            size[at] += _squares(numbers, axis)
-    each: Array | None = None
-    shares = []
-    for at, axis in enumerate(axes):
-        total = np.maximum(count[at], 1)
-        own, whole = np.sqrt(spread[at] / total), np.sqrt(size[at] / total)
-        own = own if several else np.minimum(own, whole)  # far from the median may be what is a constant
-        share = np.where(whole > 0, own / np.where(whole > 0, whole, 1.0), 0.0)
-        scale = np.maximum(own, limits.offset * whole)
-        moving = own > ROUNDING * np.maximum(whole, _median(whole[whole > 0]) if whole.any() else 0.0)
-        alike = moving if moving.any() else whole > 0
-        if alike.any():  # what a channel's siblings are like, it was summed from as well
-            typical = max(QUIET * _median(own[alike]), limits.offset * _median(whole[alike]))
-            scale = np.maximum(scale, max(typical, ROUNDING * float(own[alike].max())))
-        scale = scale.reshape([-1 if i == axis else 1 for i in range(len(dims))])
-        each = scale if each is None else np.minimum(each, scale)
-        shares.append(np.where(moving, share, 0.0))
-    assert each is not None
-    each = np.maximum(np.where(each > 0, each, NOTHING / limits.peak), least)
-    blind = several and not any(share.any() for share in shares)
-    return _Scales(each, limits.offset, centre, min(map(_median, shares)) if several else 0.0, blind)
-
-
-def _centre(right: AnswerRows, unit: float) -> Array:
-    """Return the mean of all rows in each place; of one row, its median."""
-    import numpy as np
-
-    if right.shape[0] == 1:
-        numbers, finite = _numbers(next(iter(right)), unit)
-        return np.asarray(np.median(numbers[finite]) if finite.any() else 0.0)
-    total, count = np.zeros(right.shape[1:] or (1,)), np.zeros(right.shape[1:] or (1,), np.int32)
-    for row in right:
-        numbers, finite = _numbers(row, unit)
-        total += numbers
-        count += finite
-    total /= np.maximum(count, 1)
-    return total
-
-
-def _moved(numbers: Array, finite: Array, centre: Array) -> Array:
-    """Return how far each number is from its centre; nothing where it is not finite."""
-    moved: Array = numbers - centre
-    if not finite.all():
-        moved[~finite] = 0.0
-    return moved
-
-
-def _squares(numbers: Array, axis: int) -> Array:
-    """Return the sums of squares along all axes but one."""
-    import numpy as np
-
-    axes = list(range(numbers.ndim))
-    found: Array = np.einsum(numbers, axes, numbers, axes, [axis])
-    return found
-
-
-def _median(values: Array) -> float:
-    """Return the lower median, which is one of the values."""
-    import numpy as np
-
-    return float(np.quantile(values, 0.5, method="lower"))
 
 
 def _compare_whole(given: AnswerRows, right: AnswerRows, limits: Limits) -> Difference:

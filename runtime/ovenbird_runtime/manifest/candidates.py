@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .agreement import AnswerRows, Difference, Limits, compare, repeats
+from .agreement import Difference, Limits, compare, repeats
 from .answers import AnswerStep, Boxes
+from .rows import AnswerRows
 
 if TYPE_CHECKING:
     from ..tensors.arrays import Array, Arrays

@@ -18,7 +18,7 @@ def test_cases_are_read_by_name_after_their_folder_is_gone(tmp_path: Path) -> No
     (tmp_path / "cases.npz").unlink()
     assert {case: list(arrays) for case, arrays in found.items()} == {"a": ["x", "y/z"], "b": ["x"]}
     np.testing.assert_array_equal(found["a"]["y/z"], cases["a"]["y/z"])
-    np.testing.assert_array_equal(stored("c", cases["b"])["x"], cases["b"]["x"])
+    np.testing.assert_array_equal(stored("c", [cases["b"]])["x"], cases["b"]["x"])
     joined = Joined.of(list(found.values()), "x", batched=True)
     assert joined.shape == (3, 3)
     np.testing.assert_array_equal(list(joined), [[0, 1, 2], [3, 4, 5], [0, 0, 0]])
@@ -28,8 +28,8 @@ def test_cases_are_read_by_name_after_their_folder_is_gone(tmp_path: Path) -> No
 def test_large_answers_are_judged_a_few_rows_at_a_time() -> None:
     shape, rows = (4, 128, 128), 16
     right = [np.random.default_rng(i).standard_normal((1, *shape), np.float32) for i in range(rows)]
-    references = [stored("case", {"map": array}) for array in right]
-    answers = [stored("case", {"map": array + np.float32(1e-7)}) for array in right]
+    references = [stored("case", [{"map": array}]) for array in right]
+    answers = [stored("case", [{"map": array + np.float32(1e-7)}]) for array in right]
     row = 8 * right[0].size
     tracemalloc.start()
     found = compare(Joined.of(answers, "map", True), Joined.of(references, "map", True), LIMITS["f32"])
