@@ -9,7 +9,7 @@ does not: a network that averages over places answers it the same each time. So 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ovenbird.networks.network import Network
-from ovenbird.verify.stored import Answers, Joined, row_of
+from ovenbird.verify.stored import Answers, Joined, form_of, row_of
 from ovenbird_runtime.limits import MAX_GOLDEN_BYTES
 from ovenbird_runtime.manifest.answers import Boxes
 from ovenbird_runtime.manifest.manifest import TensorSpec
@@ -145,8 +145,33 @@ def take(network: Network, spec: TensorSpec, picks: Sequence[Pick], arrays: Answ
     """Return the picked rows of one tensor; where the network has no batch, the picked cases along an axis more."""
     if network.batched and not spec.batched:
         return arrays[picks[0][0].name][spec.name]
-    name = spec.name
-    return np.stack([row_of(arrays[c.name], name, row) if spec.batched else arrays[c.name][name] for c, row in picks])
+    rows = Picked.of(spec, picks, arrays)
+    found: Array = np.empty(rows.shape, rows.dtype)
+    for place, row in enumerate(rows):
+        found[place] = row
+    return found
+
+
+@dataclass(frozen=True)
+class Picked:
+    """The picked rows of one tensor, read when they are asked for; of one without a batch, the picked cases."""
+
+    spec: TensorSpec
+    picks: Sequence[Pick]
+    arrays: Answers
+    shape: tuple[int, ...]
+    dtype: Any
+
+    @classmethod
+    def of(cls, spec: TensorSpec, picks: Sequence[Pick], arrays: Answers) -> Picked:
+        """Pick rows of cases that differ in their number of rows at most."""
+        shape, dtype = form_of(arrays[picks[0][0].name], spec.name)
+        return cls(spec, picks, arrays, (len(picks), *shape[int(spec.batched) :]), dtype)
+
+    def __iter__(self) -> Iterator[Array]:
+        for case, row in self.picks:
+            arrays, name = self.arrays[case.name], self.spec.name
+            yield row_of(arrays, name, row) if self.spec.batched else arrays[name]
 
 
 def _rows(network: Network, case: Case) -> int:
