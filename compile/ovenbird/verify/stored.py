@@ -24,7 +24,7 @@ from ovenbird_runtime.tensors.arrays import Array
 Answers = Mapping[str, Mapping[str, Array]]
 """By case and output."""
 
-Form = tuple[tuple[int, ...], Any]
+ArrayForm = tuple[tuple[int, ...], Any]
 """A shape and a dtype."""
 
 LARGE_ROW = 1 << 19
@@ -48,7 +48,7 @@ class _Case(Mapping[str, Array]):
         for piece in range(self.pieces[name]):
             yield self.archive[_key(piece, self.name, name)]
 
-    def form(self, name: str) -> Form:
+    def form(self, name: str) -> ArrayForm:
         """Return an array's shape and dtype, of which nothing else is read."""
         forms = [_form(self.archive.zip, _key(piece, self.name, name)) for piece in range(self.pieces[name])]
         (shape, dtype), several = forms[0], len(forms) > 1
@@ -65,7 +65,7 @@ def _key(piece: int, case: str, name: str) -> str:
     return f"{piece}/{case}/{name}"
 
 
-def _form(archive: zipfile.ZipFile, key: str) -> Form:
+def _form(archive: zipfile.ZipFile, key: str) -> ArrayForm:
     with archive.open(f"{key}.npy") as file:
         np.lib.format.read_magic(file)  # 1.0: numpy's own headers of plain dtypes are short
         shape, _, dtype = np.lib.format.read_array_header_1_0(file)
@@ -112,7 +112,7 @@ def stored(case: str, pieces: Iterable[Mapping[str, Any]]) -> Mapping[str, Array
         return read_cases(path)[case]
 
 
-def form_of(case: Mapping[str, Array], name: str) -> Form:
+def form_of(case: Mapping[str, Array], name: str) -> ArrayForm:
     """Return an array's shape and dtype."""
     return case.form(name) if isinstance(case, _Case) else (case[name].shape, case[name].dtype)
 

@@ -22,7 +22,7 @@ from ovenbird.verify.agreeing import Agreement, agreement_of
 from ovenbird.verify.cases import Case, Pick, Picked, choose_golden, make_cases, take
 from ovenbird.verify.rounding import allowing_for_rounding, in_pieces
 from ovenbird.verify.runtime_process import run_artifact
-from ovenbird.verify.stored import Answers, Form, Joined, form_of, stored
+from ovenbird.verify.stored import Answers, ArrayForm, Joined, form_of, stored
 from ovenbird_runtime.manifest.agreement import Difference, Limits
 from ovenbird_runtime.manifest.candidates import aligned, boxes_agreeing, compare_output
 from ovenbird_runtime.manifest.manifest import MAIN, Boxes, Classification, TensorSpec
@@ -227,7 +227,7 @@ def judge(network: Network, answers: Answers, references: Answers, limits: Limit
     return outputs
 
 
-def check_form(given: Form, right: Form) -> str:
+def check_form(given: ArrayForm, right: ArrayForm) -> str:
     """Return what is wrong with an array's shape or dtype; nothing where they are right."""
     return "" if given == right else f"is {given[1]}{list(given[0])}, expected {right[1]}{list(right[0])}"
 
