@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from ovenbird.errors import BuildFailed, UsageError
 from ovenbird.interruption import Interruption
 from ovenbird.lowering.dumping import keep_kinds
 from ovenbird.lowering.entry_key import EntryKey
+from ovenbird.networks.composite import Composite
 from ovenbird.networks.importing import reason
 from ovenbird.networks.network import Network
 from ovenbird.options import DEFAULT_OPTIONS, CompileOptions
@@ -36,7 +37,7 @@ from ovenbird.verify.verifying import Verification, verify_programs
 from ovenbird_runtime.artifact.golden import golden_file, write_golden
 from ovenbird_runtime.errors import OvenbirdError
 from ovenbird_runtime.manifest.agreement import LIMITS, Precision
-from ovenbird_runtime.manifest.manifest import MAIN, Manifest, Parity, VariantParity, variant_name
+from ovenbird_runtime.manifest.manifest import Manifest, Parity, VariantParity, variant_name
 
 if TYPE_CHECKING:
     from ovenbird.lowering.built import BuiltModule
@@ -102,14 +103,19 @@ def choose_variants(
 
 
 def compile_network(
-    network: Network, output: Path, options: CompileOptions = DEFAULT_OPTIONS, progress: Progress | None = None
+    network: Network | Composite,
+    output: Path,
+    options: CompileOptions = DEFAULT_OPTIONS,
+    progress: Progress | None = None,
 ) -> CompileReport:
-    """Compile `network` into the folder `output`. Raises any CompilerError; then `output` is as it was before."""
+    """Compile `network`, or a model of several programs, into the folder `output`. Raises any CompilerError; then
+    `output` is as it was before.
+    """
     stop = Interruption(progress or Progress())
     specs = [load_target(name) for name in dict.fromkeys(options.targets)]
     if not specs:
         raise UsageError("give at least one --target")
-    batches = network.compiled_batches(options.batch_sizes)
+    batches = {name: network.batches(name, options.batch_sizes) for name in network.programs}
     dump = output.with_name(f"{output.name}.code") if options.dump else None
     layers: dict[str, list[LayerRecord]] = {}
     unplanned: dict[str, str] = {}
@@ -146,7 +152,7 @@ def compile_network(
             for program, one in next(iter(found.values())).items():
                 for size, golden in one.golden.items():
                     write_golden(_made(staging.folder / golden_file(program, size)), golden.inputs, golden.outputs)
-            writer.add_evidence(PARITY, parity_bytes(figures, network.source.framework, unverified))
+            writer.add_evidence(PARITY, parity_bytes(figures, network.framework, unverified))
         record_origin(writer, specs, options, tuning)
         manifest = writer.write_manifest(figures, tuning)
         write_sums(staging.folder)
@@ -161,16 +167,21 @@ def _made(path: Path) -> Path:
     return path
 
 
-def _import(network: Network, batches: Sequence[int], step: Progress) -> dict[EntryKey, Any]:
-    """Import the network at every image size and batch size, once for all targets."""
+def _import(network: Network | Composite, batches: Mapping[str, Sequence[int]], step: Progress) -> dict[EntryKey, Any]:
+    """Import each program at every image size and batch size, once for all targets."""
     from ovenbird.passes.share_constants import share_constants
 
-    keys = [EntryKey(batch=batch, size=size) for size in network.image_sizes for batch in batches]
+    keys = [
+        EntryKey(name, batch, size)
+        for name, one in network.programs.items()
+        for size in one.image_sizes
+        for batch in batches[name]
+    ]
     kept: dict[Any, Any] = {}
     modules = {}
     for done, key in enumerate(keys):
         step("tracing and importing", done, len(keys))
-        modules[key] = network.at(key.size).relax(key.batch)
+        modules[key] = network.programs[key.program].at(key.size).relax(key.batch)
         if len(keys) > 1:
             modules[key] = share_constants(modules[key], kept)
         gc.collect()  # importers refer to themselves, and so keep the weights that they rearranged
@@ -179,7 +190,7 @@ def _import(network: Network, batches: Sequence[int], step: Progress) -> dict[En
 
 
 def _quantize(
-    network: Network,
+    network: Network | Composite,
     modules: dict[EntryKey, Any],
     variants: Sequence[Variant],
     options: CompileOptions,
@@ -191,6 +202,8 @@ def _quantize(
 
     if all(variant.precision != "int8" for variant in variants) or any(map(is_quantized, modules.values())):
         return None
+    if isinstance(network, Composite):
+        raise UsageError(f"{network.name} has several programs, which are compiled in f32: leave --precision out")
     return quantize_modules(network, modules, options.calibration, step)
 
 
@@ -214,7 +227,7 @@ def _add_calibration(
     writer.add_evidence(CALIBRATION, (json.dumps(document, indent=2) + "\n").encode())
 
 
-def _packings(network: Network, variants: Sequence[Variant], options: CompileOptions) -> dict[str, Any]:
+def _packings(network: Network | Composite, variants: Sequence[Variant], options: CompileOptions) -> dict[str, Any]:
     """Return the one way in which all targets of a kind pack their weights, by kind."""
     found = {}
     for kind in dict.fromkeys(variant.kind for variant in variants):
@@ -228,13 +241,13 @@ def _packings(network: Network, variants: Sequence[Variant], options: CompileOpt
     return found
 
 
-def _records(network: Network, variant: Variant, options: CompileOptions) -> Any:
+def _records(network: Network | Composite, variant: Variant, options: CompileOptions) -> Any:
     """Open the tuning records of a variant, None where the defaults are to be taken."""
     return find_records(options.tuning_records, network.name, variant.spec, variant.precision)
 
 
 def _build(
-    network: Network,
+    network: Network | Composite,
     modules: dict[EntryKey, Any],
     variant: Variant,
     packing: Any,
@@ -261,9 +274,9 @@ def _build(
 
 def _verify_variants(
     writer: ArtifactWriter,
-    network: Network,
+    network: Network | Composite,
     variants: Sequence[Variant],
-    batches: Sequence[int],
+    batches: Mapping[str, Sequence[int]],
     options: CompileOptions,
     step: Progress,
     quantized: Quantized | None,
@@ -273,18 +286,19 @@ def _verify_variants(
     """
     unverified: dict[str, str] = {}
     found: dict[str, dict[str, Verification]] = {}
-    networks = {MAIN: network}
     writer.write_manifest(None, {})
     for variant, ref in zip(variants, writer.variants, strict=True):
         why_not = runs_here(writer.folder / ref.path / "target.json")
         if why_not:
             unverified[variant.name] = why_not
             continue
-        step(f"verifying {variant.name} against {network.source.framework}")
+        step(f"verifying {variant.name} against {network.framework}")
         low = variant.precision == "int8"
         unseen = own_photographs() if quantized is None or not low else quantized.held
         limits, device = held_to(variant, network, options).limits, BACKENDS[variant.kind].device
-        found[variant.name] = verify_programs(writer.folder, networks, batches, limits, unseen, ref.name, device, low)
+        found[variant.name] = verify_programs(
+            writer.folder, network.programs, batches, limits, unseen, ref.name, device, low
+        )
         for program, one in found[variant.name].items():
             if low and options.max_disagreement is not None:
                 noisiest = "" if quantized is None else quantized.noisiest
@@ -307,11 +321,13 @@ def runs_here(target_json: Path) -> str:
     return BACKENDS[target.kind].why_not_here(target_json)
 
 
-def held_to(variant: Variant, network: Network, options: CompileOptions) -> VariantParity:
+def held_to(variant: Variant, network: Network | Composite, options: CompileOptions) -> VariantParity:
     """Return what one variant's code is held to: by its precision, or by `--tolerance`.
 
     Answers that the network gives in float16 are rounded to it, whatever they are computed in.
     """
-    rounded = variant.precision == "f32" and any(tensor.dtype == "float16" for tensor in network.outputs)
+    rounded = variant.precision == "f32" and any(
+        tensor.dtype == "float16" for one in network.programs.values() for tensor in one.outputs
+    )
     limits = LIMITS["f16" if rounded else variant.precision]
     return VariantParity(variant.precision, limits.for_tolerance(options.tolerance))

@@ -25,10 +25,12 @@ from .console.output import end_with_output, fails
 from .console.spellings import GuidedGroup
 from .errors import OvenbirdError, one_line
 from .limits import (
+    MAX_BEAMS,
     MAX_BENCH_BATCH,
     MAX_BENCH_CALLS,
     MAX_IMAGE_MEGAPIXELS,
     MAX_THREADS,
+    MAX_TOKENS,
     MAX_TOP,
     MAX_WORKERS,
 )
@@ -157,6 +159,10 @@ def main() -> None:
 @click.option("--image-size", "--imgsz", "image_size", metavar="SIZE",
               help="One of the sizes it was compiled for, as 640 or 320x480. [the usual one]")  # fmt: skip
 @box_options
+@click.option("--prompt", metavar="TEXT", help="What a text is to go on from, such as a question.")
+@click.option("--max-tokens", type=click.IntRange(1, MAX_TOKENS), help="Tokens of a text. [the model's own]")
+@click.option("--beams", type=click.IntRange(1, MAX_BEAMS), help="Texts searched through; 1: none. [the model's own]")
+@click.option("--program", metavar="NAME", help="With --inputs, the program to run. [the only one]")
 @click.option("--inputs", "-i", type=click.Path(), help="Feed this .npz of named tensors instead of images.")
 @click.option("--outputs", "-o", type=click.Path(), help="Write the network's own outputs to this .npz.")
 @click.option("--max-megapixels", type=float, default=MAX_IMAGE_MEGAPIXELS, show_default=True, help="Largest image.")
@@ -184,6 +190,10 @@ def run(
     tile_overlap: float,
     image_size: str | None,
     save: str | None,
+    prompt: str | None,
+    max_tokens: int | None,
+    beams: int | None,
+    program: str | None,
     inputs: str | None,
     outputs: str | None,
     max_megapixels: float,
@@ -207,11 +217,12 @@ def run(
         if inputs and outputs:
             from .tensors.tensors import read_tensors, write_tensors
 
-            write_tensors(Path(outputs), model.run(read_tensors(Path(inputs))))
+            write_tensors(Path(outputs), model.run(read_tensors(Path(inputs)), program=program))
             return
         options: dict[str, Any] = {"embedding": embedding, "max_megapixels": max_megapixels}
         options |= {"score": score, "iou": iou, "max_boxes": max_boxes, "agnostic": agnostic}
         options |= {"tiles": tiles, "tile_overlap": tile_overlap, "image_size": image_size}
+        options |= {"prompt": prompt, "max_tokens": max_tokens, "beams": beams}
         predictions = model.predict(list(images), preprocess, top, seed, classes=classes or None, **options)
         used = model.target.target
     if save is not None:

@@ -92,6 +92,13 @@ MAX_MASK_SIDE = 1024  # of a mask as the network gives it
 MAX_MASKS_MEGAPIXELS = 200.0  # that the boxes with masks of one answer cover, in JSON: a second or two
 MAX_LABELS = 1_000_000
 
+# Text
+MAX_TOKENS = 4096  # of one sequence
+MAX_BEAMS = 64
+MAX_PROMPT_CHARS = 4096
+MAX_VOCABULARY_BYTES = 16 * 1024 * 1024
+MAX_STATE_BYTES = 1 << 30  # of all sequences in flight
+
 # Benchmarks
 MAX_BENCH_BATCH = 4096
 MAX_BENCH_SECONDS = 3600.0

@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any
 from .arguments import whole
 from .artifact.artifact import Artifact, open_artifact
 from .artifact.variant import choose_variant
+from .captions import predict_texts
 from .engine.inputs import NanPolicy, check_inputs
 from .engine.loading import EngineName, load_code
 from .errors import EngineCallFailed, LibraryMissing, MachineError, NoVariant
+from .generation.wordpiece import WordPieces
+from .generation.writer import TextWriter, read_pieces
 from .limits import MAX_IMAGE_MEGAPIXELS, MAX_THREADS, MAX_WORKERS
 from .machine.cpu import available_threads, this_machine
 from .machine.devices import CPU, Device, parse_devices
@@ -50,6 +53,7 @@ class Model:
         device: Device = CPU,
         preprocessor: Preprocessor | None = None,
         engine_name: str = "tvm",
+        pieces: WordPieces | None = None,
     ) -> None:
         """Made by `load`."""
         self.engine = engine_name
@@ -58,6 +62,8 @@ class Model:
         self.device = str(device)
         self.artifact, self.target, self.threads, self.labels = artifact, target, threads, labels
         self._engine = engine
+        self._pieces = pieces
+        self._writer = None if pieces is None else TextWriter(engine, artifact.manifest, pieces)
 
     @property
     def manifest(self) -> Manifest:
@@ -118,6 +124,9 @@ class Model:
         image_size: Any = None,
         tiles: Any = None,
         tile_overlap: float = TILE_OVERLAP,
+        prompt: str | None = None,
+        max_tokens: int | None = None,
+        beams: int | None = None,
         **aliases: Any,
     ) -> list[Prediction]:
         """Pre-process images, run the network, and return one prediction an image, in order.
@@ -130,24 +139,35 @@ class Model:
         Of boxes, `score`, `iou`, `max_boxes` and `agnostic` change the model's own settings, and `classes` (labels or
         indices, one or several) leaves out all others; a model without boxes refuses them. `tiles`, a side in pixels,
         looks for boxes in pieces of the image as well, which share `tile_overlap` of it; "network" is the size of the
-        network's input. `image_size` chooses among the sizes that the model was compiled for. `aliases` are other names
-        of these, Ultralytics' (`conf`, `max_det`, `agnostic_nms`, `imgsz`).
+        network's input. `image_size` chooses among the sizes that the model was compiled for. Of a model that writes
+        text, `prompt` is what it goes on from, `max_tokens` how many tokens may follow, `beams` how many sequences are
+        searched through. `aliases` are other names of these, Ultralytics' (`conf`, `max_det`, `agnostic_nms`, `imgsz`).
         Raises ImageError, PipelineError, WrongOption, EngineError.
         """
         seed = fresh_seed() if seed is None else seed
         asked = {"score": score, "iou": iou, "max_boxes": max_boxes, "classes": classes, "agnostic": agnostic}
         asked |= {"image_size": image_size, "tiles": tiles, "tile_overlap": tile_overlap}
+        asked |= {"prompt": prompt, "max_tokens": max_tokens, "beams": beams}
         options = PredictOptions(preprocess, top, seed, embedding, **with_aliases(asked, aliases))
+        if self._writer is not None:
+            texts = (self.manifest, self._writer, images, options)
+            return predict_texts(*texts, preprocessor=self.preprocessor, max_megapixels=max_megapixels)
         answer = predict if tiles is None else predict_tiled
         given = (self.manifest, self.labels, self.run, images, options)
         return answer(*given, preprocessor=self.preprocessor, max_megapixels=max_megapixels)
+
+    def text_writer(self, slots: int) -> TextWriter | None:
+        """Return what writes texts, with memory of its own for up to `slots` sequences at a time; None where the model
+        writes none.
+        """
+        return None if self._pieces is None else TextWriter(self._engine, self.manifest, self._pieces, slots)
 
     @property
     def sizes(self) -> tuple[InputSize, ...]:
         """The image sizes (height, width) that the only program was compiled for, the usual one first; one that is
         empty where it takes no images, or those of one size.
         """
-        return self.manifest.program().image_sizes
+        return self.manifest.picture_program.image_sizes
 
     def costs_of(self, size: InputSize = ()) -> dict[int, float | None]:
         """Return what each compiled batch size of the only program costs in ms for images of one size, by which
@@ -253,9 +273,10 @@ def load(
     code = load_code(artifact, chosen, variant, needs, public_key, engine)
     from .engine.engine import Engine
 
-    labels = read_labels(artifact)
+    labels, pieces = read_labels(artifact), read_pieces(artifact)
     preprocessor = Preprocessor(code.host_function(needs.resample), code.host_function(needs.resample_linear))
-    return Model(artifact, needs, Engine(code, share, workers), share, labels, chosen, preprocessor, code.engine)
+    made = Engine(code, share, workers)
+    return Model(artifact, needs, made, share, labels, chosen, preprocessor, code.engine, pieces)
 
 
 def _choose(

@@ -14,7 +14,15 @@ from typing import Any, Literal
 
 from .arguments import flag, real, sides, whole
 from .errors import WrongOption, shown
-from .limits import MAX_BOXES, MAX_CLASS_FILTERS, MAX_TILE_OVERLAP, MAX_TOP
+from .limits import (
+    MAX_BEAMS,
+    MAX_BOXES,
+    MAX_CLASS_FILTERS,
+    MAX_PROMPT_CHARS,
+    MAX_TILE_OVERLAP,
+    MAX_TOKENS,
+    MAX_TOP,
+)
 
 NETWORK = "network"
 """For tiles: the size of the network's input."""
@@ -37,6 +45,9 @@ class PredictOptions:
     of `iou` they suppress each other, with `agnostic` across classes, too. `image_size` (height and width, or the side
     of a square) chooses among the sizes that the model was compiled for. None is the model's own setting. `tiles` (as
     `image_size`, or "network") are looked into, too; a tile shares `tile_overlap` with its neighbour.
+
+    Of a text that is made token by token, `prompt` is what it goes on from, `max_tokens` how many tokens may follow,
+    and `beams` how many sequences are searched through at a time (1: greedily). None is the model's own setting.
     """
 
     preprocess: str | None = None
@@ -51,6 +62,9 @@ class PredictOptions:
     image_size: tuple[int, ...] | None = None
     tiles: tuple[int, ...] | Literal["network"] | None = None
     tile_overlap: float = TILE_OVERLAP
+    prompt: str | None = None
+    max_tokens: int | None = None
+    beams: int | None = None
 
     def __post_init__(self) -> None:
         """Check the values; `preprocess` is looked up in a manifest, by who has one."""
@@ -74,6 +88,18 @@ class PredictOptions:
             self, "tile_overlap", real("tile_overlap", self.tile_overlap, MAX_TILE_OVERLAP, or_zero=True)
         )
 
+        if self.prompt is not None and (not isinstance(self.prompt, str) or len(self.prompt) > MAX_PROMPT_CHARS):
+            raise WrongOption(f"prompt is {shown(self.prompt)}, expected text of at most {MAX_PROMPT_CHARS} characters")
+        if self.max_tokens is not None:
+            object.__setattr__(self, "max_tokens", whole("max_tokens", self.max_tokens, 1, MAX_TOKENS))
+        if self.beams is not None:
+            object.__setattr__(self, "beams", whole("beams", self.beams, 1, MAX_BEAMS))
+
+    @property
+    def of_text(self) -> tuple[str, ...]:
+        """The names of what was asked for that only texts made token by token have."""
+        return tuple(name for name in TEXT_OPTIONS if getattr(self, name) is not None)
+
     @property
     def of_boxes(self) -> tuple[str, ...]:
         """The names of what was asked for that only boxes have."""
@@ -81,6 +107,7 @@ class PredictOptions:
 
 
 BOX_OPTIONS = ("score", "iou", "max_boxes", "classes", "agnostic", "tiles")
+TEXT_OPTIONS = ("prompt", "max_tokens", "beams")
 ALIASES = {"imgsz": "image_size", "conf": "score", "max_det": "max_boxes", "agnostic_nms": "agnostic"}
 """Ultralytics' names of options."""
 

@@ -106,9 +106,10 @@ def tensor_of(
 
 def check_takes_pictures(manifest: Manifest) -> None:
     """Refuse a network that takes anything but one batch of images. Raises PipelineError."""
-    first = manifest.inputs[0]
-    if len(manifest.inputs) != 1 or not first.batched or len(first.shape) != 4 or first.dtype != "float32":
-        names = ", ".join(f"{spec.name} {spec.dtype} {spec.shape}" for spec in manifest.inputs)
+    inputs = manifest.picture_program.inputs
+    first = inputs[0]
+    if len(inputs) != 1 or not first.batched or len(first.shape) != 4 or first.dtype != "float32":
+        names = ", ".join(f"{spec.name} {spec.dtype} {spec.shape}" for spec in inputs)
         raise PipelineError(f"pictures go into a network with one batch of images; this one takes {names}: {_TENSORS}")
 
 
@@ -116,7 +117,7 @@ def image_input(manifest: Manifest, pipeline: Pipeline) -> TensorSpec:
     """Return the one input that images go to; where the network takes several sizes, of the one that the pipeline
     gives.
     """
-    program = manifest.program()
+    program = manifest.picture_program
     return program.at(output_size(pipeline) if program.sizes else ()).inputs[0]
 
 

@@ -64,6 +64,12 @@ def coupled_artifact() -> Path:
     return _compile(_TINY, "0", "coupled")
 
 
+@functools.cache
+def compiled_by(script: Path) -> Path:
+    """Compile what a script compiles once; return its folder, which nobody may change."""
+    return _compile(script)
+
+
 def _compile(script: Path, *arguments: str) -> Path:
     """Compile into a folder of one's own, or, within a run of `ci/steps/test.sh`, once for all its processes."""
     if not (run := os.environ.get("OVENBIRD_TEST_RUN")):

@@ -20,6 +20,7 @@ import numpy as np
 
 from ovenbird.artifact.packaging import MANIFEST, sha256_file, write_file, writing
 from ovenbird.isolated import run_isolated
+from ovenbird.networks.composite import Composite
 from ovenbird.networks.network import Network
 from ovenbird.networks.sizes import program_of
 from ovenbird.targets import TargetSpec
@@ -30,7 +31,6 @@ from ovenbird_runtime.limits import ALIGNMENT_BYTES, SCHEMA_VERSION
 from ovenbird_runtime.manifest.agreement import Precision
 from ovenbird_runtime.manifest.answers import LABELS
 from ovenbird_runtime.manifest.manifest import (
-    MAIN,
     Dtype,
     Entry,
     FileRecord,
@@ -53,16 +53,18 @@ if TYPE_CHECKING:
 class ArtifactWriter:
     """Writes one artifact into `folder`, which exists and is empty."""
 
-    def __init__(self, folder: Path, network: Network) -> None:
+    def __init__(self, folder: Path, network: Network | Composite) -> None:
         self.folder = folder
         self.network = network
         self.variants: list[VariantRef] = []
         self._places: dict[bytes, tuple[str, int]] = {}
         """What lies in weights files: a tensor's digest -> (file, offset in bytes)."""
-        self.program = program_of(network)
+        self.programs = {name: program_of(one) for name, one in network.programs.items()}
         self.source_digest = network.digest
         if network.labels:
             write_file(folder / LABELS, ("\n".join(network.labels) + "\n").encode("utf-8"))
+        for name, data in network.files.items():
+            write_file(folder / name, data)
 
     def add_variant(self, built: BuiltModule, spec: TargetSpec, precision: Precision = "f32") -> None:
         """Write one target's library, its weights and its description. Raises DiskFull, BuildFailed."""
@@ -96,10 +98,11 @@ class ArtifactWriter:
         )
         write_file(self.folder / path / "target.json", target_bytes(target))
         if built.plan is not None:
-            for size in self.network.image_sizes:
-                one = self.network.at(size)
-                where = f"{path}/{PLAN}"
-                check_plan(built.plan, target.tensors, one.inputs, one.outputs, where, size=size or None)
+            for name, network in self.network.programs.items():
+                for size in network.image_sizes:
+                    one = network.at(size)
+                    where = f"{path}/{PLAN}"
+                    check_plan(built.plan, target.tensors, one.inputs, one.outputs, where, name, size or None)
             write_file(self.folder / path / PLAN, plan_bytes(built.plan))
         self.variants.append(VariantRef(spec.name, path, precision))
 
@@ -171,11 +174,13 @@ class ArtifactWriter:
         manifest = Manifest(
             schema_version=SCHEMA_VERSION,
             model=self.model_info(),
-            programs={MAIN: self.program},
+            programs=self.programs,
             parity=parity,
             tuning=tuning,
             variants=tuple(self.variants),
             files=self.file_table(),
+            states=self.network.states,
+            loop=self.network.loop,
         )
         write_file(self.folder / MANIFEST, seal(manifest))
         return manifest

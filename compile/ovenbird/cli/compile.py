@@ -15,7 +15,9 @@ from ovenbird.console import shared_options
 
 if TYPE_CHECKING:
     from ovenbird.compiling import CompileReport
+    from ovenbird.networks.composite import Composite
     from ovenbird.networks.network import Network
+    from ovenbird_runtime.manifest.manifest import ProgramParity
 
 
 @click.command("compile", short_help="Compile a network into an artifact.")
@@ -46,7 +48,7 @@ def command(model: str, output: Path | None, **options: Any) -> None:
     from ovenbird.backends.precisions import check_precisions, parse_precisions
     from ovenbird.compiling import compile_network
     from ovenbird.lowering.dumping import parse_kinds
-    from ovenbird.networks.loading import check_request, load_network, name_of
+    from ovenbird.networks.loading import check_request, load_model, name_of
     from ovenbird.options import CalibrationOptions, CompileOptions
     from ovenbird.progress import Progress
     from ovenbird.targets import load_target
@@ -74,7 +76,7 @@ def command(model: str, output: Path | None, **options: Any) -> None:
         click.echo(note, err=True)
     with Progress.choose(options["quiet"]) as progress:
         progress(f"loading {model}")
-        network = load_network(model, network_options)
+        network = load_model(model, network_options)
         for note in network.notes:
             progress(note)
         report = compile_network(network, output, compile_options, progress)
@@ -102,10 +104,11 @@ def _print_json(report: CompileReport) -> None:
     click.echo(json.dumps(document, indent=2))
 
 
-def _print_report(report: CompileReport, network: Network) -> None:
+def _print_report(report: CompileReport, network: Network | Composite) -> None:
     from ovenbird.console.describe import blind_warning, random_warning
     from ovenbird.networks.any_batch import RECIPE
-    from ovenbird_runtime.manifest.program import MAIN, sizes_text
+    from ovenbird.networks.composite import Composite
+    from ovenbird_runtime.manifest.program import sizes_text
 
     warning = random_warning(report.manifest)
     if warning:
@@ -114,21 +117,20 @@ def _print_report(report: CompileReport, network: Network) -> None:
     click.echo(f"{report.output}: {network.model_name} for {variants}, {report.size_bytes / 1e6:.1f} MB")
     parity = report.parity
     if parity is not None:
-        figures = parity.programs[MAIN]
-        errors = ", ".join(f"{name} {error:.1e}" for name, error in figures.max_abs_error.items())
-        top1 = "" if figures.top1_agreement is None else f", top-1 agreement {figures.top1_agreement:.0%}"
-        if figures.boxes_agreement is not None and figures.boxes:
-            top1 += f", {round(figures.boxes_agreement * figures.boxes)} of {figures.boxes} boxes agree"
-        click.echo(
-            f"verified for {', '.join(report.verified)} against {network.source.framework} "
-            f"on {parity.images} photographs and {parity.random_inputs} random inputs: max error {errors}{top1}"
+        several = len(parity.programs) > 1
+        errors = "; ".join(
+            (f"{name}: " if several else "max error ") + _figures(one) for name, one in parity.programs.items()
         )
-    if network.sizes:
+        click.echo(
+            f"verified for {', '.join(report.verified)} against {network.framework} "
+            f"on {parity.images} photographs and {parity.random_inputs} random inputs: {errors}"
+        )
+    if not isinstance(network, Composite) and network.sizes:
         click.echo(f"image sizes {sizes_text(network.image_sizes)} (height x width)")
-    if network.source.one_row:
+    if not isinstance(network, Composite) and network.source.one_row:
         click.echo(f"rows go through one by one: {network.name} fixes its batch at 1; {RECIPE}")
     if report.blind:
-        click.echo(blind_warning(report.blind, network.source.framework))
+        click.echo(blind_warning(report.blind, network.framework))
     for target, why in report.unverified.items():
         click.echo(f"not verified for {target}: {why}")
     for target, document in report.manifest.tuning.items():
@@ -140,3 +142,13 @@ def _print_report(report: CompileReport, network: Network) -> None:
         click.echo(f"{target}: no plan for a runtime without TVM: {why}")
     if report.dumped is not None:
         click.echo(f"code to read: {report.dumped}")
+
+
+def _figures(figures: ProgramParity) -> str:
+    """Return how far one program's outputs were off at most, and how many of its answers agreed."""
+    text = ", ".join(f"{name} {error:.1e}" for name, error in figures.max_abs_error.items())
+    if figures.top1_agreement is not None:
+        text += f", top-1 agreement {figures.top1_agreement:.0%}"
+    if figures.boxes_agreement is not None and figures.boxes:
+        text += f", {round(figures.boxes_agreement * figures.boxes)} of {figures.boxes} boxes agree"
+    return text

@@ -13,10 +13,13 @@ import importlib
 import pkgutil
 
 from ovenbird.errors import UnknownNetwork, suggest
+from ovenbird.models.packages.captions.recipe import CaptionerRecipe
 from ovenbird.models.recipe import ModelRecipe
 
 ROOMS = ("", "detectors.")
 """Where models are, from here."""
+CAPTIONERS = ("captioners.",)
+"""Where those of several programs are."""
 
 
 def model_names() -> list[str]:
@@ -24,10 +27,22 @@ def model_names() -> list[str]:
     return sorted(_modules())
 
 
-def _modules() -> dict[str, str]:
+def captioner_names() -> list[str]:
+    """Return the names of all built-in captioners, sorted."""
+    return sorted(_modules(CAPTIONERS))
+
+
+def captioner(name: str) -> CaptionerRecipe:
+    """Return the recipe of a built-in captioner, one of those names."""
+    loaded = importlib.import_module(_modules(CAPTIONERS)[name.replace("-", "_")]).MODEL
+    assert isinstance(loaded, CaptionerRecipe)
+    return loaded
+
+
+def _modules(rooms: tuple[str, ...] = ROOMS) -> dict[str, str]:
     """Return the module of each built-in network by its name."""
     found = {}
-    for room in ROOMS:
+    for room in rooms:
         path = [f"{folder}/{room.rstrip('.')}" for folder in __path__]
         for module in pkgutil.iter_modules(path):
             if not module.ispkg and not module.name.startswith("_") and module.name != "recipe":
@@ -41,7 +56,8 @@ def recipe(name: str) -> ModelRecipe:
     module = name.replace("-", "_")
     if module not in names:
         raise UnknownNetwork(
-            f"unknown model {name!r}{suggest(module, names) or '.'} Give a built-in name (`ovenbird models`), "
+            f"unknown model {name!r}{suggest(module, [*names, *captioner_names()]) or '.'} "
+            "Give a built-in name (`ovenbird models`), "
             "torchvision:NAME, timm:NAME, hf:NAME, module:callable, a .pt2 file, an .onnx file or darknet's .cfg"
         )
     loaded = importlib.import_module(names[module]).MODEL

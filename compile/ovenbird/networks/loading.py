@@ -16,25 +16,27 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ovenbird import models
 from ovenbird.errors import NetworkUnreadable, NetworkUntraceable, UsageError
-from ovenbird.networks.any_batch import any_batch
+from ovenbird.networks.composite import Composite, compose, load_captioner
+from ovenbird.networks.describing import describe
 from ovenbird.networks.detection.answering import with_boxes
 from ovenbird.networks.files.foreign import is_foreign, pointer, refusal
 from ovenbird.networks.files.paths import check_path
 from ovenbird.networks.files.state_dicts import check_file
 from ovenbird.networks.image_shapes import image_shape
-from ovenbird.networks.network import Network, NetworkSource
+from ovenbird.networks.network import Network
 from ovenbird.networks.processing.applying import apply_processing
 from ovenbird.networks.processing.document import find_document, read_document
 from ovenbird.networks.processing.labels import read_labels
 from ovenbird.networks.processing.options import ProcessingOptions
 from ovenbird.networks.processing.usual import pipelines_for, resized
+from ovenbird.networks.programs import Programs
 from ovenbird.networks.reference import Reference, parse_reference
 from ovenbird.networks.sizes import at_sizes
 from ovenbird.networks.weights import EMBEDDED, apply_weights, parse_weights
 from ovenbird_runtime.artifact.names import check_model_name
 from ovenbird_runtime.errors import WrongModelName
 from ovenbird_runtime.manifest.answers import LABELS, Classification
-from ovenbird_runtime.manifest.manifest import TensorSpec, WeightsInfo
+from ovenbird_runtime.manifest.manifest import WeightsInfo
 from ovenbird_runtime.manifest.program import InputSize
 
 if TYPE_CHECKING:
@@ -42,9 +44,6 @@ if TYPE_CHECKING:
 
 CFG = ".cfg"
 """darknet's networks; their weights are a file of their own."""
-DTYPES = (
-    "float32", "float16", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool",
-)  # fmt: skip
 NO_PIXELS = "how pictures become its input is not said: --preprocess imagenet, or a file beside the network"
 
 
@@ -73,6 +72,16 @@ class NetworkOptions:
 
 
 def load_network(model: str, options: NetworkOptions = NetworkOptions()) -> Network:
+    """Load what MODEL names, which is to be one network. Raises as `load_model` does."""
+    found = load_model(model, options)
+    if isinstance(found, Composite):
+        raise UsageError(
+            f"{model} has several programs ({', '.join(found.programs)}): only `ovenbird compile` takes it"
+        )
+    return found
+
+
+def load_model(model: str, options: NetworkOptions = NetworkOptions()) -> Network | Composite:
     """Load what MODEL names. Raises UnknownNetwork, UsageError, and any WeightsError or NetworkError."""
     check_request(model, options)
     reference = parse_reference(model, options.arguments)
@@ -80,12 +89,17 @@ def load_network(model: str, options: NetworkOptions = NetworkOptions()) -> Netw
     if options.image_sizes:
         height, width = options.image_sizes[0]
         options = replace(options, size=(height, width))
-    if reference.kind == "built-in":
+    network: Network | Composite
+    if reference.kind == "built-in" and reference.model_name in models.captioner_names():
+        network = load_captioner(models.captioner(model), options.weights)
+    elif reference.kind == "built-in":
         network = _load_builtin(models.recipe(model), options)
     elif reference.kind == "package":
         network = _load_packaged(reference, options)
     else:
         network = _load_own(reference, options)
+    if isinstance(network, Composite):
+        return replace(network, given_name=options.name or "")
     network = apply_processing(network, options.processing)
     if options.image_sizes:
         network = at_sizes(network, options.image_sizes)
@@ -155,7 +169,9 @@ def check_request(model: str, options: NetworkOptions) -> None:
                 raise UsageError(f"--weights is for networks without; {model} brings its own")
             return
     if reference.kind == "built-in":
-        known = model.replace("-", "_") in models.model_names()
+        if reference.model_name in models.captioner_names():
+            return  # whose weights may be a folder
+        known = reference.model_name in models.model_names()
         python = Path(f"{model}.py")
         if not known and python.is_file():
             raise NetworkUnreadable(f"{model}: {python} is {refusal(python)}")
@@ -260,13 +276,14 @@ def _with_classes(network: Network, labels: tuple[str, ...]) -> Network:
     return replace(network, postprocess=(step,), labels=fitting)
 
 
-def _load_own(reference: Reference, options: NetworkOptions) -> Network:
+def _load_own(reference: Reference, options: NetworkOptions) -> Network | Composite:
     name = reference.model_name
     if reference.kind == "file" and reference.path.suffix.lower() == ".onnx":
         from ovenbird.networks.onnx.source import OnnxSource
 
         source = OnnxSource.read(reference.path, options.input_shapes or {}, options.size).with_true_batch()
-        network = _described(source, name, source.input_names, source.output_names, options)
+        names = options.input_names, options.output_names
+        network = describe(source, name, source.input_names, source.output_names, *names)
     elif reference.kind == "file" and reference.path.suffix.lower() == CFG:
         return _load_darknet(reference.path, name, options)
     elif reference.kind == "file":
@@ -275,7 +292,10 @@ def _load_own(reference: Reference, options: NetworkOptions) -> Network:
         net, examples = read_pt2(reference.path, options.trust)
         network = _from_torch(net, _reshaped(net, examples, options), name, options)
     else:
-        network = _load_callable(reference, name, options)
+        loaded = _load_callable(reference, name, options)
+        if isinstance(loaded, Composite):
+            return loaded
+        network = loaded
     image = network.image_input
     if image is not None and image.shape[1] == 3:
         pipelines = pipelines_for(int(image.shape[2]), int(image.shape[3]))
@@ -293,12 +313,17 @@ def _load_darknet(path: Path, name: str, options: NetworkOptions) -> Network:
     return network if found.classes is not None else _with_classes(network, found.labels)
 
 
-def _load_callable(reference: Reference, name: str, options: NetworkOptions) -> Network:
+def _load_callable(reference: Reference, name: str, options: NetworkOptions) -> Network | Composite:
     from ovenbird.networks.user.assumed_inputs import assume_inputs
     from ovenbird.networks.user.callables import load_user
     from ovenbird.networks.user.named_inputs import name_inputs
 
-    found, note = load_user(reference), ""
+    loaded, note = load_user(reference), ""
+    if isinstance(loaded, Programs):
+        if options.weights is not None:
+            raise UsageError(f"--weights is for one network; {reference.text} brings the weights of its programs")
+        return compose(loaded, name, EMBEDDED)
+    found = loaded
     net, examples = found.net, found.examples
     if examples is None:
         examples, note = assume_inputs(reference.text, net, options.input_shapes or {}, options.size)
@@ -320,7 +345,8 @@ def _from_torch(net: Any, examples: Any, name: str, options: NetworkOptions) -> 
     from ovenbird.networks.torch.tracing import Traced
 
     traced = Traced.of(net, examples)
-    return _described(TorchSource(traced), name, traced.input_names, traced.output_names, options)
+    names = options.input_names, options.output_names
+    return describe(TorchSource(traced), name, traced.input_names, traced.output_names, *names)
 
 
 def _reshaped(net: Any, examples: Any, options: NetworkOptions) -> Any:
@@ -334,51 +360,3 @@ def _reshaped(net: Any, examples: Any, options: NetworkOptions) -> Any:
         found = {name: tuple(tensor.shape) for name, tensor in zip(names, tensors, strict=True)}
         shapes = image_shape(found, options.size) | shapes
     return reshape_examples(net, examples, shapes) if shapes else examples
-
-
-def _described(
-    source: NetworkSource, name: str, inputs: Sequence[str], outputs: Sequence[str], options: NetworkOptions
-) -> Network:
-    """Return the Network around a source: names, dtypes and shapes, the batch written as "N"."""
-    inputs = _renamed("--input-names", inputs, options.input_names)
-    outputs = _renamed("--output-names", outputs, options.output_names)
-    source = any_batch(source)
-    arrays = source.examples(1)
-    if source.batched:
-        # an input whose length does not follow the batch has none
-        follows = [one.shape != two.shape for one, two in zip(arrays, source.examples(2), strict=True)]
-    else:
-        follows = [False] * len(arrays)
-    results = source.reference(arrays)
-    return Network(
-        name=name,
-        version="1",
-        licence="as the network given",
-        weights=EMBEDDED,
-        inputs=tuple(_spec(n, a, b) for n, a, b in zip(inputs, arrays, follows, strict=True)),
-        outputs=tuple(_spec(n, a, source.batched) for n, a in zip(outputs, results, strict=True)),
-        source=source,
-    )
-
-
-def _renamed(option: str, found: Sequence[str], given: Sequence[str]) -> list[str]:
-    if given and len(given) != len(found):
-        raise UsageError(f"{option} gives {len(given)} names, the network has {len(found)}: {', '.join(found)}")
-    names = [
-        re.sub(r"[^A-Za-z0-9_.:/\-]", "_", name).lstrip(".:/-") or f"tensor{i}" for i, name in enumerate(given or found)
-    ]
-    for name in names:
-        if names.count(name) > 1:
-            raise UsageError(f"two tensors are named {name!r}; tell them apart with {option}")
-    return names
-
-
-def _spec(name: str, array: Any, batched: bool) -> TensorSpec:
-    dtype = str(array.dtype)
-    if dtype not in DTYPES:
-        raise NetworkUnreadable(f"{name} is {dtype}, known are {', '.join(DTYPES)}")
-    shape = tuple(int(dim) for dim in array.shape)
-    image = len(shape) == 4 and shape[1] == 3
-    return TensorSpec(
-        name=name, dtype=cast(Any, dtype), shape=("N", *shape[1:]) if batched else shape, layout="NCHW" if image else ""
-    )

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from ovenbird_runtime.artifact.names import check_model_name
+from ovenbird_runtime.manifest.generation import KeptState, TextLoop
 from ovenbird_runtime.manifest.manifest import AnswerStep, TensorSpec, WeightsInfo
-from ovenbird_runtime.manifest.program import InputSize
+from ovenbird_runtime.manifest.program import MAIN, InputSize
 from ovenbird_runtime.manifest.steps import Pipeline
 from ovenbird_runtime.tensors.arrays import Array, Arrays
 
@@ -116,6 +117,35 @@ class Network:
         spec = self.inputs[0]
         image = len(spec.shape) == 4 and spec.shape[1] in (1, 3) and spec.dtype == "float32"
         return spec if image and len(self.inputs) == 1 else None
+
+    @property
+    def programs(self) -> dict[str, Network]:
+        """The programs of the model: the only one. So of the five below: a model of several is a `Composite`."""
+        return {MAIN: self}
+
+    def batches(self, program: str, wanted: Sequence[int]) -> tuple[int, ...]:
+        """Return the batch sizes to compile the program for."""
+        return self.programs[program].compiled_batches(wanted)
+
+    @property
+    def states(self) -> dict[str, KeptState]:
+        """What stays between calls: nothing."""
+        return {}
+
+    @property
+    def loop(self) -> TextLoop | None:
+        """How text is made: not at all."""
+        return None
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Files of the artifact that the network brings: none but its labels."""
+        return {}
+
+    @property
+    def framework(self) -> str:
+        """The name of what the reference answers come from."""
+        return self.source.framework
 
     def compiled_batches(self, wanted: Sequence[int]) -> tuple[int, ...]:
         """Return those of the wanted batch sizes that there can be code for; one row where there can be no other."""

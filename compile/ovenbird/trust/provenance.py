@@ -24,10 +24,11 @@ from ovenbird.records.tuning_records import records_folder
 from ovenbird.trust.sbom import sbom_bytes
 from ovenbird.trust.versions import Commit, find_commit, maker_versions, tool_versions
 from ovenbird_runtime.artifact.origin import PROVENANCE, SBOM
-from ovenbird_runtime.manifest.manifest import FileRecord, ModelInfo, file_record, variant_name
+from ovenbird_runtime.manifest.manifest import MAIN, FileRecord, ModelInfo, file_record, variant_name
 
 if TYPE_CHECKING:
     from ovenbird.artifact.artifact_writer import ArtifactWriter
+    from ovenbird.networks.composite import Composite
     from ovenbird.networks.network import Network
     from ovenbird.options import CompileOptions
     from ovenbird.targets import TargetSpec
@@ -130,5 +131,7 @@ def provenance_bytes(
     return (json.dumps(statement, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode("utf-8")
 
 
-def _shapes(network: Network) -> dict[str, list[int | str]]:
-    return {spec.name: list(spec.shape) for spec in network.inputs}
+def _shapes(network: Network | Composite) -> dict[str, Any]:
+    """Return the inputs' shapes by name, of a model of several programs by program."""
+    shapes = {name: {spec.name: list(spec.shape) for spec in one.inputs} for name, one in network.programs.items()}
+    return shapes.get(MAIN, shapes)

@@ -2,7 +2,7 @@
 
     found = verify(Path("artifacts/resnet50"), network, (1, 8), LIMITS["f32"])
     found.outputs["logits"].rms, found.golden[()].outputs
-    verify_programs(folder, {"encode": one, "step": other}, (1,), LIMITS["f32"])["step"].outputs
+    verify_programs(folder, {"encode": one, "step": other}, {"encode": (1,), "step": (1, 4)}, LIMITS["f32"])
 
 What the manifest says of it is written by `parity.py`. How answers are judged is `ovenbird_runtime.manifest.agreement`,
 which `selftest` and the server use as well; on which inputs is `cases.py`.
@@ -63,7 +63,7 @@ class Verification:
 def verify_programs(
     artifact: Path,
     networks: Mapping[str, Network],
-    batch_sizes: Sequence[int],
+    batch_sizes: Mapping[str, Sequence[int]],
     limits: Limits,
     photographs: Sequence[Path] = (),
     target: str | None = None,
@@ -78,7 +78,7 @@ def verify_programs(
     for program, network in networks.items():
         try:
             options = (photographs, target, device, program, counting)
-            found[program] = verify(artifact, network, batch_sizes, limits, *options)
+            found[program] = verify(artifact, network, batch_sizes[program], limits, *options)
         except VerificationFailed as error:
             raise (VerificationFailed(f"program {program}: {error}") if len(networks) > 1 else error) from None
     return found

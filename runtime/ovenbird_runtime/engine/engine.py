@@ -2,6 +2,7 @@
 
     engine = Engine(code, threads=2, workers=1)           # `virtual_machine.Code` or `native.NativeCode`
     engine.run(3, {"image": array})                       # {"logits": ..., "embedding": ...}
+    engine.run_held("step", 4, {"token": tokens}, {"keys": keys})     # keys are read where they lie
     engine.close()
 
 What runs code is for one thread at a time. So the engine owns `workers` threads, each with a runner and a pool of
@@ -17,6 +18,7 @@ import queue
 import weakref
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -33,14 +35,25 @@ from .reused_threads import ThreadJob
 _LAST_CALLS_SECONDS = 60
 
 
+NOTHING: Mapping[str, Array] = MappingProxyType({})
+
+
 class CodeRunner(Protocol):
     """Runs entries of compiled code, one after the other, on threads of its own."""
 
     def run(
-        self, entry: Entry, program: Program, arrays: Mapping[str, Array], start: int, rows: int
+        self,
+        entry: Entry,
+        program: Program,
+        arrays: Mapping[str, Array],
+        start: int,
+        rows: int,
+        held: Mapping[str, Array] = NOTHING,
     ) -> tuple[list[Array], float]:
         """Run an entry on `rows` rows of arrays from `start` on, padded to its batch; return its outputs, which the
         next call may overwrite, and the ms that the code took. Raises EngineCallFailed.
+
+        `held` are the inputs that `arrays` lacks: aligned, of the entry's batch, and read where they lie.
         """
 
 
@@ -79,8 +92,14 @@ class _Task:
 class _Call:
     """One call of `run`: the program at its image size, arrays in, arrays out, and where tasks report their end."""
 
-    def __init__(self, program: Program, arrays: Mapping[str, Array], results: dict[str, Array]) -> None:
-        self.program, self.arrays, self.results = program, arrays, results
+    def __init__(
+        self,
+        program: Program,
+        arrays: Mapping[str, Array],
+        results: dict[str, Array],
+        held: Mapping[str, Array] = NOTHING,
+    ) -> None:
+        self.program, self.arrays, self.results, self.held = program, arrays, results, held
         self.done: queue.SimpleQueue[OvenbirdError | None] = queue.SimpleQueue()
         self.abandoned = False
 
@@ -119,7 +138,7 @@ class _Worker:
 
     def _execute(self, runner: CodeRunner, task: _Task) -> None:
         entry, program, costs = task.entry, task.call.program, task.costs
-        outputs, spent = runner.run(entry, program, task.call.arrays, task.start, task.rows)
+        outputs, spent = runner.run(entry, program, task.call.arrays, task.start, task.rows, task.call.held)
         if self._wide:
             costs.observe(entry.batch, spent)
         else:
@@ -207,10 +226,7 @@ class Engine:
         `crowded` tells that other calls are there or about to come: threads are better shared out then.
         Raises EngineCallFailed, EngineForked; WrongShape where there is no code for images of this size.
         """
-        if os.getpid() != self._pid:
-            raise EngineForked(
-                f"the model was loaded in process {self._pid}, this is its fork {os.getpid()}: load it after fork"
-            )
+        self._check_process()
         size = self._code.programs[program].size_of({name: array.shape for name, array in arrays.items()})
         sized, learned = self._code.sized[program, size], self._learned[program, size]
         results = {spec.name: np.empty(spec.with_batch(batch), spec.dtype) for spec in sized.outputs}
@@ -221,6 +237,34 @@ class Engine:
             entry = self._entries[program, size, rows]
             tasks.append(_Task(call, entry, start, min(rows, batch - start), learned, crowded))
             start += rows
+        self._finish(call, tasks)
+        return results
+
+    def batches_of(self, program: str) -> list[int]:
+        """Return the batch sizes that a program of one image size was compiled for, the smallest first."""
+        return sorted(entry.batch for entry in self._code.target.entries_of(program, ()))
+
+    def run_held(
+        self, program: str, batch: int, arrays: Mapping[str, Array], held: Mapping[str, Array]
+    ) -> dict[str, Array]:
+        """Run a program of one image size once, for exactly `batch` rows, a compiled batch size: on copies of `arrays`,
+        and on `held`, aligned, where they lie. Return its outputs, new arrays. Raises EngineCallFailed, EngineForked.
+        """
+        self._check_process()
+        sized, learned = self._code.sized[program, ()], self._learned[program, ()]
+        results = {spec.name: np.empty(spec.with_batch(batch), spec.dtype) for spec in sized.outputs}
+        call = _Call(sized, arrays, results, held)
+        self._finish(call, [_Task(call, self._entries[program, (), batch], 0, batch, learned, crowded=False)])
+        return results
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._pid:
+            raise EngineForked(
+                f"the model was loaded in process {self._pid}, this is its fork {os.getpid()}: load it after fork"
+            )
+
+    def _finish(self, call: _Call, tasks: list[_Task]) -> None:
+        """Queue the tasks of a call and wait for all of them. Raises EngineCallFailed."""
         # A queue that nobody closed here is closed by the interpreter's exit: a daemon thread then waits, quietly.
         if not self._tasks.put(tasks) and self._closed:
             raise EngineCallFailed("the model is closed: load it again")
@@ -234,7 +278,6 @@ class Engine:
         for failure in failures:
             if failure is not None:
                 raise failure
-        return results
 
     def slowdown_of(self, program: str, size: InputSize = ()) -> float:
         """Return how many times as long as those costs calls take of late."""

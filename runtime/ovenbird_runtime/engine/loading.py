@@ -17,7 +17,8 @@ from ..errors import DeviceUnavailable, EngineLoadFailed, PlanMissing, WrongOpti
 from ..integrity.sealed import SealedFile
 from ..integrity.weights import MappedFile
 from ..machine.devices import CPU, Device
-from ..manifest.manifest import Target, VariantRef
+from ..manifest.answers import Ctc
+from ..manifest.manifest import Manifest, Target, VariantRef
 
 if TYPE_CHECKING:
     from .native import NativeCode
@@ -71,12 +72,24 @@ def _native_code(
         return None
     if engine is None and not native.is_installed():
         return None
+    if why := unknown_to_native(artifact.manifest):
+        if engine == "native":
+            raise EngineLoadFailed(f'{artifact.manifest.model.name} {why}, which the native engine lacks: engine="tvm"')
+        return None
     try:
         return native.NativeCode(artifact, variant, target, public_key)
     except (PlanMissing, EngineLoadFailed):
         if engine == "native":
             raise
         return None
+
+
+def unknown_to_native(manifest: Manifest) -> str:
+    """Return what of a manifest the C++ runtime does not know, and would refuse; nothing where it knows all."""
+    if manifest.loop is not None:
+        return "writes text by a loop"
+    steps = [step for program in manifest.programs.values() for step in program.postprocess]
+    return "reads lines of text" if any(isinstance(step, Ctc) for step in steps) else ""
 
 
 def _machine_code(artifact: Artifact, device: Device, variant: VariantRef, target: Target) -> Code:

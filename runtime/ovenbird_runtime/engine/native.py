@@ -25,6 +25,7 @@ from ..console.installing import NATIVE, install_hint
 from ..errors import EngineCallFailed, EngineLoadFailed, FileChanged, LibraryMissing, PlanMissing, VersionMismatch
 from ..manifest.manifest import Entry, Program, Target, VariantRef
 from ..tensors.arrays import Array, aligned_empty
+from .engine import NOTHING
 from .processors import new_share
 
 _PACKAGE = "ovenbird_native"
@@ -132,15 +133,22 @@ class NativeRunner:
         self._padded: dict[str, dict[str, Array]] = {}
 
     def run(
-        self, entry: Entry, program: Program, arrays: Mapping[str, Array], start: int, rows: int
+        self,
+        entry: Entry,
+        program: Program,
+        arrays: Mapping[str, Array],
+        start: int,
+        rows: int,
+        held: Mapping[str, Array] = NOTHING,
     ) -> tuple[list[Array], float]:
         """Run an entry on `rows` rows of arrays from `start` on, padded to its batch; return its outputs and the ms it
-        took. Raises EngineCallFailed.
+        took. `held` are inputs that are read where they lie. Raises EngineCallFailed.
         """
         given = {
             spec.name: arrays[spec.name][start : start + rows] if spec.batched else arrays[spec.name]
             for spec in program.inputs
-        }
+            if spec.name not in held
+        } | dict(held)
         if rows < entry.batch:
             given = self._pad(entry, program, given, rows)
         began = time.perf_counter()

@@ -24,6 +24,7 @@ from ..machine.devices import CPU, Device
 from ..manifest.manifest import Entry, Program, Target
 from ..tensors.arrays import Array, aligned_empty
 from .device_tensors import DeviceMemory
+from .engine import NOTHING
 from .ffi import import_for
 from .libraries import load_library
 from .processors import lone_share, new_share
@@ -107,7 +108,7 @@ class MachineRunner:
     def __init__(self, code: Code, threads: int) -> None:
         """Make this thread's pool and a VM. Raises EngineLoadFailed."""
         self._code = code
-        self._buffers: dict[str, tuple[list[Array], list[Any]]] = {}
+        self._buffers: dict[tuple[str, frozenset[str]], dict[str, tuple[Array, Any]]] = {}
         try:
             self._functions = self._prepare(threads)
         except Exception as error:  # noqa: BLE001 - tvm_ffi raises whatever the C++ side names
@@ -123,24 +124,37 @@ class MachineRunner:
         return {entry.function: machine[entry.function] for entry in target.entries}
 
     def run(
-        self, entry: Entry, program: Program, arrays: Mapping[str, Array], start: int, rows: int
+        self,
+        entry: Entry,
+        program: Program,
+        arrays: Mapping[str, Array],
+        start: int,
+        rows: int,
+        held: Mapping[str, Array] = NOTHING,
     ) -> tuple[list[Array], float]:
         """Run an entry on `rows` rows of arrays from `start` on, padded to its batch; return its outputs, which the
-        next call overwrites, and the ms that the code took. Raises EngineCallFailed.
+        next call overwrites, and the ms that the code took. `held` are inputs that are read where they lie.
+
+        Raises EngineCallFailed.
         """
         code = self._code
         try:
-            buffers, tensors = self._buffers_for(entry, program)
-            for spec, buffer in zip(program.inputs, buffers, strict=True):
-                given = arrays[spec.name]
+            buffers = self._buffers_for(entry, program, held)
+            for spec in program.inputs:
+                if spec.name in held:
+                    continue
+                given, buffer = arrays[spec.name], buffers[spec.name][0]
                 if spec.batched:
                     buffer[:rows] = given[start : start + rows]
                     buffer[rows:] = 0  # padding; an earlier call's rows would be computed again, or be NaN and slow
                 else:
                     buffer[...] = given
             began = time.perf_counter()
-            for buffer, tensor in zip(buffers, tensors, strict=True):
+            for buffer, tensor in buffers.values():
                 code.memory.write(tensor, buffer)
+            given_by = {name: tensor for name, (_, tensor) in buffers.items()}
+            given_by |= {name: code.memory.upload(array) for name, array in held.items()}
+            tensors = [given_by[spec.name] for spec in program.inputs]
             answer = self._functions[entry.function](*tensors, *(code.tensors[i] for i in entry.weights))
             code.memory.wait()
             spent = (time.perf_counter() - began) * 1e3
@@ -150,11 +164,14 @@ class MachineRunner:
         except Exception as error:  # noqa: BLE001 - as above; the worker must live on
             raise EngineCallFailed(f"{entry.function} failed: {_reason(error)}") from None
 
-    def _buffers_for(self, entry: Entry, program: Program) -> tuple[list[Array], list[Any]]:
-        if entry.function not in self._buffers:
-            arrays = [aligned_empty(spec.with_batch(entry.batch), spec.dtype) for spec in program.inputs]
-            self._buffers[entry.function] = (arrays, [self._code.memory.upload(array) for array in arrays])
-        return self._buffers[entry.function]
+    def _buffers_for(self, entry: Entry, program: Program, held: Mapping[str, Array]) -> dict[str, tuple[Array, Any]]:
+        """Return this runner's own buffers for the inputs that are not held elsewhere, and the tensors over them."""
+        key = entry.function, frozenset(held)
+        if key not in self._buffers:
+            names = [spec for spec in program.inputs if spec.name not in held]
+            arrays = {spec.name: aligned_empty(spec.with_batch(entry.batch), spec.dtype) for spec in names}
+            self._buffers[key] = {name: (array, self._code.memory.upload(array)) for name, array in arrays.items()}
+        return self._buffers[key]
 
     def _arrays_of(self, answer: Any, entry: Entry, program: Program) -> list[Array]:
         """View what the function gave, checked against the manifest: one tensor, or a tuple of them."""

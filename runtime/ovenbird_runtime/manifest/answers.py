@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol
 
-from ..limits import MAX_BOXES, MAX_KEYPOINTS, MAX_MASK_SIDE
+from ..limits import MAX_BOXES, MAX_KEYPOINTS, MAX_LABELS, MAX_MASK_SIDE
 from .fields import FilePath, Name
 from .schema import Range
 
@@ -162,17 +162,44 @@ class Boxes:
         return None
 
 
-AnswerStep = Classification | Vector | Boxes | Raw
+@dataclass(frozen=True, kw_only=True)
+class Ctc:
+    """Probabilities of characters at each place along a line of text, and of none (`blank`): the line."""
+
+    step: Literal["ctc"] = "ctc"
+    output: Name
+    """float32 [N, T, V]."""
+    labels: FilePath
+    """The characters, a class a line; that of the blank is never shown."""
+    blank: Annotated[int, Range(0, MAX_LABELS)] = 0
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The outputs that it reads."""
+        return (self.output,)
+
+    def problem(self, outputs: Outputs) -> str | None:
+        """Say in one line why the outputs it reads cannot be this; None where they may be."""
+        found = outputs[self.output]
+        if len(found.shape) != 3 or found.dtype != "float32" or not isinstance(found.shape[-1], int):
+            shape = ", ".join(map(str, found.shape))
+            return f"{self.output} is {found.dtype} [{shape}], a line of text is float32 [N, places, classes]"
+        if self.blank >= found.shape[-1]:
+            return f"{self.output} has {found.shape[-1]} classes, the blank is class {self.blank}"
+        return None
+
+
+AnswerStep = Classification | Vector | Boxes | Ctc | Raw
 
 
 def labels_of(step: AnswerStep) -> str | None:
     """Return the file of labels that a step names; None where it names none."""
-    return step.labels if isinstance(step, (Classification, Boxes)) else None
+    return step.labels if isinstance(step, (Classification, Boxes, Ctc)) else None
 
 
 def label_count(step: AnswerStep, outputs: Outputs) -> int | None:
     """Return how many labels a step must have; None where any number will do."""
-    return int(outputs[step.output].shape[-1]) if isinstance(step, Classification) else None
+    return int(outputs[step.output].shape[-1]) if isinstance(step, (Classification, Ctc)) else None
 
 
 def answers_problem(steps: tuple[AnswerStep, ...], outputs: Outputs, files: Mapping[str, object]) -> str | None:

@@ -6,8 +6,9 @@ The compiler writes through these classes, the runtime reads through them.
     seal(manifest)                                    # the bytes of manifest.json, with its own digest in them
     decode_manifest(data)                             # strict: a changed byte, an unknown field is refused
 
-What a program is stands in `program.py`, what its outputs mean in `answers.py`, how it was verified in `parity.py`. A
-manifest of schema 1 is read as one of schema 2 (`schema1.py`), so that nothing else knows of it.
+What a program is stands in `program.py`, what its outputs mean in `answers.py`, how several make text in
+`generation.py`, how they were verified in `parity.py`. A manifest of schema 1 is read as one of schema 2
+(`schema1.py`), so that nothing else knows of it.
 
 The JSON Schema of both files is in `artifacts/*.schema.json` (`python -m ovenbird_runtime.artifact.json_schema
 artifacts`). Pure Python: neither TVM nor its FFI is imported here.
@@ -18,15 +19,28 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 from ..errors import ManifestInvalid, UnknownProgram, shown
-from ..limits import MAX_FILE_BYTES, MAX_FILES, MAX_PROGRAMS, MAX_VARIANTS
+from ..limits import MAX_FILE_BYTES, MAX_FILES, MAX_IO_TENSORS, MAX_PROGRAMS, MAX_VARIANTS
 from .agreement import Precision
 from .answers import AnswerStep, Boxes, Classification, Raw, Vector
-from .fields import ITEM_BYTES, PATH_TEXT, PROGRAM_TEXT, Dtype, FilePath, Folder, Free, Name, SchemaVersion, Sha256
+from .fields import (
+    ITEM_BYTES,
+    NAME_TEXT,
+    PATH_TEXT,
+    PROGRAM_TEXT,
+    Dtype,
+    FilePath,
+    Folder,
+    Free,
+    Name,
+    SchemaVersion,
+    Sha256,
+)
+from .generation import KeptState, TextLoop, check_generation
 from .parity import Measured, Parity, ProgramParity, VariantParity, variant_name
 from .program import (
     MAIN,
@@ -40,7 +54,7 @@ from .program import (
     size_text,
     sizes_text,
 )
-from .schema import Count, Json, Range, decode, dump, encode, parse
+from .schema import LEFT_OUT, Count, Json, Range, decode, dump, encode, parse
 from .schema1 import upgrade_manifest
 from .target import Entry, Target, WeightTensor, check_version, decode_target, target_bytes
 
@@ -139,6 +153,12 @@ class Manifest:
     tuning: dict[str, Json]
     variants: Annotated[tuple[VariantRef, ...], Count(1, MAX_VARIANTS)]
     files: Annotated[dict[str, FileRecord], Count(1, MAX_FILES, PATH_TEXT)]
+    states: Annotated[dict[str, KeptState], Count(0, MAX_IO_TENSORS, NAME_TEXT)] = field(
+        default_factory=dict, metadata=LEFT_OUT
+    )
+    """What stays between calls of a model that makes text."""
+    loop: TextLoop | None = field(default=None, metadata=LEFT_OUT)
+    """How the programs make text; None for a model that does not."""
     digest: Sha256 = UNSEALED
     """sha256 of manifest.json with these 64 characters as zeros."""
 
@@ -157,7 +177,7 @@ class Manifest:
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
-        """The inputs of the only program. Raises UnknownProgram where there are several; so do the three below."""
+        """The inputs of the only program. Raises UnknownProgram where there are several, as those below may."""
         return self.program().inputs
 
     @property
@@ -166,14 +186,19 @@ class Manifest:
         return self.program().outputs
 
     @property
+    def picture_program(self) -> Program:
+        """The program that pictures go to: the only one, or the first of the loop."""
+        return self.program(None if self.loop is None else self.loop.once[0])
+
+    @property
     def preprocess(self) -> Preprocess:
-        """The steps before the only program."""
-        return self.program().preprocess
+        """The steps before the program that pictures go to."""
+        return self.picture_program.preprocess
 
     @property
     def postprocess(self) -> tuple[AnswerStep, ...]:
-        """The steps after the only program."""
-        return self.program().postprocess
+        """The steps after the only program; none where a loop makes the answer."""
+        return self.program().postprocess if self.loop is None else ()
 
 
 def decode_manifest(data: bytes, where: str = "manifest.json") -> Manifest:
@@ -224,6 +249,7 @@ def check_manifest(manifest: Manifest, where: str = "manifest.json") -> None:
         for name in ("model.so", "target.json"):
             if f"{variant.path}/{name}" not in manifest.files:
                 raise ManifestInvalid(f"{where}: {variant.path}/{name} is not in the file table")
+    check_generation(manifest.programs, manifest.states, manifest.loop, manifest.files, where)
     if "manifest.json" in manifest.files:
         raise ManifestInvalid(f"{where}: the file table cannot hold manifest.json itself")
 

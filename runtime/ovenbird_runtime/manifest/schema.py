@@ -33,6 +33,8 @@ from ..errors import ManifestInvalid, shown
 from ..limits import MAX_JSON_DEPTH
 
 T = TypeVar("T")
+LEFT_OUT = {"left_out": True}
+"""Metadata of a dataclass's field that JSON does not have where it holds nothing: other readers know it not."""
 Json = Any
 """A field of any JSON value: strings, finite numbers, booleans, null, lists and objects of them."""
 
@@ -70,6 +72,11 @@ def fields_of(cls: type) -> tuple[tuple[str, Any, bool], ...]:
         (f.name, hints[f.name], f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING)
         for f in dataclasses.fields(cls)
     )
+
+
+@cache
+def _left_out(cls: type) -> frozenset[str]:
+    return frozenset(f.name for f in dataclasses.fields(cls) if f.metadata.get("left_out"))
 
 
 def parse(data: bytes, where: str) -> Json:
@@ -252,7 +259,8 @@ def encode(value: Any) -> Json:
     """Turn a dataclass back into JSON values, fields in the order of their definition."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         kind: type = type(value)
-        return {name: encode(getattr(value, name)) for name, _, _ in fields_of(kind)}
+        names = [name for name, _, _ in fields_of(kind) if name not in _left_out(kind) or getattr(value, name)]
+        return {name: encode(getattr(value, name)) for name in names}
     if isinstance(value, (tuple, list)):
         return [encode(item) for item in value]
     if isinstance(value, dict):

@@ -22,6 +22,7 @@ from .embedding import EMBEDDINGS, Embedding
 from .kind import Asked
 from .raw import RAW
 from .table import KINDS
+from .text import TEXTS, TextAnswer
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,12 @@ class Prediction:
         """The objects found, the best first, by the first output of that kind; empty where there is none."""
         found: Mapping[str, tuple[Box, ...]] = self.answers.get(BOXES.field, {})
         return next(iter(found.values()), ())
+
+    @property
+    def text(self) -> str | None:
+        """The text, by the first output of that kind; None where there is none."""
+        found: Mapping[str, TextAnswer] = self.answers.get(TEXTS.field, {})
+        return next((one.text for one in found.values()), None)
 
     @property
     def raw(self) -> Mapping[str, Array]:
@@ -89,8 +96,12 @@ def check_asked(manifest: Manifest, labels: Mapping[str, Sequence[str]], options
     """Refuse options that the model's answers do not have. Raises WrongOption."""
     asked, steps = Asked(options, labels), manifest.postprocess
     if options.of_boxes and not any(isinstance(step, Boxes) for step in steps):
-        kinds = ", ".join(step.step for step in steps) or "raw"
+        kinds = "text" if manifest.loop is not None else ", ".join(step.step for step in steps) or "raw"
         raise WrongOption(f"{options.of_boxes[0]} is for boxes, {manifest.model.name} answers with {kinds}")
+    if options.of_text and manifest.loop is None:
+        raise WrongOption(
+            f"{options.of_text[0]} is for models that write text, {manifest.model.name} answers otherwise"
+        )
     for step in steps:
         if (check := KINDS[type(step)].check) is not None:
             check(step, asked)

@@ -25,7 +25,22 @@ def aligned_empty(shape: tuple[int, ...], dtype: str) -> Array:
     """Return an uninitialised C-contiguous array that begins on a 64-byte boundary."""
     import numpy as np
 
-    nbytes = math.prod(shape) * np.dtype(dtype).itemsize
-    raw = np.empty(nbytes + ALIGNMENT_BYTES, np.uint8)
+    return _aligned(np.empty(_bytes(shape, dtype), np.uint8), shape, dtype)
+
+
+def aligned_zeros(shape: tuple[int, ...], dtype: str) -> Array:
+    """Return such an array of zeros; pages that nobody touches take no memory."""
+    import numpy as np
+
+    return _aligned(np.zeros(_bytes(shape, dtype), np.uint8), shape, dtype)
+
+
+def _bytes(shape: tuple[int, ...], dtype: str) -> int:
+    import numpy as np
+
+    return math.prod(shape) * np.dtype(dtype).itemsize + ALIGNMENT_BYTES
+
+
+def _aligned(raw: Array, shape: tuple[int, ...], dtype: str) -> Array:
     start = -raw.ctypes.data % ALIGNMENT_BYTES
-    return raw[start : start + nbytes].view(dtype).reshape(shape)
+    return raw[start : start + raw.nbytes - ALIGNMENT_BYTES].view(dtype).reshape(shape)

@@ -21,6 +21,7 @@ from torch.export import ExportedProgram
 from torch.export._tree_utils import reorder_kwargs
 
 from ovenbird.errors import NetworkUnreadable, UsageError, suggest
+from ovenbird.networks.programs import Programs
 from ovenbird.networks.pt2.reading import read_program
 from ovenbird.networks.reference import Reference
 from ovenbird.networks.torch.tracing import bind
@@ -38,7 +39,7 @@ class UserNetwork:
     examples: Any = None
 
 
-def load_user(reference: Reference) -> UserNetwork:
+def load_user(reference: Reference) -> UserNetwork | Programs:
     """Import what a reference names, and call it where it is no network yet. Raises NetworkUnreadable, UsageError."""
     target = import_target(reference)
     called = callable(target) and not isinstance(target, nn.Module)
@@ -48,6 +49,8 @@ def load_user(reference: Reference) -> UserNetwork:
         raise UsageError(f"{reference.text} is a {type(target).__name__}: it takes no arguments")
     else:
         made = target
+    if isinstance(made, Programs):
+        return made
     found = f"{reference.text} returned" if called else f"{reference.text} is"
     return _user_network(found, made)
 

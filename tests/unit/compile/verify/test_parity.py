@@ -89,7 +89,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_program_is_verified_and_has_figures_of_its_own(two: Path) -> None:
     networks = {"first": tiny("image"), "second": tiny("picture", 1 + F32.rms / 4)}
-    found = verify_programs(two, networks, (1, 4), F32)
+    found = verify_programs(two, networks, dict.fromkeys(networks, (1, 4)), F32)
     assert [one.random_inputs for one in found.values()] == [9, 9]
     figures = parity({"tiny": found}, {"tiny": HELD, "other": HELD})
     assert (figures.images, figures.random_inputs, list(figures.programs)) == (0, 18, ["first", "second"])
@@ -107,4 +107,4 @@ def test_the_program_that_differs_is_named(two: Path) -> None:
     for scales, name in (((1.0, 1.01), "second"), ((1.01, 1.0), "first")):
         networks = {"first": tiny("image", scales[0]), "second": tiny("picture", scales[1])}
         with pytest.raises(VerificationFailed, match=rf"^program {name}: output \w+ is off by"):
-            verify_programs(two, networks, (1, 4), F32)
+            verify_programs(two, networks, dict.fromkeys(networks, (1, 4)), F32)

@@ -1,0 +1,1 @@
+"""Built-in captioners: a picture in, a sentence out, by several programs."""

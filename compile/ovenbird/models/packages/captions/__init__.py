@@ -1,0 +1,1 @@
+"""Captioners of other packages, taken apart into the programs that the runtime runs."""

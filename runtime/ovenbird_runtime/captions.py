@@ -1,0 +1,56 @@
+"""From photographs to sentences: open, pre-process, and write token by token.
+
+    model.predict("photo.jpg", beams=4)[0].text         # "a cat on a bed"
+
+`Model.predict` comes here where the model has a loop.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .arguments import real
+from .generation.writer import TextWriter
+from .limits import MAX_IMAGE_MEGAPIXELS
+from .manifest.manifest import Manifest
+from .options import PredictOptions
+from .postprocess.prediction import Prediction, check_asked
+from .postprocess.text import TEXTS
+from .predict import check_takes_pictures, choose_pipeline, image_input, portion_of, sources_of, tensor_of
+from .preprocess.preprocessor import Preprocessor
+
+
+def predict_texts(
+    manifest: Manifest,
+    writer: TextWriter,
+    images: Any,
+    options: PredictOptions,
+    *,
+    preprocessor: Preprocessor,
+    max_megapixels: float,
+) -> list[Prediction]:
+    """Return one prediction with a text per image, in input order. Raises as `predict.predict`, and WrongOption."""
+    check_takes_pictures(manifest)
+    check_asked(manifest, {}, options)
+    name, pipeline = choose_pipeline(manifest, options.preprocess, options.image_size)
+    spec = image_input(manifest, pipeline)
+    max_megapixels = real("max_megapixels", max_megapixels, MAX_IMAGE_MEGAPIXELS * 20)
+    request = writer.request(options.prompt, options.max_tokens, options.beams)
+    sources = sources_of(images)
+    results: list[Prediction] = []
+    step = portion_of(spec)
+    for start in range(0, len(sources), step):
+        portion = sources[start : start + step]
+        batch, frames = tensor_of(spec, preprocessor, pipeline, portion, options.seed, start, max_megapixels)
+        results += [
+            Prediction(
+                model=manifest.model.name,
+                weights=manifest.model.weights,
+                preprocess=name,
+                seed=options.seed,
+                frame=frame,
+                answers={TEXTS.field: {writer.loop.logits: text}},
+            )
+            for text, frame in zip(writer.write(batch, request), frames, strict=True)
+        ]
+    return results

@@ -1,0 +1,95 @@
+"""GIT of transformers, compiled: the tokens that it writes are those of transformers' own `generate`."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ovenbird_runtime
+from ovenbird_runtime.generation.search import SearchSettings
+from ovenbird_runtime.generation.text import TextRequest
+from ovenbird_runtime.manifest.generation import Beam, Greedy
+from ovenbird_runtime.model import Model
+from support.git_searches import PIECES, PROMPTS, SEARCHES
+from support.tiny_artifact import compiled_by
+
+ROOT = Path(__file__).resolve().parents[3]
+PICTURES = [ROOT / "compile" / "ovenbird" / "data" / f"{name}.jpg" for name in ("chelsea", "coffee", "rocket")]
+SCRIPT = ROOT / "tests" / "support" / "compile_git.py"
+
+
+@pytest.fixture(scope="module")
+def git() -> Path:
+    """The artifact of a GIT of two layers, with what transformers answers in its folder."""
+    if find_spec("transformers") is None or find_spec("tvm") is None:
+        pytest.skip("transformers is not installed: pip install transformers")
+    return compiled_by(SCRIPT)
+
+
+@pytest.fixture(scope="module")
+def model(git: Path) -> Any:
+    """The artifact, loaded."""
+    with ovenbird_runtime.load(git, threads=2) as loaded:
+        yield loaded
+
+
+def request(search: dict[str, Any], prompt: tuple[int, ...], length: int) -> TextRequest:
+    """Return the search that transformers' settings say."""
+    kind: Greedy | Beam = Greedy()
+    if "num_beams" in search:
+        kind = Beam(
+            beams=search["num_beams"],
+            length_penalty=search.get("length_penalty", 1.0),
+            early_stopping=search.get("early_stopping", False),
+        )
+    return TextRequest(prompt, kind, SearchSettings((3,), length, search.get("no_repeat_ngram_size", 0)))
+
+
+def test_tokens_are_those_of_transformers(git: Path, model: Model) -> None:
+    right = json.loads((git / "right.json").read_text())
+    loop = model.manifest.loop
+    assert loop is not None
+    ended = 0
+    pipeline = model.manifest.preprocess.pipelines["default"]
+    pixels = [model.preprocessor.prepare(pipeline, open_(picture), 0, 0)[0][None] for picture in PICTURES]
+    writer = model.text_writer(16)
+    assert writer is not None
+    for name, search in SEARCHES.items():
+        for prompt in PROMPTS:
+            expected = right[f"{name} {len(prompt)}"]
+            for picture, row in zip(pixels, expected, strict=True):
+                (found,) = writer.write(picture, request(search, prompt, loop.max_length))
+                padding = row[len(found.tokens) :]  # of beams it is the token of the end, as that of padding is 0
+                assert list(found.tokens) == row[: len(found.tokens)], (name, prompt)
+                assert set(padding) <= {0, 3}
+                ended += found.finish == "end"
+    assert ended > 5
+
+
+def open_(picture: Path) -> Any:
+    """Return a photograph's pixels."""
+    from ovenbird_runtime.preprocess.images import open_image
+
+    return open_image(picture)
+
+
+def test_photographs_are_answered_with_sentences(git: Path, model: Model) -> None:
+    right = json.loads((git / "right.json").read_text())["greedy 1"]
+    for prediction, row in zip(model.predict(PICTURES), right, strict=True):
+        shown = [PIECES[token] for token in row if token not in (0, 2, 3)]
+        assert prediction.text == " ".join(shown).replace(" ##", "")
+        assert prediction.to_json()["text"]["logits"]["text"] == prediction.text
+        assert prediction.weights.random
+
+
+def test_programs_share_their_weights(git: Path, model: Model) -> None:
+    """What prefill and step both read lies in the artifact once."""
+    target, entries = model.target, model.target.entries
+    by_program = {entry.program: set(entry.weights) for entry in entries}
+    shared = by_program["prefill"] & by_program["step"]
+    matrices = [index for index in shared if len(target.tensors[index].shape) > 1]
+    assert len(matrices) >= 2 * 6 - 4  # of the last layer, only keys and values are prefilled
