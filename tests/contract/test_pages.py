@@ -168,7 +168,7 @@ def test_arguments_of_scripts_exist(line: str) -> None:
 PROGRAMS = (
     "make", "ovenbird", "ovenbird-rt", "python", "pip", "curl", "docker", "kubectl", "kustomize", "openssl",
     "sha256sum", "cp", "printf", "export", "qemu-aarch64-static", "qemu-x86_64-static", "java", "git", "cd",
-    "grpc_health_probe", "grpcurl", "perf_analyzer", "cmake", "ovenbird-run",
+    "grpc_health_probe", "grpcurl", "perf_analyzer", "cmake", "ovenbird-run", "resnet50",
 )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
-"""`ovenbird bake`: a container image with the runtime and a model, for one target.
+"""`ovenbird bake`: a container image with the runtime and a model, or a model as one executable file, for one target.
 
 ovenbird bake resnet50 --target x86-64-v3
+ovenbird bake artifacts/resnet50 --format executable -o resnet50
 ovenbird bake artifacts/resnet50 --target aarch64-generic --mount --builder buildah
 """
 
@@ -19,11 +20,21 @@ if TYPE_CHECKING:
     from ovenbird_runtime.artifact.artifact import Artifact
 
 
-@click.command("bake", short_help="Build a container image with a model in it.")
+@click.command("bake", short_help="Build a container image with a model in it, or one executable file.")
 @click.argument("model")
 @click.option(
     "--target", default="host", show_default=True, help="Whose Containerfile, and which code of the artifact."
 )
+@click.option("--format", "kind", type=click.Choice(["image", "executable"]), default="image", show_default=True,
+              help="A container image, or one static file: the C++ runtime with the model behind it.")  # fmt: skip
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
+              help="Where to write the executable. [default: the model's name]")  # fmt: skip
+@click.option(
+    "--weights-apart", is_flag=True, help="Of an executable: the weights in a folder beside it, FILE.weights."
+)
+@click.option("--musl", is_flag=True, help="Of an executable: built by ziglang against musl, half as large.")
+@click.option("--runtime", type=click.Path(path_type=Path, dir_okay=False, exists=True),
+              help="Of an executable: a static ovenbird-run for the target, instead of building one.")  # fmt: skip
 @click.option("--embed/--mount", default=True, show_default=True,
               help="The model in the image, or the runtime alone and the model in an image TAG-model.")  # fmt: skip
 @click.option("--tag", metavar="NAME[:TAG]", help="The image's name. [default: ovenbird/MODEL:TARGET]")
@@ -44,7 +55,8 @@ if TYPE_CHECKING:
 @shared_options.quiet
 @shared_options.as_json
 def command(model: str, **options: Any) -> None:
-    """Build the image of MODEL: the folder of an artifact, or what `ovenbird compile` takes, which is compiled first.
+    """Build the image of MODEL, or one executable: of the folder of an artifact, or of what `ovenbird compile` takes,
+    which is compiled first.
 
     docker, podman or buildah does the work, whichever works here. No emulation is needed for another processor.
     """
@@ -54,8 +66,9 @@ def command(model: str, **options: Any) -> None:
     from ovenbird.baking.builders import find_builder
     from ovenbird.errors import UsageError
     from ovenbird.progress import Progress
-    from ovenbird.targets import find_target
+    from ovenbird.targets import find_target, load_target
     from ovenbird_runtime.artifact.artifact import open_artifact
+    from ovenbird_runtime.machine.devices import CPU
 
     bake_options = BakeOptions(
         target=options["target"],
@@ -70,7 +83,11 @@ def command(model: str, **options: Any) -> None:
     )
     # what is wrong with the command or the machine is said before anything is compiled
     find_target(bake_options.target)
-    find_builder(bake_options.builder)
+    executable = load_target(bake_options.target) if options["kind"] == "executable" else None
+    if executable and executable.kind != CPU.kind.code:
+        raise UsageError(f"an executable is for a processor; target {executable.name} is of kind {executable.kind}")
+    if executable is None:
+        find_builder(bake_options.builder)
     with Progress.choose(options["quiet"]) as progress, tempfile.TemporaryDirectory(prefix="ovenbird-") as temporary:
         if (Path(model) / "manifest.json").is_file():
             if options["name"] is not None:
@@ -79,11 +96,41 @@ def command(model: str, **options: Any) -> None:
             check_variant(artifact, bake_options.target)
         else:
             artifact = _compile(model, options["artifact"] or Path(temporary) / "artifact", options, progress)
+        if executable:
+            _bake_executable(artifact, executable.arch, options, progress)
+            return
         report = bake(artifact, bake_options, progress)
     if options["as_json"]:
         _print_json(report)
     else:
         _print_report(report, artifact)
+
+
+def _bake_executable(artifact: Artifact, arch: str, options: dict[str, Any], progress: Any) -> None:
+    import dataclasses
+    import json
+
+    from ovenbird.baking.bake import repository_name
+    from ovenbird.baking.executable import write_executable
+    from ovenbird.baking.native_runtime import find_runtime
+    from ovenbird.console.describe import random_warning
+
+    output = options["output"] or Path(repository_name(artifact.manifest.model.name))
+    runtime = options["runtime"]
+    if runtime is None:
+        progress(f"building the C++ runtime for {arch}, unless it is in the cache")
+        runtime = find_runtime(arch, options["musl"])
+    progress(f"writing {output}")
+    report = write_executable(artifact, options["target"], runtime, output, not options["weights_apart"])
+    if options["as_json"]:
+        click.echo(json.dumps(dataclasses.asdict(report), indent=2))
+        return
+    if warning := random_warning(artifact.manifest):
+        click.echo(warning)
+    program, size = report.runtime_bytes / 1e6, report.size_bytes / 1e6
+    click.echo(f"{report.path}: {report.arch}, {size:.1f} MB, of which the program {program:.1f} MB")
+    if report.weights_folder:
+        click.echo(f"{report.weights_folder}: the weights, which stay beside it")
 
 
 def _compile(model: str, output: Path, options: dict[str, Any], progress: Any) -> Artifact:

@@ -4,8 +4,10 @@
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
+#include <fcntl.h>
 #include <sys/stat.h>
 
+#include "artifact/bundle.h"
 #include "artifact/signatures.h"
 #include "base/errors.h"
 #include "base/limits.h"
@@ -126,7 +128,12 @@ std::string resolved(const std::string &path) {
         fail(OVENBIRD_ARTIFACT_NOT_FOUND, str(shown(path), " is no artifact: ", reason(errno)));
     }
     struct stat state;
-    if (stat(buffer, &state) != 0 || !S_ISDIR(state.st_mode)) {
+    bool found = stat(buffer, &state) == 0;
+    if (found && S_ISREG(state.st_mode)) {
+        File file(open(buffer, O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+        if (file.descriptor() >= 0 && read_bundle(file.descriptor())) return buffer;
+    }
+    if (!found || !S_ISDIR(state.st_mode)) {
         fail(OVENBIRD_ARTIFACT_NOT_FOUND,
              shown(path) + " is no artifact: it must be a folder that holds manifest.json");
     }

@@ -4,12 +4,14 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <optional>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
 #include <vector>
 
+#include "artifact/bundle.h"
 #include "base/errors.h"
 #include "base/text.h"
 
@@ -21,14 +23,6 @@ constexpr size_t CHUNK_BYTES = 1 << 18; // hashed while it is in the processor's
 
 [[noreturn]] void missing(const std::string &name, int error) {
     fail(OVENBIRD_FILE_MISSING, str(name, " cannot be read: ", reason(error)));
-}
-
-size_t read_some(int descriptor, void *into, size_t bytes, const std::string &name) {
-    while (true) {
-        ssize_t count = read(descriptor, into, bytes);
-        if (count >= 0) return static_cast<size_t>(count);
-        if (errno != EINTR) missing(name, errno);
-    }
 }
 
 void refuse_link(int folder, const std::string &part, const std::string &name) {
@@ -83,7 +77,21 @@ File::~File() {
     if (descriptor_ >= 0) close(descriptor_);
 }
 
+size_t File::read_some(void *into, size_t bytes, const std::string &name) const {
+    if (part_ >= 0) bytes = std::min(bytes, static_cast<size_t>(left_));
+    while (bytes > 0) {
+        ssize_t count = read(descriptor_, into, bytes);
+        if (count >= 0) {
+            left_ -= part_ >= 0 ? count : 0;
+            return static_cast<size_t>(count);
+        }
+        if (errno != EINTR) missing(name, errno);
+    }
+    return 0;
+}
+
 int64_t File::size() const {
+    if (part_ >= 0) return part_;
     struct stat state;
     return fstat(descriptor_, &state) == 0 ? static_cast<int64_t>(state.st_size) : 0;
 }
@@ -94,7 +102,7 @@ std::string File::read_up_to(int64_t limit, const std::string &name) const {
     size_t most = static_cast<size_t>(limit) + 1;
     while (data.size() < most) {
         size_t wanted = std::min(piece.size(), most - data.size());
-        size_t count = read_some(descriptor_, piece.data(), wanted, name);
+        size_t count = read_some(piece.data(), wanted, name);
         if (count == 0) break;
         data.append(piece, 0, count);
     }
@@ -105,7 +113,7 @@ Memory File::copy(int64_t size, const std::string &name, Sha256 &hash) const {
     Memory memory(static_cast<size_t>(size), name.c_str());
     for (size_t done = 0; done < memory.bytes();) {
         size_t wanted = std::min(CHUNK_BYTES, memory.bytes() - done);
-        size_t count = read_some(descriptor_, memory.data() + done, wanted, name);
+        size_t count = read_some(memory.data() + done, wanted, name);
         if (count == 0) fail(OVENBIRD_FILE_MISSING, name + " cannot be read: it became shorter");
         hash.update(memory.data() + done, count);
         done += count;
@@ -115,8 +123,24 @@ Memory File::copy(int64_t size, const std::string &name, Sha256 &hash) const {
 
 void File::hash(const std::string &name, Sha256 &hash) const {
     std::string piece(CHUNK_BYTES, '\0');
-    while (size_t count = read_some(descriptor_, piece.data(), piece.size(), name)) hash.update(piece.data(), count);
+    while (size_t count = read_some(piece.data(), piece.size(), name)) hash.update(piece.data(), count);
 }
+
+namespace {
+
+File open_bundled(const std::string &root, File file, const std::string &name) {
+    std::optional<Bundle> bundle = read_bundle(file.descriptor());
+    const BundledFile *found = bundle ? bundle->find(name) : nullptr;
+    constexpr std::string_view WEIGHTS = "weights/";
+    if (!found && name.compare(0, WEIGHTS.size(), WEIGHTS) == 0) {
+        return open_plain(root + ".weights", name.substr(WEIGHTS.size()));
+    }
+    if (!found) missing(shown(name), ENOENT);
+    if (lseek(file.descriptor(), static_cast<off_t>(found->offset), SEEK_SET) < 0) missing(shown(name), errno);
+    return File(std::move(file), found->size);
+}
+
+} // namespace
 
 File open_plain(const std::string &root, const std::string &name) {
     std::vector<std::string> parts;
@@ -130,8 +154,10 @@ File open_plain(const std::string &root, const std::string &name) {
             fail(OVENBIRD_UNSAFE_PATH, shown(name) + " is not a plain path inside the artifact");
         }
     }
-    File folder(open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (folder.descriptor() < 0) missing(shown(name), errno);
+    File folder(open(root.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    struct stat kind;
+    if (folder.descriptor() < 0 || fstat(folder.descriptor(), &kind) != 0) missing(shown(name), errno);
+    if (S_ISREG(kind.st_mode)) return open_bundled(root, std::move(folder), name);
     for (size_t i = 0; i < parts.size(); ++i) {
         refuse_link(folder.descriptor(), parts[i], name);
         bool last = i + 1 == parts.size();

@@ -35,14 +35,20 @@ class Memory {
     size_t bytes_ = 0;
 };
 
-// An open descriptor, closed with the object.
+// An open descriptor, closed with the object; all of a file, or a part of one.
 class File {
   public:
     explicit File(int descriptor) : descriptor_(descriptor) {}
+    // `bytes` bytes, from where the descriptor stands.
+    File(File whole, int64_t bytes) : File(std::move(whole)) { part_ = left_ = bytes; }
     ~File();
-    File(File &&other) noexcept : descriptor_(other.descriptor_) { other.descriptor_ = -1; }
+    File(File &&other) noexcept : descriptor_(other.descriptor_), part_(other.part_), left_(other.left_) {
+        other.descriptor_ = -1;
+    }
     File &operator=(File &&other) noexcept {
         std::swap(descriptor_, other.descriptor_);
+        std::swap(part_, other.part_);
+        std::swap(left_, other.left_);
         return *this;
     }
     File(const File &) = delete;
@@ -57,10 +63,15 @@ class File {
     void hash(const std::string &name, Sha256 &hash) const;
 
   private:
+    size_t read_some(void *into, size_t bytes, const std::string &name) const;
+
     int descriptor_;
+    int64_t part_ = -1;         // its size where it is a part
+    mutable int64_t left_ = -1; // of a part, what was not read yet
 };
 
-// Opens `name` (folders separated by "/") below `root`; throws UnsafePath, FileMissing.
+// Opens `name` (folders separated by "/") below `root`, a folder or a file that holds an artifact; throws UnsafePath,
+// FileMissing. Weights that such a file lacks are looked for in the folder of its name and ".weights".
 File open_plain(const std::string &root, const std::string &name);
 
 // The text of a file of the system's (/proc, /sys), empty where it cannot be read.

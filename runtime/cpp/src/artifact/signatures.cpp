@@ -5,7 +5,9 @@
 #include <cstdlib>
 #include <dirent.h>
 #include <fcntl.h>
+#include <optional>
 
+#include "artifact/bundle.h"
 #include "artifact/files.h"
 #include "base/ed25519.h"
 #include "base/errors.h"
@@ -151,18 +153,24 @@ std::string check_signature(const std::string &root, std::string_view manifest, 
 }
 
 std::vector<std::string> signers(const std::string &root) {
-    std::vector<std::string> found;
-    DIR *folder = opendir(root.c_str());
-    if (!folder) return found;
+    std::vector<std::string> found, names;
+    if (DIR *folder = opendir(root.c_str())) {
+        while (dirent *one = readdir(folder)) names.emplace_back(one->d_name);
+        closedir(folder);
+    } else {
+        File file(open(root.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+        std::optional<Bundle> bundle = file.descriptor() < 0 ? std::nullopt : read_bundle(file.descriptor());
+        if (bundle) {
+            for (const BundledFile &one : bundle->files) names.push_back(one.name);
+        }
+    }
     const std::string head = "manifest.json.", tail = ".sig";
-    while (dirent *one = readdir(folder)) {
-        std::string name = one->d_name;
+    for (const std::string &name : names) {
         if (name.size() != head.size() + 32 + tail.size() || name.compare(0, head.size(), head) != 0) continue;
         if (name.compare(name.size() - tail.size(), tail.size(), tail) != 0) continue;
         std::string id = name.substr(head.size(), 32);
         if (id.find_first_not_of("0123456789abcdef") == id.npos) found.push_back(id);
     }
-    closedir(folder);
     std::sort(found.begin(), found.end());
     if (found.size() > MAX_SIGNATURES) found.resize(MAX_SIGNATURES);
     return found;

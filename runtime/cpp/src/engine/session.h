@@ -12,41 +12,38 @@
 #include <string>
 #include <vector>
 
-#include "engine/host.h"
+#include "engine/executor.h"
 #include "engine/model.h"
 #include "tensors/inputs.h"
 
 namespace ob {
 
-struct OutputTensor {
-    const TensorSpec *spec; // of the model
-    Shape shape;
-    AlignedBytes data;
-};
-
 class Session {
   public:
     // `threads` 0: those that are really ours. Throws EngineLoadFailed, WrongOption.
     Session(std::shared_ptr<const Model> model, int threads);
+    ~Session();
 
     const std::shared_ptr<const Model> &shared_model() const { return model_; }
     const Model &model() const { return *model_; }
-    int threads() { return host_.pool().threads(); }
+    int threads() { return wide_.host().pool().threads(); }
     // Throws UnknownProgram, InputError, PlanMissing, EngineCallFailed, OutOfMemory.
     std::vector<OutputTensor> run(const std::string &program, const ovenbird_tensor *inputs, size_t count,
                                   bool allow_nan);
 
   private:
-    struct Bound; // one entry of the plan with its tensors
+    struct Choice; // what a batch is made of, and how long each way took
+    struct Request;
 
-    Bound &bind(size_t entry, const Program &program);
-    void execute(Bound &bound);
+    Choice &choice_of(const std::string &program, const Size &size, const Request &request);
+    void run_wide(const Request &request, const std::vector<int64_t> &calls);
+    void run_lanes(const Request &request);
 
     std::shared_ptr<const Model> model_;
-    Host host_;
     std::mutex mutex_; // of all below
-    Memory arena_;
-    std::vector<std::shared_ptr<Bound>> bound_; // by entry, made when it is first run
+    Executor wide_;
+    std::vector<std::unique_ptr<Executor>> lanes_; // made when a batch is first shared out among them
+    std::vector<std::unique_ptr<Choice>> choices_;
 };
 
 } // namespace ob
