@@ -44,6 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--again", action="store_true", help="also those that have a result")
     parser.add_argument("--keep", action="store_true", help="keep each artifact; it is not compiled again then")
     parser.add_argument("--page", action="store_true", help="write the page from the results and end")
+    parser.add_argument("--photographs", type=int, default=20, help="of ImageNet, to hold them on [20]")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data", help="detectors and photographs")
     parser.add_argument("--results", type=Path, default=ROOT / "build/detectors", metavar="DIR")
     options = parser.parse_args(arguments)
@@ -58,7 +59,9 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     sizes = tuple(int(size) for size in options.batch_sizes.split(","))
     bench = not options.no_bench
-    settings = Settings(options.data.resolve(), options.threads, sizes, options.keep, options.seconds, bench)
+    settings = Settings(
+        options.data.resolve(), options.threads, sizes, options.keep, options.seconds, bench, options.photographs
+    )
     words = options.words or [""]
     names = [name for name in known if any(word in name for word in words)]
     if not names:

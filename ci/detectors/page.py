@@ -36,7 +36,7 @@ VERIFIED = """\
 photographs and random inputs against its framework: of the boxes above the model's own score, those that the artifact
 gives with the same class, an intersection over union of 0.99 at least, and a score within 0.001. Then it is held to the
 framework's whole detector, its own decoding and suppression (torchvision, transformers, effdet; `cv2.dnn` of darknet's
-files), on {photographs} photographs: boxes of both sides above 0.3, or above the model's score with random weights.
+files), on the photographs of a row: boxes of both sides above 0.3, or above the model's score with random weights.
 Seconds are of the whole command `compile`, by the clock of a machine with other work, and of all processors. {chip}.
 """
 
@@ -75,10 +75,9 @@ def verified(results: Sequence[dict[str, Any]], untried: Sequence[str] = ()) -> 
     """Return the page of what was verified, as Markdown."""
     right = [one for one in results if one["outcome"] == "right"]
     chips = ", ".join(sorted({one["chip"] for one in right}))
-    photographs = max((one.get("photographs", 0) for one in right), default=0)
     lines = [
         "<!-- Written by ci/detectors; do not edit. -->",
-        *VERIFIED.format(chip=chips, photographs=photographs).splitlines(),
+        *VERIFIED.format(chip=chips).splitlines(),
         "",
     ]
     head = (
@@ -88,6 +87,7 @@ def verified(results: Sequence[dict[str, Any]], untried: Sequence[str] = ()) -> 
         "image",
         "boxes that agree",
         "of",
+        "photographs",
         "as its framework's",
         "of",
         "compiled in, s",
@@ -98,6 +98,7 @@ def verified(results: Sequence[dict[str, Any]], untried: Sequence[str] = ()) -> 
         [
             one["title"], f"`{one['network']}`", one["weights"], "x".join(map(str, one["size"])),
             "" if one["agreed"] is None else f"{one['agreed'] * 100:.1f} %", str(one["compared"] or ""),
+            str(one.get("photographs", "")),
             f"{one['held_agreed'] / one['held'] * 100:.1f} %" if one.get("held") else "", str(one.get("held", "")),
             _whole_seconds(one.get("compile_seconds")), _whole_seconds(one.get("processor_seconds")),
             f"{one['artifact_bytes'] / 1e6:.1f}",

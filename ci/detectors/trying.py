@@ -20,8 +20,6 @@ from typing import Any
 HERE = Path(__file__).parent
 COMPILE_LIMIT_S, LIMIT_S = 1800, 1200
 """What takes longer hangs."""
-IMAGENET = 20
-"""Of its photographs; and all scenes."""
 PEERS = ("ort", "openvino", "torch-eager")
 Facts = Mapping[str, Any]
 
@@ -38,6 +36,8 @@ class Settings:
     """Of one engine's turn."""
     bench: bool = True
     """Whether it is timed, too."""
+    photographs: int = 20
+    """Of ImageNet, on which it is held to its framework; and on all scenes."""
 
 
 class Failed(Exception):
@@ -111,9 +111,9 @@ def _children_seconds() -> float:
 
 def _held(facts: Facts, network: str, weights: str, work: Path, settings: Settings) -> dict[str, Any]:
     """Hold the artifact to its framework's whole detector on photographs."""
-    photos = settings.data / "photos"
+    photos, most = settings.data / "photos", settings.photographs
     imagenet = sorted(photos.glob("imagenet/*.JPEG"))
-    paths = [*sorted(photos.glob("scenes/*.jpg")), *imagenet[:: max(1, len(imagenet) // IMAGENET)][:IMAGENET]]
+    paths = [*sorted(photos.glob("scenes/*.jpg")), *imagenet[:: max(1, len(imagenet) // max(1, most))][:most]]
     given = {"network": network, "artifact": str(work / "artifact"), "size": facts.get("size")}
     given |= {"weights": weights, "darknet": facts.get("darknet", False), "photographs": list(map(str, paths))}
     request = work / "holding.json"

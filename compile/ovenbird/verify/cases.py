@@ -75,7 +75,7 @@ def make_cases(network: Network, batch_sizes: Sequence[int], photographs: Sequen
 
 def _least_rows(network: Network) -> int:
     if any(isinstance(step, Boxes) for step in network.postprocess):
-        return len(PATTERNS)  # each candidate of an image is a row
+        return 2  # each candidate of an image is a row
     numbers = [math.prod(dim for dim in spec.shape if isinstance(dim, int)) for spec in network.outputs]
     return len(PATTERNS) if min(numbers) >= MAP_NUMBERS else LEAST_ROWS
 

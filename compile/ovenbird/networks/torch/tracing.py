@@ -211,12 +211,17 @@ class Traced:
         )
 
     def _find_batch(self) -> tuple[bool, ...]:
-        """Find which inputs carry a batch: those as long as the first, if every output follows and rows stay apart."""
+        """Find which inputs carry a batch: those as long as the first, if every output follows and rows stay apart.
+
+        A network says so by `rows_apart`, as those of ours do that take some seconds for an image.
+        """
         none = (False,) * len(self.examples)
         rows = next((tensor.shape[0] for tensor in self.examples if tensor.dim()), 0)
         if not rows or any(tensor.dim() == 0 or tensor.shape[0] != rows for tensor in self.output_examples):
             return none
         self.batched = tuple(bool(tensor.dim()) and tensor.shape[0] == rows for tensor in self.examples)
+        if getattr(self.flat.net, "rows_apart", False):
+            return self.batched
         shift = tuple(
             _another(tensor) if b else tensor for tensor, b in zip(self.with_batch(1), self.batched, strict=True)
         )

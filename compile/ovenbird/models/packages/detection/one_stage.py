@@ -19,6 +19,8 @@ from ovenbird.networks.random_weights import HeadSpread
 class OneStage(nn.Module):
     """Takes normalised images of one size; boxes are clipped to the picture, which need not fill them if `padded`."""
 
+    rows_apart = True
+
     def __init__(self, net: Any, padded: bool) -> None:
         super().__init__()
         self.padded = padded

@@ -18,6 +18,8 @@ from ovenbird.networks.random_weights import HeadSpread
 class EfficientDetBoxes(nn.Module):
     """effdet's EfficientDet: logits and deltas of five levels (bench.py, anchors.py)."""
 
+    rows_apart = True
+
     def __init__(self, model: Any, anchors: torch.Tensor) -> None:
         super().__init__()
         self.model = model
@@ -48,6 +50,8 @@ class EfficientDetBoxes(nn.Module):
 
 class DetrBoxes(nn.Module):
     """transformers' DetrForObjectDetection: a class and a box for each query, none of which is suppressed."""
+
+    rows_apart = True
 
     def __init__(self, model: Any) -> None:
         super().__init__()

@@ -28,6 +28,8 @@ LEAST_SIDE = 1e-2
 class TwoStage(nn.Module):
     """Takes normalised images of one size; boxes are clipped to the picture, which need not fill them if `padded`."""
 
+    rows_apart = True
+
     def __init__(self, net: Any, padded: bool) -> None:
         super().__init__()
         self.padded = padded

@@ -66,6 +66,10 @@ def test_boxes_are_torchvision_s(name: str) -> None:
     assert right["scores"].max() - right["scores"].min() > 0.1
     with torch.no_grad():
         found = {key: value[0] for key, value in ours(image).items()}
+        both = ours(torch.cat([image.flip(-1), image]))
+    assert ours.rows_apart
+    for key, value in both.items():
+        torch.testing.assert_close(value[1][:5], found[key][:5], rtol=1e-3, atol=1e-2)
     shown = found["scores"] > settings.score_thresh
     found = {key: value[shown] for key, value in found.items()}
     if not {"masks", "keypoints"} & found.keys():
