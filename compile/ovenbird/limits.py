@@ -30,6 +30,7 @@ MAX_FUNCTION_DEPTH = 32
 """Functions of an ONNX model that call each other; the standard's own go 4 deep."""
 
 MAX_ARGUMENT_CHARACTERS = 10_000
+MAX_EXPORTED_NAMES_CHARACTERS = 1_000_000
 """The arguments in `module:callable(...)`, and one value of `--arg`."""
 
 MAX_LOOKED_AT_BYTES = 64 * 2**20

@@ -235,7 +235,8 @@ def _load_packaged(reference: Reference, options: NetworkOptions) -> Network:
     options = replace(
         options,
         input_names=options.input_names or tuple(examples),
-        output_names=options.output_names or (found.outputs if _returns_tensor(found.net, tensors) else ()),
+        output_names=options.output_names
+        or (found.outputs if found.outputs and _returns_tensor(found.net, tensors) else ()),
     )
     network = _from_torch(found.net, tensors, reference.model_name, options)
     pipelines = {reference.place: found.pipeline} if found.pipeline and not options.input_shapes else {}
@@ -284,6 +285,7 @@ def _load_own(reference: Reference, options: NetworkOptions) -> Network | Compos
         source = OnnxSource.read(reference.path, options.input_shapes or {}, options.size).with_true_batch()
         names = options.input_names, options.output_names
         network = describe(source, name, source.input_names, source.output_names, *names)
+        network = replace(network, metadata=source.metadata)
     elif reference.kind == "file" and reference.path.suffix.lower() == CFG:
         return _load_darknet(reference.path, name, options)
     elif reference.kind == "file":

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -100,6 +100,8 @@ class Network:
     """The model's name where the user gave one; tuning logs stay under `name`."""
     notes: tuple[str, ...] = ()
     """What was assumed for the user, a line each."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """What the exporter of its file says about it, by key."""
 
     @property
     def model_name(self) -> str:

@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from ovenbird.errors import UsageError
-from ovenbird.networks.detection.kinds import chosen_kind
+from ovenbird.networks.detection.exports import read_export
+from ovenbird.networks.detection.kinds import answering_outputs, chosen_kind
 from ovenbird.networks.network import Network
 from ovenbird.networks.processing.pipelines import picture_input
 from ovenbird_runtime.manifest.answers import LABELS, Boxes
@@ -40,18 +41,30 @@ def with_labels(network: Network, labels: Sequence[str]) -> Network:
 
 def decoded(network: Network, kind_name: str | None) -> Network:
     """Return a network with the decoder of its outputs behind it, answered as boxes, and shown pictures as its authors
-    do. One that answers as boxes already stays as it is. Raises UsageError.
+    do. One that answers as boxes already stays as it is. Names of classes are the file's where it has some. Raises
+    UsageError.
     """
     from ovenbird.networks.detection.decoded import DecodedSource
 
     if kind_name is None and any(isinstance(step, Boxes) for step in network.postprocess):
         return network
     picture = picture_input(network.inputs)
-    shapes = [spec.shape for spec in network.outputs]
+    export = read_export(network.metadata)
+    export.check()
+    kept = answering_outputs([spec.shape for spec in network.outputs])
+    given = [network.outputs[place] for place in kept]
+    shapes = [spec.shape for spec in given]
     if picture.layout != "CHW":
         raise UsageError(f"boxes are decoded for networks of images [N, 3, height, width]; this takes {picture.layout}")
     kind = chosen_kind(kind_name, shapes, picture.size)
-    source = DecodedSource(network.source, kind, picture.size, kind.order(shapes))
+    classes = kind.classes(shapes)
+    if export.labels and classes not in (None, len(export.labels)):
+        raise UsageError(
+            f"the file names {len(export.labels)} classes, rows of {kind.name} here would have {classes}: they hold "
+            "more (masks, poses), or are decoded otherwise (--decode)"
+        )
+    order = tuple(kept[place] for place in kind.order(given))
+    source = DecodedSource(network.source, kind, picture.size, order)
     found = source.reference(source.examples(1))
     outputs = tuple(
         TensorSpec(name=name, dtype="int32" if name == "classes" else "float32", shape=("N", *array.shape[1:]))
@@ -65,4 +78,4 @@ def decoded(network: Network, kind_name: str | None) -> Network:
         default_pipeline=kind.name,
         notes=(*network.notes, f"decoded as {kind.name}: {kind.outputs}"),
     )
-    return with_boxes(network, kind.classes(shapes), **kind.settings)
+    return with_boxes(network, classes, export.labels, **kind.settings)

@@ -46,7 +46,9 @@ class Yolov8(Decoder):
     """YOLOv8, v9, v11: columns of centre, size, then every class's probability."""
 
     def forward(self, columns: torch.Tensor) -> DecodedBoxes:
-        """Take [N, 4 + classes, places]."""
+        """Take [N, 4 + classes, places], or [N, places, 4 + classes]."""
+        if columns.shape[1] > columns.shape[2]:
+            columns = columns.transpose(1, 2)
         best, classes = columns[:, 4:].max(1)
         chosen = BestRows.of(best)
         raw = chosen.take(columns[:, :4].transpose(1, 2))
@@ -133,6 +135,14 @@ class Detr(Decoder):
         """Take [N, queries, classes + 1] and [N, queries, 4]."""
         scores, classes = torch.softmax(logits, 2)[..., :-1].max(2)
         return answer(corners(boxes[..., :2], boxes[..., 2:]) * self.extent, scores, classes)
+
+
+class Mmdetection(Decoder):
+    """MMDetection's deployed networks, which suppress themselves: rows of corners and a score, and their classes."""
+
+    def forward(self, rows: torch.Tensor, classes: torch.Tensor) -> DecodedBoxes:
+        """Take [N, rows, 5] and [N, rows]."""
+        return answer(rows[..., :4], rows[..., 4], classes)
 
 
 class Decoded(Decoder):

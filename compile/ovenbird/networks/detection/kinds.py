@@ -1,7 +1,7 @@
 """Which decoder a network's outputs ask for: by `--decode`, or by their shapes where only one kind has such.
 
 kind = chosen_kind(None, [("N", 84, 8400)], (640, 640))         # KINDS["yolov8"]
-kind.order([("N", 100, 4), ("N", 100, 91)])                     # (1, 0): scores before boxes, as its decoder takes them
+kind.order(network.outputs)                                     # (1, 0): scores before boxes, as its decoder takes them
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from ovenbird_runtime.manifest.steps import Normalise, Pipeline, Resize, letterb
 
 if TYPE_CHECKING:
     from ovenbird.networks.detection.decoders import Decoder
+    from ovenbird_runtime.manifest.program import TensorSpec
 
 OutputShape = Sequence[int | str]
 ImageSides = tuple[int, int]
@@ -46,11 +47,30 @@ class DetectorKind:
         made: Decoder = getattr(decoders, self.decoder)(image)
         return made
 
-    def order(self, shapes: Sequence[OutputShape]) -> tuple[int, ...]:
-        """Return the outputs' numbers in the order that the decoder takes."""
-        if len(shapes) == 2 and shapes[0][-1] == 4 and shapes[1][-1] != 4:
+    def order(self, outputs: Sequence[TensorSpec]) -> tuple[int, ...]:
+        """Return the outputs' numbers in the order that the decoder takes: those of boxes last of two, and of three in
+        the order of the kind unless a type or a name says which are classes.
+        """
+        if len(outputs) == 2 and outputs[0].shape[-1] == 4 and outputs[1].shape[-1] != 4:
             return (1, 0)
-        return tuple(range(len(shapes)))
+        if len(outputs) == 3 and _is_class(outputs[1]) and not _is_class(outputs[2]):
+            return (0, 2, 1)
+        return tuple(range(len(outputs)))
+
+
+def _is_class(output: TensorSpec) -> bool:
+    return output.dtype.startswith("int") or any(word in output.name.lower() for word in ("class", "label", "cls"))
+
+
+def answering_outputs(shapes: Sequence[OutputShape]) -> tuple[int, ...]:
+    """Return the numbers of the outputs that matter: the rows alone, of those that give the maps that rows are of, too.
+
+    YOLOv5 was exported so: [N, rows, 85], then [N, 3, height, width, 85] of each level.
+    """
+    rows = [place for place, shape in enumerate(shapes) if len(shape) == 3]
+    if len(rows) == 1 and len(shapes) > 1 and all(len(shape) == 5 for shape in shapes if len(shape) != 3):
+        return (rows[0],)
+    return tuple(range(len(shapes)))
 
 
 def _whole(image: ImageSides) -> int:
@@ -140,18 +160,20 @@ KINDS: Mapping[str, DetectorKind] = {
     kind.name: kind
     for kind in (
         DetectorKind(
-            "yolov5", "one output [N, rows, 5 + classes], three rows a place", "Yolov5",
+            "yolov5", "one output [N, rows, 5 + classes], decoded; v6 and v7, too", "Yolov5",
             lambda shapes, image: _rows(shapes, 6) > 0, lambda shapes: int(shapes[0][2]) - 5, fitted,
             lambda shapes, image: _rows(shapes, 6) == 3 * _whole(image),
         ),
         DetectorKind(
-            "yolov8", "one output [N, 4 + classes, places]", "Yolov8",
-            lambda shapes, image: _places(shapes, 5) > 0, lambda shapes: int(shapes[0][1]) - 4, fitted,
+            "yolov8", "one output [N, 4 + classes, places], or turned", "Yolov8",
+            lambda shapes, image: _places(shapes, 5) > 0 or _rows(shapes, 5) == _whole(image),
+            lambda shapes: min(int(side) for side in shapes[0][1:]) - 4, fitted,
             lambda shapes, image: _places(shapes, 5) == _whole(image),
         ),
         DetectorKind(
-            "yolox", "one output [N, places, 5 + classes]", "Yolox",
+            "yolox", "one output [N, places, 5 + classes], in places of its grid", "Yolox",
             lambda shapes, image: _rows(shapes, 6) == _whole(image), lambda shapes: int(shapes[0][2]) - 5, cornered,
+            _never,
         ),
         DetectorKind(
             "yolov10", "one output [N, rows, 6], suppressed already", "EndToEnd",
@@ -183,6 +205,11 @@ KINDS: Mapping[str, DetectorKind] = {
         DetectorKind(
             "boxes", "outputs [N, rows, 4], [N, rows] and [N, rows]: corners in pixels, scores, classes", "Decoded",
             _three, lambda shapes: None, fitted,
+        ),
+        DetectorKind(
+            "mmdetection", "outputs [N, rows, 5] and [N, rows]: corners in pixels and score, class", "Mmdetection",
+            lambda shapes, image: len(shapes) == 2 and [*shapes[0][1:]] == [*shapes[1][1:], 5],
+            lambda shapes: None, fitted, settings={"nms": "none"},
         ),
     )
 }  # fmt: skip

@@ -63,6 +63,11 @@ class OnnxSource:
         """Whether an input's first dimension is open."""
         return any(dims[:1] == ("N",) for dims in self.dims)
 
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What its exporter says about it, by key."""
+        return {entry.key: entry.value for entry in self.model.metadata_props}
+
     @staticmethod
     def read(path: Path, shapes: Mapping[str, tuple[int, ...]], size: tuple[int, int] | None = None) -> OnnxSource:
         """Read a file; `shapes` settles what it leaves open, `size` the height and width of its one image.

@@ -117,7 +117,8 @@ def _labelled(network: Network, labels: tuple[str, ...]) -> str:
         raise UsageError(
             f"--labels: several outputs have {len(labels)} classes, {found}; say which: --answer NAME=classes"
         )
-    raise UsageError(f"--labels has {len(labels)} names; no output has as many classes: {found}")
+    hint = "; of a detector's boxes: --answer boxes" if any(len(spec.shape) > 2 for spec in network.outputs) else ""
+    raise UsageError(f"--labels has {len(labels)} names; no output has as many classes: {found}{hint}")
 
 
 def _check_classes(spec: TensorSpec, labels: tuple[str, ...]) -> None:

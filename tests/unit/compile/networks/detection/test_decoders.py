@@ -10,6 +10,7 @@ from ovenbird.errors import UsageError
 from ovenbird.networks.detection.kinds import KINDS, chosen_kind
 from ovenbird.networks.loading import NetworkOptions, load_network
 from ovenbird.networks.processing.options import ProcessingOptions
+from ovenbird_runtime.manifest.program import TensorSpec
 from support.real_data import test_data
 
 __all__ = ["test_data"]
@@ -25,7 +26,10 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
 def decoded(name: str | None, *outputs: np.ndarray) -> dict[str, np.ndarray]:
     shapes = [output.shape for output in outputs]
     kind = chosen_kind(name, shapes, SIZE)
-    ordered = [torch.from_numpy(outputs[place].astype(np.float32)) for place in kind.order(shapes)]
+    specs = [
+        TensorSpec(name=f"output{place}", dtype=str(one.dtype), shape=one.shape) for place, one in enumerate(outputs)
+    ]
+    ordered = [torch.from_numpy(outputs[place].astype(np.float32)) for place in kind.order(specs)]
     return {key: value[0].numpy() for key, value in kind.make(SIZE)(*ordered).items()}
 
 
@@ -50,6 +54,7 @@ def test_yolov5_and_yolov8_are_told_by_their_shapes() -> None:
     check(decoded(None, rows[None]), from_centres(rows), scores, rows[:, 5:].argmax(1))
     rows = RANDOM.random((PLACES, 4 + 7)) * 60
     check(decoded(None, rows.T[None]), from_centres(rows), rows[:, 4:].max(1), rows[:, 4:].argmax(1))
+    check(decoded("yolov8", rows[None]), from_centres(rows), rows[:, 4:].max(1), rows[:, 4:].argmax(1))
 
 
 def test_yolox_is_decoded_on_its_grid() -> None:
@@ -57,7 +62,7 @@ def test_yolox_is_decoded_on_its_grid() -> None:
     rows[:, 4:] = sigmoid(rows[:, 4:])
     grid = np.array([(x, y, s) for s in (8, 16, 32) for y in range(64 // s) for x in range(96 // s)])
     boxes = np.concatenate([(rows[:, :2] + grid[:, :2]) * grid[:, 2:], np.exp(rows[:, 2:4]) * grid[:, 2:]], 1)
-    check(decoded(None, rows[None]), from_centres(boxes), rows[:, 4] * rows[:, 5:].max(1), rows[:, 5:].argmax(1))
+    check(decoded("yolox", rows[None]), from_centres(boxes), rows[:, 4] * rows[:, 5:].max(1), rows[:, 5:].argmax(1))
 
 
 def test_fastestdet_is_decoded_as_its_test_script_does() -> None:
@@ -97,6 +102,13 @@ def test_networks_that_suppress_themselves_are_left_so() -> None:
     found = decoded(None, rows[None])
     np.testing.assert_allclose(found["boxes"], rows[:, :4], rtol=1e-6)
     assert KINDS["yolov10"].settings == {"nms": "none"}
+    classes = RANDOM.integers(0, 9, (1, 30))
+    found = decoded(None, rows[None, :, :5], classes)
+    np.testing.assert_allclose(found["scores"], rows[:, 4], rtol=1e-6)
+    np.testing.assert_array_equal(found["classes"], classes[0])
+    found = decoded(None, rows[None, :, :4], classes, rows[None, :, 4])  # as torchvision and TensorRT order them
+    np.testing.assert_allclose(found["scores"], rows[:, 4], rtol=1e-6)
+    np.testing.assert_array_equal(found["classes"], classes[0])
 
 
 @pytest.mark.parametrize(
@@ -104,6 +116,7 @@ def test_networks_that_suppress_themselves_are_left_so() -> None:
     [
         (None, [("N", 1000)], r"outputs \[N, 1000\] are no known detector's"),
         (None, [("N", 84, 100)], "do not say how they are decoded: give --decode yolov8"),
+        (None, [("N", PLACES, 85)], "give --decode yolov5 .*--decode yolov8 .*, or --decode yolox"),
         ("yolov5", [("N", 84, 126)], r"--decode yolov5 is for one output \[N, rows, 5 \+ classes\]"),
         (None, [("N", 18, 8, 12), ("N", 18, 4, 6)], "are no known detector's"),
         ("face-rfb", [("N", 20, 2), ("N", 20, 4)], "Linzaer"),
