@@ -68,3 +68,6 @@ MAX_DARKNET_MAP_ELEMENTS = 1 << 28
 
 MAX_CANDIDATES = 1_000
 """Boxes of an image that a compiled detector hands to non-maximum suppression, the best by score."""
+
+MAX_EVIDENCE_BYTES = 16_000_000
+"""A file of evidence in an artifact; that of a network of 300 layers has 60,000."""

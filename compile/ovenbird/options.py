@@ -14,6 +14,8 @@ from ovenbird_runtime.manifest.agreement import Precision
 
 DEFAULT_BATCHES = (1, 8)
 DEFAULT_PICTURES = 64
+DEFAULT_DISAGREEMENT = 0.01
+"""The share of answers that `--precision auto` may change."""
 RangeMethod = Literal["max", "percentile", "mse", "entropy"]
 """How a range follows from what was seen (`quantize.ranges`)."""
 
@@ -21,12 +23,20 @@ RangeMethod = Literal["max", "percentile", "mse", "entropy"]
 @dataclass(frozen=True)
 class CalibrationOptions:
     """What int8 is calibrated on: a folder of photographs or an .npz file (None: what comes with the compiler), how
-    many of them at most, and how ranges are chosen.
+    many of them at most, and how ranges are chosen (None: as suits the source).
+
+    `mix_below`: layers stay in floats until no larger share of answers is expected to change; None: all are int8.
     """
 
     source: Path | None = None
     size: int = DEFAULT_PICTURES
-    method: RangeMethod = "max"
+    method: RangeMethod | None = None
+    mix_below: float | None = None
+
+    @property
+    def range_method(self) -> RangeMethod:
+        """How ranges are chosen: views of two photographs do not show what others would be cut by."""
+        return self.method or ("max" if self.source is None else "mse")
 
 
 @dataclass(frozen=True)

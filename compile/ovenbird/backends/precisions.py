@@ -16,6 +16,8 @@ from ovenbird_runtime.manifest.agreement import Precision
 if TYPE_CHECKING:
     from ovenbird.options import CompileOptions
 
+AUTO = "auto"
+"""What stands for int8 where that costs few enough answers, and f32 elsewhere."""
 PRECISIONS: dict[str, Precision] = {
     "f32": "f32", "f16": "f16", "int8": "int8",
     "fp32": "f32", "float32": "f32", "float": "f32",
@@ -36,9 +38,16 @@ def parse_precision(text: str) -> Precision:
         ) from None
 
 
-def parse_precisions(text: str) -> tuple[Precision, ...]:
-    """Read several with commas between them. Raises UsageError."""
-    return tuple(dict.fromkeys(parse_precision(part.strip()) for part in text.split(",")))
+def parse_precisions(text: str) -> tuple[tuple[Precision, ...], bool]:
+    """Read several with commas between them, and whether `auto` is among them: int8 but for some layers.
+
+    Raises UsageError.
+    """
+    parts = [part.strip().lower() for part in text.split(",")]
+    found = [parse_precision("int8" if part == AUTO else part) for part in parts]
+    if AUTO in parts and found.count("int8") > parts.count(AUTO):
+        raise UsageError(f"--precision {text}: auto is int8 but for some layers; give one of the two")
+    return tuple(dict.fromkeys(found)), AUTO in parts
 
 
 def check_precision(asked: Precision, kinds: Mapping[str, str]) -> str:

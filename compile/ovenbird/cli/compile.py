@@ -49,23 +49,27 @@ def command(model: str, output: Path | None, **options: Any) -> None:
     from ovenbird.compiling import compile_network
     from ovenbird.lowering.dumping import parse_kinds
     from ovenbird.networks.loading import check_request, load_model, name_of
-    from ovenbird.options import CalibrationOptions, CompileOptions
+    from ovenbird.options import DEFAULT_DISAGREEMENT, CalibrationOptions, CompileOptions
     from ovenbird.progress import Progress
     from ovenbird.targets import load_target
 
     network_options = shared_options.read_network_options(options)
+    precisions, mixed = parse_precisions(options["precision"])
+    most = shared_options.parse_share("--max-disagreement", options["max_disagreement"])
+    if mixed and most is None:
+        most = DEFAULT_DISAGREEMENT
     compile_options = CompileOptions(
         targets=tuple(options["targets"]),
         batch_sizes=shared_options.parse_batches(options["batch_sizes"]),
         tuning_records=options["tuning_records"],
         tolerance=options["tolerance"],
         dump=parse_kinds(options["dump_code"]),
-        precisions=parse_precisions(options["precision"]),
+        precisions=precisions,
         fast_math=options["fast_math"],
         calibration=CalibrationOptions(
-            options["calibrate"], options["calibration_size"], options["calibration_method"]
+            options["calibrate"], options["calibration_size"], options["calibration_method"], most if mixed else None
         ),
-        max_disagreement=shared_options.parse_share("--max-disagreement", options["max_disagreement"]),
+        max_disagreement=most,
     )
     # whatever is wrong with the command is said before anything heavy is imported: `host` asks LLVM what it is
     check_request(model, network_options)

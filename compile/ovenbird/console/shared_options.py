@@ -37,9 +37,9 @@ def precision(command: F) -> F:
         command
     )
     return click.option(
-        "--precision", metavar="f32|f16|int8", default="f32", show_default=True,
+        "--precision", metavar="f32|f16|int8|auto", default="f32", show_default=True,
         help="Of the arithmetic: f16 on GPUs, int8 on processors; targets of other kinds compute in f32. compile takes "
-        "several, as in f32,int8.",
+        "several, as in f32,int8, and auto: int8, with layers that cost too many answers in f32.",
     )(command)  # fmt: skip
 
 
@@ -48,11 +48,12 @@ def calibration(command: F) -> F:
     for option in (
         click.option(
             "--max-disagreement", metavar="SHARE",
-            help="Refuse int8 code that answers more of its pictures otherwise than the network, as in 1% or 0.01.",
+            help="Refuse int8 code that answers more of its pictures otherwise than the network, as in 1% or 0.01. "
+            "[default for --precision auto: 1%]",
         ),
         click.option(
-            "--calibration-method", type=click.Choice(["max", "percentile", "mse", "entropy"]), default="max",
-            show_default=True, help="How int8's ranges follow from what calibration saw.",
+            "--calibration-method", type=click.Choice(["max", "percentile", "mse", "entropy"]),
+            help="How int8's ranges follow from what calibration saw. [default: mse; max without --calibrate]",
         ),
         click.option(
             "--calibration-size", type=click.IntRange(1, 10_000), default=64, show_default=True, metavar="N",

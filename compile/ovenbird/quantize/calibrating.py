@@ -10,20 +10,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from tvm import IRModule
+from tvm import IRModule, relax
 
 from ovenbird.lowering.pipeline import prepare
 from ovenbird.options import RangeMethod
+from ovenbird.passes.share_constants import array_of
 from ovenbird.progress import Progress
 from ovenbird.quantize.distilling import distil
 from ovenbird.quantize.fold_norms import fold_norms
+from ovenbird.quantize.joint_rounding import round_jointly
+from ovenbird.quantize.mixing import Mixture, choose_mixture, layer_times
 from ovenbird.quantize.noise import LayerNoise, layer_noise
 from ovenbird.quantize.observing import Observer
-from ovenbird.quantize.points import choose_points
+from ovenbird.quantize.patches import Patches
+from ovenbird.quantize.points import CONVOLUTIONS, Points, choose_points
 from ovenbird.quantize.ranges import Seen, choose_range
 from ovenbird.quantize.rewriting import Calibration, quantized_module
+from ovenbird.quantize.sensitivity import measure_noise
+from ovenbird.quantize.weights import quantize_weight, rows_of, weight_of
 from ovenbird_runtime.tensors.arrays import Array
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """What `--precision auto` holds to: the share of answers that may change, told by the result at place `output`."""
+
+    most: float
+    output: int
 
 
 @dataclass(frozen=True)
@@ -35,25 +50,32 @@ class Quantizer:
     layers: tuple[LayerNoise, ...] = ()
     distilled: int = 0
     """How many tensors' ranges heed what a batch norm remembers."""
+    mixture: Mixture | None = None
+    """Which layers stay floats; None: none."""
 
     @staticmethod
     def calibrated(
         module: IRModule,
         rows: Sequence[Sequence[Array]],
-        method: RangeMethod = "max",
+        method: RangeMethod = "mse",
         step: Progress | None = None,
         distilled: bool = False,
+        mixed: Mixed | None = None,
     ) -> Quantizer:
         """Run a module of one row on the rows, and choose every range; `distilled`: also by what batch norms remember.
 
-        Raises BuildFailed.
+        `mixed`: leave layers in floats. Raises BuildFailed.
         """
         floats, norms = fold_norms(prepare(module))
         points = choose_points(floats)
         seen = [Seen() for _ in points.roots]
-        for done, arrays in enumerate(Observer(floats, points.roots).run(rows)):
-            for one, array in zip(seen, arrays, strict=True):
+        patches = {var: Patches(points.graph.definitions[var], len(rows)) for var in points.layers}
+        read = [points.uses[(var, 0)] for var in points.layers]
+        for done, arrays in enumerate(Observer(floats, [*points.roots, *read]).run(rows)):
+            for one, array in zip(seen, arrays[: len(seen)], strict=True):
                 one.add(array)
+            for layer, array in zip(patches.values(), arrays[len(seen) :], strict=True):
+                layer.add(array)
             if step is not None:
                 step("calibrating", done + 1, len(rows))
         distillates = 0
@@ -63,15 +85,45 @@ class Quantizer:
                 one.add_samples(drawn)
                 distillates += 1
         ranges = tuple(choose_range(one, method) for one in seen)
+        levels = _rounded(points, patches, step)
         pairs = [dict(zip(points.roots, each, strict=True)) for each in (seen, ranges)]
-        noise = layer_noise(points, *pairs)
-        return Quantizer(points.signature, Calibration(ranges, tuple(one.means for one in seen)), noise, distillates)
+        noise = layer_noise(points, *pairs, levels)
+        calibration = Calibration(ranges, tuple(one.means for one in seen), tuple(levels.values()))
+        mixture = None
+        if mixed is not None and points.layers:
+            shares = measure_noise(floats, points, calibration, rows, mixed.output, step)
+            mixture = choose_mixture(layer_times(points), shares, mixed.most)
+        return Quantizer(points.signature, calibration, noise, distillates, mixture)
 
     def try_quantize(self, module: IRModule) -> IRModule | None:
         """Return a module of the same network in whole numbers; None where its graph is another."""
         floats = folded(module)
         points = choose_points(floats)
-        return quantized_module(floats, points, self.calibration) if points.signature == self.signature else None
+        if points.signature != self.signature:
+            return None
+        chosen = points if self.mixture is None else points.without(self.mixture.floats)
+        return quantized_module(floats, chosen, self.calibration)
+
+    def documents(self) -> list[dict[str, Any]]:
+        """Return what is known of each layer, as JSON values."""
+        mixture = self.mixture.rows() if self.mixture is not None else [{} for _ in self.layers]
+        return [{**layer.document(), **row} for layer, row in zip(self.layers, mixture, strict=True)]
+
+
+def _rounded(points: Points, patches: dict[relax.Var, Patches], step: Progress | None) -> dict[relax.Var, Array | None]:
+    """Return the weights' levels by layer, where others than the nearest are better."""
+    found: dict[relax.Var, Array | None] = {}
+    for done, var in enumerate(points.layers):
+        call: Any = points.graph.definitions[var]
+        rows, weight = patches.pop(var).rows(), array_of(call.args[1])
+        axis = 0 if call.op.name in CONVOLUTIONS else weight.ndim - 1
+        groups = int(call.attrs.groups) if call.op.name in CONVOLUTIONS else 1
+        scale = quantize_weight(weight, axis)[1].reshape(groups, -1)
+        levels = None if rows is None else round_jointly(rows_of(weight, axis, groups), scale, rows)
+        found[var] = None if levels is None else weight_of(levels, axis, weight.shape)
+        if step is not None:
+            step("rounding weights", done + 1, len(points.layers))
+    return found
 
 
 def folded(module: IRModule) -> IRModule:

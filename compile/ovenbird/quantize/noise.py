@@ -1,6 +1,6 @@
 """How much noise each layer of a quantized network adds of its own: what to look at where answers disagree.
 
-    layers = layer_noise(points, seen, ranges)
+    layers = layer_noise(points, seen, ranges, levels)
     min(layers, key=lambda layer: layer.total_db).name       # "conv2d 3 of 54, [1, 64, 56, 56] by [64, 64, 3, 3]"
 
 The ratio of a signal to what quantizing it changes, in dB, of a layer's operand (on calibration's samples) and of its
@@ -41,7 +41,7 @@ class LayerNoise:
     def total_db(self) -> float:
         """Of both noises together."""
         shares = [10 ** (-db / 10) for db in (self.operand_db, self.weight_db) if db is not None]
-        return _decibels(1.0, sum(shares))
+        return decibels(1.0, sum(shares))
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON values, rounded to a tenth of a dB."""
@@ -50,16 +50,21 @@ class LayerNoise:
 
 
 def layer_noise(
-    points: Points, seen: Mapping[relax.Var, Seen], ranges: Mapping[relax.Var, LevelRange]
+    points: Points,
+    seen: Mapping[relax.Var, Seen],
+    ranges: Mapping[relax.Var, LevelRange],
+    levels: Mapping[relax.Var, Array | None],
 ) -> tuple[LayerNoise, ...]:
-    """Return the noise of each layer, in order; `seen` and `ranges` are those of `points.roots`."""
+    """Return the noise of each layer, in order; `seen` and `ranges` are those of `points.roots`, `levels` of its layers
+    the weights' where they are not the nearest.
+    """
     operands = {root: _operand_db(seen[root], ranges[root]) for root in points.roots}
     found = []
     for place, var in enumerate(points.layers):
         call: Any = points.graph.definitions[var]
         read = [points.uses[(var, index)] for index in (0, 1) if (var, index) in points.uses]
         operand = min((operands[points.root_of[source]] for source in read), default=MOST_DB)
-        weight = _weight_db(array_of(call.args[1]), call.op.name) if is_constant(call.args[1]) else None
+        weight = _weight_db(call, levels[var]) if is_constant(call.args[1]) else None
         shapes = " by ".join(str(list(static_shape(one) or ())) for one in call.args[:2])
         operator = call.op.name.removeprefix("relax.").removeprefix("nn.")
         found.append(LayerNoise(f"{operator} {place + 1} of {len(points.layers)}, {shapes}", operand, weight))
@@ -68,18 +73,20 @@ def layer_noise(
 
 def _operand_db(seen: Seen, chosen: LevelRange) -> float:
     values = seen.values.astype(np.float64)
-    return _decibels(_power(values), _power(chosen.through(seen.values).astype(np.float64) - values))
+    return decibels(_power(values), _power(chosen.through(seen.values).astype(np.float64) - values))
 
 
-def _weight_db(weight: Array, operator: str) -> float:
-    axis = 0 if operator in CONVOLUTIONS else weight.ndim - 1
-    levels, scale = quantize_weight(weight, axis)
-    return _decibels(_power(weight.astype(np.float64)), _power(weight_error(weight, levels, scale, axis)))
+def _weight_db(call: Any, chosen: Array | None) -> float:
+    weight = array_of(call.args[1])
+    axis = 0 if call.op.name in CONVOLUTIONS else weight.ndim - 1
+    levels, scale = quantize_weight(weight, axis, chosen)
+    return decibels(_power(weight.astype(np.float64)), _power(weight_error(weight, levels, scale, axis)))
 
 
 def _power(values: Array) -> float:
     return float(np.vdot(values, values))
 
 
-def _decibels(signal: float, noise: float) -> float:
+def decibels(signal: float, noise: float) -> float:
+    """Return a ratio of powers in dB."""
     return min(10 * math.log10(signal / noise), MOST_DB) if signal and noise else MOST_DB

@@ -16,7 +16,8 @@ Everything else is float, as are the network's outputs.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 
 import tvm
 from tvm import relax
@@ -51,6 +52,33 @@ class Points:
     """For a quantized tensor: the one whose range it has."""
     layers: list[relax.Var] = field(default_factory=list)
     """The layers with quantized weights or operands, in order."""
+    floats: frozenset[relax.Var] = frozenset()
+    """Those that stay as they are after all."""
+
+    def layers_of_roots(self) -> dict[relax.Var, list[relax.Var]]:
+        """Return the layers that read each root, or what was moved of it; where none does, the layer before it."""
+        found: dict[relax.Var, list[relax.Var]] = {}
+        layers = set(self.layers)
+        for (var, _), source in self.uses.items():
+            if var in layers:
+                found.setdefault(self.root_of[source], []).append(var)
+        places = self.graph.places
+        for root in self.roots:
+            if root not in found and self.layers:
+                before = [layer for layer in self.layers if places[layer] <= places[root]]
+                found[root] = [before[-1] if before else self.layers[0]]
+        return found
+
+    def without(self, places: Collection[int]) -> Points:
+        """Return these points with some layers in floats, and what belongs to none of the others."""
+        floats = frozenset(self.layers[place] for place in places)
+        exact = {root for root, layers in self.layers_of_roots().items() if floats.issuperset(layers)}
+        uses = {
+            use: source
+            for use, source in self.uses.items()
+            if use[0] not in floats and self.root_of[source] not in exact
+        }
+        return replace(self, uses=uses, floats=floats)
 
     @property
     def signature(self) -> str:

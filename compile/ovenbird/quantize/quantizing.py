@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.errors import BuildFailed, UnsupportedOperator
+from ovenbird.errors import BuildFailed, UnsupportedOperator, UsageError
 from ovenbird.networks.network import Network
 from ovenbird.passes.share_constants import share_constants
 from ovenbird.progress import Progress
-from ovenbird.quantize.calibrating import Quantizer
+from ovenbird.quantize.calibrating import Mixed, Quantizer
 from ovenbird.quantize.pictures import Pictures, find_pictures
+from ovenbird.verify.agreeing import score_outputs
 from ovenbird_runtime.manifest.program import InputSize
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def quantize_modules(
     network: Network, modules: Mapping[EntryKey, IRModule], options: CalibrationOptions, step: Progress
 ) -> Quantized:
     """Calibrate a network and quantize its modules. Raises UsageError, BuildFailed, UnsupportedOperator."""
+    free = options.source is None
+    mixed = _mixed(network, options)
     first: Pictures | None = None
     quantizers: dict[InputSize, Quantizer] = {}
     found: dict[EntryKey, Any] = {}
@@ -59,8 +62,7 @@ def quantize_modules(
                 pictures = find_pictures(network.at(size), options.source, options.size)
                 first = first or pictures
                 single = own[rows] if rows is not None else network.at(size).relax(1)
-                free = options.source is None
-                quantizer = Quantizer.calibrated(single, pictures.rows, options.method, step, distilled=free)
+                quantizer = Quantizer.calibrated(single, pictures.rows, options.range_method, step, free, mixed)
                 quantizers[size] = quantizer
                 whole = quantizer.try_quantize(module)
             if whole is None:
@@ -75,11 +77,26 @@ def quantize_modules(
     evidence = {
         "pictures": len(first.rows),
         "from": first.origin + (", and what batch norms remember" if quantizer.distilled else ""),
-        "method": options.method,
+        "method": options.range_method,
         "tensors": len(quantizer.calibration.ranges),
         "files": first.files,
         "held_out": [path.name for path in first.held],
-        "layers": [layer.document() for layer in quantizer.layers],
+        "layers": quantizer.documents(),
     }
+    if quantizer.mixture is not None:
+        evidence["mixture"] = quantizer.mixture.document()
     noisiest = min(quantizer.layers, key=lambda layer: layer.total_db)
     return Quantized(found, first.held, evidence, f"{noisiest.name} ({noisiest.total_db:.1f} dB)")
+
+
+def _mixed(network: Network, options: CalibrationOptions) -> Mixed | None:
+    """Return what `--precision auto` holds to, None where all layers are to be quantized. Raises UsageError."""
+    if options.mix_below is None:
+        return None
+    scores = score_outputs(network)
+    if not scores:
+        raise UsageError(
+            "--precision auto weighs layers by the classes that they change, no output holds a score for each class; "
+            "give --precision int8, or --answer classes"
+        )
+    return Mixed(options.mix_below, [spec.name for spec in network.outputs].index(scores[0]))

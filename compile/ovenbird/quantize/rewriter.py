@@ -24,12 +24,14 @@ class Rewriter:
         self.graph = Graph.of(self.function)
         self.builder = relax.BlockBuilder()
         self.new: dict[relax.Var, relax.Expr] = {}
+        self.added: list[relax.Var] = []
+        """Parameters besides the function's own, behind them."""
 
     def run(self) -> IRModule:
         """Return the module."""
         parameters = [relax.Var(one.name, one.ty) for one in self.function.params]
         self.new.update(zip(self.function.params, parameters, strict=True))
-        with self.builder.function("main", parameters):
+        with self.builder.function("main", [*parameters, *self.added]):
             with self.builder.dataflow():
                 for block in self.function.body.blocks:
                     for binding in block.bindings:

@@ -28,20 +28,26 @@ class Calibration:
     ranges: tuple[LevelRange, ...]
     means: tuple[Array, ...]
     """Each channel's mean."""
+    levels: tuple[Array | None, ...] = ()
+    """The weights' levels in the order of `Points.layers`; None: the nearest."""
 
 
 def quantized_module(module: IRModule, points: Points, calibration: Calibration) -> IRModule:
     """Return the module with whole numbers at the points; `points` are of this very module."""
-    return _Quantizing(module, points, calibration).run()
+    return Quantizing(module, points, calibration).run()
 
 
-class _Quantizing(Rewriter):
+class Quantizing(Rewriter):
+    """Writes one module anew."""
+
     def __init__(self, module: IRModule, points: Points, calibration: Calibration) -> None:
         super().__init__(module)
         self.points = points
         self.ranges = dict(zip(points.roots, calibration.ranges, strict=True))
         self.means = dict(zip(points.roots, calibration.means, strict=True))
-        self.layers = set(points.layers)
+        self.layers = set(points.layers) - points.floats
+        levels = calibration.levels or (None,) * len(points.layers)
+        self.levels = dict(zip(points.layers, levels, strict=True))
         self.real: dict[relax.Var, relax.Expr] = {}
         """For each tensor that is quantized: its numbers after that, as floats."""
         self.lost: dict[relax.Var, Array] = {}
@@ -84,7 +90,7 @@ class _Quantizing(Rewriter):
         array = array_of(call.args[1])
         convolves = call.op.name in CONVOLUTIONS
         axis = 0 if convolves else array.ndim - 1
-        whole, scale = quantize_weight(array, axis)
+        whole, scale = quantize_weight(array, axis, self.levels[var])
         source = self.points.uses.get((var, 0))
         if source is not None:
             error = weight_error(array, whole, scale, axis)

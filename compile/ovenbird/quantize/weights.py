@@ -3,6 +3,7 @@
     levels, scale = quantize_weight(weight, axis=0)          # int8 in [-127, 127], float32 [O]
     error = weight_error(weight, levels, scale, axis=0)
     convolution_correction(error, means, groups=1)           # float64 [O], to be added to the bias
+    rows_of(weight, 0, groups=1)                             # [groups, O / groups, products]: an output's weights a row
 
 Bias correction: Nagel et al. 2019, https://arxiv.org/abs/1906.04721, by the means that calibration saw.
 """
@@ -17,11 +18,15 @@ MOST = 127
 LEAST_SCALE = 1e-10
 
 
-def quantize_weight(weight: Array, axis: int) -> tuple[Array, Array]:
-    """Return the levels and each output channel's scale; a channel's largest weight is the last level."""
+def quantize_weight(weight: Array, axis: int, chosen: Array | None = None) -> tuple[Array, Array]:
+    """Return the levels, the nearest or those `chosen`, and each output channel's scale: its largest weight is the last
+    level.
+    """
     others = tuple(at for at in range(weight.ndim) if at != axis)
     largest = np.abs(weight).max(axis=others)
     scale = np.maximum(largest / MOST, LEAST_SCALE).astype(np.float32)
+    if chosen is not None:
+        return chosen, scale
     levels = np.rint(weight / _along(scale, axis, weight.ndim))
     return np.clip(levels, -MOST, MOST).astype(np.int8), scale
 
@@ -47,6 +52,18 @@ def product_correction(error: Array, means: Array) -> Array:
     """Return what a product of matrices lost in each column, [N]: its errors [K, N] by the means [K]."""
     found: Array = means @ error
     return found
+
+
+def rows_of(weight: Array, axis: int, groups: int) -> Array:
+    """Return a convolution's weights [O, I, ...] (axis 0), or a matrix [K, N] (axis 1), as rows of what is summed."""
+    outputs_first = np.moveaxis(weight, axis, 0)
+    return np.ascontiguousarray(outputs_first.reshape(groups, weight.shape[axis] // groups, -1))
+
+
+def weight_of(rows: Array, axis: int, shape: tuple[int, ...]) -> Array:
+    """Return rows as the weights of that shape again."""
+    outputs_first = rows.reshape(shape[axis], *(extent for at, extent in enumerate(shape) if at != axis))
+    return np.ascontiguousarray(np.moveaxis(outputs_first, 0, axis))
 
 
 def _along(scale: Array, axis: int, rank: int) -> Array:

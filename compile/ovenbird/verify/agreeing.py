@@ -47,7 +47,7 @@ def agreement_of(network: Network, cases: Sequence[Case], answers: Answers, refe
     shown = [case.name for case in cases if case.photographs]
     names = shown or [case.name for case in cases]
     tops: dict[int, list[Array]] = {1: [], TOP: []}
-    for output in _scores(network):
+    for output in score_outputs(network):
         for case in names:
             given, right = answers[case][output], references[case][output]
             for count, found in tops.items():
@@ -58,7 +58,7 @@ def agreement_of(network: Network, cases: Sequence[Case], answers: Answers, refe
     return Agreement(photographs, shares[1], shares[TOP], {name: db for name, db in noise.items() if db is not None})
 
 
-def _scores(network: Network) -> list[str]:
+def score_outputs(network: Network) -> list[str]:
     """Return the outputs that hold a score for each class: those that are classified, else rows of numbers."""
     named = [post.output for post in network.postprocess if isinstance(post, Classification)]
     rows = [spec.name for spec in network.outputs if len(spec.shape) == 2 and spec.dtype == "float32" and spec.batched]

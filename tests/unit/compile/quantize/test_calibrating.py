@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from ovenbird.networks.importing import import_exported
-from ovenbird.quantize.calibrating import Quantizer, folded
+from ovenbird.quantize.calibrating import Mixed, Quantizer, folded
 from ovenbird.quantize.observing import Observer
 from ovenbird.quantize.points import choose_points
+from ovenbird.quantize.rewriting import quantized_module
 from support.relax_calls import bindings_of, calls_of, made_by
 
 
@@ -58,7 +59,7 @@ class Quantization:
         self.net = network()
         self.modules = {batch: import_exported(torch.export.export(self.net, (pictures(batch),))) for batch in (1, 2)}
         self.rows = [[picture[None].numpy()] for picture in pictures(24)]
-        self.quantizer = Quantizer.calibrated(self.modules[1], self.rows, "mse")
+        self.quantizer = Quantizer.calibrated(self.modules[1], self.rows, "mse", mixed=Mixed(1.0, 0))
         found = [self.quantizer.try_quantize(module) for module in self.modules.values()]
         self.whole = [module for module in found if module is not None]
         self.unseen = pictures(16)
@@ -138,6 +139,33 @@ def test_the_noise_of_each_layer_is_named(quantization: Quantization) -> None:
     for layer in layers:
         assert layer.weight_db is not None
         assert 15 < layer.total_db < min(layer.operand_db, layer.weight_db) < 70
+
+
+def test_noises_of_single_layers_make_that_of_the_answers(quantization: Quantization) -> None:
+    mixture = quantization.quantizer.mixture
+    assert mixture is not None
+    assert not mixture.floats  # any disagreement is allowed
+    shares = mixture.shares
+    error = quantization.answers - quantization.right
+    found = np.square(error - error.mean(axis=1, keepdims=True)).mean()
+    assert len(shares.layers) == 7
+    assert all(noise > 0 for noise in shares.layers)
+    assert 0.2 < sum(shares.layers) / found < 5
+    assert len(shares.margins) == len(quantization.rows)
+
+
+def test_layers_that_stay_float_read_floats(quantization: Quantization) -> None:
+    module = folded(quantization.modules[1])
+    points = choose_points(module)
+    rest = points.without((0, 5))
+    function = quantized_module(module, rest, quantization.quantizer.calibration)["main"]
+    layers = calls_of(function, "relax.nn.conv2d", "relax.matmul")
+    kinds = [getattr(getattr(made_by(function, one.args[1]), "op", None), "name", "constant") for one in layers]
+    assert kinds.count("relax.dequantize") == 5
+    assert points.layers[0] in rest.floats
+    stem = layers[0]
+    assert getattr(made_by(function, stem.args[0]), "op", None) is None  # the network's input
+    assert not points.without(range(7)).uses
 
 
 class Transformer(nn.Module):

@@ -1,0 +1,49 @@
+"""Layers that cost the most answers for their time become floats, and no more than are needed."""
+
+from __future__ import annotations
+
+import pytest
+
+from ovenbird.console.layer_precisions import mixture_lines
+from ovenbird.quantize.mixing import choose_mixture, ordered
+from ovenbird.quantize.sensitivity import NoiseShares
+from ovenbird_runtime.errors import FileChanged
+
+TIMES = (0.1, 0.4, 0.2, 0.3)
+NOISES = (0.02, 0.01, 0.001, 0.0)
+SHARES = NoiseShares(NOISES, 4.0, (0.05, 0.3, 0.6, 2.0, 5.0))
+
+
+def test_the_most_noise_for_its_time_comes_first() -> None:
+    assert ordered(NOISES, TIMES) == [0, 1, 2, 3]
+    assert ordered((0.02, 0.09, 0.001, 0.0), TIMES) == [1, 0, 2, 3]
+
+
+def test_noise_turns_answers_that_were_close() -> None:
+    assert SHARES.disagreement(()) > SHARES.disagreement({0}) > SHARES.disagreement({0, 1, 2}) == 0
+    assert NoiseShares((0.0,), 1.0, (0.0, 1.0)).disagreement(()) == 0
+    assert NoiseShares((1e6,), 1.0, (1.0,)).disagreement(()) == pytest.approx(0.5, abs=1e-3)
+    # a margin of one standard deviation of the difference of two scores: 15.87 %
+    assert NoiseShares((0.5,), 1.0, (1.0,)).disagreement(()) == pytest.approx(0.1587, abs=1e-4)
+
+
+def test_as_few_layers_as_are_needed_stay_float() -> None:
+    for most, floats in ((1.0, set()), (0.2, {0}), (0.1, {0, 1}), (0.0, {0, 1, 2})):
+        mixture = choose_mixture(TIMES, SHARES, most)
+        assert mixture.floats == floats, (most, SHARES.disagreement(mixture.floats))
+        assert mixture.kept == pytest.approx(1 - sum(TIMES[place] for place in floats))
+
+
+def test_the_choice_is_told_with_its_reasons() -> None:
+    mixture = choose_mixture(TIMES, SHARES, 0.2)
+    rows = [{"layer": f"conv2d {place}", **row} for place, row in enumerate(mixture.rows())]
+    assert [row["precision"] for row in rows] == ["f32", "int8", "int8", "int8"]
+    assert rows[0]["answers_db"] == 23.0
+    assert "1 of 4" in rows[0]["why"]
+    lines = list(mixture_lines({"layers": rows, "mixture": mixture.document()}))
+    assert "1 of 4 layers f32, 90% of int8's gain kept" in lines[0]
+    assert len(lines) == 6
+    assert not list(mixture_lines(None))
+    assert not list(mixture_lines({"layers": []}))
+    with pytest.raises(FileChanged, match="no table of layers"):
+        list(mixture_lines({"layers": [{}], "mixture": {}}))
