@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import pytest
 from ovenbird.benchmarking.engines import BenchEngine, find_engine
 from ovenbird.benchmarking.footprint import footprint
 from ovenbird.benchmarking.jobs import Job, Runs, onnx_file
+from ovenbird.benchmarking.preparing import PrepareRequest
 from ovenbird.benchmarking.report.results import case_result
 from ovenbird.benchmarking.rounds import BenchCase, MeasuredCase, measure_case
-from ovenbird.benchmarking.worker_processes import run_module, run_worker
+from ovenbird.benchmarking.worker_processes import run_module, run_preparing, run_worker
 from ovenbird.errors import EngineFailed, NoPeers, OutputsDisagree
 
 ROUNDS = 2
@@ -69,6 +71,25 @@ def test_engines_are_timed_in_turn(prepared: Path, peer: str, batch: int) -> Non
         assert result.engines[name].error < 1e-4
         assert result.engines[name].process_s >= result.engines[name].load_s + result.engines[name].first_s
     assert result.fastest_peer == peer
+
+
+@pytest.mark.slow  # another compile, in int8
+def test_engines_are_compared_in_int8(home: Path, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    installed("ort")
+    sys.path.insert(0, str(home))
+    try:
+        request = PrepareRequest(str(tmp_path / "int8"), "tiny_net:network", (1, 2), quiet=True, precision="int8")
+        facts = run_preparing(request)
+    finally:
+        sys.path.remove(str(home))
+    assert facts["precision"] == "int8"
+    assert facts["onnx"] == {"1": "", "2": ""}
+    operators = [node.op_type for node in onnx.load(onnx_file(tmp_path / "int8", 2)).graph.node]
+    assert operators.count("DequantizeLinear") > operators.count("QuantizeLinear") > 2
+    measured = measure(tmp_path / "int8", "ovenbird", "ort", "openvino", batch=2)
+    assert measured.skipped == {}
+    assert all(1e-4 < error < 0.3 for error in measured.errors.values())
 
 
 def test_engine_with_other_weights_is_refused(altered: Callable[[float], Path]) -> None:

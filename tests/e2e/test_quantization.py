@@ -32,7 +32,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def artifact(folder: Path, ovenbird: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("quantized") / "images"
-    done = ovenbird(*COMPILE, "--precision", "f32,int8", "--calibrate", folder, "-o", output)
+    options = ("--precision", "f32,auto", "--max-disagreement", "60%", "--calibrate", folder)
+    done = ovenbird(*COMPILE, *options, "-o", output)
     assert done.code == 0, done.err
     assert "host-int8" in done.out
     return output
@@ -56,7 +57,12 @@ def test_an_artifact_holds_both_precisions(artifact: Path, folder: Path) -> None
 def test_inspect_shows_the_precisions_and_the_calibration(artifact: Path, ovenbird: Any) -> None:
     shown = ovenbird("inspect", artifact).out
     assert "host-int8, int8" in shown
-    assert "calibrated on 8 pictures, photographs of a folder, by max" in shown
+    assert "calibrated on 8 pictures, photographs of a folder, by mse" in shown
+    assert "layers f32," in shown
+    evidence = json.loads((artifact / "evidence/calibration.json").read_bytes())
+    assert all(layer["layer"] in shown for layer in evidence["layers"])
+    assert sum(layer["time"] for layer in evidence["layers"]) == pytest.approx(1, abs=1e-2)
+    assert json.loads(ovenbird("inspect", artifact, "--json").out)["calibration"] == evidence
 
 
 def test_f32_is_run_unless_int8_is_asked_for(artifact: Path, folder: Path, ovenbird: Any) -> None:
@@ -86,6 +92,7 @@ def test_a_network_that_came_quantized_is_int8_without_an_option(ovenbird: Any, 
     [
         (("--calibrate", "."), "--calibrate is about int8: give --precision int8"),
         (("--precision", "int8", "--max-disagreement", "2"), "expected a share of 0 to 1"),
+        (("--precision", "int8,auto"), "auto is int8 but for some layers; give one of the two"),
         (("--precision", "int8", "--target", "cuda-sm90"), "int8 is for targets of kind llvm"),
         (("--precision", "int8", "--calibrate", "networks.py"), "neither a folder of photographs nor an .npz file"),
     ],

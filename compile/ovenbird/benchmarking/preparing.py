@@ -28,8 +28,10 @@ from ovenbird.benchmarking.jobs import (
     onnx_file,
     reference_file,
 )
+from ovenbird.benchmarking.quantized_onnx import quantize_onnx
 from ovenbird.errors import WeightsUnavailable
 from ovenbird_runtime.errors import OvenbirdError
+from ovenbird_runtime.manifest.agreement import Precision
 
 if TYPE_CHECKING:
     from ovenbird.networks.loading import NetworkOptions
@@ -46,7 +48,8 @@ SEED = 20_26
 class PrepareRequest:
     """What to prepare: one network (a name, `module:callable`, a file, an artifact's folder) at some batch sizes.
 
-    `network`: what an artifact was compiled from, where that is no built-in network.
+    `network`: what an artifact was compiled from, where that is no built-in network. `precision`: of all engines; in
+    int8, ours is quantized as `compile` does it, and the ONNX file for the peers by ONNX Runtime's quantizer.
     """
 
     folder: str
@@ -61,6 +64,7 @@ class PrepareRequest:
     quiet: bool = False
     trust: bool = False
     network: str | None = None
+    precision: Precision = "f32"
 
 
 def network_options(facts: dict[str, Any]) -> NetworkOptions:
@@ -97,6 +101,7 @@ def prepare(request: PrepareRequest, step: Progress) -> dict[str, Any]:
         "batched": network.batched,
         "source": network.source.digest(),
         "onnx": {},
+        "precision": request.precision,
     }
     _compile(request, network, facts, kept, step)
     same = kept.get("source") == facts["source"]
@@ -106,7 +111,11 @@ def prepare(request: PrepareRequest, step: Progress) -> dict[str, Any]:
             _write_arrays(folder, network, batch)
         if request.onnx:
             why = kept.get("onnx", {}).get(str(batch)) if same and str(batch) in kept.get("onnx", {}) else None
-            facts["onnx"][str(batch)] = _write_onnx(folder, network, batch) if why is None else why
+            if why is None:
+                why = _write_onnx(folder, network, batch)
+                if not why and facts["precision"] == "int8" and not facts["came_quantized"]:
+                    why = quantize_onnx(onnx_file(folder, batch), network, reference_rows(folder, batch))
+            facts["onnx"][str(batch)] = why
     (folder / NETWORK_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     return facts
 
@@ -153,14 +162,27 @@ def _compile(
 ) -> None:
     """Compile the artifacts that are asked for and not there yet; note how many layers were tuned."""
     folder = Path(request.folder)
-    facts |= {"tuned": None, "untuned_folder": False, "stamps": {}, "compiled": {}}
+    facts |= {"tuned": None, "untuned_folder": False, "stamps": {}, "compiled": {}, "came_quantized": False}
     if "artifact" in facts:
+        _note_precision(Path(facts["artifact"]), facts)
         return
     facts["artifact"] = str((folder / ARTIFACT_FOLDER).resolve())
     facts["tuned"] = _compile_one(request, network, ARTIFACT_FOLDER, request.records, facts, kept, step)
     if request.untuned and facts["tuned"]["tuned"]:
         _compile_one(request, network, UNTUNED_FOLDER, "none", facts, kept, step)
         facts["untuned_folder"] = True
+    _note_precision(Path(facts["artifact"]), facts)
+
+
+def _note_precision(artifact: Path, facts: dict[str, Any]) -> None:
+    """Note what the artifact computes in: what comes quantized is int8 without being asked for."""
+    from ovenbird_runtime.artifact.artifact import open_artifact
+
+    opened = open_artifact(artifact).manifest
+    found = {variant.precision for variant in opened.variants}
+    if facts["precision"] not in found:
+        facts["precision"] = opened.variants[0].precision
+    facts["came_quantized"] = facts["precision"] == "int8" and "evidence/calibration.json" not in opened.files
 
 
 def _compile_one(
@@ -178,20 +200,26 @@ def _compile_one(
     from ovenbird.targets import load_target
 
     output = Path(request.folder) / name
-    chosen = records_folder(records, network.name, load_target(request.target))
-    stamp = _stamp(facts["source"], request.target, chosen)
+    chosen = records_folder(records, network.name, load_target(request.target), request.precision)
+    stamp = _stamp(facts["source"], f"{request.target} {request.precision}", chosen)
     current = kept.get("stamps", {}).get(name) == stamp and (output / "manifest.json").is_file()
     there = kept["compiled"][name] if current else []
     batches = sorted({*there, *request.batch_sizes})
     facts["stamps"][name], facts["compiled"][name] = stamp, batches
     if batches == there:
         tuning: dict[str, Any] = json.loads((output / "manifest.json").read_text(encoding="utf-8"))["tuning"]
-        return _counts(tuning[request.target])
-    options = CompileOptions(targets=(request.target,), batch_sizes=tuple(batches), tuning_records=records)
+        return _counts(*tuning.values())
+    options = CompileOptions(
+        targets=(request.target,),
+        batch_sizes=tuple(batches),
+        tuning_records=records,
+        precisions=(request.precision,),
+    )
     report = compile_network(network, output, options, step)
-    layers = {layer.name: dataclasses.asdict(layer) for layer in report.layers[request.target]}
+    (records_of_layers,) = report.layers.values()
+    layers = {layer.name: dataclasses.asdict(layer) for layer in records_of_layers}
     (output.parent / f"{name}.{LAYERS_FILE}").write_text(json.dumps(layers, indent=2) + "\n", encoding="utf-8")
-    return _counts(report.manifest.tuning[request.target])
+    return _counts(*report.manifest.tuning.values())
 
 
 def _counts(tuning: dict[str, Any]) -> dict[str, Any]:
@@ -220,6 +248,12 @@ def _write_arrays(folder: Path, network: Network, batch: int) -> None:
     answers: dict[str, Any] = dict(network.reference(inputs))
     np.savez(inputs_file(folder, batch), **given)
     np.savez(reference_file(folder, batch), **answers)
+
+
+def reference_rows(folder: Path, batch: int) -> dict[str, Any]:
+    """Return the inputs that engines are compared on."""
+    with np.load(inputs_file(folder, batch), allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
 
 
 def _write_onnx(folder: Path, network: Network, batch: int) -> str:

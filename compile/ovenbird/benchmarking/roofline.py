@@ -1,8 +1,9 @@
 """What the machine can do, measured by two small kernels that TVM compiles: multiply-adds, and reading memory.
 
-    python -m ovenbird.benchmarking.roofline TARGET THREADS       # {"gflops": 543.1, "gbytes_per_s": 78.4}
+    python -m ovenbird.benchmarking.roofline TARGET THREADS       # {"gflops": 543.1, "gbytes_per_s": 78.4, ...}
 
 `gflops`: chains of independent fused multiply-adds in registers, as many as hide their latency, on every thread.
+`int8_gops`: the same of `vpdpbusd`, where the target has it; a product and its addition count two.
 `gbytes_per_s`: the sum of an array far larger than the last cache. A program of its own, threads in the environment.
 """
 
@@ -64,7 +65,8 @@ def measure(target: TargetSpec, threads: int) -> dict[str, float]:
     """Compile and time both kernels on `threads` threads."""
     import tvm
 
-    from ovenbird.measure.arithmetic import CHAINS, multiply_add_module, multiply_add_operations
+    from ovenbird.backends.cpu.machine import dot_of
+    from ovenbird.measure.arithmetic import CHAINS, dot_module, multiply_add_module, multiply_add_operations
 
     lanes = max(target.vector_bits // 32, 1)
     built = target.tvm_target()
@@ -81,7 +83,14 @@ def measure(target: TargetSpec, threads: int) -> dict[str, float]:
     array = tvm.runtime.tensor(np.ones((threads, rows, width), "float32"))
     out = tvm.runtime.tensor(np.zeros((threads, width), "float32"))
     taken = seconds(reading["main"], array, out)
-    return {"gflops": gflops, "gbytes_per_s": 4.0 * threads * rows * width / taken / 1e9}
+    found = {"gflops": gflops, "gbytes_per_s": 4.0 * threads * rows * width / taken / 1e9}
+    if dot_of(target) == "vnni":
+        module = tvm.compile(dot_module(lanes, threads, STEPS), target=built)
+        ones = tvm.runtime.tensor(np.full(lanes, 0x01010101, "int32"))
+        totals = tvm.runtime.tensor(np.zeros((threads, CHAINS, lanes), "int32"))
+        taken = seconds(module["main"], ones, totals)
+        found["int8_gops"] = 4 * multiply_add_operations(lanes, threads, STEPS) / taken / 1e9
+    return found
 
 
 def main(arguments: list[str]) -> int:

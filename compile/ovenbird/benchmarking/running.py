@@ -28,11 +28,12 @@ from ovenbird.benchmarking.rounds import BenchCase, measure_case
 from ovenbird.benchmarking.worker_processes import run_module, run_preparing
 from ovenbird.errors import EngineFailed, NoPeers, OutputsDisagree, UsageError
 from ovenbird.progress import Progress
+from ovenbird_runtime.manifest.agreement import Precision
 
 LIMITS_S, PROFILE_S = 240.0, 240.0
 PROFILE_RUNS = 15
 USUAL_IMAGE_SIZE = 224
-PUBLISHED = ("weights", "random", "weights_detail", "framework", "source", "tuned")
+PUBLISHED = ("weights", "random", "weights_detail", "framework", "source", "tuned", "precision")
 """What a result says of a network; the rest are places on this machine."""
 
 
@@ -56,6 +57,7 @@ class BenchPlan:
     work: Path | None = None
     quiet: bool = False
     trust: bool = False
+    precision: Precision = "f32"
 
 
 def installed_peers(names: tuple[str, ...]) -> tuple[list[BenchEngine], dict[str, str]]:
@@ -146,7 +148,8 @@ def _prepare_all(
         step(f"preparing {_key(model, size)}")
         # a name for the folder, from whatever the user called the network
         plain = "".join(c if c.isalnum() or c in "._-" else "_" for c in Path(model).name)
-        folder = work / (plain if size is None else f"{plain}-{size}")
+        named = plain if plan.precision == "f32" else f"{plain}-{plan.precision}"
+        folder = work / (named if size is None else f"{named}-{size}")
         network = run_preparing(
             PrepareRequest(
                 folder=str(folder),
@@ -159,6 +162,7 @@ def _prepare_all(
                 untuned=plan.untuned,
                 quiet=plan.quiet,
                 trust=plan.trust,
+                precision=plan.precision,
             )
         )
         prepared[network["name"], size] = folder, network
@@ -178,6 +182,8 @@ def _able(network: dict[str, Any], engines: list[BenchEngine], batch: int) -> tu
         why = network["onnx"].get(str(batch), "") if engine.needs == "onnx" else ""
         if engine.needs == "torch" and network["framework"] != "torch":
             why = f"the network came from {network['framework']}"
+        if engine.needs == "torch" and network["precision"] != "f32":
+            why = f"it would compute in float32, the others in {network['precision']}"
         if why:
             left_out[engine.name] = why
         else:
@@ -239,4 +245,7 @@ def _profile(case: BenchCase, folder: Path, network: dict[str, Any], benchmark: 
     rows = run_module("ovenbird.benchmarking.layer_profile", arguments, case.threads, PROFILE_S)["rows"]
     layers_file = folder / f"{ARTIFACT_FOLDER}.{LAYERS_FILE}"
     layers = json.loads(layers_file.read_text(encoding="utf-8")) if layers_file.is_file() else {}
-    benchmark.profiles[case.label] = explain(rows, layers, benchmark.limits[str(case.threads)])
+    limits = benchmark.limits[str(case.threads)]
+    if network["precision"] == "int8":
+        limits = {**limits, "gflops": limits.get("int8_gops", limits["gflops"])}
+    benchmark.profiles[case.label] = explain(rows, layers, limits)

@@ -17,6 +17,7 @@ from ovenbird.console import shared_options
 
 if TYPE_CHECKING:
     from ovenbird.benchmarking.report.results import Benchmark
+    from ovenbird_runtime.manifest.agreement import Precision
 
 
 @click.command("bench", short_help="Time artifacts against other engines.")
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 @click.option("--untuned", is_flag=True, help="Time the artifact without tuning records as well.")
 @click.option("--weights", metavar="FILE|random:SEED", help="[default: the network's own, or random:0 without them]")
 @shared_options.trust
+@click.option("--precision", metavar="f32|int8", default="f32", show_default=True,
+              help="Of all engines; in int8, ONNX Runtime's quantizer makes the peers' network.")  # fmt: skip
 @click.option("--profile", is_flag=True, help="Time every layer, and rate it against the machine's limits.")
 @click.option("--footprint/--no-footprint", default=True, show_default=True, help="Look at memory and installed size.")
 @click.option("--work", type=click.Path(file_okay=False, path_type=Path),
@@ -80,6 +83,7 @@ def command(models: tuple[str, ...], output: Path | None, **options: Any) -> Non
         work=options["work"],
         quiet=options["quiet"],
         trust=options["trust"],
+        precision=_precision(options["precision"]),
     )
     # SIGTERM unwinds as Ctrl-C does: a worker left behind would disturb whatever is timed next
     with Progress.choose(options["quiet"]) as progress, Interruption(progress) as step:
@@ -93,6 +97,17 @@ def command(models: tuple[str, ...], output: Path | None, **options: Any) -> Non
     refused = [case for case in benchmark.cases if case.refused]
     if refused:
         raise OutputsDisagree(f"{len(refused)} of {len(benchmark.cases)} cases refused: {refused[0].refused}")
+
+
+def _precision(text: str) -> Precision:
+    """Read what engines are compared in. Raises UsageError."""
+    from ovenbird.backends.precisions import parse_precision
+    from ovenbird.errors import UsageError
+
+    found = parse_precision(text)
+    if found not in ("f32", "int8"):
+        raise UsageError(f"--precision {text}: engines are compared in f32 or int8")
+    return found
 
 
 def _numbers(option: str, text: str | None, least: int, most: int) -> tuple[int, ...]:

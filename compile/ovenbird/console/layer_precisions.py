@@ -44,6 +44,7 @@ def mixture_lines(calibration: Mapping[str, Any] | None) -> Iterator[str]:
         yield f"           {'layer':64} {'':4} {'time':>6} {'noise':>8}  why"
         for layer in layers:
             name, why = one_line(str(layer["layer"])), one_line(str(layer["why"]))
-            yield f"           {name:64} {layer['precision']:4} {layer['time']:6.1%} {layer['answers_db']:5.1f} dB  {why}"
+            share, noise = f"{layer['time']:.1%}", f"{layer['answers_db']:.1f} dB"
+            yield f"           {name:64} {layer['precision']:4} {share:>6} {noise:>8}  {why}"
     except (LookupError, TypeError, ValueError, AttributeError):
         raise FileChanged(f"{CALIBRATION} is no table of layers: compile the artifact again") from None

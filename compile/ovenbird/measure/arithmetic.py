@@ -8,6 +8,8 @@ from __future__ import annotations
 import tvm
 from tvm.script import tirx as T
 
+from ovenbird.passes.quantized.emit_dots import VNNI
+
 CHAINS = 12
 """Chains of multiply-adds side by side: more than latency (4) x units (2), fewer than the registers of any target."""
 
@@ -31,6 +33,35 @@ def multiply_add_module(lanes: int, cores: int, steps: int = STEPS) -> tvm.IRMod
                 for chain in T.unroll(CHAINS):
                     for lane in T.vectorized(lanes):
                         sums[chain, lane] = sums[chain, lane] * x[lane] + x[lane]
+            for chain in T.unroll(CHAINS):
+                for lane in T.vectorized(lanes):
+                    out[core, chain, lane] = sums[chain, lane]
+
+    return tvm.IRModule({"main": main.with_attr("global_symbol", "main").with_attr("tirx.noalias", True)})
+
+
+def dot_module(lanes: int, cores: int, steps: int = STEPS) -> tvm.IRModule:
+    """Return the same of `vpdpbusd` on sums of int32: `main(x [lanes] int32, out [cores, CHAINS, lanes] int32)`; a lane
+    multiplies and adds four numbers of 8 bits.
+    """
+    name, sum_dtype, byte_dtype = VNNI[lanes], f"int32x{lanes}", f"int8x{4 * lanes}"
+
+    @T.prim_func  # type: ignore[untyped-decorator]
+    def main(x: T.Buffer((lanes,), "int32"), out: T.Buffer((cores, CHAINS, lanes), "int32")):  # type: ignore
+        for core in T.parallel(cores):
+            sums = T.alloc_buffer((CHAINS, lanes), "int32", scope="local")
+            for chain in T.unroll(CHAINS):
+                for lane in T.vectorized(lanes):
+                    sums[chain, lane] = x[lane]
+            for _step in T.serial(steps):
+                for chain in T.unroll(CHAINS):
+                    sums[chain, T.Ramp(0, 1, lanes)] = T.call_llvm_pure_intrin(
+                        sum_dtype,
+                        name,
+                        sums[chain, T.Ramp(0, 1, lanes)],
+                        T.reinterpret(byte_dtype, x[T.Ramp(0, 1, lanes)]),
+                        T.reinterpret(byte_dtype, x[T.Ramp(0, 1, lanes)]),
+                    )
             for chain in T.unroll(CHAINS):
                 for lane in T.vectorized(lanes):
                     out[core, chain, lane] = sums[chain, lane]

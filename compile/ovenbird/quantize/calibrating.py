@@ -86,8 +86,8 @@ class Quantizer:
                 distillates += 1
         ranges = tuple(choose_range(one, method) for one in seen)
         levels = _rounded(points, patches, step)
-        pairs = [dict(zip(points.roots, each, strict=True)) for each in (seen, ranges)]
-        noise = layer_noise(points, *pairs, levels)
+        found, chosen = (dict(zip(points.roots, seen, strict=True)), dict(zip(points.roots, ranges, strict=True)))
+        noise = layer_noise(points, found, chosen, levels)
         calibration = Calibration(ranges, tuple(one.means for one in seen), tuple(levels.values()))
         mixture = None
         if mixed is not None and points.layers:

@@ -2,13 +2,13 @@
 
     levels = round_jointly(weight, scale, rows)      # int8 [G, O, K] from float32 [G, O, K], [G, O], [G, n, K]
 
-Nearest levels err least weight by weight; what counts is the sum of products. With the covariance H = R'R of the rows, an
-output's error is |R (w - s q)|: each weight in turn takes the level nearest to what the errors of those before it leave
-to it (Babai's nearest plane, which is GPTQ: Frantar et al. 2023, https://arxiv.org/abs/2210.17323). Means have no part
-in it, the bias takes them. The fewer rows for so many weights, the more H is drawn to its diagonal.
+Nearest levels err least weight by weight; what counts is the sum of products. With the covariance H = R'R of the rows,
+an output's error is |R (w - s q)|: each weight in turn takes the level nearest to what the errors of those before it
+leave to it (Babai's nearest plane, which is GPTQ: Frantar et al. 2023, https://arxiv.org/abs/2210.17323). Means have no
+part in it, the bias takes them. The fewer rows for so many weights, the more H is drawn to its diagonal.
 
-Whether that holds for pictures that it was not done on is seen on a quarter of the rows, of other pictures; where it does
-not, the answer is None: the nearest levels are better.
+Whether that holds for pictures that it was not done on is seen on a quarter of the rows, of other pictures; where it
+does not, the answer is None: the nearest levels are better.
 """
 
 from __future__ import annotations

@@ -54,6 +54,7 @@ class Quantizing(Rewriter):
         """For each layer, what each channel of its results lost by its weights' rounding."""
 
     def rewrite(self, var: relax.Var, value: relax.Expr) -> relax.Expr:
+        """Return what a variable is to be bound to, its operands quantized where they are to be."""
         if not isinstance(value, relax.Call):
             return self.substituted(value)
         corrected = self._corrected_bias(value)

@@ -1,4 +1,5 @@
 """OpenVINO on its CPU plugin: float32 by the precision hint (it would take bfloat16 where it can), latency mode.
+A network of QuantizeLinear and DequantizeLinear is computed in int8 all the same.
 
 run = ENGINE.start(job)         # CompiledModel of the network's ONNX file
 """
@@ -38,7 +39,7 @@ def start(job: Job) -> Runner:
 
 ENGINE = BenchEngine(
     name="openvino",
-    title="OpenVINO (f32)",
+    title="OpenVINO",
     package="openvino",
     distributions=("openvino",),
     needs="onnx",

@@ -53,12 +53,14 @@ def provenance_lines(benchmark: Benchmark) -> list[str]:
         f"{options['rounds']} round{'s' if options['rounds'] > 1 else ''}; in each, every engine runs in a fresh "
         "process, one alive at a time, in an order that "
         "rotates. Milliseconds are medians of the rounds' medians, with the least and the greatest round; "
-        "ratios are Ovenbird's time over the peer's, paired by round (below 1: Ovenbird is faster). All in float32.",
+        "ratios are Ovenbird's time over the peer's, paired by round (below 1: Ovenbird is faster). Computed in "
+        f"{' and '.join(sorted({network['precision'] for network in benchmark.networks.values()}))}.",
     ]
     for threads, limits in benchmark.limits.items():
         lines.append(
             f"Measured limits with {threads} thread{'s' if threads != '1' else ''}: "
-            f"{limits['gflops']:.0f} GFLOP/s in registers, {limits['gbytes_per_s']:.0f} GB/s from memory."
+            f"{limits['gflops']:.0f} GFLOP/s in registers, {limits['gbytes_per_s']:.0f} GB/s from memory"
+            + (f", {limits['int8_gops']:.0f} G operations/s of 8 bits." if "int8_gops" in limits else ".")
         )
     for name, network in benchmark.networks.items():
         tuned = network["tuned"]
