@@ -68,6 +68,14 @@ class CompileReport:
         return self.manifest.parity
 
     @property
+    def whole(self) -> dict[str, tuple[int, int]]:
+        """How many sums of products int8 code does in whole numbers, and how many there are, by variant."""
+        from ovenbird.lowering.layers import whole_share
+
+        int8 = [variant.name for variant in self.manifest.variants if variant.precision == "int8"]
+        return {name: whole_share(self.layers[name]) for name in int8}
+
+    @property
     def size_bytes(self) -> int:
         """What the artifact takes on disk, but for its manifest."""
         return sum(record.size for record in self.manifest.files.values())

@@ -1,7 +1,7 @@
 """The values of `--precision`, and which targets heed them.
 
 parse_precision("fp16")                              # "f16"
-check_precision("f16", {"host": "llvm"})             # UsageError: target host computes in f32
+check_precision("int8", {"cuda-sm90": "cuda"})       # UsageError: target cuda-sm90 computes in f32
 """
 
 from __future__ import annotations

@@ -104,6 +104,7 @@ def _print_json(report: CompileReport) -> None:
         "unverified": report.unverified,
         "tuning": report.manifest.tuning,
         "unplanned": report.unplanned,
+        "whole": report.whole,
     }
     click.echo(json.dumps(document, indent=2))
 
@@ -142,6 +143,8 @@ def _print_report(report: CompileReport, network: Network | Composite) -> None:
             f"{target}: {document['tuned']} layers tuned, {document['default']} by default schedules, "
             f"{document['stale']} stale records"
         )
+    for target, (whole, count) in report.whole.items():
+        click.echo(f"{target}: {whole} of {count} sums of products in whole numbers")
     for target, why in report.unplanned.items():
         click.echo(f"{target}: no plan for a runtime without TVM: {why}")
     if report.dumped is not None:

@@ -73,6 +73,8 @@ def command(model: str, **options: Any) -> None:
     )
     spec = load_target(tune_options.target)
     check_precision(tune_options.precision, {spec.name: spec.kind})
+    if tune_options.precision == "f16" and spec.kind == "llvm":
+        raise UsageError(f"--precision f16: on {spec.name} it takes the records of f32; tune without it")
     if tune_options.precision == "int8":
         raise UsageError("--precision int8: there is no search for int8; it is compiled by its default schedules")
     listing = tune_options.tasks == "list"

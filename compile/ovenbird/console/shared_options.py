@@ -38,8 +38,9 @@ def precision(command: F) -> F:
     )
     return click.option(
         "--precision", metavar="f32|f16|int8|auto", default="f32", show_default=True,
-        help="Of the arithmetic: f16 on GPUs, int8 on processors; targets of other kinds compute in f32. compile takes "
-        "several, as in f32,int8, and auto: int8, with layers that cost too many answers in f32.",
+        help="Of the arithmetic: f16 on GPUs (on processors: of large matrices' weights), int8 on processors; other "
+        "targets compute in f32. compile takes several, as in f32,int8, and auto: int8, with layers that cost too many "
+        "answers in f32.",
     )(command)  # fmt: skip
 
 

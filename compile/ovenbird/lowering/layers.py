@@ -5,6 +5,7 @@ Example: `describe_layers(lowered)["fused_conv2d3_add_relu"].flops` is 231_211_0
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,10 +16,15 @@ from ovenbird.operators.anchors import ANCHOR
 from ovenbird.operators.blocks import leaf_blocks
 from ovenbird.operators.own import KERNEL
 
+PRODUCTS = ("conv", "depthwise_conv", "matmul", "batch_matmul", "winograd", "attention")
+"""What the kinds of layers that sum products begin with."""
+
 
 @dataclass
 class LayerRecord:
-    """One function of the library. `flops`: float operations of its reductions (a multiply-add counts two)."""
+    """One function of the library. `flops`: operations of its reductions (a multiply-add counts two); `whole`: they are
+    of whole numbers.
+    """
 
     name: str
     kind: str
@@ -26,6 +32,7 @@ class LayerRecord:
     flops: int
     calls: dict[str, int]
     source: Literal["tuned", "default", "stale"] = "default"
+    whole: bool = False
 
 
 def describe_layers(module: IRModule) -> dict[str, LayerRecord]:
@@ -46,6 +53,7 @@ def describe_function(name: str, function: tirx.PrimFunc) -> LayerRecord:
     sch = Schedule(function)
     kind, flops = "elementwise", 0
     shape: tuple[int, ...] = ()
+    whole = False
     if KERNEL in (function.attrs or {}):
         kind, shape = str(function.attrs[KERNEL]), tuple(int(extent) for extent in function.params[-1].shape)
     for block in leaf_blocks(sch):
@@ -58,12 +66,19 @@ def describe_function(name: str, function: tirx.PrimFunc) -> LayerRecord:
         if not body.writes:  # a block that only calls something
             continue
         buffer = body.writes[0].source
+        whole = whole or (body.init is not None and str(buffer.dtype) == "int32")
         if ANCHOR in body.annotations:
             kind = body.name_hint
             shape = tuple(int(extent) for extent in buffer.shape)
         elif kind == "elementwise":
             shape = tuple(int(extent) for extent in buffer.shape)
-    return LayerRecord(name, kind, shape, flops, {})
+    return LayerRecord(name, kind, shape, flops, {}, whole=whole)
+
+
+def whole_share(layers: Iterable[LayerRecord]) -> tuple[int, int]:
+    """Return how many calls of functions that sum products do so in whole numbers, and how many there are."""
+    counts = [(sum(layer.calls.values()), layer.whole) for layer in layers if layer.kind.startswith(PRODUCTS)]
+    return sum(count for count, whole in counts if whole), sum(count for count, _ in counts)
 
 
 def count_calls(entry: str, function: relax.Function, records: dict[str, LayerRecord]) -> None:

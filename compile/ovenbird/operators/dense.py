@@ -43,7 +43,10 @@ def ravel(index: Sequence[Any], shape: Sequence[int]) -> Any:
 
 
 def matmul_packed(data: te.Tensor, weight: te.Tensor, columns: int, tile_rows: int = 1) -> te.Tensor:
-    """[..., M, K] x [N/b, K, b] -> [..., M, N]: the rows of all leading axes are one matrix."""
+    """[..., M, K] x [N/b, K, b] -> [..., M, N]: the rows of all leading axes are one matrix.
+
+    Weights of float16 beside data of float32 are widened as they are read.
+    """
     shape = extents(data)
     rows, depth = shape[:-1], shape[-1]
     count, _, block = extents(weight)
@@ -55,9 +58,12 @@ def matmul_packed(data: te.Tensor, weight: te.Tensor, columns: int, tile_rows: i
         at = (*unravel(tirx.min(m, total - 1) if padded > total else m, rows), k)
         return data[at]
 
+    def widened(one: Any) -> Any:
+        return one if weight.dtype == data.dtype else one.astype(data.dtype)
+
     blocked = te.compute(
         (count, padded, block),
-        lambda o, m, v: te.sum(element(m) * weight[o, k, v], axis=[k]),
+        lambda o, m, v: te.sum(element(m) * widened(weight[o, k, v]), axis=[k]),
         name="matmul",
         attrs=anchored("tile"),
     )

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 
 class CpuBackend(Backend):
-    """Blocks of channels, register tiles, LLVM; computes as the framework does, or in whole numbers of eight bits."""
+    """Blocks of channels, register tiles, LLVM; computes as the framework does, or in whole numbers of eight
+    bits; f16 is float32 with large matrices stored in half precision."""
 
-    precisions = ("f32", "int8")
+    precisions = ("f32", "f16", "int8")
 
     def describe(self, target: TargetSpec) -> str:
         """Return the processor and its vectors."""

@@ -5,6 +5,7 @@ Example: `CpuCompiler(load_target("host"), BuildOptions()).machine.lanes("float3
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import tvm
@@ -12,7 +13,7 @@ from tvm import relax, tirx
 
 from ovenbird.backends.base import BuildOptions, Compiler
 from ovenbird.backends.codegen_pipeline import codegen_pipeline
-from ovenbird.backends.cpu.machine import machine_of
+from ovenbird.backends.cpu.machine import machine_of, widens_halves
 from ovenbird.backends.cpu.packing import packing_of
 from ovenbird.backends.cpu.pipeline import lower_networks
 from ovenbird.backends.cpu.schedules import schedule_function
@@ -27,7 +28,8 @@ class CpuCompiler(Compiler):
     def __init__(self, target: TargetSpec, options: BuildOptions) -> None:
         self.target = target
         self.packing = options.packing or packing_of(target, options.records)
-        self.machine = machine_of(target, self.packing.block)
+        half = options.precision == "f16" and widens_halves(target)
+        self.machine = dataclasses.replace(machine_of(target, self.packing.block), half_weights=half)
 
     def lower(self, networks: Networks, dump: Dump) -> tvm.IRModule:
         """Lower with images in blocks of channels and weights packed as `packing` says."""

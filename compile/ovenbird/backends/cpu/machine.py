@@ -22,6 +22,7 @@ class Machine:
     """The part of a CPU target that decides tile sizes. Sizes in bytes.
 
     `block_lanes`: channels of a block where that is more than one vector of float32; 0 where it is one.
+    `half_weights`: whether weights may be stored as float16 (`storage.py`).
     """
 
     vector_bytes: int
@@ -31,6 +32,7 @@ class Machine:
     cores: int
     block_lanes: int = 0
     dot: DotKind = "plain"
+    half_weights: bool = False
 
     @property
     def halves(self) -> int:
@@ -69,6 +71,11 @@ def machine_of(target: TargetSpec, block: int = 0) -> Machine:
         cores=target.cores,
         dot=dot_of(target),
     )
+
+
+def widens_halves(target: TargetSpec) -> bool:
+    """Return whether the target has an instruction that makes float32 of float16."""
+    return target.arch == "aarch64" or "f16c" in target.features
 
 
 def dot_of(target: TargetSpec) -> DotKind:

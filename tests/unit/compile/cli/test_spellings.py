@@ -66,12 +66,14 @@ REFUSED = [
     ("ovenbird compile resnet18 --tagret host", "No such option '--tagret'; did you mean --target?"),
     ("ovenbird compile resnet18 --batch_sizes 1", "No such option '--batch_sizes'; did you mean --batch-sizes?"),
     ("ovenbird compile resnet18 --frobnicate", "No such option '--frobnicate'"),
-    ("ovenbird compile resnet18 --fp16", "UsageError: --precision f16: target host computes in f32; f16 is for"),
-    ("ovenbird compile resnet18 --precision FP16", "UsageError: --precision f16: target host computes in f32"),
-    ("ovenbird compile resnet18 --precision half", "UsageError: --precision f16: target host computes in f32"),
+    (
+        "ovenbird compile resnet18 --target cuda-sm90 --precision W8A8",
+        "UsageError: --precision int8: target cuda-sm90 computes in f32; int8 is for",
+    ),
     ("ovenbird compile resnet18 --precision int4", "UsageError: --precision 'int4': there are f32, int8 on targets of"),
     ("ovenbird tune resnet18 --precision int8", "UsageError: --precision int8: there is no search for int8"),
-    ("ovenbird tune resnet18 --fp16", "UsageError: --precision f16: target host computes in f32"),
+    ("ovenbird tune resnet18 --fp16", "UsageError: --precision f16: on host it takes the records of f32"),
+    ("ovenbird bench resnet18 --precision half", "UsageError: --precision half: engines are compared in f32 or int8"),
     ("ovenbird compile a:b --name a/b", "UsageError: --name: 'a/b' is no model's name"),
     ("ovenbird export net.onnx", "No such command 'export': here it is `ovenbird compile`"),
     ("ovenbird benchmark net.onnx", "No such command 'benchmark': here it is `ovenbird bench`"),
@@ -105,9 +107,9 @@ def test_what_there_is_not_is_said_in_one_line(
 
 def test_targets_that_stay_in_f32_are_noted() -> None:
     both = {"host": "llvm", "cuda-sm80": "cuda"}
-    assert check_precision("f16", both) == "note: host computes in f32"
+    assert check_precision("int8", both) == "note: cuda-sm80 computes in f32"
     assert check_precision("f32", both) == ""
-    assert check_precision("f16", {"cuda-sm80": "cuda"}) == ""
+    assert check_precision("f16", both) == ""
 
 
 @pytest.mark.parametrize("text", ["f16", "F16", "fp16", "FP16", "half", "float16"])

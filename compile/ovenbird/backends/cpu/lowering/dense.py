@@ -13,6 +13,7 @@ from ovenbird.backends.cpu.lowering.attention import emit_attention, find_attent
 from ovenbird.backends.cpu.lowering.context import CpuLowering
 from ovenbird.backends.cpu.lowering.reshape import reshaped
 from ovenbird.backends.cpu.schedules.tile_choice import choose_rows
+from ovenbird.backends.cpu.storage import stored_weight
 from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import Lowered
 from ovenbird.operators import dense, layout
@@ -38,6 +39,7 @@ def lower_packed(lowering: CpuLowering, data: Value, weight: Value, shape: tuple
     assert weight.constant is not None
     packed = layout.pack_matmul_weight(weight.constant, lowering.block)
     rows = math.prod(shape[:-1])
+    packed = stored_weight(packed, rows, lowering.machine)
     tile_rows = choose_rows(packed.shape[0], rows, lowering.machine)
     plain = lowering.form.plain(data)
     if rows % tile_rows and rows not in shape:  # tiles that end within a row of rows have no affine map back
