@@ -54,7 +54,7 @@ def provenance_lines(benchmark: Benchmark) -> list[str]:
         "process, one alive at a time, in an order that "
         "rotates. Milliseconds are medians of the rounds' medians, with the least and the greatest round; "
         "ratios are Ovenbird's time over the peer's, paired by round (below 1: Ovenbird is faster). Computed in "
-        f"{' and '.join(sorted({network['precision'] for network in benchmark.networks.values()}))}.",
+        f"{' and '.join(sorted({network.get('precision', 'f32') for network in benchmark.networks.values()}))}.",
     ]
     for threads, limits in benchmark.limits.items():
         lines.append(
