@@ -251,7 +251,8 @@ def _packings(network: Network | Composite, variants: Sequence[Variant], options
 
 def _records(network: Network | Composite, variant: Variant, options: CompileOptions) -> Any:
     """Open the tuning records of a variant, None where the defaults are to be taken."""
-    return find_records(options.tuning_records, network.name, variant.spec, variant.precision)
+    precision = BACKENDS[variant.kind].recorded(variant.precision)
+    return find_records(options.tuning_records, network.name, variant.spec, precision)
 
 
 def _build(

@@ -68,6 +68,10 @@ class Backend(ABC):
         """Return what the code computes in, which decides what it is held to when it is verified."""
         return asked if asked in self.precisions else self.precisions[0]
 
+    def recorded(self, precision: Precision) -> Precision:
+        """Return the precision whose tuning records code takes."""
+        return precision
+
     @abstractmethod
     def describe(self, target: TargetSpec) -> str:
         """Return what a target's code is made for, in a few words."""

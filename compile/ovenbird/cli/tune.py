@@ -51,6 +51,7 @@ def command(model: str, **options: Any) -> None:
     and the same command goes on. MODEL is what `ovenbird compile` takes.
     """
     from ovenbird.backends.precisions import check_precision, parse_precision
+    from ovenbird.backends.table import BACKENDS
     from ovenbird.errors import UsageError
     from ovenbird.networks.loading import load_network
     from ovenbird.targets import load_target
@@ -73,8 +74,11 @@ def command(model: str, **options: Any) -> None:
     )
     spec = load_target(tune_options.target)
     check_precision(tune_options.precision, {spec.name: spec.kind})
-    if tune_options.precision == "f16" and spec.kind == "llvm":
-        raise UsageError(f"--precision f16: on {spec.name} it takes the records of f32; tune without it")
+    recorded = BACKENDS[spec.kind].recorded(tune_options.precision)
+    if recorded != tune_options.precision:
+        raise UsageError(
+            f"--precision {tune_options.precision}: on {spec.name} it takes the records of {recorded}; tune in that"
+        )
     if tune_options.precision == "int8":
         raise UsageError("--precision int8: there is no search for int8; it is compiled by its default schedules")
     listing = tune_options.tasks == "list"

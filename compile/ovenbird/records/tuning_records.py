@@ -52,11 +52,8 @@ def own_folder(model: str, spec: TargetSpec, precision: Precision = "f32") -> Pa
 def log_place(model: str, spec: TargetSpec, precision: Precision) -> Path:
     """Return a log's place among others; those of other processors lie beside it, as `<model>@<mcpu>-<date>`.
 
-    In another precision a network has other functions, and a log of its own: `<model>+fp16`; but f16 on a processor,
-    which is f32 with some weights stored otherwise.
+    In another precision a network has other functions, and a log of its own: `<model>+fp16`.
     """
-    if precision == "f16" and spec.kind == "llvm":
-        precision = "f32"
     return Path(spec.name) / (model + SUFFIXES.get(precision, f"+{precision}"))
 
 

@@ -26,6 +26,10 @@ class CpuBackend(Backend):
 
     precisions = ("f32", "f16", "int8")
 
+    def recorded(self, precision: Precision) -> Precision:
+        """Return float32 for f16, whose other kernels are the same."""
+        return "f32" if precision == "f16" else precision
+
     def describe(self, target: TargetSpec) -> str:
         """Return the processor and its vectors."""
         return f"{target.mcpu}, {target.vector_bits}-bit vectors"
