@@ -65,7 +65,6 @@ def measure(target: TargetSpec, threads: int) -> dict[str, float]:
     """Compile and time both kernels on `threads` threads."""
     import tvm
 
-    from ovenbird.backends.cpu.machine import dot_of
     from ovenbird.measure.arithmetic import CHAINS, dot_module, multiply_add_module, multiply_add_operations
 
     lanes = max(target.vector_bits // 32, 1)
@@ -84,7 +83,7 @@ def measure(target: TargetSpec, threads: int) -> dict[str, float]:
     out = tvm.runtime.tensor(np.zeros((threads, width), "float32"))
     taken = seconds(reading["main"], array, out)
     found = {"gflops": gflops, "gbytes_per_s": 4.0 * threads * rows * width / taken / 1e9}
-    if dot_of(target) == "vnni":
+    if ("avx512_vnni" if target.vector_bits == 512 else "avx_vnni") in target.features:
         module = tvm.compile(dot_module(lanes, threads, STEPS), target=built)
         ones = tvm.runtime.tensor(np.full(lanes, 0x01010101, "int32"))
         totals = tvm.runtime.tensor(np.zeros((threads, CHAINS, lanes), "int32"))
