@@ -18,18 +18,18 @@ from ovenbird.lowering.pipeline import prepare
 from ovenbird.options import RangeMethod
 from ovenbird.passes.share_constants import array_of
 from ovenbird.progress import Progress
+from ovenbird.quantize.auto.mixing import Mixture, choose_mixture, layer_times
+from ovenbird.quantize.auto.sensitivity import measure_noise
 from ovenbird.quantize.distilling import distil
 from ovenbird.quantize.fold_norms import fold_norms
-from ovenbird.quantize.joint_rounding import round_jointly
-from ovenbird.quantize.mixing import Mixture, choose_mixture, layer_times
 from ovenbird.quantize.noise import LayerNoise, layer_noise
 from ovenbird.quantize.observing import Observer
-from ovenbird.quantize.patches import Patches
 from ovenbird.quantize.points import CONVOLUTIONS, Points, choose_points
 from ovenbird.quantize.ranges import Seen, choose_range
 from ovenbird.quantize.rewriting import Calibration, quantized_module
-from ovenbird.quantize.sensitivity import measure_noise
-from ovenbird.quantize.weights import quantize_weight, rows_of, weight_of
+from ovenbird.quantize.rounding.joint_rounding import round_jointly
+from ovenbird.quantize.rounding.patches import Patches
+from ovenbird.quantize.rounding.weights import quantize_weight, rows_of, weight_of
 from ovenbird_runtime.tensors.arrays import Array
 
 

@@ -22,7 +22,7 @@ from ovenbird.passes.share_constants import array_of
 from ovenbird.quantize.graph import is_constant
 from ovenbird.quantize.points import CONVOLUTIONS, Points
 from ovenbird.quantize.ranges import LevelRange, Seen
-from ovenbird.quantize.weights import quantize_weight, weight_error
+from ovenbird.quantize.rounding.weights import quantize_weight, weight_error
 from ovenbird_runtime.tensors.arrays import Array
 
 MOST_DB = 200.0

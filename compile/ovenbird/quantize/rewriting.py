@@ -17,7 +17,7 @@ from ovenbird.quantize.graph import is_constant
 from ovenbird.quantize.points import CONVOLUTIONS, Points
 from ovenbird.quantize.ranges import LevelRange
 from ovenbird.quantize.rewriter import Rewriter
-from ovenbird.quantize.weights import convolution_correction, product_correction, quantize_weight, weight_error
+from ovenbird.quantize.rounding.weights import convolution_correction, product_correction, quantize_weight, weight_error
 from ovenbird_runtime.tensors.arrays import Array
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ovenbird.quantize.joint_rounding import round_jointly
-from ovenbird.quantize.weights import quantize_weight, rows_of, weight_of
+from ovenbird.quantize.rounding.joint_rounding import round_jointly
+from ovenbird.quantize.rounding.weights import quantize_weight, rows_of, weight_of
 from ovenbird_runtime.tensors.arrays import Array
 
 random = np.random.default_rng(5)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ovenbird.console.layer_precisions import mixture_lines
-from ovenbird.quantize.mixing import choose_mixture, ordered
-from ovenbird.quantize.sensitivity import NoiseShares
+from ovenbird.quantize.auto.mixing import choose_mixture, ordered
+from ovenbird.quantize.auto.sensitivity import NoiseShares
 from ovenbird_runtime.errors import FileChanged
 
 TIMES = (0.1, 0.4, 0.2, 0.3)

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from tvm import relax
 
-from ovenbird.quantize.patches import MAX_ROW, ROWS, Patches
-from ovenbird.quantize.weights import rows_of
+from ovenbird.quantize.rounding.patches import MAX_ROW, ROWS, Patches
+from ovenbird.quantize.rounding.weights import rows_of
 
 GEOMETRIES = (
     {"strides": 1, "padding": (1, 2, 0, 1), "dilation": 1, "groups": 1},

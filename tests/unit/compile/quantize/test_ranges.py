@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ovenbird.quantize.ranges import METHODS, LevelRange, Seen, choose_range
-from ovenbird.quantize.weights import convolution_correction, product_correction, quantize_weight, weight_error
+from ovenbird.quantize.rounding.weights import convolution_correction, product_correction, quantize_weight, weight_error
 
 
 def seen(*arrays: np.ndarray) -> Seen:

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from ovenbird.passes.shapes import static_shape
+from ovenbird.quantize.auto.sensitivity import NoiseShares
 from ovenbird.quantize.noise import decibels
 from ovenbird.quantize.points import Points
-from ovenbird.quantize.sensitivity import NoiseShares
 
 AIM = 0.5
 """Of the allowed share of other answers, the share that is expected."""

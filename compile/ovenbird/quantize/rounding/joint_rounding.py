@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ovenbird.quantize.weights import MOST
+from ovenbird.quantize.rounding.weights import MOST
 from ovenbird_runtime.tensors.arrays import Array
 
 HELD = 4

@@ -1,0 +1,1 @@
+"""Weights in whole numbers: their scales, and levels whose errors cancel on what a layer reads."""
