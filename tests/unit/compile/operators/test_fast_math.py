@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import tvm
+import tvm_ffi
 from tvm import te, tirx
 
-from ovenbird.operators.fast_math import register_fast_math
+from ovenbird.operators.fast_math import clamp, register_fast_math
 
 SMALLEST = 2.0**-126
 """The smallest normal float32: below it a relative error means little."""
@@ -100,10 +101,18 @@ def test_float64_keeps_its_own_precision() -> None:
     assert np.max(np.abs(evaluate(tirx.erf, values, 1) - exact_erf)) <= 1e-13
 
 
+def test_an_argument_is_bounded_in_one_place() -> None:
+    """TVM's analyzer puts values in the places of names: a value with its argument five times grows fivefold a step."""
+    places: list[object] = []
+    tvm_ffi.structural_walk(clamp(tirx.Var("x", "float32"), -1, 1), (tirx.Var, places.append))
+    assert len(places) == 1
+
+
 def test_whoever_names_the_pipeline_has_them() -> None:
     """A tuning worker imports the pipeline and no schedules: it measures the code that `compile` writes."""
     code = """
 import tvm
+import tvm_ffi
 from tvm import te, tirx
 from ovenbird.backends.codegen_pipeline import codegen_pipeline
 x = te.placeholder((64,), "float32", name="x")
