@@ -22,6 +22,7 @@ import click
 from . import __version__
 from .console.box_options import Command, box_options
 from .console.output import end_with_output, fails
+from .console.signals import exit_if_signalled
 from .console.spellings import GuidedGroup
 from .errors import OvenbirdError, one_line
 from .limits import (
@@ -88,12 +89,14 @@ def _guarded(command: Command) -> Command:
         try:
             command(*args, **options)
         except OvenbirdError as error:
+            exit_if_signalled()
             if debug:
                 raise
             _fail(error)
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
         except Exception as error:
+            exit_if_signalled()
             if debug or fails(error):
                 raise
             reason = one_line(str(error).partition("\n")[0])

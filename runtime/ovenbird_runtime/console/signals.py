@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from types import FrameType
 
 STOPS = (signal.SIGTERM, signal.SIGINT)
 RELOADS = (signal.SIGHUP,)
+IMPORT_POLL_S = 0.02
 
 
 class Caught:
@@ -58,15 +60,66 @@ def hold_back_signals() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, (*STOPS, *RELOADS))
 
 
+class _Ending:
+    """The end of a command by a signal, an exit from wherever its main thread is.
+
+    In the middle of an import it waits, a moment at a time: C code would make another error of it, as numpy's does,
+    or drop it. Where Python had to drop it (in a finalizer), it comes again.
+    """
+
+    def __init__(self) -> None:
+        self._came: int | None = None
+        self._hook = sys.unraisablehook
+
+    def catch(self) -> None:
+        """Catch TERM and HUP from now on, but not one that is ignored."""
+        for number in (signal.SIGTERM, *RELOADS):
+            if signal.getsignal(number) == signal.SIG_DFL:
+                signal.signal(number, self._take)
+
+    def check(self) -> None:
+        """Exit where a signal came: whatever error ended the work is the signal's."""
+        if self._came is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            raise SystemExit(128 + self._came)
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        if self._came is None:
+            self._came = number
+            signal.signal(number, signal.SIG_DFL)  # the second one ends the process at once
+            signal.signal(signal.SIGALRM, self._take)
+            sys.unraisablehook = self._come_again
+        if _imports(frame):
+            signal.setitimer(signal.ITIMER_REAL, IMPORT_POLL_S)
+        else:
+            self.check()
+
+    def _come_again(self, lost: sys.UnraisableHookArgs) -> None:
+        if isinstance(lost.exc_value, SystemExit):
+            signal.setitimer(signal.ITIMER_REAL, IMPORT_POLL_S)
+        else:
+            self._hook(lost)
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Return whether the code at `frame` runs within an import."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+_ENDING = _Ending()
+
+
 def end_on_signals() -> None:
     """Let TERM and HUP end the process as `exit(128 + number)` does, so that what was begun is cleared away; a second
     one does it at once. A signal that is ignored (`nohup`) stays so.
     """
+    _ENDING.catch()
 
-    def end(number: int, frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        raise SystemExit(128 + number)
 
-    for number in (signal.SIGTERM, *RELOADS):
-        if signal.getsignal(number) == signal.SIG_DFL:
-            signal.signal(number, end)
+def exit_if_signalled() -> None:
+    """Exit as a signal that came asks for, if one did: called where an error would end the process otherwise."""
+    _ENDING.check()

@@ -18,6 +18,7 @@ from urllib.parse import quote
 import click
 
 from ..console.output import fails
+from ..console.signals import exit_if_signalled
 from ..errors import OvenbirdError, WrongOption
 from ..limits import LOAD_ANSWER_SECONDS, LOAD_SEARCH_STEPS, LOAD_SECONDS, SERVE_IMAGES_PER_REQUEST
 from .client import ServerAddress, first_model, form_of, parse_url
@@ -93,6 +94,7 @@ def load(debug: bool, **options: Any) -> None:
     except BrokenPipeError:
         raise
     except (OvenbirdError, OSError) as error:
+        exit_if_signalled()
         if debug or fails(error):
             raise
         click.echo(f"error: {type(error).__name__}: {error}", err=True)
