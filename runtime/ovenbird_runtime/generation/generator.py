@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import WrongOption
+from ..errors import EngineCallFailed, WrongOption
 from ..manifest.generation import KeptState, TextLoop, uses_of
 from ..manifest.program import Program
 from ..tensors.arrays import Array
@@ -44,6 +44,8 @@ class BegunText:
     bank: _Bank
     slots: list[int] = field(default_factory=list)
     """Those of its sequences, in the order of the search's rows."""
+    failure: EngineCallFailed | None = None
+    """Why it cannot go on: its numbers overflowed."""
 
 
 class _Bank:
@@ -157,14 +159,20 @@ class Generator:
             text.bank.drop(text)
 
     def step(self) -> list[BegunText]:
-        """Take all texts one token further; return those that are done, which have left. Raises EngineError."""
+        """Take all texts one token further; return those that are done, or have failed, which have left.
+
+        Raises EngineError.
+        """
         done = []
         for bank in self._banks:
             if bank.texts:
                 outputs = self._run(bank)
                 for text in bank.texts:
-                    self._advance(bank, text, outputs)
-                over = [text for text in bank.texts if text.search.done]
+                    try:
+                        self._advance(bank, text, outputs)
+                    except EngineCallFailed as error:
+                        text.failure = error
+                over = [text for text in bank.texts if text.search.done or text.failure is not None]
                 for text in over:  # behind all others: those that move into the holes have other rows then
                     bank.drop(text)
                 done += over
@@ -201,7 +209,10 @@ class Generator:
 
 
 def run_all(generator: Generator, prepared: Sequence[Prepared], request: TextRequest) -> list[tuple[int, ...]]:
-    """Return the tokens of a text for each prepared picture, as many at a time as there is room for."""
+    """Return the tokens of a text for each prepared picture, as many at a time as there is room for.
+
+    Raises EngineError.
+    """
     waiting = list(enumerate(prepared))[::-1]
     places: dict[BegunText, int] = {}
     found: dict[int, tuple[int, ...]] = {}
@@ -211,6 +222,8 @@ def run_all(generator: Generator, prepared: Sequence[Prepared], request: TextReq
                 place, rows = waiting.pop()
                 places[generator.begin(rows, request)] = place
             for text in generator.step():
+                if text.failure is not None:
+                    raise text.failure
                 found[places.pop(text)] = text.search.result
     finally:
         for text in places:  # what an error or Ctrl-C left

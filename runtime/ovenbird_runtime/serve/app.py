@@ -16,7 +16,7 @@ from .context import Context
 from .errors import NotReady, WrongMethod, forget_frames, public_body, status_of
 from .http.encoding import compress
 from .http.errors import BadRequest, ServeError
-from .http.messages import Request, Response
+from .http.messages import Pieces, Request, Response
 from .routes.route import Route
 from .routes.table import allowed_methods, find_route
 from .telemetry.request_ids import RequestIds
@@ -52,6 +52,9 @@ class App:
             if isinstance(problem, WrongMethod):
                 response.headers.append(("Allow", ", ".join(allowed_methods(request.segments))))
         response.headers.append(("X-Request-Id", call.id))
+        if response.pieces is not None:  # it ends with its last piece
+            response.pieces = _Followed(response.pieces, call, self._context)
+            return response
         if call.seconds:
             response.headers.append(("Server-Timing", call.server_timing(time.monotonic() - request.received)))
         call.finish(self._context, error, response.status)
@@ -85,6 +88,24 @@ class App:
             id=self._ids.choose(given),
             bytes_in=request.wire_bytes,
         )
+
+
+class _Followed:
+    """Pieces of a body whose end is written down as that of their request."""
+
+    def __init__(self, pieces: Pieces, call: Call, context: Context) -> None:
+        self._pieces, self._call, self._context = pieces, call, context
+
+    async def next(self) -> bytes | None:
+        """Return what comes next."""
+        return await self._pieces.next()
+
+    def close(self, error: BaseException | None) -> None:
+        """End the pieces, then the request."""
+        try:
+            self._pieces.close(error)
+        finally:
+            self._call.finish(self._context, error)
 
 
 def error_response(error: BaseException) -> Response:

@@ -22,7 +22,7 @@ from ...limits import SERVE_LINGER_SECONDS, SERVE_PIPELINED_REQUESTS
 from .account import PIECE_BYTES
 from .errors import BadRequest, ServeError, ServerFull, TooSlow
 from .listener import Listener, Peer
-from .messages import Request, Response
+from .messages import Pieces, Request, Response
 from .reader import Reader
 
 Handle = Callable[[Request], Awaitable[Response]]
@@ -185,6 +185,9 @@ class HttpConnection(Peer):
 
     async def _send(self, request: Request, response: Response) -> None:
         """Write an answer as the client reads it, so that no more of it is held than the answer itself."""
+        if response.pieces is not None:
+            await self._send_pieces(request, response, response.pieces)
+            return
         keep = request.keep_alive and not response.close and not self._listener.draining
         head = response.head(keep)
         body = b"" if request.method == "HEAD" else response.body
@@ -197,6 +200,30 @@ class HttpConnection(Peer):
             for start in range(0, len(body), PIECE_BYTES):
                 self.transport.write(view[start : start + PIECE_BYTES])
                 await self._until_read(len(body))
+        self._sent(keep)
+
+    async def _send_pieces(self, request: Request, response: Response, pieces: Pieces) -> None:
+        """Write a body as it is made, each piece as a chunk."""
+        chunked = request.version != "1.0"
+        keep = chunked and request.keep_alive and not response.close and not self._listener.draining
+        error: BaseException | None = None
+        try:
+            self.transport.write(response.head(keep, chunked))
+            while (piece := await pieces.next()) is not None:
+                self.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+                await self._until_read(self.transport.get_write_buffer_size())
+            if chunked:
+                self.transport.write(b"0\r\n\r\n")
+        except BaseException as problem:
+            error = problem
+            self.transport.abort()  # who has a part must not take it for the whole
+            raise
+        finally:
+            pieces.close(error)
+        self._sent(keep)
+
+    def _sent(self, keep: bool) -> None:
+        """Begin to wait for the next request, or close."""
         self._sending, self._stuck_since = 0, 0.0
         self._recount()
         if not keep:

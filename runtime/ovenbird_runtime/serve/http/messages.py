@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
@@ -116,10 +116,23 @@ class Request:
             raise BadRequest("the request's path is not UTF-8") from None
 
 
-class Response:
-    """A status, a body and headers; `close` ends the connection after it."""
+class Pieces(Protocol):
+    """A body that is made while it is sent."""
 
-    __slots__ = ("body", "close", "headers", "status")
+    async def next(self) -> bytes | None:
+        """Return what comes next; None at the end."""
+
+    def close(self, error: BaseException | None) -> None:
+        """End it: all was sent, or what kept the rest from being so. Called once, whatever became of it."""
+
+
+class Response:
+    """A status, a body and headers; `close` ends the connection after it.
+
+    `pieces` are a body that is not known yet, in place of `body`: they go in chunks (RFC 9112 7.1).
+    """
+
+    __slots__ = ("body", "close", "headers", "pieces", "status")
 
     def __init__(
         self,
@@ -131,6 +144,7 @@ class Response:
     ) -> None:
         """Make a response; `headers` are added to content type and length."""
         self.status, self.body, self.close = status, body, close
+        self.pieces: Pieces | None = None
         self.headers = [("Content-Type", content_type), *headers] if body or content_type else [*headers]
 
     @classmethod
@@ -138,12 +152,15 @@ class Response:
         """Make a response of a JSON value."""
         return cls(status, _encode(value), "application/json", headers)
 
-    def head(self, keep_alive: bool) -> bytes:
-        """Return the status line and headers."""
+    def head(self, keep_alive: bool, chunked: bool = True) -> bytes:
+        """Return the status line and headers; pieces go in chunks, or until the connection's end."""
         lines = [f"HTTP/1.1 {self.status} {REASONS.get(self.status, 'Unknown')}"]
         lines += [f"{name}: {value}" for name, value in self.headers]
+        if self.pieces is None:
+            lines.append(f"Content-Length: {len(self.body)}")
+        elif chunked:
+            lines.append("Transfer-Encoding: chunked")
         lines += [
-            f"Content-Length: {len(self.body)}",
             f"Date: {_date(int(time.time()))}",
             f"Connection: {'keep-alive' if keep_alive else 'close'}",
             "\r\n",

@@ -12,8 +12,8 @@ from __future__ import annotations
 import asyncio
 import io
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...artifact.names import model_name_from
 from ...limits import SERVE_ENGINE_FAILURES
@@ -40,6 +40,11 @@ from .admission import Admission
 from .batcher import Batcher, Pending
 from .batching import Costs
 from .calibration import calibrate
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+T = TypeVar("T")
 
 
 class Deployment:
@@ -73,15 +78,24 @@ class Deployment:
 
         Raises OvenbirdError of whatever is wrong with the artifact, the machine or the results.
         """
-        model = _load(source, settings)
+        return cls.made_of(load_served(source, settings), source.name, settings)
+
+    @classmethod
+    def made_of(cls, model: Model, name: str | None, settings: Settings) -> Self:
+        """Do the rest of what `prepare` does, with a model that is loaded; close it where that fails."""
         try:
-            deployment = cls(source.name or model_name_from(model.name), model, settings, calibrate(model, settings))
+            deployment = cls(name or model_name_from(model.name), model, settings, cls.calibrated(model, settings))
             deployment.selftest()
             deployment.warm_up()
         except BaseException:
             model.close()
             raise
         return deployment
+
+    @classmethod
+    def calibrated(cls, model: Model, settings: Settings) -> Mapping[InputSize, Costs]:
+        """Return what calls cost here, by image size. Raises EngineError."""
+        return calibrate(model, settings)
 
     def selftest(self) -> None:
         """Reproduce the golden outputs, as `ovenbird-rt selftest` does. Raises SelftestFailed, EngineError."""
@@ -90,15 +104,19 @@ class Deployment:
 
     def warm_up(self) -> None:
         """Answer one made-up picture, so that no client waits while decoders are imported."""
+        for file in self.made_up():
+            self.model.predict(file)
+
+    def made_up(self) -> Iterator[bytes]:
+        """Yield a made-up picture of each usual kind; none where the model says nothing of pictures."""
         from PIL import Image
 
-        manifest = self.model.manifest
-        if manifest.preprocess.default is None:
+        if self.model.manifest.preprocess.default is None:
             return
         for kind in ("JPEG", "PNG"):
             file = io.BytesIO()
             Image.new("RGB", (320, 240)).save(file, kind)
-            self.model.predict(file.getvalue())
+            yield file.getvalue()
 
     def start(self, metrics: Metrics) -> None:
         """Begin to take work. On the event loop."""
@@ -129,6 +147,16 @@ class Deployment:
         """Estimate how long `rows` of each image size take all processors, as things have gone of late."""
         total = sum(self.costs[size].total(count) * self.model.slowdown_of(size) for size, count in rows.items())
         return total / 1000 / self.settings.workers
+
+    @property
+    def waiting(self) -> int:
+        """Rows in the queue."""
+        return self.batcher.waiting
+
+    @property
+    def slowdown(self) -> float:
+        """How many times as long as the costs of the usual image size calls take of late."""
+        return self.model.slowdown_of(self.model.sizes[0])
 
     async def infer(
         self, rows: int, arrays: Mapping[str, Array], deadline: float, size: InputSize = ()
@@ -171,16 +199,22 @@ class Deployment:
 
     async def _answer(self, entry: Pending) -> tuple[dict[str, Array], Pending]:
         """Wait for an entry's outputs, until its deadline."""
-        loop = asyncio.get_running_loop()
-        timer = loop.call_later(max(0.0, entry.deadline - time.monotonic()), _give_up, entry.future)
+        return await self.before(entry.deadline, entry.future), entry
+
+    async def before(self, deadline: float, future: asyncio.Future[T]) -> T:
+        """Return what a future brings before the deadline; cancel it where nobody waits any more.
+
+        Raises DeadlineExceeded, and what it brings.
+        """
+        timer = asyncio.get_running_loop().call_later(max(0.0, deadline - time.monotonic()), _give_up, future)
         try:
-            return await entry.future, entry
+            return await future
         except DeadlineExceeded:
             self._metrics.add(EXPIRED, 1, self.name)
             raise
         finally:
             timer.cancel()
-            entry.future.cancel()
+            future.cancel()
 
     # ---- what the batcher reports, from its threads
 
@@ -232,7 +266,7 @@ class Deployment:
             del self.admission  # it knows this object: without it the last request's end is the model's end
 
 
-def _load(source: ModelSource, settings: Settings) -> Model:
+def load_served(source: ModelSource, settings: Settings) -> Model:
     """Load a model, or connect to the server that runs it. Raises OvenbirdError."""
     if settings.backend_url is not None:
         return connect(source.path, settings.backend_url, public_key=settings.public_key)

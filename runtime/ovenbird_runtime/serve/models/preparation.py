@@ -36,7 +36,7 @@ class Preparation:
         check_asked(model.manifest, model.labels, options)
         self.pipeline_name, self.pipeline = choose_pipeline(model.manifest, options.preprocess, options.image_size)
         self._spec = image_input(model.manifest, self.pipeline)
-        self.size: InputSize = output_size(self.pipeline) if model.manifest.program().sizes else ()
+        self.size: InputSize = output_size(self.pipeline) if model.manifest.picture_program.sizes else ()
         self._preprocessor, self._seed, self._megapixels = model.preprocessor, options.seed, megapixels
 
     def apply(

@@ -17,6 +17,7 @@ from ..memory import set_objects_aside
 from ..settings import ModelSource, Settings
 from ..telemetry.metric_names import ADMITTED_IMAGES, QUEUE_IMAGES, READY, RELOADS, Metric
 from .deployment import Deployment
+from .kinds import prepare_deployment
 from .watching import Look, Watch, look
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class Slots:
         def work() -> Deployment:
             self._preparing += 1
             try:
-                return Deployment.prepare(source, self._settings)
+                return prepare_deployment(source, self._settings)
             finally:
                 self._preparing -= 1
 
@@ -147,7 +148,7 @@ class Slots:
         found: list[tuple[Metric, tuple[str, ...], float]] = []
         for deployment in self.deployments:
             labels = (deployment.name,)
-            found.append((QUEUE_IMAGES, labels, float(deployment.batcher.waiting)))
+            found.append((QUEUE_IMAGES, labels, float(deployment.waiting)))
             found.append((ADMITTED_IMAGES, labels, float(deployment.admission.rows)))
             found.append((READY, labels, float(deployment.healthy)))
         return found

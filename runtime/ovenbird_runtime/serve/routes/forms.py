@@ -31,7 +31,8 @@ _SEND = (
 )
 _IMAGE_KEYS = ("images", "instances", "image")
 _FILE_NAMES = ("image", "images", "file", "files")  # of parts that are pictures, whether they have a filename or not
-_KNOWN = (*OPTION_NAMES, *ALIASES)
+_STREAM = "stream"
+_KNOWN = (*OPTION_NAMES, *ALIASES, _STREAM)
 _BASE64 = bytes.maketrans(b"-_", b"+/")
 _WHITE_SPACE = b" \t\r\n"
 _NUMBER_CHARS = 40
@@ -45,6 +46,8 @@ class PredictForm:
 
     images: tuple[bytes | memoryview, ...]
     options: PredictOptions
+    stream: bool = False
+    """Whether a text is wanted as it is written."""
     made_bytes: int = 0
     """Memory that was made next to the request's body: what was unpacked, and pictures out of JSON."""
 
@@ -99,10 +102,11 @@ def _from_json(body: Bytes, fields: dict[str, Any], limits: Limits) -> list[byte
     items = items if isinstance(items, list) else [items]
     _check_count(len(items), limits)
     fields |= {name: value[name] for name in _KNOWN if value.get(name) is not None}
-    return [_base64(item, i) for i, item in enumerate(items)]
+    return [read_base64(item, i) for i, item in enumerate(items)]
 
 
-def _base64(item: Any, index: int) -> bytes:
+def read_base64(item: Any, index: int) -> bytes:
+    """Return the bytes of one image of a JSON body. Raises BadRequest."""
     text = item.get("b64") if isinstance(item, dict) else item
     if not isinstance(text, str):
         raise BadRequest(f'image {index} is {shown(item)}, expected a base64 text or {{"b64": "..."}}')
@@ -137,18 +141,32 @@ def _checked(images: Sequence[bytes | memoryview], fields: Mapping[str, Any], li
         raise MissingImage(f"no image came with the request: {_SEND}")
     _check_count(len(images), limits)
     given: dict[str, Any] = {}
+    stream = _flag(_STREAM, fields[_STREAM]) if _STREAM in fields else False
     for name, value in fields.items():
+        if name == _STREAM:
+            continue
         option = ALIASES.get(name, name)
         if option in given:
             raise BadRequest(f"both {option} and another name of it are given: give one")
-        given[option] = _READERS[option](name, value)
-    return PredictForm(tuple(images), PredictOptions(**given), made)
+        given[option] = read_option(option, value, name)
+    return PredictForm(tuple(images), PredictOptions(**given), stream, made)
 
 
 def _pipeline(name: str, value: Any) -> str | None:
     if not isinstance(value, str):
         raise BadRequest(f"{name} is {shown(value)}, expected the name of a pipeline")
     return value or None
+
+
+def read_option(option: str, value: Any, name: str | None = None) -> Any:
+    """Read an option, which the request calls `name`, as JSON has it or as text. Raises BadRequest."""
+    return _READERS[option](name or option, value)
+
+
+def _prompt(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise BadRequest(f"{name} is {shown(value)}, expected text")
+    return value
 
 
 def _whole(name: str, value: Any) -> int:
@@ -202,6 +220,9 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "image_size": _sides,
     "tiles": _sides,
     "tile_overlap": _number,
+    "prompt": _prompt,
+    "max_tokens": _whole,
+    "beams": _whole,
 }
 
 

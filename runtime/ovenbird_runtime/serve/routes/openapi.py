@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ... import __version__
-from ...limits import MAX_BOXES, MAX_TILE_OVERLAP, MAX_TOP
+from ...limits import MAX_BEAMS, MAX_BOXES, MAX_PROMPT_CHARS, MAX_TILE_OVERLAP, MAX_TOKENS, MAX_TOP
 from ...options import TILE_OVERLAP, PredictOptions
 from ..http.messages import REASONS
 from .route import Route
@@ -44,6 +44,10 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "image_size": {"type": "string", "examples": ["640", "320x480"]},
     "tiles": {"type": "string", "examples": ["640", "480x640", "network"]},
     "tile_overlap": {"type": "number", "minimum": 0, "maximum": MAX_TILE_OVERLAP, "default": TILE_OVERLAP},
+    "prompt": {"type": "string", "maxLength": MAX_PROMPT_CHARS},
+    "max_tokens": {"type": "integer", "minimum": 1, "maximum": MAX_TOKENS},
+    "beams": {"type": "integer", "minimum": 1, "maximum": MAX_BEAMS},
+    "stream": {"type": "boolean", "default": False, "description": "A text as it is written, in server-sent events."},
 }
 _SCHEMAS = {
     "Error": _ERROR,
@@ -56,6 +60,19 @@ _SCHEMAS = {
             "inputs": {"type": "array", "items": {"$ref": "#/components/schemas/Tensor"}},
             "outputs": {"type": "array", "items": {"type": "object", "required": ["name"]}},
             "parameters": {"type": "object"},
+        },
+    },
+    "GenerateRequest": {
+        "type": "object",
+        "required": ["image"],
+        "properties": {
+            "id": {"type": "string"},
+            "text_input": {"type": "string", "maxLength": MAX_PROMPT_CHARS},
+            "image": {"type": "string", "contentEncoding": "base64"},
+            "parameters": {
+                "type": "object",
+                "properties": {name: _OPTIONS[name] for name in ("max_tokens", "beams", "preprocess", "seed")},
+            },
         },
     },
     "PredictRequest": {
@@ -81,8 +98,10 @@ _BODIES: dict[str, dict[str, Any]] = {
         "application/octet-stream": _BINARY,
     },
 }
+for _name in ("generate", "generate_stream"):
+    _BODIES[_name] = {"application/json": {"schema": {"$ref": "#/components/schemas/GenerateRequest"}}}
 _ERRORS = {"GET": (404, 503), "POST": (400, 404, 408, 413, 415, 429, 500, 503, 504)}
-_CONTENT = {"page": "text/html", "metrics": "text/plain"}
+_CONTENT = {"page": "text/html", "metrics": "text/plain", "generate_stream": "text/event-stream"}
 
 
 def document(routes: Iterable[Route]) -> dict[str, Any]:

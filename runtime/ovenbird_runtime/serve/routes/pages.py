@@ -13,6 +13,7 @@ from typing import Any
 
 from ... import __version__
 from ...machine.versions import TVM_VERSION
+from ...manifest.manifest import Manifest
 from ...manifest.program import size_text
 from ..call import Call
 from ..context import Context
@@ -80,8 +81,8 @@ def _model(deployment: Any) -> dict[str, Any]:
         **({"batch_cost_ms_by_image_size": by_size} if len(by_size) > 1 else {}),
         "lanes": deployment.usual_costs.lanes.count,
         "lane_cost_ms": deployment.usual_costs.lanes.cost and round(deployment.usual_costs.lanes.cost, 3),
-        "slowdown": round(deployment.model.slowdown_of(deployment.model.sizes[0]), 3),
-        "waiting_images": deployment.batcher.waiting,
+        "slowdown": round(deployment.slowdown, 3),
+        "waiting_images": deployment.waiting,
         "admitted_images": deployment.admission.rows,
     }
 
@@ -97,18 +98,24 @@ def models(context: Context, request: Request, call: Call) -> Response:
                 "version": deployment.version,
                 "random_weights": manifest.model.weights.random,
                 "preprocess": {"default": manifest.preprocess.default, "names": sorted(manifest.preprocess.pipelines)},
-                "outputs": [{"name": post.output, "kind": post.step} for post in manifest.postprocess],
+                "outputs": _outputs(manifest),
                 "labels": {name: len(labels) for name, labels in deployment.model.labels.items()},
             }
         )
     return Response.json({"models": found})
 
 
+def _outputs(manifest: Manifest) -> list[dict[str, str]]:
+    if manifest.loop is not None:
+        return [{"name": manifest.loop.logits, "kind": "text"}]
+    return [{"name": post.output, "kind": post.step} for post in manifest.postprocess]
+
+
 def metrics(context: Context, request: Request, call: Call) -> Response:
     """Return all metrics."""
     text = context.metrics.expose()
     if context.settings.nv_metrics:
-        models = [(d.name, d.version, d.batcher.waiting) for d in context.slots.deployments]
+        models = [(d.name, d.version, d.waiting) for d in context.slots.deployments]
         text += triton_lines(context.metrics, models)
     return Response(200, text.encode("utf-8", "replace"), "text/plain; version=0.0.4; charset=utf-8")
 

@@ -1,4 +1,4 @@
-"""`POST /v1/models/{model}:predict`: pictures in, labels out.
+"""`POST /v1/models/{model}:predict`: pictures in, labels, boxes or sentences out.
 
     curl --data-binary @cat.jpg -H 'Content-Type: image/jpeg' localhost:8000/v1/models/resnet50:predict?top=3
     curl -F image=@cat.jpg -F image=@dog.png localhost:8000/v1/models/resnet50:predict
@@ -15,15 +15,18 @@ from typing import Any
 
 from ...errors import OvenbirdError
 from ...manifest.answers import Boxes
-from ...postprocess.prediction import explain
+from ...postprocess.prediction import Prediction, explain
 from ..call import Call
 from ..context import Context
 from ..errors import forget_frames, public_body, status_of
+from ..http.errors import BadRequest
 from ..http.messages import Request, Response
 from ..models.deployment import Deployment
 from ..models.preparation import Preparation
+from ..models.text_deployment import TextDeployment
 from .forms import PredictForm, read_form
 from .rows import Row, run_rows
+from .texts import TextEventForm, stream_text, write_texts
 from .tiled import run_tiles
 
 Image = bytes | memoryview
@@ -36,12 +39,33 @@ async def predict(context: Context, request: Request, call: Call) -> Response:
     with context.slots.find(call.parameters[0]) as deployment:
         call.answered_by(deployment)
         form = await _form(context, request)
-        preparation = Preparation(deployment.model, form.options, context.settings.limits.megapixels)
         call.images, call.stage = len(form.images), "decode"
+        if isinstance(deployment, TextDeployment):
+            return await _text(context, deployment, call, form)
+        if form.stream:
+            raise BadRequest(f"stream is for models that write text; {deployment.name} answers at once")
+        preparation = Preparation(deployment.model, form.options, context.settings.limits.megapixels)
         run = _whole if form.options.tiles is None else _in_tiles
         results = await run(context, deployment, call, form, preparation)
         call.count(context.metrics, len(form.images))
         return Response.json(_answer(deployment, results, call))
+
+
+async def _text(context: Context, deployment: TextDeployment, call: Call, form: PredictForm) -> Response:
+    """Answer with texts, whole or as they are written."""
+    if form.stream:
+        prompt = deployment.writer.request(form.options.prompt).prompt
+        whole = partial(_streamed, deployment, call)
+        events = TextEventForm(deployment.writer.pieces, len(prompt), whole)
+        return await stream_text(context, deployment, call, form.images, form.options, events)
+    found = await write_texts(context, deployment, call, form.images, form.options)
+    call.count(context.metrics, len(form.images))
+    results = [_failure(one) if isinstance(one, BaseException) else one.to_json() for one in found]
+    return Response.json(_answer(deployment, results, call))
+
+
+def _streamed(deployment: Deployment, call: Call, prediction: Prediction) -> dict[str, Any]:
+    return _answer(deployment, [prediction.to_json()], call)
 
 
 async def _form(context: Context, request: Request) -> PredictForm:

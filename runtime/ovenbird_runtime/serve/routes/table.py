@@ -14,6 +14,7 @@ from ..http.messages import Request, Response
 from ..v2 import metadata
 from ..v2.http_infer import infer_http
 from . import pages
+from .generate import generate, generate_stream
 from .openapi import document
 from .predict import predict
 from .route import Route
@@ -31,7 +32,11 @@ ROUTES = (
     Route("openapi", "GET", "/openapi.json", _openapi, "This document."),
     Route("models", "GET", "/v1/models", pages.models, "The models, their pre-processing and their labels' count."),
     Route(
-        "predict", "POST", "/v1/models/{model}:predict", predict, "Labels, boxes and embeddings of one or many images."
+        "predict",
+        "POST",
+        "/v1/models/{model}:predict",
+        predict,
+        "Labels, boxes, embeddings or sentences of one or many images.",
     ),
     Route("server", "GET", "/v2", metadata.server_metadata, "The server's name, version and extensions."),
     Route("live", "GET", "/v2/health/live", metadata.live, "200 while the process answers and no engine hangs."),
@@ -51,6 +56,8 @@ ROUTES = (
             Route("config", "GET", f"{base}/config", metadata.model_config, "A model's configuration, as Triton's."),
             Route("stats", "GET", f"{base}/stats", metadata.model_statistics, "A model's counts and times."),
             Route("infer", "POST", f"{base}/infer", infer_http, "Run a model on named tensors."),
+            Route("generate", "POST", f"{base}/generate", generate, "A text of an image, whole."),
+            Route("generate_stream", "POST", f"{base}/generate_stream", generate_stream, "A text as it is written."),
         )
     ),
 )

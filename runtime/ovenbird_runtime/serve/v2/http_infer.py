@@ -26,7 +26,7 @@ from ..http.encoding import decompress
 from ..http.errors import BadRequest, UnsupportedContent
 from ..http.messages import Request, Response, json_text
 from ..models.deployment import Deployment
-from .inference import InferRequest, Wanted, choose_outputs, infer, packed
+from .inference import InferRequest, Wanted, check_takes_tensors, choose_outputs, infer, packed
 from .parameters import check_parameters, nan_policy
 from .tensors import NAMES, check_shape, dtype_of, from_bytes, from_json, to_json
 
@@ -60,6 +60,7 @@ async def infer_http(context: Context, request: Request, call: Call) -> Response
     name, *version = call.parameters
     with context.slots.find(name, version[0] if version else None) as deployment:
         call.answered_by(deployment)
+        check_takes_tensors(deployment)
         start = time.monotonic()
         limit, specs = context.settings.limits.body_bytes, deployment.model.inputs
         if request.header("content-encoding"):  # who knows how large it is

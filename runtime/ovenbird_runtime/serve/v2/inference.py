@@ -18,6 +18,7 @@ from ...errors import shown
 from ...tensors.arrays import Array
 from ..call import Call
 from ..context import Context
+from ..errors import NotOffered
 from ..http.errors import BadRequest
 from ..models.deployment import Deployment
 from .parameters import ALLOW_NAN
@@ -43,8 +44,20 @@ class InferRequest:
     parameters: Mapping[str, Any]
 
 
+def check_takes_tensors(deployment: Deployment) -> None:
+    """Refuse to run a model on tensors that makes its answers by a loop. Raises NotOffered."""
+    if deployment.model.manifest.loop is not None:
+        raise NotOffered(
+            f"{deployment.name} writes text: POST /v2/models/{deployment.name}/generate, or "
+            f"/v1/models/{deployment.name}:predict"
+        )
+
+
 def choose_outputs(deployment: Deployment, wanted: tuple[Wanted, ...], binary: bool) -> tuple[Wanted, ...]:
-    """Return what to send: what was asked for, or everything. Raises BadRequest for an output that does not exist."""
+    """Return what to send: what was asked for, or everything. Raises BadRequest for an output that does not exist,
+    NotOffered.
+    """
+    check_takes_tensors(deployment)
     names = [spec.name for spec in deployment.model.outputs]
     for output in wanted:
         if output.name not in names:

@@ -21,7 +21,9 @@ from ..http.messages import Request, Response
 from ..models.deployment import Deployment
 from .tensors import NAMES
 
-EXTENSIONS = ["binary_tensor_data", "classification", "model_configuration", "statistics"]
+EXTENSIONS = ["binary_tensor_data", "classification", "model_configuration", "statistics", "generate"]
+TEXT_OUTPUT = "text_output"
+"""Triton's name for it."""
 CONTROL = "models are loaded and unloaded by who runs the server: replace the artifact (--watch, or SIGHUP)"
 
 
@@ -62,13 +64,15 @@ def model_metadata(context: Context, request: Request, call: Call) -> Response:
 
 def metadata_of(deployment: Deployment) -> dict[str, Any]:
     """Describe a model's tensors; -1 stands for any batch, and for what follows the image size."""
-    model = deployment.model
+    manifest = deployment.model.manifest
+    text = {"name": TEXT_OUTPUT, "datatype": "BYTES", "shape": [-1]}
+    outputs = manifest.outputs if manifest.loop is None else ()
     return {
         "name": deployment.name,
         "versions": [deployment.version],
         "platform": "ovenbird_tvm",
-        "inputs": [_tensor(spec) for spec in model.inputs],
-        "outputs": [_tensor(spec) for spec in model.outputs],
+        "inputs": [_tensor(spec) for spec in manifest.picture_program.inputs],
+        "outputs": [_tensor(spec) for spec in outputs] or [text],
     }
 
 
@@ -88,13 +92,15 @@ def model_config(context: Context, request: Request, call: Call) -> Response:
 def config_of(context: Context, deployment: Deployment) -> dict[str, Any]:
     """Describe a model as Triton's configuration does."""
     model = deployment.model
+    inputs, outputs = model.manifest.picture_program.inputs, () if model.manifest.loop else model.outputs
+    text = {"name": TEXT_OUTPUT, "data_type": "TYPE_STRING", "dims": [1]}
     return {
         "name": deployment.name,
         "platform": "ovenbird_tvm",
         "backend": "ovenbird",
         "max_batch_size": deployment.usual_costs.largest if _batched(deployment) else 0,
-        "input": [_config(spec, _batched(deployment)) for spec in model.inputs],
-        "output": [_config(spec, _batched(deployment)) for spec in model.outputs],
+        "input": [_config(spec, _batched(deployment)) for spec in inputs],
+        "output": [_config(spec, _batched(deployment)) for spec in outputs] or [text],
         "dynamic_batching": {
             "preferred_batch_size": sorted(deployment.usual_costs.table),
             "max_queue_delay_microseconds": int(context.settings.batch_wait_ms * 1000),
@@ -111,7 +117,9 @@ def config_of(context: Context, deployment: Deployment) -> dict[str, Any]:
 
 def _batched(deployment: Deployment) -> bool:
     """Return whether every tensor begins with the batch, which Triton's configuration then leaves out of its shape."""
-    return all(spec.batched for spec in (*deployment.model.inputs, *deployment.model.outputs))
+    manifest = deployment.model.manifest
+    outputs = manifest.outputs if manifest.loop is None else ()
+    return all(spec.batched for spec in (*manifest.picture_program.inputs, *outputs))
 
 
 def _config(spec: TensorSpec, batched: bool) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import json
 
 import pytest
 
+from ovenbird_runtime.serve.models import slots as slots_module
 from ovenbird_runtime.serve.models.deployment import Deployment
 from ovenbird_runtime.serve.models.slots import Slots
 from ovenbird_runtime.serve.settings import ModelSource, Settings
@@ -29,7 +30,7 @@ def test_reload_outlives_an_error_that_nobody_foresaw(monkeypatch: pytest.Monkey
         await slots.load_all()
         first = slots.find("tiny")
         with monkeypatch.context() as patch:
-            patch.setattr(Deployment, "prepare", out_of_memory)
+            patch.setattr(slots_module, "prepare_deployment", out_of_memory)
             await slots.reload()
         assert slots.find("tiny") is first
         await slots.reload()

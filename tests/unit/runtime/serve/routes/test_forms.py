@@ -126,5 +126,5 @@ def test_document_lists_every_option() -> None:
     route = schema["paths"]["/v1/models/{model}:predict"]["post"]
     queried = [found["name"] for found in route["parameters"] if found["in"] == "query"]
     properties = schema["components"]["schemas"]["PredictRequest"]["properties"]
-    assert tuple(queried) == OPTION_NAMES
-    assert tuple(name for name in properties if name != "images") == OPTION_NAMES
+    assert tuple(queried) == (*OPTION_NAMES, "stream")
+    assert tuple(name for name in properties if name != "images") == (*OPTION_NAMES, "stream")
