@@ -8,18 +8,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .arguments import real
 from .errors import PipelineError, WrongOption, shown
 from .limits import MAX_IMAGE_MEGAPIXELS, MAX_IMAGES_PER_CALL
+from .manifest.answers import Ctc
 from .manifest.manifest import Manifest, TensorSpec
-from .manifest.program import size_text, sizes_text
+from .manifest.program import InputSize, size_text, sizes_text
 from .manifest.steps import Pipeline, output_size
 from .options import PredictOptions
 from .postprocess.prediction import Prediction, check_asked, explain
-from .preprocess.images import as_list, open_pixels
+from .preprocess.images import as_list, open_image, open_pixels
 from .preprocess.preprocessor import Preprocessor
 from .preprocess.scratch import Scratch
 from .tensors.arrays import Array
@@ -45,6 +47,9 @@ def predict(
     """Return one prediction per image, in input order. `run` takes and returns the network's own tensors."""
     check_takes_pictures(manifest)
     check_asked(manifest, labels, options)
+    if options.image_size is None and reads_lines(manifest):
+        given = {"preprocessor": preprocessor, "max_megapixels": max_megapixels}
+        return _predict_lines(manifest, labels, run, images, options, **given)
     name, pipeline = choose_pipeline(manifest, options.preprocess, options.image_size)
     spec = image_input(manifest, pipeline)
     max_megapixels = real("max_megapixels", max_megapixels, MAX_IMAGE_MEGAPIXELS * 20)
@@ -57,6 +62,36 @@ def predict(
         outputs = run({spec.name: batch})
         results += explain(manifest, outputs, labels, name, options, frames)
     return results
+
+
+def reads_lines(manifest: Manifest) -> bool:
+    """Return whether a model reads lines of text and was compiled for several widths of them."""
+    program = manifest.picture_program
+    return len(program.sizes) > 1 and any(isinstance(step, Ctc) for step in program.postprocess)
+
+
+def _predict_lines(
+    manifest: Manifest,
+    labels: Mapping[str, tuple[str, ...]],
+    run: Callable[[Mapping[str, Array]], Mapping[str, Array]],
+    images: Any,
+    options: PredictOptions,
+    **given: Any,
+) -> list[Prediction]:
+    """Return what `predict` returns, each line at the least width that holds it at the height it was compiled for."""
+    found = []
+    for place, source in enumerate(sources_of(images)):
+        image = open_image(source, given["max_megapixels"])
+        size = line_size(manifest.picture_program.image_sizes, image.size[0] / image.size[1])
+        own = replace(options, image_size=size, seed=options.seed + place)
+        found += predict(manifest, labels, run, image, own, **given)
+    return found
+
+
+def line_size(sizes: Sequence[InputSize], proportion: float) -> InputSize:
+    """Return the narrowest size that holds a line of a width to height, at its full height; else the widest."""
+    by_width = sorted(sizes, key=lambda size: size[1] / size[0])
+    return next((size for size in by_width if size[1] / size[0] >= proportion), by_width[-1])
 
 
 def portion_of(spec: TensorSpec) -> int:

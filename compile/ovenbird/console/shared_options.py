@@ -144,7 +144,7 @@ def network_options(command: F) -> F:
 
 PROCESSING = {
     "labels": ("FILE", "The classes' names, one a line, or a JSON list."),
-    "answer": ("KINDS", "What the outputs are: classes, embedding, boxes or raw, in order, or NAME=classes,..."),
+    "answer": ("KINDS", "What the outputs are: classes, embedding, boxes, text or raw, in order, or NAME=classes,..."),
     "decode": ("KIND", "How boxes are decoded: yolov5, yolov8, ssd, fastestdet, ... [default: by the outputs' shapes]"),
     "resize": ("SIZE", "A picture's shorter side, an exact HEIGHTxWIDTH, fit or none. [default: the network's size]"),
     "crop": ("SIZE", "What is cut out of the middle. [default: the network's size]"),

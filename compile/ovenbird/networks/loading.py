@@ -124,7 +124,7 @@ def with_document(reference: Reference, options: NetworkOptions) -> tuple[Networ
         processing = processing.over(read_document(path))
     elif given is not None and given != "none":
         processing = replace(processing, base=given)
-    if processing.labels is not None:
+    if processing.labels is not None and "text" not in (processing.answer or ()):
         read_labels(processing.labels)
     found = replace(
         options,

@@ -19,7 +19,7 @@ import numpy as np
 from ovenbird.networks.network import Network
 from ovenbird.verify.stored import Answers, Joined, form_of, row_of
 from ovenbird_runtime.limits import MAX_GOLDEN_BYTES
-from ovenbird_runtime.manifest.answers import Boxes
+from ovenbird_runtime.manifest.answers import Boxes, Ctc
 from ovenbird_runtime.manifest.manifest import TensorSpec
 from ovenbird_runtime.manifest.rows import numbers_of, parts_of
 from ovenbird_runtime.tensors.arrays import Array, Arrays
@@ -51,9 +51,11 @@ def make_cases(network: Network, batch_sizes: Sequence[int], photographs: Sequen
     cases = []
     image = network.image_input
     if image is not None and network.batched and network.default_pipeline is not None and photographs:
-        from ovenbird.verify.photographs import read_photographs
+        from ovenbird.verify.photographs import drawn_lines, read_photographs
 
-        pixels = read_photographs(photographs, network.pipelines[network.default_pipeline])
+        pipeline = network.pipelines[network.default_pipeline]
+        lines = any(isinstance(step, Ctc) for step in network.postprocess)
+        pixels = drawn_lines(pipeline) if lines else read_photographs(photographs, pipeline)
         cases.append(Case("photographs", {image.name: pixels}, photographs=True))
     random = np.random.default_rng(RANDOM_SEED)
     sizes = list(batch_sizes) if network.batched else [1]

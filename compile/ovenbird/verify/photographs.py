@@ -15,6 +15,8 @@ from ovenbird_runtime.manifest.steps import Pipeline
 from ovenbird_runtime.tensors.arrays import Array
 
 PHOTOGRAPHS = ("chelsea.jpg", "coffee.jpg", "rocket.jpg")
+LINES = ("STOP", "Hello, world", "No. 48213")
+LINE_PIXELS = 32
 SEED = 0
 """For pipelines that crop at random."""
 
@@ -30,3 +32,21 @@ def read_photographs(paths: Sequence[Path], pipeline: Pipeline) -> Array:
     from ovenbird_runtime.preprocess.interpreted import apply
 
     return np.stack([apply(pipeline, open_image(path), seed=SEED, index=i) for i, path in enumerate(paths)])
+
+
+def drawn_lines(pipeline: Pipeline) -> Array:
+    """Draw lines of text and pre-process them: what a network that reads text is sure of.
+
+    A photograph without any says little of it: each place is a guess among thousands of classes, which rounding moves.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    from ovenbird_runtime.preprocess.interpreted import apply
+
+    font, drawn = ImageFont.load_default(LINE_PIXELS), []
+    for index, text in enumerate(LINES):
+        _, _, right, bottom = font.getbbox(text)
+        picture = Image.new("RGB", (int(right) + 12, int(bottom) + 10), (240, 236, 228))
+        ImageDraw.Draw(picture).text((6, 4), text, fill=(24, 24, 40), font=font)
+        drawn.append(apply(pipeline, picture, seed=SEED, index=index))
+    return np.stack(drawn)

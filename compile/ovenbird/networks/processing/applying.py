@@ -14,14 +14,17 @@ from dataclasses import replace
 from ovenbird.errors import UsageError, suggest
 from ovenbird.networks.detection.answering import decoded, with_labels
 from ovenbird.networks.network import Network
+from ovenbird.networks.processing.characters import characters_of
 from ovenbird.networks.processing.labels import read_labels
 from ovenbird.networks.processing.options import AnswerName, ProcessingOptions
-from ovenbird.networks.processing.pipelines import PictureInput, make_pipeline, picture_input
-from ovenbird_runtime.manifest.answers import LABELS, AnswerStep, Boxes, Classification, Raw, Vector
+from ovenbird.networks.processing.pipelines import PictureInput, line_pipeline, make_pipeline, picture_input
+from ovenbird_runtime.manifest.answers import LABELS, AnswerStep, Boxes, Classification, Ctc, Raw, Vector
 from ovenbird_runtime.manifest.program import TensorSpec
 
 OWN = "own"
 """The name of a pre-processing that the user put together."""
+LINE = "line"
+"""The name of PaddleOCR's for a line of text."""
 
 
 def apply_processing(network: Network, options: ProcessingOptions) -> Network:
@@ -67,6 +70,8 @@ def _base(network: Network, options: ProcessingOptions, picture: PictureInput) -
 def _with_answers(network: Network, options: ProcessingOptions) -> Network:
     if options.answer is None and options.labels is None:
         return network
+    if _reads_text(network, options):
+        return _with_lines(network, options)
     labels = () if options.labels is None else read_labels(options.labels)
     if options.answer is None and any(isinstance(step, Boxes) for step in network.postprocess):
         return with_labels(network, labels)
@@ -89,6 +94,30 @@ def _with_answers(network: Network, options: ProcessingOptions) -> Network:
     if labels and not used:
         raise UsageError("--labels: no output is answered as classes; say which: --answer NAME=classes")
     return replace(network, postprocess=tuple(steps), labels=labels or (network.labels if used else ()))
+
+
+def _reads_text(network: Network, options: ProcessingOptions) -> bool:
+    kinds = options.answer.values() if isinstance(options.answer, Mapping) else options.answer or ()
+    if "text" in kinds and (len(kinds) > 1 or len(network.outputs) > 1):
+        raise UsageError(f"--answer text is for networks of one output; {network.name} has {len(network.outputs)}")
+    return "text" in kinds
+
+
+def _with_lines(network: Network, options: ProcessingOptions) -> Network:
+    """Return the network with its output answered as a line of text."""
+    spec = network.outputs[0]
+    classes = spec.shape[-1] if len(spec.shape) == 3 else None
+    if not isinstance(classes, int) or spec.dtype != "float32":
+        raise UsageError(
+            f"--answer: {spec.name} is {spec.dtype} {list(spec.shape)}, a line of text is float32 [N, places, classes]"
+        )
+    characters = characters_of(options.labels, network.metadata, classes)
+    network = replace(network, postprocess=(Ctc(output=spec.name, labels=LABELS),), labels=characters)
+    if network.default_pipeline is not None:
+        return network
+    pipelines = {**network.pipelines, LINE: line_pipeline(picture_input(network.inputs))}
+    note = "pixels of lines as PaddleOCR prepares them: fitted to the left, grey behind, -1 to 1, blue first"
+    return replace(network, pipelines=pipelines, default_pipeline=LINE, notes=(*network.notes, note))
 
 
 def _by_output(network: Network, answer: tuple[AnswerName, ...] | Mapping[str, AnswerName]) -> Mapping[str, AnswerName]:

@@ -25,7 +25,7 @@ from ovenbird_runtime.manifest.steps import Interpolation
 Sides = tuple[int, int]
 """Height, then width, in pixels."""
 Resizing = int | Sides | Literal["fit", "none"]
-AnswerName = Literal["classes", "embedding", "boxes", "raw"]
+AnswerName = Literal["classes", "embedding", "boxes", "text", "raw"]
 Channels = Literal["rgb", "bgr", "grey"]
 ANSWERS: tuple[AnswerName, ...] = get_args(AnswerName)
 INTERPOLATIONS: tuple[str, ...] = get_args(Interpolation)

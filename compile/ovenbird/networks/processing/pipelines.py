@@ -46,6 +46,16 @@ class PictureInput:
         return self.height, self.width
 
 
+def line_pipeline(picture: PictureInput) -> Pipeline:
+    """Return what PaddleOCR's recogniser does with a line of text (`rec_image_shape`, RecResizeImg)."""
+    half = (0.5,) * 3
+    return (
+        Resize(fit=picture.size, interpolation="opencv-linear"),
+        Pad(size=picture.size, value=None, place="top-left"),
+        Normalise(mean=half, std=half, order="bgr", layout=picture.layout),
+    )
+
+
 def picture_input(inputs: Sequence[TensorSpec]) -> PictureInput:
     """Return the one input that pictures go into. Raises UsageError where there is none."""
     shapes = ", ".join(f"{spec.name} {spec.dtype} {list(spec.shape)}" for spec in inputs)

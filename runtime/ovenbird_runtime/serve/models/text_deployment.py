@@ -1,8 +1,6 @@
 """A loaded model that writes texts, with its queue: what requests for sentences are answered by.
 
-deployment = TextDeployment.prepare(source, settings)
-deployment.start(metrics)
-answer, entry = await deployment.write(offload, prepare, request, deadline)
+TextDeployment.prepare(source, settings)       # blocks: load, time a text, self-test; then `start`, and `write`
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Texts of all clients at once: each joins at the next step, leaves at its last, and waits for no other's end.
 
-    queue = TextQueue(writer, events)
-    entry = PendingText(prepare, request, deadline, loop.create_future())
+    queue = TextQueue(writer, events, seconds_per_text=0.6)
+    entry = PendingText(picture, request, deadline, loop.create_future())
     queue.submit(entry)
     answer = await entry.future             # TextAnswer
 

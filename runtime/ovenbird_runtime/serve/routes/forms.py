@@ -25,6 +25,8 @@ from ..http.messages import Request, json_text
 from ..http.multipart import parse_multipart
 from ..settings import Limits
 
+ImageBytes = bytes | memoryview
+"""The bytes of an image's file."""
 _SEND = (
     "send the image's bytes as the body (Content-Type: image/jpeg), files in multipart/form-data, "
     'or JSON like {"images": ["<base64>"]}'

@@ -24,12 +24,11 @@ from ..http.messages import Request, Response
 from ..models.deployment import Deployment
 from ..models.preparation import Preparation
 from ..models.text_deployment import TextDeployment
-from .forms import PredictForm, read_form
+from .forms import ImageBytes, PredictForm, read_form
 from .rows import Row, run_rows
 from .texts import TextEventForm, stream_text, write_texts
 from .tiled import run_tiles
 
-Image = bytes | memoryview
 JsonPrediction = dict[str, Any]
 """One image's prediction as JSON, or its error."""
 
@@ -96,7 +95,7 @@ async def _whole(
     return results
 
 
-def _itself(image: Image) -> Image:
+def _itself(image: ImageBytes) -> ImageBytes:
     return image
 
 

@@ -33,15 +33,15 @@ from ..http.errors import BadRequest
 from ..http.messages import Response
 from ..models.preparation import Preparation
 from ..models.text_deployment import TextDeployment
+from .forms import ImageBytes
 
-Image = bytes | memoryview
 Tokens = tuple[int, ...]
 Event = Tokens | asyncio.Future[Any]
 """All tokens so far, or the text's end."""
 
 
 async def write_texts(
-    context: Context, deployment: TextDeployment, call: Call, images: Sequence[Image], options: PredictOptions
+    context: Context, deployment: TextDeployment, call: Call, images: Sequence[ImageBytes], options: PredictOptions
 ) -> list[Prediction | BaseException]:
     """Return a prediction for each image, or why there is none. Raises what the only one, or all, failed with."""
     preparation = Preparation(deployment.model, options, context.settings.limits.megapixels)
@@ -70,7 +70,7 @@ async def _write(
     context: Context,
     deployment: TextDeployment,
     call: Call,
-    image: Image,
+    image: ImageBytes,
     place: int,
     preparation: Preparation,
     request: TextRequest,
@@ -108,7 +108,7 @@ class TextStream:
         context: Context,
         deployment: TextDeployment,
         call: Call,
-        image: Image,
+        image: ImageBytes,
         options: PredictOptions,
         events: TextEventForm,
     ) -> None:
@@ -194,7 +194,7 @@ async def stream_text(
     context: Context,
     deployment: TextDeployment,
     call: Call,
-    images: Sequence[Image],
+    images: Sequence[ImageBytes],
     options: PredictOptions,
     events: TextEventForm,
 ) -> Response:
