@@ -2,6 +2,7 @@
 
     .venv/bin/python ci/detectors                       all of them: an hour or two; goes on where it stopped
     .venv/bin/python ci/detectors yolo ssdlite --again  those with a word in their name
+    .venv/bin/python ci/detectors --table --minutes 4   a piece of the table of times: until the exit code is not 75
     .venv/bin/python ci/detectors --no-bench            compile and verify them, a minute or two each; time none
     .venv/bin/python ci/detectors --page                write docs/reference/detectors.md from what was found, and
                                                         docs/benchmarks/detectors.md where any was timed
@@ -15,14 +16,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
+import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from page import PAGE, VERIFIED_PAGE, page, verified
-from trying import Settings, try_detector
+from trying import OutOfTime, Settings, try_detector
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -31,6 +35,8 @@ else:
 
 ROOT = Path(__file__).resolve().parents[2]
 DETECTORS = Path(__file__).with_name("detectors.toml")
+UNFINISHED = 75
+"""The exit code where time was over: EX_TEMPFAIL of sysexits.h."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -45,6 +51,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--keep", action="store_true", help="keep each artifact; it is not compiled again then")
     parser.add_argument("--page", action="store_true", help="write the page from the results and end")
     parser.add_argument("--photographs", type=int, default=20, help="of ImageNet, to hold them on [20]")
+    parser.add_argument("--no-hold", action="store_true", help="do not hold them to their frameworks on photographs")
+    parser.add_argument("--table", action="store_true", help="those of the table of times alone")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="no step begins after these; exit code 75")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data", help="detectors and photographs")
     parser.add_argument("--results", type=Path, default=ROOT / "build/detectors", metavar="DIR")
     options = parser.parse_args(arguments)
@@ -60,25 +69,36 @@ def main(arguments: Sequence[str]) -> int:
     sizes = tuple(int(size) for size in options.batch_sizes.split(","))
     bench = not options.no_bench
     settings = Settings(
-        options.data.resolve(), options.threads, sizes, options.keep, options.seconds, bench, options.photographs
-    )
+        options.data.resolve(), options.threads, sizes, options.keep, options.seconds, bench,
+        None if options.no_hold else options.photographs, time.monotonic() + options.minutes * 60,
+    )  # fmt: skip
     words = options.words or [""]
-    names = [name for name in known if any(word in name for word in words)]
+    among = [name for name, facts in known.items() if facts.get("table") or not options.table]
+    names = [name for name in among if any(word in name for word in words)]
     if not names:
         parser.error(f"no detector has {' or '.join(words)} in its name; there are {', '.join(known)}")
     options.results.mkdir(parents=True, exist_ok=True)
     bad = 0
     for name in names:
         file = options.results / f"{name}.json"
-        known_before = _read(file) if file.is_file() and not options.again else None
-        if known_before is None or (bench and known_before["outcome"] == "right" and "end_to_end" not in known_before):
-            found = try_detector(name, known[name], (options.results / "work" / name).resolve(), settings)
-            partial = file.with_suffix(".partial")
-            partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-            partial.rename(file)
+        before = _read(file) if file.is_file() and not options.again else {}
+        if before.get("outcome") != "failed":
+            work = (options.results / "work" / name).resolve()
+            try:
+                try_detector(name, known[name], work, settings, partial(_keep, file), before)
+            except OutOfTime as error:
+                print(f"time is over ({error}); the same command goes on", flush=True)
+                return UNFINISHED
         bad += (found := _read(file))["outcome"] != "right"
         print(line(found), flush=True)
     return int(bad > 0)
+
+
+def _keep(file: Path, found: dict[str, Any]) -> None:
+    """Write a result whole or not at all."""
+    new = file.with_suffix(".partial")
+    new.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    new.rename(file)
 
 
 def line(found: dict[str, Any]) -> str:

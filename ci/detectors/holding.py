@@ -4,7 +4,8 @@
 
 Both get the same tensor of each photograph. torchvision: its RPN, heads and `postprocess_detections`; darknet: OpenCV's
 own reading, decoding and suppression; transformers and effdet: what they call post-processing. A box agrees where the
-other side has one of its class, of an intersection over union of 0.99, and of its score to 0.001.
+other side has one of its class, of an intersection over union of 0.99, and of its score to 0.001. Where a side ends at
+its largest number of boxes, those that the other one has below its last are not compared.
 """
 
 from __future__ import annotations
@@ -65,15 +66,21 @@ def hold(given: dict[str, Any]) -> dict[str, Any]:
     for row in range(len(pixels)):
         boxes = find_boxes(step, outputs, row, settings, None, None)
         own = tuple(np.array([getattr(one, name) for one in boxes]) for name in ("box", "score", "index"))
-        own, right = (
-            (np.clip(corners.reshape(-1, 4), 0, picture), *rest)
-            for corners, *rest in (own, framework(pixels[row : row + 1], step))
-        )
-        for one, other in ((own, right), (right, own)):
-            sure = one[1] > least
+        sides = own, framework(pixels[row : row + 1], step)
+        limit = max([least] + [scores.min() + SCORE for _, scores, _ in sides if len(scores) >= step.max_boxes])
+        one_side, other_side = (with_area(side, picture) for side in sides)
+        for one, other in ((one_side, other_side), (other_side, one_side)):
+            sure = one[1] > limit
             compared += int(sure.sum())
             agreed += sum(has(other, [part[place] for part in one]) for place in np.flatnonzero(sure))
     return {"photographs": len(pixels), "held": compared, "held_agreed": agreed, "least": least}
+
+
+def with_area(found: Found, picture: Array) -> Found:
+    """Return the boxes within the picture that have an area there: torchvision keeps others, which no answer holds."""
+    corners = np.clip(found[0].reshape(-1, 4), 0, picture)
+    good = (corners[:, :2] < corners[:, 2:]).all(1)
+    return corners[good], found[1][good], found[2][good]
 
 
 def has(found: Found, box: Sequence[Any]) -> bool:

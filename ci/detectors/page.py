@@ -63,7 +63,7 @@ def page(results: Sequence[dict[str, Any]], untried: Sequence[str] = ()) -> str:
         for one in timed
         for batch, why in one["onnx"].items()
     ]
-    left += [f"- {one['title']}: {name}: {why}" for one in timed for name, why in one["missing"].items()]
+    left += [f"- {one['title']}: {name}: {why}" for one in timed for name, why in _missing(one).items()]
     untimed = [one["title"] for one in right if one not in timed] + [*untried]
     left += [f"- Not timed: {', '.join(untimed)}."] if untimed else []
     if left:
@@ -109,6 +109,10 @@ def verified(results: Sequence[dict[str, Any]], untried: Sequence[str] = ()) -> 
     left = [f"- {one['title']}: {one['why']}" for one in results if one["outcome"] != "right"]
     left += [f"- Not tried: {', '.join(untried)}."] if untried else []
     return "\n".join([*lines, *(["", *left] if left else [])]) + "\n"
+
+
+def _missing(one: dict[str, Any]) -> dict[str, str]:
+    return {name: why for key, found in one.items() if key.startswith("missing") for name, why in found.items()}
 
 
 def _whole_seconds(seconds: float | None) -> str:

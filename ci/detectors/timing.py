@@ -34,11 +34,14 @@ def main(arguments: Sequence[str]) -> int:
     photos = [path.read_bytes() for path in sorted(Path(given["photos"]).iterdir()) if path.suffix == ".jpg"]
     timed = Timed(given, photos)
     clock = time.process_time if given["threads"] == 1 else time.perf_counter
-    found: dict[str, Any] = {"photos": len(photos), "score": timed.settings.score, "boxes": timed.boxes}
-    found["end_to_end"] = blocks(timed.whole, photos, clock, given["seconds"])
-    for batch in given["batch_sizes"]:
-        found[f"batch_{batch}"] = blocks(timed.networks(batch), [timed.tensor(batch)], clock, given["seconds"])
-    found["missing"] = timed.missing
+    what = given["what"]
+    if what == "end_to_end":
+        found = {what: blocks(timed.whole(), photos, clock, given["seconds"]), "photos": len(photos)}
+        found |= {"score": timed.settings.score, "boxes": timed.boxes}
+    else:
+        batch = int(what.removeprefix("batch_"))
+        found = {what: blocks(timed.networks(batch), [timed.tensor(batch)], clock, given["seconds"])}
+    found[f"missing_{what}"] = timed.missing
     print(json.dumps(found))
     sys.stdout.flush()
     os._exit(0)  # some engines' threads take seconds to end
@@ -64,14 +67,18 @@ class Timed:
             scores = np.sort(self._model.run({"image": self._one})["scores"][0])
             score = max(float(scores[-min(CANDIDATES, len(scores))]), 0.0)
         labels = next(iter(self._model.labels.values()), ())
-        self.settings = Settings(score, step.iou, step.max_boxes, labels)
-        self.whole: Calls = {OWN: lambda jpeg: self._model.predict(jpeg, score=score)[0].boxes}
-        for name, run in self.networks(1).items():
-            if name != OWN:
-                self.whole[name] = self._around(run)
-        if given["darknet"]:
-            self._add_darknet(given["darknet"])
-        self.boxes = {name: [len(call(photo)) for photo in photos] for name, call in self.whole.items()}
+        self.settings, self._photos = Settings(score, step.iou, step.max_boxes, labels), photos
+        self.boxes: dict[str, list[int]] = {}
+
+    def whole(self) -> Calls:
+        """Return what gives a photograph's boxes; note in `boxes` how many of each."""
+        score = self.settings.score
+        found: Calls = {OWN: lambda jpeg: self._model.predict(jpeg, score=score)[0].boxes}
+        found |= {name: self._around(run) for name, run in self.networks(1).items() if name != OWN}
+        if files := self._given["darknet"]:
+            found["cv2.dnn"] = self._darknet(files)
+        self.boxes = {name: [len(call(photo)) for photo in self._photos] for name, call in found.items()}
+        return found
 
     def _around(self, run: Callable[[Any], Any]) -> Callable[[bytes], Any]:
         """Return what its users write around a peer's network."""
@@ -83,11 +90,11 @@ class Timed:
 
         return ask
 
-    def _add_darknet(self, files: Sequence[str]) -> None:
+    def _darknet(self, files: Sequence[str]) -> Callable[[bytes], Any]:
         from opencv_darknet import OpenCVDarknet
 
         net = OpenCVDarknet(Path(files[0]), Path(files[1]), self._one.shape[2:], self._given["threads"])
-        self.whole["cv2.dnn"] = lambda jpeg: net.boxes(jpeg, self.settings)
+        return lambda jpeg: net.boxes(jpeg, self.settings)
 
     def networks(self, batch: int) -> Calls:
         """Return what runs the network alone, its decoding with it, for tensors of this batch."""

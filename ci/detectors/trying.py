@@ -1,19 +1,22 @@
-"""One detector: compile it, write what its peers run, time all; each in a process of its own.
+"""One detector, step by step, each in a process of its own: compile it, hold it to its framework, write what its peers
+run, time all.
 
-found = try_detector("fastestdet", facts, Path("build/detectors/work/fastestdet"), Settings(Path("../shared/data"), 2))
-found["outcome"], found["end_to_end"]["ort"]["ratio"]         # without `bench` it has no times
+found = try_detector("fastestdet", facts, Path("build/work"), Settings(Path("../shared/data"), 2), print, {})
+found["outcome"], found["done"], found["end_to_end"]["ort"]["ratio"]         # without `bench` it has no times
 """
 
 from __future__ import annotations
 
 import json
+import math
 import resource
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ COMPILE_LIMIT_S, LIMIT_S = 1800, 1200
 """What takes longer hangs."""
 PEERS = ("ort", "openvino", "torch-eager")
 Facts = Mapping[str, Any]
+Step = Callable[[], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -36,35 +40,63 @@ class Settings:
     """Of one engine's turn."""
     bench: bool = True
     """Whether it is timed, too."""
-    photographs: int = 20
-    """Of ImageNet, on which it is held to its framework; and on all scenes."""
+    photographs: int | None = 20
+    """Of ImageNet, on which it is held to its framework, and all scenes; None: it is not held."""
+    until: float = math.inf
+    """When no step is begun any more, by `time.monotonic`."""
 
 
 class Failed(Exception):
     """A step did not do its work; the message says why."""
 
 
-def try_detector(name: str, facts: Facts, work: Path, settings: Settings) -> dict[str, Any]:
-    """Return what was found, as JSON has it. An artifact that is there from before is not compiled again."""
+class OutOfTime(Exception):
+    """The next step is left to another run; the message says which."""
+
+
+def try_detector(
+    name: str, facts: Facts, work: Path, settings: Settings, keep: Callable[[dict[str, Any]], None], before: Facts
+) -> dict[str, Any]:
+    """Return what was found, as JSON has it, and `keep` it after each step: what `before` has is not done again, nor is
+    an artifact that is there compiled again. Raises OutOfTime between two steps.
+    """
     work.mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {"name": name, "title": facts["title"], "chip": _chip(), "threads": settings.threads}
+    found |= before
+    ended = False
     try:
         network, weights = _files(facts, settings.data)
         found |= {"weights": Path(weights).name, "network": Path(network).name}
-        found |= _compiled(facts, network, weights, work, settings)
-        if not facts.get("own_file"):  # nobody but us decodes that
-            found |= _held(facts, network, weights, work, settings)
-        if settings.bench:
-            found |= _prepared(network, weights, work, settings)
-            files = [str(network), str(weights)] if facts.get("darknet") else None
-            found |= _timed(work, files, settings)
-        found["outcome"] = "right"
+        for one, step in _steps(facts, network, weights, work, settings).items():
+            if one in found.get("done", ()):
+                continue
+            if time.monotonic() > settings.until:
+                raise OutOfTime(f"{name}: {one} is next")
+            found |= step()
+            found |= {"done": [*found.get("done", ()), one], "outcome": "right"}
+            keep(found)
+        ended = True
     except Failed as error:
         found |= {"outcome": "failed", "why": str(error)}
+        keep(found)
+        ended = True
     finally:
-        if not settings.keep:
+        if ended and not settings.keep:
             shutil.rmtree(work, ignore_errors=True)
     return found
+
+
+def _steps(facts: Facts, network: str, weights: str, work: Path, settings: Settings) -> dict[str, Step]:
+    """Return what is to be done, by name, in order."""
+    steps: dict[str, Step] = {"compile": lambda: _compiled(facts, network, weights, work, settings)}
+    if settings.photographs is not None and not facts.get("own_file"):  # nobody but us decodes that
+        steps["hold"] = lambda: _held(facts, network, weights, work, settings)
+    if settings.bench:
+        files = [str(network), str(weights)] if facts.get("darknet") else None
+        steps["prepare"] = lambda: _prepared(network, weights, work, settings)
+        for what in ("end_to_end", *(f"batch_{size}" for size in settings.batch_sizes)):
+            steps[what] = partial(_timed, work, files, what, settings)
+    return steps
 
 
 def _files(facts: Facts, data: Path) -> tuple[str, str]:
@@ -111,7 +143,7 @@ def _children_seconds() -> float:
 
 def _held(facts: Facts, network: str, weights: str, work: Path, settings: Settings) -> dict[str, Any]:
     """Hold the artifact to its framework's whole detector on photographs."""
-    photos, most = settings.data / "photos", settings.photographs
+    photos, most = settings.data / "photos", settings.photographs or 0
     imagenet = sorted(photos.glob("imagenet/*.JPEG"))
     paths = [*sorted(photos.glob("scenes/*.jpg")), *imagenet[:: max(1, len(imagenet) // max(1, most))][:most]]
     given = {"network": network, "artifact": str(work / "artifact"), "size": facts.get("size")}
@@ -130,10 +162,7 @@ def _prepared(network: str, weights: str, work: Path, settings: Settings) -> dic
     request = work / "request.json"
     request.write_text(json.dumps(facts), encoding="utf-8")
     _said([sys.executable, str(HERE / "prepare.py"), str(request)], LIMIT_S, work / "error.json")
-    told = work / "network.json"
-    said = json.loads(told.read_text(encoding="utf-8"))
-    told.write_text(json.dumps(said | {"image_size": None}), encoding="utf-8")  # the network's own; .cfg has it within
-    reasons = said["onnx"]
+    reasons = json.loads((work / "network.json").read_text(encoding="utf-8"))["onnx"]
     for batch, reason in reasons.items():
         if reason:
             (work / f"model-b{batch}.onnx").unlink(missing_ok=True)
@@ -161,10 +190,10 @@ def parameters(file: Path) -> int:
     return count
 
 
-def _timed(work: Path, darknet: Sequence[str] | None, settings: Settings) -> dict[str, Any]:
+def _timed(work: Path, darknet: Sequence[str] | None, what: str, settings: Settings) -> dict[str, Any]:
     request = work / "timing.json"
     facts = {"folder": str(work), "artifact": str(work / "artifact"), "peers": PEERS, "threads": settings.threads}
-    facts |= {"darknet": darknet, "photos": str(settings.data / "photos/scenes"), "batch_sizes": settings.batch_sizes}
+    facts |= {"darknet": darknet, "photos": str(settings.data / "photos/scenes"), "what": what}
     facts |= {"seconds": settings.block_seconds}
     request.write_text(json.dumps(facts), encoding="utf-8")
     said = _said([sys.executable, str(HERE / "timing.py"), str(request)], LIMIT_S)

@@ -74,7 +74,7 @@ def network_options(facts: dict[str, Any]) -> NetworkOptions:
     size = facts["image_size"]
     return NetworkOptions(
         weights=facts["weights"],
-        input_shapes={"image": (1, 3, size, size)} if size is not None else None,
+        size=(size, size) if size is not None else None,
         trust=facts["trust"],
     )
 
