@@ -31,7 +31,7 @@ else:
     import tomli as tomllib
 
 COMMAND = Path(__file__).resolve().parents[4] / "ci/detectors"
-MODULES = ("peer", "page", "trying", "timing", "onnx_forms")
+MODULES = ("peer", "page", "trying", "timing", "onnx_forms", "holding")
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_every_detector_of_the_list_says_what_it_is() -> None:
     for facts in listed.values():
         assert facts["title"]
         assert facts["network"]
-        assert facts.keys() <= {"title", "network", "weights", "labels", "darknet", "own_file", "size"}
+        assert facts.keys() <= {"title", "network", "weights", "labels", "darknet", "own_file", "size", "table"}
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,8 @@ def test_the_page_has_a_ratio_and_its_mean(command: dict[str, ModuleType]) -> No
     right = {
         "name": "one", "title": "One", "outcome": "right", "chip": "chip", "threads": 2, "weights": "random:0",
         "compile_seconds": 3.2, "artifact_bytes": 2_000_000, "size": [64, 96], "agreed": 0.99, "compared": 200,
-        "parameters": 1_500_000, "weights_bytes": 6_000_000, "photos": 5, "score": 0.2, "missing": {}, "onnx": {},
+        "parameters": 1_500_000, "weights_bytes": 6_000_000, "photos": 5, "score": 0.2, "onnx": {},
+        "missing_batch_1": {"openvino, batch 1": "no such operator"},
         "boxes": {"ovenbird": [2], "ort": [2]}, "end_to_end": {"ovenbird": {"ms": 10.0}, "ort": peer},
         "batch_1": {"ovenbird": {"ms": 8.0}, "ort": {**peer, "ratio": 0.8}},
     }  # fmt: skip
@@ -152,19 +153,51 @@ def test_the_page_has_a_ratio_and_its_mean(command: dict[str, ModuleType]) -> No
     )
     assert "- Two: error: no such thing" in text
     assert "at 8" not in text
+    assert "- One: openvino, batch 1: no such operator" in text
 
 
 def test_what_was_verified_has_a_page_of_its_own(command: dict[str, ModuleType]) -> None:
     right = {
         "title": "One", "outcome": "right", "chip": "chip", "network": "one.cfg", "weights": "one.weights",
         "size": [64, 96], "agreed": 0.995, "compared": 200, "compile_seconds": 3.2, "artifact_bytes": 2_000_000,
-        "processor_seconds": 2.4,
+        "processor_seconds": 2.4, "photographs": 25, "held": 200, "held_agreed": 199,
     }  # fmt: skip
     failed = {"title": "Two", "outcome": "failed", "why": "error: no such thing"}
     text = command["page"].verified([right, failed], ["Three"])
-    assert "| One | `one.cfg` | one.weights | 64x96 | 99.5 % | 200 | 3 | 2 | 2.0 |" in text
+    assert "| One | `one.cfg` | one.weights | 64x96 | 99.5 % | 200 | 25 | 99.5 % | 200 | 3 | 2 | 2.0 |" in text
     assert text.endswith("- Two: error: no such thing\n- Not tried: Three.\n")
     assert "- Not timed: One, Three." in command["page"].page([right], ["Three"])
+
+
+def test_a_run_goes_on_where_time_was_over(
+    command: dict[str, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trying, did, kept = command["trying"], [], []
+
+    def steps(*_: object) -> dict[str, Any]:
+        return {name: lambda name=name: did.append(name) or {name: len(did)} for name in ("compile", "batch_1")}
+
+    monkeypatch.setattr(trying, "_steps", steps)
+    facts = {"title": "One", "network": "one"}
+    with pytest.raises(trying.OutOfTime, match="one: compile is next"):
+        trying.try_detector("one", facts, tmp_path / "work", trying.Settings(tmp_path, 1, until=0.0), kept.append, {})
+    assert (did, kept) == ([], [])
+    before = {"done": ["compile"], "compile": 7, "outcome": "right"}
+    found = trying.try_detector("one", facts, tmp_path / "work", trying.Settings(tmp_path, 1), kept.append, before)
+    assert did == ["batch_1"]
+    assert (found["compile"], found["batch_1"], found["done"]) == (7, 1, ["compile", "batch_1"])
+    assert kept == [found]
+    assert not (tmp_path / "work").exists()
+
+
+def test_boxes_are_held_to_a_framework_s(command: dict[str, ModuleType]) -> None:
+    holding = command["holding"]
+    corners = np.array([[0, 0, 100, 100], [10, 10, 20, 20], [5, -9, 9, 0]], np.float32)
+    found = holding.with_area((corners, np.array([0.9, 0.8, 0.7]), np.array([1, 2, 3])), np.array([64, 64, 64, 64]))
+    assert found[0].tolist() == [[0, 0, 64, 64], [10, 10, 20, 20]]
+    assert holding.has(found, ((10.01, 10, 20, 20), 0.8004, 2))
+    for box in (((10, 10, 20, 19.8), 0.8, 2), ((10, 10, 20, 20), 0.802, 2), ((10, 10, 20, 20), 0.8, 1)):
+        assert not holding.has(found, box)
 
 
 def test_blocks_pair_their_ratios(command: dict[str, ModuleType]) -> None:
