@@ -6,6 +6,7 @@ report.verified, report.parity.programs["main"].max_abs_error
 
 from __future__ import annotations
 
+import functools
 import gc
 import json
 from collections.abc import Mapping, Sequence
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from ovenbird.quantize.quantizing import Quantized
 
 CALIBRATION = "evidence/calibration.json"
+SHOWN = 4
+"""Pictures by which the coarsest tensor of a network that came quantized is found."""
 
 
 @dataclass(frozen=True)
@@ -310,9 +313,19 @@ def _verify_variants(
         )
         for program, one in found[variant.name].items():
             if low and options.max_disagreement is not None:
-                noisiest = "" if quantized is None else quantized.noisiest
+                noisiest = functools.partial(_noisiest, network.programs[program], quantized)
                 check_disagreement(variant.name, program, one, options.max_disagreement, noisiest)
     return found, unverified
+
+
+def _noisiest(network: Network, quantized: Quantized | None) -> str:
+    """Return the layer that adds the most noise; of a network that came quantized, the tensor of the coarsest levels."""
+    from ovenbird.quantize.imported import coarsest_tensor
+    from ovenbird.quantize.pictures import find_pictures
+
+    if quantized is not None:
+        return quantized.noisiest
+    return coarsest_tensor(network.at(network.image_sizes[0]).relax(1), find_pictures(network, None).rows[:SHOWN])
 
 
 def runs_here(target_json: Path) -> str:

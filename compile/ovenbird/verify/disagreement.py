@@ -1,9 +1,11 @@
 """What `--max-disagreement` refuses: code of low precision that gives too many photographs another answer.
 
-check_disagreement("host-int8", "main", verification, 0.01, "conv2d 3 of 54")      # raises VerificationFailed
+check_disagreement("host-int8", "main", verification, 0.01, lambda: "conv2d 3 of 54")    # raises VerificationFailed
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from ovenbird.errors import VerificationFailed
 from ovenbird.verify.verifying import Verification
@@ -12,9 +14,11 @@ ROUNDING = 1e-9
 """Of a share: one photograph of a hundred is not more than 1 %."""
 
 
-def check_disagreement(variant: str, program: str, found: Verification, most: float, noisiest: str) -> None:
-    """Refuse a variant that answers more than a share `most` of its inputs otherwise than the network; `noisiest`: its
-    layer that adds the most noise.
+def check_disagreement(
+    variant: str, program: str, found: Verification, most: float, noisiest: Callable[[], str]
+) -> None:
+    """Refuse a variant that answers more than a share `most` of its inputs otherwise than the network; `noisiest`
+    names its layer that adds the most noise, "" where nobody knows.
 
     Raises VerificationFailed.
     """
@@ -27,7 +31,8 @@ def check_disagreement(variant: str, program: str, found: Verification, most: fl
             "--tolerance bounds its errors"
         )
     if 1 - same > most + ROUNDING:
-        layer = f"; the layer that adds the most noise is {noisiest}" if noisiest else ""
+        name = noisiest()
+        layer = f"; the layer that adds the most noise is {name}" if name else ""
         raise VerificationFailed(
             f"{variant} disagrees with the network in {1 - same:.1%} of its {what}, limit {most:.1%} "
             f"(--max-disagreement){layer}; calibrate on more of your own pictures (--calibrate), or compile in f32"

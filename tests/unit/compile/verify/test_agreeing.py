@@ -58,14 +58,14 @@ def verification(found: Agreement, boxes: tuple[int, int] | None = None) -> Veri
 
 def test_a_variant_that_disagrees_more_is_refused_with_its_noisiest_layer() -> None:
     found = verification(Agreement(100, 0.97, 0.99))
-    check_disagreement("host-int8", "main", found, 0.03, "conv2d 3 of 54")
+    check_disagreement("host-int8", "main", found, 0.03, lambda: "conv2d 3 of 54")
     with pytest.raises(VerificationFailed, match=r"in 3\.0% of its most probable classes, limit 1\.0%.*conv2d 3 of 54"):
-        check_disagreement("host-int8", "main", found, 0.01, "conv2d 3 of 54")
+        check_disagreement("host-int8", "main", found, 0.01, lambda: "conv2d 3 of 54")
 
 
 def test_boxes_are_counted_where_there_are_no_classes() -> None:
     found = verification(Agreement(5, None, None), (20, 18))
     with pytest.raises(VerificationFailed, match=r"in 10\.0% of its boxes"):
-        check_disagreement("host-int8", "main", found, 0.05, "")
+        check_disagreement("host-int8", "main", found, 0.05, str)
     with pytest.raises(VerificationFailed, match="answers with neither"):
-        check_disagreement("host-int8", "main", verification(Agreement(5, None, None)), 0.05, "")
+        check_disagreement("host-int8", "main", verification(Agreement(5, None, None)), 0.05, str)
