@@ -319,7 +319,7 @@ def _verify_variants(
 
 
 def _noisiest(network: Network, quantized: Quantized | None) -> str:
-    """Return the layer that adds the most noise; of a network that came quantized, the tensor of the coarsest levels."""
+    """Return the layer that adds the most noise; of what came quantized, the tensor with the coarsest levels."""
     from ovenbird.quantize.imported import coarsest_tensor
     from ovenbird.quantize.pictures import find_pictures
 

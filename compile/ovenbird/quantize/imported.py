@@ -21,8 +21,10 @@ from ovenbird.passes.share_constants import array_of
 from ovenbird.quantize.graph import Graph, is_constant
 from ovenbird.quantize.noise import decibels
 from ovenbird.quantize.observing import Observer
-from ovenbird.quantize.ranges import LevelRange
+from ovenbird.quantize.ranges import LEVELS, LevelRange
 from ovenbird_runtime.tensors.arrays import Array
+
+RELU6 = 6.0
 
 
 def coarsest_tensor(module: IRModule, rows: Iterable[Sequence[Array]]) -> str:
@@ -40,6 +42,7 @@ def coarsest_tensor(module: IRModule, rows: Iterable[Sequence[Array]]) -> str:
     signal, noise = np.zeros(len(found)), np.zeros(len(found))
     for arrays in Observer(floats, [call.args[0] for call in found]).run(rows):
         for place, (array, levels) in enumerate(zip(arrays, ranges, strict=True)):
+            array = meant(array, levels)
             gap = levels.through(array).astype(np.float64) - array
             signal[place] += float(np.square(array, dtype=np.float64).sum())
             noise[place] += float(np.square(gap).sum())
@@ -50,6 +53,14 @@ def coarsest_tensor(module: IRModule, rows: Iterable[Sequence[Array]]) -> str:
         f"quantized tensor {worst + 1} of {len(found)}, {shape} by scale {ranges[worst].scale:.3g} "
         f"({ratios[worst]:.1f} dB)"
     )
+
+
+def meant(array: Array, levels: LevelRange) -> Array:
+    """Return what levels are to hold of an array: quantizers leave relu and relu6 to the ends of the range."""
+    if levels.zero:
+        return array
+    top = levels.scale * LEVELS
+    return np.clip(array, 0, RELU6 if abs(top - RELU6) < RELU6 / LEVELS else None)
 
 
 def _has_levels(call: Any) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from tvm import relax
 
-from ovenbird.quantize.imported import coarsest_tensor
+from ovenbird.quantize.imported import coarsest_tensor, meant
+from ovenbird.quantize.ranges import LevelRange
 from support.qdq import Grid, Qdq
 
 
@@ -22,6 +23,13 @@ def test_the_tensor_with_the_coarsest_levels_is_named() -> None:
     module, inputs, _ = network.finish()
     found = coarsest_tensor(module, [inputs])
     assert found.startswith("quantized tensor 2 of 3, [1, 8, 8, 8] by scale 2 ("), found
+
+
+def test_ends_of_a_range_that_are_an_activation_are_no_noise() -> None:
+    values = np.array([-3, 1, 7, 9], np.float32)
+    assert meant(values, LevelRange(6 / 255, 0)).tolist() == [0, 1, 6, 6]
+    assert meant(values, LevelRange(8 / 255, 0)).tolist() == [0, 1, 7, 9]
+    assert meant(values, LevelRange(6 / 255, 3)).tolist() == values.tolist()
 
 
 def test_a_network_of_floats_has_none() -> None:
