@@ -79,8 +79,10 @@ def transformed(node: Node, signal: Any, shape: list[int], transform: Callable[[
     # a row a unit: real ones first, in the signal they take turns
     matrix = rows.reshape(parts, length, -1).transpose(1, 0, 2).reshape(length * parts, -1)
     flat = node.emit(relax.op.reshape(signal, [*outer, length * parts]))
-    found = node.emit(relax.op.matmul(flat, literal(matrix.astype(node.dtype(0)))))
-    return node.emit(relax.op.reshape(found, [*outer, *out]))
+    # what cancels is to be zero: in float32, sums of hundreds would leave a millionth
+    wide = node.emit(relax.op.astype(flat, "float64"))
+    found = node.emit(relax.op.matmul(wide, literal(matrix.astype("float64"))))
+    return node.emit(relax.op.reshape(relax.op.astype(found, node.dtype(0)), [*outer, *out]))
 
 
 def pairs(numbers: Array) -> Array:
