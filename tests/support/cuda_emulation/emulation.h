@@ -159,8 +159,9 @@ VECTORS(short, short)
 VECTORS(unsigned short, ushort)
 VECTORS(signed char, char)
 VECTORS(unsigned char, uchar)
-inline float max(float a, float b) { return a > b ? a : b; }
-inline float min(float a, float b) { return a < b ? a : b; }
+// CUDA's drop NaN, whichever operand it is
+inline float max(float a, float b) { return fmaxf(a, b); }
+inline float min(float a, float b) { return fminf(a, b); }
 #define CUDART_INF_F INFINITY
 #define CUDART_NAN_F NAN
 inline int max(int a, int b) { return a > b ? a : b; }

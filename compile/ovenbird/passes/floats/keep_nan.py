@@ -5,7 +5,7 @@
 TVM's `max(a, b)` is `a > b ? a : b`, which gives 0 for `max(NaN, 0)`: a network that went wrong then looks as if it had
 an answer. Against a constant the comparison is turned around, `x < 0 ? 0 : x`: one instruction still, `vmaxps` with
 the operands in this order. Of two values the first is asked for NaN as well; that costs two instructions more, in
-reductions and pools only.
+reductions and pools only. CUDA's `max` drops NaN wherever it stands.
 """
 
 from __future__ import annotations
@@ -20,9 +20,6 @@ from tvm import tirx
 @tirx.transform.prim_func_pass(opt_level=0, name="KeepNan")  # type: ignore[untyped-decorator]
 def keep_nan(function: tirx.PrimFunc, _module: Any, _context: Any) -> tirx.PrimFunc:
     """Return the function with every maximum and minimum of floats written so that NaN stays."""
-    target = function.attrs.get("target")
-    if target is not None and target.kind.name != "llvm":
-        return function
     return tvm_ffi.structural_map(function, ((tirx.Max, tirx.Min), keeping))
 
 

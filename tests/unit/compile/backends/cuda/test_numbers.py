@@ -23,6 +23,9 @@ with ovenbird_runtime.load(sys.argv[1], device="cuda") as model:
     again = model.run({name: np.load(sys.argv[2])})
 assert all(np.array_equal(out[key], again[key]) for key in out)
 np.save(sys.argv[3], next(iter(out.values())))
+with ovenbird_runtime.load(sys.argv[1], device="cuda") as model:
+    out = next(iter(model.run({name: np.load(sys.argv[4])}, nan="allow").values()))
+np.save(sys.argv[5], np.isnan(out))
 """
 
 
@@ -38,14 +41,24 @@ def test_agrees_with_torch(compile_gpu: Compile, tmp_path: Path, name: str, prec
     image = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
     (expected,) = network.reference({network.inputs[0].name: image}).values()
     np.save(tmp_path / "in.npy", image)
+    image[1].flat[image[1].size // 2] = np.nan
+    (spread,) = network.reference({network.inputs[0].name: image}).values()
+    np.save(tmp_path / "nan.npy", image)
     emulation = build_emulation(tmp_path / "emulation", compiled.source)
     environment = {**emulation.environment(), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    arguments = [str(compiled.artifact), str(tmp_path / "in.npy"), str(tmp_path / "out.npy")]
+    files = [str(tmp_path / name) for name in ("in.npy", "out.npy", "nan.npy", "spread.npy")]
     done = subprocess.run(
-        [sys.executable, "-c", RUN, *arguments], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", RUN, str(compiled.artifact), *files],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     got = np.load(tmp_path / "out.npy")
     scale = max(1.0, float(np.abs(expected).max()))
     tolerance = 2e-5 if precision == "f32" else 1e-2
     assert np.abs(got - expected).max() <= tolerance * scale
+    found = np.load(tmp_path / "spread.npy")
+    assert found[np.isnan(spread)].all(), "a maximum dropped a NaN"
+    assert not np.delete(found, 1, axis=0).any()
