@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -93,3 +96,18 @@ def test_programs_share_their_weights(git: Path, model: Model) -> None:
     shared = by_program["prefill"] & by_program["step"]
     matrices = [index for index in shared if len(target.tensors[index].shape) > 1]
     assert len(matrices) >= 2 * 6 - 4  # of the last layer, only keys and values are prefilled
+
+
+@pytest.mark.slow
+def test_a_folder_brings_its_own_settings(tmp_path: Path) -> None:
+    """Weights, vocabulary and search are those that transformers saved; what is not there is named."""
+    if find_spec("transformers") is None or find_spec("tvm") is None:
+        pytest.skip("transformers is not installed: pip install transformers")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", ROOT / "tests" / "support" / "git_folder.py", tmp_path],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
