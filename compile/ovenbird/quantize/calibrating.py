@@ -22,7 +22,7 @@ from ovenbird.quantize.auto.mixing import Mixture, choose_mixture, layer_times
 from ovenbird.quantize.auto.sensitivity import measure_noise
 from ovenbird.quantize.distilling import distil
 from ovenbird.quantize.fold_norms import fold_norms
-from ovenbird.quantize.noise import LayerNoise, layer_noise
+from ovenbird.quantize.noise import LayerNoise, decibels, layer_noise
 from ovenbird.quantize.observing import Observer
 from ovenbird.quantize.points import CONVOLUTIONS, Points, choose_points
 from ovenbird.quantize.ranges import Seen, choose_range
@@ -103,6 +103,20 @@ class Quantizer:
             return None
         chosen = points if self.mixture is None else points.without(self.mixture.floats)
         return quantized_module(floats, chosen, self.calibration)
+
+    @property
+    def noisiest(self) -> str:
+        """The quantized layer that adds the most noise, to the answers where that was measured; "" where none is."""
+        ratios = [layer.total_db for layer in self.layers]
+        if self.mixture is not None:
+            shares = self.mixture.shares
+            ratios = [decibels(shares.signal, noise) for noise in shares.layers]
+        floats = frozenset[int]() if self.mixture is None else self.mixture.floats
+        whole = [place for place in range(len(ratios)) if place not in floats]
+        if not whole:
+            return ""
+        worst = min(whole, key=ratios.__getitem__)
+        return f"{self.layers[worst].name} ({ratios[worst]:.1f} dB)"
 
     def documents(self) -> list[dict[str, Any]]:
         """Return what is known of each layer, as JSON values."""

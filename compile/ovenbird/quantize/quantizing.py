@@ -85,8 +85,7 @@ def quantize_modules(
     }
     if quantizer.mixture is not None:
         evidence["mixture"] = quantizer.mixture.document()
-    noisiest = min(quantizer.layers, key=lambda layer: layer.total_db)
-    return Quantized(found, first.held, evidence, f"{noisiest.name} ({noisiest.total_db:.1f} dB)")
+    return Quantized(found, first.held, evidence, quantizer.noisiest)
 
 
 def _mixed(network: Network, options: CalibrationOptions) -> Mixed | None:

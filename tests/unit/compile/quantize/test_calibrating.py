@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -152,6 +153,17 @@ def test_noises_of_single_layers_make_that_of_the_answers(quantization: Quantiza
     assert all(noise > 0 for noise in shares.layers)
     assert 0.2 < sum(shares.layers) / found < 5
     assert len(shares.margins) == len(quantization.rows)
+
+
+def test_the_noisiest_of_the_layers_that_are_quantized_is_named(quantization: Quantization) -> None:
+    quantizer = quantization.quantizer
+    mixture = quantizer.mixture
+    assert mixture is not None
+    worst = max(range(7), key=mixture.shares.layers.__getitem__)
+    assert quantizer.noisiest.startswith(quantizer.layers[worst].name)
+    for floats, name in ((frozenset({worst}), quantizer.layers[worst].name), (frozenset(range(7)), "conv")):
+        other = dataclasses.replace(quantizer, mixture=dataclasses.replace(mixture, floats=floats))
+        assert not other.noisiest.startswith(name)
 
 
 def test_layers_that_stay_float_read_floats(quantization: Quantization) -> None:
