@@ -4,6 +4,7 @@
 #     ci/steps/native.sh                         build; nothing is done where nothing changed
 #     ci/steps/native.sh --test                  and run its tests (ctest)
 #     ci/steps/native.sh --sanitize thread       into build/native-thread; or address,undefined
+#     ci/steps/native.sh --fuzz                  by clang for libFuzzer, into build/native-fuzz, with address,undefined
 #     ci/steps/native.sh --cross aarch64         for another architecture, into build/native-aarch64 (qemu-user runs it)
 #     ci/steps/native.sh --need                  say what is missing (exit code 1), build nothing
 #
@@ -12,11 +13,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . ci/steps/common.sh
-sanitize='' run_tests='' need='' cross=''
+sanitize='' run_tests='' need='' cross='' fuzz=''
 while [ $# -gt 0 ]; do
     case $1 in
         --test) run_tests=1 ;;
         --need) need=1 ;;
+        --fuzz) fuzz=1 ;;
         --cross)
             cross=${2:?usage: native.sh --cross aarch64}
             [ "$cross" = aarch64 ] || fail "UnknownMachine: '$cross', known is aarch64"
@@ -26,12 +28,19 @@ while [ $# -gt 0 ]; do
             sanitize=${2:?usage: native.sh --sanitize thread|address,undefined}
             shift
             ;;
-        *) fail "UnknownOption: '$1'; one of --test, --sanitize KIND, --cross ARCH, --need" ;;
+        *) fail "UnknownOption: '$1'; one of --test, --sanitize KIND, --fuzz, --cross ARCH, --need" ;;
     esac
     shift
 done
 
 missing=()
+if [ -n "$fuzz" ]; then
+    CXX=$(compgen -c clang++ | sort -V | tail -n 1) || CXX=''
+    CXX=${CXX:-clang++}
+    # libFuzzer and the sanitizers are a package of their own.
+    echo 'extern "C" int LLVMFuzzerTestOneInput(const char *, unsigned long) { return 0; }' \
+        | "$CXX" -fsanitize=fuzzer,address -x c++ - -o /dev/null >/dev/null 2>&1 || missing+=(clang libclang-rt-dev)
+fi
 command -v "${CXX:-g++}" >/dev/null 2>&1 || missing+=(g++)
 command -v cmake >/dev/null 2>&1 || missing+=(cmake)
 command -v ninja >/dev/null 2>&1 || missing+=(ninja-build)
@@ -46,7 +55,12 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 [ -z "$need" ] || exit 0
 
-folder=build/native${sanitize:+-${sanitize/,/-}}${cross:+-$cross}
+if [ -n "$fuzz" ]; then
+    CXX=$(compgen -c clang++ | sort -V | tail -n 1)
+    sanitize=address,undefined
+fi
+folder=build/native${fuzz:+-fuzz}
+[ -n "$fuzz" ] || folder+=${sanitize:+-${sanitize/,/-}}${cross:+-$cross}
 log=$folder/build.log
 mkdir -p "$folder"
 # One build at a time: tests that run side by side ask for it at once.
@@ -75,7 +89,7 @@ if [ -n "$cross" ]; then
     options+=(-DCMAKE_C_COMPILER="$cross-linux-gnu-gcc" -DCMAKE_CXX_COMPILER="$cross-linux-gnu-g++" -DOVENBIRD_STATIC_CLI=ON)
     options+=(-DJPEG_INCLUDE_DIR="$inside/headers" -DJPEG_LIBRARY="$inside/usr/lib/$cross-linux-gnu/libjpeg.a")
 elif [ -n "$sanitize" ]; then
-    options+=(-DOVENBIRD_SANITIZE="$sanitize" -DCMAKE_BUILD_TYPE=RelWithDebInfo)
+    options+=(-DOVENBIRD_SANITIZE="$sanitize" -DCMAKE_BUILD_TYPE=RelWithDebInfo ${fuzz:+-DOVENBIRD_FUZZERS=ON})
 else
     options+=(-DCMAKE_BUILD_TYPE=MinSizeRel -DOVENBIRD_STATIC_CLI=ON)
 fi

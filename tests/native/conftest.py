@@ -45,7 +45,7 @@ def build(*options: str) -> Path:
         pytest.skip(missing.stderr.strip().removeprefix("error: "))
     done = subprocess.run([script, *options], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    kind = options[1] if options[:1] in (("--sanitize",), ("--cross",)) else ""
+    kind = "fuzz" if options == ("--fuzz",) else options[1] if options else ""
     return ROOT / "build" / ("native" + (f"-{kind.replace(',', '-')}" if kind else ""))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -220,7 +221,9 @@ def test_the_units_hold() -> None:
     assert done.code == 0, done.out
 
 
-def mutants(folder: Path, artifact: Path, count: int) -> None:
+def mutants(folder: Path, artifact: Path, count: int, bundle: Path) -> None:
+    index = b"target host\n0 4 manifest.json\n"
+    bundle.write_bytes(b"data" + index + struct.pack("<QQ", 4, len(index)) + b"OVENBIRD")
     files = {
         "manifest": artifact / "manifest.json",
         "json": artifact / "targets/host/plan.json",
@@ -228,6 +231,7 @@ def mutants(folder: Path, artifact: Path, count: int) -> None:
         "target": artifact / "targets/host/target.json",
         "elf": artifact / "targets/host/model.so",
         "npz": artifact / "evidence/golden.npz",
+        "bundle": bundle,
         "jpeg": ROOT / "conformance/pictures/progressive.jpg",
         "png": ROOT / "conformance/pictures/palette-4-interlaced.png",
     }
@@ -236,14 +240,30 @@ def mutants(folder: Path, artifact: Path, count: int) -> None:
         assert done.code == 0, (kind, done.code, done.out, done.err)
 
 
-def test_damaged_files_end_in_errors(detector: Path) -> None:
-    mutants(build(), detector, 300)
+def test_damaged_files_end_in_errors(detector: Path, tmp_path: Path) -> None:
+    mutants(build(), detector, 300, tmp_path / "bundle")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sanitizer", ["address,undefined", "thread"])
-def test_sanitizers_find_nothing(detector: Path, sanitizer: str) -> None:
-    folder = build("--sanitize", sanitizer)
+def test_the_thread_sanitizer_finds_nothing(detector: Path) -> None:
+    sanitized(build("--sanitize", "thread"), detector)
+
+
+@pytest.mark.slow
+def test_fuzzing_and_sanitizers_find_nothing(detector: Path, tmp_path: Path) -> None:
+    """By clang where it is there, whose build has the sanitizers of addresses and undefined behaviour, else by g++."""
+    script = ROOT / "ci" / "steps"
+    fuzzed = run(script / "native.sh", "--fuzz", "--need").code == 0
+    folder = build("--fuzz") if fuzzed else build("--sanitize", "address,undefined")
+    sanitized(folder, detector)
+    mutants(folder, detector, 1000, tmp_path / "bundle")
+    if fuzzed:
+        done = run(script / "fuzz.sh", detector, RUNS="3000")
+        assert done.code == 0, done.out + done.err
+        assert done.out.count("inputs: ") == 9
+
+
+def sanitized(folder: Path, detector: Path) -> None:
     done = run(folder / "ovenbird-tests")
     assert done.code == 0, (done.out, done.err)
     for threads in ("1", "2", "4"):
@@ -251,5 +271,3 @@ def test_sanitizers_find_nothing(detector: Path, sanitizer: str) -> None:
         assert done.code == 0, done.err
     done = run(folder / "ovenbird-sessions", detector)
     assert done.code == 0, (done.out, done.err)
-    if sanitizer != "thread":
-        mutants(folder, detector, 2000)

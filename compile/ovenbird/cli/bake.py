@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 @click.option(
     "--target", default="host", show_default=True, help="Whose Containerfile, and which code of the artifact."
 )
-@click.option("--format", "kind", type=click.Choice(["image", "executable"]), default="image", show_default=True,
-              help="A container image, or one static file: the C++ runtime with the model behind it.")  # fmt: skip
+@click.option(
+    "--format", "kind", type=click.Choice(["image", "executable", "scratch"]), default="image", show_default=True,
+    help="A container image; one static file, the C++ runtime with the model behind it; an image of that file alone.",
+)  # fmt: skip
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
               help="Where to write the executable. [default: the model's name]")  # fmt: skip
 @click.option(
@@ -83,10 +85,10 @@ def command(model: str, **options: Any) -> None:
     )
     # what is wrong with the command or the machine is said before anything is compiled
     find_target(bake_options.target)
-    executable = load_target(bake_options.target) if options["kind"] == "executable" else None
+    executable = load_target(bake_options.target) if options["kind"] != "image" else None
     if executable and executable.kind != CPU.kind.code:
         raise UsageError(f"an executable is for a processor; target {executable.name} is of kind {executable.kind}")
-    if executable is None:
+    if options["kind"] != "executable":
         find_builder(bake_options.builder)
     with Progress.choose(options["quiet"]) as progress, tempfile.TemporaryDirectory(prefix="ovenbird-") as temporary:
         if (Path(model) / "manifest.json").is_file():
@@ -115,22 +117,47 @@ def _bake_executable(artifact: Artifact, arch: str, options: dict[str, Any], pro
     from ovenbird.baking.native_runtime import find_runtime
     from ovenbird.console.describe import random_warning
 
-    output = options["output"] or Path(repository_name(artifact.manifest.model.name))
     runtime = options["runtime"]
     if runtime is None:
         progress(f"building the C++ runtime for {arch}, unless it is in the cache")
         runtime = find_runtime(arch, options["musl"])
+    warning = random_warning(artifact.manifest)
+    if options["kind"] == "scratch":
+        _bake_scratch(artifact, runtime, options, progress, warning)
+        return
+    output = options["output"] or Path(repository_name(artifact.manifest.model.name))
     progress(f"writing {output}")
     report = write_executable(artifact, options["target"], runtime, output, not options["weights_apart"])
     if options["as_json"]:
         click.echo(json.dumps(dataclasses.asdict(report), indent=2))
         return
-    if warning := random_warning(artifact.manifest):
+    if warning:
         click.echo(warning)
     program, size = report.runtime_bytes / 1e6, report.size_bytes / 1e6
     click.echo(f"{report.path}: {report.arch}, {size:.1f} MB, of which the program {program:.1f} MB")
     if report.weights_folder:
         click.echo(f"{report.weights_folder}: the weights, which stay beside it")
+
+
+def _bake_scratch(artifact: Artifact, runtime: Path, options: dict[str, Any], progress: Any, warning: str) -> None:
+    import dataclasses
+    import json
+
+    from ovenbird.baking.bake import repository_name
+    from ovenbird.baking.scratch import ScratchOptions, bake_scratch
+
+    tag = options["tag"] or f"ovenbird/{repository_name(artifact.manifest.model.name)}:{options['target']}-scratch"
+    labels = read_pairs("--label", options["labels"])
+    asked = ScratchOptions(tag, options["builder"], labels, options["archive"], options["show_build"])
+    progress(f"building {tag}")
+    report = bake_scratch(artifact, options["target"], runtime, asked)
+    if options["as_json"]:
+        click.echo(json.dumps(dataclasses.asdict(report), indent=2))
+        return
+    if warning:
+        click.echo(warning)
+    program, size = report.runtime_bytes / 1e6, report.size_bytes / 1e6
+    click.echo(f"{report.image}: {report.platform}, {size:.1f} MB, of which the program {program:.1f} MB")
 
 
 def _compile(model: str, output: Path, options: dict[str, Any], progress: Any) -> Artifact:

@@ -1,5 +1,11 @@
 #include "targets.h"
 
+#include <cstdlib>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "artifact/bundle.h"
+#include "artifact/files.h"
 #include "artifact/manifest.h"
 #include "artifact/plan.h"
 #include "artifact/target.h"
@@ -54,6 +60,11 @@ void read(const std::string &kind, std::string_view data) {
         ob::ElfImage image(reinterpret_cast<const unsigned char *>(data.data()), data.size(), "model.so",
                            ob::host_symbols());
         image.find("__tvm_ffi_main");
+    } else if (kind == "bundle") {
+        ob::File file(memfd_create("bundle", MFD_CLOEXEC));
+        size_t written = data.size();
+        if (write(file.descriptor(), data.data(), data.size()) != static_cast<ssize_t>(written)) std::abort();
+        if (!ob::read_bundle(file.descriptor())) ob::fail(OVENBIRD_MANIFEST_INVALID, "there is no trailer");
     } else if (kind == "npz") {
         ob::read_npz(data, "a.npz", 1 << 24, OVENBIRD_INPUT_UNREADABLE);
     } else if (kind == "jpeg" || kind == "png") { // small pictures: damage is looked for, not patience
