@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import ovenbird_runtime
 from native.conftest import Command
+from ovenbird_runtime.manifest.agreement import Precision
 from ovenbird_runtime.tensors.tensors import npz_bytes, read_tensors
 from support.plan_runner import some_inputs
 
@@ -25,15 +27,18 @@ def run(native: Command, artifact: Path, folder: Path, inputs: Arrays, *options:
     return read_tensors(folder / "out.npz")
 
 
-def same(native: Command, artifact: Path, folder: Path, batches: tuple[int, ...]) -> None:
+def same(
+    native: Command, artifact: Path, folder: Path, batches: tuple[int, ...], precision: Precision | None = None
+) -> None:
     """Compare all outputs for batches that were compiled, with one thread and two."""
+    options = () if precision is None else ("--precision", precision)
     for threads in (1, 2):
-        with ovenbird_runtime.load(artifact, threads=threads) as model:
+        with ovenbird_runtime.load(artifact, threads=threads, precision=precision, engine="tvm") as model:
             for batch in batches:
                 arrays = some_inputs(model.inputs, batch, seed=batch)
                 inputs = {spec.name: array for spec, array in zip(model.inputs, arrays, strict=True)}
                 expected = model.run(inputs)
-                found = run(native, artifact, folder, inputs, "--threads", str(threads))
+                found = run(native, artifact, folder, inputs, "--threads", str(threads), *options)
                 assert found.keys() == expected.keys()
                 for name, array in expected.items():
                     assert np.ptp(array.astype(np.float64)) > 0, f"{name} says nothing"
@@ -61,6 +66,24 @@ def test_outputs_of_networks_are_the_same_bits(
     native: Command, compiled: Compiled, tmp_path: Path, network: tuple[str, ...], batches: tuple[int, ...]
 ) -> None:
     same(native, compiled(*network), tmp_path, batches)
+
+
+@pytest.mark.slow
+def test_int8_outputs_are_the_same_bits(native: Command, compiled: Compiled, tmp_path: Path) -> None:
+    """Of an artifact that holds both precisions: the one that is asked for."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for index in range(10):
+        coarse = random.integers(0, 256, (4 + index, 5, 3), np.uint8)
+        Image.fromarray(coarse).resize((96, 80), Image.Resampling.BICUBIC).save(folder / f"{index}.png")
+    words = ("--batch-sizes", "1,4", "--preprocess", "imagenet", "--answer", "classes", "--calibrate", str(folder))
+    artifact = compiled("networks:images", *words, "--precision", "f32,int8")
+    outputs = {}
+    for precision in ("f32", "int8"):
+        same(native, artifact, tmp_path, (1, 4), precision)
+        outputs[precision] = (tmp_path / "out.npz").read_bytes()
+    assert outputs["f32"] != outputs["int8"]
 
 
 def test_a_batch_of_any_size_is_composed_of_compiled_ones(native: Command, detector: Path, tmp_path: Path) -> None:
