@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <elf.h>
 #include <string>
 
 #include "base/ed25519.h"
@@ -13,6 +15,8 @@
 #include "base/sha512.h"
 #include "base/text.h"
 #include "engine/compose.h"
+#include "engine/elf_image.h"
+#include "engine/host.h"
 #include "tensors/convert.h"
 #include "tensors/crc32.h"
 #include "tensors/inflate.h"
@@ -169,6 +173,29 @@ void test_inflate() {
     CHECK(!ob::inflate("", 0, out));
 }
 
+// A library without segments: found by fuzzing, as a copy from nowhere.
+void test_a_library_of_nothing() {
+    Elf64_Ehdr header{};
+    std::memcpy(header.e_ident, ELFMAG, SELFMAG);
+    header.e_ident[EI_CLASS] = ELFCLASS64;
+    header.e_ident[EI_DATA] = ELFDATA2LSB;
+    header.e_ident[EI_VERSION] = EV_CURRENT;
+    header.e_type = ET_DYN;
+#if defined(__x86_64__)
+    header.e_machine = EM_X86_64;
+#else
+    header.e_machine = EM_AARCH64;
+#endif
+    header.e_phoff = sizeof header;
+    header.e_phentsize = sizeof(Elf64_Phdr);
+    try {
+        ob::ElfImage(reinterpret_cast<const unsigned char *>(&header), sizeof header, "model.so", ob::host_symbols());
+        CHECK(false);
+    } catch (const ob::Error &error) {
+        CHECK(error.message.find("its header is odd") != std::string::npos);
+    }
+}
+
 } // namespace
 
 int main() {
@@ -179,6 +206,7 @@ int main() {
     test_batches();
     test_numbers();
     test_inflate();
+    test_a_library_of_nothing();
     test_pool();
     std::printf("%d checks failed\n", failures);
     return failures != 0;

@@ -82,7 +82,9 @@ void ElfImage::load_segments(const unsigned char *file, size_t bytes) {
     static const unsigned char magic[] = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT};
     if (std::memcmp(header.e_ident, magic, sizeof magic) != 0) refuse("it is no ELF file of 64 bits");
     if (header.e_type != ET_DYN || header.e_machine != MACHINE) refuse("it is no shared library for this processor");
-    if (header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phnum > MAX_SEGMENTS) refuse("its header is odd");
+    if (header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phnum == 0 || header.e_phnum > MAX_SEGMENTS) {
+        refuse("its header is odd");
+    }
     if (!within(header.e_phoff, uint64_t{header.e_phnum} * sizeof(Elf64_Phdr), bytes)) refuse("it is cut off");
     std::vector<Elf64_Phdr> programs(header.e_phnum);
     std::memcpy(programs.data(), file + header.e_phoff, programs.size() * sizeof(Elf64_Phdr));
