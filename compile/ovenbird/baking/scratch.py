@@ -1,6 +1,6 @@
 """An image that holds one executable and nothing else: `FROM scratch`, the C++ runtime with the model behind it.
 
-bake_scratch(artifact, "x86-64-v3", runtime=Path("ovenbird-run"), tag="ovenbird/resnet50:scratch")
+bake_scratch(artifact, "x86-64-v3", Path("ovenbird-run"), ScratchOptions("ovenbird/resnet50:scratch"))
 # docker run -v ./photo.jpg:/photo.jpg ovenbird/resnet50:scratch run /photo.jpg
 """
 
