@@ -63,7 +63,9 @@ def test_inspect_shows_the_precisions_and_the_calibration(artifact: Path, ovenbi
     evidence = json.loads((artifact / "evidence/calibration.json").read_bytes())
     assert all(layer["layer"] in shown for layer in evidence["layers"])
     assert sum(layer["time"] for layer in evidence["layers"]) == pytest.approx(1, abs=1e-2)
-    assert json.loads(ovenbird("inspect", artifact, "--json").out)["calibration"] == evidence
+    document = json.loads(ovenbird("inspect", artifact, "--json").out)
+    assert document["calibration"] == evidence
+    assert document["provenance"]["options"]["calibration"] == {"size": 64, "method": "mse", "mix_below": 0.6}
 
 
 def test_f32_is_run_unless_int8_is_asked_for(artifact: Path, folder: Path, ovenbird: Any) -> None:

@@ -68,6 +68,11 @@ def record_origin(
     }
     if options.precisions != ("f32",):
         parameters["precisions"] = list(options.precisions)
+    if "int8" in options.precisions:
+        calibration = options.calibration
+        parameters["calibration"] = {
+            "size": calibration.size, "method": calibration.range_method, "mix_below": calibration.mix_below
+        }  # fmt: skip
     for spec in specs:
         for precision in options.precisions:
             parameters |= BACKENDS[spec.kind].heeded(BuildOptions(precision, options.fast_math))
@@ -79,7 +84,8 @@ def record_origin(
             variant_name(spec.name, precision): folder_digest(folder)
             for spec in specs
             for precision in dict.fromkeys(map(BACKENDS[spec.kind].precision, options.precisions))
-            if (folder := records_folder(options.tuning_records, name, spec, precision)) is not None
+            for recorded in (BACKENDS[spec.kind].recorded(precision),)
+            if (folder := records_folder(options.tuning_records, name, spec, recorded)) is not None
         },
     )
     writer.add_evidence(PROVENANCE, provenance_bytes(model, parameters, dict(tuning), files, made))
