@@ -21,6 +21,7 @@ from support.git_searches import PIECES, PROMPTS, SEARCHES
 from support.tiny_artifact import compiled_by
 
 ROOT = Path(__file__).resolve().parents[3]
+pytestmark = pytest.mark.slow
 PICTURES = [ROOT / "compile" / "ovenbird" / "data" / f"{name}.jpg" for name in ("chelsea", "coffee", "rocket")]
 SCRIPT = ROOT / "tests" / "support" / "compile_git.py"
 
@@ -98,7 +99,6 @@ def test_programs_share_their_weights(git: Path, model: Model) -> None:
     assert len(matrices) >= 2 * 6 - 4  # of the last layer, only keys and values are prefilled
 
 
-@pytest.mark.slow
 def test_a_folder_brings_its_own_settings(tmp_path: Path) -> None:
     """Weights, vocabulary and search are those that transformers saved; what is not there is named."""
     if find_spec("transformers") is None or find_spec("tvm") is None:
