@@ -76,43 +76,52 @@ def key_of(item: pytest.Function) -> Key:
     return item.originalname, item.callspec.id.removeprefix(item.callspec.params["check"])
 
 
-def gather(session: pytest.Session, module: object) -> dict[Key, Case]:
-    """Ask the tests of `module` that take nothing but `check` and parameters for their networks."""
-    found: dict[Key, Case] = {}
+def gather(session: pytest.Session, module: object) -> dict[str, dict[Key, Case]]:
+    """Ask the tests of `module` that take nothing but `check` and parameters for their networks; return, by
+    instruction set, those that are asked for it. A network is the same for all.
+    """
+    networks: dict[Key, Case] = {}
+    found: dict[str, dict[Key, Case]] = {}
 
     def keep(key: Key, network: nn.Module, *inputs: torch.Tensor, tolerance: float = TOLERANCE) -> None:
-        found[key] = Case(network.eval(), inputs)
+        networks[key] = Case(network.eval(), inputs)
 
     for item in session.items:
         if isinstance(item, pytest.Function) and item.module is module and "check" in item.fixturenames:
             names = set(inspect.signature(item.function).parameters) - {"check"}
-            if names <= set(item.callspec.params) and key_of(item) not in found:
+            if not names <= set(item.callspec.params):
+                continue
+            key = key_of(item)
+            if key not in networks:
                 given = {name: item.callspec.params[name] for name in names}
                 torch.manual_seed(SEED)
-                item.function(check=functools.partial(keep, key_of(item)), **given)
+                item.function(check=functools.partial(keep, key), **given)
+            found.setdefault(item.callspec.params["check"], {})[key] = networks[key]
     return found
 
 
 class Compiled:
     """What the networks of one file give, compiled together for one target at a time."""
 
-    def __init__(self, cases: dict[Key, Case]) -> None:
-        self.groups: dict[Key, tuple[Key, ...]] = {}
-        for batch in {case.inputs[0].shape[0] for case in cases.values()}:
-            keys = [key for key, case in cases.items() if case.inputs[0].shape[0] == batch]
-            for at in range(0, len(keys), TOGETHER):
-                group = tuple(keys[at : at + TOGETHER])
-                self.groups.update(dict.fromkeys(group, group))
+    def __init__(self, cases: dict[str, dict[Key, Case]]) -> None:
+        self.groups: dict[tuple[str, Key], tuple[Key, ...]] = {}
+        for target, asked in cases.items():
+            for batch in {case.inputs[0].shape[0] for case in asked.values()}:
+                keys = [key for key, case in asked.items() if case.inputs[0].shape[0] == batch]
+                for at in range(0, len(keys), TOGETHER):
+                    group = tuple(keys[at : at + TOGETHER])
+                    self.groups.update(((target, key), group) for key in group)
         self.cases = cases
         self.run = functools.cache(self._run)
 
     def _run(self, group: tuple[Key, ...], target: str) -> dict[Key, Outputs]:
-        outputs = run_together([self.cases[key] for key in group], INSTRUCTION_SETS[target])
+        outputs = run_together([self.cases[target][key] for key in group], INSTRUCTION_SETS[target])
         return dict(zip(group, outputs, strict=True))
 
     def outputs(self, key: Key, target: str) -> Outputs | None:
         """Return what the test's network gives, or None where the test must have it compiled alone."""
-        return self.run(self.groups[key], target)[key] if key in self.groups else None
+        group = self.groups.get((target, key))
+        return self.run(group, target)[key] if group is not None else None
 
 
 @pytest.fixture(scope="module")
@@ -133,13 +142,21 @@ FEW = 3
 
 @pytest.hookimpl(tryfirst=True)  # before pytest chooses by markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark slow what a test's other cases show as well: all but a few of those for the widest instruction set."""
-    cases: dict[tuple[Path, str], list[pytest.Item]] = {}
+    """Mark slow what a test's other cases show as well: all but a few of those for the widest instruction set. Of
+    those for the narrower ones mark `sweep` what another narrow one takes: they take a test's cases in turn.
+    """
+    cases: dict[tuple[Path, str, str], list[pytest.Item]] = {}
     for item in items:
-        ours = isinstance(item, pytest.Function) and item.path.parent == HERE and "check" in item.fixturenames
-        if ours and not item.get_closest_marker("slow"):
-            cases.setdefault((item.path, item.originalname), []).append(item)
-    for same in cases.values():
+        if isinstance(item, pytest.Function) and item.path.parent == HERE and "check" in item.fixturenames:
+            cases.setdefault((item.path, item.originalname, item.callspec.params["check"]), []).append(item)
+    narrow = list(INSTRUCTION_SETS)[:-1]
+    for (_, _, name), same in cases.items():
+        if all(item.get_closest_marker("slow") for item in same):  # but for one alone, which both take
+            for place, item in enumerate(same):
+                if name in narrow and len(same) > 1 and place % len(narrow) != narrow.index(name):
+                    item.add_marker(pytest.mark.sweep)
+            continue
+        same = [item for item in same if not item.get_closest_marker("slow")]
         kept = {len(same) * n // FEW for n in range(FEW)}
         for place, item in enumerate(same):
             if place not in kept:
