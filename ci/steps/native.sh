@@ -67,6 +67,7 @@ mkdir -p "$folder"
 exec 9>"$folder/lock"
 flock 9
 options=(-DOVENBIRD_TESTS=ON)
+targets=()
 if [ -n "$cross" ]; then
     ci/steps/cross_toolchain.sh >&2
     # libjpeg-turbo of that architecture: Debian's package, unpacked and not configured.
@@ -89,13 +90,19 @@ if [ -n "$cross" ]; then
     options+=(-DCMAKE_C_COMPILER="$cross-linux-gnu-gcc" -DCMAKE_CXX_COMPILER="$cross-linux-gnu-g++" -DOVENBIRD_STATIC_CLI=ON)
     options+=(-DJPEG_INCLUDE_DIR="$inside/headers" -DJPEG_LIBRARY="$inside/usr/lib/$cross-linux-gnu/libjpeg.a")
 elif [ -n "$sanitize" ]; then
-    options+=(-DOVENBIRD_SANITIZE="$sanitize" -DCMAKE_BUILD_TYPE=RelWithDebInfo ${fuzz:+-DOVENBIRD_FUZZERS=ON})
+    options+=(-DOVENBIRD_SANITIZE="$sanitize")
+    if [ -n "$fuzz" ]; then
+        options+=(-DCMAKE_BUILD_TYPE=RelWithDebInfo -DOVENBIRD_FUZZERS=ON)
+    else # what tests/native runs with sanitizers: all of it, optimised, takes minutes
+        options+=(-DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS="-O1 -g1")
+        targets=(--target ovenbird-tests ovenbird-run ovenbird-sessions ovenbird-mutants)
+    fi
 else
     options+=(-DCMAKE_BUILD_TYPE=MinSizeRel -DOVENBIRD_STATIC_CLI=ON)
 fi
 {
     cmake -S runtime/cpp -B "$folder" -G Ninja "${options[@]}" ${CXX:+-DCMAKE_CXX_COMPILER="$CXX"}
-    cmake --build "$folder" ${JOBS:+--parallel "$JOBS"}
+    cmake --build "$folder" "${targets[@]}" ${JOBS:+--parallel "$JOBS"}
 } >"$log" 2>&1 || {
     cat "$log" >&2
     fail "BuildFailed: the C++ runtime does not build in $folder; the compiler's message is above"
