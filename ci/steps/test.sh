@@ -24,7 +24,7 @@ chosen="not load and not sweep"
 left_out=(
     "tests/container: needs root and buildah, takes ten minutes: ci/steps/container_tests.sh"
     "tests/gpu: needs an NVIDIA GPU and its driver: make test TESTS=\"tests/gpu -m gpu -s\""
-    "tests marked sweep: both narrow instruction sets for every layer, half an hour: make test TESTS=tests/unit/compile/backends/cpu"
+    "tests marked sweep: both narrow instruction sets for every layer, minutes: make test TESTS=\"tests/unit/compile/backends/cpu -m sweep\""
     "tests marked load: put minutes of load on this machine: make test TESTS=\"tests/load -m load\""
 )
 [ -n "${SLOW:-}" ] || left_out+=(
