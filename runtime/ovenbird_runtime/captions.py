@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from .arguments import real
 from .generation.writer import TextWriter
-from .limits import MAX_IMAGE_MEGAPIXELS
 from .manifest.manifest import Manifest
 from .options import PredictOptions
 from .postprocess.prediction import Prediction, check_asked
 from .postprocess.text import TEXTS
-from .predict import check_takes_pictures, choose_pipeline, image_input, portion_of, sources_of, tensor_of
+from .predict import check_takes_pictures, choose_pipeline, image_input, portions_of
 from .preprocess.preprocessor import Preprocessor
 
 
@@ -34,14 +32,9 @@ def predict_texts(
     check_asked(manifest, {}, options)
     name, pipeline = choose_pipeline(manifest, options.preprocess, options.image_size)
     spec = image_input(manifest, pipeline)
-    max_megapixels = real("max_megapixels", max_megapixels, MAX_IMAGE_MEGAPIXELS * 20)
     request = writer.request(options.prompt, options.max_tokens, options.beams)
-    sources = sources_of(images)
     results: list[Prediction] = []
-    step = portion_of(spec)
-    for start in range(0, len(sources), step):
-        portion = sources[start : start + step]
-        batch, frames = tensor_of(spec, preprocessor, pipeline, portion, options.seed, start, max_megapixels)
+    for batch, frames in portions_of(images, spec, preprocessor, pipeline, options.seed, max_megapixels):
         results += [
             Prediction(
                 model=manifest.model.name,

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -52,15 +52,9 @@ def predict(
         return _predict_lines(manifest, labels, run, images, options, **given)
     name, pipeline = choose_pipeline(manifest, options.preprocess, options.image_size)
     spec = image_input(manifest, pipeline)
-    max_megapixels = real("max_megapixels", max_megapixels, MAX_IMAGE_MEGAPIXELS * 20)
-    sources = sources_of(images)
     results: list[Prediction] = []
-    step = portion_of(spec)
-    for start in range(0, len(sources), step):
-        portion = sources[start : start + step]
-        batch, frames = tensor_of(spec, preprocessor, pipeline, portion, options.seed, start, max_megapixels)
-        outputs = run({spec.name: batch})
-        results += explain(manifest, outputs, labels, name, options, frames)
+    for batch, frames in portions_of(images, spec, preprocessor, pipeline, options.seed, max_megapixels):
+        results += explain(manifest, run({spec.name: batch}), labels, name, options, frames)
     return results
 
 
@@ -92,6 +86,20 @@ def line_size(sizes: Sequence[InputSize], proportion: float) -> InputSize:
     """Return the narrowest size that holds a line of a width to height, at its full height; else the widest."""
     by_width = sorted(sizes, key=lambda size: size[1] / size[0])
     return next((size for size in by_width if size[1] / size[0] >= proportion), by_width[-1])
+
+
+def portions_of(
+    images: Any, spec: TensorSpec, preprocessor: Preprocessor, pipeline: Pipeline, seed: int, max_megapixels: float
+) -> Iterator[tuple[Array, list[Frame]]]:
+    """Yield images as tensors for the input `spec`, a portion at a time, and where each tensor lies in its image.
+
+    Raises WrongOption, ImageError, PipelineError.
+    """
+    max_megapixels = real("max_megapixels", max_megapixels, MAX_IMAGE_MEGAPIXELS * 20)
+    sources, step = sources_of(images), portion_of(spec)
+    for start in range(0, len(sources), step):
+        portion = sources[start : start + step]
+        yield tensor_of(spec, preprocessor, pipeline, portion, seed, start, max_megapixels)
 
 
 def portion_of(spec: TensorSpec) -> int:

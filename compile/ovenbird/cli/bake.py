@@ -109,8 +109,6 @@ def command(model: str, **options: Any) -> None:
 
 
 def _bake_executable(artifact: Artifact, arch: str, options: dict[str, Any], progress: Any) -> None:
-    import dataclasses
-    import json
 
     from ovenbird.baking.bake import repository_name
     from ovenbird.baking.executable import write_executable
@@ -128,20 +126,12 @@ def _bake_executable(artifact: Artifact, arch: str, options: dict[str, Any], pro
     output = options["output"] or Path(repository_name(artifact.manifest.model.name))
     progress(f"writing {output}")
     report = write_executable(artifact, options["target"], runtime, output, not options["weights_apart"])
-    if options["as_json"]:
-        click.echo(json.dumps(dataclasses.asdict(report), indent=2))
-        return
-    if warning:
-        click.echo(warning)
-    program, size = report.runtime_bytes / 1e6, report.size_bytes / 1e6
-    click.echo(f"{report.path}: {report.arch}, {size:.1f} MB, of which the program {program:.1f} MB")
-    if report.weights_folder:
+    _report_native(report, f"{report.path}: {report.arch}", options["as_json"], warning)
+    if report.weights_folder and not options["as_json"]:
         click.echo(f"{report.weights_folder}: the weights, which stay beside it")
 
 
 def _bake_scratch(artifact: Artifact, runtime: Path, options: dict[str, Any], progress: Any, warning: str) -> None:
-    import dataclasses
-    import json
 
     from ovenbird.baking.bake import repository_name
     from ovenbird.baking.scratch import ScratchOptions, bake_scratch
@@ -151,13 +141,20 @@ def _bake_scratch(artifact: Artifact, runtime: Path, options: dict[str, Any], pr
     asked = ScratchOptions(tag, options["builder"], labels, options["archive"], options["show_build"])
     progress(f"building {tag}")
     report = bake_scratch(artifact, options["target"], runtime, asked)
-    if options["as_json"]:
+    _report_native(report, f"{report.image}: {report.platform}", options["as_json"], warning)
+
+
+def _report_native(report: Any, what: str, as_json: bool, warning: str) -> None:
+    import dataclasses
+    import json
+
+    if as_json:
         click.echo(json.dumps(dataclasses.asdict(report), indent=2))
         return
     if warning:
         click.echo(warning)
     program, size = report.runtime_bytes / 1e6, report.size_bytes / 1e6
-    click.echo(f"{report.image}: {report.platform}, {size:.1f} MB, of which the program {program:.1f} MB")
+    click.echo(f"{what}, {size:.1f} MB, of which the program {program:.1f} MB")
 
 
 def _compile(model: str, output: Path, options: dict[str, Any], progress: Any) -> Artifact:

@@ -6,16 +6,15 @@ outputs, frame = rows[0]
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ...errors import OvenbirdError
 from ...tensors.frame import Frame
 from ..call import Call
 from ..context import Context
 from ..models.deployment import Deployment
 from ..models.preparation import Preparation
+from .parts import gather_parts
 
 Row = tuple[dict[str, Any], Frame] | BaseException
 """One picture's outputs and where the network's input lies in it, or why it has none."""
@@ -34,18 +33,7 @@ async def run_rows(
     if len(pictures) == 1:
         return [await _run_one(context, deployment, call, pictures[0], 0, preparation)]
     ways = [_run_one(context, deployment, call, picture, i, preparation) for i, picture in enumerate(pictures)]
-    tasks = [asyncio.ensure_future(way) for way in ways]
-    try:
-        rows = await asyncio.gather(*tasks, return_exceptions=True)
-    except asyncio.CancelledError:
-        for task in tasks:
-            task.cancel()
-        raise
-    failures = [row for row in rows if isinstance(row, BaseException)]
-    for failure in failures:
-        if len(failures) == len(rows) or not isinstance(failure, OvenbirdError):
-            raise failure
-    return rows
+    return await gather_parts(ways)
 
 
 async def _run_one(

@@ -19,7 +19,6 @@ from typing import Any
 
 import msgspec
 
-from ...errors import OvenbirdError
 from ...generation.text import TextRequest
 from ...generation.wordpiece import WordPieces
 from ...options import PredictOptions
@@ -34,6 +33,7 @@ from ..http.messages import Response
 from ..models.preparation import Preparation
 from ..models.text_deployment import TextDeployment
 from .forms import ImageBytes
+from .parts import gather_parts
 
 Tokens = tuple[int, ...]
 Event = Tokens | asyncio.Future[Any]
@@ -47,23 +47,15 @@ async def write_texts(
     preparation = Preparation(deployment.model, options, context.settings.limits.megapixels)
     request = deployment.writer.request(options.prompt, options.max_tokens, options.beams)
     permit = deployment.admission.take(len(images), call.deadline)
-    ways = [
-        asyncio.ensure_future(_write(context, deployment, call, image, place, preparation, request, options))
-        for place, image in enumerate(images)
-    ]
     try:
-        found = await asyncio.gather(*ways, return_exceptions=True)
-    except asyncio.CancelledError:
-        for way in ways:
-            way.cancel()
-        raise
+        return await gather_parts(
+            [
+                _write(context, deployment, call, image, place, preparation, request, options)
+                for place, image in enumerate(images)
+            ]
+        )
     finally:
         permit.release()
-    failures = [one for one in found if isinstance(one, BaseException)]
-    for failure in failures:
-        if len(failures) == len(found) or not isinstance(failure, OvenbirdError):
-            raise failure
-    return found
 
 
 async def _write(
