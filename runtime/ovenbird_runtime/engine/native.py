@@ -18,11 +18,12 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from .. import __version__, errors
+from .. import errors
 from ..artifact.artifact import Artifact
 from ..artifact.plan import PLAN
 from ..console.installing import NATIVE, install_hint
 from ..errors import EngineCallFailed, EngineLoadFailed, FileChanged, LibraryMissing, PlanMissing, VersionMismatch
+from ..machine.versions import __version__
 from ..manifest.manifest import Entry, Program, Target, VariantRef
 from ..tensors.arrays import Array, aligned_empty
 from .engine import NOTHING

@@ -1,6 +1,6 @@
 """Parts of one request, worked on side by side: what fails of one is that one's, unless all fail.
 
-found = await gather_parts([run(one), run(other)])
+first, second = await gather_parts([one, other])
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 from ...errors import OvenbirdError
 
-Found = TypeVar("Found")
+PartResult = TypeVar("PartResult")
 
 
-async def gather_parts(ways: Sequence[Coroutine[Any, Any, Found]]) -> list[Found | BaseException]:
+async def gather_parts(ways: Sequence[Coroutine[Any, Any, PartResult]]) -> list[PartResult | BaseException]:
     """Return what each gives, or why it gives nothing; where this is cancelled, all are.
 
     Raises what all, or the only one, failed with, and the first error that is not ours.
