@@ -64,5 +64,5 @@ def test_code_for_this_machine_is_refused(detector: Path) -> None:
 
 def test_the_executable_is_small_and_needs_no_library() -> None:
     command = build("--cross", "aarch64") / "ovenbird-run"
-    assert command.stat().st_size <= 1_500_000
+    assert command.stat().st_size <= 1_600_000
     assert "NEEDED" not in subprocess.run(["readelf", "-d", command], capture_output=True, text=True, check=True).stdout

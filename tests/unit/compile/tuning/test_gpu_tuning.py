@@ -238,4 +238,5 @@ def test_logs_that_name_the_chip_as_before_go_on(tmp_path: Path) -> None:
 def test_each_precision_has_a_log_of_its_own() -> None:
     assert own_folder("resnet50", SPEC).parts[-2:] == ("cuda-sm90", "resnet50")
     assert own_folder("resnet50", SPEC, "f16").name == "resnet50+fp16"
-    assert BACKENDS["llvm"].precision("f16") == "f32"  # which has the log without a suffix
+    assert BACKENDS["llvm"].recorded("f16") == "f32"  # which has the log without a suffix
+    assert BACKENDS["cuda"].recorded("f16") == "f16"
