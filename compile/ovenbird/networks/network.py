@@ -10,9 +10,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol
 
 from ovenbird_runtime.artifact.names import check_model_name
 from ovenbird_runtime.manifest.generation import KeptState, TextLoop
@@ -65,15 +65,6 @@ class NetworkSource(Protocol):
 
     def resized(self, size: InputSize) -> NetworkSource:
         """Return the same network for images of another height and width. Raises UsageError, NetworkUntraceable."""
-        ...
-
-
-@runtime_checkable
-class ExactSource(Protocol):
-    """A source whose framework can compute in float64 as well."""
-
-    def exact(self, inputs: list[Array]) -> list[Array]:
-        """Return the answers of float64, rounded once to the outputs' own dtypes."""
         ...
 
 
@@ -180,11 +171,7 @@ class Network:
 
     def reference(self, inputs: Arrays) -> Arrays:
         """Run the network in the framework it came from, by names."""
-        return self.by_names(self.source.reference, inputs)
-
-    def by_names(self, run: Callable[[list[Array]], list[Array]], inputs: Arrays) -> Arrays:
-        """Call one of the source's functions, which go by position."""
-        outputs = run([inputs[spec.name] for spec in self.inputs])
+        outputs = self.source.reference([inputs[spec.name] for spec in self.inputs])
         return dict(zip((spec.name for spec in self.outputs), outputs, strict=True))
 
     def examples(self, batch: int = 1) -> Arrays:

@@ -44,7 +44,7 @@ def program_parity(found: Mapping[str, Verification], variants: Mapping[str, Var
         boxes=least[0] if least is not None else None,
         boxes_agreement=least[1] / least[0] if least is not None and least[0] else None,
         variants={
-            name: replace(held, limits=found[name].limits, outputs=measured(found[name])) if name in found else held
+            name: replace(held, outputs=measured(found[name])) if name in found else held
             for name, held in variants.items()
         },
     )

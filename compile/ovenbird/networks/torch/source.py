@@ -14,7 +14,7 @@ import torch
 
 from ovenbird.networks.importing import import_exported
 from ovenbird.networks.torch.tracing import Traced
-from ovenbird.networks.torch.widening import FLOAT32, LOW, Converted, holdable, other_dtypes
+from ovenbird.networks.torch.widening import LOW, InFloat32, holdable, other_dtypes
 from ovenbird_runtime.manifest.program import InputSize
 from ovenbird_runtime.tensors.arrays import Array
 
@@ -31,7 +31,7 @@ class TorchSource:
     framework: str = "torch"
     one_row: bool = False
     _exports: dict[int | None, ExportedProgram] = field(default_factory=dict)
-    _references: dict[int | None, Converted] = field(default_factory=dict)
+    _references: dict[int | None, InFloat32] = field(default_factory=dict)
 
     @property
     def batched(self) -> bool:
@@ -44,7 +44,7 @@ class TorchSource:
             program = self.traced.export(batch)
             dtypes = other_dtypes(program)
             if dtypes:
-                same = Converted(program, dtypes, self.traced.output_examples)
+                same = InFloat32(program, dtypes, self.traced.output_examples)
                 program = self.traced.export(batch, same)
                 if dtypes & LOW:  # torch's own low arithmetic would be no reference; float64 is the better one
                     self._references[batch] = same
@@ -57,26 +57,14 @@ class TorchSource:
 
     def reference(self, inputs: list[Array]) -> list[Array]:
         """Run the network in torch, on one thread; one that is stored in a low dtype, in float32."""
+        tensors = [torch.from_numpy(np.ascontiguousarray(array)) for array in inputs]
         self.exported(1 if self.batched else None)
         if not self._references:
-            return self._run(inputs, None)
-        batch = self._rows(inputs)
+            return [output.detach().contiguous().numpy() for output in self.traced.run(tensors)]
+        pairs = zip(tensors, self.traced.batched, strict=True)
+        batch = next((tensor.shape[0] for tensor, batched in pairs if batched), None)
         self.exported(batch)
-        return self._run(inputs, self._references[batch])
-
-    def exact(self, inputs: list[Array]) -> list[Array]:
-        """Run the network in float64; the answers are rounded once, to the outputs' own dtypes."""
-        program = self.exported(self._rows(inputs))
-        return self._run(inputs, Converted(program, FLOAT32, self.traced.output_examples, torch.float64))
-
-    def _rows(self, inputs: list[Array]) -> int | None:
-        """Return how many rows inputs have; None where the batch is fixed."""
-        pairs = zip(inputs, self.traced.batched, strict=True)
-        return next((array.shape[0] for array, batched in pairs if batched), None)
-
-    def _run(self, inputs: list[Array], converted: Converted | None) -> list[Array]:
-        tensors = [torch.from_numpy(np.ascontiguousarray(array)) for array in inputs]
-        return [output.detach().contiguous().numpy() for output in self.traced.run(tensors, converted)]
+        return [output.contiguous().numpy() for output in self.traced.run(tensors, self._references[batch])]
 
     def examples(self, batch: int) -> list[Array]:
         """Return the examples, their first row repeated to `batch`."""

@@ -9,9 +9,8 @@ import pytest
 from ovenbird.errors import VerificationFailed
 from ovenbird.networks.network import Network
 from ovenbird.verify.cases import LEAST_ROWS, PATTERNS, Case, choose_golden, make_cases, random_like, take
-from ovenbird.verify.rounding import in_pieces
 from ovenbird.verify.stored import LARGE_ROW
-from ovenbird.verify.verifying import judge, rounded_up
+from ovenbird.verify.verifying import judge, right_answers, rounded_up
 from ovenbird_runtime.manifest.agreement import LIMITS, Difference
 from ovenbird_runtime.manifest.manifest import TensorSpec, WeightsInfo
 
@@ -122,7 +121,7 @@ def test_large_rows_are_run_one_at_a_time(
 
     monkeypatch.setattr(Rows, "reference", counted)
     x = np.arange(4 * numbers, dtype=np.float32).reshape(4, numbers)
-    found = list(in_pieces(net, Case("rows", {"x": x, **({"y": x[0]} if shared else {})}), net.reference))
+    found = list(right_answers(net, Case("rows", {"x": x, **({"y": x[0]} if shared else {})})))
     assert np.array_equal(np.concatenate([piece["z"] for piece in found]), x * 2 + (x[0] if shared else 0))
     assert sizes == ([1] * 4 if batched and not shared and numbers > 6 else [4])
 
