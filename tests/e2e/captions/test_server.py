@@ -118,6 +118,7 @@ def test_a_text_comes_as_it_is_written(server: Serving, right: list[str]) -> Non
 
 def test_v2_generates_as_triton_does(server: Serving, right: list[str]) -> None:
     body = {"id": "7", "text_input": "", "image": base64.b64encode(picture(2)).decode(), "parameters": {}}
+    assert "generate" in json.loads(server.request("GET", "/v2")[2])["extensions"]
     status, answer = ask(server, f"/v2/models/{NAME}/generate", body)
     assert (status, answer) == (200, {"id": "7", "model_name": NAME, "model_version": "1", "text_output": right[2]})
     found = events(server, f"/v2/models/{NAME}/versions/1/generate_stream", json.dumps(body).encode())

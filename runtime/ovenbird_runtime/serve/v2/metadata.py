@@ -19,9 +19,12 @@ from ..errors import NotOffered
 from ..http.errors import BadRequest
 from ..http.messages import Request, Response
 from ..models.deployment import Deployment
+from ..models.text_deployment import TextDeployment
 from .tensors import NAMES
 
-EXTENSIONS = ["binary_tensor_data", "classification", "model_configuration", "statistics", "generate"]
+EXTENSIONS = ["binary_tensor_data", "classification", "model_configuration", "statistics"]
+GENERATE = "generate"
+"""The extension of servers with a model that writes texts, over HTTP."""
 TEXT_OUTPUT = "text_output"
 """Triton's name for it."""
 CONTROL = "models are loaded and unloaded by who runs the server: replace the artifact (--watch, or SIGHUP)"
@@ -29,7 +32,9 @@ CONTROL = "models are loaded and unloaded by who runs the server: replace the ar
 
 def server_metadata(context: Context, request: Request, call: Call) -> Response:
     """Return what this server is."""
-    return Response.json({"name": "ovenbird", "version": __version__, "extensions": EXTENSIONS})
+    writes = any(isinstance(one, TextDeployment) for one in context.slots.deployments)
+    extensions = [*EXTENSIONS, *([GENERATE] if writes else [])]
+    return Response.json({"name": "ovenbird", "version": __version__, "extensions": extensions})
 
 
 def live(context: Context, request: Request, call: Call) -> Response:
