@@ -118,7 +118,7 @@ def answers(case: Case, outputs: Arrays) -> list[Case]:
     rows = len(next(iter(outputs.values())))
     labels = {step.output: tuple(case["labels"]) for step in steps if "labels" in case}
     model = SimpleNamespace(name="a model", weights=SimpleNamespace(random=False))
-    manifest: Any = SimpleNamespace(postprocess=steps, model=model)  # as much of one as answers need
+    manifest: Any = SimpleNamespace(postprocess=steps, model=model, loop=None)  # as much of one as answers need
     check_asked(manifest, labels, options)
     found = explain(manifest, outputs, labels, "none", options, (frame,) * rows if frame else ())
     head = ("model", "random_weights", "preprocess", "seed")
