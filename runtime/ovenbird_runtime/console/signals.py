@@ -13,7 +13,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 
 STOPS = (signal.SIGTERM, signal.SIGINT)
@@ -64,11 +65,12 @@ class _Ending:
     """The end of a command by a signal, an exit from wherever its main thread is.
 
     In the middle of an import it waits, a moment at a time: C code would make another error of it, as numpy's does,
-    or drop it. Where Python had to drop it (in a finalizer), it comes again.
+    or drop it. Where Python had to drop it (in a finalizer), it comes again. It waits for what is `undisturbed`, too.
     """
 
     def __init__(self) -> None:
         self._came: int | None = None
+        self._undisturbed = 0
         self._hook = sys.unraisablehook
 
     def catch(self) -> None:
@@ -83,13 +85,22 @@ class _Ending:
             signal.setitimer(signal.ITIMER_REAL, 0)
             raise SystemExit(128 + self._came)
 
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """Let a signal wait until the block ends."""
+        self._undisturbed += 1
+        try:
+            yield
+        finally:
+            self._undisturbed -= 1
+
     def _take(self, number: int, frame: FrameType | None) -> None:
         if self._came is None:
             self._came = number
             signal.signal(number, signal.SIG_DFL)  # the second one ends the process at once
             signal.signal(signal.SIGALRM, self._take)
             sys.unraisablehook = self._come_again
-        if _imports(frame):
+        if self._undisturbed or _imports(frame):
             signal.setitimer(signal.ITIMER_REAL, IMPORT_POLL_S)
         else:
             self.check()
@@ -118,6 +129,11 @@ def end_on_signals() -> None:
     one does it at once. A signal that is ignored (`nohup`) stays so.
     """
     _ENDING.catch()
+
+
+def undisturbed() -> AbstractContextManager[None]:
+    """Let TERM and HUP wait while a block runs that must not be left half done; the main thread's."""
+    return _ENDING.undisturbed()
 
 
 def exit_if_signalled() -> None:

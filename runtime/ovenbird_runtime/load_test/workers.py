@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 
+from ..console.signals import undisturbed
 from ..limits import LOAD_STALL_SECONDS, LOAD_START_SECONDS
 from .client import ServerAddress
 from .plan import LoadPlan, Sample, ServerSilent, WorkerDied
@@ -32,7 +33,8 @@ class _Worker:
         self.pipe, theirs = context.Pipe()
         arguments = (target, bodies, plan, number, theirs)
         self.process = context.Process(target=send, args=arguments, name=f"load-{number}", daemon=True)
-        self.process.start()
+        with undisturbed():  # a child that is given half of what it reads ends with a traceback
+            self.process.start()
         theirs.close()  # or the pipe would not end with the process
 
     def listen(self, heard: queue.SimpleQueue[tuple[_Worker, Report | str | None]]) -> None:

@@ -34,6 +34,17 @@ class Object:
 del [Object()][0]
 time.sleep(60)
 """,
+    "what must not be left half done": """
+from ovenbird_runtime.console.signals import undisturbed
+done = False
+try:
+    with undisturbed():
+        strike()
+        done = True
+    time.sleep(60)
+finally:
+    assert done
+""",
     "work that makes an error of what it meets": """
 try:
     try:
