@@ -26,10 +26,10 @@ from typing import Any, TypeVar
 
 from ovenbird.errors import TuningInterrupted
 from ovenbird.progress import Progress
+from ovenbird_runtime.console.signals import IMPORT_POLL_S, is_importing
 
 T = TypeVar("T")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-IMPORT_POLL_S = 0.02
 IMPORT_LIMIT_S = 10.0  # longer than torch's import on a busy machine; a user's module may work while it is imported
 
 
@@ -99,20 +99,11 @@ class _Handlers:
         """Stop, or come again in a moment, as an alarm, while an import runs."""
         if number != signal.SIGALRM:
             self._came = number
-        if self._waited_s < IMPORT_LIMIT_S and _imports(frame):
+        if self._waited_s < IMPORT_LIMIT_S and is_importing(frame):
             self._waited_s += IMPORT_POLL_S
             signal.setitimer(signal.ITIMER_REAL, IMPORT_POLL_S)
         else:
             self._stop(self._came)
-
-
-def _imports(frame: FrameType | None) -> bool:
-    """Return whether the code at `frame` runs within an import."""
-    while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
-            return True
-        frame = frame.f_back
-    return False
 
 
 @contextlib.contextmanager

@@ -145,13 +145,20 @@ def choose_golden(network: Network, cases: Sequence[Case], references: Answers) 
 
 def take(network: Network, spec: TensorSpec, picks: Sequence[Pick], arrays: Answers) -> Array:
     """Return the picked rows of one tensor; where the network has no batch, the picked cases along an axis more."""
-    if network.batched and not spec.batched:
-        return arrays[picks[0][0].name][spec.name]
-    rows = Picked.of(spec, picks, arrays)
+    rows = picked(network, spec, picks, arrays)
+    if not isinstance(rows, Picked):
+        return rows
     found: Array = np.empty(rows.shape, rows.dtype)
     for place, row in enumerate(rows):
         found[place] = row
     return found
+
+
+def picked(network: Network, spec: TensorSpec, picks: Sequence[Pick], arrays: Answers) -> Picked | Array:
+    """Return what `take` does, read when it is asked for where it has rows; what rows share is whole."""
+    if network.batched and not spec.batched:
+        return arrays[picks[0][0].name][spec.name]
+    return Picked.of(spec, picks, arrays)
 
 
 @dataclass(frozen=True)

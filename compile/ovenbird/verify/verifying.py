@@ -19,7 +19,7 @@ import numpy as np
 from ovenbird.errors import VerificationFailed
 from ovenbird.networks.network import Network
 from ovenbird.verify.agreeing import Agreement, agreement_of
-from ovenbird.verify.cases import Case, Pick, Picked, choose_golden, make_cases, take
+from ovenbird.verify.cases import Case, Pick, choose_golden, make_cases, picked, take
 from ovenbird.verify.runtime_process import run_artifact
 from ovenbird.verify.stored import LARGE_ROW, Answers, ArrayForm, Joined, form_of, stored
 from ovenbird_runtime.manifest.agreement import Difference, Limits
@@ -188,10 +188,7 @@ def _agree(
     network: Network, spec: TensorSpec, picks: Sequence[Pick], answers: Answers, references: Answers, limits: Limits
 ) -> bool:
     """Return whether the picked rows of an output agree by themselves."""
-    given, right = (
-        take(network, spec, picks, some) if network.batched and not spec.batched else Picked.of(spec, picks, some)
-        for some in (answers, references)
-    )
+    given, right = (picked(network, spec, picks, some) for some in (answers, references))
     return not compare_output(network.postprocess, spec.name, given, right, limits).fault
 
 

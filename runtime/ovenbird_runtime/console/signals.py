@@ -20,6 +20,7 @@ from types import FrameType
 STOPS = (signal.SIGTERM, signal.SIGINT)
 RELOADS = (signal.SIGHUP,)
 IMPORT_POLL_S = 0.02
+"""After so long a signal that waits for an import comes again."""
 
 
 class Caught:
@@ -100,7 +101,7 @@ class _Ending:
             signal.signal(number, signal.SIG_DFL)  # the second one ends the process at once
             signal.signal(signal.SIGALRM, self._take)
             sys.unraisablehook = self._come_again
-        if self._undisturbed or _imports(frame):
+        if self._undisturbed or is_importing(frame):
             signal.setitimer(signal.ITIMER_REAL, IMPORT_POLL_S)
         else:
             self.check()
@@ -112,7 +113,7 @@ class _Ending:
             self._hook(lost)
 
 
-def _imports(frame: FrameType | None) -> bool:
+def is_importing(frame: FrameType | None) -> bool:
     """Return whether the code at `frame` runs within an import."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
