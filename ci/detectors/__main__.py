@@ -3,6 +3,8 @@
     .venv/bin/python ci/detectors                       all of them: an hour or two; goes on where it stopped
     .venv/bin/python ci/detectors yolo ssdlite --again  those with a word in their name
     .venv/bin/python ci/detectors --table --minutes 4   a piece of the table of times: until the exit code is not 75
+    .venv/bin/python ci/detectors --sample --prepare    five of the table, made ready on a busy machine;
+    .venv/bin/python ci/detectors --sample --rounds 5   timed on a quiet one: some minutes
     .venv/bin/python ci/detectors --no-bench            compile and verify them, a minute or two each; time none
     .venv/bin/python ci/detectors --page                write docs/reference/detectors.md from what was found, and
                                                         docs/benchmarks/detectors.md where any was timed
@@ -42,10 +44,11 @@ UNFINISHED = 75
 def main(arguments: Sequence[str]) -> int:
     """Try the detectors and return the exit code."""
     parser = argparse.ArgumentParser(prog="ci/detectors", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("words", nargs="*", help="words in detectors' names; all where none is given")
+    parser.add_argument("words", nargs="*", help="names of detectors, or words in them; all where none is given")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="for timing [all]")
     parser.add_argument("--batch-sizes", default="1,8", help="those with code of their own [1,8]")
-    parser.add_argument("--seconds", type=float, default=0.5, help="of one engine's turn, nine of each [0.5]")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of one engine's turn [0.5]")
+    parser.add_argument("--rounds", type=int, default=9, help="turns of each engine [9]")
     parser.add_argument("--no-bench", action="store_true", help="do not time them")
     parser.add_argument("--again", action="store_true", help="also those that have a result")
     parser.add_argument("--keep", action="store_true", help="keep each artifact; it is not compiled again then")
@@ -53,6 +56,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--photographs", type=int, default=20, help="of ImageNet, to hold them on [20]")
     parser.add_argument("--no-hold", action="store_true", help="do not hold them to their frameworks on photographs")
     parser.add_argument("--table", action="store_true", help="those of the table of times alone")
+    parser.add_argument("--sample", action="store_true", help="five of the table, small ones; not held")
+    parser.add_argument("--prepare", action="store_true", help="all but the times; what they need is kept")
     parser.add_argument("--minutes", type=float, default=math.inf, help="no step begins after these; exit code 75")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data", help="detectors and photographs")
     parser.add_argument("--results", type=Path, default=ROOT / "build/detectors", metavar="DIR")
@@ -60,21 +65,31 @@ def main(arguments: Sequence[str]) -> int:
     known: dict[str, Any] = tomllib.loads(DETECTORS.read_text(encoding="utf-8"))
     if options.page:
         files = {name: options.results / f"{name}.json" for name in known}
+        titles = [facts["title"] for facts in known.values()]
         untried = [known[name]["title"] for name, file in files.items() if not file.is_file()]
         found = [_read(file) for file in files.values() if file.is_file()]
-        VERIFIED_PAGE.write_text(verified(found, untried), encoding="utf-8")
+        before = VERIFIED_PAGE.read_text(encoding="utf-8") if VERIFIED_PAGE.is_file() else ""
+        VERIFIED_PAGE.write_text(verified(found, titles, before), encoding="utf-8")
         if any("end_to_end" in one for one in found):
             PAGE.write_text(page(found, untried), encoding="utf-8")
         return 0
     sizes = tuple(int(size) for size in options.batch_sizes.split(","))
-    bench = not options.no_bench
     settings = Settings(
-        options.data.resolve(), options.threads, sizes, options.keep, options.seconds, bench,
-        None if options.no_hold else options.photographs, time.monotonic() + options.minutes * 60,
-    )  # fmt: skip
+        data=options.data.resolve(),
+        threads=options.threads,
+        batch_sizes=sizes,
+        keep=options.keep or options.prepare,
+        block_seconds=options.seconds,
+        rounds=options.rounds,
+        bench=not options.no_bench,
+        timed=not options.prepare,
+        photographs=None if options.no_hold or options.sample else options.photographs,
+        until=time.monotonic() + options.minutes * 60,
+    )
     words = options.words or [""]
-    among = [name for name, facts in known.items() if facts.get("table") or not options.table]
-    names = [name for name in among if any(word in name for word in words)]
+    part = "sample" if options.sample else "table" if options.table else "title"
+    among = [name for name, facts in known.items() if part in facts]
+    names = [name for name in among if any(word == name if word in known else word in name for word in words)]
     if not names:
         parser.error(f"no detector has {' or '.join(words)} in its name; there are {', '.join(known)}")
     options.results.mkdir(parents=True, exist_ok=True)

@@ -37,7 +37,8 @@ photographs and random inputs against its framework: of the boxes above the mode
 gives with the same class, an intersection over union of 0.99 at least, and a score within 0.001. Then it is held to the
 framework's whole detector, its own decoding and suppression (torchvision, transformers, effdet; `cv2.dnn` of darknet's
 files), on the photographs of a row: boxes of both sides above 0.3, or above the model's score with random weights.
-Seconds are of the whole command `compile`, by the clock of a machine with other work, and of all processors. {chip}.
+Seconds are of the whole command `compile`, by the clock of a machine with other work, and of all processors; rows are
+of the day that each was last tried.
 """
 
 
@@ -71,15 +72,12 @@ def page(results: Sequence[dict[str, Any]], untried: Sequence[str] = ()) -> str:
     return "\n".join(lines) + "\n"
 
 
-def verified(results: Sequence[dict[str, Any]], untried: Sequence[str] = ()) -> str:
-    """Return the page of what was verified, as Markdown."""
+def verified(results: Sequence[dict[str, Any]], titles: Sequence[str], before: str = "") -> str:
+    """Return the page of what was verified, as Markdown, in the order of `titles`; those that have no result keep the
+    row that the page had `before`.
+    """
     right = [one for one in results if one["outcome"] == "right"]
-    chips = ", ".join(sorted({one["chip"] for one in right}))
-    lines = [
-        "<!-- Written by ci/detectors; do not edit. -->",
-        *VERIFIED.format(chip=chips).splitlines(),
-        "",
-    ]
+    lines = ["<!-- Written by ci/detectors; do not edit. -->", *VERIFIED.splitlines(), ""]
     head = (
         "detector",
         "network",
@@ -93,22 +91,31 @@ def verified(results: Sequence[dict[str, Any]], untried: Sequence[str] = ()) -> 
         "compiled in, s",
         "processors, s",
         "artifact, MB",
+        "machine",
     )
-    rows = [
-        [
+    kept = {row[0]: row for row in map(_cells, before.splitlines()) if len(row) == len(head)}
+    kept |= {
+        one["title"]: [
             one["title"], f"`{one['network']}`", one["weights"], "x".join(map(str, one["size"])),
             "" if one["agreed"] is None else f"{one['agreed'] * 100:.1f} %", str(one["compared"] or ""),
             str(one.get("photographs", "")),
             f"{one['held_agreed'] / one['held'] * 100:.1f} %" if one.get("held") else "", str(one.get("held", "")),
             _whole_seconds(one.get("compile_seconds")), _whole_seconds(one.get("processor_seconds")),
-            f"{one['artifact_bytes'] / 1e6:.1f}",
+            f"{one['artifact_bytes'] / 1e6:.1f}", one["chip"].rpartition(", ")[0],
         ]
         for one in right
-    ]  # fmt: skip
-    lines += _table(head, rows)
-    left = [f"- {one['title']}: {one['why']}" for one in results if one["outcome"] != "right"]
+    }  # fmt: skip
+    failed = {one["title"]: one["why"] for one in results if one["outcome"] != "right"}
+    lines += _table(head, [kept[title] for title in titles if title in kept and title not in failed])
+    left = [f"- {title}: {why}" for title, why in failed.items()]
+    untried = [title for title in titles if title not in kept and title not in failed]
     left += [f"- Not tried: {', '.join(untried)}."] if untried else []
     return "\n".join([*lines, *(["", *left] if left else [])]) + "\n"
+
+
+def _cells(line: str) -> list[str]:
+    """Return the cells of a table's row."""
+    return line.removeprefix("| ").removesuffix(" |").split(" | ")
 
 
 def _missing(one: dict[str, Any]) -> dict[str, str]:

@@ -17,8 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-BLOCKS, PAUSE_SECONDS = 9, 0.02
-"""Blocks of each engine, and the pause between: threads of the others stop waiting."""
+PAUSE_SECONDS = 0.02
+"""The pause between two engines' blocks: threads of the others stop waiting."""
 CANDIDATES = 300
 """With random weights, whose scores mean nothing: so many are above the score that is asked for."""
 ERROR = 1e-3
@@ -34,13 +34,13 @@ def main(arguments: Sequence[str]) -> int:
     photos = [path.read_bytes() for path in sorted(Path(given["photos"]).iterdir()) if path.suffix == ".jpg"]
     timed = Timed(given, photos)
     clock = time.process_time if given["threads"] == 1 else time.perf_counter
-    what = given["what"]
+    what, effort = given["what"], (given["rounds"], given["seconds"])
     if what == "end_to_end":
-        found = {what: blocks(timed.whole(), photos, clock, given["seconds"]), "photos": len(photos)}
+        found = {what: blocks(timed.whole(), photos, clock, *effort), "photos": len(photos)}
         found |= {"score": timed.settings.score, "boxes": timed.boxes}
     else:
         batch = int(what.removeprefix("batch_"))
-        found = {what: blocks(timed.networks(batch), [timed.tensor(batch)], clock, given["seconds"])}
+        found = {what: blocks(timed.networks(batch), [timed.tensor(batch)], clock, *effort)}
     found[f"missing_{what}"] = timed.missing
     print(json.dumps(found))
     sys.stdout.flush()
@@ -132,12 +132,14 @@ class Timed:
         return np.ascontiguousarray(np.repeat(self._one, batch, axis=0))
 
 
-def blocks(calls: Calls, values: Sequence[Any], clock: Callable[[], float], seconds: float) -> dict[str, Any]:
+def blocks(
+    calls: Calls, values: Sequence[Any], clock: Callable[[], float], rounds: int, seconds: float
+) -> dict[str, Any]:
     """Return milliseconds of each engine, and each one's ratio of ours to it with its quartiles, paired by block of so
-    many seconds.
+    many seconds, of which each engine has one a round.
     """
     taken: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(BLOCKS):
+    for turn in range(rounds):
         for name in sorted(calls, reverse=bool(turn % 2)):
             time.sleep(PAUSE_SECONDS)
             taken[name].append(_shortest(calls[name], values[turn % len(values)], clock, seconds))

@@ -38,8 +38,12 @@ class Settings:
     keep: bool = False
     block_seconds: float = 0.5
     """Of one engine's turn."""
+    rounds: int = 9
+    """Turns of each engine."""
     bench: bool = True
-    """Whether it is timed, too."""
+    """Whether what its peers run is written, too."""
+    timed: bool = True
+    """Whether it is timed then."""
     photographs: int | None = 20
     """Of ImageNet, on which it is held to its framework, and all scenes; None: it is not held."""
     until: float = math.inf
@@ -94,8 +98,8 @@ def _steps(facts: Facts, network: str, weights: str, work: Path, settings: Setti
     if settings.bench:
         files = [str(network), str(weights)] if facts.get("darknet") else None
         steps["prepare"] = lambda: _prepared(network, weights, work, settings)
-        for what in ("end_to_end", *(f"batch_{size}" for size in settings.batch_sizes)):
-            steps[what] = partial(_timed, work, files, what, settings)
+        timings = ("end_to_end", *(f"batch_{size}" for size in settings.batch_sizes)) if settings.timed else ()
+        steps |= {what: partial(_timed, work, files, what, settings) for what in timings}
     return steps
 
 
@@ -194,7 +198,7 @@ def _timed(work: Path, darknet: Sequence[str] | None, what: str, settings: Setti
     request = work / "timing.json"
     facts = {"folder": str(work), "artifact": str(work / "artifact"), "peers": PEERS, "threads": settings.threads}
     facts |= {"darknet": darknet, "photos": str(settings.data / "photos/scenes"), "what": what}
-    facts |= {"seconds": settings.block_seconds}
+    facts |= {"seconds": settings.block_seconds, "rounds": settings.rounds}
     request.write_text(json.dumps(facts), encoding="utf-8")
     said = _said([sys.executable, str(HERE / "timing.py"), str(request)], LIMIT_S)
     found: dict[str, Any] = json.loads(said.splitlines()[-1])

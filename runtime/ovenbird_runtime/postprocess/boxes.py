@@ -95,16 +95,18 @@ def find_boxes(
     whole = _to_photograph(boxes[places].astype(np.float64), frame)
     clipped = whole if frame is None else np.clip(whole, 0.0, np.asarray(frame.original * 2, np.float64))
     seen: list[Rectangle] = [(left, top, right, bottom) for left, top, right, bottom in clipped.tolist()]
+    indices: list[int] = classes[places].astype(np.int64).tolist()
+    found = zip(indices, scores.tolist(), seen, kept.tolist(), whole, strict=True)
     return tuple(
         Box(
-            _label(labels, int(classes[place])),
-            int(classes[place]),
-            float(scores[i]),
-            seen[i],
-            _mask(step, outputs, row, int(kept[i]), whole[i], frame),
-            _keypoints(step, outputs, row, int(kept[i]), frame),
+            _label(labels, index),
+            index,
+            score,
+            corners,
+            _mask(step, outputs, row, place, box, frame),
+            _keypoints(step, outputs, row, place, frame),
         )
-        for i, place in enumerate(places)
+        for index, score, corners, place, box in found
     )
 
 

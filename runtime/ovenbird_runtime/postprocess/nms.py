@@ -25,12 +25,16 @@ PORTION = 1024
 """The best, which are sorted first; and boxes that are compared with those that stay at one time, while some stay."""
 BLOCK = 128
 """Boxes that are compared with each other at one time."""
-ROWS = 48
-"""Boxes that stay with which all others are compared at one time; what the first suppress need not meet the rest."""
+PAIRS = 16 * 1024
+"""Of boxes that are compared at one time: 64 KB, which a processor's caches hold; what some suppress need not meet the
+rest.
+"""
 SPARSE = 0.1
 """The share of pairs of one class above which all are compared: to pick pairs out costs more than to compute them."""
 SIGMA = 0.5
 """Of soft suppression's Gaussian (Bodla et al., 2017)."""
+TERMS = 13
+"""Of its series: the first that is left out is below 1e-19."""
 
 
 def suppress(boxes: Array, scores: Array, classes: Array | None, iou: float, most: int) -> Array:
@@ -43,7 +47,13 @@ def suppress(boxes: Array, scores: Array, classes: Array | None, iou: float, mos
 
     if classes is not None:  # small numbers are compared faster
         classes = None if (classes == classes[:1]).all() else classes.astype(np.min_scalar_type(int(classes.max())))
-    every, limit = _Boxes.of(boxes, classes), _below(iou)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _suppressed(_Boxes.of(boxes, classes), scores, _below(iou), most)
+
+
+def _suppressed(every: _Boxes, scores: Array, limit: np.float32, most: int) -> Array:
+    import numpy as np
+
     order, start, size = best(scores, PORTION), 0, BLOCK
     if len(scores) <= BLOCK:  # what photographs mostly have
         every = every.take(order)
@@ -51,7 +61,7 @@ def suppress(boxes: Array, scores: Array, classes: Array | None, iou: float, mos
     kept = every.part(0, 0)
     while start < len(scores) and len(kept) < most:
         if start == len(order):  # the first did not suffice
-            order = _sorted(scores)
+            order = best(scores, 4 * len(order))
         portion, before = order[start : start + size], len(kept)
         start += len(portion)
         rest = _free(every.take(portion), kept, limit)
@@ -110,19 +120,18 @@ class _Boxes:
     """Some boxes: their indices, and what they are compared by."""
 
     indices: Array
-    sides: Array
-    """[4, K]"""
-    areas: Array
+    rows: Array
+    """[5, K]: the four sides and the area."""
     classes: Array | None
 
     @classmethod
     def of(cls, boxes: Array, classes: Array | None) -> _Boxes:
         import numpy as np
 
-        sides = np.ascontiguousarray(boxes.T)
-        with np.errstate(over="ignore"):
-            areas = (sides[2] - sides[0]) * (sides[3] - sides[1])
-        return cls(np.arange(len(boxes)), sides, areas, classes)
+        rows = np.empty((5, len(boxes)), np.float32)
+        rows[:4] = boxes.T
+        np.multiply(rows[2] - rows[0], rows[3] - rows[1], out=rows[4])
+        return cls(np.arange(len(boxes)), rows, classes)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -130,23 +139,29 @@ class _Boxes:
     def take(self, places: Array) -> _Boxes:
         """Return those at `places`."""
         classes = None if self.classes is None else self.classes.take(places)
-        return _Boxes(self.indices.take(places), self.sides.take(places, axis=1), self.areas.take(places), classes)
+        return _Boxes(self.indices.take(places), self.rows.take(places, axis=1), classes)
 
     def part(self, start: int, end: int) -> _Boxes:
         """Return those from `start` to before `end`."""
         classes = None if self.classes is None else self.classes[start:end]
-        return _Boxes(self.indices[start:end], self.sides[:, start:end], self.areas[start:end], classes)
+        return _Boxes(self.indices[start:end], self.rows[:, start:end], classes)
 
 
 def _free(rest: _Boxes, kept: _Boxes, limit: np.float32) -> _Boxes:
     """Return those of `rest` that overlap none of `kept`."""
     import numpy as np
 
-    rows = ROWS if kept.classes is None else BLOCK
-    for start in range(0, len(kept), rows):
-        if len(rest):
-            met = _overlaps(kept.part(start, start + rows), rest, limit).any(axis=0)
-            rest = rest.take(np.flatnonzero(~met))
+    start = 0
+    while start < len(kept) and len(rest):
+        some = kept.part(start, start + (PORTION if kept.classes is not None else max(1, PAIRS // len(rest))))
+        start += len(some)
+        pairs = _alike(some, rest)
+        if pairs is None:
+            free = ~_compared(some, rest, limit).any(axis=0)
+        else:
+            free = np.ones(len(rest), bool)
+            free[pairs[1][_overlap_of(some, rest, pairs, limit)]] = False
+        rest = rest.take(np.flatnonzero(free))
     return rest
 
 
@@ -154,43 +169,66 @@ def _overlaps(some: _Boxes, others: _Boxes, limit: np.float32) -> Array:
     """Return bool [some, others]: whether they are of a class and their intersection over union is above the limit."""
     import numpy as np
 
-    found: Array
-    if some.classes is None or others.classes is None:
-        found = _ious(some.sides[:, :, None], some.areas[:, None], others.sides[:, None], others.areas) > limit
-        return found
-    found = some.classes[:, None] == others.classes
-    if np.count_nonzero(found) > found.size * SPARSE:
-        found &= _ious(some.sides[:, :, None], some.areas[:, None], others.sides[:, None], others.areas) > limit
-    else:
-        pairs = np.flatnonzero(found)
-        ours, theirs = np.divmod(pairs, len(others))
-        shares = _ious(
-            some.sides.take(ours, axis=1),
-            some.areas.take(ours),
-            others.sides.take(theirs, axis=1),
-            others.areas.take(theirs),
-        )
-        found.reshape(-1)[pairs] = shares > limit
+    pairs = _alike(some, others)
+    if pairs is None:
+        return _compared(some, others, limit)
+    found = np.zeros((len(some), len(others)), bool)
+    found[pairs] = _overlap_of(some, others, pairs, limit)
     return found
 
 
-def _ious(sides: Array, areas: Array, other_sides: Array, other_areas: Array) -> Array:
-    """Return float32, each operation rounded as torchvision's; NaN of two boxes without area.
+def _alike(some: _Boxes, others: _Boxes) -> tuple[Array, Array] | None:
+    """Return the places in both of all pairs of one class; None where they are so many that all pairs are compared."""
+    import numpy as np
 
-    Where boxes do not meet it is 0 or less.
+    if some.classes is None or others.classes is None:
+        return None
+    order = others.classes.argsort(kind="stable")
+    ordered = others.classes.take(order)
+    first = ordered.searchsorted(some.classes)
+    counts = ordered.searchsorted(some.classes, "right") - first
+    ends = counts.cumsum()
+    if not len(ends) or ends[-1] > len(some) * len(others) * SPARSE:
+        return None
+    ours = np.arange(len(some)).repeat(counts)
+    return ours, order.take(np.arange(ends[-1]) + (first - ends + counts).take(ours))
+
+
+def _overlap_of(some: _Boxes, others: _Boxes, pairs: tuple[Array, Array], limit: np.float32) -> Array:
+    """Return of each pair whether its intersection over union is above the limit."""
+    found: Array = _ious(some.rows.take(pairs[0], axis=1), others.rows.take(pairs[1], axis=1)) > limit
+    return found
+
+
+def _compared(some: _Boxes, others: _Boxes, limit: np.float32) -> Array:
+    """Return what `_overlaps` does, by looking at all pairs, some rows at a time."""
+    import numpy as np
+
+    found = np.empty((len(some), len(others)), bool)
+    rows = max(1, PAIRS // max(1, len(others)))
+    for start in range(0, len(some), rows):
+        shares = _ious(some.rows[:, start : start + rows, None], others.rows[:, None])
+        np.greater(shares, limit, out=found[start : start + rows])
+    if some.classes is not None and others.classes is not None:
+        found &= some.classes[:, None] == others.classes
+    return found
+
+
+def _ious(some: Array, others: Array) -> Array:
+    """Return float32 of rows [5, ...] as `_Boxes` has them, each operation rounded as torchvision's; NaN of two boxes
+    without area. Where boxes do not meet it is 0 or less.
     """
     import numpy as np
 
-    with np.errstate(over="ignore", invalid="ignore"):
-        shared = np.minimum(sides[2], other_sides[2])
-        shared -= np.maximum(sides[0], other_sides[0])
-        np.maximum(shared, np.float32(0), out=shared)
-        down = np.minimum(sides[3], other_sides[3])
-        down -= np.maximum(sides[1], other_sides[1])
-        shared *= down
-        np.add(areas, other_areas, out=down)
-        down -= shared
-        shared /= down
+    shared = np.minimum(some[2], others[2])
+    shared -= np.maximum(some[0], others[0])
+    np.maximum(shared, np.float32(0), out=shared)
+    down = np.minimum(some[3], others[3])
+    down -= np.maximum(some[1], others[1])
+    shared *= down
+    np.add(some[4], others[4], out=down)
+    down -= shared
+    shared /= down
     result: Array = shared
     return result
 
@@ -212,19 +250,32 @@ def suppress_softly(boxes: Array, scores: Array, classes: Array | None, score: f
     """
     import numpy as np
 
-    every, lowered = _Boxes.of(boxes, classes), scores.astype(np.float64)
-    left = np.sort(best(scores, PORTION))
-    kept: list[int] = []
-    while len(left) and len(kept) < most:
-        place = int(lowered[left].argmax())
-        chosen = left[place : place + 1]
-        kept.append(int(chosen[0]))
-        left = np.delete(left, place)
-        one, others = every.take(chosen), every.take(left)
-        overlap = np.nan_to_num(_ious(one.sides, one.areas, others.sides, others.areas).astype(np.float64))
-        overlap = np.maximum(overlap, 0.0)
-        if classes is not None:
-            overlap[classes[left] != classes[chosen]] = 0.0
-        lowered[left] *= np.exp(overlap * overlap / -SIGMA)
-        left = left[lowered[left] > score]
+    with np.errstate(over="ignore", invalid="ignore"):
+        every, lowered = _Boxes.of(boxes, classes), scores.astype(np.float64)
+        left = np.sort(best(scores, PORTION))
+        kept: list[int] = []
+        while len(left) and len(kept) < most:
+            place = int(lowered[left].argmax())
+            chosen = left[place : place + 1]
+            kept.append(int(chosen[0]))
+            left = np.delete(left, place)
+            overlap = np.nan_to_num(_ious(every.rows[:, chosen], every.rows[:, left]).astype(np.float64))
+            if classes is not None:
+                overlap[classes[left] != classes[chosen]] = 0.0
+            lowered[left] *= _gaussian(overlap.clip(0.0, 1.0))
+            left = left[lowered[left] > score]
     return np.asarray(kept, np.int64), lowered[kept]
+
+
+def _gaussian(overlap: Array) -> Array:
+    """Return float64: exp(-overlap**2 / SIGMA) of numbers from 0 to 1.
+
+    By a Taylor series of an eighth of the exponent: libraries' `exp` differ in the last bit between processors.
+    """
+    eighth = overlap * overlap / (-8 * SIGMA)
+    total: Array = 1.0 + eighth / TERMS
+    for term in range(TERMS - 1, 0, -1):
+        total = 1.0 + eighth * total / term
+    for _ in range(3):
+        total = total * total
+    return total

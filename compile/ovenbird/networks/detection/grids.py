@@ -12,6 +12,8 @@ import torch
 
 STRIDES = (8, 16, 32)
 """Pixels a place of the three levels that YOLO's networks have."""
+KNOWN_STRIDES = (STRIDES, (16, 32), (4, 8, 16, 32), (8, 16, 32, 64), (8, 16, 32, 64, 128))
+"""Of all networks of its kind: the tiny ones have two levels, those for small or large things one more (P2, P6, P7)."""
 
 
 def levels(image: tuple[int, int], strides: Sequence[int] = STRIDES) -> list[tuple[int, int]]:
@@ -22,6 +24,11 @@ def levels(image: tuple[int, int], strides: Sequence[int] = STRIDES) -> list[tup
 def count(image: tuple[int, int], strides: Sequence[int] = STRIDES) -> int:
     """Return how many places all levels have."""
     return sum(height * width for height, width in levels(image, strides))
+
+
+def known_counts(image: tuple[int, int]) -> frozenset[int]:
+    """Return how many places networks of each of the known numbers of levels have."""
+    return frozenset(count(image, strides) for strides in KNOWN_STRIDES)
 
 
 def places(image: tuple[int, int], strides: Sequence[int] = STRIDES) -> torch.Tensor:

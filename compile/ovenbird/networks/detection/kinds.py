@@ -79,6 +79,13 @@ def _whole(image: ImageSides) -> int:
     return count(image)
 
 
+def _grids(image: ImageSides, anchors: int = 1) -> frozenset[int]:
+    """Return how many rows networks have that give so many boxes a place."""
+    from ovenbird.networks.detection.grids import known_counts
+
+    return frozenset(anchors * places for places in known_counts(image))
+
+
 def _rows(shapes: Sequence[OutputShape], least: int) -> int:
     """Return how many rows a single output [N, rows, numbers] has, 0 for another or one of fewer numbers."""
     one = shapes[0] if len(shapes) == 1 and len(shapes[0]) == 3 else ("N", 0, 0)
@@ -162,13 +169,13 @@ KINDS: Mapping[str, DetectorKind] = {
         DetectorKind(
             "yolov5", "one output [N, rows, 5 + classes], decoded; v6 and v7, too", "Yolov5",
             lambda shapes, image: _rows(shapes, 6) > 0, lambda shapes: int(shapes[0][2]) - 5, fitted,
-            lambda shapes, image: _rows(shapes, 6) == 3 * _whole(image),
+            lambda shapes, image: _rows(shapes, 6) in _grids(image, 3),
         ),
         DetectorKind(
             "yolov8", "one output [N, 4 + classes, places], or turned", "Yolov8",
-            lambda shapes, image: _places(shapes, 5) > 0 or _rows(shapes, 5) == _whole(image),
+            lambda shapes, image: _places(shapes, 5) > 0 or _rows(shapes, 5) in _grids(image),
             lambda shapes: min(int(side) for side in shapes[0][1:]) - 4, fitted,
-            lambda shapes, image: _places(shapes, 5) == _whole(image),
+            lambda shapes, image: _places(shapes, 5) in _grids(image),
         ),
         DetectorKind(
             "yolox", "one output [N, places, 5 + classes], in places of its grid", "Yolox",
@@ -178,7 +185,7 @@ KINDS: Mapping[str, DetectorKind] = {
         DetectorKind(
             "yolov10", "one output [N, rows, 6], suppressed already", "EndToEnd",
             lambda shapes, image: _rows(shapes, 6) > 0 and shapes[0][2] == 6, lambda shapes: None, fitted,
-            lambda shapes, image: _rows(shapes, 6) not in (_whole(image), 3 * _whole(image)),
+            lambda shapes, image: _rows(shapes, 6) not in _grids(image) | _grids(image, 3),
             {"nms": "none"},
         ),
         DetectorKind(

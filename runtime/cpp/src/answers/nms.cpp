@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 
 namespace ob {
@@ -11,6 +10,7 @@ namespace {
 
 constexpr size_t PORTION = 1024; // the best, which take part in soft suppression
 constexpr double SIGMA = 0.5;    // of its Gaussian (Bodla et al., 2017)
+constexpr int TERMS = 13;        // of its series: the first that is left out is below 1e-19
 
 float area(const Candidate &one) { return (one.sides[2] - one.sides[0]) * (one.sides[3] - one.sides[1]); }
 
@@ -20,6 +20,16 @@ float iou_of(const Candidate &one, const Candidate &two) {
     float down = std::min(one.sides[3], two.sides[3]) - std::max(one.sides[1], two.sides[1]);
     float shared = std::max(across, 0.0f) * down;
     return shared / (area(one) + area(two) - shared);
+}
+
+// exp(-overlap**2 / SIGMA) of a number from 0 to 1, by the same operations as nms.py: libraries' exp differ in the last
+// bit.
+double gaussian(double overlap) {
+    double eighth = overlap * overlap / (-8 * SIGMA);
+    double total = 1.0 + eighth / TERMS;
+    for (int term = TERMS - 1; term > 0; --term) total = 1.0 + eighth * total / term;
+    for (int times = 0; times < 3; ++times) total *= total;
+    return total;
 }
 
 } // namespace
@@ -67,8 +77,7 @@ std::vector<Lowered> suppress_softly(const std::vector<Candidate> &candidates, d
             double overlap = static_cast<double>(iou_of(candidates[chosen], candidates[place]));
             bool apart = candidates[place].group != candidates[chosen].group;
             if (apart || std::isnan(overlap)) overlap = 0.0;
-            overlap = std::clamp(overlap, 0.0, std::numeric_limits<double>::max());
-            lowered[place] *= std::exp(overlap * overlap / -SIGMA);
+            lowered[place] *= gaussian(std::clamp(overlap, 0.0, 1.0));
         }
         left.erase(std::remove_if(left.begin(), left.end(), [&](size_t place) { return !(lowered[place] > score); }),
                    left.end());

@@ -60,7 +60,17 @@ def test_every_detector_of_the_list_says_what_it_is() -> None:
     for facts in listed.values():
         assert facts["title"]
         assert facts["network"]
-        assert facts.keys() <= {"title", "network", "weights", "labels", "darknet", "own_file", "size", "table"}
+        assert facts.keys() <= {
+            "title",
+            "network",
+            "weights",
+            "labels",
+            "darknet",
+            "own_file",
+            "size",
+            "table",
+            "sample",
+        }
 
 
 @pytest.mark.parametrize(
@@ -158,13 +168,20 @@ def test_the_page_has_a_ratio_and_its_mean(command: dict[str, ModuleType]) -> No
 
 def test_what_was_verified_has_a_page_of_its_own(command: dict[str, ModuleType]) -> None:
     right = {
-        "title": "One", "outcome": "right", "chip": "chip", "network": "one.cfg", "weights": "one.weights",
+        "title": "One", "outcome": "right", "chip": "a (b, c), 2 processors",
+        "network": "one.cfg", "weights": "one.weights",
         "size": [64, 96], "agreed": 0.995, "compared": 200, "compile_seconds": 3.2, "artifact_bytes": 2_000_000,
         "processor_seconds": 2.4, "photographs": 25, "held": 200, "held_agreed": 199,
     }  # fmt: skip
     failed = {"title": "Two", "outcome": "failed", "why": "error: no such thing"}
-    text = command["page"].verified([right, failed], ["Three"])
-    assert "| One | `one.cfg` | one.weights | 64x96 | 99.5 % | 200 | 25 | 99.5 % | 200 | 3 | 2 | 2.0 |" in text
+    before = "| Two | `old` |\n" + "".join(f"| {title} | `old` |{' x |' * 11}\n" for title in ("Two", "Four", "One"))
+    text = command["page"].verified([right, failed], ["Three", "Four", "One", "Two"], before)
+    assert (
+        "| One | `one.cfg` | one.weights | 64x96 | 99.5 % | 200 | 25 | 99.5 % | 200 | 3 | 2 | 2.0 | a (b, c) |" in text
+    )
+    rows = [line for line in text.splitlines() if line.startswith("| ")][1:]
+    assert [row.split(" | ")[0] for row in rows] == ["| Four", "| One"]
+    assert rows[0] == f"| Four | `old` |{' x |' * 11}"
     assert text.endswith("- Two: error: no such thing\n- Not tried: Three.\n")
     assert "- Not timed: One, Three." in command["page"].page([right], ["Three"])
 
@@ -207,6 +224,7 @@ def test_blocks_pair_their_ratios(command: dict[str, ModuleType]) -> None:
         {"ovenbird": lambda _: next(ticks), "ort": lambda _: [next(ticks) for _ in range(3)]},
         [0],
         lambda: next(ticks),
+        3,
         4,
     )
     assert found["ovenbird"]["ms"] == 2000

@@ -98,11 +98,11 @@ def test_pairs_of_outputs_are_taken_in_either_order() -> None:
 
 
 def test_networks_that_suppress_themselves_are_left_so() -> None:
-    rows = RANDOM.random((30, 6))
+    rows = RANDOM.random((40, 6))
     found = decoded(None, rows[None])
     np.testing.assert_allclose(found["boxes"], rows[:, :4], rtol=1e-6)
     assert KINDS["yolov10"].settings == {"nms": "none"}
-    classes = RANDOM.integers(0, 9, (1, 30))
+    classes = RANDOM.integers(0, 9, (1, 40))
     found = decoded(None, rows[None, :, :5], classes)
     np.testing.assert_allclose(found["scores"], rows[:, 4], rtol=1e-6)
     np.testing.assert_array_equal(found["classes"], classes[0])

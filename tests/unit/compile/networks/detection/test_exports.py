@@ -47,7 +47,14 @@ MAPS = [(1, 3, side, side, 85) for side in (80, 40, 20)]
         ([(1, 25200, 85)], "yolov5", 80),
         ([(1, 25200, 85), *MAPS], "yolov5", 80),
         ([*MAPS, (1, 25200, 85)], "yolov5", 80),
+        ([(1, 85, 8400)], "yolov8", 81),
+        ([(1, 84, 34000)], "yolov8", 80),  # four levels, from 4 pixels on
+        ([(1, 102000, 85)], "yolov5", 80),
+        ([(1, 25500, 85)], "yolov5", 80),  # four levels, to 64 pixels
+        ([(1, 25200, 6)], "yolov5", 1),
+        ([(1, 6000, 6)], "yolov5", 1),  # two levels: as many numbers as a suppressed box has
         ([(1, 300, 6)], "yolov10", None),
+        ([(1, 1000, 6)], "yolov10", None),
         ([(1, 100, 5), (1, 100)], "mmdetection", None),
     ],
 )
@@ -75,6 +82,11 @@ def test_a_file_names_its_classes(tmp_path: Path, shape: tuple[int, ...]) -> Non
         ((1, 20, 8400), {"task": "obb"}, "yolov8", "its task is 'obb'"),
         ((1, 116, 8400), {"names": COCO}, None, "the file names 80 classes, rows of yolov8 here would have 112"),
         ((1, 8400, 85), {}, None, "give --decode yolov5 .*--decode yolov8 .*, or --decode yolox"),
+        ((1, 8400, 84), {}, None, "give --decode yolov5 .*--decode yolov8 .*, or --decode yolox"),
+        ((1, 8400, 6), {}, None, "give --decode yolov5 .*--decode yolov8 .*--decode yolox .*--decode yolov10"),
+        ((1, 34000, 6), {}, None, "give --decode yolov5 .*--decode yolov8 "),
+        ((1, 3598, 112), {}, None, "give --decode yolov5 "),  # NanoDet's distances are no boxes
+        ((1, 84, 34000), {}, "yolox", "--decode yolox is for one output"),
         ((1, 84, 2100), {}, None, "do not say how they are decoded: give --decode yolov8"),
     ],
 )
