@@ -2,6 +2,7 @@
 
     make mutants                                  every fault of ci/mutation/*.toml: minutes on two cores
     make mutants FAULTS="signature winograd"      those whose name or file holds one of the words
+    ci/mutation/mutate.py --check                 whether each still applies: no time
     ci/mutation/mutate.py --at-once 1 --results caught.jsonl    one at a time; faults caught there are not tried again
 
 A fault is data: a file, text that is there exactly once, what stands in its place, the tests that must notice, chosen
@@ -78,6 +79,27 @@ def read_faults(folder: Path) -> list[Fault]:
     return faults
 
 
+def problem(root: Path, fault: Fault) -> str:
+    """Return why a fault cannot be put into the files of `root`; nothing where it can."""
+    path = root / fault.file
+    if not path.is_file():
+        return f"{fault.file} is gone"
+    count = path.read_text(encoding="utf-8").count(fault.old)
+    if count != 1:
+        return f"its text is {count} times in {fault.file}, not once"
+    return f"it changes nothing in {fault.file}" if fault.old == fault.new else ""
+
+
+def problems(root: Path, faults: Iterable[Fault]) -> list[str]:
+    """Return a line for each fault that no longer applies, or whose tests are gone."""
+    found = []
+    for fault in faults:
+        gone = [test for test in fault.tests if "/" in test and not (root / test.partition("::")[0]).exists()]
+        if why := problem(root, fault) or (f"{', '.join(gone)}: gone" if gone else ""):
+            found.append(f"{fault.name}: {why}")
+    return found
+
+
 class Tree:
     """A copy of the repository as it is, changes that are not committed included, and the tests run in it."""
 
@@ -100,14 +122,6 @@ class Tree:
         # Byte code is told apart by size and second: a fault put in and taken out within one would be run again.
         self.environment = environment | {"PYTHONPATH": packages, "PYTHONDONTWRITEBYTECODE": "1"}
 
-    def problem(self, fault: Fault) -> str:
-        """Return why a fault cannot be put in; nothing where it can."""
-        path = self.folder / fault.file
-        if not path.is_file():
-            return f"{fault.file} is gone"
-        count = path.read_text(encoding="utf-8").count(fault.old)
-        return "" if count == 1 else f"its text is {count} times in {fault.file}, not once"
-
     def test(self, tests: Iterable[str]) -> tuple[int, str]:
         """Run tests until one fails; return pytest's exit code, and the test that failed or the last line."""
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", QUICK, *tests]
@@ -129,8 +143,8 @@ class Tree:
 
     def try_fault(self, fault: Fault) -> Outcome:
         """Put a fault in, run its tests, take it out."""
-        if problem := self.problem(fault):
-            return Outcome(fault, False, f"no longer applies: {problem}")
+        if why := problem(self.folder, fault):
+            return Outcome(fault, False, f"no longer applies: {why}")
         path = self.folder / fault.file
         sound, start = path.read_bytes(), time.monotonic()
         try:
@@ -241,6 +255,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("words", nargs="*", help="Only faults whose name or file holds one of these words.")
     parser.add_argument("--at-once", type=int, default=AT_ONCE, help="Trees, and so faults, at a time.")
     parser.add_argument("--results", type=Path, help="A file of faults that were caught, which are not tried again.")
+    parser.add_argument("--check", action="store_true", help="Only look whether each fault still applies.")
     options = parser.parse_args(words)
     chosen = options.words
     faults = [
@@ -248,6 +263,10 @@ def main(words: Sequence[str]) -> int:
         for fault in read_faults(Path(__file__).parent)
         if not chosen or any(word.lower() in f"{fault.name} {fault.file}".lower() for word in chosen)
     ]
+    if options.check:
+        stale = problems(ROOT, faults)
+        print("\n".join([*stale, f"{len(faults) - len(stale)} of {len(faults)} faults apply"]))
+        return int(bool(stale) or not faults)
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutants-tiny-") as temporary:
         try:

@@ -4,7 +4,8 @@
     .venv/bin/python ci/networks convnext timm:pit_ti_224 --again       those with a word in their name
     .venv/bin/python ci/networks @names.txt             those of a file, a line each, in its order
     .venv/bin/python ci/networks --sample 10 --no-bench                 every tenth, not timed
-    .venv/bin/python ci/networks --page                 write docs/benchmarks/networks.md from what was found
+    .venv/bin/python ci/networks --left --no-bench      those that the page has nothing of
+    .venv/bin/python ci/networks --page                 add what was found to docs/benchmarks, write the page
 
 Each network is compiled by `ovenbird compile` in a process of its own; what became of it is kept in a file in
 `--results`. The exit code is 1 where one was wrong, crashed, or met an error that is called internal.
@@ -13,15 +14,14 @@ Each network is compiled by `ovenbird compile` in a process of its own; what bec
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
 
 from choosing import all_networks, chosen, left_out
 from page import PAGE, page
+from recorded import RECORD, file_of, kept, read, recorded, write, write_record
 from trying import REFUSED, RIGHT, Result, Settings, time_network, try_network
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,17 +39,22 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--weights", default="random:0", help="what all are compiled with [random:0]")
     parser.add_argument("--again", action="store_true", help="also those that have a result")
     parser.add_argument("--keep", action="store_true", help="keep each artifact, to be timed later")
+    parser.add_argument("--left", action="store_true", help="only those that the page has nothing of")
     parser.add_argument("--list", action="store_true", help="print the names and end")
-    parser.add_argument("--page", action="store_true", help="write the page from the results and end")
+    parser.add_argument("--page", action="store_true", help="add the results to the page and end")
     parser.add_argument("--results", type=Path, default=ROOT / "build/networks", metavar="DIR")
     options = parser.parse_args(arguments)
     names = chosen(options.words, options.sample)
+    if options.left:
+        names = [name for name in names if name not in recorded(RECORD)]
     if options.list:
         print("\n".join(names))
         return 0
     options.results.mkdir(parents=True, exist_ok=True)
     if options.page:
-        PAGE.write_text(page(kept(options.results), left_out(), len(all_networks())), encoding="utf-8")
+        results = recorded(RECORD) | kept(options.results)
+        write_record(RECORD, results)
+        PAGE.write_text(page(list(recorded(RECORD).values()), left_out(), all_networks()), encoding="utf-8")
         return 0
     settings = Settings(options.weights, options.batch_sizes, options.threads, not options.no_bench, options.keep)
     return try_all(names, options.results, settings, options.again)
@@ -68,28 +73,10 @@ def try_all(names: Sequence[str], results: Path, settings: Settings, again: bool
                 found = time_network(found, work, settings)
             else:
                 found = try_network(name, work, settings)
-            partial = file.with_suffix(".partial")
-            partial.write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
-            partial.rename(file)
+            write(file, found)
         bad += found.outcome not in (RIGHT, REFUSED)
         print(f"{done}/{len(names)} {line(found)}", flush=True)
     return int(bad > 0)
-
-
-def file_of(results: Path, name: str) -> Path:
-    """Return where a network's result is kept."""
-    return results / f"{name.replace(':', '.').replace('/', '-')}.json"
-
-
-def read(file: Path) -> Result:
-    """Read a result."""
-    found = Result(**json.loads(file.read_text(encoding="utf-8")))
-    return replace(found, quartiles=tuple(found.quartiles)) if found.quartiles else found
-
-
-def kept(results: Path) -> list[Result]:
-    """Return all results that are kept."""
-    return [read(file) for file in sorted(results.glob("*.json"))]
 
 
 def line(found: Result) -> str:

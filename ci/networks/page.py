@@ -1,12 +1,13 @@
 """The page of networks: docs/benchmarks/networks.md.
 
-PAGE.write_text(page(results, {"torchvision:vit_h_14": "2.5 GB of weights"}, listed=197))
+PAGE.write_text(page(results, {"torchvision:vit_h_14": "2.5 GB of weights"}, all_networks()))
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import string
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from trying import RIGHT, Result
@@ -14,21 +15,22 @@ from trying import RIGHT, Result
 PAGE = Path(__file__).resolve().parents[2] / "docs/benchmarks/networks.md"
 COLUMNS = (
     "network", "error", "compiled in, s", "processor, s", "compiler's peak, MB", "weights, MB", "artifact, MB",
-    "kernels", "ours, ms", "ONNX Runtime, ms", "ratio", "quartiles",
+    "kernels", "ours, ms", "ONNX Runtime, ms", "ratio", "quartiles", "on",
 )  # fmt: skip
 
 
-def page(results: Sequence[Result], left_out: Mapping[str, str], listed: int) -> str:
-    """Return the page as Markdown; `listed` is how many networks the command knows."""
+def page(results: Sequence[Result], left_out: Mapping[str, str], listed: Collection[str]) -> str:
+    """Return the page as Markdown; `listed` are the networks that the command knows."""
     right = [one for one in results if one.outcome == RIGHT]
     others = [one for one in results if one.outcome != RIGHT]
+    letters = dict(_chips(results))
     lines = ["<!-- Written by ci/networks; do not edit. -->", "# Networks of torchvision and timm", ""]
     lines += _summary(results, right, listed)
     for prefix, title in (("torchvision:", "torchvision"), ("timm:", "timm")):
         some = [one for one in right if one.name.startswith(prefix)]
         if some:
             lines += ["", f"## {title}", "", f"| {' | '.join(COLUMNS)} |", f"|---|{'---:|' * (len(COLUMNS) - 1)}"]
-            lines += [_row(one, prefix) for one in some]
+            lines += [_row(one, prefix, letters[one.chip]) for one in some]
     if others:
         lines += ["", "## Not compiled", "", "| network | | why |", "|---|---|---|"]
         lines += [f"| {one.name} | {one.outcome} | {one.why.replace('|', ' ')} |" for one in others]
@@ -40,27 +42,19 @@ def page(results: Sequence[Result], left_out: Mapping[str, str], listed: int) ->
     return "\n".join(lines) + "\n"
 
 
-def _summary(results: Sequence[Result], right: Sequence[Result], listed: int) -> list[str]:
-    ratios = [one.ratio for one in right if one.ratio]
-    chips, settings, commits = (sorted({*some} - {""}) for some in zip(*map(_origin, results), strict=True))
+def _summary(results: Sequence[Result], right: Sequence[Result], listed: Collection[str]) -> list[str]:
+    tried = sum(one.name in listed for one in results)
     lines = [
         "`make networks`: compile each with untrained weights at its own image size, untuned, in a process of its own;",
         "verify it against torch; time it and ONNX Runtime in one process, in blocks of calls in turn.",
         "",
-        f"- {', '.join(chips)}; {'; '.join(settings)}.",
         "- With one thread, times are the processor's and may have been taken beside other work; so may the seconds of",
         "  compiling: the processor's are beside them.",
         "- Errors are the largest of any output, in units of what its answers differ by from input to input.",
-        f"- Compiled at {', '.join(commits) or 'an unknown commit'}.",
-        f"- {len(results)} of {listed} were tried: **{len(right)}** compiled and verified; {len(ratios)} were timed.",
+        f"- {tried} of {len(listed)} were tried: **{len(right)}** compiled and verified;"
+        f" {sum(one.ratio is not None for one in right)} were timed.",
     ]
-    if ratios:
-        mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
-        above = [one.name for one in right if one.ratio and one.ratio > 1.3]
-        lines.append(
-            f"- Our time by ONNX Runtime's: geometric mean of {len(ratios)} ratios **{mean:.3f}**, largest "
-            f"{max(ratios):.2f}; above 1.3: {', '.join(above) or 'none'}."
-        )
+    lines += [_of_chip(letter, chip, [one for one in results if one.chip == chip]) for chip, letter in _chips(results)]
     if right:
         longest = max(right, key=lambda one: one.processor_seconds or 0)
         hungry = [one.name for one in right if (one.memory_share or 0) > 3]
@@ -71,16 +65,36 @@ def _summary(results: Sequence[Result], right: Sequence[Result], listed: int) ->
     return lines
 
 
-def _origin(one: Result) -> tuple[str, str, str]:
-    return one.chip, one.settings, one.commit
+def _chips(results: Sequence[Result]) -> list[tuple[str, str]]:
+    """Return the processors that results come from, each with a letter."""
+    return list(zip(sorted({one.chip for one in results}), string.ascii_uppercase, strict=False))
 
 
-def _row(one: Result, prefix: str) -> str:
+def _of_chip(letter: str, chip: str, some: Sequence[Result]) -> str:
+    """Return what was found on one processor: ratios of two processors make no common mean."""
+    settings, commits = (", ".join(sorted({*values} - {""})) for values in zip(*map(_origin, some), strict=True))
+    text = f"- {letter}: {chip}; {settings}; compiled at {commits or 'an unknown commit'}; {len(some)} networks."
+    ratios = [one.ratio for one in some if one.ratio]
+    if not ratios:
+        return text
+    mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+    above = [one.name for one in some if one.ratio and one.ratio > 1.3]
+    return (
+        f"{text} Our time by ONNX Runtime's: geometric mean of {len(ratios)} ratios **{mean:.3f}**, largest "
+        f"{max(ratios):.2f}; above 1.3: {', '.join(above) or 'none'}."
+    )
+
+
+def _origin(one: Result) -> tuple[str, str]:
+    return one.settings, one.commit
+
+
+def _row(one: Result, prefix: str, letter: str) -> str:
     cells = [
         one.name.removeprefix(prefix), f"{one.error:.0e}", f"{one.seconds:.0f}", f"{one.processor_seconds:.0f}",
         _mb(one.peak_bytes), _mb(one.weights_bytes), _mb(one.artifact_bytes), str(one.kernels or ""),
         _ms(one.ours_s), _ms(one.theirs_s), f"{one.ratio:.2f}" if one.ratio else "",
-        "–".join(f"{value:.2f}" for value in one.quartiles or ()),
+        "–".join(f"{value:.2f}" for value in one.quartiles or ()), letter,
     ]  # fmt: skip
     return f"| {' | '.join(cells)} |"
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ovenbird.benchmarking.report.machine import processor_name
 from ovenbird.git import ask_git
 
 RIGHT, REFUSED, WRONG, INTERNAL, CRASHED = "right", "refused", "WRONG", "INTERNAL", "CRASHED"
@@ -82,7 +83,7 @@ def try_network(name: str, work: Path, settings: Settings) -> Result:
     work.mkdir(parents=True)
     compiled = _compiled(name, work, settings)
     commit = ask_git(HERE, "rev-parse", "--short", "HEAD") or ""
-    found = Result(name=name, chip=_chip(), settings=_words(settings), commit=commit, **compiled)
+    found = Result(name=name, chip=processor_name(), settings=_words(settings), commit=commit, **compiled)
     return time_network(found, work, settings)
 
 
@@ -171,10 +172,3 @@ def _timed(name: str, work: Path, settings: Settings) -> dict[str, Any]:
 
 def _last_line(text: str) -> str:
     return (text.strip().splitlines() or ["no reason given"])[-1]
-
-
-def _chip() -> str:
-    from ovenbird.benchmarking.report.machine import describe
-
-    machine = describe()
-    return f"{machine['processor']}, {machine['processors']} processors"

@@ -109,13 +109,19 @@ def test_tables_are_checked(tmp_path: Path, text: str, words: str) -> None:
         mutate.read_faults(tmp_path)
 
 
-def test_our_own_faults_still_apply() -> None:
-    """A fault whose text has changed tries nothing: seen here, in no time, and not by `make mutants` alone."""
-    faults = mutate.read_faults(mutate.ROOT / "ci/mutation")
-    assert len(faults) >= 36
-    for one in faults:
-        path = mutate.ROOT / one.file
-        assert path.is_file(), one.name
-        assert path.read_text(encoding="utf-8").count(one.old) == 1, f"{one.name}: write it anew"
-        assert one.old != one.new
-        assert all((mutate.ROOT / test.partition("::")[0]).exists() for test in one.tests if "/" in test), one.name
+def test_stale_faults_are_listed(repository: Path) -> None:
+    sound = fault("sound", "x * 2", "x * 3")
+    gone = mutate.Fault("gone", "runtime/no.py", "a", "b", ("tests/test_code.py",))
+    some = [
+        sound,
+        gone,
+        fault("moved", "x * 9", "x"),
+        fault("same", "x * 2", "x * 2"),
+        fault("lost", "1", "2", "tests/no.py"),
+    ]
+    assert mutate.problems(repository, some) == [
+        "gone: runtime/no.py is gone",
+        "moved: its text is 0 times in runtime/code_under_test.py, not once",
+        "same: it changes nothing in runtime/code_under_test.py",
+        "lost: tests/no.py: gone",
+    ]
