@@ -32,6 +32,9 @@ STEP = "ovenbird.step"
 RUNS = "ovenbird.runs"
 """Of a product: how many elements along k lie side by side in each operand, at multiples of that number."""
 
+VIEWED = "ovenbird.viewed"
+"""Of a product whose right side is read where it lies: the stages before it move elements only."""
+
 ROWS, VECTORS = "ovenbird.rows", "ovenbird.vectors"
 """Of attention: rows of a tile, and vectors of scores computed together."""
 

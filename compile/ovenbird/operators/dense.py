@@ -14,7 +14,7 @@ from typing import Any
 
 from tvm import te, tirx
 
-from ovenbird.operators.anchors import anchored
+from ovenbird.operators.anchors import VIEWED, anchored
 from ovenbird.operators.layout import blocks, extents
 
 
@@ -88,6 +88,28 @@ def pack_right(data: te.Tensor, block: int) -> te.Tensor:
         lambda b, o, k, v: data[b, k, column(o, v)],
         name="pack_right",
     )
+
+
+def batch_matmul_rows(left: te.Tensor, right: te.Tensor, block: int, tile_rows: int = 1) -> te.Tensor:
+    """[B, M, K] x [B, K, N] -> [B, M, N], N whole blocks: the right side is read where it lies.
+
+    It is read once for each tile of rows; with few rows, packing it first would take longer.
+    """
+    batch, rows, depth = extents(left)
+    columns = extents(right)[2]
+    padded = -(-rows // tile_rows) * tile_rows
+    k = te.reduce_axis((0, depth), name="k")
+
+    def row(m: Any) -> Any:
+        return tirx.min(m, rows - 1) if padded > rows else m
+
+    blocked = te.compute(
+        (batch, columns // block, padded, block),
+        lambda b, o, m, v: te.sum(left[b, row(m), k] * right[b, k, o * block + v], axis=[k]),
+        name="batch_matmul",
+        attrs=anchored("tile", {VIEWED: 1}),
+    )
+    return te.compute((batch, rows, columns), lambda b, m, n: blocked[b, n // block, m, n % block], name="unblock")
 
 
 def batch_matmul(left: te.Tensor, right: te.Tensor, columns: int, tile_rows: int = 1) -> te.Tensor:

@@ -44,6 +44,8 @@ class BegunText:
     bank: _Bank
     slots: list[int] = field(default_factory=list)
     """Those of its sequences, in the order of the search's rows."""
+    alike: dict[str, int] = field(default_factory=dict)
+    """How many rows of each state all its sequences share: those of the picture."""
     failure: EngineCallFailed | None = None
     """Why it cannot go on: its numbers overflowed."""
 
@@ -71,8 +73,14 @@ class _Bank:
         return slot
 
     def drop(self, text: BegunText) -> None:
-        """Free all slots of a text; sequences that move into the holes are told to their owners."""
+        """Free all slots of a text; owners learn of sequences that move into the holes.
+
+        What overflowed is cleared: a program masks rows by a weight of zero, which NaN survives.
+        """
         self.texts.remove(text)
+        if text.failure is not None:
+            for slot in text.slots:
+                self.states.clear(slot)
         for slot in sorted(text.slots, reverse=True):
             last = self.states.drop(slot)
             mover = self.owners.pop()
@@ -93,14 +101,14 @@ class Generator:
         loop: TextLoop,
         slots: int = 1,
     ) -> None:
-        """Begin without texts; memory for states is taken when the first come. `slots`: sequences at a time at most,
-        rounded up to whole banks.
+        """Begin without texts; memory for states is taken when the first come. `slots`: sequences at a time at most; a
+        text that has more of its own is written alone.
         """
         self._engine, self._programs, self._states, self.loop = engine, programs, states, loop
         self._batches: list[int] = engine.batches_of(loop.step)
         self.widest = self._batches[-1]
         """Sequences of one text at most: those of a bank."""
-        self._count = -(-slots // self.widest)
+        self._slots, self._count = slots, -(-slots // self.widest)
         self._banks: list[_Bank] = []
         self._reads = uses_of(states, loop.step, "reads")
         self._writes = uses_of(states, loop.step, "writes")
@@ -112,6 +120,9 @@ class Generator:
 
     def has_room(self, request: TextRequest) -> bool:
         """Return whether a text can begin now."""
+        taken = sum(text.request.width for text in self.texts)
+        if taken and taken + request.width > self._slots:
+            return False
         wide = len(self._banks) < self._count and request.width <= self.widest
         return wide or any(bank.free >= request.width for bank in self._banks)
 
@@ -151,6 +162,7 @@ class Generator:
         slot = bank.take(text)
         for state, rows in prepared.items():
             bank.states.append(state, slot, rows)
+        text.alike = {name: bank.states.rows(name, slot) for name in self._states}
         return text
 
     def drop(self, text: BegunText) -> None:
@@ -204,8 +216,7 @@ class Generator:
             return
         while len(text.slots) < len(parents):  # all beams begin alike
             bank.states.copy(text.slots[0], bank.take(text))
-        alike = {name: 0 if name in self._writes.values() else state.capacity for name, state in self._states.items()}
-        bank.states.reorder(text.slots, parents, alike)
+        bank.states.reorder(text.slots, parents, text.alike)
 
 
 def run_all(generator: Generator, prepared: Sequence[Prepared], request: TextRequest) -> list[tuple[int, ...]]:

@@ -78,6 +78,12 @@ class StateBank:
             self.copy(self.used, slot)
         return self.used
 
+    def clear(self, slot: int) -> None:
+        """Let a slot hold zeros, whatever was written there."""
+        for name, array in self._arrays.items():
+            array[slot] = 0
+            self._rows[name][slot] = 0
+
     def copy(self, source: int, target: int) -> None:
         """Copy the rows of one slot to another; those that both have from one writing are copied all the same."""
         for name, state in self.states.items():

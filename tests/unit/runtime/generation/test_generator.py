@@ -115,3 +115,32 @@ def test_a_prompt_is_gone_on_from_and_length_is_kept(captioner: Model, right: Ri
     assert (len(longer.tokens), longer.text[:8]) == (12, "w3 w5s7.")
     (short,) = one.write(right.pictures[:1], one.request(max_tokens=3))
     assert (short.tokens, short.finish) == (whole.tokens[:4], "length")
+
+
+def test_a_text_that_overflows_spoils_no_other(captioner: Model, right: RightTexts) -> None:
+    """Its rows are masked for who has its slot next, by a weight of zero: they must not be NaN then."""
+    generator, request = writer(captioner, 4).generator, writer(captioner, 4).request()
+    first, good = generator.prepare(right.pictures[:2])
+    failing = generator.begin(first, request)
+    for name in failing.bank.states.states:
+        failing.bank.states.array(name)[failing.slots[0]] = np.nan
+    assert generator.step() == [failing]
+    assert isinstance(failing.failure, EngineCallFailed)
+    begun = generator.begin(good, request)
+    while begun in generator.texts:
+        generator.step()
+    assert (begun.failure, begun.search.result) == (None, right.tokens[1])
+
+
+def test_no_more_at_a_time_than_asked_for(captioner: Model, right: RightTexts) -> None:
+    """Also where a bank has more slots; a text that is wider than all is written alone."""
+    one = writer(captioner, 2)
+    generator, request = one.generator, one.request()
+    (prepared,) = generator.prepare(right.pictures[:1])
+    wide = one.request(beams=4)
+    assert generator.has_room(wide)
+    generator.begin(prepared, request)
+    assert not generator.has_room(wide)
+    assert generator.has_room(request)
+    generator.begin(prepared, request)
+    assert not generator.has_room(request)

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import math
 
-from tvm import relax
+from tvm import relax, te
 
-from ovenbird.backends.cpu.lowering.attention import emit_attention, find_attention
+from ovenbird.backends.cpu.lowering.attention import as_matrices, emit_attention, find_attention
 from ovenbird.backends.cpu.lowering.context import CpuLowering
 from ovenbird.backends.cpu.lowering.reshape import reshaped
+from ovenbird.backends.cpu.lowering.views import trace_view
 from ovenbird.backends.cpu.schedules.tile_choice import choose_rows
 from ovenbird.backends.cpu.storage import stored_weight
 from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import Lowered
 from ovenbird.operators import dense, layout
 from ovenbird.passes.shapes import static_shape
+
+UNPACKED_ROWS = 2
+"""A matrix that so many rows are multiplied by is read in place: packed, it would be read, written and read again."""
 
 
 def lower_matmul(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
@@ -31,7 +35,7 @@ def lower_matmul(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
     found = find_attention(lowering, call)
     if found is not None:
         return Value(shape, left.dtype, plain=emit_attention(lowering, found, shape))
-    return lower_batch(lowering, left, right, shape)
+    return lower_rows(lowering, call, left, shape) or lower_batch(lowering, left, right, shape)
 
 
 def lower_packed(lowering: CpuLowering, data: Value, weight: Value, shape: tuple[int, ...]) -> Value:
@@ -48,6 +52,24 @@ def lower_packed(lowering: CpuLowering, data: Value, weight: Value, shape: tuple
         "matmul", dense.matmul_packed, plain, lowering.weight(packed), columns=shape[-1], tile_rows=tile_rows
     )
     return Value(shape, data.dtype, plain=reshaped(lowering, result, shape))
+
+
+def lower_rows(lowering: CpuLowering, call: relax.Call, left: Value, shape: tuple[int, ...]) -> Value | None:
+    """[..., M, K] x [..., K, N] of few rows, the right side read where it lies: a token's attention to a cache."""
+    rows, columns = shape[-2:]
+    right = static_shape(call.args[1])
+    if rows > UNPACKED_ROWS or columns % lowering.block or right is None or left.shape[:-2] != right[:-2]:
+        return None
+    view = trace_view(lowering, call.args[1])
+    if view.scale != 1.0:
+        return None
+    matrices = reshaped(lowering, lowering.form.plain(left), (math.prod(left.shape[:-2]), *left.shape[-2:]))
+
+    def product(data: te.Tensor, source: te.Tensor) -> te.Tensor:
+        return dense.batch_matmul_rows(data, as_matrices(view, source), lowering.block, rows)
+
+    result = lowering.emit_te("batch_matmul", product, matrices, lowering.expression(view.source))
+    return Value(shape, left.dtype, plain=reshaped(lowering, result, shape))
 
 
 def lower_batch(lowering: CpuLowering, left: Value, right: Value, shape: tuple[int, ...]) -> Value | None:

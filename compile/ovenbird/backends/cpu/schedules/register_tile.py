@@ -20,7 +20,7 @@ from tvm.s_tir.schedule import LoopRV, SBlockRV
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
 from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, choose_tile
-from ovenbird.operators.anchors import DILATION, Anchor, size_bytes
+from ovenbird.operators.anchors import DILATION, VIEWED, Anchor, size_bytes
 from ovenbird.operators.blocks import divisors, extent, find_stages, fuse_all
 from ovenbird.passes.insert_prefetches import PREFETCH, PREFETCH_STEPS
 from ovenbird.passes.quantized.annotations import DOT, VECTOR_LANES
@@ -36,7 +36,10 @@ def schedule_register_tile(sch: Schedule, machine: Machine, choices: Choices) ->
     """Schedule a function whose anchor is annotated "tile" and whose epilogue is elementwise."""
     stages = find_stages(sch)
     for block in stages.before:
-        schedule_copy(sch, block, machine)
+        if VIEWED in stages.found.details:
+            sch.compute_inline(block)
+        else:
+            schedule_copy(sch, block, machine)
     anchor, output = stages.anchor, stages.output
     if sch.get(anchor).name_hint == sch.get(output).name_hint:
         output = sch.cache_write(anchor, 0, "local")

@@ -4,8 +4,9 @@
     found.programs.parts["step"].module          # token, position and states in; logits and new rows out
 
 A picture's patches see each other and no text, so their keys and values are made once (`prefill`) and stay. A token
-sees all of them, the tokens before it, and itself. The modules are transformers' own, called from outside, with what a
-cache is to them given by `NewRows`.
+sees all of them, the tokens before it, and itself. The modules are transformers' own, called from outside; only the
+step's attention is written here, so that the cache is read where it lies: a copy of it, one row longer, would take
+longer than all else that a step of many sequences does.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
@@ -30,14 +31,13 @@ from ovenbird_runtime.manifest.generation import Beam, Greedy, KeptState, TextLo
 from ovenbird_runtime.manifest.manifest import WeightsInfo
 from ovenbird_runtime.manifest.steps import CentreCrop, Normalise, Pipeline, Resize
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 MAX_LENGTH = 50
 """Tokens of a caption where its `generation_config.json` says nothing, as in transformers' own examples."""
 STEP_BATCHES = (1, 4, 16)
 """Sequences at a time that the step is compiled for: one, a beam search's, a server's."""
 ONCE_BATCHES = (1, 8)
+WHOLE_ROWS = 16
+"""A cache has a multiple of so many rows, floats of the widest vector: those behind the last are masked."""
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 """CLIP's, which GIT's processor takes."""
 SHARPNESS = 6.0
@@ -45,24 +45,23 @@ SHARPNESS = 6.0
 
 
 class NewRows:
-    """What a layer's attention takes for a cache: it gives those before, and keeps the new ones."""
+    """What a layer's attention takes for a cache: it keeps the rows that are new."""
 
-    def __init__(self, before: Mapping[int, tuple[Sequence[torch.Tensor], Sequence[torch.Tensor]]] = {}) -> None:
-        self.before = before
-        """By layer the keys that come before, in parts [N, heads, rows, width], and the values."""
+    def __init__(self) -> None:
         self.keys: list[torch.Tensor] = []
         self.values: list[torch.Tensor] = []
 
     def update(
         self, keys: torch.Tensor, values: torch.Tensor, layer: int, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return all keys and values that a layer sees, the new ones last."""
+        """Return the keys and values that a layer sees: its own."""
         self.keys.append(keys)
         self.values.append(values)
-        if layer not in self.before:
-            return keys, values
-        old_keys, old_values = self.before[layer]
-        return torch.cat([*old_keys, keys], 2), torch.cat([*old_values, values], 2)
+        return keys, values
+
+    def states(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return keys [N, layers, heads, head width, rows] and values [N, layers, heads, rows, head width]."""
+        return torch.stack([keys.transpose(2, 3) for keys in self.keys], 1), torch.stack(self.values, 1)
 
 
 class GitEncode(nn.Module):
@@ -85,10 +84,11 @@ class GitPrefill(nn.Module):
         self.decoder = net.git.encoder
 
     def forward(self, features: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Take features [N, patches, width]; return keys and values [N, layers, heads, patches, head width]."""
+        """Take features [N, patches, width]; return the first rows of the states."""
         rows = NewRows()
         self.decoder(features, attention_mask=None, cache=rows)
-        return {"image_keys": torch.stack(rows.keys, 1), "image_values": torch.stack(rows.values, 1)}
+        keys, values = rows.states()
+        return {"image_keys": keys, "image_values": values}
 
 
 class GitStep(nn.Module):
@@ -97,39 +97,56 @@ class GitStep(nn.Module):
     def __init__(self, net: Any, patches: int, capacity: int) -> None:
         super().__init__()
         self.embeddings, self.decoder, self.output = net.git.embeddings, net.git.encoder, net.output
-        self.patches: torch.Tensor
+        self.heads = int(net.config.num_attention_heads)
+        self.patches = patches
         self.places: torch.Tensor
-        self.register_buffer("patches", torch.zeros(1, patches), persistent=False)
         self.register_buffer("places", torch.arange(capacity)[None], persistent=False)
 
     def forward(
-        self,
-        token: torch.Tensor,
-        position: torch.Tensor,
-        image_keys: torch.Tensor,
-        image_values: torch.Tensor,
-        text_keys: torch.Tensor,
-        text_values: torch.Tensor,
+        self, token: torch.Tensor, position: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
     ) -> dict[str, torch.Tensor]:
         """Take tokens and positions int64 [N], and states; return logits [N, V] and the rows that are new."""
         hidden = self.embeddings(input_ids=token[:, None], position_ids=position[:, None])
-        seen = torch.where(self.places < position[:, None], 0.0, float("-inf"))
-        own = torch.zeros_like(seen[:, :1])
-        mask = torch.cat([self.patches.expand(token.shape[0], -1), seen, own], 1)[:, None, None]
-        layers = range(image_keys.shape[1])
-        rows = NewRows(
-            {i: ((image_keys[:, i], text_keys[:, i]), (image_values[:, i], text_values[:, i])) for i in layers}
-        )
-        hidden = self.decoder(hidden, attention_mask=mask, cache=rows).last_hidden_state
-        return {
-            "logits": self.output(hidden[:, 0]),
-            "new_keys": torch.stack(rows.keys, 1),
-            "new_values": torch.stack(rows.values, 1),
-        }
+        mask = torch.where(self.places < position[:, None] + self.patches, 0.0, float("-inf"))[:, None, None]
+        rows = NewRows()
+        for place, layer in enumerate(self.decoder.layer):
+            inner = layer.attention.self
+            query, key, value = (self._by_heads(one(hidden)) for one in (inner.query, inner.key, inner.value))
+            rows.update(key, value, place)
+            context = attend(query, key, value, keys[:, place], values[:, place], mask)
+            hidden = layer.feed_forward_chunk(layer.attention.output(context.flatten(1)[:, None], hidden))
+        new_keys, new_values = rows.states()
+        return {"logits": self.output(hidden[:, 0]), "new_keys": new_keys, "new_values": new_values}
+
+    def _by_heads(self, hidden: torch.Tensor) -> torch.Tensor:
+        """[N, 1, width] -> [N, heads, 1, head width]."""
+        return hidden.view(-1, 1, self.heads, hidden.shape[2] // self.heads).transpose(1, 2)
+
+
+def attend(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    mask: torch.Tensor,
+) -> torch.Tensor:
+    """Attend from a token [N, heads, 1, width] to the rows of a cache, keys [N, heads, width, rows], and to itself."""
+    query = query * query.shape[-1] ** -0.5
+    own = (query * key).sum(-1, keepdim=True)
+    weights = torch.softmax(torch.cat([query @ keys + mask, own], -1), -1)
+    return weights[..., :-1] @ values + weights[..., -1:] * value
 
 
 def load_git(name: str, weights: str | None) -> Captioner:
-    """Return GIT with the weights of a folder that `save_pretrained` wrote, of a file, or random ones.
+    """Return GIT as programs. Raises as `load_original`."""
+    return load_original(name, weights)[1]
+
+
+def load_original(name: str, weights: str | None) -> tuple[Any, Captioner]:
+    """Return transformers' own GIT, and the programs whose modules are its.
+
+    Weights are those of a folder that `save_pretrained` wrote, of a file, or random ones.
 
     A folder brings its configuration as well, so that any GIT of one picture is compiled from it. Raises ExtraMissing,
     WeightsError, NetworkUnreadable, UsageError.
@@ -165,7 +182,7 @@ def load_git(name: str, weights: str | None) -> Captioner:
         load_strictly(net, {key: one for key, one in state.items() if "position_ids" not in key}, str(choice.file))
         info = WeightsInfo("file", choice.file.name + done)
     vocabulary = _vocabulary(folder, choice, config.vocab_size)
-    return Captioner(git_programs(net, vocabulary, _generation(folder)), info)
+    return net, Captioner(git_programs(net, vocabulary, _generation(folder)), info)
 
 
 def new_git(library: Any, config: Any) -> Any:
@@ -202,7 +219,7 @@ def git_programs(net: Any, vocabulary: bytes, generation: Mapping[str, Any] = {}
     width = config.hidden_size // heads
     patches = (int(vision.image_size) // int(vision.patch_size)) ** 2 + 1
     length = min(int(generation.get("max_length") or MAX_LENGTH), config.max_position_embeddings)
-    capacity = length - 1
+    capacity = -(-(patches + length - 1) // WHOLE_ROWS) * WHOLE_ROWS
     random = torch.Generator().manual_seed(0)
 
     def drawn(*shape: int) -> torch.Tensor:
@@ -211,17 +228,17 @@ def git_programs(net: Any, vocabulary: bytes, generation: Mapping[str, Any] = {}
     rows = 4
     pixels = drawn(rows, vision.num_channels, vision.image_size, vision.image_size)
     tokens = torch.randint(config.vocab_size, (rows,), generator=random)
-    positions = torch.tensor([0, capacity - 1, capacity // 2, 1])
+    positions = torch.tensor([0, length - 2, length // 2, 1])
+    shapes = {"keys": ((layers, heads, width, capacity), 3), "values": ((layers, heads, capacity, width), 2)}
     states = {
-        f"{kind}_{what}": KeptState(
+        name: KeptState(
             "float32",
-            (layers, heads, count, width),
-            2,
-            reads=(Use("step", f"{kind}_{what}"),),
-            writes=(Use("prefill", f"image_{what}") if kind == "image" else Use("step", f"new_{what}"),),
+            shape,
+            axis,
+            reads=(Use("step", name),),
+            writes=(Use("prefill", f"image_{name}"), Use("step", f"new_{name}")),
         )
-        for kind, count in (("image", patches), ("text", capacity))
-        for what in ("keys", "values")
+        for name, (shape, axis) in shapes.items()
     }
     examples = {"token": tokens, "position": positions}
     examples |= {name: drawn(rows, *state.shape) for name, state in states.items()}

@@ -151,6 +151,21 @@ def test_product_of_two_activations(left: tuple[int, ...], right: tuple[int, ...
     assert error(result, expected) <= 2e-6
 
 
+@pytest.mark.parametrize("rows", [1, 2])
+def test_few_rows_read_a_cache_where_it_lies(rows: int, machine: Compiler) -> None:
+    """One layer of a cache of several, neither copied nor packed; a width that fills no blocks is packed."""
+
+    def product(x: torch.Tensor, cache: torch.Tensor) -> torch.Tensor:
+        return x @ cache[:, 1]
+
+    result, expected, names = run(Function(product), machine, randn(3, 4, rows, 20), randn(3, 2, 4, 20, 32))
+    assert names == ["batch_matmul"]
+    assert error(result, expected) <= 2e-6
+    result, expected, names = run(Function(product), machine, randn(3, 4, rows, 20), randn(3, 2, 4, 20, 33))
+    assert "pack_right" in names
+    assert error(result, expected) <= 2e-6
+
+
 @pytest.mark.parametrize("heads", [1, pytest.param(2, marks=pytest.mark.slow), 3])
 @pytest.mark.parametrize(("rows", "columns", "depth"), [(1, 5, 8), (17, 17, 20), (50, 33, 16), (197, 197, 64)])
 def test_attention_is_one_function(rows: int, columns: int, depth: int, heads: int, machine: Compiler) -> None:
