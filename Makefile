@@ -20,6 +20,7 @@ SLOW ?=
 JOBS ?=
 BENCH ?=
 PHOTO ?=
+MODEL ?=
 FAULTS ?=
 ONNX ?=
 NETWORKS ?=
@@ -63,9 +64,9 @@ bench: ## time artifacts against ONNX Runtime, OpenVINO and torch  [BENCH="resne
 	@ci/steps/setup.sh all
 	@ci/steps/bench.sh $(BENCH)
 
-load: ## load our server and others with Apache's ab, as ci/load/run.sh says  [PHOTO=file.jpg]
+load: ## load our server and others with Apache's ab  [PHOTO=file.jpg, MODEL=git-base-textcaps for captions]
 	@ci/steps/setup.sh all
-	@ci/load/run.sh $(PHOTO)
+	@$(if $(filter git%,$(MODEL)),ci/captions/run.sh,ci/load/run.sh) $(PHOTO)
 
 lint: ## format, lint, types, import rules
 	@ci/steps/setup.sh test

@@ -68,12 +68,28 @@ def requests_for(seconds: float, per_second: float, concurrency: int) -> int:
     return concurrency * max(LEAST_WAVES, math.ceil(max(seconds * per_second, LEAST_REQUESTS) / concurrency))
 
 
-def run_ab(server: Server, body: Path, concurrency: int, count: int, folder: Path) -> Turn:
-    """Send `count` requests. Raises SystemExit where `ab` gives up or nothing is answered."""
+def run_ab(server: Server, body: Path, concurrency: int, count: int, folder: Path, patience_seconds: int = 60) -> Turn:
+    """Send `count` requests, and wait `patience_seconds` for each answer.
+
+    Raises SystemExit where `ab` gives up or nothing is answered.
+    """
     table = folder / "ab.tsv"
     table.unlink(missing_ok=True)
     kind = f"multipart/form-data; boundary={BOUNDARY}" if server.form else "image/jpeg"
-    command = ["ab", "-q", "-d", "-k", "-l", "-r", "-s", "60", "-n", str(count), "-c", str(concurrency)]
+    command = [
+        "ab",
+        "-q",
+        "-d",
+        "-k",
+        "-l",
+        "-r",
+        "-s",
+        str(patience_seconds),
+        "-n",
+        str(count),
+        "-c",
+        str(concurrency),
+    ]
     command += ["-p", str(body), "-T", kind, "-g", str(table), f"http://127.0.0.1:{server.port}{server.path}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     turn = read_turn(done.stdout, table.read_text()) if done.returncode == 0 and table.is_file() else None

@@ -18,12 +18,7 @@ photo=${1:-compile/ovenbird/data/chelsea.jpg}
 weights=${WEIGHTS:-random:0}
 work=build/load
 
-if ! command -v ab >/dev/null; then
-    [ "$(id -u)" = 0 ] || fail "NoAb: Apache's ab is not here; run as root: apt-get install apache2-utils"
-    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq apache2-utils >/dev/null
-fi
-"$python" -m pip install -qq --disable-pip-version-check --constraint ci/constraints.txt --requirement ci/load/requirements.txt \
-    || fail "InstallFailed: the other servers could not be installed (pip's message is above); check the package index"
+ci/load/tools.sh
 mkdir -p "$work"
 say "compiling resnet50"
 "$python" -m ovenbird compile resnet50 --weights "$weights" --batch-sizes 1,2,4,8 -o "$work/resnet50" -q

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Captions under load, whole: GIT base compiled for this machine, served by us and by transformers behind FastAPI, asked by
+# Apache's `ab`; before that its programs against torch and ONNX Runtime. An hour or more on two processors.
+#
+#     ci/captions/run.sh [PHOTO.jpg]        default: the photograph that the compiler verifies with
+#
+# Writes docs/benchmarks/captions.md and its plots. WEIGHTS=FOLDER|random:SEED (default random:7). PRECISION=f32|f16.
+# REQUESTS=32,256 CONCURRENCY=1,8,16,64 SWEEP=1,2,4,8,16,32,64. What is in build/captions is not measured again:
+# stopped, it goes on where it was; SECONDS_EACH=500 stops it by itself (exit code 75). AGAIN=1 begins anew.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. ci/steps/common.sh
+python=${VENV:-.venv}/bin/python
+photo=${1:-compile/ovenbird/data/chelsea.jpg}
+weights=${WEIGHTS:-random:7}
+precision=${PRECISION:-f32}
+work=build/captions
+artifact=$work/git_base_textcaps-$precision
+
+ci/load/tools.sh
+mkdir -p "$work"
+[ -z "${AGAIN:-}" ] || rm -f "$work/load.json"
+if [ ! -d "$artifact" ]; then
+    say "compiling git-base-textcaps in $precision"
+    "$python" -m ovenbird compile git-base-textcaps --weights "$weights" --precision "$precision" -o "$artifact" -q
+fi
+if ! grep -qs '"programs"' "$work/load.json"; then
+    say "timing its programs"
+    "$python" ci/captions/programs.py "$artifact" --weights "$weights" -o "$work"
+fi
+say "asking the servers for $photo"
+"$python" ci/captions/load.py "$artifact" --peer "$weights" --image "$photo" --page docs/benchmarks/captions.md -o "$work" \
+    --requests "${REQUESTS:-32,256}" --concurrency "${CONCURRENCY:-1,8,16,64}" --sweep "${SWEEP:-1,2,4,8,16,32,64}" \
+    ${SECONDS_EACH:+--seconds "$SECONDS_EACH"}
