@@ -58,6 +58,19 @@ def check_answers(lines: Said) -> None:
             same_answers(json.loads(line), case["answers"], str(case["postprocess"]))
 
 
+def test_texts_are_those_of_the_suite() -> None:
+    check_texts(said("texts", SUITE / "texts"))
+
+
+def check_texts(lines: Said) -> None:
+    wrong = []
+    for case, line in lines:
+        right = case.get("error") or case["text" if "decode" in case else "tokens"]
+        found = line.partition(":")[0] if "error" in case else json.loads(line)
+        wrong += [(case, found)] if found != right else []
+    assert wrong == []
+
+
 def test_boxes_are_those_of_the_suite(tmp_path: Path) -> None:
     vectors = [json.loads(path.read_bytes()) for path in sorted((SUITE / "boxes" / "cases").glob("*.json"))]
     cases = []

@@ -81,6 +81,18 @@ def with_parts(arrays: Arrays, side: int, points: int) -> Arrays:
     return arrays | {"masks": masks, "keypoints": keypoints}
 
 
+def line() -> Arrays:
+    """Return probabilities along three lines: runs, blanks between equal ones, and one that is empty."""
+    rng = np.random.default_rng(6)
+    found = rng.uniform(0, 0.1, (3, 12, 6)).astype(np.float32)
+    for row, classes in enumerate(
+        ([1, 1, 0, 1, 2, 2, 5, 0, 0, 4, 4, 1], [0] * 12, [3, 3, 3, 2, 3, 0, 0, 0, 5, 5, 5, 5])
+    ):
+        found[row, range(12), classes] += np.float32(0.7)
+    found[2, 4] = found[2, 4, 0]  # equal ones
+    return {"line": found}
+
+
 FRAME = {"original": [640, 427], "scale": [0.35, 0.35], "offset": [0.0, 37.3]}
 LOGITS, BOXES = {"step": "classification", "output": "logits"}, {"step": "boxes"}
 PARTS = {"step": "boxes", "masks": "masks", "keypoints": "keypoints", "score": 0.7, "max_boxes": 9}
@@ -91,6 +103,12 @@ CASES: list[Case] = [
     {"outputs": "embedding", "postprocess": [{"step": "embedding", "output": "half"}], "options": {"embedding": True}},
     {"outputs": "raw", "postprocess": [{"step": "raw", "output": "one"}], "options": {}},
     {"outputs": "raw", "postprocess": [], "options": {"score": 0.5}},
+    {"outputs": "line", "postprocess": [{"step": "ctc", "output": "line", "labels": "l"}], "labels": LABELS,
+     "options": {}},
+    {"outputs": "line", "postprocess": [{"step": "ctc", "output": "line", "labels": "l", "blank": 5}],
+     "labels": LABELS, "options": {}},
+    {"outputs": "line", "postprocess": [{"step": "ctc", "output": "line", "labels": "l"}], "labels": LABELS,
+     "options": {"beams": 2}},
     {"outputs": "classification", "postprocess": [], "options": {"top": 0}},
     {"outputs": "boxes", "postprocess": [BOXES], "options": {}},
     {"outputs": "boxes", "postprocess": [BOXES], "labels": LABELS, "frame": FRAME, "options": {}},
@@ -145,7 +163,8 @@ def same_answers(found: Any, right: Any, where: str) -> None:
 def write(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     outputs = {
-        "classification": classification(), "embedding": embedding(), "raw": raw(), "boxes": boxes(90, 6, 3),
+        "classification": classification(), "embedding": embedding(), "raw": raw(), "line": line(),
+        "boxes": boxes(90, 6, 3),
         "many": boxes(2400, 3, 4), "parts": with_parts(boxes(24, 6, 5), 14, 3),
     }  # fmt: skip
     for name, arrays in outputs.items():

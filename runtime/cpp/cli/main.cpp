@@ -35,6 +35,7 @@ const char USAGE[] = "Usage: ovenbird-run COMMAND DIR [OPTIONS]\n"
                      "  --json                         print JSON, for scripts\n"
                      "run:   --preprocess NAME  --top N  --seed N  --embedding  --image-size SIZE  --max-megapixels N\n"
                      "       of boxes: --score S  --iou S  --max-boxes N  --classes NAMES  --agnostic|--by-class\n"
+                     "       of text: --prompt TEXT  --max-tokens N  --beams N\n"
                      "bench: -b, --batch SIZES  --seconds S  --iterations N  --warmup N\n";
 
 struct Command {

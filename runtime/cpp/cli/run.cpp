@@ -102,6 +102,9 @@ PredictOptions predict_options(const Options &options) {
     std::vector<std::string> classes = options.list("--classes");
     if (!classes.empty()) asked.classes = classes;
     asked.agnostic = options.either("--agnostic", "--by-class");
+    asked.prompt = options.text("--prompt");
+    asked.max_tokens = options.whole("--max-tokens", 1, MAX_TOKENS);
+    asked.beams = options.whole("--beams", 1, MAX_BEAMS);
     if (auto size = options.text("--image-size")) asked.image_size = read_sides(*size);
     asked.max_megapixels = options.real("--max-megapixels", -HUGE_VAL, HUGE_VAL).value_or(asked.max_megapixels);
     return asked;
@@ -150,6 +153,9 @@ void command_run(int count, char **words) {
                                {"--classes", true},
                                {"--agnostic", false},
                                {"--by-class", false},
+                               {"--prompt", true},
+                               {"--max-tokens", true},
+                               {"--beams", true},
                                {"--max-megapixels", true}});
     Options options(known, {{"-i", "--inputs"},
                             {"-o", "--outputs"},

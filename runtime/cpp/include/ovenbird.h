@@ -212,9 +212,12 @@ typedef struct ovenbird_predict_options {
     int32_t image_height; /* one of the sizes that it was compiled for; 0: the usual one */
     int32_t image_width;
     double max_megapixels; /* the largest image */
+    const char *prompt;    /* of a model that writes text, UTF-8: what it goes on from; NULL: nothing */
+    int32_t max_tokens;    /* that follow; 0: the model's own, as of beams */
+    int32_t beams;         /* sequences that are searched through, 1: greedily */
 } ovenbird_predict_options;
 #define OVENBIRD_PREDICT_OPTIONS                                                                                       \
-    {sizeof(ovenbird_predict_options), NULL, 2, 0, -1, -1.0, -1.0, 0, -1, NULL, 0, 0, 0, 50.0}
+    {sizeof(ovenbird_predict_options), NULL, 2, 0, -1, -1.0, -1.0, 0, -1, NULL, 0, 0, 0, 50.0, NULL, 0, 0}
 
 typedef struct ovenbird_class {
     int64_t index;
@@ -233,6 +236,14 @@ typedef struct ovenbird_embedding {
     double mean, variance;
     ovenbird_tensor vector;
 } ovenbird_embedding;
+
+typedef struct ovenbird_text {
+    const char *text;      /* UTF-8 */
+    const int64_t *tokens; /* those of begin and end among them; none of a line that was read (CTC) */
+    size_t token_count;
+    int32_t ended;     /* 1: by one of its own tokens, 0: by its length */
+    double confidence; /* 0 to 1, of a line that was read; -1 of another */
+} ovenbird_text;
 
 typedef struct ovenbird_predictions ovenbird_predictions;
 
@@ -254,6 +265,8 @@ OVENBIRD_API ovenbird_status ovenbird_box_at(const ovenbird_predictions *predict
                                              size_t place, ovenbird_box *found);
 OVENBIRD_API ovenbird_status ovenbird_embedding_of(const ovenbird_predictions *predictions, size_t image,
                                                    const char *output, ovenbird_embedding *found);
+OVENBIRD_API ovenbird_status ovenbird_text_of(const ovenbird_predictions *predictions, size_t image, const char *output,
+                                              ovenbird_text *found);
 
 /* What a pipeline makes of an image: one tensor, the program's input for a batch of 1. */
 OVENBIRD_API ovenbird_status ovenbird_preprocess(const ovenbird_artifact *artifact, const ovenbird_image *image,

@@ -185,6 +185,11 @@ class Predictions {
         check(ovenbird_embedding_of(handle_.get(), image, output, &found));
         return found;
     }
+    ovenbird_text text(size_t image, const char *output = nullptr) const {
+        ovenbird_text found;
+        check(ovenbird_text_of(handle_.get(), image, output, &found));
+        return found;
+    }
 
   private:
     template <typename T, typename Count, typename At>

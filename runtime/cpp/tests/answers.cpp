@@ -29,6 +29,7 @@ void read_options(const ob::Json &value, ob::PredictOptions &options) {
     real("iou", options.iou);
     if (const ob::Json *found = value.find("top")) options.top = found->integer;
     if (const ob::Json *found = value.find("max_boxes")) options.max_boxes = found->integer;
+    if (const ob::Json *found = value.find("beams")) options.beams = found->integer;
     if (const ob::Json *found = value.find("agnostic")) options.agnostic = found->truth;
     if (const ob::Json *found = value.find("embedding")) options.embedding = found->truth;
     if (const ob::Json *found = value.find("classes")) {

@@ -90,8 +90,9 @@ class Model:
     def predict(self, images: File | Sequence[File], **options: Any) -> list[dict[str, Any]]:
         """Decode and pre-process image files, run the network, and return what it says of each, in order.
 
-        Options: `preprocess`, `top`, `seed`, `embedding`, `image_size` (height, width), `max_megapixels`, and of boxes
-        `score`, `iou`, `max_boxes`, `agnostic`, `classes`. Raises NativeError, TypeError for an unknown option.
+        Options: `preprocess`, `top`, `seed`, `embedding`, `image_size` (height, width), `max_megapixels`, of boxes
+        `score`, `iou`, `max_boxes`, `agnostic`, `classes`, and of models that write text `prompt`, `max_tokens`,
+        `beams`. Raises NativeError, TypeError for an unknown option.
         """
         return [json.loads(text) for text in self._session.predict(_files(images), _options(options))]
 
@@ -147,7 +148,7 @@ def _files(images: File | Sequence[File]) -> list[tuple[bool, bytes]]:
 
 
 _KNOWN = {"preprocess": str, "top": int, "seed": int, "embedding": int, "score": float, "iou": float, "max_boxes": int}
-_KNOWN |= {"agnostic": int, "max_megapixels": float}
+_KNOWN |= {"agnostic": int, "max_megapixels": float, "prompt": str, "max_tokens": int, "beams": int}
 
 
 def _options(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -70,6 +70,9 @@ struct Options {
         take(given, "image_width", values.image_width);
         take(given, "max_megapixels", values.max_megapixels);
         take(given, "preprocess", values.preprocess);
+        take(given, "prompt", values.prompt);
+        take(given, "max_tokens", values.max_tokens);
+        take(given, "beams", values.beams);
         if (!given.contains("classes")) return;
         for (nb::handle one : nb::cast<nb::list>(given["classes"])) classes.push_back(nb::cast<const char *>(one));
         values.classes = classes.data();

@@ -31,6 +31,12 @@ const char *asked_of_boxes(const PredictOptions &options) {
     return options.agnostic ? "agnostic" : nullptr;
 }
 
+const char *asked_of_text(const PredictOptions &options) {
+    if (options.prompt) return "prompt";
+    if (options.max_tokens) return "max_tokens";
+    return options.beams ? "beams" : nullptr;
+}
+
 } // namespace
 
 void check_options(const PredictOptions &options) {
@@ -45,20 +51,32 @@ void check_options(const PredictOptions &options) {
     if (options.classes && options.classes->size() > static_cast<size_t>(MAX_CLASS_FILTERS)) {
         fail(OVENBIRD_WRONG_OPTION, str("classes has ", options.classes->size(), " names, limit ", MAX_CLASS_FILTERS));
     }
+    if (options.prompt && (!is_utf8(*options.prompt) || char_count(*options.prompt) > MAX_PROMPT_CHARS)) {
+        fail(OVENBIRD_WRONG_OPTION, str("prompt is ", shown(*options.prompt), ", expected text of at most ",
+                                        MAX_PROMPT_CHARS, " characters"));
+    }
+    if (options.max_tokens) check_whole("max_tokens", *options.max_tokens, 1, MAX_TOKENS);
+    if (options.beams) check_whole("beams", *options.beams, 1, MAX_BEAMS);
     check_real("max_megapixels", options.max_megapixels, MAX_IMAGE_MEGAPIXELS * 20, false);
 }
 
 void check_asked(const std::string &model, const Program &program, const StepLabels &labels,
-                 const PredictOptions &options) {
-    static const char *names[] = {"classification", "embedding", "boxes", "raw"};
+                 const PredictOptions &options, bool writes_text) {
+    static const char *names[] = {"classification", "embedding", "boxes", "ctc", "raw"};
     const char *asked = asked_of_boxes(options);
     bool answers = std::any_of(program.answers.begin(), program.answers.end(),
                                [](const AnswerStep &step) { return step.kind == AnswerKind::Boxes; });
     if (asked && !answers) {
         std::vector<std::string> kinds;
         for (const AnswerStep &step : program.answers) kinds.emplace_back(names[static_cast<int>(step.kind)]);
+        if (writes_text) kinds = {"text"};
         fail(OVENBIRD_WRONG_OPTION,
              str(asked, " is for boxes, ", model, " answers with ", kinds.empty() ? "raw" : join(kinds)));
+    }
+    asked = asked_of_text(options);
+    if (asked && !writes_text) {
+        fail(OVENBIRD_WRONG_OPTION,
+             str(asked, " is for models that write text, ", model, " answers otherwise"));
     }
     for (size_t i = 0; i < program.answers.size(); ++i) {
         if (program.answers[i].kind == AnswerKind::Boxes) box_settings(program.answers[i], options, labels[i]);

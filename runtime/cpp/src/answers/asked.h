@@ -21,6 +21,9 @@ struct PredictOptions {
     std::optional<int64_t> max_boxes;
     std::optional<std::vector<std::string>> classes;
     std::optional<bool> agnostic;
+    // Of a text that is made token by token
+    std::optional<std::string> prompt; // what it goes on from
+    std::optional<int64_t> max_tokens, beams;
     Size image_size; // height and width; empty: the usual one
     double max_megapixels = MAX_IMAGE_MEGAPIXELS;
 };
@@ -31,7 +34,7 @@ using StepLabels = std::vector<const std::vector<std::string> *>;
 // Throws WrongOption for values out of their range, and for those that the model's answers do not have.
 void check_options(const PredictOptions &options);
 void check_asked(const std::string &model, const Program &program, const StepLabels &labels,
-                 const PredictOptions &options);
+                 const PredictOptions &options, bool writes_text = false);
 
 // The seed of a call that names none.
 int64_t fresh_seed();

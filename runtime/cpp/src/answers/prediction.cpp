@@ -10,8 +10,9 @@ namespace ob {
 
 namespace {
 
-constexpr AnswerKind KINDS[] = {AnswerKind::Classification, AnswerKind::Embedding, AnswerKind::Boxes, AnswerKind::Raw};
-constexpr const char *FIELDS[] = {"classes", "embeddings", "boxes", "raw"}; // by kind
+constexpr AnswerKind KINDS[] = {AnswerKind::Classification, AnswerKind::Embedding, AnswerKind::Boxes, AnswerKind::Text,
+                                AnswerKind::Raw};
+constexpr const char *FIELDS[] = {"classes", "embeddings", "boxes", "text", "raw"}; // by kind
 
 const Row &find(const NamedRows &rows, const std::string &name) {
     for (const auto &[known, row] : rows) {
@@ -25,6 +26,7 @@ Answer answer_of(const AnswerStep &step, const std::vector<std::string> *labels,
     Answer answer{step.kind, step.output, find(rows, step.output), {}, {}, {}};
     if (step.kind == AnswerKind::Classification) answer.classes = top_classes(answer.row, labels, options.top);
     if (step.kind == AnswerKind::Embedding) answer.embedding = summarise(answer.row);
+    if (step.kind == AnswerKind::Text) answer.text = read_line(answer.row, *labels, step.blank);
     if (step.kind == AnswerKind::Boxes) {
         BoxRows all{answer.row, find(rows, step.scores), find(rows, step.classes), std::nullopt, std::nullopt};
         if (step.masks) all.masks = find(rows, *step.masks);
@@ -84,6 +86,7 @@ Json json_of_answer(const Answer &answer, const PredictOptions &options) {
     case AnswerKind::Classification: return json_of_classes(answer.classes);
     case AnswerKind::Embedding: return json_of_embedding(answer, options.embedding);
     case AnswerKind::Boxes: return json_of_boxes(answer.boxes);
+    case AnswerKind::Text: return json_of(answer.text);
     default: return json_of(answer.row);
     }
 }
@@ -92,6 +95,8 @@ void add_lines(const Answer &answer, std::vector<std::string> &lines) {
     if (answer.kind == AnswerKind::Embedding) {
         lines.push_back(str(answer.output, ": mean ", format("%.5f", answer.embedding.mean), ", variance ",
                             format("%.5f", answer.embedding.variance)));
+    } else if (answer.kind == AnswerKind::Text) {
+        lines.push_back(line_of(answer.text));
     } else if (answer.kind == AnswerKind::Raw) {
         lines.push_back(str(answer.output, ": ", info(answer.row.dtype).name, " ", shape_text(answer.row.shape),
                             " (--json for the values)"));
@@ -137,7 +142,8 @@ Json json_of(const std::vector<Answer> &answers, const PredictOptions &options, 
             of_kind.add(answer.output, json_of_answer(answer, options));
             any = true;
         }
-        if (any || kind != AnswerKind::Boxes) head.add(FIELDS[static_cast<int>(kind)], of_kind.done());
+        bool always = kind != AnswerKind::Boxes && kind != AnswerKind::Text;
+        if (any || always) head.add(FIELDS[static_cast<int>(kind)], of_kind.done());
     }
     return head.done();
 }

@@ -10,6 +10,7 @@
 #include "answers/classes.h"
 #include "answers/embedding.h"
 #include "answers/row.h"
+#include "answers/text.h"
 #include "base/json.h"
 #include "pipeline/frame.h"
 
@@ -22,6 +23,7 @@ struct Answer {
     std::vector<ClassScore> classes;
     Embedding embedding{};
     std::vector<Box> boxes;
+    TextAnswer text{};
 };
 
 using NamedRows = std::vector<std::pair<std::string, Row>>; // a program's outputs for one image, in its order

@@ -44,6 +44,9 @@ PredictOptions options_of(const ovenbird_predict_options *given) {
     }
     if (asked.image_height || asked.image_width) options.image_size = {asked.image_height, asked.image_width};
     options.max_megapixels = asked.max_megapixels;
+    if (asked.prompt) options.prompt = asked.prompt;
+    if (asked.max_tokens != 0) options.max_tokens = asked.max_tokens;
+    if (asked.beams != 0) options.beams = asked.beams;
     return options;
 }
 
@@ -153,6 +156,16 @@ ovenbird_status ovenbird_embedding_of(const ovenbird_predictions *predictions, s
         size_t bytes = answer.row.count() * static_cast<size_t>(info(answer.row.dtype).bytes);
         *found = {answer.embedding.mean, answer.embedding.variance,
                   view_of(answer.output, answer.row.dtype, answer.row.shape, answer.row.data, bytes)};
+    });
+}
+
+ovenbird_status ovenbird_text_of(const ovenbird_predictions *predictions, size_t image, const char *output,
+                                 ovenbird_text *found) {
+    return guarded([&] {
+        need(found, "found");
+        const TextAnswer &one = answer_of(predictions, image, AnswerKind::Text, output).text;
+        *found = {one.text.c_str(), one.tokens.data(), one.tokens.size(), one.ended ? 1 : 0,
+                  one.was_read ? one.confidence : -1.0};
     });
 }
 

@@ -101,8 +101,17 @@ std::string boxes_problem(const AnswerStep &step, const Program &program) {
 
 std::string step_problem(const AnswerStep &step, const Program &program) {
     if (step.kind == AnswerKind::Boxes) return boxes_problem(step, program);
+    const TensorSpec &output = *find_output(program, step.output);
+    const Shape &shape = output.shape;
+    if (step.kind == AnswerKind::Text) {
+        if (shape.size() != 3 || output.dtype != OVENBIRD_FLOAT32 || shape.back() < 0) {
+            return str(step.output, " is ", info(output.dtype).name, " ", dims_text(shape),
+                       ", a line of text is float32 [N, places, classes]");
+        }
+        if (step.blank < shape.back()) return "";
+        return str(step.output, " has ", shape.back(), " classes, the blank is class ", step.blank);
+    }
     if (step.kind != AnswerKind::Classification) return "";
-    const Shape &shape = find_output(program, step.output)->shape;
     if (shape.size() != 2) return str(step.output, " is a classification but not of two dimensions");
     if (step.labels && shape.back() < 0) return str(step.output, " has labels but no dimension of classes");
     return "";
@@ -111,24 +120,28 @@ std::string step_problem(const AnswerStep &step, const Program &program) {
 } // namespace
 
 AnswerStep read_answer(const Json &value, const Where &where) {
-    static const AnswerKind kinds[] = {AnswerKind::Boxes, AnswerKind::Classification, AnswerKind::Embedding,
-                                       AnswerKind::Raw};
+    static const AnswerKind kinds[] = {AnswerKind::Boxes, AnswerKind::Classification, AnswerKind::Text,
+                                       AnswerKind::Embedding, AnswerKind::Raw};
     static const Json nothing;
     const Json *name = value.kind == Json::Kind::Object ? value.find("step") : nullptr;
     AnswerStep step;
     step.kind = kinds[read_choice(name ? *name : nothing, where.field("step"),
-                                  {"boxes", "classification", "embedding", "raw"})];
+                                  {"boxes", "classification", "ctc", "embedding", "raw"})];
     if (step.kind == AnswerKind::Boxes) {
         read_boxes(step, value, where);
         return step;
     }
     if (step.kind == AnswerKind::Classification) {
         check_fields(value, where, {{"step", false}, {"output", true}, {"labels", false}});
+    } else if (step.kind == AnswerKind::Text) {
+        check_fields(value, where, {{"step", false}, {"output", true}, {"labels", true}, {"blank", false}});
     } else {
         check_fields(value, where, {{"step", false}, {"output", true}});
     }
     step.output = read_text(*value.find("output"), where.field("output"), NAME);
-    if (const Json *found = given(value, "labels")) step.labels = read_text(*found, where.field("labels"), PATH);
+    const Json *labels = step.kind == AnswerKind::Text ? value.find("labels") : given(value, "labels");
+    if (labels) step.labels = read_text(*labels, where.field("labels"), PATH);
+    if (const Json *found = value.find("blank")) step.blank = read_whole(*found, where.field("blank"), 0, MAX_LABELS);
     return step;
 }
 

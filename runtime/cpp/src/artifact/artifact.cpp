@@ -98,20 +98,13 @@ std::optional<Plan> Artifact::read_plan(const VariantRef &variant, const Target 
 std::vector<std::string> Artifact::read_labels(const std::string &name, std::optional<int64_t> count) const {
     std::string text = read(name, MAX_LABELS_BYTES);
     if (!is_utf8(text)) fail(OVENBIRD_FILE_CHANGED, name + " is not UTF-8 text");
-    if (!text.empty() && text.back() == '\n') text.pop_back();
-    int64_t found = std::count(text.begin(), text.end(), '\n') + 1;
+    std::vector<std::string> labels = lines_of(text);
+    int64_t found = static_cast<int64_t>(labels.size());
     if (!count && found > MAX_LABELS) {
         fail(OVENBIRD_LABELS_MISMATCH, str(name, " has ", found, " labels, limit ", MAX_LABELS));
     }
     if (count && found != *count) {
         fail(OVENBIRD_LABELS_MISMATCH, str(name, " has ", found, " labels, the network has ", *count, " classes"));
-    }
-    std::vector<std::string> labels;
-    labels.reserve(static_cast<size_t>(found));
-    for (size_t start = 0; start <= text.size();) {
-        size_t end = std::min(text.find('\n', start), text.size());
-        labels.push_back(text.substr(start, end - start));
-        start = end + 1;
     }
     return labels;
 }

@@ -97,6 +97,7 @@ void check_manifest(const Manifest &manifest, const std::string &where) {
             invalid(str(where, ": ", path, "/", name, " is not in the file table"));
         }
     }
+    check_generation(manifest.programs, manifest.states, manifest.loop, files, where);
     if (manifest.file("manifest.json")) {
         invalid(str(where, ": the file table cannot hold manifest.json itself"));
     }
@@ -156,6 +157,8 @@ Manifest decode_manifest(std::string_view data, const std::string &file) {
                   {"tuning", true},
                   {"variants", true},
                   {"files", true},
+                  {"states", false},
+                  {"loop", false},
                   {"digest", false}});
     read_whole(*value.find("schema_version"), where.field("schema_version"), SCHEMA_VERSION, SCHEMA_VERSION);
     read_model(manifest, *value.find("model"), where.field("model"));
@@ -171,6 +174,8 @@ Manifest decode_manifest(std::string_view data, const std::string &file) {
     for (size_t i = 0; i < records.items.size(); ++i) check_finite(records.items[i], tuning.key(records.names[i]));
     read_variants(manifest, *value.find("variants"), where.field("variants"));
     read_files(manifest, *value.find("files"), where.field("files"));
+    if (const Json *states = value.find("states")) manifest.states = read_states(*states, where.field("states"));
+    if (const Json *loop = given(value, "loop")) manifest.loop = read_loop(*loop, where.field("loop"));
     manifest.digest = std::string(64, '0');
     if (const Json *digest = value.find("digest")) {
         manifest.digest = read_text(*digest, where.field("digest"), SHA256);

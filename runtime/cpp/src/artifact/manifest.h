@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "artifact/generation.h"
 #include "artifact/parity.h"
 #include "artifact/program.h"
 
@@ -30,7 +31,9 @@ struct Manifest {
     std::string origin, origin_detail; // of the weights
     bool random_weights = false;
     std::optional<int64_t> seed;
-    std::vector<std::pair<std::string, Program>> programs;
+    NamedPrograms programs;
+    std::vector<KeptState> states; // what stays between calls of a model that makes text
+    std::optional<TextLoop> loop;  // how the programs make text
     std::optional<Parity> parity;
     std::vector<VariantRef> variants;
     std::vector<std::pair<std::string, FileRecord>> files; // sorted by name
@@ -41,6 +44,8 @@ struct Manifest {
     // The only program for an empty name; throws UnknownProgram.
     const std::string &program_name(const std::string &name = {}) const;
     const Program &program(const std::string &name = {}) const;
+    // The one that pictures go to: the only one, or the first of the loop.
+    const Program &picture_program() const { return program(loop ? loop->once[0] : std::string()); }
 };
 
 Manifest decode_manifest(std::string_view data, const std::string &where = "manifest.json");

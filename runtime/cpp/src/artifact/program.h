@@ -28,7 +28,7 @@ struct TensorSpec {
     int64_t bytes(int64_t batch) const { return product(with_batch(batch), info(dtype).bytes); }
 };
 
-enum class AnswerKind { Classification, Embedding, Boxes, Raw };
+enum class AnswerKind { Classification, Embedding, Boxes, Text, Raw };
 enum class NmsKind { Hard, Soft, None };
 
 struct AnswerStep {
@@ -42,6 +42,8 @@ struct AnswerStep {
     int64_t max_boxes = 100;
     bool agnostic = false;
     NmsKind nms = NmsKind::Hard;
+    // of a line of text
+    int64_t blank = 0;
 };
 
 struct ProgramSize {

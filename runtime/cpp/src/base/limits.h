@@ -65,6 +65,11 @@ constexpr int64_t MAX_EXIF_TEXT_CHARS = 256 * 1024;
 // Running
 constexpr int64_t MAX_THREADS = 1024;
 constexpr int64_t MAX_TOP = 1000;
+constexpr int64_t MAX_TOKENS = 4096;
+constexpr int64_t MAX_BEAMS = 64;
+constexpr int64_t MAX_PROMPT_CHARS = 4096;
+constexpr int64_t MAX_VOCABULARY_BYTES = 16 * 1024 * 1024;
+constexpr int64_t MAX_STATE_BYTES = int64_t{1} << 30; // of all sequences in flight
 
 // Boxes
 constexpr int64_t MAX_BOXES = 1000;

@@ -78,6 +78,17 @@ std::vector<std::string> split(std::string_view text, std::string_view separator
     return found;
 }
 
+std::vector<std::string> lines_of(std::string_view text) {
+    if (!text.empty() && text.back() == '\n') text.remove_suffix(1);
+    std::vector<std::string> lines;
+    for (size_t start = 0; start <= text.size();) {
+        size_t end = std::min(text.find('\n', start), text.size());
+        lines.emplace_back(text.substr(start, end - start));
+        start = end + 1;
+    }
+    return lines;
+}
+
 CodePoint code_point(std::string_view text, size_t place) {
     auto byte = [&](size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0u; };
     unsigned first = byte(place);
@@ -181,6 +192,16 @@ std::string one_line(std::string_view text) {
         place += next.bytes;
     }
     return limited(out, MAX_MESSAGE_CHARS);
+}
+
+std::string only_printable(std::string_view text) {
+    std::string out;
+    for (size_t place = 0; place < text.size();) {
+        CodePoint next = code_point(text, place);
+        out += next.value >= 0 && printable(next.value) ? text.substr(place, next.bytes) : "\xef\xbf\xbd";
+        place += next.bytes;
+    }
+    return out;
 }
 
 std::string quoted(std::string_view text) {

@@ -55,8 +55,14 @@ std::string join(const std::vector<std::string> &parts, const char *separator = 
 // The pieces between any of the separators, none of them empty.
 std::vector<std::string> split(std::string_view text, std::string_view separators);
 
+// Lines, the last of which need not end in a line's end; one at least.
+std::vector<std::string> lines_of(std::string_view text);
+
 // Control characters escaped, and cut to MAX_MESSAGE_CHARS, so that a hostile file cannot drive a terminal.
 std::string one_line(std::string_view text);
+
+// What cannot be printed replaced by U+FFFD.
+std::string only_printable(std::string_view text);
 
 // Text quoted as Python's repr() quotes it.
 std::string quoted(std::string_view text);

@@ -3,6 +3,7 @@
 #include <tuple>
 
 #include "base/errors.h"
+#include "base/limits.h"
 #include "base/text.h"
 #include "engine/host.h"
 #include "machine/variant.h"
@@ -58,11 +59,24 @@ void read_labels(Model &model) {
             if (!step.labels) continue;
             std::optional<int64_t> count;
             for (const TensorSpec &spec : program.outputs) {
-                if (spec.name == step.output && step.kind == AnswerKind::Classification) count = spec.shape.back();
+                bool known = step.kind == AnswerKind::Classification || step.kind == AnswerKind::Text;
+                if (spec.name == step.output && known) count = spec.shape.back();
             }
             model.labels.push_back({{name, step.output}, model.artifact.read_labels(*step.labels, count)});
         }
     }
+}
+
+void read_pieces(Model &model) {
+    const std::optional<TextLoop> &loop = model.artifact.manifest.loop;
+    if (!loop) return;
+    std::string text = model.artifact.read(loop->vocabulary, MAX_VOCABULARY_BYTES);
+    if (!is_utf8(text)) fail(OVENBIRD_FILE_CHANGED, loop->vocabulary + " is not UTF-8 text");
+    std::vector<std::string> pieces = lines_of(text);
+    for (std::string &piece : pieces) {
+        if (!piece.empty() && piece.back() == '\r') piece.pop_back();
+    }
+    model.pieces = WordPieces(std::move(pieces), loop->hidden, loop->lower_case);
 }
 
 } // namespace
@@ -88,6 +102,7 @@ std::shared_ptr<const Model> load_model(const std::string &path, const LoadOptio
     model->plan = std::move(*plan);
     verify_files(*model);
     read_labels(*model);
+    read_pieces(*model);
     model->files.reserve(model->target.tensors.size()); // pointers to them are kept while it grows
     map_weights(*model);
     std::string code = model->variant.path + "/model.so";

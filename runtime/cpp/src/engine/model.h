@@ -11,6 +11,7 @@
 #include "artifact/artifact.h"
 #include "engine/elf_image.h"
 #include "engine/kernel_abi.h"
+#include "generation/wordpiece.h"
 
 namespace ob {
 
@@ -30,6 +31,7 @@ struct Model {
     std::vector<std::pair<std::string, Memory>> files;
     // Labels by program and output.
     std::vector<std::pair<std::pair<std::string, std::string>, std::vector<std::string>>> labels;
+    WordPieces pieces; // of a model that writes text
 
     const std::vector<std::string> *labels_of(const std::string &program, const std::string &output) const;
 };

@@ -5,6 +5,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "generation/text.h"
 
 namespace ob {
 
@@ -89,9 +90,11 @@ Prepared prepare_one(const ImageInput &input, const Pipeline &pipeline, const Pi
                                       shape_text(Shape(open.begin() + 1, open.end())), " an image"));
 }
 
+// Of the only program; none where a loop makes the answer.
 StepLabels labels_of(const Model &model) {
-    const std::string &program = model.artifact.manifest.program_name();
     StepLabels labels;
+    if (model.artifact.manifest.loop) return labels;
+    const std::string &program = model.artifact.manifest.program_name();
     for (const AnswerStep &step : model.artifact.manifest.program().answers) {
         labels.push_back(model.labels_of(program, step.output));
     }
@@ -110,16 +113,57 @@ ovenbird_tensor view_of(const TensorSpec &spec, const Shape &image, int64_t coun
     return view;
 }
 
+// What makes answers of a portion of images, prepared as one batch: each image's, in order.
+struct Answering {
+    Session &session;
+    const Program &program;
+    const PredictOptions &options;
+    StepLabels labels;
+    std::optional<TextRequest> request; // of a model that writes text
+
+    Answering(Session &used, const PredictOptions &asked)
+        : session(used), program(used.model().artifact.manifest.picture_program()), options(asked),
+          labels(labels_of(used.model())) {
+        const Manifest &manifest = used.model().artifact.manifest;
+        const std::optional<TextLoop> &loop = manifest.loop;
+        check_asked(manifest.model, program, labels, options, loop.has_value());
+        if (!loop) return;
+        int64_t widest = batches_of(used.model(), loop->step).back();
+        request = text_request(*loop, used.model().pieces, options, widest);
+    }
+
+    void add(const ovenbird_tensor &batch, const std::string &pipeline, const std::vector<Frame> &frames,
+             std::vector<Prediction> &found) const {
+        if (request) return add_texts(batch, pipeline, frames, found);
+        auto outputs = std::make_shared<const std::vector<OutputTensor>>(session.run("", &batch, 1, false));
+        for (size_t i = 0; i < frames.size(); ++i) {
+            NamedRows rows;
+            for (const OutputTensor &output : *outputs) rows.emplace_back(output.spec->name, row_of(output, i));
+            found.push_back({pipeline, frames[i], explain(program, labels, rows, options, &frames[i]), outputs});
+        }
+    }
+
+    void add_texts(const ovenbird_tensor &batch, const std::string &pipeline, const std::vector<Frame> &frames,
+                   std::vector<Prediction> &found) const {
+        const TextLoop &loop = *session.model().artifact.manifest.loop;
+        Generator generator(session, frames.size(), static_cast<size_t>(request->kind.beams));
+        std::vector<Tokens> texts = generator.write(batch, *request);
+        for (size_t i = 0; i < frames.size(); ++i) {
+            Answer answer{AnswerKind::Text, loop.logits, {}, {}, {}, {}};
+            answer.text = text_of(loop, session.model().pieces, texts[i]);
+            found.push_back({pipeline, frames[i], {std::move(answer)}, nullptr});
+        }
+    }
+};
+
 } // namespace
 
 std::vector<Prediction> predict(Session &session, const std::vector<PictureSource> &images,
                                 const PredictOptions &options) {
-    const Model &model = session.model();
-    const Program &program = model.artifact.manifest.program();
+    const Program &program = session.model().artifact.manifest.picture_program();
     check_options(options);
     check_takes_pictures(program);
-    StepLabels labels = labels_of(model);
-    check_asked(model.artifact.manifest.model, program, labels, options);
+    Answering answering(session, options);
     Chosen chosen = choose_pipeline(program, options);
     ImageInput input = image_input(program, *chosen.pipeline);
     if (images.empty()) fail(OVENBIRD_IMAGE_UNREADABLE, "no image was given: give at least one");
@@ -145,19 +189,14 @@ std::vector<Prediction> predict(Session &session, const std::vector<PictureSourc
             std::memcpy(batch.data() + i * bytes, one.data.data(), bytes);
         }
         ovenbird_tensor view = view_of(*input.spec, input.shape, static_cast<int64_t>(count), batch);
-        auto outputs = std::make_shared<const std::vector<OutputTensor>>(session.run("", &view, 1, false));
-        for (size_t i = 0; i < count; ++i) {
-            NamedRows rows;
-            for (const OutputTensor &output : *outputs) rows.emplace_back(output.spec->name, row_of(output, i));
-            found.push_back({chosen.name, frames[i], explain(program, labels, rows, options, &frames[i]), outputs});
-        }
+        answering.add(view, chosen.name, frames, found);
     }
     return found;
 }
 
 PreparedInput prepare_input(const Model &model, const PictureSource &image, const PredictOptions &options,
                             uint64_t index) {
-    const Program &program = model.artifact.manifest.program();
+    const Program &program = model.artifact.manifest.picture_program();
     check_options(options);
     check_takes_pictures(program);
     Chosen chosen = choose_pipeline(program, options);

@@ -63,7 +63,8 @@ Session::Session(std::shared_ptr<const Model> model, int threads)
 
 Session::~Session() = default;
 
-Session::Choice &Session::choice_of(const std::string &program, const Size &size, const Request &request) {
+Session::Choice &Session::choice_of(const std::string &program, const Size &size, const Request &request,
+                                    bool may_share) {
     for (const auto &one : choices_) {
         if (one->batch == request.batch && one->program == program && one->size == size) return *one;
     }
@@ -74,7 +75,7 @@ Session::Choice &Session::choice_of(const std::string &program, const Size &size
     const Program &shape = request.call.program;
     bool rows = std::all_of(shape.inputs.begin(), shape.inputs.end(), batched) &&
                 std::all_of(shape.outputs.begin(), shape.outputs.end(), batched);
-    bool may_share = rows && threads() > 1 && request.batch >= 2 * request.entries.front().first;
+    may_share = may_share && rows && threads() > 1 && request.batch >= 2 * request.entries.front().first;
     choices_.push_back(std::make_unique<Choice>(
         Choice{program, size, request.batch, plan_batches(request.batch, std::move(sizes)), may_share}));
     return *choices_.back();
@@ -123,7 +124,7 @@ void Session::run_lanes(const Request &request) {
 }
 
 std::vector<OutputTensor> Session::run(const std::string &name, const ovenbird_tensor *inputs, size_t count,
-                                       bool allow_nan) {
+                                       bool allow_nan, bool may_share) {
     const Manifest &manifest = model_->artifact.manifest;
     const std::string &program_name = manifest.program_name(name);
     const Program &open = manifest.program(program_name);
@@ -152,7 +153,7 @@ std::vector<OutputTensor> Session::run(const std::string &name, const ovenbird_t
     }
     std::lock_guard lock(mutex_);
     Request request{{program, given, outputs}, entries, given.batch};
-    Choice &choice = choice_of(program_name, given.size, request);
+    Choice &choice = choice_of(program_name, given.size, request, may_share);
     bool shared = choice.shares_out();
     auto start = std::chrono::steady_clock::now();
     shared ? run_lanes(request) : run_wide(request, choice.calls);

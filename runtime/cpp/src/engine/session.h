@@ -27,15 +27,16 @@ class Session {
     const std::shared_ptr<const Model> &shared_model() const { return model_; }
     const Model &model() const { return *model_; }
     int threads() { return wide_.host().pool().threads(); }
-    // Throws UnknownProgram, InputError, PlanMissing, EngineCallFailed, OutOfMemory.
+    // With `may_share` rows of a batch may be shared out among lanes. Throws UnknownProgram, InputError, PlanMissing,
+    // EngineCallFailed, OutOfMemory.
     std::vector<OutputTensor> run(const std::string &program, const ovenbird_tensor *inputs, size_t count,
-                                  bool allow_nan);
+                                  bool allow_nan, bool may_share = true);
 
   private:
     struct Choice; // what a batch is made of, and how long each way took
     struct Request;
 
-    Choice &choice_of(const std::string &program, const Size &size, const Request &request);
+    Choice &choice_of(const std::string &program, const Size &size, const Request &request, bool may_share);
     void run_wide(const Request &request, const std::vector<int64_t> &calls);
     void run_lanes(const Request &request);
 
