@@ -12,7 +12,7 @@ from PIL import Image
 
 from native.conftest import ROOT, Done, build, run
 from ovenbird_runtime.tensors.tensors import npz_bytes
-from support import box_vectors
+from support import agreement_vectors, box_vectors
 from support.answer_vectors import same_answers
 
 SUITE = ROOT / "conformance"
@@ -69,6 +69,11 @@ def check_texts(lines: Said) -> None:
         found = line.partition(":")[0] if "error" in case else json.loads(line)
         wrong += [(case, found)] if found != right else []
     assert wrong == []
+
+
+def test_agreement_is_that_of_the_suite() -> None:
+    lines = [(case, json.loads(line)) for case, line in said("agreement", SUITE / "agreement")]
+    assert [(case, found) for case, found in lines if not agreement_vectors.same(found, case)] == []
 
 
 def test_boxes_are_those_of_the_suite(tmp_path: Path) -> None:
