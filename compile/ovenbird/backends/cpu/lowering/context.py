@@ -40,6 +40,8 @@ class CpuLowering(Lowering):
         self.deciding = deciding
         self.batch, self.smallest_batch = batch, smallest_batch
         self.decisions = decisions
+        self.joined: dict[tuple[relax.Expr, ...], relax.Var] = {}
+        """Groups of images that several concatenations begin with, by the images."""
 
     def lower_binding(self, binding: relax.VarBinding) -> Lowered:
         """Return the value of one binding; sums that more than one reader wants are emitted at once."""

@@ -20,7 +20,11 @@ from ovenbird.operators import layout
 from ovenbird.operators.movements.concatenation import Concatenation
 from ovenbird.operators.movements.repetition import Repetition
 from ovenbird.operators.own import PLAIN, Spec
+from ovenbird.passes.fusion.keep_unschedulable_apart import OPAQUE
 from ovenbird.passes.shapes import static_shape, static_shape_of
+
+PARTS_AT_ONCE = 8
+"""A concatenation of more parts is made of others: its code has a condition, or a loop, for each."""
 
 
 def lower_concat(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
@@ -34,11 +38,33 @@ def lower_concat(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
     images = all(lowering.form.is_image(value) for value in values)
     if axis != 1 or not aligned or not images or not any(value.has_image for value in values):
         return join_rows(lowering, values, shape, axis)
-    blocked = [lowering.form.image(value) for value in values]
-    result = lowering.builder.emit_te(
-        layout.concatenate, *blocked, primfunc_name_hint="concatenate", primfunc_attrs={"op_pattern": INJECTIVE}
+    blocked = gathered(lowering, [lowering.form.image(value) for value in values])
+    return Value(shape, values[0].dtype, image=joined(lowering, blocked, INJECTIVE))
+
+
+def joined(lowering: CpuLowering, images: Sequence[relax.Expr], pattern: int) -> relax.Var:
+    """Concatenate blocked images along their channels."""
+    attributes = {"op_pattern": pattern}
+    return lowering.builder.emit_te(
+        layout.concatenate, *images, primfunc_name_hint="concatenate", primfunc_attrs=attributes
     )
-    return Value(shape, values[0].dtype, image=result)
+
+
+def gathered(lowering: CpuLowering, images: Sequence[relax.Expr]) -> Sequence[relax.Expr]:
+    """Return the images with whole groups of `PARTS_AT_ONCE` joined to one, each group but once in the network.
+
+    Each layer of a dense block joins all that came before it: written out, the code grows with the square of the
+    layers, and the time that it takes to be made still faster.
+    """
+    while len(images) > PARTS_AT_ONCE:
+        rest = len(images) % PARTS_AT_ONCE
+        whole = len(images) - rest
+        groups = [tuple(images[at : at + PARTS_AT_ONCE]) for at in range(0, whole, PARTS_AT_ONCE)]
+        for group in groups:
+            if group not in lowering.joined:
+                lowering.joined[group] = joined(lowering, group, OPAQUE)
+        images = [*(lowering.joined[group] for group in groups), *images[whole:]]
+    return images
 
 
 def join_rows(lowering: CpuLowering, values: list[Value], shape: tuple[int, ...], axis: int) -> Value | None:
