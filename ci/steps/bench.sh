@@ -6,7 +6,7 @@
 #     ci/steps/bench.sh NAME...                only these: resnet50 one-thread batch-8 zoo growth avx2
 #     ci/steps/bench.sh MODEL... [OPTIONS]     one benchmark of your own: what `ovenbird bench` takes; writes nothing here
 #
-# WEIGHTS=FILE|random:SEED (default random:0: times do not depend on them). ROUNDS=5. PEERS=ort,openvino,torch. $VENV (default .venv) must have the
+# WEIGHTS=FILE|random:SEED (default random:0: times do not depend on them). ROUNDS=5. PEERS=ort,openvino,ncnn,torch. $VENV (default .venv) must have the
 # peers (ci/steps/setup.sh test). Nothing else should run on the machine meanwhile.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -15,7 +15,7 @@ python=${VENV:-.venv}/bin/python
 work=build/bench
 weights=${WEIGHTS:-random:0}
 rounds=${ROUNDS:-5}
-peers=${PEERS:-ort,openvino,torch}
+peers=${PEERS:-ort,openvino,ncnn,torch}
 zoo=(resnet18 mobilenet_v2 mobilenet_v3_small efficientnet_lite0 vgg16 densenet121 vit_b_16)
 
 bench() { "$python" -m ovenbird bench "$@"; }

@@ -49,6 +49,23 @@ def test_whole_benchmark_of_a_tiny_network(home: Path, prepared: Path) -> None:
     assert (home / "out" / "bench.png").stat().st_size > 1000
 
 
+def test_a_benchmark_that_is_ended_keeps_what_it_measured(home: Path, prepared: Path) -> None:
+    options = "--batch-sizes 1,2 --threads 1 --rounds 1 --repeat 3 --peers ort --no-footprint"
+    command = [sys.executable, "-m", "ovenbird", "bench", "tiny_net:network", *options.split()]
+    command += ["--work", str(prepared.parent), "-o", "kept", "-q"]
+    process = subprocess.Popen(command, cwd=home, env={**os.environ, "PYTHONPATH": SITE})
+    try:
+        deadline = time.monotonic() + 300
+        while not (home / "kept/bench.json").is_file() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+    finally:
+        process.kill()
+    cases = json.loads((home / "kept/bench.json").read_text(encoding="utf-8"))["cases"]
+    assert [case["case"]["batch"] for case in cases] == [1], "batch 2 was not waited for, batch 1 is there"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_no_worker_outlives_the_benchmark(home: Path, prepared: Path, number: signal.Signals) -> None:
     code = (

@@ -1,6 +1,7 @@
 """Real engines in real processes: they are timed where they agree, and refused where one has other weights."""
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ovenbird.benchmarking.engines import BenchEngine, find_engine
+from ovenbird.benchmarking.engines import BenchEngine, find_engine, ncnn_cpu
 from ovenbird.benchmarking.footprint import footprint
 from ovenbird.benchmarking.jobs import Job, Runs, onnx_file
 from ovenbird.benchmarking.preparing import PrepareRequest
@@ -95,6 +96,22 @@ def test_engines_are_compared_in_int8(home: Path, tmp_path: Path) -> None:
 def test_engine_with_other_weights_is_refused(altered: Callable[[float], Path]) -> None:
     with pytest.raises(OutputsDisagree, match=r"ort differs from the network: .* is off by .* limit 0.0001"):
         measure(altered(0.1), "ovenbird", "ort")
+
+
+def test_ncnn_takes_one_image_and_is_left_out_where_its_converter_errs(
+    prepared: Path, altered: Callable[[float], Path]
+) -> None:
+    measured = measure(prepared, "ovenbird", "ncnn", "ort")
+    assert measured.errors["ncnn"] < 1e-4
+    assert len(measured.answers["ncnn"]) == ROUNDS
+    assert "no dimension for a batch" in measure(prepared, "ovenbird", "ncnn", "ort", batch=2).skipped["ncnn"]
+    wrong = altered(0.1)  # as a converter's fault would have it; ONNX Runtime gets the right file back
+    ncnn_cpu.convert(Job("ncnn", str(wrong), 1, 1))
+    shutil.copyfile(onnx_file(prepared, 1), onnx_file(wrong, 1))
+    os.utime(onnx_file(wrong, 1), (0, 0))  # older than what was converted
+    measured = measure(wrong, "ovenbird", "ncnn", "ort")
+    assert "ncnn differs from the network" in measured.skipped["ncnn"]
+    assert set(measured.answers) == {"ovenbird", "ort"}
 
 
 def test_engine_within_the_tolerance_is_timed(altered: Callable[[float], Path]) -> None:

@@ -98,6 +98,10 @@ def cut(artifact: Path) -> None:
 SPOILT: dict[str, Callable[[Path], None]] = {
     "a byte of the code": spoil_byte("targets/host/model.so"),
     "a byte of the weights": spoil_byte("weights/*.bin"),
+    "weights of another BLAKE3": lambda artifact: change_manifest(
+        artifact,
+        lambda value: [one.update(blake3="ab" * 32) for name, one in value["files"].items() if "weights" in name],
+    ),
     "a byte of the plan": spoil_byte("targets/host/plan.json"),
     "a byte of the evidence": spoil_byte("evidence/golden.npz"),
     "a byte of the manifest": spoil_byte("manifest.json"),

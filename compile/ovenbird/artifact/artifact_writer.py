@@ -3,7 +3,7 @@
     writer = ArtifactWriter(folder, network)
     writer.add_variant(built, target)            # targets/host/{model.so,target.json}, weights/<sha256>.bin
     writer.add_evidence("evidence/parity.json", data)
-    writer.write_manifest(parity, tuning={})     # last: it holds every file's size and sha256
+    writer.write_manifest(parity, tuning={})     # last: it holds every file's size and digests
 
 Nothing here depends on time, on the machine's name or on the order of a dict that is not ours: two compiles of one
 network give the same bytes.
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ovenbird.artifact.packaging import MANIFEST, sha256_file, write_file, writing
+from ovenbird.artifact.packaging import MANIFEST, blake3_file, sha256_file, write_file, writing
 from ovenbird.isolated import run_isolated
 from ovenbird.networks.composite import Composite
 from ovenbird.networks.network import Network
@@ -48,6 +48,9 @@ from ovenbird_runtime.tensors.arrays import Array
 
 if TYPE_CHECKING:
     from ovenbird.lowering.built import BuiltModule
+
+BLAKE3_MIN_BYTES = 1 << 20
+"""Smaller files are checked by their sha256 alone, in a millisecond or two."""
 
 
 class ArtifactWriter:
@@ -162,9 +165,9 @@ class ArtifactWriter:
         )
 
     def file_table(self) -> dict[str, FileRecord]:
-        """Return size and sha256 of every file in the folder but the manifest, sorted by name."""
+        """Return size and digests of every file in the folder but the manifest, sorted by name."""
         return {
-            str(path.relative_to(self.folder)): FileRecord(size=path.stat().st_size, sha256=sha256_file(path))
+            str(path.relative_to(self.folder)): _record_of(path)
             for path in sorted(self.folder.rglob("*"))
             if path.is_file() and path.name != MANIFEST
         }
@@ -184,3 +187,8 @@ class ArtifactWriter:
         )
         write_file(self.folder / MANIFEST, seal(manifest))
         return manifest
+
+
+def _record_of(path: Path) -> FileRecord:
+    size = path.stat().st_size
+    return FileRecord(size, sha256_file(path), blake3_file(path) if size >= BLAKE3_MIN_BYTES else None)

@@ -22,6 +22,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from blake3 import blake3
+
 from ovenbird.errors import OutputError, output_error
 from ovenbird.interruption import CLEANUPS
 from ovenbird_runtime.artifact.artifact import open_artifact
@@ -151,6 +153,11 @@ def write_file(path: Path, data: bytes) -> None:
     """Write `data` to `path`, making its folder. Raises DiskFull, OutputError."""
     with writing(path) as file:
         file.write(data)
+
+
+def blake3_file(path: Path) -> str:
+    """Return the BLAKE3 of a file's bytes in hexadecimal."""
+    return blake3().update_mmap(path).hexdigest()
 
 
 def sha256_file(path: Path) -> str:

@@ -21,7 +21,7 @@ from ovenbird.benchmarking.agreement import check_agreement
 from ovenbird.benchmarking.engines import OWN, OWN_UNTUNED, BenchEngine
 from ovenbird.benchmarking.jobs import DEFAULT_SECONDS, MAX_RUNS, NETWORK_FILE, Answer, Job, Runs, reference_file
 from ovenbird.benchmarking.worker_processes import run_worker
-from ovenbird.errors import EngineFailed, NoPeers
+from ovenbird.errors import EngineFailed, NoPeers, OutputsDisagree
 
 RUN_LIMIT_S = 120.0
 """What a round's runs may take on top of an engine's start."""
@@ -87,6 +87,10 @@ def measure_case(
             run(engine, Runs(repeat=0))
         except EngineFailed as error:
             if engine.name in (OWN, OWN_UNTUNED):
+                raise
+            measured.skipped[engine.name] = str(error)
+        except OutputsDisagree as error:
+            if not engine.converted:
                 raise
             measured.skipped[engine.name] = str(error)
         else:

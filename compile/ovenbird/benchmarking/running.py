@@ -12,7 +12,7 @@ import itertools
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,8 +74,13 @@ def installed_peers(names: tuple[str, ...]) -> tuple[list[BenchEngine], dict[str
     return found, skipped
 
 
-def run_benchmark(plan: BenchPlan, command: str, step: Progress) -> Benchmark:
-    """Measure everything the plan asks for. Raises any CompilerError; outputs that disagree are noted in their case."""
+def run_benchmark(
+    plan: BenchPlan, command: str, step: Progress, measured: Callable[[Benchmark], None] = lambda benchmark: None
+) -> Benchmark:
+    """Measure everything the plan asks for; call `measured` after each case, with what there is until then.
+
+    Raises any CompilerError; outputs that disagree are noted in their case.
+    """
     here = len(os.sched_getaffinity(0))
     threads = plan.threads or (here,)
     if max(threads) > here:
@@ -98,6 +103,7 @@ def run_benchmark(plan: BenchPlan, command: str, step: Progress) -> Benchmark:
                 case = BenchCase(label, batch, count, size)
                 usable, left_out = _able(network, engines, batch)
                 benchmark.cases.append(_measure(case, folder, usable, left_out, plan, step))
+                measured(benchmark)
             if plan.footprint:
                 benchmark.footprints[_key(label, size)] = _footprints(folder, engines, benchmark, (label, size), step)
             if plan.profile:

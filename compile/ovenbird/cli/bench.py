@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--image-sizes",
               help="Image sizes in pixels, as in 128,224,320; with several batch sizes, those are timed at one image "
               "size, and the other image sizes at the first batch size. [default: the network's own]")  # fmt: skip
-@click.option("--peers", default="ort,openvino,torch", show_default=True,
+@click.option("--peers", default="ort,openvino,ncnn,torch", show_default=True,
               help="Whom to compare with; torch stands for torch-eager,torch-jit,torch-inductor.")  # fmt: skip
 @click.option("--rounds", type=click.IntRange(1, 100), default=5, show_default=True, help="Rounds in rotated order.")
 @click.option("--repeat", "--iterations", type=click.IntRange(1, 100_000),
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 @click.option("--work", type=click.Path(file_okay=False, path_type=Path),
               help="Keep artifacts and ONNX files here for the next benchmark.")  # fmt: skip
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path),
-              help="Write bench.md, bench.json and bench.png into this folder.")  # fmt: skip
+              help="Write bench.md, bench.json and bench.png into this folder, anew after each case.")  # fmt: skip
 @shared_options.quiet
 @shared_options.as_json
 def command(models: tuple[str, ...], output: Path | None, **options: Any) -> None:
@@ -58,11 +59,11 @@ def command(models: tuple[str, ...], output: Path | None, **options: Any) -> Non
     the other, each in a fresh process on the same inputs, weights, threads and precision; peers that are not installed
     are named and left out. Where outputs disagree, nothing is compared and the exit code is 1.
     """
-    from ovenbird.benchmarking.engines import parse_peers
+    from ovenbird.benchmarking.engines import INSTALL_HINT, parse_peers
     from ovenbird.benchmarking.jobs import Runs
     from ovenbird.benchmarking.report.markdown import markdown
     from ovenbird.benchmarking.running import BenchPlan, run_benchmark
-    from ovenbird.errors import OutputsDisagree, output_error
+    from ovenbird.errors import OutputsDisagree
     from ovenbird.interruption import Interruption
     from ovenbird.progress import Progress
 
@@ -87,12 +88,10 @@ def command(models: tuple[str, ...], output: Path | None, **options: Any) -> Non
     )
     # SIGTERM unwinds as Ctrl-C does: a worker left behind would disturb whatever is timed next
     with Progress.choose(options["quiet"]) as progress, Interruption(progress) as step:
-        benchmark = run_benchmark(plan, _typed(), step)
-    if output is not None:
-        try:
-            _write(benchmark, output)
-        except OSError as error:
-            raise output_error(error, str(output)) from error
+        benchmark = run_benchmark(plan, _typed(), step, lambda benchmark: _write(benchmark, output))
+    _write(benchmark, output)
+    if output is not None and not find_spec("matplotlib"):
+        click.echo(f"no plot: matplotlib is not installed: {INSTALL_HINT}", err=True)
     click.echo(benchmark.to_json() if options["as_json"] else markdown(benchmark), nl=False)
     refused = [case for case in benchmark.cases if case.refused]
     if refused:
@@ -128,13 +127,20 @@ def _typed() -> str:
     return shlex.join(["ovenbird", *sys.argv[1:]]) if own else "ovenbird bench"
 
 
-def _write(benchmark: Benchmark, output: Path) -> None:
-    from ovenbird.benchmarking.engines import INSTALL_HINT
+def _write(benchmark: Benchmark, output: Path | None) -> None:
+    """Write the report of what was measured so far: one that is ended early keeps it. Raises OutputError."""
     from ovenbird.benchmarking.report.markdown import markdown
     from ovenbird.benchmarking.report.plot import draw
+    from ovenbird.errors import output_error
 
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "bench.md").write_text(markdown(benchmark), encoding="utf-8")
-    (output / "bench.json").write_text(benchmark.to_json(), encoding="utf-8")
-    if not draw(benchmark, output / "bench.png"):
-        click.echo(f"no plot: matplotlib is not installed: {INSTALL_HINT}", err=True)
+    if output is None:
+        return
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        for name, text in (("bench.md", markdown(benchmark)), ("bench.json", benchmark.to_json())):
+            partial = output / f"{name}.partial"
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(output / name)  # whoever ends the benchmark meanwhile finds the last report whole
+        draw(benchmark, output / "bench.png")
+    except OSError as error:
+        raise output_error(error, str(output)) from error

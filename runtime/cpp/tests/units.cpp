@@ -7,6 +7,7 @@
 #include <elf.h>
 #include <string>
 
+#include "base/blake3.h"
 #include "base/ed25519.h"
 #include "base/errors.h"
 #include "base/json.h"
@@ -47,6 +48,25 @@ void test_digests() { // FIPS 180-4's examples
     std::string almost(119, 'x'), block(111, 'x');
     CHECK(ob::sha512({almost}) != ob::sha512({block}));
     CHECK(ob::crc32("123456789") == 0xcbf43926u);
+}
+
+// The input of the standard's own vectors: 0, 1, ... 250, 0, ... The digests are the reference implementation's.
+void test_trees() {
+    const std::pair<size_t, const char *> cases[] = {
+        {0, "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"},
+        {1, "2d3adedff11b61f14c886e35afa036736dcd87a74d27b5c1510225d0f592e213"},
+        {1024, "42214739f095a406f3fc83deb889744ac00df831c10daa55189b5d121c855af7"},
+        {1025, "d00278ae47eb27b34faecf67b4fe263f82d5412916c1ffd97c8cb7fb814b8444"},
+        {65536, "68d647e619a930e7b1082f74f334b0c65a315725569bdc123f0ee11881717bfe"},
+        {(size_t{3} << 20) + 1000, "e6a0e027cc785a2f599feebf8806b7b195b438865fdb71aff03eae81e40a911e"},
+    };
+    for (const auto &[size, digest] : cases) {
+        std::vector<unsigned char> data(size + 1);
+        for (size_t i = 0; i < size; ++i) data[i] = static_cast<unsigned char>(i % 251);
+        ob::Blake3Tree tree(size);
+        for (size_t i = tree.pieces(); i-- > 0;) tree.add(i, data.data() + i * ob::Blake3Tree::PIECE_BYTES); // any order
+        CHECK(tree.hex() == digest);
+    }
 }
 
 void test_signatures() { // RFC 8032, 7.1, tests 1 to 3
@@ -200,6 +220,7 @@ void test_a_library_of_nothing() {
 
 int main() {
     test_digests();
+    test_trees();
     test_signatures();
     test_json();
     test_text();

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from ..arguments import path_text
 from ..errors import ArtifactNotFound, FileChanged, FileMissing, LabelsMismatch, ManifestInvalid, PlanInvalid, shown
+from ..integrity.blake3 import blake3_of
 from ..integrity.files import open_plain, read_up_to
 from ..integrity.sealed import SealedFile, sha256_of
 from ..integrity.signatures import check_signature, required_keys
@@ -85,10 +86,14 @@ class Artifact:
         return copy
 
     def map(self, name: str) -> MappedFile:
-        """Return a listed file mapped for good, the sha256 of what is mapped checked. Raises as `verify` does."""
+        """Return a listed file mapped for good, the digest of what is mapped checked. Raises as `verify` does."""
         with self._opened(name) as descriptor:
             mapped = MappedFile(descriptor, name)
-        self._check(name, hashlib.sha256(mapped.bytes).hexdigest())
+        record = self.manifest.files[name]
+        if record.blake3 is not None and (found := blake3_of(mapped.bytes)) is not None:
+            self._compare(name, "blake3", found, record.blake3)
+        else:
+            self._check(name, hashlib.sha256(mapped.bytes).hexdigest())
         return mapped
 
     @contextlib.contextmanager
@@ -102,10 +107,12 @@ class Artifact:
             os.close(descriptor)
 
     def _check(self, name: str, found: str) -> None:
-        expected = self.manifest.files[name].sha256
+        self._compare(name, "sha256", found, self.manifest.files[name].sha256)
+
+    def _compare(self, name: str, digest: str, found: str, expected: str) -> None:
         if found != expected:
             raise FileChanged(
-                f"{name} has sha256 {found[:12]}…, the manifest says {expected[:12]}…: "
+                f"{name} has {digest} {found[:12]}…, the manifest says {expected[:12]}…: "
                 "copy or compile the artifact again"
             )
 

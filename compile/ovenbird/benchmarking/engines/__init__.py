@@ -26,13 +26,14 @@ Runner = Callable[[Mapping[str, Any]], Arrays]
 
 OWN, OWN_UNTUNED = "ovenbird", "ovenbird-untuned"
 TORCH_ENGINES = ("torch-eager", "torch-jit", "torch-inductor")
-PEERS = ("ort", "openvino", *TORCH_ENGINES)
+PEERS = ("ort", "openvino", "ncnn", *TORCH_ENGINES)
 INSTALL_HINT = install_hint("peers", ".")
 FILES = {
     OWN: "own",
     OWN_UNTUNED: "own_untuned",
     "ort": "onnx_runtime",
     "openvino": "openvino_cpu",
+    "ncnn": "ncnn_cpu",
     "torch-eager": "torch_eager",
     "torch-jit": "torch_jit",
     "torch-inductor": "torch_inductor",
@@ -44,7 +45,8 @@ class BenchEngine:
     """One engine. `load()` imports its packages, `start(job)` returns what runs the job's network on its threads.
 
     `needs`: what of the work folder it eats, "artifact", "onnx" or "torch". `start_limit_s`: how long it may take until
-    its first outputs are there.
+    its first outputs are there. `converted`: a converter of its own stands between the network and it, which may get a
+    network wrong: it is left out then, and nobody else is.
     """
 
     name: str
@@ -55,6 +57,7 @@ class BenchEngine:
     load: Callable[[], str]
     start: Callable[[Job], Runner]
     start_limit_s: float = 180.0
+    converted: bool = False
 
     def missing(self) -> str:
         """Return the package that is not installed, or nothing."""

@@ -12,6 +12,7 @@
 #include "base/errors.h"
 #include "base/limits.h"
 #include "base/text.h"
+#include "machine/machine.h"
 
 namespace ob {
 
@@ -26,11 +27,16 @@ File Artifact::open(const std::string &name) const {
     return file;
 }
 
-void Artifact::check(const std::string &name, Sha256 &hash) const {
-    std::string found = hash.hex(), expected = manifest.file(name)->sha256;
+void Artifact::check(const std::string &name, const char *digest, const std::string &found,
+                     const std::string &expected) const {
     if (found == expected) return;
-    fail(OVENBIRD_FILE_CHANGED, str(name, " has sha256 ", found.substr(0, 12), "\xe2\x80\xa6, the manifest says ",
-                                    expected.substr(0, 12), "\xe2\x80\xa6: copy or compile the artifact again"));
+    fail(OVENBIRD_FILE_CHANGED,
+         str(name, " has ", digest, " ", found.substr(0, 12), "\xe2\x80\xa6, the manifest says ", expected.substr(0, 12),
+             "\xe2\x80\xa6: copy or compile the artifact again"));
+}
+
+void Artifact::check(const std::string &name, Sha256 &hash) const {
+    check(name, "sha256", hash.hex(), manifest.file(name)->sha256);
 }
 
 void Artifact::verify(const std::string &name) const {
@@ -51,9 +57,18 @@ std::string Artifact::read(const std::string &name, int64_t limit) const {
 }
 
 Memory Artifact::copy(const std::string &name) const {
-    Sha256 hash;
-    Memory memory = open(name).copy(manifest.file(name)->size, name, hash);
-    check(name, hash);
+    const FileRecord *record = manifest.file(name);
+    File file = open(name);
+    Memory memory;
+    if (record->blake3.empty()) {
+        Sha256 hash;
+        memory = file.copy(record->size, name, hash);
+        check(name, hash);
+    } else {
+        Blake3Tree tree(static_cast<size_t>(record->size));
+        memory = file.copy(tree, name, available_threads());
+        check(name, "blake3", tree.hex(), record->blake3);
+    }
     memory.protect();
     return memory;
 }

@@ -39,6 +39,7 @@ struct Artifact {
 
   private:
     File open(const std::string &name) const;
+    void check(const std::string &name, const char *digest, const std::string &found, const std::string &expected) const;
     void check(const std::string &name, Sha256 &hash) const;
 };
 

@@ -1,12 +1,15 @@
 #include "artifact/files.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
 #include <optional>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <system_error>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -20,6 +23,12 @@ namespace ob {
 namespace {
 
 constexpr size_t CHUNK_BYTES = 1 << 18; // hashed while it is in the processor's cache
+
+constexpr int SHORTER = -1; // in place of an errno: the file ends before it should
+
+[[noreturn]] void shorter(const std::string &name) {
+    fail(OVENBIRD_FILE_MISSING, name + " cannot be read: it became shorter");
+}
 
 [[noreturn]] void missing(const std::string &name, int error) {
     fail(OVENBIRD_FILE_MISSING, str(name, " cannot be read: ", reason(error)));
@@ -114,10 +123,53 @@ Memory File::copy(int64_t size, const std::string &name, Sha256 &hash) const {
     for (size_t done = 0; done < memory.bytes();) {
         size_t wanted = std::min(CHUNK_BYTES, memory.bytes() - done);
         size_t count = read_some(memory.data() + done, wanted, name);
-        if (count == 0) fail(OVENBIRD_FILE_MISSING, name + " cannot be read: it became shorter");
+        if (count == 0) shorter(name);
         hash.update(memory.data() + done, count);
         done += count;
     }
+    return memory;
+}
+
+// Returns 0, an errno or SHORTER.
+int File::read_at(void *into, size_t bytes, off_t offset) const {
+    for (char *next = static_cast<char *>(into); bytes > 0;) {
+        ssize_t count = pread(descriptor_, next, bytes, offset);
+        if (count == 0) return SHORTER;
+        if (count < 0 && errno != EINTR) return errno;
+        if (count < 0) continue;
+        next += count;
+        offset += count;
+        bytes -= static_cast<size_t>(count);
+    }
+    return 0;
+}
+
+Memory File::copy(Blake3Tree &tree, const std::string &name, int threads) const {
+    Memory memory(tree.bytes(), name.c_str());
+    off_t start = lseek(descriptor_, 0, SEEK_CUR);
+    std::atomic<size_t> next{0};
+    std::atomic<int> error{0};
+    auto work = [&] { // each piece is one thread's: who adds 1 to `next` owns the piece that it was at
+        for (size_t i; error == 0 && (i = next++) < tree.pieces();) {
+            size_t offset = i * Blake3Tree::PIECE_BYTES;
+            int found = read_at(memory.data() + offset, tree.piece_bytes(i), start + static_cast<off_t>(offset));
+            if (found) {
+                error = found;
+            } else {
+                tree.add(i, memory.data() + offset);
+            }
+        }
+    };
+    std::vector<std::thread> helpers;
+    try {
+        size_t wanted = std::min(static_cast<size_t>(std::max(1, threads)), tree.pieces());
+        while (helpers.size() + 1 < wanted) helpers.emplace_back(work);
+    } catch (const std::system_error &) { // no more threads are to be had: those there are do it all
+    }
+    work();
+    for (std::thread &helper : helpers) helper.join();
+    if (error == SHORTER) shorter(name);
+    if (error) missing(name, error);
     return memory;
 }
 

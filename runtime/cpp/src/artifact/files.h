@@ -7,8 +7,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <sys/types.h>
 #include <utility>
 
+#include "base/blake3.h"
 #include "base/sha256.h"
 
 namespace ob {
@@ -59,11 +61,15 @@ class File {
     std::string read_up_to(int64_t limit, const std::string &name) const;
     // A copy of `size` bytes, hashed as they arrive; throws FileMissing where there are fewer.
     Memory copy(int64_t size, const std::string &name, Sha256 &hash) const;
+    // A copy of all bytes of the tree, each piece read and hashed by one of at most `threads` threads; throws FileMissing
+    // where there are fewer.
+    Memory copy(Blake3Tree &tree, const std::string &name, int threads) const;
     // Hashes all of it without keeping it.
     void hash(const std::string &name, Sha256 &hash) const;
 
   private:
     size_t read_some(void *into, size_t bytes, const std::string &name) const;
+    int read_at(void *into, size_t bytes, off_t offset) const;
 
     int descriptor_;
     int64_t part_ = -1;         // its size where it is a part

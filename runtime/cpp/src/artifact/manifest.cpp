@@ -38,10 +38,11 @@ void read_files(Manifest &manifest, const Json &value, const Where &where) {
     for (size_t i = 0; i < value.items.size(); ++i) {
         Where here = where.key(value.names[i]);
         const Json &item = value.items[i];
-        check_fields(item, here, {{"size", true}, {"sha256", true}});
+        check_fields(item, here, {{"size", true}, {"sha256", true}, {"blake3", false}});
         FileRecord record;
         record.size = read_whole(*item.find("size"), here.field("size"), 0, MAX_FILE_BYTES);
         record.sha256 = read_text(*item.find("sha256"), here.field("sha256"), SHA256);
+        if (const Json *digest = given(item, "blake3")) record.blake3 = read_text(*digest, here.field("blake3"), SHA256);
         manifest.files.emplace_back(value.names[i], std::move(record));
     }
     std::sort(manifest.files.begin(), manifest.files.end(),

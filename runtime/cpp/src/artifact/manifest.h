@@ -24,6 +24,7 @@ struct VariantRef {
 struct FileRecord {
     int64_t size;
     std::string sha256;
+    std::string blake3; // of a large file; empty where the manifest has none
 };
 
 struct Manifest {

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from blake3 import blake3
 
-from ovenbird.artifact.artifact_writer import ArtifactWriter
+from ovenbird.artifact.artifact_writer import BLAKE3_MIN_BYTES, ArtifactWriter
 from ovenbird.networks.network import Network
 from ovenbird_runtime.limits import ALIGNMENT_BYTES
 from ovenbird_runtime.manifest.manifest import TensorSpec, WeightsInfo
@@ -40,3 +41,13 @@ def test_tensors_lie_where_they_are_said_to(tmp_path: Path) -> None:
         assert place.offset % ALIGNMENT_BYTES == 0
         found = np.frombuffer(data, place.dtype, array.size, place.offset).reshape(place.shape)
         np.testing.assert_array_equal(found, array)
+
+
+def test_large_files_have_a_blake3(tmp_path: Path) -> None:
+    made = writer(tmp_path)
+    large = np.random.default_rng(0).bytes(BLAKE3_MIN_BYTES)
+    made.add_evidence("large", large)
+    made.add_evidence("small", large[:-1])
+    table = made.file_table()
+    assert table["large"].blake3 == blake3(large).hexdigest()
+    assert table["small"].blake3 is None

@@ -41,7 +41,7 @@ def test_missing_peer_is_left_out_by_name(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_no_peer_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    for package in ("onnxruntime", "openvino", "torch"):
+    for package in ("onnxruntime", "openvino", "ncnn", "torch"):
         monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(NoPeers, match=r"onnxruntime is not installed .* torch is not installed"):
         installed_peers(PEERS)

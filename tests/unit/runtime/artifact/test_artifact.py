@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 import ovenbird_runtime
 from ovenbird_runtime.artifact.artifact import open_artifact, open_plain
 from ovenbird_runtime.errors import ArtifactNotFound, FileChanged, FileMissing, ManifestInvalid, UnsafePath
+from ovenbird_runtime.integrity.blake3 import _hasher
+from support.hostile import change_manifest
 
 FILES = ["labels.txt", "targets/tiny/model.so", "targets/tiny/target.json", "evidence/golden.npz"]
 
@@ -32,6 +35,33 @@ def test_a_changed_byte_is_refused(spoilt: Path, name: str) -> None:
     path.write_bytes(data)
     with pytest.raises(FileChanged, match="sha256"):
         ovenbird_runtime.load(spoilt)
+
+
+def note_blake3(artifact: Path, digest: str) -> None:
+    """Give the weights a BLAKE3 in the manifest, as large files have one."""
+    name = f"weights/{weights_file(artifact).name}"
+    change_manifest(artifact, lambda value: value["files"][name].update(blake3=digest))
+
+
+def test_weights_are_checked_by_their_blake3(spoilt: Path) -> None:
+    blake3 = pytest.importorskip("blake3")
+    note_blake3(spoilt, blake3.blake3(weights_file(spoilt).read_bytes()).hexdigest())
+    ovenbird_runtime.load(spoilt)
+    note_blake3(spoilt, "ab" * 32)
+    with pytest.raises(FileChanged, match=r"has blake3 .* the manifest says abababababab"):
+        ovenbird_runtime.load(spoilt)
+
+
+def test_without_the_package_weights_are_checked_by_their_sha256(spoilt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "blake3", None)
+    _hasher.cache_clear()
+    note_blake3(spoilt, "ab" * 32)
+    ovenbird_runtime.load(spoilt)
+    path = weights_file(spoilt)
+    path.write_bytes(bytes(path.stat().st_size))
+    with pytest.raises(FileChanged, match="sha256"):
+        ovenbird_runtime.load(spoilt)
+    _hasher.cache_clear()
 
 
 @pytest.mark.parametrize("name", [*FILES, "weights"])

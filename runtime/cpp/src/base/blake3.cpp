@@ -1,0 +1,303 @@
+#include "base/blake3.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#pragma GCC diagnostic ignored "-Wpsabi" // vectors are handed on between functions that are always inlined
+
+namespace ob {
+
+namespace {
+
+using Node = Blake3Tree::Node;
+
+#define OVENBIRD_INLINE inline __attribute__((always_inline))
+
+constexpr size_t BLOCK_BYTES = 64, CHUNK_BYTES = 1024, DIGEST_BYTES = 32, GROUP_CHUNKS = 64;
+constexpr size_t GROUP_BYTES = GROUP_CHUNKS * CHUNK_BYTES; // goes through the wide code, and through the cache once
+constexpr uint32_t CHUNK_START = 1, CHUNK_END = 2, PARENT = 4, ROOT = 8;
+
+constexpr uint32_t START[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                               0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+
+// Which word of the block each step of each round takes: the permutation of section 2.2, applied again and again.
+constexpr int WORDS[7][16] = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
+                              {2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8},
+                              {3, 4, 10, 12, 13, 2, 7, 14, 6, 5, 9, 0, 11, 15, 8, 1},
+                              {10, 7, 12, 9, 14, 3, 13, 15, 4, 0, 11, 2, 5, 8, 1, 6},
+                              {12, 13, 9, 11, 15, 10, 14, 8, 7, 2, 5, 3, 0, 1, 6, 4},
+                              {9, 14, 11, 5, 8, 12, 15, 1, 13, 3, 0, 10, 2, 6, 4, 7},
+                              {11, 15, 5, 0, 1, 9, 8, 6, 14, 10, 2, 12, 3, 4, 7, 13}};
+
+template <class Word>
+OVENBIRD_INLINE void mix(Word &a, Word &b, Word &c, Word &d, const Word &x, const Word &y) {
+    a = a + b + x;
+    d ^= a;
+    d = d >> 16 | d << 16;
+    c = c + d;
+    b ^= c;
+    b = b >> 12 | b << 20;
+    a = a + b + y;
+    d ^= a;
+    d = d >> 8 | d << 24;
+    c = c + d;
+    b ^= c;
+    b = b >> 7 | b << 25;
+}
+
+template <int Round, class Word>
+OVENBIRD_INLINE void round(Word *v, const Word *m) {
+    constexpr const int *w = WORDS[Round];
+    mix(v[0], v[4], v[8], v[12], m[w[0]], m[w[1]]);
+    mix(v[1], v[5], v[9], v[13], m[w[2]], m[w[3]]);
+    mix(v[2], v[6], v[10], v[14], m[w[4]], m[w[5]]);
+    mix(v[3], v[7], v[11], v[15], m[w[6]], m[w[7]]);
+    mix(v[0], v[5], v[10], v[15], m[w[8]], m[w[9]]);
+    mix(v[1], v[6], v[11], v[12], m[w[10]], m[w[11]]);
+    mix(v[2], v[7], v[8], v[13], m[w[12]], m[w[13]]);
+    mix(v[3], v[4], v[9], v[14], m[w[14]], m[w[15]]);
+}
+
+template <class Word>
+OVENBIRD_INLINE void rounds(Word *v, const Word *m) {
+    round<0>(v, m);
+    round<1>(v, m);
+    round<2>(v, m);
+    round<3>(v, m);
+    round<4>(v, m);
+    round<5>(v, m);
+    round<6>(v, m);
+}
+
+// One block; `out` are eight words.
+void compress(const Node &node, uint32_t flags, uint32_t *out) {
+    uint32_t v[16];
+    std::copy(node.state, node.state + 8, v);
+    std::copy(START, START + 4, v + 8);
+    v[12] = static_cast<uint32_t>(node.counter);
+    v[13] = static_cast<uint32_t>(node.counter >> 32);
+    v[14] = node.length;
+    v[15] = node.flags | flags;
+    rounds(v, node.block);
+    for (int i = 0; i < 8; ++i) out[i] = v[i] ^ v[i + 8];
+}
+
+template <int N>
+struct Vector;
+template <>
+struct Vector<4> {
+    typedef uint32_t Words __attribute__((vector_size(16)));
+};
+template <>
+struct Vector<8> {
+    typedef uint32_t Words __attribute__((vector_size(32)));
+};
+template <>
+struct Vector<16> {
+    typedef uint32_t Words __attribute__((vector_size(64)));
+};
+
+// Several blocks at a time, one in each lane of vectors of N words.
+template <int N>
+struct Lanes {
+    using Words = typename Vector<N>::Words;
+
+    // One step of a transposition: rows `s` apart change their halves.
+    template <int S, int... K>
+    static OVENBIRD_INLINE void exchange(Words &a, Words &b, std::integer_sequence<int, K...>) {
+        Words low = __builtin_shufflevector(a, b, (K & S ? N + K - S : K)...);
+        b = __builtin_shufflevector(a, b, (K & S ? N + K : K + S)...);
+        a = low;
+    }
+
+    template <int S>
+    static OVENBIRD_INLINE void transpose(Words *rows) {
+#pragma GCC unroll 16
+        for (int i = 0; i < N; ++i) {
+            if (!(i & S)) exchange<S>(rows[i], rows[i + S], std::make_integer_sequence<int, N>());
+        }
+        if constexpr (S > 1) transpose<S / 2>(rows);
+    }
+
+    static OVENBIRD_INLINE void load(const unsigned char *const *inputs, size_t offset, Words *m) {
+#pragma GCC unroll 4
+        for (int group = 0; group < 16; group += N) {
+#pragma GCC unroll 16
+            for (int lane = 0; lane < N; ++lane) std::memcpy(m + group + lane, inputs[lane] + offset + 4 * group, 4 * N);
+            transpose<N / 2>(m + group);
+        }
+    }
+
+    // `blocks` blocks from each of N inputs; the counter grows by `step` from lane to lane. `out`: N digests.
+    static OVENBIRD_INLINE void hash(const unsigned char *const *inputs, size_t blocks, uint64_t counter, uint64_t step,
+                                     uint32_t flags, uint32_t first, uint32_t last, unsigned char *out) {
+        Words low, high, h[N > 8 ? N : 8];
+        for (int lane = 0; lane < N; ++lane) {
+            uint64_t own = counter + step * static_cast<uint64_t>(lane);
+            low[lane] = static_cast<uint32_t>(own);
+            high[lane] = static_cast<uint32_t>(own >> 32);
+        }
+        for (int i = 0; i < 8; ++i) h[i] = Words{} + START[i];
+        for (size_t block = 0; block < blocks; ++block) {
+            uint32_t now = flags | (block == 0 ? first : 0) | (block + 1 == blocks ? last : 0);
+            Words m[16], v[16];
+            load(inputs, block * BLOCK_BYTES, m);
+            for (int i = 0; i < 8; ++i) v[i] = h[i];
+            for (int i = 0; i < 4; ++i) v[8 + i] = Words{} + START[i];
+            v[12] = low;
+            v[13] = high;
+            v[14] = Words{} + static_cast<uint32_t>(BLOCK_BYTES);
+            v[15] = Words{} + now;
+            rounds(v, m);
+            for (int i = 0; i < 8; ++i) h[i] = v[i] ^ v[i + 8];
+        }
+        for (int lane = 0; lane < N; ++lane) {
+            uint32_t words[8];
+            for (int i = 0; i < 8; ++i) words[i] = h[i][lane];
+            std::memcpy(out + DIGEST_BYTES * static_cast<size_t>(lane), words, DIGEST_BYTES);
+        }
+    }
+};
+
+using HashLanes = void (*)(const unsigned char *const *inputs, size_t blocks, uint64_t counter, uint64_t step,
+                           uint32_t flags, uint32_t first, uint32_t last, unsigned char *out);
+
+constexpr size_t MOST_LANES = 16;
+
+struct Width {
+    size_t lanes;
+    HashLanes hash;
+};
+
+void hash_4(const unsigned char *const *inputs, size_t blocks, uint64_t counter, uint64_t step, uint32_t flags,
+            uint32_t first, uint32_t last, unsigned char *out) {
+    Lanes<4>::hash(inputs, blocks, counter, step, flags, first, last, out);
+}
+
+#if defined(__x86_64__)
+
+__attribute__((target("avx2"))) void hash_8(const unsigned char *const *inputs, size_t blocks, uint64_t counter,
+                                            uint64_t step, uint32_t flags, uint32_t first, uint32_t last,
+                                            unsigned char *out) {
+    Lanes<8>::hash(inputs, blocks, counter, step, flags, first, last, out);
+}
+
+__attribute__((target("avx512f,avx512vl"))) void hash_16(const unsigned char *const *inputs, size_t blocks,
+                                                         uint64_t counter, uint64_t step, uint32_t flags,
+                                                         uint32_t first, uint32_t last, unsigned char *out) {
+    Lanes<16>::hash(inputs, blocks, counter, step, flags, first, last, out);
+}
+
+Width choose_width() {
+    __builtin_cpu_init(); // asks the system too whether it keeps such registers
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")) return {16, hash_16};
+    if (__builtin_cpu_supports("avx2")) return {8, hash_8};
+    return {4, hash_4};
+}
+
+#else
+
+Width choose_width() { return {4, hash_4}; }
+
+#endif
+
+// `count` inputs side by side, `size` bytes apart. Lanes that are left over compute the last one again.
+void hash_many(const unsigned char *data, size_t size, size_t count, uint64_t counter, uint64_t step, uint32_t flags,
+               uint32_t first, uint32_t last, unsigned char *out) {
+    static const Width width = choose_width();
+    for (size_t done = 0; done < count; done += width.lanes) {
+        const unsigned char *inputs[MOST_LANES];
+        unsigned char found[MOST_LANES * DIGEST_BYTES];
+        for (size_t lane = 0; lane < width.lanes; ++lane) inputs[lane] = data + std::min(done + lane, count - 1) * size;
+        width.hash(inputs, size / BLOCK_BYTES, counter + done * step, step, flags, first, last, found);
+        std::memcpy(out + done * DIGEST_BYTES, found, std::min(width.lanes, count - done) * DIGEST_BYTES);
+    }
+}
+
+Node parent(const unsigned char *children) {
+    Node node{{}, {}, 0, BLOCK_BYTES, PARENT};
+    std::copy(START, START + 8, node.state);
+    std::memcpy(node.block, children, BLOCK_BYTES);
+    return node;
+}
+
+Node parent(const Node &left, const Node &right) {
+    uint32_t children[16];
+    compress(left, 0, children);
+    compress(right, 0, children + 8);
+    return parent(reinterpret_cast<const unsigned char *>(children));
+}
+
+// At most CHUNK_BYTES.
+Node chunk(const unsigned char *data, size_t bytes, uint64_t counter) {
+    Node node{{}, {}, counter, BLOCK_BYTES, CHUNK_START};
+    std::copy(START, START + 8, node.state);
+    for (; bytes > BLOCK_BYTES; bytes -= BLOCK_BYTES, data += BLOCK_BYTES) {
+        std::memcpy(node.block, data, BLOCK_BYTES);
+        compress(node, 0, node.state);
+        node.flags = 0;
+    }
+    std::fill(std::begin(node.block), std::end(node.block), 0);
+    if (bytes) std::memcpy(node.block, data, bytes);
+    node.length = static_cast<uint32_t>(bytes);
+    node.flags |= CHUNK_END;
+    return node;
+}
+
+// GROUP_CHUNKS whole chunks.
+Node group(const unsigned char *data, uint64_t counter) {
+    unsigned char digests[GROUP_CHUNKS * DIGEST_BYTES];
+    hash_many(data, CHUNK_BYTES, GROUP_CHUNKS, counter, 1, 0, CHUNK_START, CHUNK_END, digests);
+    for (size_t count = GROUP_CHUNKS / 2; count > 1; count /= 2) {
+        hash_many(digests, BLOCK_BYTES, count, 0, 0, PARENT, 0, 0, digests);
+    }
+    return parent(digests);
+}
+
+// The most units that a left subtree holds: a power of two, and less than all.
+size_t left_of(size_t units) {
+    size_t left = 1;
+    while (left * 2 < units) left *= 2;
+    return left;
+}
+
+Node subtree(const unsigned char *data, size_t bytes, uint64_t counter) {
+    if (bytes <= CHUNK_BYTES) return chunk(data, bytes, counter);
+    if (bytes == GROUP_BYTES) return group(data, counter);
+    size_t left = left_of((bytes + CHUNK_BYTES - 1) / CHUNK_BYTES);
+    return parent(subtree(data, left * CHUNK_BYTES, counter),
+                  subtree(data + left * CHUNK_BYTES, bytes - left * CHUNK_BYTES, counter + left));
+}
+
+} // namespace
+
+Blake3Tree::Blake3Tree(size_t bytes)
+    : bytes_(bytes), nodes_(std::max<size_t>(1, (bytes + PIECE_BYTES - 1) / PIECE_BYTES)) {}
+
+size_t Blake3Tree::piece_bytes(size_t index) const { return std::min(PIECE_BYTES, bytes_ - index * PIECE_BYTES); }
+
+void Blake3Tree::add(size_t index, const unsigned char *data) {
+    nodes_[index] = subtree(data, piece_bytes(index), index * (PIECE_BYTES / CHUNK_BYTES));
+}
+
+Node Blake3Tree::merged(size_t first, size_t count) const {
+    if (count == 1) return nodes_[first];
+    size_t left = left_of(count);
+    return parent(merged(first, left), merged(first + left, count - left));
+}
+
+std::string Blake3Tree::hex() const {
+    uint32_t digest[8];
+    compress(merged(0, nodes_.size()), ROOT, digest);
+    std::string out;
+    for (uint32_t word : digest) { // least byte first
+        for (int byte = 0; byte < 4; ++byte, word >>= 8) {
+            out.push_back("0123456789abcdef"[word >> 4 & 15]);
+            out.push_back("0123456789abcdef"[word & 15]);
+        }
+    }
+    return out;
+}
+
+} // namespace ob
