@@ -72,4 +72,4 @@ def test_a_minute_of_tuning(gpu: Gpu, spec: TargetSpec, ovenbird: Run, tmp_path:
     )
     assert compiled.returncode == 0, compiled.stderr
     assert f"verified for {spec.name} against torch" in compiled.stdout
-    assert "0 stale records" in compiled.stdout
+    assert "stale" not in compiled.stdout

@@ -139,10 +139,8 @@ def _print_report(report: CompileReport, network: Network | Composite) -> None:
     for target, why in report.unverified.items():
         click.echo(f"not verified for {target}: {why}")
     for target, document in report.manifest.tuning.items():
-        click.echo(
-            f"{target}: {document['tuned']} layers tuned, {document['default']} by default schedules, "
-            f"{document['stale']} stale records"
-        )
+        stale = f", {document['stale']} stale records" if document["stale"] else ""
+        click.echo(f"{target}: {document['tuned']} layers tuned, {document['default']} by default schedules{stale}")
     for target, (whole, count) in report.whole.items():
         click.echo(f"{target}: {whole} of {count} sums of products in whole numbers")
     for target, why in report.unplanned.items():

@@ -77,6 +77,10 @@ class Provenance:
         """Return why these records do not hold for `target` and this compiler; nothing where they do."""
         if self.versions.get("tvm") != TVM_VERSION:
             return f"made by TVM {self.versions.get('tvm')}, this is {TVM_VERSION}"
+        return self.other_machine(target)
+
+    def other_machine(self, target: TargetSpec) -> str:
+        """Return how the processor or GPU that was measured differs from `target`'s; nothing where it does not."""
         for name, value in decisive_fields(target).items():
             if self.target.get(name) != value:
                 return f"made for {name} {self.target.get(name)}, the target has {value}"

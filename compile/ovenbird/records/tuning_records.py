@@ -26,7 +26,10 @@ SUFFIXES: dict[Precision, str] = {"f32": "", "f16": "+fp16"}
 
 
 def records_folder(choice: str | None, model: str, spec: TargetSpec, precision: Precision = "f32") -> Path | None:
-    """Return the folder of records to use: the one asked for, else the one in `tuning_logs/` if there is one."""
+    """Return the folder of records to use: the one asked for, else one in `tuning_logs/` that no other processor made.
+
+    Raises UsageError where there is no folder of that name.
+    """
     if choice == NONE:
         return None
     if choice is not None:
@@ -36,9 +39,9 @@ def records_folder(choice: str | None, model: str, spec: TargetSpec, precision: 
         return folder
     for root in tuning_folders():
         folder = root / log_place(model, spec, precision)
-        others = [found for found in sorted(folder.parent.glob(f"{folder.name}@*")) if matches(found, spec)]
-        if folder.is_dir() and (matches(folder, spec) or not others):
+        if folder.is_dir() and not _of_another_machine(folder, spec):
             return folder
+        others = [found for found in sorted(folder.parent.glob(f"{folder.name}@*")) if matches(found, spec)]
         if others:
             return others[-1]
     return None
@@ -61,6 +64,11 @@ def matches(folder: Path, spec: TargetSpec) -> bool:
     """Return whether a log was made for this very processor by this TVM."""
     made_by = read_provenance(folder)
     return made_by is not None and not made_by.mismatch(spec)
+
+
+def _of_another_machine(folder: Path, spec: TargetSpec) -> bool:
+    made_by = read_provenance(folder)
+    return made_by is not None and bool(made_by.other_machine(spec))
 
 
 def find_records(choice: str | None, model: str, spec: TargetSpec, precision: Precision = "f32") -> Any:

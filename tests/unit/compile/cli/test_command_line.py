@@ -1,5 +1,6 @@
 """The command line's own work: what is read, what is refused, how an error is shown. Compiling is in tests/e2e."""
 
+import dataclasses
 import io
 import json
 import subprocess
@@ -143,19 +144,31 @@ def test_records_that_are_not_there_are_wrong_usage(tmp_path: Path) -> None:
 
 def test_an_installed_compiler_tunes_below_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from ovenbird import resources
+    from ovenbird.records.provenance import Provenance
     from ovenbird.records.tuning_records import own_folder
     from ovenbird.targets import load_target
 
-    spec, brought = load_target("host"), resources.resource_folder("tuning_logs")
+    spec = load_target("host")
     package = tmp_path / "site-packages" / "ovenbird"
-    package.mkdir(parents=True)
-    (package / "_tuning_logs").symlink_to(brought)
+    brought = package / "_tuning_logs/host/resnet50"
+    brought.mkdir(parents=True)
+    made = Provenance.of(spec, "resnet50", {})
+    made.write(brought)
     monkeypatch.setattr(resources, "PACKAGE", package)
     monkeypatch.chdir(tmp_path)
-    assert own_folder("resnet50", spec) == Path("tuning_logs/host/resnet50")
-    assert records_folder(None, "resnet50", spec) == package / "_tuning_logs/host/resnet50"
-    Path("tuning_logs/host/resnet50").mkdir(parents=True)
-    assert records_folder(None, "resnet50", spec) == Path("tuning_logs/host/resnet50")
+    own = Path("tuning_logs/host/resnet50")
+    assert own_folder("resnet50", spec) == own
+    assert records_folder(None, "resnet50", spec) == brought
+    own.mkdir(parents=True)
+    assert records_folder(None, "resnet50", spec) == own
+
+    # What another processor measured is passed over in silence, unless it is asked for.
+    dataclasses.replace(made, target=made.target | {"mcpu": "i8086"}).write(own)
+    assert records_folder(None, "resnet50", spec) == brought
+    assert records_folder(str(own), "resnet50", spec) == own
+    # What another TVM measured on this one is taken, and said to be stale.
+    dataclasses.replace(made, versions=made.versions | {"tvm": "0.1"}).write(own)
+    assert records_folder(None, "resnet50", spec) == own
 
 
 def test_plain_progress_is_a_line_a_step() -> None:
