@@ -17,14 +17,13 @@ cd "$(dirname "$0")/../.."
 pytest=("${VENV:-.venv}/bin/python" -m pytest)
 cores=$(nproc)
 jobs=${JOBS:-$((cores < 3 ? cores + 1 : 4))} # those that talk to a server mostly wait
-chosen="not load and not sweep"
+chosen="not load"
 [ -n "${SLOW:-}" ] || chosen+=" and not slow"
 
 # PATH: WHY: COMMAND
 left_out=(
     "tests/container: needs root and buildah, takes ten minutes: ci/steps/container_tests.sh"
     "tests/gpu: needs an NVIDIA GPU and its driver: make test TESTS=\"tests/gpu -m gpu -s\""
-    "tests marked sweep: both narrow instruction sets for every layer, minutes: make test TESTS=\"tests/unit/compile/backends/cpu -m sweep\""
     "tests marked load: put minutes of load on this machine: make test TESTS=\"tests/load -m load\""
 )
 [ -n "${SLOW:-}" ] || left_out+=(

@@ -81,7 +81,7 @@ def tree(tmp_path: Path) -> Path:
     for name in ("test.sh", "common.sh"):
         shutil.copy(ROOT / "ci/steps" / name, tmp_path / "ci/steps" / name)
     (tmp_path / "pytest.ini").write_text(
-        "[pytest]\naddopts = --import-mode=importlib\nmarkers =\n load\n sweep\n slow\n alone\n"
+        "[pytest]\naddopts = --import-mode=importlib\nmarkers =\n load\n slow\n alone\n"
     )
     tests = {
         "unit/runtime/test_a.py": PASSES,

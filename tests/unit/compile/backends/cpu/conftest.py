@@ -142,20 +142,16 @@ FEW = 3
 
 @pytest.hookimpl(tryfirst=True)  # before pytest chooses by markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark slow what a test's other cases show as well: all but a few of those for the widest instruction set. Of
-    those for the narrower ones mark `sweep` what another narrow one takes: they take a test's cases in turn.
+    """Mark slow what a test's other cases show as well: all but a few of those for the widest instruction set.
+
+    The narrower ones, slow anyhow, take every case: a group of networks is traced once for all instruction sets that
+    have the same group, so that leaving out half of the cases saves little.
     """
     cases: dict[tuple[Path, str, str], list[pytest.Item]] = {}
     for item in items:
         if isinstance(item, pytest.Function) and item.path.parent == HERE and "check" in item.fixturenames:
             cases.setdefault((item.path, item.originalname, item.callspec.params["check"]), []).append(item)
-    narrow = list(INSTRUCTION_SETS)[:-1]
-    for (_, _, name), same in cases.items():
-        if all(item.get_closest_marker("slow") for item in same):  # but for one alone, which both take
-            for place, item in enumerate(same):
-                if name in narrow and len(same) > 1 and place % len(narrow) != narrow.index(name):
-                    item.add_marker(pytest.mark.sweep)
-            continue
+    for same in cases.values():
         same = [item for item in same if not item.get_closest_marker("slow")]
         kept = {len(same) * n // FEW for n in range(FEW)}
         for place, item in enumerate(same):
