@@ -20,6 +20,7 @@ import numpy as np
 from ovenbird.benchmarking.agreement import check_agreement
 from ovenbird.benchmarking.engines import OWN, OWN_UNTUNED, BenchEngine
 from ovenbird.benchmarking.jobs import DEFAULT_SECONDS, MAX_RUNS, NETWORK_FILE, Answer, Job, Runs, reference_file
+from ovenbird.benchmarking.neighbours import busy_neighbours
 from ovenbird.benchmarking.worker_processes import run_worker
 from ovenbird.errors import EngineFailed, NoPeers, OutputsDisagree
 
@@ -29,18 +30,24 @@ RUN_LIMIT_S = 120.0
 
 @dataclass(frozen=True)
 class BenchCase:
-    """What is timed: a network at a batch size, on a number of threads; `image_size` where it is not the usual one."""
+    """What is timed: a network at a batch size, on a number of threads; `image_size` where it is not the usual one.
+
+    `neighbours`: threads of others that are busy on the same processors meanwhile.
+    """
 
     model: str
     batch: int
     threads: int
     image_size: int | None = None
+    neighbours: int = 0
 
     @property
     def label(self) -> str:
         """The case in words, as in `resnet50 at 320, batch 8, 2 threads`."""
         size = f" at {self.image_size}" if self.image_size else ""
-        return f"{self.model}{size}, batch {self.batch}, {self.threads} thread{'s' if self.threads > 1 else ''}"
+        found = f"{self.model}{size}, batch {self.batch}, {self.threads} thread{'s' if self.threads > 1 else ''}"
+        busy = f"{self.neighbours} busy neighbour{'s' if self.neighbours > 1 else ''}"
+        return f"{found}, {busy}" if self.neighbours else found
 
 
 @dataclass
@@ -98,10 +105,11 @@ def measure_case(
     if not set(alive) - {OWN, OWN_UNTUNED}:
         raise NoPeers(f"{case.label}: no peer to compare with: {'; '.join(measured.skipped.values())}")
     measured.answers = {name: [] for name in alive}
-    for turn in range(rounds):
-        for done, name in enumerate(rotated(list(alive), turn)):
-            step(f"{case.label}: timing", turn * len(alive) + done, rounds * len(alive))
-            measured.answers[name].append(run(alive[name], runs))
+    with busy_neighbours(case.neighbours, case.threads):
+        for turn in range(rounds):
+            for done, name in enumerate(rotated(list(alive), turn)):
+                step(f"{case.label}: timing", turn * len(alive) + done, rounds * len(alive))
+                measured.answers[name].append(run(alive[name], runs))
     step(f"{case.label}: timing", rounds * len(alive), rounds * len(alive))
     return measured
 

@@ -58,6 +58,7 @@ class BenchPlan:
     quiet: bool = False
     trust: bool = False
     precision: Precision = "f32"
+    neighbours: int = 0
 
 
 def installed_peers(names: tuple[str, ...]) -> tuple[list[BenchEngine], dict[str, str]]:
@@ -100,7 +101,7 @@ def run_benchmark(
             engines = _engines_for(network, peers)
             batches = batches_at(plan, size) if network["batched"] else (1,)
             for count, batch in itertools.product(sorted(threads, reverse=True), batches):
-                case = BenchCase(label, batch, count, size)
+                case = BenchCase(label, batch, count, size, plan.neighbours)
                 usable, left_out = _able(network, engines, batch)
                 benchmark.cases.append(_measure(case, folder, usable, left_out, plan, step))
                 measured(benchmark)

@@ -29,10 +29,13 @@ if TYPE_CHECKING:
               help="Image sizes in pixels, as in 128,224,320; with several batch sizes, those are timed at one image "
               "size, and the other image sizes at the first batch size. [default: the network's own]")  # fmt: skip
 @click.option("--peers", default="ort,openvino,ncnn,torch", show_default=True,
-              help="Whom to compare with; torch stands for torch-eager,torch-jit,torch-inductor.")  # fmt: skip
+              help="Whom to compare with; torch stands for torch-eager,torch-jit,torch-inductor; "
+              "ovenbird-tvm is our own engine without the native one.")  # fmt: skip
 @click.option("--rounds", type=click.IntRange(1, 100), default=5, show_default=True, help="Rounds in rotated order.")
 @click.option("--repeat", "--iterations", type=click.IntRange(1, 100_000),
               help="Timed runs a round. [default: what fits into --duration, 5 to 200 a second]")  # fmt: skip
+@click.option("--neighbours", type=click.IntRange(0, 64), default=0, show_default=True,
+              help="Threads of other processes that keep the same processors busy meanwhile.")  # fmt: skip
 @click.option("--duration", "--seconds", type=click.FloatRange(0.1, 600), default=1.0, show_default=True,
               help="Seconds of each round's timed runs.")  # fmt: skip
 @click.option("--warmup", type=click.IntRange(0, 100_000),
@@ -85,6 +88,7 @@ def command(models: tuple[str, ...], output: Path | None, **options: Any) -> Non
         quiet=options["quiet"],
         trust=options["trust"],
         precision=_precision(options["precision"]),
+        neighbours=options["neighbours"],
     )
     # SIGTERM unwinds as Ctrl-C does: a worker left behind would disturb whatever is timed next
     with Progress.choose(options["quiet"]) as progress, Interruption(progress) as step:

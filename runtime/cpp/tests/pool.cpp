@@ -20,6 +20,13 @@ int count_task(int task, ob::Group *group, void *data) {
     return group->num_task != static_cast<int>(counts->runs.size());
 }
 
+// Counts the tasks of a launch that asks for no number, and takes longer than an owner spins.
+int count_any(int, ob::Group *group, void *data) {
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+    std::atomic<int> *seen = static_cast<std::atomic<int> *>(data);
+    return seen->fetch_add(1) >= group->num_task;
+}
+
 int fail_last(int task, ob::Group *group, void *) { return task == group->num_task - 1 ? -1 : 0; }
 
 void nothing(void *) {}
@@ -37,10 +44,16 @@ void test_pool() {
             for (int runs : counts.runs) CHECK(runs == 1);
             if (round % 500 == 250) std::this_thread::sleep_for(std::chrono::milliseconds(2)); // helpers fall asleep
         }
-        Counts each{std::vector<int>(static_cast<size_t>(threads), 0)};
-        CHECK(pool.launch(count_task, &each, 0) == 0);
+        std::atomic<int> seen{0};
+        for (int round = 0; round < 20; ++round) {
+            seen = 0;
+            CHECK(pool.launch(count_any, &seen, 0) == 0);
+            CHECK(threads == 1 ? seen == 1 : seen > threads); // finer than a piece a thread
+        }
         CHECK(pool.launch(fail_last, nullptr, 5) != 0);
-        CHECK(pool.launch(count_task, &each, 0) == 0); // a failure is forgotten
+        Counts many{std::vector<int>(200, 0)}; // more than have a bit
+        CHECK(pool.launch(count_task, &many, 200) == 0); // a failure is forgotten
+        for (int runs : many.runs) CHECK(runs == 1);
     }
     for (int round = 0; round < 50; ++round) ob::ThreadPool brief(4, nothing, nullptr); // ends before it began
 }

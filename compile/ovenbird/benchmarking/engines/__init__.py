@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 
 Runner = Callable[[Mapping[str, Any]], Arrays]
 
-OWN, OWN_UNTUNED = "ovenbird", "ovenbird-untuned"
+OWN, OWN_UNTUNED, OWN_TVM = "ovenbird", "ovenbird-untuned", "ovenbird-tvm"
 TORCH_ENGINES = ("torch-eager", "torch-jit", "torch-inductor")
 PEERS = ("ort", "openvino", "ncnn", *TORCH_ENGINES)
 INSTALL_HINT = install_hint("peers", ".")
 FILES = {
     OWN: "own",
     OWN_UNTUNED: "own_untuned",
+    OWN_TVM: "own_tvm",
     "ort": "onnx_runtime",
     "openvino": "openvino_cpu",
     "ncnn": "ncnn_cpu",
@@ -76,8 +77,11 @@ def find_engine(name: str) -> BenchEngine:
 
 
 def parse_peers(text: str) -> tuple[str, ...]:
-    """Read `--peers`, as in `ort,openvino,torch`; `torch` stands for its three ways. Raises UsageError."""
-    known = ("torch", *PEERS)
+    """Read `--peers`, as in `ort,openvino,torch`. Raises UsageError.
+
+    `torch` stands for its three ways, `ovenbird-tvm` for our other engine.
+    """
+    known = ("torch", *PEERS, OWN_TVM)
     names: list[str] = []
     for name in (part.strip() for part in text.split(",")):
         if name not in known:

@@ -33,9 +33,9 @@ def start(job: Job) -> Runner:
     return start_folder(Path(facts["artifact"]), job)
 
 
-def start_folder(folder: Path, job: Job) -> Runner:
-    """Load the artifact in `folder` on the job's threads."""
-    run: Runner = runtime().load(folder, threads=job.threads).run
+def start_folder(folder: Path, job: Job, engine: str | None = None) -> Runner:
+    """Load the artifact in `folder` on the job's threads, by the engine that is named or that fits."""
+    run: Runner = runtime().load(folder, threads=job.threads, engine=engine).run
     return run
 
 

@@ -122,9 +122,18 @@ def case_lines(case: CaseResult) -> list[str]:
     """Return one case's table: milliseconds, images a second, ratio, difference of outputs."""
     if case.refused:
         return [f"Refused: {case.refused}"]
-    head = ["engine", "ms (least–most round)", "quartiles", "rows/s", "Ovenbird / it", "output error", "version"]
+    head = [
+        "engine",
+        "ms (least–most round)",
+        "quartiles",
+        "99 %",
+        "rows/s",
+        "Ovenbird / it",
+        "output error",
+        "version",
+    ]
     if case.untuned_ratios:
-        head.insert(5, "untuned / it")
+        head.insert(6, "untuned / it")
     rows = []
     for name, found in case.engines.items():
         own = name in OWN_NAMES
@@ -132,13 +141,14 @@ def case_lines(case: CaseResult) -> list[str]:
             title(name),
             spread_text(found.ms),
             f"{found.quartiles_ms[0]:.2f}–{found.quartiles_ms[1]:.2f}",
+            "–" if found.p99_ms is None else f"{found.p99_ms:.2f}",
             f"{case.case.batch / found.ms.median * 1e3:.1f}",
             "" if own or not case.ratios else spread_text(case.ratios[name], 3),
             f"{found.error:.0e}",
             found.version,
         ]
         if case.untuned_ratios:
-            row.insert(5, "" if own else spread_text(case.untuned_ratios[name], 3))
+            row.insert(6, "" if own else spread_text(case.untuned_ratios[name], 3))
         rows.append(row)
     lines = table(head, rows)
     if case.skipped:

@@ -14,18 +14,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ovenbird.benchmarking.engines import OWN, OWN_UNTUNED
+from ovenbird.benchmarking.engines import OWN, OWN_TVM, OWN_UNTUNED
 from ovenbird.benchmarking.jobs import Answer
-from ovenbird.benchmarking.report.statistics import Spread, paired_ratio, quartiles, spread
+from ovenbird.benchmarking.report.statistics import Spread, paired_ratio, percentile, quartiles, spread
 from ovenbird.benchmarking.rounds import BenchCase, MeasuredCase
 
 SCHEMA = 1
 OWN_NAMES = (OWN, OWN_UNTUNED)
+OWN_WAYS = (*OWN_NAMES, OWN_TVM)
+"""Those and our other engine, which we are compared with as with a peer."""
 
 
 @dataclass(frozen=True)
 class EngineResult:
-    """One engine in one case. `ms`: spread of the rounds' medians, milliseconds a run; `quartiles_ms`: of all runs.
+    """One engine in one case. `ms`: spread of the rounds' medians, milliseconds a run; `quartiles_ms`, and `p99_ms`,
+    which 99 % of the runs are below: of all runs together.
 
     Seconds (`import_s`, `load_s`, `first_s`, `process_s`) are medians over the rounds' fresh processes, see `Answer`.
     """
@@ -42,6 +45,7 @@ class EngineResult:
     pss_bytes: int
     error: float
     version: str
+    p99_ms: float | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class CaseResult:
     @property
     def fastest_peer(self) -> str:
         """The peer with the least median time; nothing where the case was refused."""
-        peers = [name for name in self.engines if name not in OWN_NAMES]
+        peers = [name for name in self.engines if name not in OWN_WAYS]
         return min(peers, key=lambda name: self.engines[name].ms.median, default="")
 
 
@@ -83,6 +87,7 @@ def engine_result(answers: list[Answer], error: float) -> EngineResult:
         pss_bytes=int(middle("pss_bytes")),
         error=error,
         version=answers[0].version,
+        p99_ms=percentile(runs, 99),
     )
 
 

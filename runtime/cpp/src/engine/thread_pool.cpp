@@ -16,6 +16,8 @@ constexpr uint64_t INSIDE = 0xffff, OPEN = 0x10000, EPOCH = 0x20000;
 constexpr auto SPIN = std::chrono::microseconds(1000); // longer than a kernel that one thread runs alone
 constexpr int PAUSES = 512;                            // before the processor is offered to others
 constexpr int MASKED = 64;                             // tasks that have a bit
+constexpr int PARTS = 4;                               // tasks of a thread, where a kernel asks for no number
+constexpr auto PATIENCE = std::chrono::microseconds(50), NAP = PATIENCE; // of an owner, for a helper's last task
 
 inline void pause() {
 #if defined(__x86_64__)
@@ -103,8 +105,9 @@ int ThreadPool::take(uint64_t own) {
 }
 
 void ThreadPool::work(int number) {
+    int each = (std::min(group_.num_task, MASKED) + threads_ - 1) / threads_;
     uint64_t own = 0;
-    for (int task = number; task < MASKED; task += threads_) own |= uint64_t{1} << task;
+    for (int task = number * each; task < std::min((number + 1) * each, MASKED); ++task) own |= uint64_t{1} << task;
     for (int task; (task = take(own)) >= 0;) {
         if (task_(task, &group_, data_) != 0) failed_.store(1);
     }
@@ -113,7 +116,7 @@ void ThreadPool::work(int number) {
 int ThreadPool::launch(Task task, void *data, int count) {
     task_ = task;
     data_ = data;
-    group_.num_task = count > 0 ? count : threads();
+    group_.num_task = count > 0 ? count : threads_ == 1 ? 1 : threads_ * PARTS;
     failed_.store(0, std::memory_order_relaxed);
     int masked = std::min(group_.num_task, MASKED);
     next_.store(MASKED, std::memory_order_relaxed);
@@ -129,14 +132,21 @@ int ThreadPool::launch(Task task, void *data, int count) {
     }
     work(0);
     state_.fetch_and(~OPEN);
-    for (int spins = 0; state_.load() & INSIDE; ++spins) {
-        if (spin_ && spins < PAUSES) {
-            pause();
-        } else {
+    wait();
+    return failed_.load(std::memory_order_relaxed);
+}
+
+// Returns when nobody is in the job.
+void ThreadPool::wait() {
+    for (int i = 0; spin_ && i < PAUSES && (state_.load() & INSIDE); ++i) pause();
+    auto end = std::chrono::steady_clock::now() + PATIENCE;
+    while (state_.load() & INSIDE) {
+        if (std::chrono::steady_clock::now() < end) {
             std::this_thread::yield();
+        } else {
+            std::this_thread::sleep_for(NAP);
         }
     }
-    return failed_.load(std::memory_order_relaxed);
 }
 
 } // namespace ob

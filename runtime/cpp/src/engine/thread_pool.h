@@ -1,7 +1,7 @@
 // The helpers of one session: tasks of a kernel run side by side, on the caller's thread and on theirs.
 //
 //     ThreadPool pool(2);                       // the caller and one helper
-//     pool.launch(task, data, 0);               // returns when every task has ended; 0 tasks: one a thread
+//     pool.launch(task, data, 0);               // returns when every task has ended; 0 tasks: as many as suit it
 //
 // There is no queue: one job at a time lies in one slot. The invariant:
 //
@@ -10,9 +10,13 @@
 //   a helper alone joins (only while open, only the epoch that it saw) and leaves.
 // - The owner writes the slot only while it is closed and nobody is in it. So a helper that has joined may read it.
 // - A task is taken by whoever clears its bit in `free_`. Each thread has a number, and takes first the tasks that are
-//   its own by it: what it wrote last lies in its cache, and the same task of the next kernel mostly reads that. Then
-//   it takes what others have not begun: a helper that the system does not run joins late or never, and the owner waits
-//   for those who have joined, not for all.
+//   its own by it, side by side: what it wrote last lies in its cache, and the same tasks of the next kernel mostly read
+//   that. Then it takes what others have not begun, from the far end: a helper that the system does not run joins late
+//   or never, and the owner waits for those who have joined, not for all.
+// - A kernel asks for no number of tasks: it divides its work among as many as there are, and what it computes does not
+//   depend on that. So there are several a thread, and a helper that the system stops costs no more than one of them.
+// - Who waits long for that one sleeps: the system then runs the helper on the processor that has become free, where it
+//   would leave it in line behind another process on its own.
 //
 // Helpers look for work for a moment after each job, then sleep; they end with the pool.
 #pragma once
@@ -44,6 +48,7 @@ class ThreadPool {
     bool join(uint64_t &seen);
     void work(int number);
     int take(uint64_t own);
+    void wait();
     void stop();
     bool news(uint64_t seen) const;
 

@@ -47,6 +47,7 @@ def test_case_is_measured_by_rounds() -> None:
     result = case_result(measured(BenchCase("resnet50", 1, 2)))
     assert result.engines["ovenbird"].round_ms == (9.0, 18.0)
     assert result.engines["ovenbird"].runs == 4
+    assert result.engines["ovenbird"].p99_ms == pytest.approx(18 - 0.03 * 7)  # of 9, 9, 11, 18
     assert result.ratios["ort"].median == pytest.approx(0.9)
     assert result.ratios["ort"].high == pytest.approx(0.9)
     assert result.fastest_peer == "ort"

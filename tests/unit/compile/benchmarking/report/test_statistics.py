@@ -2,7 +2,7 @@
 
 import pytest
 
-from ovenbird.benchmarking.report.statistics import Spread, paired_ratio, quartiles, spread
+from ovenbird.benchmarking.report.statistics import Spread, paired_ratio, percentile, quartiles, spread
 from ovenbird.benchmarking.rounds import rotated
 
 
@@ -24,6 +24,12 @@ def test_ratio_needs_the_same_rounds() -> None:
 @pytest.mark.parametrize(("values", "expected"), [([4.0], (4.0, 4.0)), ([1.0, 2.0, 3.0, 4.0, 5.0], (2.0, 4.0))])
 def test_quartiles_are_interpolated(values: list[float], expected: tuple[float, float]) -> None:
     assert quartiles(values) == expected
+
+
+def test_percentile_is_what_so_many_are_below() -> None:
+    assert percentile([7.0], 99) == 7.0
+    assert percentile([float(value) for value in range(101)], 99) == 99.0
+    assert percentile([1.0] * 99 + [50.0] * 101, 99) == 50.0
 
 
 def test_every_engine_has_every_place_once() -> None:
