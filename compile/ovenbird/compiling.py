@@ -215,7 +215,8 @@ def _quantize(
         return None
     if isinstance(network, Composite):
         raise UsageError(f"{network.name} has several programs, which are compiled in f32: leave --precision out")
-    return quantize_modules(network, modules, options.calibration, step)
+    narrow = any(BACKENDS[one.kind].wants_narrow(one.spec) for one in variants if one.precision == "int8")
+    return quantize_modules(network, modules, options.calibration, step, narrow)
 
 
 def _add_calibration(

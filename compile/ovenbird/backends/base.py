@@ -72,6 +72,10 @@ class Backend(ABC):
         """Return the precision whose tuning records code takes."""
         return precision
 
+    def wants_narrow(self, target: TargetSpec) -> bool:
+        """Return whether a target adds up products of 8-bit numbers faster where pairs of them fit in 16 bits."""
+        return False
+
     @abstractmethod
     def describe(self, target: TargetSpec) -> str:
         """Return what a target's code is made for, in a few words."""

@@ -29,6 +29,9 @@ DILATION = "ovenbird.dilation"
 STEP = "ovenbird.step"
 """Of sums of products of 8-bit numbers: how many products, along the innermost axis of the sum, are one step."""
 
+NARROW = "ovenbird.narrow"
+"""Of the same sums: two neighbouring products of a step always fit in 16 bits, by what the weights are."""
+
 RUNS = "ovenbird.runs"
 """Of a product: how many elements along k lie side by side in each operand, at multiples of that number."""
 
@@ -83,13 +86,14 @@ class RowStages:
 
 
 class Arithmetic(NamedTuple):
-    """What decides how a sum is computed: the dtype of the sums, that of the weights, or what is read last, and the
-    products of one step.
+    """What decides how a sum is computed: the dtype of the sums, that of the weights, or what is read last, how many
+    products one step has, and whether two of them fit in 16 bits.
     """
 
     accumulator: str
     operand: str
     taps: int = 1
+    narrow: bool = False
 
 
 FLOAT32 = Arithmetic("float32", "float32")
@@ -117,8 +121,8 @@ class Anchor:
 
     @property
     def arithmetic(self) -> Arithmetic:
-        """The dtypes of the sums and of the operand."""
-        return Arithmetic(self.accumulator, self.operand, self.taps)
+        """The dtypes of the sums and of the operand, and what is known of a step."""
+        return Arithmetic(self.accumulator, self.operand, self.taps, NARROW in self.details)
 
 
 def size_bytes(dtype: str) -> int:

@@ -8,6 +8,7 @@ A module's graph is the same for every batch size, so the ranges are found once,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +19,8 @@ from ovenbird.lowering.pipeline import prepare
 from ovenbird.options import RangeMethod
 from ovenbird.passes.share_constants import array_of
 from ovenbird.progress import Progress
-from ovenbird.quantize.auto.mixing import Mixture, choose_mixture, layer_times
-from ovenbird.quantize.auto.sensitivity import measure_noise
+from ovenbird.quantize.auto.mixing import HeldAnswers, Mixture, choose_mixture, layer_times
+from ovenbird.quantize.auto.sensitivity import SwitchedNetwork, measure_noise
 from ovenbird.quantize.distilling import distil
 from ovenbird.quantize.fold_norms import fold_norms
 from ovenbird.quantize.noise import LayerNoise, decibels, layer_noise
@@ -29,16 +30,20 @@ from ovenbird.quantize.ranges import Seen, choose_range
 from ovenbird.quantize.rewriting import Calibration, quantized_module
 from ovenbird.quantize.rounding.joint_rounding import round_jointly
 from ovenbird.quantize.rounding.patches import Patches
-from ovenbird.quantize.rounding.weights import quantize_weight, rows_of, weight_of
+from ovenbird.quantize.rounding.weights import WeightLevels, quantize_weight, rows_of, weight_of
 from ovenbird_runtime.tensors.arrays import Array
 
 
 @dataclass(frozen=True)
 class Mixed:
-    """What `--precision auto` holds to: the share of answers that may change, told by the result at place `output`."""
+    """What `--precision auto` holds to: the share of answers that may change, told by the result at place `output`.
+
+    `held`: inputs that calibration does not see, whose answers are counted as well.
+    """
 
     most: float
     output: int
+    held: Sequence[Sequence[Array]] = ()
 
 
 @dataclass(frozen=True)
@@ -61,10 +66,11 @@ class Quantizer:
         step: Progress | None = None,
         distilled: bool = False,
         mixed: Mixed | None = None,
+        narrow: bool = False,
     ) -> Quantizer:
         """Run a module of one row on the rows, and choose every range; `distilled`: also by what batch norms remember.
 
-        `mixed`: leave layers in floats. Raises BuildFailed.
+        `mixed`: leave layers in floats. `narrow`: hold pairs of weights (`rounding/weights.py`). Raises BuildFailed.
         """
         floats, norms = fold_norms(prepare(module))
         points = choose_points(floats)
@@ -85,14 +91,16 @@ class Quantizer:
                 one.add_samples(drawn)
                 distillates += 1
         ranges = tuple(choose_range(one, method) for one in seen)
-        levels = _rounded(points, patches, step)
+        weights = _rounded(points, patches, narrow, step)
         found, chosen = (dict(zip(points.roots, seen, strict=True)), dict(zip(points.roots, ranges, strict=True)))
-        noise = layer_noise(points, found, chosen, levels)
-        calibration = Calibration(ranges, tuple(one.means for one in seen), tuple(levels.values()))
+        noise = layer_noise(points, found, chosen, weights)
+        calibration = Calibration(ranges, tuple(one.means for one in seen), tuple(weights.values()))
         mixture = None
         if mixed is not None and points.layers:
-            shares = measure_noise(floats, points, calibration, rows, mixed.output, step)
-            mixture = choose_mixture(layer_times(points), shares, mixed.most)
+            switched = SwitchedNetwork(floats, points, calibration, mixed.output)
+            shares = measure_noise(switched, rows, step)
+            held = HeldAnswers(switched, mixed.held) if mixed.held else None
+            mixture = choose_mixture(layer_times(points), shares, mixed.most, held)
         return Quantizer(points.signature, calibration, noise, distillates, mixture)
 
     def try_quantize(self, module: IRModule) -> IRModule | None:
@@ -124,17 +132,24 @@ class Quantizer:
         return [{**layer.document(), **row} for layer, row in zip(self.layers, mixture, strict=True)]
 
 
-def _rounded(points: Points, patches: dict[relax.Var, Patches], step: Progress | None) -> dict[relax.Var, Array | None]:
-    """Return the weights' levels by layer, where others than the nearest are better."""
-    found: dict[relax.Var, Array | None] = {}
+def _rounded(
+    points: Points, patches: dict[relax.Var, Patches], narrow: bool, step: Progress | None
+) -> dict[relax.Var, WeightLevels]:
+    """Return the weights by layer: rounded together, or to the nearest levels where those are better."""
+    found: dict[relax.Var, WeightLevels] = {}
     for done, var in enumerate(points.layers):
         call: Any = points.graph.definitions[var]
         rows, weight = patches.pop(var).rows(), array_of(call.args[1])
-        axis = 0 if call.op.name in CONVOLUTIONS else weight.ndim - 1
-        groups = int(call.attrs.groups) if call.op.name in CONVOLUTIONS else 1
-        scale = quantize_weight(weight, axis)[1].reshape(groups, -1)
-        levels = None if rows is None else round_jointly(rows_of(weight, axis, groups), scale, rows)
-        found[var] = None if levels is None else weight_of(levels, axis, weight.shape)
+        convolves = call.op.name in CONVOLUTIONS
+        axis, groups = (0, int(call.attrs.groups)) if convolves else (weight.ndim - 1, 1)
+        nearest = quantize_weight(weight, axis, narrow)
+        found[var] = nearest
+        if rows is not None:
+            window = math.prod(weight.shape[2:]) if convolves else 1
+            scale = nearest.scale.reshape(groups, -1)
+            levels = round_jointly(rows_of(weight, axis, groups), scale, rows, window if narrow else None)
+            if levels is not None:
+                found[var] = nearest._replace(levels=weight_of(levels, axis, weight.shape))
         if step is not None:
             step("rounding weights", done + 1, len(points.layers))
     return found

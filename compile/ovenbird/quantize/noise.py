@@ -1,6 +1,6 @@
 """How much noise each layer of a quantized network adds of its own: what to look at where answers disagree.
 
-    layers = layer_noise(points, seen, ranges, levels)
+    layers = layer_noise(points, seen, ranges, weights)
     min(layers, key=lambda layer: layer.total_db).name       # "conv2d 3 of 54, [1, 64, 56, 56] by [64, 64, 3, 3]"
 
 The ratio of a signal to what quantizing it changes, in dB, of a layer's operand (on calibration's samples) and of its
@@ -22,7 +22,7 @@ from ovenbird.passes.share_constants import array_of
 from ovenbird.quantize.graph import is_constant
 from ovenbird.quantize.points import CONVOLUTIONS, Points
 from ovenbird.quantize.ranges import LevelRange, Seen
-from ovenbird.quantize.rounding.weights import quantize_weight, weight_error
+from ovenbird.quantize.rounding.weights import WeightLevels, weight_error
 from ovenbird_runtime.tensors.arrays import Array
 
 MOST_DB = 200.0
@@ -53,10 +53,10 @@ def layer_noise(
     points: Points,
     seen: Mapping[relax.Var, Seen],
     ranges: Mapping[relax.Var, LevelRange],
-    levels: Mapping[relax.Var, Array | None],
+    weights: Mapping[relax.Var, WeightLevels],
 ) -> tuple[LayerNoise, ...]:
-    """Return the noise of each layer, in order; `seen` and `ranges` are those of `points.roots`, `levels` of its layers
-    the weights' where they are not the nearest.
+    """Return the noise of each layer, in order; `seen` and `ranges` are those of `points.roots`, `weights` of its
+    layers.
     """
     operands = {root: _operand_db(seen[root], ranges[root]) for root in points.roots}
     found = []
@@ -64,7 +64,7 @@ def layer_noise(
         call: Any = points.graph.definitions[var]
         read = [points.uses[(var, index)] for index in (0, 1) if (var, index) in points.uses]
         operand = min((operands[points.root_of[source]] for source in read), default=MOST_DB)
-        weight = _weight_db(call, levels[var]) if is_constant(call.args[1]) else None
+        weight = _weight_db(call, weights[var]) if is_constant(call.args[1]) else None
         shapes = " by ".join(str(list(static_shape(one) or ())) for one in call.args[:2])
         operator = call.op.name.removeprefix("relax.").removeprefix("nn.")
         found.append(LayerNoise(f"{operator} {place + 1} of {len(points.layers)}, {shapes}", operand, weight))
@@ -76,11 +76,10 @@ def _operand_db(seen: Seen, chosen: LevelRange) -> float:
     return decibels(_power(values), _power(chosen.through(seen.values).astype(np.float64) - values))
 
 
-def _weight_db(call: Any, chosen: Array | None) -> float:
+def _weight_db(call: Any, chosen: WeightLevels) -> float:
     weight = array_of(call.args[1])
     axis = 0 if call.op.name in CONVOLUTIONS else weight.ndim - 1
-    levels, scale = quantize_weight(weight, axis, chosen)
-    return decibels(_power(weight.astype(np.float64)), _power(weight_error(weight, levels, scale, axis)))
+    return decibels(_power(weight.astype(np.float64)), _power(weight_error(weight, *chosen, axis)))
 
 
 def _power(values: Array) -> float:

@@ -64,6 +64,12 @@ def find_pictures(network: Network, source: Path | None, size: int = DEFAULT_PIC
     raise UsageError(f"--calibrate {source}: neither a folder of photographs nor an .npz file")
 
 
+def held_rows(network: Network, pictures: Pictures) -> list[list[Array]]:
+    """Return the photographs that calibration leaves out, as inputs of one image size of a network."""
+    pipeline = _pipeline(network)
+    return [] if pipeline is None else [[_read(path, pipeline)] for path in pictures.held]
+
+
 def _of_folder(network: Network, folder: Path, size: int) -> Pictures:
     pipeline = _pipeline(network)
     if pipeline is None:

@@ -9,7 +9,7 @@ quantized.evidence                    # what is written into the artifact
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from ovenbird.networks.network import Network
 from ovenbird.passes.share_constants import share_constants
 from ovenbird.progress import Progress
 from ovenbird.quantize.calibrating import Mixed, Quantizer
-from ovenbird.quantize.pictures import Pictures, find_pictures
+from ovenbird.quantize.pictures import Pictures, find_pictures, held_rows
 from ovenbird.verify.agreeing import score_outputs
 from ovenbird_runtime.manifest.program import InputSize
 
@@ -42,9 +42,16 @@ class Quantized:
 
 
 def quantize_modules(
-    network: Network, modules: Mapping[EntryKey, IRModule], options: CalibrationOptions, step: Progress
+    network: Network,
+    modules: Mapping[EntryKey, IRModule],
+    options: CalibrationOptions,
+    step: Progress,
+    narrow: bool = False,
 ) -> Quantized:
-    """Calibrate a network and quantize its modules. Raises UsageError, BuildFailed, UnsupportedOperator."""
+    """Calibrate a network and quantize its modules; `narrow`: by weights that processors without VNNI add up faster.
+
+    Raises UsageError, BuildFailed, UnsupportedOperator.
+    """
     free = options.source is None
     mixed = _mixed(network, options)
     first: Pictures | None = None
@@ -62,7 +69,9 @@ def quantize_modules(
                 pictures = find_pictures(network.at(size), options.source, options.size)
                 first = first or pictures
                 single = own[rows] if rows is not None else network.at(size).relax(1)
-                quantizer = Quantizer.calibrated(single, pictures.rows, options.range_method, step, free, mixed)
+                if mixed is not None and not free:
+                    mixed = replace(mixed, held=held_rows(network.at(size), pictures))
+                quantizer = Quantizer.calibrated(single, pictures.rows, options.range_method, step, free, mixed, narrow)
                 quantizers[size] = quantizer
                 whole = quantizer.try_quantize(module)
             if whole is None:
@@ -78,6 +87,7 @@ def quantize_modules(
         "pictures": len(first.rows),
         "from": first.origin + (", and what batch norms remember" if quantizer.distilled else ""),
         "method": options.range_method,
+        "narrow_weights": narrow,
         "tensors": len(quantizer.calibration.ranges),
         "files": first.files,
         "held_out": [path.name for path in first.held],

@@ -17,7 +17,13 @@ from ovenbird.quantize.graph import is_constant
 from ovenbird.quantize.points import CONVOLUTIONS, Points
 from ovenbird.quantize.ranges import LevelRange
 from ovenbird.quantize.rewriter import Rewriter
-from ovenbird.quantize.rounding.weights import convolution_correction, product_correction, quantize_weight, weight_error
+from ovenbird.quantize.rounding.weights import (
+    WeightLevels,
+    convolution_correction,
+    product_correction,
+    quantize_weight,
+    weight_error,
+)
 from ovenbird_runtime.tensors.arrays import Array
 
 
@@ -28,8 +34,8 @@ class Calibration:
     ranges: tuple[LevelRange, ...]
     means: tuple[Array, ...]
     """Each channel's mean."""
-    levels: tuple[Array | None, ...] = ()
-    """The weights' levels in the order of `Points.layers`; None: the nearest."""
+    weights: tuple[WeightLevels, ...] = ()
+    """In the order of `Points.layers`; none: the nearest levels of all."""
 
 
 def quantized_module(module: IRModule, points: Points, calibration: Calibration) -> IRModule:
@@ -46,8 +52,7 @@ class Quantizing(Rewriter):
         self.ranges = dict(zip(points.roots, calibration.ranges, strict=True))
         self.means = dict(zip(points.roots, calibration.means, strict=True))
         self.layers = set(points.layers) - points.floats
-        levels = calibration.levels or (None,) * len(points.layers)
-        self.levels = dict(zip(points.layers, levels, strict=True))
+        self.weights = dict(zip(points.layers, calibration.weights, strict=True)) if calibration.weights else {}
         self.real: dict[relax.Var, relax.Expr] = {}
         """For each tensor that is quantized: its numbers after that, as floats."""
         self.lost: dict[relax.Var, Array] = {}
@@ -91,7 +96,7 @@ class Quantizing(Rewriter):
         array = array_of(call.args[1])
         convolves = call.op.name in CONVOLUTIONS
         axis = 0 if convolves else array.ndim - 1
-        whole, scale = quantize_weight(array, axis, self.levels[var])
+        whole, scale = self.weights[var] if self.weights else quantize_weight(array, axis)
         source = self.points.uses.get((var, 0))
         if source is not None:
             error = weight_error(array, whole, scale, axis)

@@ -30,6 +30,12 @@ class CpuBackend(Backend):
         """Return float32 for f16, whose other kernels are the same."""
         return "f32" if precision == "f16" else precision
 
+    def wants_narrow(self, target: TargetSpec) -> bool:
+        """Return whether it is an x86-64 without VNNI."""
+        from ovenbird.backends.cpu.machine import machine_of
+
+        return machine_of(target).adds_narrow
+
     def describe(self, target: TargetSpec) -> str:
         """Return the processor and its vectors."""
         return f"{target.mcpu}, {target.vector_bits}-bit vectors"

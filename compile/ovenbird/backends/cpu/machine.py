@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ovenbird.operators.anchors import size_bytes
+from ovenbird.operators.anchors import Arithmetic, size_bytes
 from ovenbird.targets import TargetSpec
 
-DotKind = Literal["vnni", "pairs", "usdot", "sdot", "plain"]
+DotKind = Literal["vnni", "narrow", "pairs", "usdot", "sdot", "plain"]
 """How four products of 8-bit numbers are added up (`passes.quantized.emit_dots`)."""
 
 
@@ -23,6 +23,7 @@ class Machine:
 
     `block_lanes`: channels of a block where that is more than one vector of float32; 0 where it is one.
     `half_weights`: whether weights may be stored as float16 (`storage.py`).
+    `adds_narrow`: whether an instruction adds two products of 8-bit numbers in 16 bits.
     """
 
     vector_bytes: int
@@ -33,11 +34,18 @@ class Machine:
     block_lanes: int = 0
     dot: DotKind = "plain"
     half_weights: bool = False
+    adds_narrow: bool = False
 
-    @property
-    def halves(self) -> int:
-        """Return how many registers hold the operands of one step of 8-bit products."""
-        return 2 if self.dot == "pairs" else 1
+    def dot_of(self, arithmetic: Arithmetic) -> DotKind:
+        """Return how sums of a kind are added up: a cheaper way where pairs of products fit in 16 bits."""
+        return "narrow" if self.adds_narrow and arithmetic.narrow else self.dot
+
+    def step_registers(self, arithmetic: Arithmetic) -> tuple[int, int]:
+        """Return how many registers hold a vector of weights in one step, and how many all vectors share: the data, and
+        the ones that sums in 16 bits are multiplied by.
+        """
+        kind = self.dot_of(arithmetic) if arithmetic.taps > 1 else None
+        return {"pairs": (2, 2), "narrow": (1, 2)}.get(kind or "", (1, 1))
 
     @property
     def level_shift(self) -> int:
@@ -70,6 +78,7 @@ def machine_of(target: TargetSpec, block: int = 0) -> Machine:
         l2_bytes=target.l2_bytes,
         cores=target.cores,
         dot=dot_of(target),
+        adds_narrow=dot_of(target) == "pairs" and bool({"ssse3", "avx2", "avx512bw"} & set(target.features)),
     )
 
 

@@ -11,6 +11,9 @@ from ovenbird.operators.layout import blocks, pad_axis
 from ovenbird.operators.quantized.sums import TAPS
 from ovenbird_runtime.tensors.arrays import Array
 
+PAIR = 128
+"""What two weights of one sign may add up to, so that 255 times as much fits in 16 bits."""
+
 
 def pack_conv_weight(weight: Array, block: int, in_block: int) -> Array:
     """OIHW -> [O/b, I/c, KH, KW, c/4, b*4]; channels that are missing from a block have weights of 0."""
@@ -29,6 +32,15 @@ def pack_matmul_weight(weight: Array, block: int) -> Array:
     padded = pad_axis(pad_axis(weight, 1, count * block), 0, steps * TAPS)
     split = padded.reshape(steps, TAPS, count, block).transpose(2, 0, 3, 1)
     return np.ascontiguousarray(split.reshape(count, steps, block * TAPS))
+
+
+def is_narrow(packed: Array) -> bool:
+    """Return whether two neighbouring products of a step fit in 16 bits, whatever the levels are that they multiply.
+
+    `packed`: [..., b*4]. 255 times what two weights of one sign add up to is at most 255 * 128 = 32,640.
+    """
+    pairs = packed.reshape(-1, 2).astype(np.int16)
+    return bool(np.maximum(pairs, 0).sum(axis=1).max() <= PAIR and np.minimum(pairs, 0).sum(axis=1).min() >= -PAIR)
 
 
 def pack_terms(values: Array, block: int) -> Array:

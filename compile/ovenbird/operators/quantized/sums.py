@@ -15,7 +15,7 @@ from typing import Any
 
 from tvm import te, tirx
 
-from ovenbird.operators.anchors import DILATION, STEP, anchored
+from ovenbird.operators.anchors import DILATION, NARROW, STEP, anchored
 from ovenbird.operators.conv2d import Window, pad
 from ovenbird.operators.layout import extents
 from ovenbird.operators.quantized.rounding import EXACT, centred, nearest_level
@@ -82,9 +82,16 @@ def image_output(
 
 
 def conv2d(
-    data: te.Tensor, weight: te.Tensor, *terms: te.Tensor, window: Window, groups: int, zero: int, how: Finish
+    data: te.Tensor,
+    weight: te.Tensor,
+    *terms: te.Tensor,
+    window: Window,
+    groups: int,
+    zero: int,
+    how: Finish,
+    narrow: bool = False,
 ) -> te.Tensor:
-    """Dense or grouped, padded with `zero`.
+    """Dense or grouped, padded with `zero`; `narrow`: as `packing.is_narrow` says of the weights.
 
     [N, I/c, H, W, c] * [O/b, I/g/c, KH, KW, c/4, b*4] -> [N, O/b, OH, OW, b].
     """
@@ -100,6 +107,8 @@ def conv2d(
     tap = te.reduce_axis((0, TAPS), name="tap")
     shape = (batch, out_blocks, out_height, out_width, lanes)
 
+    details: dict[str, Any] = {STEP: TAPS, NARROW: 1} if narrow else {STEP: TAPS}
+
     def channel(o: Any) -> Any:
         return ic if groups == 1 else (o // group_out) * in_blocks + ic
 
@@ -114,12 +123,13 @@ def conv2d(
                 axis=[ic, step, tap],
             ),
             name="conv2d",
-            attrs=anchored("tile", {STEP: TAPS}),
+            attrs=anchored("tile", details),
         )
         return image_output(flat, lambda n, o, h, w, v: (n, o, h * width + w, v), shape, terms, how)
     kh = te.reduce_axis((0, window.kernel[0]), name="kh")
     kw = te.reduce_axis((0, window.kernel[1]), name="kw")
-    details = {STEP: TAPS, DILATION: dilate_h} if dilate_h > 1 else {STEP: TAPS}
+    if dilate_h > 1:
+        details[DILATION] = dilate_h
     sums = te.compute(
         shape,
         lambda n, o, h, w, v: te.sum(
@@ -159,7 +169,13 @@ def depthwise_conv2d(
 
 
 def matmul(
-    data: te.Tensor, weight: te.Tensor, *terms: te.Tensor, columns: int, tile_rows: int, how: Finish
+    data: te.Tensor,
+    weight: te.Tensor,
+    *terms: te.Tensor,
+    columns: int,
+    tile_rows: int,
+    how: Finish,
+    narrow: bool = False,
 ) -> te.Tensor:
     """[M, K] * [N/b, ceil(K/4), b*4] -> [M, N], in whole tiles of rows (`operators.dense`)."""
     rows, depth = extents(data)
@@ -186,7 +202,7 @@ def matmul(
             product(source[row(m), step * TAPS + tap], weight[o, step, v * TAPS + tap]), axis=[step, tap]
         ),
         name="matmul",
-        attrs=anchored("tile", {STEP: TAPS}),
+        attrs=anchored("tile", {STEP: TAPS, NARROW: 1} if narrow else {STEP: TAPS}),
     )
 
     def body(m: Any, n: Any) -> Any:

@@ -9,8 +9,10 @@ A schedule leaves one loop over the lanes of a vector, and in it one over the fo
 Data is uint8, weights int8. Run on the scheduled function, this pass writes the vector in the place of the loops:
 
     vnni    vpdpbusd: four products of each lane and the sum, in 32 bits
+    narrow  `pmaddubsw` adds two products in 16 bits, where it saturates: only for weights of which that is known not to
+            happen (`anchors.NARROW`); `pmaddwd` by ones adds two of those in 32 bits
     pairs   the data's even and odd bytes as 16-bit numbers, likewise the weights', then `pmaddwd` twice: two products
-            are added in 32 bits. (`pmaddubsw` would save one instruction, but its sums of pairs saturate at 16.)
+            are added in 32 bits
     usdot   one instruction (Arm's i8mm) as well
     sdot    the same of signed numbers (Arm's dotprod): 128 is taken from the data, and the caller makes up for it
     plain   four products written out; LLVM makes vectors of them
@@ -30,6 +32,7 @@ from ovenbird.passes.quantized.annotations import DOT, VECTOR_LANES
 
 VNNI = {16: "llvm.x86.avx512.vpdpbusd.512", 8: "llvm.x86.avx512.vpdpbusd.256", 4: "llvm.x86.avx512.vpdpbusd.128"}
 PAIRS = {16: "llvm.x86.avx512.pmaddw.d.512", 8: "llvm.x86.avx2.pmadd.wd", 4: "llvm.x86.sse2.pmadd.wd"}
+NARROW = {16: "llvm.x86.avx512.pmaddubs.w.512", 8: "llvm.x86.avx2.pmadd.ub.sw", 4: "llvm.x86.ssse3.pmadd.ub.sw.128"}
 """LLVM's intrinsics, by the 32-bit lanes of a vector."""
 
 NEON = {"sdot": "llvm.aarch64.neon.sdot", "usdot": "llvm.aarch64.neon.usdot"}
@@ -104,11 +107,20 @@ def vector(store: Any, lane: Any, tap: Any, start: int, width: int, kind: str) -
         signs = tirx.Broadcast(tirx.const(-0x7F7F7F80, "int32"), width)  # the upper bit of each byte
         bytes_ = tirx.reinterpret(f"int8x{width * TAPS}", tirx.bitwise_xor(four, signs) if kind == "sdot" else four)
         value = intrinsic(NEON[kind], width, total, bytes_, weights)
+    elif kind == "narrow":
+        value = narrow(total, four, weights, width)
     elif kind == "pairs":
         value = pairs(total, four, weights, width)
     else:
         value = plain(total, levels, weights, width)
     return tirx.BufferStore(store.buffer, value, sums)
+
+
+def narrow(total: Any, four: Any, weights: Any, width: int) -> Any:
+    """Return the sum by `pmaddubsw`: two products in 16 bits, then two of those in 32."""
+    bytes_ = tirx.reinterpret(f"int8x{width * TAPS}", four)
+    two = tirx.call_llvm_pure_intrin(f"int16x{2 * width}", NARROW[width], bytes_, weights)
+    return total + intrinsic(PAIRS[width], width, two, tirx.Broadcast(tirx.const(1, "int16"), 2 * width))
 
 
 def pairs(total: Any, four: Any, weights: Any, width: int) -> Any:

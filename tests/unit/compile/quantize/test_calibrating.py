@@ -11,6 +11,8 @@ import torch
 from torch import nn
 
 from ovenbird.networks.importing import import_exported
+from ovenbird.quantize.auto.mixing import HeldAnswers, choose_mixture
+from ovenbird.quantize.auto.sensitivity import SwitchedNetwork
 from ovenbird.quantize.calibrating import Mixed, Quantizer, folded
 from ovenbird.quantize.observing import Observer
 from ovenbird.quantize.points import choose_points
@@ -152,7 +154,34 @@ def test_noises_of_single_layers_make_that_of_the_answers(quantization: Quantiza
     assert len(shares.layers) == 7
     assert all(noise > 0 for noise in shares.layers)
     assert 0.2 < sum(shares.layers) / found < 5
+    assert 0.2 < shares.factor < 5
     assert len(shares.margins) == len(quantization.rows)
+
+
+def test_layers_become_floats_until_answers_that_were_left_out_agree(quantization: Quantization) -> None:
+    module, calibration = folded(quantization.modules[1]), quantization.quantizer.calibration
+    network = SwitchedNetwork(module, choose_points(module), calibration, output=0)
+    mixture = quantization.quantizer.mixture
+    assert mixture is not None
+    # Halfway between two pictures of other classes the best two scores are level: some step along the way turns.
+    many = torch.cat([quantization.unseen, 8 * pictures(200)])
+    with torch.no_grad():
+        classes = quantization.net(many).argmax(dim=1)
+    low, high = (many[at : at + 1].numpy() for at in (0, int((classes != classes[0]).nonzero()[0])))
+    for _ in range(20):
+        middle = (low + high) / 2
+        low, high = (middle, high) if network.scores([middle], ()).argmax() == classes[0] else (low, middle)
+    answers = HeldAnswers(network, [*([x[None].numpy()] for x in quantization.unseen), [low], [high]])
+    whole = answers.turned(())
+    assert whole >= 1, "one of two answers that are level changes"
+    assert answers.turned((), enough=0) == 1, "it is asked first the next time"
+    assert answers.turned(range(7)) == 0
+    shares = dataclasses.replace(mixture.shares, margins=(1e9,))  # as if no answer were close
+    chosen = choose_mixture(mixture.times, shares, 0.01, answers)
+    assert chosen.floats
+    assert chosen.document() | {"held": 18, "held_turned_int8": whole, "held_turned": 0} == chosen.document()
+    assert answers.turned(chosen.floats) == 0
+    assert not choose_mixture(mixture.times, shares, 0.01).floats
 
 
 def test_the_noisiest_of_the_layers_that_are_quantized_is_named(quantization: Quantization) -> None:

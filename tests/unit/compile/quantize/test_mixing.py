@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pytest
 
 from ovenbird.console.layer_precisions import mixture_lines
-from ovenbird.quantize.auto.mixing import choose_mixture, ordered
+from ovenbird.quantize.auto.mixing import aimed_share, choose_mixture, ordered
 from ovenbird.quantize.auto.sensitivity import NoiseShares
 from ovenbird_runtime.errors import FileChanged
 
@@ -25,6 +28,26 @@ def test_noise_turns_answers_that_were_close() -> None:
     assert NoiseShares((1e6,), 1.0, (1.0,)).disagreement(()) == pytest.approx(0.5, abs=1e-3)
     # a margin of one standard deviation of the difference of two scores: 15.87 %
     assert NoiseShares((0.5,), 1.0, (1.0,)).disagreement(()) == pytest.approx(0.1587, abs=1e-4)
+
+
+def test_few_margins_are_smoothed() -> None:
+    # Of margins that are spread evenly over [0, 4], noise with a deviation of 0.1 turns 0.1 / (4 sqrt(2 pi)).
+    even = tuple(np.linspace(0.02, 3.98, 100).tolist())
+    none_near = (*np.linspace(0.4, 3.98, 64).tolist(),)
+    wanted = 0.1 / (4 * math.sqrt(2 * math.pi))
+    assert NoiseShares((0.005,), 1.0, even).disagreement(()) == pytest.approx(wanted, rel=0.1)
+    assert 0.3 * wanted < NoiseShares((0.005,), 1.0, none_near).disagreement(()) < wanted, "luck that will not last"
+    assert NoiseShares((0.00125,), 1.0, even, factor=4.0).disagreement(()) == pytest.approx(wanted, rel=0.1)
+
+
+def test_what_is_expected_leaves_room_for_a_count() -> None:
+    assert aimed_share(0.01, 0) == 0.005
+    for most, count, allowed in ((0.01, 36, 0), (0.01, 100, 1), (0.05, 40, 2), (0.5, 2, 1)):
+        share = aimed_share(most, count)
+        kept = sum(math.comb(count, k) * share**k * (1 - share) ** (count - k) for k in range(allowed + 1))
+        assert kept >= 0.9 - 1e-9
+        assert share == most / 2 or kept == pytest.approx(0.9)
+    assert aimed_share(0.01, 36) == pytest.approx(1 - 0.9 ** (1 / 36))
 
 
 def test_as_few_layers_as_are_needed_stay_float() -> None:

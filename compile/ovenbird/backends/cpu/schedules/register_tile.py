@@ -17,7 +17,7 @@ from typing import NamedTuple
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
-from ovenbird.backends.cpu.machine import Machine
+from ovenbird.backends.cpu.machine import DotKind, Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
 from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, choose_tile
 from ovenbird.operators.anchors import DILATION, VIEWED, Anchor, size_bytes
@@ -66,7 +66,7 @@ def schedule_register_tile(sch: Schedule, machine: Machine, choices: Choices) ->
     sch.reorder(*axes.batch, *outer, tiles, out_tile, *inner, vectors, axes.lanes)
     sch.parallel(fuse_all(sch, [*axes.batch, *outer, tiles]))
     sch.compute_at(anchor, out_tile, preserve_unit_loops=True)
-    dots = machine if stages.found.taps > 1 else None
+    dots = (machine.dot_of(stages.found.arithmetic), machine.lanes("int32")) if stages.found.taps > 1 else None
     accumulate_in_registers(sch, anchor, len(spatial), len(reduction), out_axis, streamed, dots)
     unroll_vectorized(sch, *inner, vectors, axes.lanes)
 
@@ -149,11 +149,11 @@ def accumulate_in_registers(
     reduction: int,
     out_axis: int,
     streamed: bool,
-    dots: Machine | None = None,
+    dots: tuple[DotKind, int] | None = None,
 ) -> None:
     """Put the reduction outside the tile, unroll the tile and keep its accumulators in registers.
 
-    `dots`: the machine that adds up several products in one step, the last axis of the reduction, inside each lane.
+    `dots`: how several products are added up in one step, the last axis of the reduction, inside each of so many lanes.
     """
     sch.set_scope(anchor, 0, "local")
     loops = sch.get_loops(anchor)[-(spatial + reduction) :]
@@ -173,8 +173,9 @@ def accumulate_in_registers(
     init = sch.decompose_reduction(anchor, reduce_loops[0])
     unroll_vectorized(sch, *sch.get_loops(init)[-spatial:])
     if dots is not None:  # not before, or the start would have them too
-        sch.annotate(lane, DOT, dots.dot)
-        sch.annotate(lane, VECTOR_LANES, dots.lanes("int32"))
+        kind, lanes = dots
+        sch.annotate(lane, DOT, kind)
+        sch.annotate(lane, VECTOR_LANES, lanes)
 
 
 def unroll_vectorized(sch: Schedule, *loops: LoopRV) -> None:

@@ -43,10 +43,8 @@ class Tile(NamedTuple):
 
 def fits(tile: Tile, machine: Machine, arithmetic: Arithmetic = FLOAT32) -> bool:
     """Return True if accumulators, the weights of each vector and one position's data fit in the registers."""
-    halves = machine.halves if arithmetic.taps > 1 else 1
-    return (
-        machine.parts(arithmetic.accumulator) * tile.vectors * (tile.positions + halves) + halves <= machine.registers
-    )
+    each, shared = machine.step_registers(arithmetic)
+    return machine.parts(arithmetic.accumulator) * tile.vectors * (tile.positions + each) + shared <= machine.registers
 
 
 def estimate(tile: Tile, extents: Extents, machine: Machine, streamed: bool, arithmetic: Arithmetic = FLOAT32) -> float:

@@ -66,8 +66,10 @@ def convolution(
     else:
         kernel, groups = merge_groups(kernel, groups, block)
         image, in_block = packed_image(lowering, data.value, groups)
-        name, operator = "conv2d", functools.partial[Any](sums.conv2d, groups=groups, **options)
-        tensors = (image, lowering.weight(packing.pack_conv_weight(kernel, block, in_block)))
+        packed = packing.pack_conv_weight(kernel, block, in_block)
+        options |= {"groups": groups, "narrow": lowering.machine.adds_narrow and packing.is_narrow(packed)}
+        name, operator = "conv2d", functools.partial[Any](sums.conv2d, **options)
+        tensors = (image, lowering.weight(packed))
     return Sums(name, operator, tensors, True, shape, correction, scales)
 
 

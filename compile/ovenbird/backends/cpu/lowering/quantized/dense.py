@@ -42,10 +42,11 @@ def lower_levels_matmul(lowering: CpuLowering, call: relax.Call) -> Lowered | No
     rows, columns = math.prod(shape[:-1]), shape[-1]
     packed = packing.pack_matmul_weight(weight, lowering.block)
     plain = reshaped(lowering, lowering.form.plain(left.levels.value), (rows, left.shape[-1]))
-    tile_rows = choose_rows(packed.shape[0], rows, lowering.machine, ARITHMETIC)
+    narrow = lowering.machine.adds_narrow and packing.is_narrow(packed)
+    tile_rows = choose_rows(packed.shape[0], rows, lowering.machine, ARITHMETIC._replace(narrow=narrow))
     product = Sums(
         "matmul",
-        functools.partial(sums.matmul, columns=columns, tile_rows=tile_rows),
+        functools.partial(sums.matmul, columns=columns, tile_rows=tile_rows, narrow=narrow),
         (plain, lowering.weight(packed)),
         False,
         (rows, columns),

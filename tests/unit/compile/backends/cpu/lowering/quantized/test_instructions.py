@@ -8,6 +8,7 @@ from tvm import relax
 
 from ovenbird.backends.building import build_module
 from ovenbird.lowering.entry_key import EntryKey
+from ovenbird.operators.quantized.packing import is_narrow
 from ovenbird.targets import TargetSpec, load_target
 from support.qdq import Grid, Qdq
 
@@ -21,15 +22,16 @@ NEON = load_target("aarch64-neoverse-n1")
 I8MM = dataclasses.replace(NEON, mcpu="neoverse-v1", features=(*NEON.features, "i8mm"))
 
 
-def assembly(target: TargetSpec) -> str:
-    """Return the code of a convolution and a matrix product."""
+def assembly(target: TargetSpec, most: int = 127) -> str:
+    """Return the code of a convolution and a matrix product, by weights of at most so much."""
     network, random = Qdq(), np.random.default_rng(0)
     x = network.input(random, (1, 32, 8, 8), Grid(0.02, 3))
-    weight = random.integers(-127, 128, (32, 32, 3, 3), np.int8)
+    weight = random.integers(-most, most + 1, (32, 32, 3, 3), np.int8)
     y = network.conv2d(x, weight, np.full(32, 0.01, np.float32), padding=1).relu().quantize(Grid(0.5, 0))
     network.output(y)
     z = network.input(random, (1, 64), Grid(0.02, 3))
-    network.output(network.matmul(z, random.integers(-127, 128, (64, 32), np.int8), np.full(32, 0.01, np.float32)))
+    matrix = random.integers(-most, most + 1, (64, 32), np.int8)
+    network.output(network.matmul(z, matrix, np.full(32, 0.01, np.float32)))
     module, _, _ = network.finish()
     executable: relax.VMExecutable = build_module({EntryKey(): module}, target).executable
     (library,) = executable.mod.imports
@@ -50,3 +52,22 @@ def test_products_of_levels_use_the_processors_instruction(target: TargetSpec, w
     code = assembly(target)
     assert code.count(wanted) > 10
     assert unwanted not in code, "a product joined with a sum"
+
+
+def test_products_that_fit_in_16_bits_are_added_there() -> None:
+    wide, narrow = (assembly(INSTRUCTION_SETS["avx2"], most) for most in (80, 64))
+    assert "vpmaddubsw" not in wide, "twice 80 by 255 saturates"
+    assert narrow.count("vpmaddubsw") > 10
+
+
+def test_weights_say_whether_pairs_fit() -> None:
+    def fit(*pair: int) -> bool:
+        return is_narrow(np.array([[0, 0, *pair]], np.int8))
+
+    assert all(fit(*pair) for pair in ((64, 64), (127, 1), (-64, -64), (-128, 0), (127, -128)))
+    assert not any(fit(*pair) for pair in ((65, 64), (127, 2), (-65, -64), (-128, -1)))
+    levels = np.array([0, 255])
+    for first, second in ((64, 64), (127, 1), (-128, 0), (127, -128)):
+        sums = levels[:, None] * first + levels * second
+        assert sums.min() >= -(2**15)
+        assert sums.max() < 2**15

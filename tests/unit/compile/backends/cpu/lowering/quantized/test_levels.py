@@ -1,5 +1,6 @@
 """Networks of 8-bit levels, compiled for each instruction set: the very numbers that whole numbers give."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -72,6 +73,21 @@ def rows(network: Qdq, random: Generator, depth: int, columns: int) -> None:
     network.output(
         network.matmul(x, weight, scales).add_bias(bias(random, columns)).add(other).quantize(Grid(0.5, 128))
     )
+
+
+def narrow_pairs(network: Qdq, random: Generator) -> None:
+    """Weights of which two products just fit in 16 bits, by levels that are mostly the highest."""
+    columns = random.uniform(0.0005, 0.002, 24).astype(np.float32)
+    for shape, pair in (((24, 32, 3, 3), (64, 64)), ((24, 32, 1, 1), (127, 1)), ((24, 32, 1, 1), (127, -127))):
+        x = network.input(random, (1, 32, 6, 6), Grid(0.02, 9))
+        levels = np.where(random.random(x.levels.shape) < 0.9, np.uint8(255), x.levels)
+        network.inputs[-1] = x.grid.values(levels)
+        weight = np.tile(np.array(pair, np.int8).reshape(1, 2, 1, 1), (24, 16, *shape[2:]))
+        weight[1::2] *= -1
+        sums = network.conv2d(dataclasses.replace(x, levels=levels), weight, columns, padding=shape[2] // 2)
+        network.output(sums.add_bias(bias(random, 24)).quantize(Grid(1.5, 128)))
+    y = network.input(random, (5, 64), Grid(0.03, 0))
+    network.output(network.matmul(y, np.full((64, 24), 64, np.int8), columns).quantize(Grid(0.5, 3)))
 
 
 def pools(network: Qdq, random: Generator) -> None:
@@ -161,6 +177,7 @@ CASES: dict[str, Callable[[Qdq, Generator], None]] = {
     "classifier": classifier,
     "rows": lambda n, r: rows(n, r, 64, 48),
     "rows of odd sizes": lambda n, r: rows(n, r, 30, 19),
+    "pairs in 16 bits": narrow_pairs,
     "pools": pools,
     "movements": movements,
     "added": added,
