@@ -26,6 +26,7 @@ from ovenbird.backends.cpu.lowering.quantized.pool2d import (
     lower_levels_avg_pool2d,
     lower_levels_mean,
 )
+from ovenbird.backends.cpu.lowering.quantized.resize2d import lower_levels_resize2d
 from ovenbird.backends.cpu.lowering.quantized.sums import add_to_sums, clamp_sums
 from ovenbird.backends.cpu.lowering.reshape import lower_map, lower_shaper
 from ovenbird.backends.cpu.lowering.row_ops import lower_layer_norm, lower_softmax
@@ -74,6 +75,7 @@ QUANTIZED_HANDLERS: Handlers = {
     "relax.nn.adaptive_avg_pool2d": (lower_levels_adaptive_avg_pool2d,),
     "relax.nn.avg_pool2d": (lower_levels_avg_pool2d,),
     "relax.nn.conv2d": (lower_levels_conv2d,),
+    "relax.image.resize2d": (lower_levels_resize2d,),
     "relax.quantize": (lower_quantize,),
 }
 """Of the same operators on levels, asked first."""

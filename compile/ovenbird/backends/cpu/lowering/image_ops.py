@@ -125,21 +125,25 @@ def lower_resize2d(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
             return Value(shape, data.dtype, plain=reshaped(lowering, result, shape))
         if 2 * shape[1] < lowering.block:
             return None
-    blocked = lowering.emit_te(  # what packs or unpacks stays apart: it would compute each place for each channel
-        "resize2d",
-        topi.image.resize2d,
-        lowering.form.image(data),
-        roi=[float(value) for value in attrs.roi],
-        size=list(shape[2:]),
-        layout=f"NCHW{lowering.block}c",
-        method=attrs.method,
-        coordinate_transformation_mode=attrs.coordinate_transformation_mode,
-        rounding_method=attrs.rounding_method,
-        bicubic_alpha=attrs.cubic_alpha,
-        bicubic_exclude=attrs.cubic_exclude,
-        extrapolation_value=attrs.extrapolation_value,
-    )
+    # What packs or unpacks stays apart: it would compute each place for each channel.
+    options = resize_options(lowering, attrs, shape)
+    blocked = lowering.emit_te("resize2d", topi.image.resize2d, lowering.form.image(data), **options)
     return Value(shape, data.dtype, image=blocked)
+
+
+def resize_options(lowering: CpuLowering, attrs: Any, shape: Sequence[int]) -> dict[str, Any]:
+    """Return what `topi.image.resize2d` is to be told of a call whose result has this shape, for an image in blocks."""
+    return {
+        "roi": [float(value) for value in attrs.roi],
+        "size": list(shape[2:]),
+        "layout": f"NCHW{lowering.block}c",
+        "method": attrs.method,
+        "coordinate_transformation_mode": attrs.coordinate_transformation_mode,
+        "rounding_method": attrs.rounding_method,
+        "bicubic_alpha": attrs.cubic_alpha,
+        "bicubic_exclude": attrs.cubic_exclude,
+        "extrapolation_value": attrs.extrapolation_value,
+    }
 
 
 def is_repetition(attrs: Any, times: tuple[int, int], before: Sequence[int], after: Sequence[int]) -> bool:

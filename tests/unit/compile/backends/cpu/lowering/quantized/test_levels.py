@@ -119,6 +119,33 @@ def movements(network: Qdq, random: Generator) -> None:
     network.output(x.moved(part, np.ascontiguousarray(x.levels[:, 3:19])))
 
 
+def resized(network: Qdq, random: Generator) -> None:
+    """Bilinear resizes at places that are exact, of levels that a convolution stores; the nearest pixels of levels."""
+    x = network.input(random, (1, 32, 9, 9), Grid(0.02, 117))
+    weight, scales = weights(random, 32, 32, 1, 1)
+    y = network.conv2d(x, weight, scales).quantize(Grid(0.35, 101))
+    for mode, size, places in (
+        ("half_pixel", 18, np.arange(18) / 2 - 0.25),
+        ("align_corners", 17, np.arange(17) / 2),
+        ("half_pixel", 3, np.arange(3) * 3 + 1.0),
+    ):
+        options = {"layout": "NCHW", "method": "linear", "coordinate_transformation_mode": mode}
+        expr = network.emit(relax.op.image.resize2d(y.expr, (size, size), **options))
+        network.output(Floats(network, expr, bilinear(y.floats.array, places)).quantize(Grid(0.3, 99)))
+    options = {"layout": "NCHW", "method": "nearest_neighbor", "coordinate_transformation_mode": "asymmetric"}
+    nearest = network.emit(relax.op.image.resize2d(y.expr, (18, 18), rounding_method="floor", **options))
+    network.output(y.moved(nearest, y.levels.repeat(2, axis=2).repeat(2, axis=3)))
+
+
+def bilinear(image: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return the image at places of rows and of columns, each step rounded to float32."""
+    first = np.floor(places).astype(int)
+    share, last = (places - first).astype(np.float32), image.shape[-1] - 1
+    near = [np.clip(first + step, 0, last) for step in (0, 1)]
+    rows = [image[:, :, row][..., near[0]] * (1 - share) + image[:, :, row][..., near[1]] * share for row in near]
+    return rows[0] * (1 - share)[:, None] + rows[1] * share[:, None]
+
+
 def computed(network: Qdq, random: Generator) -> None:
     """Products of two computed tensors, in floats that are exact: of matrices, and a kernel that is no constant."""
     x, y = (network.input(random, (2, 5, 8), Grid(0.5, 3)) for _ in range(2))
@@ -181,6 +208,7 @@ CASES: dict[str, Callable[[Qdq, Generator], None]] = {
     "pools": pools,
     "movements": movements,
     "added": added,
+    "resized": resized,
     "computed": computed,
 }
 
