@@ -42,7 +42,7 @@ def export_programs(programs: Any, folder: Path) -> dict[str, Path]:
             warnings.simplefilter("ignore")
             outputs = list(part.module(*examples))
             torch.onnx.export(
-                _Flat(part.module),
+                _Flat(part.module).eval(),  # or all parts would be set to training behind it
                 examples,
                 str(files[name]),
                 dynamo=False,

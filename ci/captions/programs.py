@@ -137,7 +137,9 @@ def bars(taken: dict[tuple[str, str], list[float]], read_bytes: int, tokens: int
             pairs.append((f"a {what} by {ORT}", taken[what, OWN], taken[what, ORT], 0.8))
     found = []
     for what, ours, theirs, limit in pairs:
-        low, middle, high = statistics.quantiles([a / b for a, b in zip(ours, theirs, strict=True)], n=4)
+        low, middle, high = statistics.quantiles(
+            [a / b for a, b in zip(ours, theirs, strict=True)], n=4, method="inclusive"
+        )
         found.append({"what": what, "ratio": middle, "low": low, "high": high, "limit": limit})
     return found
 
