@@ -6,11 +6,14 @@ ovenbird verify artifacts/resnet50 --weights resnet50.pth --images photos/
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ovenbird.console import shared_options
+
+if TYPE_CHECKING:
+    from ovenbird.verify.verifying import Verification
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -34,13 +37,13 @@ def command(artifact: Path, model: str | None, images: Path | None, target: str 
     from ovenbird.progress import Progress
     from ovenbird.verify.parity import parity, parity_bytes
     from ovenbird.verify.photographs import own_photographs
-    from ovenbird.verify.rebuilding import entry_sizes, rebuild
-    from ovenbird.verify.verifying import verify
+    from ovenbird.verify.rebuilding import entry_sizes, rebuild_model
+    from ovenbird.verify.verifying import verify_programs
     from ovenbird_runtime.artifact.artifact import open_artifact
     from ovenbird_runtime.artifact.variant import choose_variant
     from ovenbird_runtime.machine.cpu import this_machine
     from ovenbird_runtime.manifest.agreement import LIMITS
-    from ovenbird_runtime.manifest.manifest import MAIN, VariantParity
+    from ovenbird_runtime.manifest.manifest import VariantParity
 
     opened = open_artifact(artifact)
     manifest = opened.manifest
@@ -50,24 +53,32 @@ def command(artifact: Path, model: str | None, images: Path | None, target: str 
     photographs = find_images(images) if images else own_photographs()
     with Progress.choose(options["quiet"]) as progress:
         progress(f"building {model or manifest.model.name} again")
-        network = rebuild(manifest, model, shared_options.read_network_options(options))
-        framework = network.source.framework
+        network = rebuild_model(manifest, model, shared_options.read_network_options(options))
+        framework = network.framework
         progress(f"comparing with {framework}")
-        found = verify(opened.root, network, entry_sizes(opened), held.limits, photographs, chosen.target)
+        sizes = entry_sizes(opened)
+        found = verify_programs(opened.root, network.programs, sizes, held.limits, photographs, chosen.target)
     if options["as_json"]:
-        figures = parity({chosen.variant: {MAIN: found}}, {chosen.variant: held})
+        figures = parity({chosen.variant: found}, {chosen.variant: held})
         click.echo(parity_bytes(figures, framework).decode(), nl=False)
         return
     warning = random_warning(manifest)
     if warning:
         click.echo(warning)
-    if found.blind:
-        click.echo(blind_warning(found.blind, framework))
+    for name, one in found.items():
+        if one.blind:
+            click.echo(blind_warning(one.blind, framework))
+        whose = f"{artifact}, program {name}," if len(found) > 1 else str(artifact)
+        click.echo(f"{whose} is its network: {_figures(one)}")
+
+
+def _figures(found: Verification) -> str:
+    """Return the errors, what they are held to, and on how many inputs."""
     errors = ", ".join(f"{name} {one.max_abs:.1e}" for name, one in found.outputs.items())
     shares = ", ".join(f"{one.rms:.1e}" for one in found.outputs.values())
     top1 = "" if found.top1_agreement is None else f", top-1 agreement {found.top1_agreement:.0%}"
-    click.echo(
-        f"{artifact} is its network: max error {errors}; of their spread {shares}, limit {held.limits.rms:g}{top1}, "
+    return (
+        f"max error {errors}; of their spread {shares}, limit {found.limits.rms:g}{top1}, "
         f"on {found.images} photographs and {found.random_inputs} random inputs"
     )
 

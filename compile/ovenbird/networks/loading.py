@@ -76,7 +76,8 @@ def load_network(model: str, options: NetworkOptions = NetworkOptions()) -> Netw
     found = load_model(model, options)
     if isinstance(found, Composite):
         raise UsageError(
-            f"{model} has several programs ({', '.join(found.programs)}): only `ovenbird compile` takes it"
+            f"{model} has several programs ({', '.join(found.programs)}): only `ovenbird compile` and "
+            "`ovenbird verify` take it"
         )
     return found
 
