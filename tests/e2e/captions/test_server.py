@@ -33,6 +33,9 @@ def picture(seed: int) -> bytes:
     return file.getvalue()
 
 
+PICTURE = base64.b64encode(picture(0)).decode()
+
+
 @pytest.fixture(scope="module")
 def right() -> list[str]:
     """The texts of the first pictures, as the runtime writes them for one after the other."""
@@ -139,6 +142,12 @@ def test_v2_generates_as_triton_does(server: Serving, right: list[str]) -> None:
         (f"{PREDICT}?beams=5", picture(0), 400, "WrongOption"),
         (f"{PREDICT}?max_tokens=0", picture(0), 400, "WrongOption"),
         (f"{PREDICT}?prompt={'w1+' * 20}", picture(0), 400, "WrongOption"),
+        (f"{PREDICT}?prompt={'w' * 5000}", picture(0), 400, "WrongOption"),
+        (f"{PREDICT}?max_tokens=-3", picture(0), 400, "WrongOption"),
+        (f"{PREDICT}?max_tokens=99999999", picture(0), 400, "WrongOption"),
+        (f"/v2/models/{NAME}/generate", {"image": PICTURE, "text_input": "w1 " * 3000}, 400, "WrongOption"),
+        (f"/v2/models/{NAME}/generate_stream", {"image": PICTURE, "text_input": "w1 " * 20}, 400, "WrongOption"),
+        (f"/v2/models/{NAME}/generate", {"image": PICTURE, "parameters": {"max_tokens": 0}}, 400, "WrongOption"),
         (f"{PREDICT}?score=0.5", picture(0), 400, "WrongOption"),
         (f"/v2/models/{NAME}/infer", {"inputs": []}, 501, "NotOffered"),
         (f"/v2/models/{NAME}/generate", {"text_input": ""}, 400, "MissingImage"),
