@@ -120,7 +120,7 @@ class Calls:
         try:
             if rpc.method.streaming:
                 async for message in rpc.method.work(self._context, self._requests(rpc), rpc.call):
-                    await channel.send(rpc, message.SerializeToString())
+                    await channel.send(rpc, message if isinstance(message, bytes) else message.SerializeToString())
                     channel.flush()
             else:
                 request = await self._request(rpc)

@@ -66,8 +66,12 @@ async def model_infer(context: Context, request: Infer, call: Call) -> Any:
 
 def read_request(data: Encoded) -> Infer:
     """Read a request; its message is gone when this returns. Raises BadRequest, InputError, UnsupportedContent."""
-    request = parse(message("ModelInferRequest"), data)
-    parameters = _parameters(request.parameters)
+    return infer_of(parse(message("ModelInferRequest"), data))
+
+
+def infer_of(request: Any) -> Infer:
+    """Read a request's message. Raises BadRequest, InputError, UnsupportedContent."""
+    parameters = plain_parameters(request.parameters)
     check_parameters(parameters, "the request")
     outputs = tuple(map(_wanted, request.outputs))
     return Infer(request.model_name, request.model_version, request.id, parameters, read_inputs(request), outputs)
@@ -85,7 +89,7 @@ def read_inputs(request: Any) -> dict[str, Array]:
         name = tensor.name
         if name in inputs:
             raise BadRequest(f"the input {shown(name)} is given twice")
-        check_parameters(_parameters(tensor.parameters), f"the input {shown(name)}")
+        check_parameters(plain_parameters(tensor.parameters), f"the input {shown(name)}")
         shape = list(tensor.shape)
         filled = [field.name for field, _ in tensor.contents.ListFields()] if tensor.HasField("contents") else []
         if raw:
@@ -102,7 +106,7 @@ def read_inputs(request: Any) -> dict[str, Array]:
     return inputs
 
 
-def _parameters(parameters: Any) -> dict[str, Any]:
+def plain_parameters(parameters: Any) -> dict[str, Any]:
     """Return parameters as plain values; None for one without a value."""
     found = {}
     for name, value in parameters.items():
@@ -112,7 +116,7 @@ def _parameters(parameters: Any) -> dict[str, Any]:
 
 
 def _wanted(output: Any) -> Wanted:
-    parameters = _parameters(output.parameters)
+    parameters = plain_parameters(output.parameters)
     check_parameters(parameters, f"the output {shown(output.name)}")
     classes = parameters.get("classification", 0)
     if not isinstance(classes, int) or isinstance(classes, bool) or not 0 <= classes <= MAX_TOP:

@@ -47,7 +47,8 @@ _REQUEST_HEADERS = (b":path", b":method", b"content-type", b"grpc-timeout", b"gr
 
 class Method(NamedTuple):
     """What answers a path: `work(context, request, call)` gives a message; where it streams, requests and answers
-    are asynchronous iterators. `weigh(data, limit)` estimates how much work it is to `read(data)`, a request.
+    are asynchronous iterators, the answers of messages or of their bytes. `weigh(data, limit)` estimates how much work
+    it is to `read(data)`, a request.
     """
 
     name: str

@@ -20,6 +20,7 @@ from .inference import model_infer, read_request
 from .messages import load_protocol, message
 from .reflection import REFLECTION
 from .rpc import Method, parse
+from .texts import model_stream_infer, read_stream_request
 
 Work = Callable[..., Any]
 
@@ -72,6 +73,7 @@ INFERENCE: dict[str, Work] = {
     "ServerMetadata": _server_metadata,
     "ModelMetadata": _model_metadata,
     "ModelInfer": model_infer,
+    "ModelStreamInfer": model_stream_infer,
     "ModelConfig": _model_config,
     "ModelStatistics": _model_statistics,
     "RepositoryIndex": _repository_index,
@@ -86,6 +88,13 @@ _WORK: dict[str, dict[str, Work]] = {
 }
 
 
+_READERS: dict[str, tuple[Work, Callable[[Encoded, int], int]]] = {
+    "ModelInfer": (read_request, weigh),
+    "ModelStreamInfer": (read_stream_request, weigh),
+}
+"""Of requests that are large: what reads them, and says before how much work that is."""
+
+
 def methods() -> dict[str, Method]:
     """Return what answers each path: every method that the descriptors declare. Raises ModuleNotFoundError."""
     protocol = load_protocol()
@@ -94,7 +103,7 @@ def methods() -> dict[str, Method]:
         for method in protocol.methods(service):
             work = _WORK[service][method.name]
             kind = protocol.message(method.input_type.full_name)
-            read, weigher = (read_request, weigh) if work is model_infer else (partial(parse, kind), _all_of_it)
+            read, weigher = _READERS.get(method.name, (partial(parse, kind), _all_of_it))
             streaming = method.client_streaming or method.server_streaming
             found[f"/{service}/{method.name}"] = Method(method.name, work, read, weigher, streaming)
     return found

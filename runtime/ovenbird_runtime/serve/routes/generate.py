@@ -30,7 +30,7 @@ from .forms import read_base64, read_option
 from .texts import TextEventForm, Tokens, event_bytes, stream_text, write_texts
 
 _FIELDS = ("id", "text_input", "image", "parameters")
-_OPTIONS = ("max_tokens", "beams", "preprocess", "seed")
+OPTIONS = ("max_tokens", "beams", "preprocess", "seed")
 
 
 class GenerateForm:
@@ -58,8 +58,8 @@ class GenerateForm:
         for name, value in parameters.items():
             if name == "stream" and value is streams:
                 continue
-            if name not in _OPTIONS:
-                raise BadRequest(f"the parameter {shown(name)} is not known here; there are {', '.join(_OPTIONS)}")
+            if name not in OPTIONS:
+                raise BadRequest(f"the parameter {shown(name)} is not known here; there are {', '.join(OPTIONS)}")
             options[name] = read_option(name, value)
         self.options = PredictOptions(**options)
 
@@ -68,27 +68,28 @@ async def generate(context: Context, request: Request, call: Call) -> Response:
     """Answer with a whole text."""
     with context.slots.find(*call.parameters) as found:
         call.answered_by(found)
-        deployment = _writes(found)
+        deployment = writes_text(found)
         form = await _form(context, request, streams=False)
         call.images, call.stage = 1, "decode"
         (prediction,) = await write_texts(context, deployment, call, [form.image], form.options)
         assert isinstance(prediction, Prediction)  # the only one's failure was raised
         call.count(context.metrics)
-        return Response.json(_answer(deployment, form, prediction.text or ""))
+        return Response.json(_answer(deployment, form.id, prediction.text or ""))
 
 
 async def generate_stream(context: Context, request: Request, call: Call) -> Response:
     """Answer with a text as it is written."""
     with context.slots.find(*call.parameters) as found:
         call.answered_by(found)
-        deployment = _writes(found)
+        deployment = writes_text(found)
         form = await _form(context, request, streams=True)
         call.images, call.stage = 1, "decode"
-        events = DeltaForm(deployment, form)
+        events = DeltaForm(deployment, form.id)
         return await stream_text(context, deployment, call, [form.image], form.options, events)
 
 
-def _writes(deployment: Any) -> TextDeployment:
+def writes_text(deployment: Any) -> TextDeployment:
+    """Return the deployment of a model that writes texts. Raises NotOffered for another."""
     if not isinstance(deployment, TextDeployment):
         raise NotOffered(f"{deployment.name} writes no text: POST /v1/models/{deployment.name}:predict, or .../infer")
     return deployment
@@ -110,33 +111,37 @@ def _read(request: Request, limits: Limits, streams: bool) -> GenerateForm:
     return GenerateForm(value, streams)
 
 
-def _answer(deployment: TextDeployment, form: GenerateForm, text: str) -> dict[str, Any]:
+def _answer(deployment: TextDeployment, id_: str, text: str) -> dict[str, Any]:
     answer = {"model_name": deployment.name, "model_version": deployment.version, "text_output": text}
-    return {"id": form.id, **answer} if form.id else answer
+    return {"id": id_, **answer} if id_ else answer
 
 
 class DeltaForm(TextEventForm):
     """Events whose texts, one after the other, are the whole."""
 
-    def __init__(self, deployment: TextDeployment, form: GenerateForm) -> None:
+    def __init__(self, deployment: TextDeployment, id_: str) -> None:
         """Begin with nothing sent: a prompt is the begin of the text, streamed or not."""
-        self._deployment, self._form, self._text = deployment, form, ""
+        self.deployment, self.id, self._text = deployment, id_, ""
         self._words: WordPieces = deployment.writer.pieces
 
     def more(self, tokens: Tokens) -> bytes:
         """Return the words that are whole; an event without any says that tokens came."""
         text = self._words.text(tokens)
-        return self._next(text[: max(text.rfind(" "), 0)])
+        return self._next(text[: max(text.rfind(" "), 0)], False)
 
     def done(self, prediction: Prediction) -> bytes:
         """Return the rest."""
-        return self._next(prediction.text or "")
+        return self._next(prediction.text or "", True)
 
     def failed(self, error: BaseException) -> bytes:
         """Return the error, as Triton writes it."""
         return event_bytes(public_body(error))
 
-    def _next(self, text: str) -> bytes:
+    def event(self, new: str, last: bool) -> bytes:
+        """Return the event that brings `new`, which may be empty."""
+        return event_bytes(_answer(self.deployment, self.id, new))
+
+    def _next(self, text: str, last: bool) -> bytes:
         new = text[len(self._text) :] if text.startswith(self._text) else ""
         self._text += new
-        return event_bytes(_answer(self._deployment, self._form, new))
+        return self.event(new, last)
