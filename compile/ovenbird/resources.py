@@ -5,6 +5,7 @@ resource_folder("targets")      # .../targets in a clone, .../site-packages/oven
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
@@ -29,6 +30,11 @@ def tuning_folders() -> tuple[Path, ...]:
     """
     brought = resource_folder("tuning_logs")
     return (Path("tuning_logs"), brought) if brought.parent == PACKAGE else (brought,)
+
+
+def cache_folder() -> Path:
+    """Return the folder of what this user's compiles may keep on this machine; it need not exist."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ovenbird"
 
 
 def data_file(name: str) -> Path:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from ovenbird.errors import TargetInvalid, UnknownTarget, suggest
-from ovenbird.host import describe_host
+from ovenbird.host.detection import describe_host
 from ovenbird.resources import resource_folder
 from ovenbird_runtime.errors import ManifestInvalid
 from ovenbird_runtime.machine.cpu import this_machine, version_pair
@@ -43,6 +43,7 @@ Quantity = Annotated[int, Range(0, 1 << 40)]
 class TargetSpec:
     """One target. Sizes in bytes; `features` are the names of /proc/cpuinfo that the machine must have.
 
+    `memory_bytes_per_cycle`: from memory, for all cores together (`measure.figures`); 0 where that is not known.
     `chip`: what computes, where that is not the processor. `linker`: commands, the first that is there is taken
     (`linking.linkers`); none: the machine's own compiler.
     """
@@ -61,6 +62,7 @@ class TargetSpec:
     l1d_bytes: Quantity = 32 * 1024
     l2_bytes: Quantity = 256 * 1024
     l3_bytes: Quantity = 0
+    memory_bytes_per_cycle: Quantity = 0
     glibc: str = "2.28"
     linker: tuple[str, ...] = ()
     linker_hint: str = ""

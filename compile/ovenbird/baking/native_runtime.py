@@ -22,7 +22,7 @@ from pathlib import Path
 from ovenbird.baking.builders import last_line
 from ovenbird.errors import BakeFailed
 from ovenbird.linking.linkers import try_linker
-from ovenbird.resources import sources_folder
+from ovenbird.resources import cache_folder, sources_folder
 
 SOURCE_VARIABLE = "OVENBIRD_JPEG_SOURCE"
 COMMAND = "ovenbird-run"
@@ -42,7 +42,7 @@ def find_runtime(arch: str, musl: bool = False) -> Path:
             f"(in a clone ci/steps/jpeg_source.sh fetches them), or {_HINT}"
         )
     key = _digest(sources, [*compiler, str(jpeg)])
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ovenbird" / "runtimes" / key
+    cache = cache_folder() / "runtimes" / key
     if not (cache / COMMAND).is_file():
         with tempfile.TemporaryDirectory(prefix="ovenbird-runtime-") as work:
             built = _build(sources, Path(work), arch, compiler, jpeg)

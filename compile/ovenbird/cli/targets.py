@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 @click.command("targets", short_help="List the targets, or explain one.")
 @click.argument("name", required=False)
 @click.option("--containerfile", is_flag=True, help="Print the target's Containerfile, as `ovenbird bake` uses it.")
+@click.option("--measure", is_flag=True,
+              help="Measure what `host` does in a second, for the estimates of later compiles here: seconds, "
+              "during which nothing else should run.")  # fmt: skip
 @shared_options.as_json
-def command(name: str | None, containerfile: bool, as_json: bool) -> None:
+def command(name: str | None, containerfile: bool, measure: bool, as_json: bool) -> None:
     """List the targets: folders of `targets/`, each with what its machine must have.
 
     With a NAME, explain that target: every field, whether this machine runs its code, and what links for it here.
@@ -39,6 +42,8 @@ def command(name: str | None, containerfile: bool, as_json: bool) -> None:
             raise UsageError("--containerfile prints the file of one target: ovenbird targets NAME --containerfile")
         click.echo(render(read_container(find_target(name))), nl=False)
         return
+    if measure:
+        measure_host(name)
     if name is not None:
         found = explain(load_target(name))
         click.echo(json.dumps(found, indent=2) if as_json else "\n".join(explained(found)))
@@ -52,6 +57,23 @@ def command(name: str | None, containerfile: bool, as_json: bool) -> None:
         click.echo(f"{spec.name:<{width}}  {spec.summary}")
         made = BACKENDS[spec.kind].describe(spec)
         click.echo(f"{'':<{width}}  {spec.kind} {spec.triple}, {made}, glibc {spec.glibc}")
+
+
+def measure_host(name: str | None) -> None:
+    """Measure this machine, and keep what is found. Raises UsageError for another target, EngineFailed, OutputError."""
+    from ovenbird.benchmarking.machine_figures import measure_figures
+    from ovenbird.errors import UsageError, output_error
+    from ovenbird.host.figures import figures_file, keep_figures
+    from ovenbird.targets import load_target
+
+    if name != "host":
+        raise UsageError("--measure is for this machine: ovenbird targets host --measure")
+    figures = measure_figures(load_target("host"))
+    try:
+        keep_figures(figures)
+    except OSError as error:
+        raise output_error(error, str(figures_file())) from error
+    click.echo(f"measured {figures.gflops:.0f} GFLOP/s, {figures.gbytes_per_s:.0f} GB/s: {figures_file()}", err=True)
 
 
 def explain(spec: TargetSpec) -> dict[str, Any]:
@@ -92,7 +114,9 @@ def explained(found: dict[str, Any]) -> Iterator[str]:
     yield f"           glibc {found['glibc']} or later"
     yield f"vectors    {found['vector_bits']} bits, {found['registers']} registers"
     caches = ", ".join(f"L{level} {kilobytes(f'l{level}{kind}_bytes')}" for level, kind in ((1, "d"), (2, ""), (3, "")))
-    yield f"tuned for  {found['cores']} cores, {caches}"
+    memory = found["memory_bytes_per_cycle"]
+    measured = f", {memory} bytes a cycle from memory" if memory else ""
+    yield f"tuned for  {found['cores']} cores, {caches}{measured}"
     yield f"container  {found['container']['platform'] or 'this machine'}, {found['container']['base']}"
     yield f"linked by  {here['linker'] or 'nothing here: ' + here['problem']}"
     yield f"runs here  {'yes' if here['runs'] else 'no: ' + here['reason']}"

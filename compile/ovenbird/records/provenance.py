@@ -9,13 +9,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import platform
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from ovenbird import __version__
+from ovenbird.host.detection import cpu_name
 from ovenbird.targets import RENAMED, TargetSpec
 from ovenbird_runtime.machine.versions import TVM_FFI_VERSION, TVM_VERSION
 
@@ -142,18 +142,3 @@ def decisive_fields(target: TargetSpec) -> dict[str, Any]:
 def timestamp() -> str:
     """Now, in UTC, to the second."""
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def cpu_name() -> str:
-    """Return what this machine's processor calls itself, with family and model, as vendors reuse names."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    values: dict[str, str] = {}
-    for line in lines:
-        key, _, value = line.partition(":")
-        values.setdefault(key.strip(), value.strip())
-    if "model name" not in values:
-        return platform.machine()
-    return f"{values['model name']} (family {values.get('cpu family', '?')}, model {values.get('model', '?')})"

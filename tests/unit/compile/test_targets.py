@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ovenbird.errors import TargetInvalid, UnknownTarget
-from ovenbird.host import ARM_FEATURES, X86_FEATURES, cache_bytes, cpu_flags, describe_host
+from ovenbird.host.detection import ARM_FEATURES, X86_FEATURES, cache_bytes, cpu_flags, describe_host
 from ovenbird.targets import TargetSpec, load_target, parse_target, target_folders
 
 PLAIN = """
@@ -113,8 +113,8 @@ def test_what_the_kernel_hides_is_switched_off(monkeypatch: pytest.MonkeyPatch) 
     def an_old_processor() -> tuple[str, frozenset[str]]:
         return "znver4", frozenset({"sse4.2", "avx2", "avx512f", "fma"})
 
-    monkeypatch.setattr("ovenbird.host._llvm_view", an_old_processor)
-    monkeypatch.setattr("ovenbird.host.cpu_flags", lambda: frozenset({"sse4_2", "avx2", "fma", "ept"}))
+    monkeypatch.setattr("ovenbird.host.detection._llvm_view", an_old_processor)
+    monkeypatch.setattr("ovenbird.host.detection.cpu_flags", lambda: frozenset({"sse4_2", "avx2", "fma", "ept"}))
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     found = describe_host()
     assert found["mattr"] == ("-avx512f",)

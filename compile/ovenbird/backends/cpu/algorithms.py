@@ -26,8 +26,9 @@ DIRECT_EFFICIENCY, PRODUCT_EFFICIENCY = 0.9, 0.75
 TRANSFORM_OPERATIONS = {2: (48, 40), 4: (320, 250)}
 """Vector operations to transform one tile of one block of channels, and to transform it back."""
 
-MEMORY_BYTES_PER_CYCLE = 16.0
-"""Bytes per cycle that all cores together read from memory; weights do not stay in cache between two inferences."""
+GUESSED_BYTES_PER_CYCLE = 16.0
+"""Bytes per cycle that all cores together read from memory, where the machine was not measured; weights do not stay in
+cache between two inferences."""
 
 
 @dataclass(frozen=True)
@@ -76,16 +77,17 @@ def estimate_cycles(shape: ConvolutionShape, algorithm: Algorithm, machine: Mach
     in_blocks, out_blocks = blocks(shape.inputs, block), blocks(shape.outputs, block)
     steps = in_blocks * block * out_blocks  # multiply-adds of a block for one output position and tap
     rate = 2 * machine.cores / machine.parts("float32")
+    memory = machine.memory_bytes_per_cycle or GUESSED_BYTES_PER_CYCLE
     if algorithm == "direct":
         work = shape.batch * shape.height * shape.width * 9 * steps
-        return work / (rate * DIRECT_EFFICIENCY) + 9 * steps * block * 4 / MEMORY_BYTES_PER_CYCLE / 2
+        return work / (rate * DIRECT_EFFICIENCY) + 9 * steps * block * 4 / memory / 2
     m = int(algorithm[-1])
     tiles = shape.batch * -(-shape.height // m) * -(-shape.width // m)
     points = (m + 2) ** 2
     product = tiles * points * steps / (rate * PRODUCT_EFFICIENCY)
     forward, back = TRANSFORM_OPERATIONS[m]
     transforms = tiles * (in_blocks * forward + out_blocks * back) * machine.parts("float32") / machine.cores
-    streamed = points * steps * block * 4 / MEMORY_BYTES_PER_CYCLE  # prefetched while the product runs
+    streamed = points * steps * block * 4 / memory  # prefetched while the product runs
     return max(product, streamed) + transforms
 
 

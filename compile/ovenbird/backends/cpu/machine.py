@@ -22,6 +22,7 @@ class Machine:
     """The part of a CPU target that decides tile sizes. Sizes in bytes.
 
     `block_lanes`: channels of a block where that is more than one vector of float32; 0 where it is one.
+    `memory_bytes_per_cycle`: for all cores together, 0 where it was not measured: each estimate has its own guess then.
     `half_weights`: whether weights may be stored as float16 (`storage.py`).
     `adds_narrow`: whether an instruction adds two products of 8-bit numbers in 16 bits.
     """
@@ -31,6 +32,7 @@ class Machine:
     l1_bytes: int
     l2_bytes: int
     cores: int
+    memory_bytes_per_cycle: int = 0
     block_lanes: int = 0
     dot: DotKind = "plain"
     half_weights: bool = False
@@ -77,6 +79,7 @@ def machine_of(target: TargetSpec, block: int = 0) -> Machine:
         l1_bytes=target.l1d_bytes,
         l2_bytes=target.l2_bytes,
         cores=target.cores,
+        memory_bytes_per_cycle=target.memory_bytes_per_cycle,
         dot=dot_of(target),
         adds_narrow=dot_of(target) == "pairs" and bool({"ssse3", "avx2", "avx512bw"} & set(target.features)),
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ovenbird.errors import TargetInvalid
+from ovenbird.host.figures import read_figures
 
 CPUINFO = Path("/proc/cpuinfo")
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
@@ -50,6 +51,8 @@ def describe_host() -> dict[str, Any]:
     used = {feature: name for feature, name in names.items() if feature in llvm}
     features = tuple(sorted(name for name in used.values() if name in shown))
     hidden = tuple(sorted(f"-{feature}" for feature, name in used.items() if name not in shown))
+    cores = len(os.sched_getaffinity(0))
+    figures = read_figures(cpu_name(), cores)
     wide = arch == "x86_64" and "avx512f" in features
     vector_bits = 512 if wide else 256 if "avx2" in features else 128
     return {
@@ -62,10 +65,11 @@ def describe_host() -> dict[str, Any]:
         "features": features,
         "vector_bits": vector_bits,
         "registers": 32 if wide or arch == "aarch64" else 16,
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": cores,
         "l1d_bytes": cache_bytes(1, 32 * 1024),
         "l2_bytes": cache_bytes(2, 512 * 1024),
         "l3_bytes": cache_bytes(3, 0),
+        "memory_bytes_per_cycle": figures.memory_bytes_per_cycle if figures else 0,
         "glibc": platform.libc_ver()[1] or "2.28",
     }
 
@@ -78,6 +82,21 @@ def _llvm_view() -> tuple[str, frozenset[str]]:
     mcpu = str(codegen.llvm_get_system_cpu())
     target = tvm.target.Target({"kind": "llvm", "mcpu": mcpu})
     return mcpu, frozenset(str(feature) for feature in codegen.llvm_get_cpu_features(target))
+
+
+def cpu_name() -> str:
+    """Return what this machine's processor calls itself, with family and model, as vendors reuse names."""
+    try:
+        lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    values: dict[str, str] = {}
+    for line in lines:
+        key, _, value = line.partition(":")
+        values.setdefault(key.strip(), value.strip())
+    if "model name" not in values:
+        return platform.machine()
+    return f"{values['model name']} (family {values.get('cpu family', '?')}, model {values.get('model', '?')})"
 
 
 def cpu_flags(cpuinfo: Path = CPUINFO) -> frozenset[str]:
