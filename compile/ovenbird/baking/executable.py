@@ -15,6 +15,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from ovenbird.errors import BakeFailed, UsageError, output_error
 from ovenbird_runtime.artifact.artifact import Artifact
@@ -50,9 +51,36 @@ def write_executable(
     With `weights_inside` False the weights go to the folder of its name and ".weights", which must stay beside it.
     Raises ArtifactError, UsageError, BakeFailed, OutputError.
     """
+    arch = arch_of(artifact, target)
+    program = _program(runtime, arch)
+    folder = None if weights_inside else Path(f"{output}.weights")
+    partial = output.with_name(f".{output.name}.{os.getpid()}.part")
+    try:
+        with partial.open("wb") as file:
+            file.write(program)
+            size = write_bundle(file, artifact, target, folder)
+        partial.chmod(0o755)
+        partial.replace(output)
+    except OSError as error:
+        raise output_error(error, str(output)) from None
+    finally:
+        partial.unlink(missing_ok=True)
+    inside = None if folder is None else str(folder)
+    return ExecutableReport(str(output), target, arch, size, len(program), inside)
+
+
+def arch_of(artifact: Artifact, target: str) -> str:
+    """Return the architecture that a target of the artifact is code for. Raises ArtifactError."""
+    return artifact.read_target(next(one for one in artifact.manifest.variants if one.target == target)).arch
+
+
+def write_bundle(file: BinaryIO, artifact: Artifact, target: str, weights: Path | None = None) -> int:
+    """Write the artifact's code for a target behind what is in `file`, checked; return how long the file is then.
+
+    With `weights` those go to that folder. Raises ArtifactError, OSError.
+    """
     variants = [variant for variant in artifact.manifest.variants if variant.target == target]
     described = [artifact.read_target(variant) for variant in variants]
-    program = _program(runtime, described[0].arch)
     wanted = {tensor.file for one in described for tensor in one.tensors}
     folders = tuple(f"{variant.path}/" for variant in variants)
     names = [
@@ -63,30 +91,17 @@ def write_executable(
         or name.endswith("/target.json")  # of all: a runtime reads them before it chooses
         or not name.startswith(("targets/", WEIGHTS))
     ]
-    folder = None if weights_inside else Path(f"{output}.weights")
     index = f"target {target}\n"
-    partial = output.with_name(f".{output.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as file:
-            file.write(program)
-            for name, content in _contents(artifact, names):
-                if folder is not None and name.startswith(WEIGHTS):
-                    folder.mkdir(parents=True, exist_ok=True)
-                    (folder / name.removeprefix(WEIGHTS)).write_bytes(content)
-                    continue
-                file.write(bytes(-file.tell() % PAGE_BYTES))
-                index += f"{file.tell()} {len(content)} {name}\n"
-                file.write(content)
-            file.write(index.encode() + struct.pack("<QQ", file.tell(), len(index.encode())) + MAGIC)
-            size = file.tell()
-        partial.chmod(0o755)
-        partial.replace(output)
-    except OSError as error:
-        raise output_error(error, str(output)) from None
-    finally:
-        partial.unlink(missing_ok=True)
-    inside = None if folder is None else str(folder)
-    return ExecutableReport(str(output), target, described[0].arch, size, len(program), inside)
+    for name, content in _contents(artifact, names):
+        if weights is not None and name.startswith(WEIGHTS):
+            weights.mkdir(parents=True, exist_ok=True)
+            (weights / name.removeprefix(WEIGHTS)).write_bytes(content)
+            continue
+        file.write(bytes(-file.tell() % PAGE_BYTES))
+        index += f"{file.tell()} {len(content)} {name}\n"
+        file.write(content)
+    file.write(index.encode() + struct.pack("<QQ", file.tell(), len(index.encode())) + MAGIC)
+    return file.tell()
 
 
 def _contents(artifact: Artifact, names: list[str]) -> Iterator[tuple[str, bytes]]:

@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     "--target", default="host", show_default=True, help="Whose Containerfile, and which code of the artifact."
 )
 @click.option(
-    "--format", "kind", type=click.Choice(["image", "executable", "scratch"]), default="image", show_default=True,
-    help="A container image; one static file, the C++ runtime with the model behind it; an image of that file alone.",
+    "--format", "kind", type=click.Choice(["image", "executable", "scratch", "c"]), default="image", show_default=True,
+    help="A container image; one static file, the C++ runtime with the model behind it; an image of that file alone; "
+    "an object file and a header for a program of your own.",
 )  # fmt: skip
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
-              help="Where to write the executable. [default: the model's name]")  # fmt: skip
+              help="Where to write the executable, or NAME of NAME.o and NAME.h. [default: the model's name]")  # fmt: skip
 @click.option(
     "--weights-apart", is_flag=True, help="Of an executable: the weights in a folder beside it, FILE.weights."
 )
@@ -88,7 +89,7 @@ def command(model: str, **options: Any) -> None:
     executable = load_target(bake_options.target) if options["kind"] != "image" else None
     if executable and executable.kind != CPU.kind.code:
         raise UsageError(f"an executable is for a processor; target {executable.name} is of kind {executable.kind}")
-    if options["kind"] != "executable":
+    if options["kind"] in ("image", "scratch"):
         find_builder(bake_options.builder)
     with Progress.choose(options["quiet"]) as progress, tempfile.TemporaryDirectory(prefix="ovenbird-") as temporary:
         if (Path(model) / "manifest.json").is_file():
@@ -98,6 +99,9 @@ def command(model: str, **options: Any) -> None:
             check_variant(artifact, bake_options.target)
         else:
             artifact = _compile(model, options["artifact"] or Path(temporary) / "artifact", options, progress)
+        if options["kind"] == "c":
+            _bake_embedded(artifact, options, progress)
+            return
         if executable:
             _bake_executable(artifact, executable.arch, options, progress)
             return
@@ -129,6 +133,27 @@ def _bake_executable(artifact: Artifact, arch: str, options: dict[str, Any], pro
     _report_native(report, f"{report.path}: {report.arch}", options["as_json"], warning)
     if report.weights_folder and not options["as_json"]:
         click.echo(f"{report.weights_folder}: the weights, which stay beside it")
+
+
+def _bake_embedded(artifact: Artifact, options: dict[str, Any], progress: Any) -> None:
+
+    import dataclasses
+    import json
+
+    from ovenbird.baking.bake import repository_name
+    from ovenbird.baking.embedded import write_embedded
+    from ovenbird.console.describe import random_warning
+
+    output = options["output"] or Path(repository_name(artifact.manifest.model.name))
+    progress(f"writing {output}.o")
+    report = write_embedded(artifact, options["target"], output.name, output.parent)
+    if options["as_json"]:
+        click.echo(json.dumps(dataclasses.asdict(report), indent=2))
+        return
+    if warning := random_warning(artifact.manifest):
+        click.echo(warning)
+    click.echo(f"{report.object_file}: {report.arch}, {report.size_bytes / 1e6:.1f} MB")
+    click.echo(f"{report.header}: include it, and link both with the C++ runtime")
 
 
 def _bake_scratch(artifact: Artifact, runtime: Path, options: dict[str, Any], progress: Any, warning: str) -> None:

@@ -133,7 +133,7 @@ Json inspect_artifact(const std::string &path, const char *public_key) {
     Machine machine = this_machine();
     auto field = [&](const char *name) { return *manifest.source.find(name); };
     JsonObject found, here;
-    found.add("path", artifact.root).add("schema_version", field("schema_version")).add("digest", manifest.digest);
+    found.add("path", artifact.root.path).add("schema_version", field("schema_version")).add("digest", manifest.digest);
     found.add("signatures", texts(signers(artifact.root)));
     found.add("signed_by", artifact.signed_by ? json_of(*artifact.signed_by) : Json{});
     found.add("provenance", read_origin(artifact)).add("model", field("model"));

@@ -59,7 +59,7 @@ Own find_own() {
     Own own{own_bundle(), ""};
     if (!own.path.empty()) {
         File file(open(own.path.c_str(), O_RDONLY | O_CLOEXEC));
-        if (auto bundle = read_bundle(file.descriptor())) own.target = bundle->target;
+        if (auto bundle = read_bundle(file)) own.target = bundle->target;
     }
     return own;
 }

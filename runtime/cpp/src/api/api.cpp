@@ -39,6 +39,20 @@ const std::vector<std::string> *labels_of(const ovenbird_artifact *artifact, con
     return found;
 }
 
+template <typename Load>
+ovenbird_status open_by(const ovenbird_open_options *options, ovenbird_artifact **artifact, const Load &load) {
+    return guarded([&] {
+        need(artifact, "artifact");
+        *artifact = nullptr;
+        ovenbird_open_options asked = OVENBIRD_OPEN_OPTIONS;
+        take_options(options, asked, "OVENBIRD_OPEN_OPTIONS");
+        auto found = std::make_unique<ovenbird_artifact>();
+        found->model =
+            load({asked.public_key, asked.target ? asked.target : "", asked.precision ? asked.precision : ""});
+        *artifact = found.release();
+    });
+}
+
 } // namespace
 
 std::string &ob::last_message() {
@@ -55,16 +69,17 @@ const char *ovenbird_last_message(void) { return last_message().c_str(); }
 const char *ovenbird_status_name(ovenbird_status status) { return status_name(status); }
 
 ovenbird_status ovenbird_open(const char *path, const ovenbird_open_options *options, ovenbird_artifact **artifact) {
-    return guarded([&] {
-        need(artifact, "artifact");
-        *artifact = nullptr;
+    return open_by(options, artifact, [&](const LoadOptions &load) {
         need(path, "path");
-        ovenbird_open_options asked = OVENBIRD_OPEN_OPTIONS;
-        take_options(options, asked, "OVENBIRD_OPEN_OPTIONS");
-        LoadOptions load{asked.public_key, asked.target ? asked.target : "", asked.precision ? asked.precision : ""};
-        auto found = std::make_unique<ovenbird_artifact>();
-        found->model = load_model(path, load);
-        *artifact = found.release();
+        return load_model(path, load);
+    });
+}
+
+ovenbird_status ovenbird_open_embedded(const void *data, size_t bytes, const ovenbird_open_options *options,
+                                       ovenbird_artifact **artifact) {
+    return open_by(options, artifact, [&](const LoadOptions &load) {
+        need(data, "data");
+        return load_embedded({static_cast<const char *>(data), bytes}, load);
     });
 }
 

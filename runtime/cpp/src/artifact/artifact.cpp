@@ -139,7 +139,7 @@ std::string resolved(const std::string &path) {
     bool found = stat(buffer, &state) == 0;
     if (found && S_ISREG(state.st_mode)) {
         File file(open(buffer, O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-        if (file.descriptor() >= 0 && read_bundle(file.descriptor())) return buffer;
+        if (file.descriptor() >= 0 && read_bundle(file)) return buffer;
     }
     if (!found || !S_ISDIR(state.st_mode)) {
         fail(OVENBIRD_ARTIFACT_NOT_FOUND,
@@ -148,7 +148,7 @@ std::string resolved(const std::string &path) {
     return buffer;
 }
 
-std::string read_manifest(const std::string &root, const std::string &path) {
+std::string read_manifest(const Root &root, const std::string &path) {
     try {
         return open_plain(root, "manifest.json").read_up_to(MAX_MANIFEST_BYTES, "manifest.json");
     } catch (const Error &error) {
@@ -157,12 +157,9 @@ std::string read_manifest(const std::string &root, const std::string &path) {
     }
 }
 
-} // namespace
-
-Artifact open_artifact(const std::string &path, const char *public_key) {
-    std::vector<PublicKey> keys = required_keys(public_key);
+Artifact open_at(const std::vector<PublicKey> &keys, Root root, const std::string &path) {
     Artifact artifact;
-    artifact.root = resolved(path);
+    artifact.root = std::move(root);
     std::string data = read_manifest(artifact.root, path);
     if (static_cast<int64_t>(data.size()) > MAX_MANIFEST_BYTES) {
         fail(OVENBIRD_FILE_CHANGED,
@@ -174,6 +171,22 @@ Artifact open_artifact(const std::string &path, const char *public_key) {
     artifact.manifest_sha256 = hash.hex();
     artifact.manifest = decode_manifest(data);
     return artifact;
+}
+
+} // namespace
+
+Artifact open_artifact(const std::string &path, const char *public_key) {
+    std::vector<PublicKey> keys = required_keys(public_key);
+    return open_at(keys, Root(resolved(path)), path);
+}
+
+Artifact open_embedded(std::string_view data, const char *public_key) {
+    std::vector<PublicKey> keys = required_keys(public_key);
+    if (!read_bundle(File(data))) {
+        fail(OVENBIRD_ARTIFACT_NOT_FOUND, str("these ", data.size(), " bytes are no artifact: `ovenbird bake --format c` "
+                                                                     "makes them"));
+    }
+    return open_at(keys, Root(data), "the artifact in memory");
 }
 
 } // namespace ob

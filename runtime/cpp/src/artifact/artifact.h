@@ -19,7 +19,7 @@
 namespace ob {
 
 struct Artifact {
-    std::string root;
+    Root root;
     Manifest manifest;
     std::string manifest_sha256; // of manifest.json's bytes
     std::optional<std::string> signed_by; // the id of the required key whose signature was checked
@@ -46,5 +46,8 @@ struct Artifact {
 // `public_key`: a PEM file of Ed25519 keys, one of which must have signed; nullptr: the file that
 // $OVENBIRD_REQUIRE_SIGNATURE names, and without it none is needed.
 Artifact open_artifact(const std::string &path, const char *public_key);
+
+// An artifact in memory (bundle.h), which is read while it is loaded and must stay until then.
+Artifact open_embedded(std::string_view data, const char *public_key);
 
 } // namespace ob

@@ -25,15 +25,6 @@ constexpr char MAGIC[] = "OVENBIRD";
     fail(OVENBIRD_MANIFEST_INVALID, str("the artifact in this file is damaged: ", what, "; bake it again"));
 }
 
-bool read_at(int descriptor, int64_t offset, char *into, size_t bytes) {
-    for (size_t done = 0; done < bytes;) {
-        ssize_t count = pread(descriptor, into + done, bytes - done, static_cast<off_t>(offset) + static_cast<off_t>(done));
-        if (count == 0 || (count < 0 && errno != EINTR)) return false;
-        if (count > 0) done += static_cast<size_t>(count);
-    }
-    return true;
-}
-
 int64_t whole(const char *bytes) {
     uint64_t found = 0;
     for (int i = 7; i >= 0; --i) found = found << 8 | static_cast<unsigned char>(bytes[i]);
@@ -61,18 +52,21 @@ const BundledFile *Bundle::find(const std::string &name) const {
     return nullptr;
 }
 
-std::optional<Bundle> read_bundle(int descriptor) {
+std::optional<Bundle> read_bundle(const File &file) {
     struct stat state;
     char trailer[TRAILER_BYTES];
-    if (fstat(descriptor, &state) != 0 || !S_ISREG(state.st_mode) || state.st_size < static_cast<off_t>(TRAILER_BYTES)) {
+    if (file.descriptor() >= 0 && (fstat(file.descriptor(), &state) != 0 || !S_ISREG(state.st_mode))) {
         return std::nullopt;
     }
-    int64_t end = static_cast<int64_t>(state.st_size) - static_cast<int64_t>(TRAILER_BYTES);
-    if (!read_at(descriptor, end, trailer, TRAILER_BYTES) || std::memcmp(trailer + 16, MAGIC, 8) != 0) return std::nullopt;
+    int64_t end = file.size() - static_cast<int64_t>(TRAILER_BYTES);
+    if (end < 0 || file.read_at(trailer, TRAILER_BYTES, static_cast<off_t>(end)) != 0) return std::nullopt;
+    if (std::memcmp(trailer + 16, MAGIC, 8) != 0) return std::nullopt;
     int64_t offset = whole(trailer), size = whole(trailer + 8);
-    if (offset < 0 || size < 0 || size > MAX_MANIFEST_BYTES || offset > end || size != end - offset) damaged("its trailer");
+    if (offset < 0 || size < 0 || size > MAX_MANIFEST_BYTES || offset > end || size != end - offset) {
+        damaged("its trailer");
+    }
     std::string text(static_cast<size_t>(size), '\0');
-    if (!read_at(descriptor, offset, text.data(), text.size())) damaged("its index");
+    if (file.read_at(text.data(), text.size(), static_cast<off_t>(offset)) != 0) damaged("its index");
     Bundle bundle;
     for (const std::string &line : split(text, "\n")) {
         if (line.compare(0, 7, "target ") == 0) {
@@ -98,7 +92,7 @@ std::string own_bundle() {
         path = name;
     }
     File file(path.empty() ? -1 : open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    return file.descriptor() >= 0 && read_bundle(file.descriptor()) ? path : "";
+    return file.descriptor() >= 0 && read_bundle(file) ? path : "";
 }
 
 } // namespace ob

@@ -1,4 +1,5 @@
-// An artifact behind a program in one file: what `ovenbird bake --format executable` writes.
+// An artifact behind a program in one file, or alone in memory: what `ovenbird bake --format executable` and `--format c`
+// write.
 //
 //     the program
 //     files, each at a multiple of 4096 bytes
@@ -27,8 +28,10 @@ struct Bundle {
     const BundledFile *find(const std::string &name) const;
 };
 
+class File;
+
 // nullopt where the file has no trailer; throws ManifestInvalid where trailer or index are damaged.
-std::optional<Bundle> read_bundle(int descriptor);
+std::optional<Bundle> read_bundle(const File &file);
 
 // The file that this process was started from, if it holds an artifact; empty where not.
 std::string own_bundle();

@@ -88,6 +88,11 @@ File::~File() {
 
 size_t File::read_some(void *into, size_t bytes, const std::string &name) const {
     if (part_ >= 0) bytes = std::min(bytes, static_cast<size_t>(left_));
+    if (descriptor_ < 0 && part_ >= 0) {
+        std::memcpy(into, memory_.data() + memory_.size() - static_cast<size_t>(left_), bytes);
+        left_ -= static_cast<int64_t>(bytes);
+        return bytes;
+    }
     while (bytes > 0) {
         ssize_t count = read(descriptor_, into, bytes);
         if (count >= 0) {
@@ -103,6 +108,15 @@ int64_t File::size() const {
     if (part_ >= 0) return part_;
     struct stat state;
     return fstat(descriptor_, &state) == 0 ? static_cast<int64_t>(state.st_size) : 0;
+}
+
+File File::part_of(File whole, int64_t offset, int64_t bytes, const std::string &name) {
+    if (whole.descriptor_ < 0) {
+        return File(whole.memory_.substr(static_cast<size_t>(offset), static_cast<size_t>(bytes)));
+    }
+    if (lseek(whole.descriptor_, static_cast<off_t>(offset), SEEK_SET) < 0) missing(shown(name), errno);
+    whole.part_ = whole.left_ = bytes;
+    return whole;
 }
 
 std::string File::read_up_to(int64_t limit, const std::string &name) const {
@@ -130,8 +144,13 @@ Memory File::copy(int64_t size, const std::string &name, Sha256 &hash) const {
     return memory;
 }
 
-// Returns 0, an errno or SHORTER.
 int File::read_at(void *into, size_t bytes, off_t offset) const {
+    if (descriptor_ < 0) {
+        size_t start = static_cast<size_t>(offset);
+        if (start > memory_.size() || bytes > memory_.size() - start) return SHORTER;
+        std::memcpy(into, memory_.data() + start, bytes);
+        return 0;
+    }
     for (char *next = static_cast<char *>(into); bytes > 0;) {
         ssize_t count = pread(descriptor_, next, bytes, offset);
         if (count == 0) return SHORTER;
@@ -146,7 +165,7 @@ int File::read_at(void *into, size_t bytes, off_t offset) const {
 
 Memory File::copy(Blake3Tree &tree, const std::string &name, int threads) const {
     Memory memory(tree.bytes(), name.c_str());
-    off_t start = lseek(descriptor_, 0, SEEK_CUR);
+    off_t start = descriptor_ < 0 ? 0 : lseek(descriptor_, 0, SEEK_CUR);
     std::atomic<size_t> next{0};
     std::atomic<int> error{0};
     auto work = [&] { // each piece is one thread's: who adds 1 to `next` owns the piece that it was at
@@ -180,21 +199,20 @@ void File::hash(const std::string &name, Sha256 &hash) const {
 
 namespace {
 
-File open_bundled(const std::string &root, File file, const std::string &name) {
-    std::optional<Bundle> bundle = read_bundle(file.descriptor());
+File open_bundled(const Root &root, File file, const std::string &name) {
+    std::optional<Bundle> bundle = read_bundle(file);
     const BundledFile *found = bundle ? bundle->find(name) : nullptr;
     constexpr std::string_view WEIGHTS = "weights/";
-    if (!found && name.compare(0, WEIGHTS.size(), WEIGHTS) == 0) {
-        return open_plain(root + ".weights", name.substr(WEIGHTS.size()));
+    if (!found && root.memory.empty() && name.compare(0, WEIGHTS.size(), WEIGHTS) == 0) {
+        return open_plain(root.path + ".weights", name.substr(WEIGHTS.size()));
     }
     if (!found) missing(shown(name), ENOENT);
-    if (lseek(file.descriptor(), static_cast<off_t>(found->offset), SEEK_SET) < 0) missing(shown(name), errno);
-    return File(std::move(file), found->size);
+    return File::part_of(std::move(file), found->offset, found->size, name);
 }
 
 } // namespace
 
-File open_plain(const std::string &root, const std::string &name) {
+File open_plain(const Root &root, const std::string &name) {
     std::vector<std::string> parts;
     for (size_t start = 0, end; start <= name.size(); start = end + 1) {
         end = std::min(name.find('/', start), name.size());
@@ -206,7 +224,8 @@ File open_plain(const std::string &root, const std::string &name) {
             fail(OVENBIRD_UNSAFE_PATH, shown(name) + " is not a plain path inside the artifact");
         }
     }
-    File folder(open(root.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    if (!root.memory.empty()) return open_bundled(root, File(root.memory), name);
+    File folder(open(root.path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
     struct stat kind;
     if (folder.descriptor() < 0 || fstat(folder.descriptor(), &kind) != 0) missing(shown(name), errno);
     if (S_ISREG(kind.st_mode)) return open_bundled(root, std::move(folder), name);

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <sys/types.h>
 #include <utility>
 
@@ -37,18 +38,32 @@ class Memory {
     size_t bytes_ = 0;
 };
 
-// An open descriptor, closed with the object; all of a file, or a part of one.
+// Where an artifact lies: a folder, a file that holds one (bundle.h), or such a file's bytes in memory.
+struct Root {
+    std::string path;
+    std::string_view memory; // where it is not empty
+
+    Root() = default;
+    Root(std::string where) : path(std::move(where)) {}
+    explicit Root(std::string_view bytes) : memory(bytes) {}
+};
+
+// An open descriptor, closed with the object; all of a file, or a part of one. Or bytes in memory.
 class File {
   public:
     explicit File(int descriptor) : descriptor_(descriptor) {}
-    // `bytes` bytes, from where the descriptor stands.
-    File(File whole, int64_t bytes) : File(std::move(whole)) { part_ = left_ = bytes; }
+    explicit File(std::string_view memory)
+        : descriptor_(-1), memory_(memory), part_(static_cast<int64_t>(memory.size())), left_(part_) {}
+    // `bytes` bytes of it from `offset` on, which lie in it; throws FileMissing.
+    static File part_of(File whole, int64_t offset, int64_t bytes, const std::string &name);
     ~File();
-    File(File &&other) noexcept : descriptor_(other.descriptor_), part_(other.part_), left_(other.left_) {
+    File(File &&other) noexcept
+        : descriptor_(other.descriptor_), memory_(other.memory_), part_(other.part_), left_(other.left_) {
         other.descriptor_ = -1;
     }
     File &operator=(File &&other) noexcept {
         std::swap(descriptor_, other.descriptor_);
+        std::swap(memory_, other.memory_);
         std::swap(part_, other.part_);
         std::swap(left_, other.left_);
         return *this;
@@ -57,6 +72,8 @@ class File {
 
     int descriptor() const { return descriptor_; }
     int64_t size() const;
+    // Reads bytes at a place; returns 0, an errno, or -1 where there are not so many.
+    int read_at(void *into, size_t bytes, off_t offset) const;
     // At most `limit` bytes, and one more where there are more; throws FileMissing.
     std::string read_up_to(int64_t limit, const std::string &name) const;
     // A copy of `size` bytes, hashed as they arrive; throws FileMissing where there are fewer.
@@ -69,16 +86,16 @@ class File {
 
   private:
     size_t read_some(void *into, size_t bytes, const std::string &name) const;
-    int read_at(void *into, size_t bytes, off_t offset) const;
 
     int descriptor_;
+    std::string_view memory_;
     int64_t part_ = -1;         // its size where it is a part
     mutable int64_t left_ = -1; // of a part, what was not read yet
 };
 
-// Opens `name` (folders separated by "/") below `root`, a folder or a file that holds an artifact; throws UnsafePath,
-// FileMissing. Weights that such a file lacks are looked for in the folder of its name and ".weights".
-File open_plain(const std::string &root, const std::string &name);
+// Opens `name` (folders separated by "/") below `root`; throws UnsafePath, FileMissing. Weights that a file with an
+// artifact lacks are looked for in the folder of its name and ".weights".
+File open_plain(const Root &root, const std::string &name);
 
 // The text of a file of the system's (/proc, /sys), empty where it cannot be read.
 std::string system_text(const std::string &path);

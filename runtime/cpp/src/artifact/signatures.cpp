@@ -123,7 +123,7 @@ std::vector<PublicKey> required_keys(const char *path) {
     return read_public_keys(named);
 }
 
-std::string check_signature(const std::string &root, std::string_view manifest, const std::vector<PublicKey> &keys) {
+std::string check_signature(const Root &root, std::string_view manifest, const std::vector<PublicKey> &keys) {
     std::string wrong, needed;
     for (const PublicKey &key : keys) {
         std::string signature;
@@ -152,15 +152,16 @@ std::string check_signature(const std::string &root, std::string_view manifest, 
          str("the artifact is not signed, required is key ", needed, ": ovenbird sign ARTIFACT --key KEY"));
 }
 
-std::vector<std::string> signers(const std::string &root) {
+std::vector<std::string> signers(const Root &root) {
     std::vector<std::string> found, names;
-    if (DIR *folder = opendir(root.c_str())) {
+    DIR *folder = root.memory.empty() ? opendir(root.path.c_str()) : nullptr;
+    if (folder) {
         while (dirent *one = readdir(folder)) names.emplace_back(one->d_name);
         closedir(folder);
     } else {
-        File file(open(root.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-        std::optional<Bundle> bundle = file.descriptor() < 0 ? std::nullopt : read_bundle(file.descriptor());
-        if (bundle) {
+        File file = root.memory.empty() ? File(open(root.path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC))
+                                        : File(root.memory);
+        if (std::optional<Bundle> bundle = read_bundle(file)) {
             for (const BundledFile &one : bundle->files) names.push_back(one.name);
         }
     }

@@ -23,9 +23,9 @@ std::vector<PublicKey> required_keys(const char *path);
 
 // The id of the first key that signed these bytes. Throws SignatureMissing, SignatureForeign, SignatureWrong,
 // UnsafePath.
-std::string check_signature(const std::string &root, std::string_view manifest, const std::vector<PublicKey> &keys);
+std::string check_signature(const Root &root, std::string_view manifest, const std::vector<PublicKey> &keys);
 
 // The ids of the keys whose signatures lie in an artifact, unchecked, sorted.
-std::vector<std::string> signers(const std::string &root);
+std::vector<std::string> signers(const Root &root);
 
 } // namespace ob

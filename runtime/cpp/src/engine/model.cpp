@@ -2,6 +2,7 @@
 
 #include <tuple>
 
+#include "artifact/bundle.h"
 #include "base/errors.h"
 #include "base/limits.h"
 #include "base/text.h"
@@ -88,9 +89,11 @@ const std::vector<std::string> *Model::labels_of(const std::string &program, con
     return nullptr;
 }
 
-std::shared_ptr<const Model> load_model(const std::string &path, const LoadOptions &options) {
+namespace {
+
+std::shared_ptr<const Model> load(Artifact artifact, const LoadOptions &options) {
     auto model = std::make_shared<Model>();
-    model->artifact = open_artifact(path, options.public_key);
+    model->artifact = std::move(artifact);
     std::tie(model->variant, model->target) =
         choose_variant(model->artifact, this_machine(), options.target, options.precision);
     std::optional<Plan> plan = model->artifact.read_plan(model->variant, model->target);
@@ -110,6 +113,19 @@ std::shared_ptr<const Model> load_model(const std::string &path, const LoadOptio
     model->image = std::make_unique<ElfImage>(file.data(), file.bytes(), code, host_symbols());
     find_kernels(*model);
     return model;
+}
+
+} // namespace
+
+std::shared_ptr<const Model> load_model(const std::string &path, const LoadOptions &options) {
+    return load(open_artifact(path, options.public_key), options);
+}
+
+std::shared_ptr<const Model> load_embedded(std::string_view data, const LoadOptions &options) {
+    Artifact artifact = open_embedded(data, options.public_key);
+    LoadOptions asked = options;
+    if (asked.target.empty()) asked.target = read_bundle(File(data))->target;
+    return load(std::move(artifact), asked);
 }
 
 } // namespace ob

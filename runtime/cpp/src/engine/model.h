@@ -40,4 +40,7 @@ struct Model {
 // EngineLoadFailed; PlanMissing where only TVM's virtual machine runs it.
 std::shared_ptr<const Model> load_model(const std::string &path, const LoadOptions &options);
 
+// The same of an artifact in memory, which may go when this returns.
+std::shared_ptr<const Model> load_embedded(std::string_view data, const LoadOptions &options);
+
 } // namespace ob
