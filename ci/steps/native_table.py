@@ -1,8 +1,11 @@
-"""Compare the C++ runtime with the Python runtime on one artifact and one photograph, in one table.
+"""Compare the C++ runtime with the Python runtime on one artifact and one photograph, in one table and one plot.
 
 .venv/bin/python ci/steps/native_table.py artifacts/efficientnet-lite0 photo.jpg      # after `make native`
 .venv/bin/python ci/steps/native_table.py DIR photo.jpg --onnx net.onnx --rounds 9    # and ONNX Runtime, from Python
+.venv/bin/python ci/steps/native_table.py DIR photo.jpg --ncnn net.ncnn.param         # and ncnn (`pnnx` converts)
+.venv/bin/python ci/steps/native_table.py DIR photo.jpg --onnx net.onnx --plain-sha   # without SHA instructions
 
+ONNX Runtime's wheel has its library, but neither it nor Debian's stable release has headers: it is called from Python.
 Start to first answer is a process from nothing to its answer; steady latency and images/s are calls on tensors. Each is
 measured in turn, `--rounds` times: the shortest and the median are shown. Memory is the largest resident set of the
 first answer, size everything that must be installed for it, without weights.
@@ -28,6 +31,7 @@ PYTHON = [sys.executable, "-m", "ovenbird_runtime"]
 PACKAGES = {
     "Python": ("ovenbird_runtime", "tvm_ffi", "numpy", "PIL", "click"),
     "ONNX Runtime": ("onnxruntime", "numpy", "PIL"),
+    "ncnn": ("ncnn", "numpy", "PIL"),
 }
 LIBRARIES = {"numpy": "numpy.libs", "PIL": "pillow.libs"}
 """Folders beside a package that belong to it."""
@@ -51,6 +55,33 @@ else:
         times.append(time.perf_counter() - start)
     print(np.median(times) * 1e3)
 """
+
+NCNN = """
+import sys, time, numpy as np, ncnn
+net = ncnn.Net()
+net.opt.num_threads = int(sys.argv[2]) or net.opt.num_threads
+net.load_param(sys.argv[1])
+net.load_model(sys.argv[1].removesuffix("param") + "bin")
+height, width = map(int, sys.argv[6].split("x"))
+def run(image):
+    extractor = net.create_extractor()
+    extractor.input(net.input_names()[0], image)
+    return np.array(extractor.extract(net.output_names()[0])[1])
+if sys.argv[4]:
+    from PIL import Image
+    picture = Image.open(sys.argv[4]).convert("RGB").resize((width, height))
+    run(ncnn.Mat(np.ascontiguousarray(np.asarray(picture, np.float32).transpose(2, 0, 1)) / np.float32(255)))
+else:
+    image, times, end = ncnn.Mat(np.zeros((3, height, width), np.float32)), [], time.perf_counter() + float(sys.argv[5])
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        for _ in range(int(sys.argv[3])):  # it has no batches
+            run(image)
+        times.append(time.perf_counter() - start)
+    print(np.median(times) * 1e3)
+"""
+SHA = {"OVENBIRD_SHA": "plain", "OPENSSL_ia32cap": ":~0x20000000"}
+"""What makes a processor one without instructions for SHA-256, to this runtime and to Python's hashlib."""
 
 
 @dataclass
@@ -117,15 +148,36 @@ def engines(given: argparse.Namespace) -> list[Engine]:
         Engine("Python", [*python, "run", given.artifact, given.image], bench(python, given.artifact, given.seconds),
                installed(PACKAGES["Python"])),
     ]  # fmt: skip
-    if given.onnx:
-        words = [sys.executable, "-c", ONNX, given.onnx]
-
-        def steady(threads: int, batch: int) -> float:
-            return float(output_of([*words, str(threads), str(batch), "", str(given.seconds)]))
-
-        first = [*words, "0", "1", given.image, "0"]
-        found.append(Engine("ONNX Runtime", first, steady, installed(PACKAGES["ONNX Runtime"])))
+    found += [peer("ONNX Runtime", ONNX, given.onnx, given)] if given.onnx else []
+    found += [peer("ncnn", NCNN, given.ncnn, given)] if given.ncnn else []
     return found
+
+
+def peer(name: str, script: str, network: str, given: argparse.Namespace) -> Engine:
+    """Return a side that a script runs: network, threads (0: its own choice), batch, image, seconds, image size."""
+    words = [sys.executable, "-c", script, network]
+
+    def steady(threads: int, batch: int) -> float:
+        return float(output_of([*words, str(threads), str(batch), "", str(given.seconds), given.size]))
+
+    first = [*words, "0", "1", given.image, "0", given.size]
+    return Engine(name, first, steady, installed(PACKAGES[name]))
+
+
+def plot(path: Path, sides: list[Engine], figures_of: dict[str, Callable[[Engine], float]]) -> None:
+    """Draw each figure as bars, one for each side (matplotlib)."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    for axes, (what, value) in zip(figure.subplots(1, len(figures_of)), figures_of.items(), strict=True):
+        bars = axes.barh([side.name for side in sides], [value(side) for side in sides])
+        axes.bar_label(bars, fmt="%.4g", padding=2)
+        axes.set_title(what, fontsize=9)
+        axes.invert_yaxis()
+        axes.margins(x=0.25)
+        if axes.get_subplotspec().colspan.start:
+            axes.set_yticklabels([])
+    figure.savefig(path, dpi=120)
 
 
 def figures(values: list[float]) -> str:
@@ -139,12 +191,17 @@ def main() -> None:
     parser.add_argument("artifact")
     parser.add_argument("image")
     parser.add_argument("--onnx", help="the same network, for ONNX Runtime")
+    parser.add_argument("--ncnn", help="the same network as ncnn's .param, its .bin beside it, for ncnn")
+    parser.add_argument("--size", default="224x224", help="height x width of ncnn's images")
+    parser.add_argument("--plain-sha", action="store_true", help="without the processor's instructions for SHA-256")
+    parser.add_argument("--plot", type=Path, help="write the figures as bars here, a PNG file")
     parser.add_argument("--batch", type=int, default=8, help="of images/s; one that was compiled")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each steady figure")
     given = parser.parse_args()
     if not NATIVE.is_file():
         raise SystemExit("error: there is no build/native/ovenbird-run: make native")
+    os.environ.update(SHA if given.plain_sha else {})
     sides, keys = engines(given), [(1, 1), (2, 1), (2, given.batch)]
     for _ in range(given.rounds):
         for side in sides:
@@ -159,6 +216,18 @@ def main() -> None:
             f"| {side.name} | {figures(side.starts_ms)} | {figures(one)} | {figures(two)} | {rate:.1f} "
             f"| {side.memory_bytes / 1e6:.0f} | {side.size_bytes / 1e6:.1f} |"
         )
+    if given.plot:
+        shown: dict[str, Callable[[Engine], float]] = {
+            "start to first answer, ms": lambda side: min(side.starts_ms),
+            "1 thread, ms": lambda side: min(side.steady_ms[keys[0]]),
+            "2 threads, ms": lambda side: min(side.steady_ms[keys[1]]),
+            f"images/s at batch {given.batch}": lambda side: (
+                given.batch * 1e3 / statistics.median(side.steady_ms[keys[2]])
+            ),
+            "memory, MB": lambda side: side.memory_bytes / 1e6,
+            "installed, MB": lambda side: side.size_bytes / 1e6,
+        }
+        plot(given.plot, sides, shown)
 
 
 if __name__ == "__main__":

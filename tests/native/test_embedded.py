@@ -69,16 +69,15 @@ def test_a_signature_is_embedded_too(detector: Path, tmp_path: Path) -> None:
         signing.sign_artifact(artifact, signing.read_private_key(tmp_path / "mine"))
 
 
-def test_objects_are_what_tools_of_the_system_read() -> None:
+def test_objects_are_what_tools_of_the_system_read(tmp_path: Path) -> None:
     for arch, name in (("x86_64", "X86-64"), ("aarch64", "AArch64")):
-        data = object_file(b"0123456789", "some_artifact", arch)
+        (tmp_path / "some.o").write_bytes(object_file(b"0123456789", "some_artifact", arch))
         done = subprocess.run(
-            ["readelf", "-W", "-h", "-S", "-s", "/dev/stdin"], input=data, capture_output=True, check=False
+            ["readelf", "-W", "-h", "-S", "-s", tmp_path / "some.o"], capture_output=True, text=True, check=False
         )
-        assert done.stderr == b""
-        text = done.stdout.decode()
-        assert name in text
-        assert "10 OBJECT  GLOBAL DEFAULT    1 some_artifact" in text
+        assert done.stderr == ""
+        assert name in done.stdout
+        assert "10 OBJECT  GLOBAL DEFAULT    1 some_artifact" in done.stdout
 
 
 def test_names_are_those_of_c(detector: Path, tmp_path: Path) -> None:

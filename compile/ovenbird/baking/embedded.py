@@ -3,8 +3,8 @@
     write_embedded(artifact, "x86-64-v3", "resnet50", Path("build"))       # build/resnet50.o, build/resnet50.h
     # #include "resnet50.h", resnet50_open(NULL, &artifact); cc main.c resnet50.o -lovenbird ...
 
-The object is an ELF file for the target's processor, written here: no compiler is needed. Its only section is what
-lies behind an executable (`executable.py`); the runtime checks that as a folder's files, then loads kernels and weights.
+The object is an ELF file for the target's processor, written here: no compiler is needed. Its data are what lies
+behind an executable (`executable.py`); the runtime checks them as a folder's files, then loads kernels and weights.
 """
 
 from __future__ import annotations
@@ -95,12 +95,14 @@ def object_file(content: bytes | memoryview, symbol: str, arch: str) -> bytes:
     ):
         body += bytes(-len(body) % align)
         offset = strings.index(b"\0" + place + b"\0") + 1
-        sections.append(struct.pack("<IIQQQQIIQQ", offset, kind, flags, 0, len(body), len(data), link, first, align, entry))
+        sections.append(
+            struct.pack("<IIQQQQIIQQ", offset, kind, flags, 0, len(body), len(data), link, first, align, entry)
+        )
         body += data
     body += bytes(-len(body) % 8)
     table = len(body)
     identity = b"\x7fELF\x02\x01\x01" + bytes(9)
-    header = struct.pack("<HHIQQQIHHHHHH", RELOCATABLE, int.from_bytes(machine, "little"), 1, 0, 0, table, 0, 64, 0, 0, 64,
-                         len(sections), 3)  # fmt: skip
+    number = int.from_bytes(machine, "little")
+    header = struct.pack("<HHIQQQIHHHHHH", RELOCATABLE, number, 1, 0, 0, table, 0, 64, 0, 0, 64, len(sections), 3)
     body[: len(identity + header)] = identity + header
     return bytes(body) + b"".join(sections)

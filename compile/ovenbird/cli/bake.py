@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     "an object file and a header for a program of your own.",
 )  # fmt: skip
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
-              help="Where to write the executable, or NAME of NAME.o and NAME.h. [default: the model's name]")  # fmt: skip
+              help="Where to write the executable, or what .o and .h follow. [default: the model's name]")  # fmt: skip
 @click.option(
     "--weights-apart", is_flag=True, help="Of an executable: the weights in a folder beside it, FILE.weights."
 )

@@ -1,4 +1,4 @@
-/* embedded: a model within the program, on zeros. `ovenbird bake ... --format c -o model` writes model.o and model.h. */
+/* embedded: a model within the program, on zeros. `ovenbird bake ... --format c -o model` writes model.o, model.h. */
 #include <stdio.h>
 #include <string.h>
 

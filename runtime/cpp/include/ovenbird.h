@@ -146,7 +146,7 @@ OVENBIRD_API const char *ovenbird_status_name(ovenbird_status status);
 /* Open the artifact in a folder: everything is checked before its code is loaded. */
 OVENBIRD_API ovenbird_status ovenbird_open(const char *path, const ovenbird_open_options *options,
                                            ovenbird_artifact **artifact);
-/* Open the artifact that `ovenbird bake --format c` embedded in this program: it is copied, and checked as a folder is. */
+/* Open the artifact that `ovenbird bake --format c` embedded in this program: copied, and checked as a folder is. */
 OVENBIRD_API ovenbird_status ovenbird_open_embedded(const void *data, size_t bytes,
                                                     const ovenbird_open_options *options,
                                                     ovenbird_artifact **artifact);

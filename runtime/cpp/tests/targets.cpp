@@ -64,7 +64,8 @@ void read(const std::string &kind, std::string_view data) {
         ob::File file(memfd_create("bundle", MFD_CLOEXEC));
         size_t written = data.size();
         if (write(file.descriptor(), data.data(), data.size()) != static_cast<ssize_t>(written)) std::abort();
-        if (!ob::read_bundle(file) || !ob::read_bundle(ob::File(data))) ob::fail(OVENBIRD_MANIFEST_INVALID, "there is no trailer");
+        if (!ob::read_bundle(file) || !ob::read_bundle(ob::File(data)))
+            ob::fail(OVENBIRD_MANIFEST_INVALID, "there is no trailer");
     } else if (kind == "npz") {
         ob::read_npz(data, "a.npz", 1 << 24, OVENBIRD_INPUT_UNREADABLE);
     } else if (kind == "jpeg" || kind == "png") { // small pictures: damage is looked for, not patience

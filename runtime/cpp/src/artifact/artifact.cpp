@@ -183,8 +183,8 @@ Artifact open_artifact(const std::string &path, const char *public_key) {
 Artifact open_embedded(std::string_view data, const char *public_key) {
     std::vector<PublicKey> keys = required_keys(public_key);
     if (!read_bundle(File(data))) {
-        fail(OVENBIRD_ARTIFACT_NOT_FOUND, str("these ", data.size(), " bytes are no artifact: `ovenbird bake --format c` "
-                                                                     "makes them"));
+        fail(OVENBIRD_ARTIFACT_NOT_FOUND,
+             str("these ", data.size(), " bytes are no artifact: `ovenbird bake --format c` makes them"));
     }
     return open_at(keys, Root(data), "the artifact in memory");
 }

@@ -1,5 +1,5 @@
-// An artifact behind a program in one file, or alone in memory: what `ovenbird bake --format executable` and `--format c`
-// write.
+// An artifact behind a program in one file, or alone in memory: what `ovenbird bake --format executable` and
+// `--format c` write.
 //
 //     the program
 //     files, each at a multiple of 4096 bytes

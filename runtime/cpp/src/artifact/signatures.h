@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "artifact/files.h"
+
 namespace ob {
 
 struct PublicKey {

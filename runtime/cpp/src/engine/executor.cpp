@@ -105,6 +105,8 @@ void Executor::execute(Bound &bound) {
     }
 }
 
+void Executor::repeat(size_t number) { execute(*bound_[number]); }
+
 void Executor::run(size_t number, const Call &call, int64_t start, int64_t rows) {
     const PlanEntry &entry = model_.plan.entries[number];
     const Program &program = call.program;

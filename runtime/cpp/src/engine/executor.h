@@ -35,6 +35,8 @@ class Executor {
     // Runs entry `number` of the plan on `rows` rows from `start` on, zeros behind them where it takes more. Throws
     // EngineCallFailed.
     void run(size_t number, const Call &call, int64_t start, int64_t rows);
+    // Calls the kernels of an entry that has run once more, on what it ran on: what a call costs without its binding.
+    void repeat(size_t number);
 
   private:
     struct Bound; // one entry of the plan with its tensors

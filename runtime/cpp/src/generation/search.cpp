@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "base/errors.h"
 #include "base/text.h"
@@ -52,16 +51,15 @@ std::vector<float> log_softmax(const float *logits, size_t count) {
 
 // Where the `count` largest stand, the largest first, the first of equal ones first, NaN last.
 std::vector<size_t> best_places(const std::vector<float> &scores, size_t count) {
-    std::vector<size_t> places(scores.size());
-    std::iota(places.begin(), places.end(), size_t{0});
-    count = std::min(count, places.size());
-    auto better = [&](size_t one, size_t two) {
-        float a = scores[one], b = scores[two];
-        if (std::isnan(a) != std::isnan(b)) return std::isnan(b);
-        return a > b || (!(b > a) && one < two);
+    std::vector<size_t> places;
+    auto better = [&](size_t one, size_t two) { // `one` stands behind
+        return scores[one] > scores[two] || (std::isnan(scores[two]) && !std::isnan(scores[one]));
     };
-    std::partial_sort(places.begin(), places.begin() + static_cast<long>(count), places.end(), better);
-    places.resize(count);
+    for (size_t place = 0; place < scores.size(); ++place) {
+        if (places.size() == count && !better(place, places.back())) continue; // nearly all
+        places.insert(std::upper_bound(places.begin(), places.end(), place, better), place);
+        if (places.size() > count) places.pop_back();
+    }
     return places;
 }
 
@@ -174,11 +172,12 @@ class BeamSearch : public TokenSearch {
             bool counted = grown[place].over && place < beams();
             float score = grown[place].score / length;
             for (bool add : {full, !may_improve_, !counted}) score += add ? NEVER : 0.0f;
-            whole_.push_back({score, counted, grown[place].tokens});
+            auto worse = std::find_if(whole_.begin(), whole_.end(),
+                                      [&](const Whole &known) { return score > known.score; });
+            if (worse == whole_.end()) continue;
+            whole_.insert(worse, {score, counted, grown[place].tokens});
+            whole_.pop_back();
         }
-        std::stable_sort(whole_.begin(), whole_.end(),
-                         [](const Whole &one, const Whole &two) { return one.score > two.score; });
-        whole_.resize(beams());
     }
 
     // Finds out whether an open sequence may still win.
