@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import torch
 
 from ovenbird.models._torchvision import import_torchvision
@@ -15,17 +16,18 @@ from ovenbird.models._torchvision import import_torchvision
 
 def nms(boxes: torch.Tensor, scores: torch.Tensor, threshold: float) -> torch.Tensor:
     """Return the numbers of the boxes that are kept, best first: greedy, by torchvision's definition."""
-    order = torch.argsort(scores, descending=True, stable=True)
-    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    kept = []
-    while order.numel():
-        best, rest = order[0], order[1:]
-        kept.append(best)
-        low = torch.maximum(boxes[rest, :2], boxes[best, :2])
-        high = torch.minimum(boxes[rest, 2:], boxes[best, 2:])
-        common = (high - low).clamp(min=0).prod(1)
-        order = rest[common / (areas[rest] + areas[best] - common) <= threshold]
-    return torch.stack(kept) if kept else torch.zeros(0, dtype=torch.int64)
+    order = torch.argsort(scores, descending=True, stable=True).numpy()
+    sides = np.ascontiguousarray(boxes.numpy()[order].T)
+    areas = (sides[2] - sides[0]) * (sides[3] - sides[1])
+    kept, left = [], np.arange(len(order))
+    while len(left):
+        best, left = left[0], left[1:]
+        kept.append(order[best])
+        rest = sides[:, left]
+        common = np.minimum(rest[2:], sides[2:, best, None]) - np.maximum(rest[:2], sides[:2, best, None])
+        shared = common.clip(0)[0] * common.clip(0)[1]
+        left = left[shared / (areas[left] + areas[best] - shared) <= threshold]
+    return torch.tensor(kept, dtype=torch.int64)
 
 
 def batched_nms(boxes: torch.Tensor, scores: torch.Tensor, groups: torch.Tensor, threshold: float) -> torch.Tensor:

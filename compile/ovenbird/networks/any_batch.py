@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ovenbird.errors import NetworkUnreadable
 from ovenbird.networks.network import NetworkSource
 from ovenbird_runtime.manifest.agreement import LIMITS, compare
 from ovenbird_runtime.manifest.program import InputSize
@@ -46,7 +47,7 @@ class RowSource:
         return self.source.relax(None)
 
     def reference(self, inputs: list[Array]) -> list[Array]:
-        """Run the network on each row."""
+        """Run the network on each row. Raises NetworkUnreadable where answers differ in size."""
         rows = [has_one_row(example) for example in self.source.examples(1)]
         count = max(array.shape[0] for array, follows in zip(inputs, rows, strict=True) if follows)
         answers = [
@@ -55,6 +56,13 @@ class RowSource:
             )
             for row in range(count)
         ]
+        found = [[part.shape[1:] for part in parts] for parts in zip(*answers, strict=True)]
+        for number, shapes in enumerate(found):
+            if differing := [shape for shape in shapes if shape != shapes[0]]:
+                raise NetworkUnreadable(
+                    f"output {number} is {list(shapes[0])} of one input and {list(differing[0])} of another: how much "
+                    "the network gives depends on what it is given; end it before (for NonMaxSuppression: --decode nms)"
+                )
         return [np.concatenate(parts) for parts in zip(*answers, strict=True)]
 
     def examples(self, batch: int) -> list[Array]:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 PORTION = 1024
 """The best, which are sorted first; and boxes that are compared with those that stay at one time, while some stay."""
-BLOCK = 128
-"""Boxes that are compared with each other at one time."""
+BLOCK, FEW = 128, 512
+"""Boxes that are compared with each other at one time; and where few pairs of them are of one class."""
 PAIRS = 16 * 1024
 """Of boxes that are compared at one time: 64 KB, which a processor's caches hold; what some suppress need not meet the
 rest.
@@ -55,9 +55,11 @@ def _suppressed(every: _Boxes, scores: Array, limit: np.float32, most: int) -> A
     import numpy as np
 
     order, start, size = best(scores, PORTION), 0, BLOCK
-    if len(scores) <= BLOCK:  # what photographs mostly have
-        every = every.take(order)
-        return order.take(_greedy(_overlaps(every, every, limit)))[:most]
+    if len(scores) <= FEW:  # what photographs mostly have
+        ranked = every.take(order)
+        pairs = _alike(ranked, ranked)
+        if pairs is not None or len(scores) <= BLOCK:
+            return order.take(_greedy(_overlaps(ranked, ranked, limit, pairs)))[:most]
     kept = every.part(0, 0)
     while start < len(scores) and len(kept) < most:
         if start == len(order):  # the first did not suffice
@@ -67,7 +69,7 @@ def _suppressed(every: _Boxes, scores: Array, limit: np.float32, most: int) -> A
         rest = _free(every.take(portion), kept, limit)
         while len(rest) and len(kept) < most:
             block = rest.part(0, BLOCK)
-            fresh = block.take(_greedy(_overlaps(block, block, limit)))
+            fresh = block.take(_greedy(_overlaps(block, block, limit, _alike(block, block))))
             kept = every.take(np.concatenate([kept.indices, fresh.indices]))
             rest = _free(rest.part(BLOCK, len(rest)), fresh, limit)
         if size < PORTION or len(kept) == before:
@@ -165,11 +167,12 @@ def _free(rest: _Boxes, kept: _Boxes, limit: np.float32) -> _Boxes:
     return rest
 
 
-def _overlaps(some: _Boxes, others: _Boxes, limit: np.float32) -> Array:
-    """Return bool [some, others]: whether they are of a class and their intersection over union is above the limit."""
+def _overlaps(some: _Boxes, others: _Boxes, limit: np.float32, pairs: tuple[Array, Array] | None) -> Array:
+    """Return bool [some, others]: whether they are of a class and their intersection over union is above the limit;
+    `pairs` as `_alike` has them.
+    """
     import numpy as np
 
-    pairs = _alike(some, others)
     if pairs is None:
         return _compared(some, others, limit)
     found = np.zeros((len(some), len(others)), bool)

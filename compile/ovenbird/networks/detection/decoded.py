@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ovenbird.errors import ImportFailed
 from ovenbird.networks.detection.kinds import DetectorKind
 from ovenbird.networks.image_shapes import size_of
-from ovenbird.networks.importing import import_exported
+from ovenbird.networks.importing import import_exported, reason
 from ovenbird.networks.network import NetworkSource
 from ovenbird.networks.torch.tracing import Traced
 from ovenbird_runtime.manifest.program import InputSize
@@ -55,7 +56,13 @@ class DecodedSource:
         rows = [(batch or 1, *shapes[place][1:]) if self.batched else shapes[place] for place in self.order]
         examples = tuple(torch.rand(shape, generator=torch.Generator().manual_seed(0)) for shape in rows)
         decoding = import_exported(Traced.of(self.kind.make(self.image), examples).export(None))
-        return joined(given, decoding, self.order)
+        try:
+            return joined(given, decoding, self.order)
+        except ValueError as error:  # TVM's, of types that do not fit
+            raise ImportFailed(
+                f"the code gives other shapes than the model, {shapes}, which depend on what it is given; end it "
+                f"before (for NonMaxSuppression: --decode nms): {reason(error)}"
+            ) from None
 
     def reference(self, inputs: list[Array]) -> list[Array]:
         """Run the network in its framework, and the decoder in torch."""
@@ -98,6 +105,9 @@ def joined(first: tvm.IRModule, second: tvm.IRModule, order: tuple[int, ...]) ->
             outputs = builder.emit(relax.Call(names[0], parameters))
             several = isinstance(outputs.ty, relax.TupleType)
             taken = [builder.emit(relax.TupleGetItem(outputs, place)) if several else outputs for place in order]
+            taken = [
+                builder.emit(relax.op.astype(one, "float32")) for one in taken
+            ]  # classes are whole numbers, mostly
             result = builder.emit_output(relax.Call(names[1], taken))
         builder.emit_func_output(result)
     inlined = relax.transform.InlinePrivateFunctions()(builder.finalize())

@@ -118,6 +118,32 @@ class SsdPixels(Ssd):
         return raw
 
 
+class Unsuppressed(Decoder):
+    """What `NonMaxSuppression` takes, where a network was ended before it: every class's probability, and corners of
+    which any two opposite ones are given.
+    """
+
+    def forward(self, scores: torch.Tensor, boxes: torch.Tensor) -> DecodedBoxes:
+        """Take [N, classes, rows] and [N, rows, 4]."""
+        best, rows = BestRows.of(scores.flatten(1)), scores.shape[2]
+        classes = torch.div(best.places, rows, rounding_mode="floor")
+        raw = self.decoded(BestRows(best.scores, best.places - classes * rows).take(boxes))
+        near, far = raw[..., :2], raw[..., 2:]
+        return answer(torch.cat((torch.minimum(near, far), torch.maximum(near, far)), -1), best.scores, classes)
+
+    def decoded(self, raw: torch.Tensor) -> torch.Tensor:
+        """Return the corners in pixels."""
+        return raw
+
+
+class UnsuppressedShares(Unsuppressed):
+    """The same with corners as shares of the image."""
+
+    def decoded(self, raw: torch.Tensor) -> torch.Tensor:
+        """Return the corners in pixels."""
+        return raw * self.extent
+
+
 class FaceRfb(Ssd):
     """Linzaer's face detectors: an SSD's deltas over squares of known sides, with variances of 0.1 and 0.2."""
 

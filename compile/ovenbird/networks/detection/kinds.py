@@ -110,6 +110,19 @@ def _of_pair(shapes: Sequence[OutputShape]) -> int:
     return (sides[0] if sides[0] != 4 else sides[1]) - 1
 
 
+def _unsuppressed(shapes: Sequence[OutputShape], image: ImageSides) -> bool:
+    """Return whether two outputs are [N, classes, rows] and [N, rows, 4], in either order."""
+    if len(shapes) != 2 or any(len(shape) != 3 for shape in shapes):
+        return False
+    return any(one[2] == 4 and one[1] == other[2] for one, other in (tuple(shapes), tuple(shapes)[::-1]))
+
+
+def _classes_before(shapes: Sequence[OutputShape]) -> int:
+    """Return how many classes such outputs have."""
+    boxes = shapes[0] if shapes[0][2] == 4 and shapes[0][1] == shapes[1][2] else shapes[1]
+    return int((shapes[1] if boxes is shapes[0] else shapes[0])[1])
+
+
 def _map(shapes: Sequence[OutputShape], image: ImageSides) -> bool:
     return (
         len(shapes) == 1
@@ -204,6 +217,14 @@ KINDS: Mapping[str, DetectorKind] = {
         DetectorKind(
             "ssd-pixels", "outputs [N, rows, 1 + classes] and corners [N, rows, 4], in pixels", "SsdPixels",
             lambda shapes, image: _pair(shapes) > 0, _of_pair, stretched(), _never,
+        ),
+        DetectorKind(
+            "nms", "NonMaxSuppression's inputs: [N, classes, rows] and corners [N, rows, 4], in pixels, x first",
+            "Unsuppressed", _unsuppressed, _classes_before, stretched(), _never,
+        ),
+        DetectorKind(
+            "nms-shares", "the same with corners as shares of the image", "UnsuppressedShares",
+            _unsuppressed, _classes_before, stretched(), _never,
         ),
         DetectorKind(
             "detr", "outputs [N, queries, classes + 1] and centres and sizes [N, queries, 4]", "Detr",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ovenbird_runtime.postprocess.nms import BLOCK, PORTION, best, suppress, suppress_softly
+from ovenbird_runtime.postprocess.nms import BLOCK, FEW, PORTION, best, suppress, suppress_softly
 
 Array = np.ndarray
 FLOAT = np.float32
@@ -88,16 +88,18 @@ def test_scores_of_any_sign_are_sorted() -> None:
     assert best(scores, 9).tolist() == np.argsort(-scores, kind="stable").tolist()
 
 
-def test_a_class_among_many_portions_is_suppressed_as_if_it_were_alone() -> None:
+@pytest.mark.parametrize(("count", "kinds"), [(FEW, 40), (4 * PORTION, 300)])
+def test_a_class_among_many_is_suppressed_as_if_it_were_alone(count: int, kinds: int) -> None:
     rng = np.random.default_rng(8)
-    count = 4 * PORTION
     boxes, scores = boxes_of(rng, count, 10, 90), rng.integers(1, 400, count).astype(FLOAT) / 400
-    classes = rng.integers(0, 300, count)
+    classes = rng.integers(0, kinds, count)
     found = suppress(boxes, scores, classes, 0.2, count).tolist()
-    for index in (0, 7, 299):
+    assert [scores[place] for place in found] == sorted(scores[found], reverse=True)
+    for index in (0, 7, kinds - 1):
         own = np.flatnonzero(classes == index)
         alone = greedy(boxes[own], scores[own], None, 0.2, count)
         assert [place for place in found if classes[place] == index] == own[alone].tolist()
+        assert 0 < len(alone) < len(own)
 
 
 def test_soft_suppression_lowers_by_the_square_of_the_overlap() -> None:

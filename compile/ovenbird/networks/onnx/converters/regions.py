@@ -82,7 +82,8 @@ def non_max_suppression(node: Node) -> relax.Expr:
     if declared is None:
         raise node.refuse(
             "how many boxes it keeps depends on the image; state its output's shape in the model, [K, 3] (rows that "
-            "no box takes are -1), or end the network before it and choose among the boxes in the answer"
+            "no box takes are -1), or end the network before it (onnx.utils.extract_model, its first two inputs as "
+            "outputs) and have the boxes chosen in the answer: --decode nms"
         )
     settings = [node.constant(index, what) if node.has(index) else None for index, what in PARAMETERS]
     most, overlap, least = (None if each is None else np.asarray(each).reshape(-1)[0] for each in settings)
