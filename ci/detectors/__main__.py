@@ -53,6 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--again", action="store_true", help="also those that have a result")
     parser.add_argument("--keep", action="store_true", help="keep each artifact; it is not compiled again then")
     parser.add_argument("--page", action="store_true", help="write the page from the results and end")
+    parser.add_argument("--runtime", type=Path, metavar="FILE", help="a static ovenbird-run: note an image's size")
     parser.add_argument("--photographs", type=int, default=20, help="of ImageNet, to hold them on [20]")
     parser.add_argument("--no-hold", action="store_true", help="do not hold them to their frameworks on photographs")
     parser.add_argument("--table", action="store_true", help="those of the table of times alone")
@@ -83,6 +84,7 @@ def main(arguments: Sequence[str]) -> int:
         rounds=options.rounds,
         bench=not options.no_bench,
         timed=not options.prepare,
+        runtime=options.runtime,
         photographs=None if options.no_hold or options.sample else options.photographs,
         until=time.monotonic() + options.minutes * 60,
     )

@@ -27,6 +27,7 @@ Milliseconds are medians of the blocks' shortest calls{clock}.
   `cv2.dnn` reads darknet's own files.
 - With random weights the score asked for is such that some 300 candidates are suppressed, on all sides.
 - Beside an artifact a target needs the runtime: some 20 MB, numpy and Pillow ([containers](../how-to/containers.md)).
+  The *image* is `FROM scratch` and needs neither: the C++ runtime with the model behind it, one file.
 - A ratio is our time by the peer's, with its quartiles over the blocks: below 1 we are faster.
 """
 VERIFIED = """\
@@ -56,7 +57,7 @@ def page(results: Sequence[dict[str, Any]], untried: Sequence[str] = ()) -> str:
         columns = [f"{NAMES[name]} at {batch}, ms" for batch in batches for name in NETWORKS]
         lines += _table(("detector", *columns), [_network(one, batches) for one in timed])
         lines += ["", "## Sizes", ""]
-        head = ("detector", "parameters, M", "ONNX file, MB", "artifact, MB")
+        head = ("detector", "parameters, M", "ONNX file, MB", "artifact, MB", "image, MB")
         lines += _table(head, [_sizes(one) for one in timed])
     left = [f"- {one['title']}: {one['why']}" for one in results if one["outcome"] != "right"]
     left += [
@@ -181,4 +182,5 @@ def _sizes(one: dict[str, Any]) -> list[str]:
         f"{one['parameters'] / 1e6:.1f}" if "parameters" in one else "",
         f"{one['weights_bytes'] / 1e6:.1f}" if "weights_bytes" in one else "",
         f"{one['artifact_bytes'] / 1e6:.1f}",
+        f"{one['image_bytes'] / 1e6:.1f}" if "image_bytes" in one else "",
     ]

@@ -44,6 +44,8 @@ class Settings:
     """Whether what its peers run is written, too."""
     timed: bool = True
     """Whether it is timed then."""
+    runtime: Path | None = None
+    """A static `ovenbird-run`: the size of an image of it and the model is noted."""
     photographs: int | None = 20
     """Of ImageNet, on which it is held to its framework, and all scenes; None: it is not held."""
     until: float = math.inf
@@ -95,6 +97,8 @@ def _steps(facts: Facts, network: str, weights: str, work: Path, settings: Setti
     steps: dict[str, Step] = {"compile": lambda: _compiled(facts, network, weights, work, settings)}
     if settings.photographs is not None and not facts.get("own_file"):  # nobody but us decodes that
         steps["hold"] = lambda: _held(facts, network, weights, work, settings)
+    if settings.runtime is not None:
+        steps["image"] = partial(_image, work, settings.runtime)
     if settings.bench:
         files = [str(network), str(weights)] if facts.get("darknet") else None
         steps["prepare"] = lambda: _prepared(network, weights, work, settings)
@@ -157,6 +161,16 @@ def _held(facts: Facts, network: str, weights: str, work: Path, settings: Settin
     said = _said([sys.executable, str(HERE / "holding.py"), str(request)], LIMIT_S)
     found: dict[str, Any] = json.loads(said.splitlines()[-1])
     return found
+
+
+def _image(work: Path, runtime: Path) -> dict[str, Any]:
+    """Note how large an image is that holds one executable alone, the C++ runtime with the model behind it."""
+    made = work / "model"
+    command = [sys.executable, "-m", "ovenbird", "bake", str(work / "artifact"), "--format", "executable"]
+    _said([*command, "--runtime", str(runtime), "-o", str(made)], LIMIT_S)
+    size = made.stat().st_size
+    made.unlink()
+    return {"image_bytes": size}
 
 
 def _prepared(network: str, weights: str, work: Path, settings: Settings) -> dict[str, Any]:

@@ -149,6 +149,7 @@ def test_the_page_has_a_ratio_and_its_mean(command: dict[str, ModuleType]) -> No
     right = {
         "name": "one", "title": "One", "outcome": "right", "chip": "chip", "threads": 2, "weights": "random:0",
         "compile_seconds": 3.2, "artifact_bytes": 2_000_000, "size": [64, 96], "agreed": 0.99, "compared": 200,
+        "image_bytes": 4_100_000,
         "parameters": 1_500_000, "weights_bytes": 6_000_000, "photos": 5, "score": 0.2, "onnx": {},
         "missing_batch_1": {"openvino, batch 1": "no such operator"},
         "boxes": {"ovenbird": [2], "ort": [2]}, "end_to_end": {"ovenbird": {"ms": 10.0}, "ort": peer},
@@ -162,6 +163,7 @@ def test_the_page_has_a_ratio_and_its_mean(command: dict[str, ModuleType]) -> No
         in text
     )
     assert "- Two: error: no such thing" in text
+    assert "| One | 1.5 | 6.0 | 2.0 | 4.1 |" in text
     assert "at 8" not in text
     assert "- One: openvino, batch 1: no such operator" in text
 
