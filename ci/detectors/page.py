@@ -13,9 +13,10 @@ from typing import Any
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE, VERIFIED_PAGE = DOCS / "benchmarks/detectors.md", DOCS / "reference/detectors.md"
 NAMES = {
-    "ovenbird": "Ovenbird", "ort": "ONNX Runtime", "openvino": "OpenVINO", "torch-eager": "torch", "cv2.dnn": "cv2.dnn",
+    "ovenbird": "Ovenbird", "ovenbird-native": "in C++",
+    "ort": "ONNX Runtime", "openvino": "OpenVINO", "torch-eager": "torch", "cv2.dnn": "cv2.dnn",
 }  # fmt: skip
-NETWORKS = [name for name in NAMES if name != "cv2.dnn"]
+NETWORKS = [name for name in NAMES if name not in ("cv2.dnn", "ovenbird-native")]
 INTRODUCTION = """\
 `make detectors`: compile each, verify it against its framework, and time it beside other engines in one process, in
 blocks of calls in turn. {chip}; {threads}.
@@ -25,6 +26,7 @@ Milliseconds are medians of the blocks' shortest calls{clock}.
 - Peers run the same network, its decoding with it, as an ONNX file (torch: the network as it is). Around it OpenCV
   decodes, resizes and suppresses (`imdecode`, `resize`, `blobFromImage`, `NMSBoxesBatched`), the fastest Python has.
   `cv2.dnn` reads darknet's own files.
+- *In C++* is `ovenbird_native.load(...).predict(jpeg)`: decoding, network and suppression in C++.
 - With random weights the score asked for is such that some 300 candidates are suppressed, on all sides.
 - Beside an artifact a target needs the runtime: some 20 MB, numpy and Pillow ([containers](../how-to/containers.md)).
   The *image* is `FROM scratch` and needs neither: the C++ runtime with the model behind it, one file.
@@ -51,7 +53,7 @@ def page(results: Sequence[dict[str, Any]], untried: Sequence[str] = ()) -> str:
     if timed:
         lines += _introduction(timed).splitlines() + [*_means(timed), "", "## From a JPEG to boxes", ""]
         lines += _table(("detector", "image", "weights", *(f"{NAMES[name]}, ms" for name in NAMES), "images/s",
-                         "by ONNX Runtime", "quartiles"), [_whole(one) for one in timed])  # fmt: skip
+                         "by ONNX Runtime", "quartiles", "in C++ by it"), [_whole(one) for one in timed])  # fmt: skip
         batches = [batch for batch in (1, 8) if any(f"batch_{batch}" in one for one in timed)]
         lines += ["", f"## The network with its decoding, batch {' and '.join(map(str, batches))}", ""]
         columns = [f"{NAMES[name]} at {batch}, ms" for batch in batches for name in NETWORKS]
@@ -141,13 +143,16 @@ def _introduction(right: Sequence[dict[str, Any]]) -> str:
 
 def _means(right: Sequence[dict[str, Any]]) -> list[str]:
     lines = []
-    for name in ("ort", "openvino", "torch-eager", "cv2.dnn"):
-        ratios = {one["title"]: one["end_to_end"][name]["ratio"] for one in right if name in one["end_to_end"]}
+    kinds = [(name, whose) for whose in ("ratio", "native") for name in ("ort", "openvino", "torch-eager", "cv2.dnn")]
+    for name, whose in kinds:
+        ratios = {one["title"]: one["end_to_end"].get(name, {}).get(whose) for one in right}
+        ratios = {title: ratio for title, ratio in ratios.items() if ratio is not None}
         if ratios:
+            time = "time from a JPEG" if whose == "ratio" else "time in C++ from a JPEG"
             mean = math.exp(sum(map(math.log, ratios.values())) / len(ratios))
             above = ", ".join(title for title, ratio in ratios.items() if ratio > 1) or "none"
             lines.append(
-                f"- **Our time from a JPEG by that of {NAMES[name]}: {mean:.2f}**, geometric mean of {len(ratios)}, "
+                f"- **Our {time} by that of {NAMES[name]}: {mean:.2f}**, geometric mean of {len(ratios)}, "
                 f"largest {max(ratios.values()):.2f}; above 1: {above}."
             )
     return lines
@@ -165,6 +170,7 @@ def _whole(one: dict[str, Any]) -> list[str]:
         *(_ms(times, name) for name in NAMES), f"{1e3 / times['ovenbird']['ms']:.0f}",
         f"**{against['ratio']:.2f}**" if against else "",
         f"{against['low']:.2f}–{against['high']:.2f}" if against else "",
+        f"**{against['native']:.2f}**" if against and "native" in against else "",
     ]  # fmt: skip
 
 

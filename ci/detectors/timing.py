@@ -23,7 +23,8 @@ CANDIDATES = 300
 """With random weights, whose scores mean nothing: so many are above the score that is asked for."""
 ERROR = 1e-3
 """By which scores may differ from the artifact's."""
-OWN = "ovenbird"
+OWN, NATIVE = "ovenbird", "ovenbird-native"
+"""The runtime in Python, and the one in C++ where its package is installed: it answers from a JPEG by itself."""
 Calls = dict[str, Callable[[Any], Any]]
 
 
@@ -66,6 +67,7 @@ class Timed:
         if self._model.manifest.model.weights.random:
             scores = np.sort(self._model.run({"image": self._one})["scores"][0])
             score = max(float(scores[-min(CANDIDATES, len(scores))]), 0.0)
+        self._output = step.output
         labels = next(iter(self._model.labels.values()), ())
         self.settings, self._photos = Settings(score, step.iou, step.max_boxes, labels), photos
         self.boxes: dict[str, list[int]] = {}
@@ -75,10 +77,22 @@ class Timed:
         score = self.settings.score
         found: Calls = {OWN: lambda jpeg: self._model.predict(jpeg, score=score)[0].boxes}
         found |= {name: self._around(run) for name, run in self.networks(1).items() if name != OWN}
+        if (native := self._native()) is not None:
+            found[NATIVE] = lambda jpeg: native.predict(jpeg, score=score)[0]["boxes"][self._output]
         if files := self._given["darknet"]:
             found["cv2.dnn"] = self._darknet(files)
         self.boxes = {name: [len(call(photo)) for photo in self._photos] for name, call in found.items()}
         return found
+
+    def _native(self) -> Any:
+        """Return the model in the C++ runtime; None where that is not installed, or cannot run it."""
+        try:
+            import ovenbird_native
+
+            return ovenbird_native.load(self._given["artifact"], threads=self._given["threads"])
+        except Exception as error:  # noqa: BLE001 - as of peers: the others are timed
+            self.missing[NATIVE] = str(error).strip().splitlines()[0][:200]
+            return None
 
     def _around(self, run: Callable[[Any], Any]) -> Callable[[bytes], Any]:
         """Return what its users write around a peer's network."""
@@ -136,7 +150,7 @@ def blocks(
     calls: Calls, values: Sequence[Any], clock: Callable[[], float], rounds: int, seconds: float
 ) -> dict[str, Any]:
     """Return milliseconds of each engine, and each one's ratio of ours to it with its quartiles, paired by block of so
-    many seconds, of which each engine has one a round.
+    many seconds, of which each engine has one a round; in `native` the ratio of ours in C++, where that is timed.
     """
     taken: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(rounds):
@@ -149,6 +163,10 @@ def blocks(
         if name != OWN:
             ratios = [own / other for own, other in zip(taken[OWN], times, strict=True)]
             found[name] |= dict(zip(("low", "ratio", "high"), statistics.quantiles(ratios, n=4), strict=True))
+            if NATIVE in taken and name != NATIVE:
+                found[name]["native"] = statistics.median(
+                    own / other for own, other in zip(taken[NATIVE], times, strict=True)
+                )
     return found
 
 

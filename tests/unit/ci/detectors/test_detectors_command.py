@@ -152,16 +152,18 @@ def test_the_page_has_a_ratio_and_its_mean(command: dict[str, ModuleType]) -> No
         "image_bytes": 4_100_000,
         "parameters": 1_500_000, "weights_bytes": 6_000_000, "photos": 5, "score": 0.2, "onnx": {},
         "missing_batch_1": {"openvino, batch 1": "no such operator"},
-        "boxes": {"ovenbird": [2], "ort": [2]}, "end_to_end": {"ovenbird": {"ms": 10.0}, "ort": peer},
+        "boxes": {"ovenbird": [2], "ort": [2]},
+        "end_to_end": {"ovenbird": {"ms": 10.0}, "ovenbird-native": {"ms": 9.0}, "ort": {**peer, "native": 0.44}},
         "batch_1": {"ovenbird": {"ms": 8.0}, "ort": {**peer, "ratio": 0.8}},
     }  # fmt: skip
     failed = {"name": "two", "title": "Two", "outcome": "failed", "why": "error: no such thing"}
     text = command["page"].page([right, failed])
-    assert "| One | 64x96 | random:0 | 10.0 | 20.0 |  |  |  | 100 | **0.50** | 0.45–0.60 |" in text
+    assert "| One | 64x96 | random:0 | 10.0 | 9.0 | 20.0 |  |  |  | 100 | **0.50** | 0.45–0.60 | **0.44** |" in text
     assert (
         "**Our time from a JPEG by that of ONNX Runtime: 0.50**, geometric mean of 1, largest 0.50; above 1: none"
         in text
     )
+    assert "**Our time in C++ from a JPEG by that of ONNX Runtime: 0.44**" in text
     assert "- Two: error: no such thing" in text
     assert "| One | 1.5 | 6.0 | 2.0 | 4.1 |" in text
     assert "at 8" not in text
