@@ -155,14 +155,15 @@ def _free(rest: _Boxes, kept: _Boxes, limit: np.float32) -> _Boxes:
 
     start = 0
     while start < len(kept) and len(rest):
-        some = kept.part(start, start + (PORTION if kept.classes is not None else max(1, PAIRS // len(rest))))
-        start += len(some)
+        some = kept.part(start, start + BLOCK)
         pairs = _alike(some, rest)
         if pairs is None:
+            some = some.part(0, max(1, PAIRS // len(rest)))
             free = ~_compared(some, rest, limit).any(axis=0)
         else:
             free = np.ones(len(rest), bool)
             free[pairs[1][_overlap_of(some, rest, pairs, limit)]] = False
+        start += len(some)
         rest = rest.take(np.flatnonzero(free))
     return rest
 
