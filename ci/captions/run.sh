@@ -5,7 +5,7 @@
 #     ci/captions/run.sh [PHOTO.jpg]        default: the photograph that the compiler verifies with
 #
 # Writes docs/benchmarks/captions.md and its plots. WEIGHTS=FOLDER|random:SEED (default random:7). PRECISION=f32|f16.
-# REQUESTS=32,256 CONCURRENCY=1,8,16,64 SWEEP=1,2,4,8,16,32,64. What is in build/captions is not measured again:
+# REQUESTS=32,256 CONCURRENCY=1,8,16,64 SWEEP=1,2,4,8,16,32,64. What is in build/captions/PRECISION is not measured again:
 # stopped, it goes on where it was; SECONDS_EACH=500 stops it by itself (exit code 75). AGAIN=1 begins anew.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -14,8 +14,8 @@ python=${VENV:-.venv}/bin/python
 photo=${1:-compile/ovenbird/data/chelsea.jpg}
 weights=${WEIGHTS:-random:7}
 precision=${PRECISION:-f32}
-work=build/captions
-artifact=$work/git_base_textcaps-$precision
+work=build/captions/$precision
+artifact=$work/git_base_textcaps
 
 ci/load/tools.sh
 mkdir -p "$work"
