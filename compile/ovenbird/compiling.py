@@ -9,13 +9,15 @@ from __future__ import annotations
 import functools
 import gc
 import json
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.artifact.artifact_writer import ArtifactWriter
 from ovenbird.artifact.packaging import Staging
+from ovenbird.artifact.report import CompileReport
 from ovenbird.backends.base import BuildOptions
 from ovenbird.backends.table import BACKENDS
 from ovenbird.errors import BuildFailed, UsageError
@@ -38,7 +40,7 @@ from ovenbird.verify.verifying import Verification, verify_programs
 from ovenbird_runtime.artifact.golden import golden_file, write_golden
 from ovenbird_runtime.errors import OvenbirdError
 from ovenbird_runtime.manifest.agreement import LIMITS, Precision
-from ovenbird_runtime.manifest.manifest import Manifest, Parity, VariantParity, variant_name
+from ovenbird_runtime.manifest.manifest import VariantParity, variant_name
 
 if TYPE_CHECKING:
     from ovenbird.lowering.built import BuiltModule
@@ -48,40 +50,6 @@ if TYPE_CHECKING:
 CALIBRATION = "evidence/calibration.json"
 SHOWN = 4
 """Pictures by which the coarsest tensor of a network that came quantized is found."""
-
-
-@dataclass(frozen=True)
-class CompileReport:
-    """What was written, and what is known about it."""
-
-    output: Path
-    manifest: Manifest
-    verified: tuple[str, ...]
-    unverified: dict[str, str]
-    blind: tuple[str, ...] = ()
-    """Outputs whose right answers were the same for all inputs, so that they show less of the network."""
-    layers: dict[str, list[LayerRecord]] = field(default_factory=dict)
-    dumped: Path | None = None
-    unplanned: dict[str, str] = field(default_factory=dict)
-    """The targets whose code has no plan for some batch size, and what no plan can say."""
-
-    @property
-    def parity(self) -> Parity | None:
-        """The manifest's own figures."""
-        return self.manifest.parity
-
-    @property
-    def whole(self) -> dict[str, tuple[int, int]]:
-        """How many sums of products int8 code does in whole numbers, and how many there are, by variant."""
-        from ovenbird.lowering.layers import whole_share
-
-        int8 = [variant.name for variant in self.manifest.variants if variant.precision == "int8"]
-        return {name: whole_share(self.layers[name]) for name in int8}
-
-    @property
-    def size_bytes(self) -> int:
-        """What the artifact takes on disk, but for its manifest."""
-        return sum(record.size for record in self.manifest.files.values())
 
 
 @dataclass(frozen=True)
@@ -122,6 +90,7 @@ def compile_network(
     """Compile `network`, or a model of several programs, into the folder `output`. Raises any CompilerError; then
     `output` is as it was before.
     """
+    began = time.monotonic()
     stop = Interruption(progress or Progress())
     specs = [load_target(name) for name in dict.fromkeys(options.targets)]
     if not specs:
@@ -170,7 +139,27 @@ def compile_network(
         step(f"putting {output} in place")
         staging.commit()
     blind = tuple(name for one in next(iter(found.values()), {}).values() for name in one.blind)
-    return CompileReport(output, manifest, tuple(found), unverified, blind, layers, dump, unplanned)
+    return CompileReport(
+        output,
+        manifest,
+        network.framework,
+        tuple(found),
+        unverified,
+        blind=blind,
+        layers=layers,
+        whole=_whole(variants, layers),
+        dumped=dump,
+        unplanned=unplanned,
+        one_row=any(one.source.one_row for one in network.programs.values()),
+        notes=network.notes,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _whole(variants: Sequence[Variant], layers: Mapping[str, Sequence[LayerRecord]]) -> dict[str, tuple[int, int]]:
+    from ovenbird.lowering.layers import whole_share
+
+    return {one.name: whole_share(layers[one.name]) for one in variants if one.precision == "int8"}
 
 
 def _made(path: Path) -> Path:

@@ -13,8 +13,8 @@ from typing import Any
 
 import click
 
-from ovenbird import __version__
 from ovenbird.console.group import CommandFolder
+from ovenbird_runtime.machine.versions import __version__
 
 
 @click.group(

@@ -14,9 +14,7 @@ import click
 from ovenbird.console import shared_options
 
 if TYPE_CHECKING:
-    from ovenbird.compiling import CompileReport
-    from ovenbird.networks.composite import Composite
-    from ovenbird.networks.network import Network
+    from ovenbird.artifact.report import CompileReport
     from ovenbird_runtime.manifest.manifest import ProgramParity
 
 
@@ -44,14 +42,11 @@ def command(model: str, output: Path | None, **options: Any) -> None:
     "mynets:build(size=320)", a .pt2 file, an .onnx file or darknet's .cfg. Where anything fails, the folder is left as
     it was.
     """
-    from ovenbird.artifact.packaging import check_output
-    from ovenbird.backends.precisions import check_precisions, parse_precisions
-    from ovenbird.compiling import compile_network
+    from ovenbird.api.request import CompileRequest
+    from ovenbird.backends.precisions import parse_precisions
     from ovenbird.lowering.dumping import parse_kinds
-    from ovenbird.networks.loading import check_request, load_model, name_of
     from ovenbird.options import DEFAULT_DISAGREEMENT, CalibrationOptions, CompileOptions
     from ovenbird.progress import Progress
-    from ovenbird.targets import load_target
 
     network_options = shared_options.read_network_options(options)
     precisions, mixed = parse_precisions(options["precision"])
@@ -71,23 +66,15 @@ def command(model: str, output: Path | None, **options: Any) -> None:
         ),
         max_disagreement=most,
     )
-    # whatever is wrong with the command is said before anything heavy is imported: `host` asks LLVM what it is
-    check_request(model, network_options)
-    output = output or Path("artifacts") / name_of(model, network_options)
-    check_output(Path.cwd() / output)
-    kinds = {name: load_target(name).kind for name in compile_options.targets}
-    for note in check_precisions(compile_options, kinds):
+    request = CompileRequest(model, output, network_options, compile_options)
+    for note in request.check():
         click.echo(note, err=True)
     with Progress.choose(options["quiet"]) as progress:
-        progress(f"loading {model}")
-        network = load_model(model, network_options)
-        for note in network.notes:
-            progress(note)
-        report = compile_network(network, output, compile_options, progress)
+        report = request.carry_out(progress)
     if options["as_json"]:
         _print_json(report)
     else:
-        _print_report(report, network)
+        _print_report(report)
 
 
 def _print_json(report: CompileReport) -> None:
@@ -109,17 +96,16 @@ def _print_json(report: CompileReport) -> None:
     click.echo(json.dumps(document, indent=2))
 
 
-def _print_report(report: CompileReport, network: Network | Composite) -> None:
+def _print_report(report: CompileReport) -> None:
     from ovenbird.console.describe import blind_warning, random_warning
     from ovenbird.networks.any_batch import RECIPE
-    from ovenbird.networks.composite import Composite
     from ovenbird_runtime.manifest.program import sizes_text
 
     warning = random_warning(report.manifest)
     if warning:
         click.echo(warning)
     variants = ", ".join(variant.name for variant in report.manifest.variants)
-    click.echo(f"{report.output}: {network.model_name} for {variants}, {report.size_bytes / 1e6:.1f} MB")
+    click.echo(f"{report.output}: {report.manifest.model.name} for {variants}, {report.size_bytes / 1e6:.1f} MB")
     parity = report.parity
     if parity is not None:
         several = len(parity.programs) > 1
@@ -127,15 +113,16 @@ def _print_report(report: CompileReport, network: Network | Composite) -> None:
             (f"{name}: " if several else "max error ") + _figures(one) for name, one in parity.programs.items()
         )
         click.echo(
-            f"verified for {', '.join(report.verified)} against {network.framework} "
+            f"verified for {', '.join(report.verified)} against {report.framework} "
             f"on {parity.images} photographs and {parity.random_inputs} random inputs: {errors}"
         )
-    if not isinstance(network, Composite) and network.sizes:
-        click.echo(f"image sizes {sizes_text(network.image_sizes)} (height x width)")
-    if not isinstance(network, Composite) and network.source.one_row:
-        click.echo(f"rows go through one by one: {network.name} fixes its batch at 1; {RECIPE}")
+    for program in report.manifest.programs.values():
+        if program.sizes:
+            click.echo(f"image sizes {sizes_text(program.image_sizes)} (height x width)")
+    if report.one_row:
+        click.echo(f"rows go through one by one: {report.manifest.model.name} fixes its batch at 1; {RECIPE}")
     if report.blind:
-        click.echo(blind_warning(report.blind, network.framework))
+        click.echo(blind_warning(report.blind, report.framework))
     for target, why in report.unverified.items():
         click.echo(f"not verified for {target}: {why}")
     for target, document in report.manifest.tuning.items():

@@ -14,10 +14,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ovenbird import __version__
 from ovenbird.host.detection import cpu_name
 from ovenbird.targets import RENAMED, TargetSpec
-from ovenbird_runtime.machine.versions import TVM_FFI_VERSION, TVM_VERSION
+from ovenbird_runtime.machine.versions import TVM_FFI_VERSION, TVM_VERSION, __version__
 
 PROVENANCE = "provenance.json"
 SCHEMA_VERSION = 1

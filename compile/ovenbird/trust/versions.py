@@ -16,12 +16,11 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ovenbird import __version__
 from ovenbird.backends.table import BACKENDS
 from ovenbird.git import ask_git
 from ovenbird.linking.linkers import find_linker
 from ovenbird.resources import PACKAGE
-from ovenbird_runtime.machine.versions import TVM_FFI_VERSION, TVM_VERSION
+from ovenbird_runtime.machine.versions import TVM_FFI_VERSION, TVM_VERSION, __version__
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -10,7 +10,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from ovenbird import __version__
+from ovenbird_runtime.machine.versions import __version__
 
 
 def describe() -> dict[str, Any]:

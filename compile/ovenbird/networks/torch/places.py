@@ -9,9 +9,7 @@ from typing import Any
 
 import torch
 
-import ovenbird
-
-OWN = str(Path(ovenbird.__file__).parent)
+OWN = str(Path(__file__).parents[2])
 """Where our own code lies."""
 
 TORCH = str(Path(torch.__file__).parent)

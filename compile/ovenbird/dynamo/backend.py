@@ -1,0 +1,40 @@
+"""`torch.compile(model, backend="ovenbird")`: torch finds `backend` here, by its entry point `torch_dynamo_backends`.
+
+    compiled = torch.compile(net.eval(), backend="ovenbird", options={"threads": 2})
+    with torch.no_grad():
+        compiled(image)
+
+Dynamo hands over one graph at a time. Each is compiled for its weights and shapes, or left to torch with a warning that
+says why (`EagerFallback`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import fx
+
+from ovenbird.dynamo.compiled import CompiledGraph
+from ovenbird.dynamo.inspection import inspect_graph
+from ovenbird.dynamo.reporting import EagerOnly, report_once
+from ovenbird.errors import UsageError
+
+OPTIONS = ("threads",)
+
+
+def backend(
+    graph: fx.GraphModule, examples: Sequence[Any], options: Mapping[str, Any] | None = None, mode: str | None = None
+) -> Callable[..., Any]:
+    """Return what is called in place of a graph of Dynamo's. Raises UsageError for options that there are not."""
+    if mode not in (None, "default"):
+        raise UsageError(f"mode={mode!r}: the backend ovenbird has one; leave it out")
+    unknown = [name for name in options or () if name not in OPTIONS]
+    if unknown:
+        raise UsageError(f"options: there is no {unknown[0]!r}, only {', '.join(OPTIONS)}")
+    try:
+        found = inspect_graph(graph, examples)
+    except EagerOnly as error:
+        report_once(str(error))
+        return graph.forward
+    return CompiledGraph(graph, found, (options or {}).get("threads"))
