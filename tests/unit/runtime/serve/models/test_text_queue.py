@@ -184,6 +184,24 @@ def test_time_that_is_over_ends_a_text_and_frees_its_room() -> None:
     run(work)
 
 
+def test_a_text_that_nobody_waits_for_is_let_go() -> None:
+    async def work() -> None:
+        gate = threading.Event()
+        generator = Generator(1, lambda asked: bool(asked == "step" and not gate.wait(20)))
+        queue, _ = make(generator)
+        flying, last = pending(10**9, 1000.0), pending(3, 1000.0)
+        queue.submit(flying)
+        await asyncio.sleep(0.1)
+        flying.future.cancel()
+        gate.set()
+        queue.submit(last)
+        await asyncio.wait_for(last.future, 30)
+        assert generator.texts == []
+        await asyncio.to_thread(queue.close, 10.0)
+
+    run(work)
+
+
 def test_a_queue_that_closes_writes_what_it_has_and_takes_nothing() -> None:
     async def work() -> None:
         queue, _ = make(Generator(2))
