@@ -93,6 +93,8 @@ def _export(module: FrozenGraph, inputs: tuple[torch.Tensor, ...], is_open: bool
         except Exception as error:
             raise EagerOnly(f"torch.export cannot trace it: {first_line(error)}") from error
     for node in program.graph.nodes:
-        if node.op == "call_function" and torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+        drawn = torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
+        idle = "dropout" in str(node.target) and len(node.args) > 2 and node.args[2] is False
+        if node.op == "call_function" and drawn and not idle:
             raise EagerOnly(f"it draws random numbers ({node.target})")
     return program
