@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
+CACHE_VARIABLE = "OVENBIRD_CACHE"
 
 
 def resource_folder(name: str) -> Path:
@@ -33,7 +34,12 @@ def tuning_folders() -> tuple[Path, ...]:
 
 
 def cache_folder() -> Path:
-    """Return the folder of what this user's compiles may keep on this machine; it need not exist."""
+    """Return the folder of what this user's compiles keep on this machine, which need not exist.
+
+    It is `$OVENBIRD_CACHE`, else `ovenbird` in `$XDG_CACHE_HOME` or `~/.cache`.
+    """
+    if given := os.environ.get(CACHE_VARIABLE):
+        return Path(given)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ovenbird"
 
 

@@ -3,8 +3,7 @@
     entry = CacheEntry(key)
     model = entry.load_or_make(load, make)      # raises EagerOnly where an earlier process found that it cannot be
 
-The folder is `$OVENBIRD_CACHE`, else `ovenbird` in `$XDG_CACHE_HOME` or `~/.cache`. Removing it is safe,
-whole or in part.
+They lie in `graphs` of the cache (`resources.cache_folder`). Removing it is safe, whole or in part.
 """
 
 from __future__ import annotations
@@ -20,20 +19,13 @@ from typing import TypeVar
 
 from ovenbird.dynamo.reporting import EagerOnly
 from ovenbird.errors import NetworkError, OutputError, VerificationFailed, output_error
+from ovenbird.resources import CACHE_VARIABLE, cache_folder
 from ovenbird_runtime.errors import ArtifactError
 from ovenbird_runtime.integrity.signatures import REQUIRE_SIGNATURE
 
 T = TypeVar("T")
-VARIABLE = "OVENBIRD_CACHE"
 FINDINGS = (NetworkError, VerificationFailed)
 """What another try would meet again: what the network is, not what the machine lacks at the moment."""
-
-
-def cache_folder() -> Path:
-    """Return the folder of all entries."""
-    if given := os.environ.get(VARIABLE):
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ovenbird"
 
 
 class CacheEntry:
@@ -76,7 +68,9 @@ class CacheEntry:
         if os.environ.get(REQUIRE_SIGNATURE):
             raise EagerOnly(f"${REQUIRE_SIGNATURE} is set, and what is compiled here is not signed")
         if root.is_dir() and (root.stat().st_uid != os.geteuid() or root.stat().st_mode & stat.S_IWOTH):
-            raise EagerOnly(f"{root} is another user's, or open to all for writing; ${VARIABLE} names another folder")
+            raise EagerOnly(
+                f"{root} is another user's, or open to all for writing; ${CACHE_VARIABLE} names another folder"
+            )
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -92,4 +86,4 @@ class CacheEntry:
 
 
 def _unwritable(error: OSError, folder: Path) -> OutputError:
-    return output_error(error, f"{folder} (${VARIABLE} names another folder)")
+    return output_error(error, f"{folder} (${CACHE_VARIABLE} names another folder)")

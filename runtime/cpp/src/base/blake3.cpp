@@ -21,14 +21,9 @@ constexpr uint32_t CHUNK_START = 1, CHUNK_END = 2, PARENT = 4, ROOT = 8;
 constexpr uint32_t START[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                                0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
 
-// Which word of the block each step of each round takes: the permutation of section 2.2, applied again and again.
-constexpr int WORDS[7][16] = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
-                              {2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8},
-                              {3, 4, 10, 12, 13, 2, 7, 14, 6, 5, 9, 0, 11, 15, 8, 1},
-                              {10, 7, 12, 9, 14, 3, 13, 15, 4, 0, 11, 2, 5, 8, 1, 6},
-                              {12, 13, 9, 11, 15, 10, 14, 8, 7, 2, 5, 3, 0, 1, 6, 4},
-                              {9, 14, 11, 5, 8, 12, 15, 1, 13, 3, 0, 10, 2, 6, 4, 7},
-                              {11, 15, 5, 0, 1, 9, 8, 6, 14, 10, 2, 12, 3, 4, 7, 13}};
+// What becomes of a block's words from round to round (section 2.2).
+constexpr int ORDER[16] = {2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8};
+constexpr int ROUNDS = 7;
 
 template <class Word>
 OVENBIRD_INLINE void mix(Word &a, Word &b, Word &c, Word &d, const Word &x, const Word &y) {
@@ -46,40 +41,37 @@ OVENBIRD_INLINE void mix(Word &a, Word &b, Word &c, Word &d, const Word &x, cons
     b = b >> 7 | b << 25;
 }
 
-template <int Round, class Word>
-OVENBIRD_INLINE void round(Word *v, const Word *m) {
-    constexpr const int *w = WORDS[Round];
-    mix(v[0], v[4], v[8], v[12], m[w[0]], m[w[1]]);
-    mix(v[1], v[5], v[9], v[13], m[w[2]], m[w[3]]);
-    mix(v[2], v[6], v[10], v[14], m[w[4]], m[w[5]]);
-    mix(v[3], v[7], v[11], v[15], m[w[6]], m[w[7]]);
-    mix(v[0], v[5], v[10], v[15], m[w[8]], m[w[9]]);
-    mix(v[1], v[6], v[11], v[12], m[w[10]], m[w[11]]);
-    mix(v[2], v[7], v[8], v[13], m[w[12]], m[w[13]]);
-    mix(v[3], v[4], v[9], v[14], m[w[14]], m[w[15]]);
-}
-
+// Leaves the words in another order. The rounds are one piece of code, not seven: there is one of these a width.
 template <class Word>
-OVENBIRD_INLINE void rounds(Word *v, const Word *m) {
-    round<0>(v, m);
-    round<1>(v, m);
-    round<2>(v, m);
-    round<3>(v, m);
-    round<4>(v, m);
-    round<5>(v, m);
-    round<6>(v, m);
+OVENBIRD_INLINE void rounds(Word *v, Word *m) {
+    for (int left = ROUNDS;; --left) {
+        mix(v[0], v[4], v[8], v[12], m[0], m[1]);
+        mix(v[1], v[5], v[9], v[13], m[2], m[3]);
+        mix(v[2], v[6], v[10], v[14], m[4], m[5]);
+        mix(v[3], v[7], v[11], v[15], m[6], m[7]);
+        mix(v[0], v[5], v[10], v[15], m[8], m[9]);
+        mix(v[1], v[6], v[11], v[12], m[10], m[11]);
+        mix(v[2], v[7], v[8], v[13], m[12], m[13]);
+        mix(v[3], v[4], v[9], v[14], m[14], m[15]);
+        if (left == 1) return;
+        Word before[16];
+        std::memcpy(before, m, sizeof before);
+#pragma GCC unroll 16
+        for (int i = 0; i < 16; ++i) m[i] = before[ORDER[i]];
+    }
 }
 
 // One block; `out` are eight words.
 void compress(const Node &node, uint32_t flags, uint32_t *out) {
-    uint32_t v[16];
+    uint32_t v[16], m[16];
+    std::copy(node.block, node.block + 16, m);
     std::copy(node.state, node.state + 8, v);
     std::copy(START, START + 4, v + 8);
     v[12] = static_cast<uint32_t>(node.counter);
     v[13] = static_cast<uint32_t>(node.counter >> 32);
     v[14] = node.length;
     v[15] = node.flags | flags;
-    rounds(v, node.block);
+    rounds(v, m);
     for (int i = 0; i < 8; ++i) out[i] = v[i] ^ v[i + 8];
 }
 

@@ -19,7 +19,7 @@ FIGURES = MachineFigures("a chip", cores=2, lanes=8, gflops=224.0, gbytes_per_s=
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("OVENBIRD_CACHE", str(tmp_path))
 
 
 def test_bytes_per_cycle_are_of_all_cores() -> None:
