@@ -3,7 +3,7 @@
 # docs/benchmarks/<name>.{json,md,png} and README.md's figures.
 #
 #     ci/steps/bench.sh                        every table (most of an hour on two cores)
-#     ci/steps/bench.sh NAME...                only these: resnet50 one-thread batch-8 zoo growth avx2
+#     ci/steps/bench.sh NAME...                only these: resnet50 one-thread batch-8 zoo growth avx2 chip
 #     ci/steps/bench.sh MODEL... [OPTIONS]     one benchmark of your own: what `ovenbird bench` takes; writes nothing here
 #
 # WEIGHTS=FILE|random:SEED (default random:0: times do not depend on them). ROUNDS=5. PEERS=ort,openvino,ncnn,torch. $VENV (default .venv) must have the
@@ -16,6 +16,7 @@ work=build/bench
 weights=${WEIGHTS:-random:0}
 rounds=${ROUNDS:-5}
 peers=${PEERS:-ort,openvino,ncnn,torch}
+small=(resnet50 mobilenet_v2 efficientnet_lite0 torchvision:mnasnet1_0 torchvision:shufflenet_v2_x1_0 vgg16)
 zoo=(resnet18 mobilenet_v2 mobilenet_v3_small efficientnet_lite0 vgg16 densenet121 vit_b_16)
 
 bench() { "$python" -m ovenbird bench "$@"; }
@@ -45,12 +46,20 @@ run() { # run NAME: false where NAME is no table of ours
             ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 peers=openvino,torch-eager,torch-jit \
                 table avx2 resnet50 --target x86-64-v3 --threads 2,1 --no-footprint
             ;;
+        chip) # a page of this processor's own, beside those of others
+            peers=ort,openvino,ncnn table "chip-$(slug_of_processor)" "${small[@]}" --threads 2,1 --no-footprint
+            ;;
         *) return 1 ;;
     esac
 }
 
-tables=(resnet50 one-thread batch-8 zoo growth avx2)
-[ $# -gt 0 ] || set -- "${tables[@]}"
+# Prints this processor's name as a file's: amd-epyc-family-25-model-1.
+slug_of_processor() {
+    "$python" -c 'from ovenbird.host.detection import cpu_name; print(cpu_name().lower())' | tr -cs 'a-z0-9\n' - | sed 's/-*$//'
+}
+
+tables=(resnet50 one-thread batch-8 zoo growth avx2 chip)
+[ $# -gt 0 ] || set -- resnet50 one-thread batch-8 zoo growth avx2
 case " ${tables[*]} " in
     *" $1 "*) ;;
     *)

@@ -38,13 +38,16 @@ NOTES = {
     "avx2": "With `ONEDNN_MAX_CPU_ISA=AVX2` and `ATEN_CPU_CAPABILITY=avx2`, which OpenVINO and torch obey; ONNX "
     "Runtime has no switch that restricts its instructions, so it is left out.",
 }
+CHIP = "chip-"
+"""What the tables of one processor are called, whichever it was (`bench.sh chip`)."""
 HEADLINE = ("resnet50", "one-thread", "batch-8")
 GOOD_SHARE = 0.8
 
 
 def main() -> int:
     """Write both pages from the tables that are there."""
-    found = {name: read_benchmark(path) for name in TITLES if (path := RESULTS / f"{name}.json").is_file()}
+    names = [*TITLES, *sorted(path.stem for path in RESULTS.glob(f"{CHIP}*.json"))]
+    found = {name: read_benchmark(path) for name in names if (path := RESULTS / f"{name}.json").is_file()}
     if not found:
         print("error: NoResults: no docs/benchmarks/*.json; run 'make bench'", file=sys.stderr)
         return 1
@@ -63,12 +66,13 @@ def page(found: dict[str, Benchmark]) -> str:
     """Return docs/benchmarks.md: each table with the command that made it, its picture and its full report."""
     lines = [WRITTEN, "# Benchmarks", "", "`make bench` measures all of this again and writes this page.", ""]
     for name, benchmark in found.items():
-        lines += [f"## {TITLES[name]}", "", f"`{benchmark.command}`", ""]
+        title = TITLES.get(name, f"On {benchmark.machine['processor']}")
+        lines += [f"## {title}", "", f"`{benchmark.command}`", ""]
         lines += [NOTES[name], ""] if name in NOTES else []
         lines += [*provenance_lines(benchmark), ""]
         lines += [*summary_lines(benchmark), "", *mean_lines(benchmark), ""]
         if (RESULTS / f"{name}.png").is_file():
-            lines += [f"![{TITLES[name]}](benchmarks/{name}.png)", ""]
+            lines += [f"![{title}](benchmarks/{name}.png)", ""]
         lines += [f"All figures: [report](benchmarks/{name}.md), [JSON](benchmarks/{name}.json).", ""]
         for label, rows in benchmark.profiles.items():
             below = [row for row in rows if row["reason"]]
@@ -106,6 +110,11 @@ def readme_lines(found: dict[str, Benchmark]) -> list[str]:
     ]
     if "zoo" in found:
         lines += [f"{len(found['zoo'].cases)} other networks:", "", *mean_lines(found["zoo"]), ""]
+    for name, benchmark in found.items():
+        if name.startswith(CHIP):
+            models = len({case.case.model for case in benchmark.cases})
+            lines += [f"On {benchmark.machine['processor']}, {models} networks on two threads and on one:", ""]
+            lines += [*mean_lines(benchmark), ""]
     if SERVER.is_file():
         lines += [served_line(json.loads(SERVER.read_text(encoding="utf-8"))), ""]
     return [*lines, "More, with every network, memory, start-up and each layer: [benchmarks](docs/benchmarks.md)."]
