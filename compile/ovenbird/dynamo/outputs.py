@@ -1,6 +1,6 @@
 """How a graph's results are made from what its code computes: strides as torch's own, views as views.
 
-    plan = plan_outputs(graph, placeholders)    # raises EagerOnly
+    plan = plan_outputs(graph, placeholders, None)    # raises EagerOnly
     plan.computed                               # places of the results that code computes
     plan.assemble(tensors, arguments)
 
