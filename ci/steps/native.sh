@@ -73,7 +73,13 @@ if [ -n "$cross" ]; then
     # libjpeg-turbo of that architecture: Debian's package, unpacked and not configured.
     libraries=build/native-libraries-$cross
     if [ ! -d "$libraries" ]; then
-        command -v mmdebstrap >/dev/null 2>&1 || fail "NoToolchain: run as root: apt-get install mmdebstrap"
+        if ! command -v mmdebstrap >/dev/null 2>&1; then
+            [ "$(id -u)" = 0 ] || fail "NoToolchain: run as root: apt-get install mmdebstrap"
+            say "installing mmdebstrap" >&2
+            apt-get update -qq >&2
+            DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mmdebstrap >&2 \
+                || fail "InstallFailed: apt-get install mmdebstrap (its message is above); check the package mirror"
+        fi
         say "fetching libjpeg-turbo for $cross" >&2
         rm -rf "$libraries.part"
         mmdebstrap --quiet --mode=root --variant=extract --architectures=arm64 --include=libjpeg62-turbo-dev \

@@ -26,7 +26,8 @@ def nms(boxes: torch.Tensor, scores: torch.Tensor, threshold: float) -> torch.Te
         rest = sides[:, left]
         common = np.minimum(rest[2:], sides[2:, best, None]) - np.maximum(rest[:2], sides[:2, best, None])
         shared = common.clip(0)[0] * common.clip(0)[1]
-        left = left[shared / (areas[left] + areas[best] - shared) <= threshold]
+        with np.errstate(invalid="ignore"):  # two boxes without area: 0 / 0 exceeds no threshold, and both are kept
+            left = left[~(shared / (areas[left] + areas[best] - shared) > threshold)]
     return torch.tensor(kept, dtype=torch.int64)
 
 

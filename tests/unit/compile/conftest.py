@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import tvm
-from tvm.script import tirx as T
+from tvm import tirx
 
 from ovenbird.backends.cpu.algorithms import ConvolutionShape
 from ovenbird.backends.cpu.machine import machine_of
@@ -69,16 +69,7 @@ def library(builder: Builder, module: tvm.IRModule) -> Path:
     return built.library
 
 
-def calling(function: str) -> tvm.IRModule:
+def calling(task: Task, function: str) -> tvm.IRModule:
     """A function of the task's signature that does nothing but call the C library's `function`."""
-
-    @T.prim_func
-    def main(
-        data: T.Buffer((1, 1, 12, 12, 16), "float32"),
-        weight: T.Buffer((2, 1, 3, 3, 16, 16), "float32"),
-        bias: T.Buffer((1, 2, 1, 1, 16), "float32"),
-        out: T.Buffer((1, 2, 12, 12, 16), "float32"),
-    ):
-        T.evaluate(T.call_extern("int32", function))
-
-    return tvm.IRModule({"main": main.with_attr("global_symbol", "main")})
+    body = tirx.Evaluate(tirx.call_extern("int32", function))
+    return tvm.IRModule({"main": task.module["main"].with_body(body).with_attr("global_symbol", "main")})

@@ -21,7 +21,7 @@ def test_bad_candidates_are_failures(
     builder: Builder, measurer: LocalMeasurer, task: Task, default: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(measuring, "RUN_LIMIT_S", 6.0)
-    crashing, hanging, wrong = (library(builder, calling(name)) for name in ("abort", "pause", "getpid"))
+    crashing, hanging, wrong = (library(builder, calling(task, name)) for name in ("abort", "pause", "getpid"))
     crashed, hung, different, good = measurer.measure(task, default, [crashing, hanging, wrong, default], rounds=1)
     assert crashed.seconds is None
     assert "SIGABRT" in crashed.error
@@ -33,8 +33,8 @@ def test_bad_candidates_are_failures(
     assert 0 < good.seconds < 0.1
 
 
-def test_a_candidate_that_does_not_compile_is_a_failure(builder: Builder) -> None:
-    built = builder.build([calling("no_such_function_anywhere")])[0]
+def test_a_candidate_that_does_not_compile_is_a_failure(builder: Builder, task: Task) -> None:
+    built = builder.build([calling(task, "no_such_function_anywhere")])[0]
     if built.library is None:  # the linker of some systems refuses unknown symbols in a library, others only dlopen
         assert built.error.startswith("building: ")
 
