@@ -17,8 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from ovenbird.host.detection import cpu_flags
 from ovenbird.networks.network import Network
 from ovenbird.quantize.pictures import find_pictures
+from ovenbird_runtime.machine.cpu import this_machine
 
 PICTURES = 16
 
@@ -44,6 +46,7 @@ def quantize_onnx(path: Path, network: Network, inputs: Mapping[str, Any]) -> st
             per_channel=True,
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
+            reduce_range=not _has_vnni(),
         )
     except Exception as error:  # noqa: BLE001 - whatever the quantizer raises, the peers are left out
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -77,3 +80,10 @@ def _reader(quantization: Any, feeds: list[dict[str, Any]]) -> Any:
             return next(left, None)
 
     return Reader()
+
+
+def _has_vnni() -> bool:
+    """Return whether products of 8 bits are added up without saturation: without it, as ONNX Runtime's documentation
+    has it, weights get 7 bits.
+    """
+    return bool({"avx512_vnni", "avx_vnni"} & cpu_flags()) or this_machine().arch != "x86_64"

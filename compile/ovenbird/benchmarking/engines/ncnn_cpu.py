@@ -36,7 +36,7 @@ def convert(job: Job) -> Path:
         shapes = ",".join(str(list(archive[name].shape)).replace(" ", "") for name in archive.files)
     folder = Path(job.folder) / FOLDER
     folder.mkdir(exist_ok=True)
-    stem = (folder / job.onnx.stem).resolve()
+    stem = (folder / job.onnx.stem.replace("-", "_")).resolve()  # pnnx would replace them in what it writes
     made = stem.with_name(f"{stem.name}.ncnn.bin")
     if made.is_file() and made.stat().st_mtime_ns > job.onnx.stat().st_mtime_ns:
         return stem.with_name(f"{stem.name}.ncnn")
