@@ -22,7 +22,7 @@ class Machine:
     """The part of a CPU target that decides tile sizes. Sizes in bytes.
 
     `block_lanes`: channels of a block where that is more than one vector of float32; 0 where it is one.
-    `memory_bytes_per_cycle`: for all cores together, 0 where it was not measured: each estimate has its own guess then.
+    `memory_bytes_per_cycle`: for all cores together, 0 where it was not measured.
     `half_weights`: whether weights may be stored as float16 (`storage.py`).
     `adds_narrow`: whether an instruction adds two products of 8-bit numbers in 16 bits.
     """
