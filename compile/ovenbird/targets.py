@@ -43,7 +43,7 @@ Quantity = Annotated[int, Range(0, 1 << 40)]
 class TargetSpec:
     """One target. Sizes in bytes; `features` are the names of /proc/cpuinfo that the machine must have.
 
-    `memory_bytes_per_cycle`: from memory, for all cores together (`measure.figures`); 0 where that is not known.
+    `memory_bytes_per_cycle`: from memory, for all cores together (`host.figures`); 0 where that is not known.
     `chip`: what computes, where that is not the processor. `linker`: commands, the first that is there is taken
     (`linking.linkers`); none: the machine's own compiler.
     """

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from ovenbird.host.detection import cpu_flags
+from ovenbird.backends.table import BACKENDS
 from ovenbird.networks.network import Network
 from ovenbird.quantize.pictures import find_pictures
-from ovenbird_runtime.machine.cpu import this_machine
+from ovenbird.targets import load_target
 
 PICTURES = 16
 
@@ -33,6 +33,7 @@ def quantize_onnx(path: Path, network: Network, inputs: Mapping[str, Any]) -> st
     except ImportError as error:
         return f"onnxruntime.quantization cannot be imported ({error}): the peers have no int8 network"
     prepared = path.with_suffix(".prepared.onnx")
+    host = load_target("host")
     said = logging.getLogger()
     level = said.level
     said.setLevel(logging.ERROR)  # it warns of every file that it did not prepare itself
@@ -46,7 +47,7 @@ def quantize_onnx(path: Path, network: Network, inputs: Mapping[str, Any]) -> st
             per_channel=True,
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
-            reduce_range=not _has_vnni(),
+            reduce_range=BACKENDS[host.kind].wants_narrow(host),  # as its documentation has it: else sums saturate
         )
     except Exception as error:  # noqa: BLE001 - whatever the quantizer raises, the peers are left out
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -80,10 +81,3 @@ def _reader(quantization: Any, feeds: list[dict[str, Any]]) -> Any:
             return next(left, None)
 
     return Reader()
-
-
-def _has_vnni() -> bool:
-    """Return whether products of 8 bits are added up without saturation: without it, as ONNX Runtime's documentation
-    has it, weights get 7 bits.
-    """
-    return bool({"avx512_vnni", "avx_vnni"} & cpu_flags()) or this_machine().arch != "x86_64"

@@ -73,7 +73,11 @@ class NetworkOptions:
 
 def load_network(model: str, options: NetworkOptions = NetworkOptions()) -> Network:
     """Load what MODEL names, which is to be one network. Raises as `load_model` does."""
-    found = load_model(model, options)
+    return only_network(load_model(model, options), model)
+
+
+def only_network(found: Network | Composite, model: str) -> Network:
+    """Return a model that is one network, named `model` in the error of another. Raises UsageError."""
     if isinstance(found, Composite):
         raise UsageError(
             f"{model} has several programs ({', '.join(found.programs)}): only `ovenbird compile` and "

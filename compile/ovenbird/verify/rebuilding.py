@@ -11,7 +11,7 @@ import dataclasses
 from ovenbird.errors import UsageError, VerificationFailed
 from ovenbird.models import captioner_names, model_names
 from ovenbird.networks.composite import Composite
-from ovenbird.networks.loading import NetworkOptions, load_model
+from ovenbird.networks.loading import NetworkOptions, load_model, only_network
 from ovenbird.networks.network import Network
 from ovenbird.networks.sizes import program_of
 from ovenbird_runtime.artifact.artifact import Artifact
@@ -23,12 +23,7 @@ from ovenbird_runtime.manifest.steps import output_size
 def rebuild(manifest: Manifest, model: str | None, options: NetworkOptions) -> Network:
     """Load the network of an artifact of one program. Raises as `rebuild_model`, and UsageError for several."""
     found = rebuild_model(manifest, model, options)
-    if isinstance(found, Composite):
-        raise UsageError(
-            f"{found.model_name} has several programs ({', '.join(found.programs)}): only `ovenbird compile` and "
-            "`ovenbird verify` take it"
-        )
-    return found
+    return only_network(found, found.model_name)
 
 
 def rebuild_model(manifest: Manifest, model: str | None, options: NetworkOptions) -> Network | Composite:

@@ -27,10 +27,10 @@ def runtime() -> Any:
     return importlib.import_module("ovenbird_runtime")
 
 
-def start(job: Job) -> Runner:
+def start(job: Job, engine: str | None = None) -> Runner:
     """Load the artifact that `network.json` names: the one compiled beside it, or a user's own."""
     facts = json.loads((Path(job.folder) / NETWORK_FILE).read_text(encoding="utf-8"))
-    return start_folder(Path(facts["artifact"]), job)
+    return start_folder(Path(facts["artifact"]), job, engine)
 
 
 def start_folder(folder: Path, job: Job, engine: str | None = None) -> Runner:

@@ -5,18 +5,9 @@ run = ENGINE.start(job)
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+import functools
 
-from ovenbird.benchmarking.engines import OWN_TVM, BenchEngine, Runner, own
-from ovenbird.benchmarking.jobs import NETWORK_FILE, Job
-
-
-def start(job: Job) -> Runner:
-    """Load the artifact that `network.json` names by TVM's engine."""
-    facts = json.loads((Path(job.folder) / NETWORK_FILE).read_text(encoding="utf-8"))
-    return own.start_folder(Path(facts["artifact"]), job, engine="tvm")
-
+from ovenbird.benchmarking.engines import OWN_TVM, BenchEngine, own
 
 ENGINE = BenchEngine(
     name=OWN_TVM,
@@ -25,5 +16,5 @@ ENGINE = BenchEngine(
     distributions=("ovenbird-runtime",),
     needs="artifact",
     load=own.load,
-    start=start,
+    start=functools.partial(own.start, engine="tvm"),
 )
