@@ -77,6 +77,6 @@ format: ## put the sources into shape
 	@ci/steps/lint.sh --fix
 
 clean: ## remove the environments, caches and compiled artifacts
-	rm -rf .venv .venv-runtime build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-runtime .venv-examples build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	rm -rf .import_linter_cache artifacts/*/ compile/*.egg-info runtime/*.egg-info
 	find compile runtime tests ci -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -36,6 +36,12 @@ def test_files_are_short() -> None:
     assert not long, f"more than {MAX_LINES} lines; split them by concept"
 
 
+def test_examples_are_read_in_a_minute() -> None:
+    lines = {name(path): len(path.read_text().splitlines()) for path in (ROOT / "examples").rglob("*.py")}
+    assert len(lines) > 5
+    assert not {path: count for path, count in lines.items() if count > 60}
+
+
 def test_modules_say_what_they_are_for() -> None:
     trees = {name(path): ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
     silent = [path for path, tree in trees.items() if tree.body and not ast.get_docstring(tree)]
