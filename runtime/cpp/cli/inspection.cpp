@@ -28,8 +28,8 @@ Json read_origin(const Artifact &artifact) {
     if (!artifact.manifest.file(PROVENANCE)) return {};
     std::string data = artifact.read(PROVENANCE, MAX_PROVENANCE_BYTES);
     auto refuse = [] {
-        fail(OVENBIRD_FILE_CHANGED,
-             str(PROVENANCE, " is no in-toto statement with SLSA provenance: compile the artifact again"));
+        fail(OVENBIRD_FILE_CHANGED, PROVENANCE,
+             " is no in-toto statement with SLSA provenance: compile the artifact again");
     };
     Json statement;
     try {
@@ -103,7 +103,7 @@ Json variant_json(const Artifact &artifact, const VariantRef &variant, const Mac
         details.add("weight_bytes", json_of(weights)).add("plan", plan_json(artifact.read_plan(variant, target)));
         check_runs_here(target, machine);
         if (target.kind != "llvm") {
-            fail(OVENBIRD_DEVICE_UNAVAILABLE, str(target.target, " is code for a GPU: use ovenbird-rt"));
+            fail(OVENBIRD_DEVICE_UNAVAILABLE, target.target, " is code for a GPU: use ovenbird-rt");
         }
         runs = json_of(true);
     } catch (const Error &error) {

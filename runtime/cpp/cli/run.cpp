@@ -24,7 +24,7 @@ std::vector<NamedTensor> read_tensors(const std::string &path) {
     std::string name = name_of(path);
     File file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (file.descriptor() < 0) {
-        fail(OVENBIRD_INPUT_UNREADABLE, str(name, " cannot be read as .npz: ", reason(errno)));
+        fail(OVENBIRD_INPUT_UNREADABLE, name, " cannot be read as .npz: ", reason(errno));
     }
     std::string data;
     try {
@@ -57,7 +57,7 @@ void write_file(const std::string &path, const std::string &data) {
     }
     if (good) return;
     if (!as_it_is) unlink(partial.c_str());
-    fail(OVENBIRD_OUTPUT_NOT_WRITTEN, str(name_of(path), " cannot be written: ", reason(error)));
+    fail(OVENBIRD_OUTPUT_NOT_WRITTEN, name_of(path), " cannot be written: ", reason(error));
 }
 
 void run_tensors(Session &session, const Options &options) {
@@ -82,9 +82,8 @@ Size read_sides(const std::string &text) {
         if (side >= 1 && side <= MAX_SIDE_PIXELS) found.push_back(side);
     }
     if (found.size() != parts.size() || found.empty() || found.size() > 2) {
-        fail(OVENBIRD_WRONG_OPTION,
-             str("image_size is ", shown(text), ", expected HEIGHTxWIDTH or one number, each 1 to ", MAX_SIDE_PIXELS,
-                 " pixels"));
+        fail(OVENBIRD_WRONG_OPTION, "image_size is ", shown(text), ", expected HEIGHTxWIDTH or one number, each 1 to ",
+             MAX_SIDE_PIXELS, " pixels");
     }
     return {found.front(), found.back()};
 }

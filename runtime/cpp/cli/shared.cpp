@@ -24,8 +24,8 @@ std::unique_ptr<Session> load_session(const Options &options, const std::string 
     int64_t threads = options.whole("--threads", 1, MAX_THREADS).value_or(0);
     std::string device = options.text("--device").value_or("cpu");
     if (device != "cpu") {
-        fail(OVENBIRD_DEVICE_UNAVAILABLE,
-             str("device ", shown(device), " is unknown here: this runtime has cpu; use ovenbird-rt"));
+        fail(OVENBIRD_DEVICE_UNAVAILABLE, "device ", shown(device),
+             " is unknown here: this runtime has cpu; use ovenbird-rt");
     }
     std::optional<std::string> key = options.text("--require-signature");
     LoadOptions load{key ? key->c_str() : nullptr, options.text("--target").value_or(""),

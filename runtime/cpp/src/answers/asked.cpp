@@ -13,14 +13,14 @@ namespace {
 
 void check_whole(const char *name, int64_t value, int64_t low, int64_t high, const char *high_text = nullptr) {
     if (value >= low && value <= high) return;
-    fail(OVENBIRD_WRONG_OPTION, str(name, " is ", value, ", expected a whole number from ", low, " to ",
-                                    high_text ? std::string(high_text) : std::to_string(high)));
+    fail(OVENBIRD_WRONG_OPTION, name, " is ", value, ", expected a whole number from ", low, " to ",
+         high_text ? std::string(high_text) : std::to_string(high));
 }
 
 void check_real(const char *name, double value, double high, bool or_zero) {
     if ((value > 0 && value <= high) || (or_zero && value == 0)) return;
-    fail(OVENBIRD_WRONG_OPTION, str(name, " is ", repr(value), ", expected a number ", or_zero ? "from" : "above",
-                                    " 0 to ", format("%g", high)));
+    fail(OVENBIRD_WRONG_OPTION, name, " is ", repr(value), ", expected a number ", or_zero ? "from" : "above", " 0 to ",
+         format("%g", high));
 }
 
 const char *asked_of_boxes(const PredictOptions &options) {
@@ -49,11 +49,11 @@ void check_options(const PredictOptions &options) {
         fail(OVENBIRD_WRONG_OPTION, "classes is (), expected labels or indices of classes");
     }
     if (options.classes && options.classes->size() > static_cast<size_t>(MAX_CLASS_FILTERS)) {
-        fail(OVENBIRD_WRONG_OPTION, str("classes has ", options.classes->size(), " names, limit ", MAX_CLASS_FILTERS));
+        fail(OVENBIRD_WRONG_OPTION, "classes has ", options.classes->size(), " names, limit ", MAX_CLASS_FILTERS);
     }
     if (options.prompt && (!is_utf8(*options.prompt) || char_count(*options.prompt) > MAX_PROMPT_CHARS)) {
-        fail(OVENBIRD_WRONG_OPTION, str("prompt is ", shown(*options.prompt), ", expected text of at most ",
-                                        MAX_PROMPT_CHARS, " characters"));
+        fail(OVENBIRD_WRONG_OPTION, "prompt is ", shown(*options.prompt), ", expected text of at most ",
+             MAX_PROMPT_CHARS, " characters");
     }
     if (options.max_tokens) check_whole("max_tokens", *options.max_tokens, 1, MAX_TOKENS);
     if (options.beams) check_whole("beams", *options.beams, 1, MAX_BEAMS);
@@ -70,13 +70,12 @@ void check_asked(const std::string &model, const Program &program, const StepLab
         std::vector<std::string> kinds;
         for (const AnswerStep &step : program.answers) kinds.emplace_back(names[static_cast<int>(step.kind)]);
         if (writes_text) kinds = {"text"};
-        fail(OVENBIRD_WRONG_OPTION,
-             str(asked, " is for boxes, ", model, " answers with ", kinds.empty() ? "raw" : join(kinds)));
+        fail(OVENBIRD_WRONG_OPTION, asked, " is for boxes, ", model, " answers with ",
+             kinds.empty() ? "raw" : join(kinds));
     }
     asked = asked_of_text(options);
     if (asked && !writes_text) {
-        fail(OVENBIRD_WRONG_OPTION,
-             str(asked, " is for models that write text, ", model, " answers otherwise"));
+        fail(OVENBIRD_WRONG_OPTION, asked, " is for models that write text, ", model, " answers otherwise");
     }
     for (size_t i = 0; i < program.answers.size(); ++i) {
         if (program.answers[i].kind == AnswerKind::Boxes) box_settings(program.answers[i], options, labels[i]);

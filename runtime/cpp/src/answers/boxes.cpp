@@ -43,7 +43,7 @@ std::vector<int64_t> indices(const std::vector<std::string> &wanted, const std::
             continue;
         }
         std::string there = labels ? str(some(*labels), ", or 0 to ", labels->size() - 1) : "indices from 0";
-        fail(OVENBIRD_WRONG_OPTION, str("classes has ", shown(name), ", there are ", there));
+        fail(OVENBIRD_WRONG_OPTION, "classes has ", shown(name), ", there are ", there);
     }
     return {found.begin(), found.end()};
 }

@@ -59,9 +59,9 @@ Json json_of_boxes(const std::vector<Box> &boxes) {
     double megapixels = 0;
     for (const Box &one : boxes) megapixels += one.mask ? static_cast<double>(one.mask->covered()) / 1e6 : 0;
     if (megapixels > MAX_MASKS_MEGAPIXELS) {
-        fail(OVENBIRD_IMAGE_TOO_LARGE, str("the masks of ", boxes.size(), " boxes cover ", format("%.0f", megapixels),
-                                           " MP, limit ", format("%.0f", MAX_MASKS_MEGAPIXELS),
-                                           " MP: ask for fewer boxes (max_boxes, score), or give a smaller image"));
+        fail(OVENBIRD_IMAGE_TOO_LARGE, "the masks of ", boxes.size(), " boxes cover ", format("%.0f", megapixels),
+             " MP, limit ", format("%.0f", MAX_MASKS_MEGAPIXELS),
+             " MP: ask for fewer boxes (max_boxes, score), or give a smaller image");
     }
     std::vector<Json> items;
     for (const Box &one : boxes) {

@@ -20,7 +20,7 @@ ovenbird_status describe(const ovenbird_artifact *artifact, const char *program,
         need(spec, "spec");
         const std::vector<TensorSpec> &specs = specs_of(artifact, program, inputs);
         if (index >= specs.size()) {
-            fail(OVENBIRD_WRONG_OPTION, str("index is ", index, ", there are ", specs.size()));
+            fail(OVENBIRD_WRONG_OPTION, "index is ", index, ", there are ", specs.size());
         }
         const TensorSpec &found = specs[index];
         *spec = {found.name.c_str(), found.dtype, static_cast<int32_t>(found.shape.size()), {}, found.layout.c_str()};
@@ -109,7 +109,7 @@ ovenbird_status ovenbird_entry_at(const ovenbird_artifact *artifact, size_t inde
     return guarded([&] {
         need(entry, "entry");
         if (index >= ovenbird_entry_count(artifact)) {
-            fail(OVENBIRD_WRONG_OPTION, str("index is ", index, ", there are ", ovenbird_entry_count(artifact)));
+            fail(OVENBIRD_WRONG_OPTION, "index is ", index, ", there are ", ovenbird_entry_count(artifact));
         }
         const PlanEntry &found = artifact->model->plan.entries[index];
         bool sized = found.size.size() == 2;
@@ -182,7 +182,7 @@ ovenbird_status ovenbird_run(ovenbird_session *session, const char *program, con
         *result = nullptr;
         need(session, "session");
         if (input_count) need(inputs, "inputs");
-        if (flags & ~OVENBIRD_ALLOW_NAN) fail(OVENBIRD_WRONG_OPTION, str("flags are ", flags, ", known is 1"));
+        if (flags & ~OVENBIRD_ALLOW_NAN) fail(OVENBIRD_WRONG_OPTION, "flags are ", flags, ", known is 1");
         auto found = std::make_unique<ovenbird_result>();
         std::vector<OutputTensor> outputs =
             session->session->run(program ? program : "", inputs, input_count, flags & OVENBIRD_ALLOW_NAN);
@@ -199,7 +199,7 @@ ovenbird_status ovenbird_result_tensor(const ovenbird_result *result, size_t ind
         need(result, "result");
         need(tensor, "tensor");
         if (index >= result->outputs.size()) {
-            fail(OVENBIRD_WRONG_OPTION, str("index is ", index, ", there are ", result->outputs.size()));
+            fail(OVENBIRD_WRONG_OPTION, "index is ", index, ", there are ", result->outputs.size());
         }
         const OutputTensor &output = result->outputs[index];
         *tensor = view_of(output.spec->name, output.spec->dtype, output.shape, output.data.data(), output.data.bytes());

@@ -47,14 +47,14 @@ template <typename Work> ovenbird_status guarded(const Work &work) {
 }
 
 inline void need(const void *pointer, const char *name) {
-    if (!pointer) fail(OVENBIRD_WRONG_OPTION, str(name, " is NULL"));
+    if (!pointer) fail(OVENBIRD_WRONG_OPTION, name, " is NULL");
 }
 
 // A caller's options, which may be those of an older header: what it does not know keeps its default.
 template <typename Options> void take_options(const Options *given, Options &into, const char *begin) {
     if (!given) return;
     if (given->struct_bytes < sizeof given->struct_bytes || given->struct_bytes > 4096) {
-        fail(OVENBIRD_WRONG_OPTION, str("options do not begin with ", begin));
+        fail(OVENBIRD_WRONG_OPTION, "options do not begin with ", begin);
     }
     std::memcpy(static_cast<void *>(&into), given, std::min(given->struct_bytes, sizeof into));
 }

@@ -53,7 +53,7 @@ PredictOptions options_of(const ovenbird_predict_options *given) {
 const Prediction &prediction_of(const ovenbird_predictions *predictions, size_t image) {
     need(predictions, "predictions");
     if (image >= predictions->all.size()) {
-        fail(OVENBIRD_WRONG_OPTION, str("image is ", image, ", there are ", predictions->all.size()));
+        fail(OVENBIRD_WRONG_OPTION, "image is ", image, ", there are ", predictions->all.size());
     }
     return predictions->all[image];
 }
@@ -68,12 +68,12 @@ const Answer *find_answer(const Prediction &prediction, AnswerKind kind, const c
 
 const Answer &answer_of(const ovenbird_predictions *predictions, size_t image, AnswerKind kind, const char *output) {
     const Answer *found = find_answer(prediction_of(predictions, image), kind, output);
-    if (!found) fail(OVENBIRD_WRONG_OPTION, str("there is no such answer of ", shown(output ? output : "any output")));
+    if (!found) fail(OVENBIRD_WRONG_OPTION, "there is no such answer of ", shown(output ? output : "any output"));
     return *found;
 }
 
 template <typename T> const T &item_of(const std::vector<T> &items, size_t place) {
-    if (place >= items.size()) fail(OVENBIRD_WRONG_OPTION, str("place is ", place, ", there are ", items.size()));
+    if (place >= items.size()) fail(OVENBIRD_WRONG_OPTION, "place is ", place, ", there are ", items.size());
     return items[place];
 }
 

@@ -21,8 +21,8 @@ File Artifact::open(const std::string &name) const {
     if (!record) fail(OVENBIRD_FILE_MISSING, shown(name) + " is not in the manifest's file table");
     File file = open_plain(root, name);
     if (file.size() != record->size) {
-        fail(OVENBIRD_FILE_CHANGED, str(name, " has ", file.size(), " bytes, the manifest says ", record->size,
-                                        ": copy or compile the artifact again"));
+        fail(OVENBIRD_FILE_CHANGED, name, " has ", file.size(), " bytes, the manifest says ", record->size,
+             ": copy or compile the artifact again");
     }
     return file;
 }
@@ -30,9 +30,8 @@ File Artifact::open(const std::string &name) const {
 void Artifact::check(const std::string &name, const char *digest, const std::string &found,
                      const std::string &expected) const {
     if (found == expected) return;
-    fail(OVENBIRD_FILE_CHANGED,
-         str(name, " has ", digest, " ", found.substr(0, 12), "\xe2\x80\xa6, the manifest says ", expected.substr(0, 12),
-             "\xe2\x80\xa6: copy or compile the artifact again"));
+    fail(OVENBIRD_FILE_CHANGED, name, " has ", digest, " ", found.substr(0, 12), "\xe2\x80\xa6, the manifest says ",
+         expected.substr(0, 12), "\xe2\x80\xa6: copy or compile the artifact again");
 }
 
 void Artifact::check(const std::string &name, Sha256 &hash) const {
@@ -48,7 +47,7 @@ void Artifact::verify(const std::string &name) const {
 std::string Artifact::read(const std::string &name, int64_t limit) const {
     File file = open(name);
     int64_t size = manifest.file(name)->size;
-    if (size > limit) fail(OVENBIRD_FILE_CHANGED, str(name, " has ", size, " bytes, limit ", limit));
+    if (size > limit) fail(OVENBIRD_FILE_CHANGED, name, " has ", size, " bytes, limit ", limit);
     std::string data = file.read_up_to(limit, name);
     Sha256 hash;
     hash.update(data.data(), data.size());
@@ -77,8 +76,8 @@ Target Artifact::read_target(const VariantRef &variant) const {
     std::string where = variant.path + "/target.json";
     Target target = decode_target(read(where, MAX_MANIFEST_BYTES), where);
     if (target.precision != variant.precision) {
-        invalid(str(where, " computes in ", precision_name(target.precision), ", the manifest says ",
-                    precision_name(variant.precision)));
+        invalid(where, " computes in ", precision_name(target.precision), ", the manifest says ",
+                precision_name(variant.precision));
     }
     check_target(target, manifest, where);
     return target;
@@ -92,14 +91,13 @@ std::optional<Plan> Artifact::read_plan(const VariantRef &variant, const Target 
         auto known = std::find_if(manifest.programs.begin(), manifest.programs.end(),
                                   [&](const auto &one) { return one.first == entry.program; });
         if (known == manifest.programs.end()) {
-            fail(OVENBIRD_PLAN_INVALID,
-                 str(where, " has an entry of program ", shown(entry.program), ", which is unknown"));
+            fail(OVENBIRD_PLAN_INVALID, where, " has an entry of program ", shown(entry.program), ", which is unknown");
         }
         std::vector<Size> sizes = known->second.image_sizes();
         if (!known->second.sizes.empty() && !std::count(sizes.begin(), sizes.end(), entry.size)) {
             std::string size = entry.size.empty() ? "any size" : size_text(entry.size);
-            fail(OVENBIRD_PLAN_INVALID,
-                 str(where, " has an entry for images of ", size, ", the program takes ", sizes_text(sizes)));
+            fail(OVENBIRD_PLAN_INVALID, where, " has an entry for images of ", size, ", the program takes ",
+                 sizes_text(sizes));
         }
     }
     for (const auto &[name, program] : manifest.programs) {
@@ -116,10 +114,10 @@ std::vector<std::string> Artifact::read_labels(const std::string &name, std::opt
     std::vector<std::string> labels = lines_of(text);
     int64_t found = static_cast<int64_t>(labels.size());
     if (!count && found > MAX_LABELS) {
-        fail(OVENBIRD_LABELS_MISMATCH, str(name, " has ", found, " labels, limit ", MAX_LABELS));
+        fail(OVENBIRD_LABELS_MISMATCH, name, " has ", found, " labels, limit ", MAX_LABELS);
     }
     if (count && found != *count) {
-        fail(OVENBIRD_LABELS_MISMATCH, str(name, " has ", found, " labels, the network has ", *count, " classes"));
+        fail(OVENBIRD_LABELS_MISMATCH, name, " has ", found, " labels, the network has ", *count, " classes");
     }
     return labels;
 }
@@ -133,7 +131,7 @@ std::string resolved(const std::string &path) {
             fail(OVENBIRD_ARTIFACT_NOT_FOUND,
                  shown(path) + " is no artifact: it must be a folder that holds manifest.json");
         }
-        fail(OVENBIRD_ARTIFACT_NOT_FOUND, str(shown(path), " is no artifact: ", reason(errno)));
+        fail(OVENBIRD_ARTIFACT_NOT_FOUND, shown(path), " is no artifact: ", reason(errno));
     }
     struct stat state;
     bool found = stat(buffer, &state) == 0;
@@ -162,8 +160,7 @@ Artifact open_at(const std::vector<PublicKey> &keys, Root root, const std::strin
     artifact.root = std::move(root);
     std::string data = read_manifest(artifact.root, path);
     if (static_cast<int64_t>(data.size()) > MAX_MANIFEST_BYTES) {
-        fail(OVENBIRD_FILE_CHANGED,
-             str("manifest.json has more than ", MAX_MANIFEST_BYTES, " bytes: it is no manifest"));
+        fail(OVENBIRD_FILE_CHANGED, "manifest.json has more than ", MAX_MANIFEST_BYTES, " bytes: it is no manifest");
     }
     if (!keys.empty()) artifact.signed_by = check_signature(artifact.root, data, keys);
     Sha256 hash;
@@ -183,8 +180,8 @@ Artifact open_artifact(const std::string &path, const char *public_key) {
 Artifact open_embedded(std::string_view data, const char *public_key) {
     std::vector<PublicKey> keys = required_keys(public_key);
     if (!read_bundle(File(data))) {
-        fail(OVENBIRD_ARTIFACT_NOT_FOUND,
-             str("these ", data.size(), " bytes are no artifact: `ovenbird bake --format c` makes them"));
+        fail(OVENBIRD_ARTIFACT_NOT_FOUND, "these ", data.size(),
+             " bytes are no artifact: `ovenbird bake --format c` makes them");
     }
     return open_at(keys, Root(data), "the artifact in memory");
 }

@@ -22,7 +22,7 @@ constexpr size_t TRAILER_BYTES = 24;
 constexpr char MAGIC[] = "OVENBIRD";
 
 [[noreturn]] void damaged(const char *what) {
-    fail(OVENBIRD_MANIFEST_INVALID, str("the artifact in this file is damaged: ", what, "; bake it again"));
+    fail(OVENBIRD_MANIFEST_INVALID, "the artifact in this file is damaged: ", what, "; bake it again");
 }
 
 int64_t whole(const char *bytes) {

@@ -31,15 +31,16 @@ constexpr int SHORTER = -1; // in place of an errno: the file ends before it sho
 }
 
 [[noreturn]] void missing(const std::string &name, int error) {
-    fail(OVENBIRD_FILE_MISSING, str(name, " cannot be read: ", reason(error)));
+    fail(OVENBIRD_FILE_MISSING, name, " cannot be read: ", reason(error));
 }
 
 void refuse_link(int folder, const std::string &part, const std::string &name) {
     struct stat state;
     if (fstatat(folder, part.c_str(), &state, AT_SYMLINK_NOFOLLOW) != 0) missing(shown(name), errno);
     if (S_ISLNK(state.st_mode)) {
-        fail(OVENBIRD_UNSAFE_PATH, str(shown(name), " is or passes through a symbolic link: copy the artifact with its "
-                                                    "links resolved (cp -rL)"));
+        fail(OVENBIRD_UNSAFE_PATH, shown(name),
+             " is or passes through a symbolic link: copy the artifact with its "
+             "links resolved (cp -rL)");
     }
 }
 
@@ -62,7 +63,7 @@ Memory::Memory(size_t bytes, const char *what) : bytes_(bytes) {
     void *found = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (found == MAP_FAILED) {
         bytes_ = 0;
-        fail(OVENBIRD_OUT_OF_MEMORY, str("there is no memory for ", bytes, " bytes of ", what));
+        fail(OVENBIRD_OUT_OF_MEMORY, "there is no memory for ", bytes, " bytes of ", what);
     }
     data_ = static_cast<unsigned char *>(found);
     if (bytes >= (size_t{4} << 20)) madvise(found, bytes, MADV_HUGEPAGE);

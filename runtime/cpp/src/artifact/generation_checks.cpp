@@ -35,7 +35,7 @@ void check_use(const NamedPrograms &programs, const KeptState &state, const Stat
     const Program *program = find(programs, use.program);
     const TensorSpec *spec = program ? find(written ? program->outputs : program->inputs, use.tensor) : nullptr;
     if (!spec) {
-        invalid(str(where, ": ", use.program, " has no ", written ? "output " : "input ", shown(use.tensor)));
+        invalid(where, ": ", use.program, " has no ", written ? "output " : "input ", shown(use.tensor));
     }
     Shape expected = state.shape;
     expected.insert(expected.begin(), DIM_BATCH);
@@ -44,13 +44,13 @@ void check_use(const NamedPrograms &programs, const KeptState &state, const Stat
         if (rows >= 1 && rows <= state.capacity()) expected[1 + state.axis] = rows;
     }
     if (spec->dtype == state.dtype && spec->shape == expected) return;
-    invalid(str(where, ": ", spec->name, " of ", use.program, " is ", info(spec->dtype).name, " ",
-                cut(shape_text(spec->shape)), ", the state ", info(state.dtype).name, " ", cut(shape_text(expected))));
+    invalid(where, ": ", spec->name, " of ", use.program, " is ", info(spec->dtype).name, " ",
+            cut(shape_text(spec->shape)), ", the state ", info(state.dtype).name, " ", cut(shape_text(expected)));
 }
 
 void check_state(const NamedPrograms &programs, const KeptState &state, const std::string &where) {
     if (state.axis >= state.shape.size()) {
-        invalid(str(where, " has rows along axis ", state.axis, ", its shape is ", cut(shape_text(state.shape))));
+        invalid(where, " has rows along axis ", state.axis, ", its shape is ", cut(shape_text(state.shape)));
     }
     for (const StateUse &use : state.reads) check_use(programs, state, use, false, where);
     for (const StateUse &use : state.writes) check_use(programs, state, use, true, where);
@@ -60,19 +60,19 @@ void check_state(const NamedPrograms &programs, const KeptState &state, const st
 void check_once(const NamedPrograms &programs, const TextLoop &loop, const std::string &where) {
     const std::vector<TensorSpec> &first = find(programs, loop.once[0])->inputs;
     if (first.size() != 1 || !first[0].batched() || first[0].shape.size() != 4 || first[0].dtype != OVENBIRD_FLOAT32) {
-        invalid(str(where, ".loop begins with ", loop.once[0], ", which takes no batch of pictures"));
+        invalid(where, ".loop begins with ", loop.once[0], ", which takes no batch of pictures");
     }
     std::vector<TensorSpec> given{first[0]}; // a later one of a name counts
     for (const std::string &name : loop.once) {
         const Program &program = *find(programs, name);
         if (!program.sizes.empty()) {
-            invalid(str(where, ".loop runs ", name, ", which takes several image sizes"));
+            invalid(where, ".loop runs ", name, ", which takes several image sizes");
         }
         for (const TensorSpec &spec : program.inputs) {
             auto known =
                 std::find_if(given.rbegin(), given.rend(), [&](const auto &one) { return one.name == spec.name; });
             if (known == given.rend() || known->dtype != spec.dtype || known->shape != spec.shape) {
-                invalid(str(where, ".loop: nothing before ", name, " gives its input ", shown(spec.name)));
+                invalid(where, ".loop: nothing before ", name, " gives its input ", shown(spec.name));
             }
         }
         given.insert(given.end(), program.outputs.begin(), program.outputs.end());
@@ -91,7 +91,7 @@ void check_step(const NamedPrograms &programs, const std::vector<KeptState> &sta
         const TensorSpec *spec = find(step.inputs, name);
         bool whole = spec && (spec->dtype == OVENBIRD_INT32 || spec->dtype == OVENBIRD_INT64);
         if (!whole || spec->shape != Shape{DIM_BATCH}) {
-            invalid(str(where, ".loop: ", loop.step, " has no input ", shown(name), " of whole numbers [N]"));
+            invalid(where, ".loop: ", loop.step, " has no input ", shown(name), " of whole numbers [N]");
         }
     }
     std::set<std::string> rest;
@@ -100,20 +100,20 @@ void check_step(const NamedPrograms &programs, const std::vector<KeptState> &sta
     rest.erase(loop.position);
     for (const auto &[tensor, state] : reads_of(states, loop.step)) rest.erase(tensor);
     if (!rest.empty()) {
-        invalid(str(where, ".loop: the input ", shown(*rest.begin()), " of ", loop.step, " is no state"));
+        invalid(where, ".loop: the input ", shown(*rest.begin()), " of ", loop.step, " is no state");
     }
     const TensorSpec *logits = find(step.outputs, loop.logits);
     if (!logits || logits->shape.size() != 2 || logits->dtype != OVENBIRD_FLOAT32) {
-        invalid(str(where, ".loop: ", loop.step, " has no output ", shown(loop.logits), ", float32 [N, V]"));
+        invalid(where, ".loop: ", loop.step, " has no output ", shown(loop.logits), ", float32 [N, V]");
     }
     for (const auto *tokens : {&loop.begin, &loop.end, &loop.hidden}) {
         for (int64_t token : *tokens) {
             if (token < logits->shape[1]) continue;
-            invalid(str(where, ".loop: token ", token, " is beyond the ", logits->shape[1], " of ", loop.logits));
+            invalid(where, ".loop: token ", token, " is beyond the ", logits->shape[1], " of ", loop.logits);
         }
     }
     if (static_cast<int64_t>(loop.begin.size()) >= loop.max_length) {
-        invalid(str(where, ".loop begins with ", loop.begin.size(), " tokens of at most ", loop.max_length));
+        invalid(where, ".loop begins with ", loop.begin.size(), " tokens of at most ", loop.max_length);
     }
     for (const KeptState &state : states) {
         int64_t taken = 0;
@@ -123,8 +123,8 @@ void check_step(const NamedPrograms &programs, const std::vector<KeptState> &sta
             taken += times * rows_of(programs, state, use);
         }
         if (taken <= state.capacity()) continue;
-        invalid(str(where, ".states[", shown(state.name), "] holds ", state.capacity(), " rows, ", loop.max_length,
-                    " tokens take ", taken));
+        invalid(where, ".states[", shown(state.name), "] holds ", state.capacity(), " rows, ", loop.max_length,
+                " tokens take ", taken);
     }
 }
 
@@ -137,19 +137,19 @@ void check_generation(const NamedPrograms &programs, const std::vector<KeptState
         if (states.empty()) return;
         auto least = std::min_element(states.begin(), states.end(),
                                       [](const KeptState &one, const KeptState &two) { return one.name < two.name; });
-        invalid(str(where, " has the state ", shown(least->name), " and no loop that keeps it"));
+        invalid(where, " has the state ", shown(least->name), " and no loop that keeps it");
     }
     std::vector<std::string> run = loop->once;
     run.push_back(loop->step);
     for (const std::string &name : run) {
         if (find(programs, name)) continue;
-        invalid(str(where, ".loop names the program ", shown(name), ", there are ", names_of(programs)));
+        invalid(where, ".loop names the program ", shown(name), ", there are ", names_of(programs));
     }
     if (std::set<std::string>(run.begin(), run.end()).size() != run.size()) {
-        invalid(str(where, ".loop runs a program in two places: ", join(run)));
+        invalid(where, ".loop runs a program in two places: ", join(run));
     }
     if (!std::count(files.begin(), files.end(), loop->vocabulary)) {
-        invalid(str(where, ": the vocabulary ", shown(loop->vocabulary), " is not in the file table"));
+        invalid(where, ": the vocabulary ", shown(loop->vocabulary), " is not in the file table");
     }
     for (const KeptState &state : states) {
         check_state(programs, state, str(where, ".states[", shown(state.name), "]"));

@@ -42,7 +42,8 @@ void read_files(Manifest &manifest, const Json &value, const Where &where) {
         FileRecord record;
         record.size = read_whole(*item.find("size"), here.field("size"), 0, MAX_FILE_BYTES);
         record.sha256 = read_text(*item.find("sha256"), here.field("sha256"), SHA256);
-        if (const Json *digest = given(item, "blake3")) record.blake3 = read_text(*digest, here.field("blake3"), SHA256);
+        if (const Json *digest = given(item, "blake3"))
+            record.blake3 = read_text(*digest, here.field("blake3"), SHA256);
         manifest.files.emplace_back(value.names[i], std::move(record));
     }
     std::sort(manifest.files.begin(), manifest.files.end(),
@@ -68,15 +69,15 @@ void check_seal(const Manifest &manifest, std::string_view data, const std::stri
     const std::string unsealed(64, '0');
     size_t found = data.find(manifest.digest);
     if (manifest.digest == unsealed || found == data.npos || data.find(manifest.digest, found + 1) != data.npos) {
-        invalid(str(where, ".digest is not a seal: write manifests with ovenbird_runtime.manifest.manifest.seal"));
+        invalid(where, ".digest is not a seal: write manifests with ovenbird_runtime.manifest.manifest.seal");
     }
     Sha256 hash;
     hash.update(data.data(), found);
     hash.update(unsealed.data(), unsealed.size());
     hash.update(data.data() + found + 64, data.size() - found - 64);
     if (hash.hex() != manifest.digest) {
-        invalid(str(where, " was changed after it was written: its digest does not match; copy or compile the artifact "
-                           "again"));
+        invalid(where, " was changed after it was written: its digest does not match; copy or compile the artifact "
+                       "again");
     }
 }
 
@@ -95,12 +96,12 @@ void check_manifest(const Manifest &manifest, const std::string &where) {
     for (const std::string &path : paths) {
         for (const char *name : {"model.so", "target.json"}) {
             if (manifest.file(str(path, "/", name))) continue;
-            invalid(str(where, ": ", path, "/", name, " is not in the file table"));
+            invalid(where, ": ", path, "/", name, " is not in the file table");
         }
     }
     check_generation(manifest.programs, manifest.states, manifest.loop, files, where);
     if (manifest.file("manifest.json")) {
-        invalid(str(where, ": the file table cannot hold manifest.json itself"));
+        invalid(where, ": the file table cannot hold manifest.json itself");
     }
 }
 
@@ -118,8 +119,8 @@ const std::string &Manifest::program_name(const std::string &name) const {
         if (known == name || (name.empty() && programs.size() == 1)) return known;
         names.push_back(known);
     }
-    fail(OVENBIRD_UNKNOWN_PROGRAM, str(name.empty() ? "no program is named" : "program is " + shown(name),
-                                       ", the model has ", join(names), ": name one of them"));
+    fail(OVENBIRD_UNKNOWN_PROGRAM, name.empty() ? "no program is named" : "program is " + shown(name),
+         ", the model has ", join(names), ": name one of them");
 }
 
 const Program &Manifest::program(const std::string &name) const {
@@ -134,13 +135,13 @@ void check_version(const Json &value, const std::string &where) {
     const Json *version = value.find("schema_version");
     if (!version || version->kind != Json::Kind::Integer) return;
     if (version->huge ? version->real > 0 : version->integer > SCHEMA_VERSION) {
-        fail(OVENBIRD_MANIFEST_TOO_NEW, str(where, " has schema version ", shown(*version),
-                                            ", this runtime reads up to ", SCHEMA_VERSION, ": upgrade it"));
+        fail(OVENBIRD_MANIFEST_TOO_NEW, where, " has schema version ", shown(*version), ", this runtime reads up to ",
+             SCHEMA_VERSION, ": upgrade it");
     }
     if (!version->huge && version->integer == 1) {
-        fail(OVENBIRD_PLAN_MISSING,
-             str(where, " is of schema 1, from before there were plans: run it with ovenbird-rt, "
-                        "or compile it again"));
+        fail(OVENBIRD_PLAN_MISSING, where,
+             " is of schema 1, from before there were plans: run it with ovenbird-rt, "
+             "or compile it again");
     }
 }
 

@@ -98,8 +98,8 @@ Plan decode_plan(std::string_view data, const std::string &where) {
         const Json *version = value.find("plan_version");
         if (version && version->kind == Json::Kind::Integer &&
             (version->huge ? version->real > 0 : version->integer > PLAN_VERSION)) {
-            fail(OVENBIRD_MANIFEST_TOO_NEW, str(where, " has plan version ", shown(*version),
-                                                ", this runtime reads up to ", PLAN_VERSION, ": upgrade it"));
+            fail(OVENBIRD_MANIFEST_TOO_NEW, where, " has plan version ", shown(*version), ", this runtime reads up to ",
+                 PLAN_VERSION, ": upgrade it");
         }
         plan = read_plan(value, Where(where));
     } catch (Error &error) {

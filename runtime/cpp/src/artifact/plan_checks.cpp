@@ -12,7 +12,9 @@ namespace ob {
 
 namespace {
 
-[[noreturn]] void refuse_plan(const std::string &message) { fail(OVENBIRD_PLAN_INVALID, message); }
+template <typename... Parts> [[noreturn]] void refuse_plan(const Parts &...message) {
+    fail(OVENBIRD_PLAN_INVALID, message...);
+}
 
 using Buffers = std::vector<const Buffer *>;
 
@@ -47,20 +49,20 @@ void check_buffer(const PlanEntry &entry, const Buffer &buffer, const std::strin
     auto at = [&] { return str(where, ": buffer ", index); };
     if (buffer.place == Place::Arena) {
         if (buffer.at % ALIGNMENT_BYTES) {
-            refuse_plan(str(at(), " begins at byte ", buffer.at, " of the arena, not a multiple of ", ALIGNMENT_BYTES));
+            refuse_plan(at(), " begins at byte ", buffer.at, " of the arena, not a multiple of ", ALIGNMENT_BYTES);
         }
         if (buffer.bytes < 0 || buffer.at + buffer.bytes > entry.arena_bytes) {
             std::string end = buffer.bytes < 0 ? "beyond 2**62" : std::to_string(buffer.at + buffer.bytes);
-            refuse_plan(str(at(), " ends at byte ", end, ", the arena has ", entry.arena_bytes));
+            refuse_plan(at(), " ends at byte ", end, ", the arena has ", entry.arena_bytes);
         }
     }
     if (buffer.place == Place::Constant) {
         if (buffer.at >= static_cast<int64_t>(entry.constants.size())) {
-            refuse_plan(str(at(), " is constant ", buffer.at, ", there are ", entry.constants.size()));
+            refuse_plan(at(), " is constant ", buffer.at, ", there are ", entry.constants.size());
         }
         int64_t found = static_cast<int64_t>(entry.constants[static_cast<size_t>(buffer.at)].size());
         if (found != buffer.bytes) {
-            refuse_plan(str(at(), " takes ", buffer.bytes, " bytes, constant ", buffer.at, " has ", found));
+            refuse_plan(at(), " takes ", buffer.bytes, " bytes, constant ", buffer.at, " has ", found);
         }
     }
 }
@@ -70,7 +72,7 @@ Buffers buffers_of(const PlanEntry &entry, const std::vector<uint32_t> &indices,
     found.reserve(indices.size());
     for (uint32_t index : indices) {
         if (index >= entry.buffers.size()) {
-            refuse_plan(str(where, " names buffer ", index, ", there are ", entry.buffers.size()));
+            refuse_plan(where, " names buffer ", index, ", there are ", entry.buffers.size());
         }
         found.push_back(&entry.buffers[index]);
     }
@@ -80,8 +82,8 @@ Buffers buffers_of(const PlanEntry &entry, const std::vector<uint32_t> &indices,
 void check_reads(const Arena &arena, const Buffers &buffers, const std::string &where) {
     for (const Buffer *buffer : buffers) {
         if (buffer->place != Place::Arena || arena.holds(*buffer)) continue;
-        refuse_plan(str(where, " reads ", buffer->bytes, " bytes at byte ", buffer->at,
-                        " of the arena, where no such value was written or another has taken its place"));
+        refuse_plan(where, " reads ", buffer->bytes, " bytes at byte ", buffer->at,
+                    " of the arena, where no such value was written or another has taken its place");
     }
 }
 
@@ -100,8 +102,8 @@ void check_apart(const Buffers &reads, const Buffers &writes, const std::string 
     }
     for (const Buffer *buffer : writes) {
         if (buffer->place != Place::Arena) {
-            refuse_plan(str(where, " writes to ", place_name(buffer->place), " ", buffer->at,
-                            ": only the arena may be written to"));
+            refuse_plan(where, " writes to ", place_name(buffer->place), " ", buffer->at,
+                        ": only the arena may be written to");
         }
         spans.push_back({buffer->at, buffer->at + buffer->bytes, true});
     }
@@ -109,7 +111,7 @@ void check_apart(const Buffers &reads, const Buffers &writes, const std::string 
     int64_t read_to = 0, written_to = 0; // the furthest ends so far
     for (const Span &span : spans) {
         if (span.start < written_to || (span.written && span.start < read_to)) {
-            refuse_plan(str(where, " writes over what it reads or writes too, at byte ", span.start, " of the arena"));
+            refuse_plan(where, " writes over what it reads or writes too, at byte ", span.start, " of the arena");
         }
         if (span.written) {
             written_to = span.end;
@@ -140,12 +142,12 @@ void check_given(const Buffer &buffer, const std::vector<std::pair<ovenbird_dtyp
                  const std::string &where) {
     const char *place = place_name(buffer.place);
     if (buffer.at >= static_cast<int64_t>(given.size())) {
-        refuse_plan(str(where, " is ", place, " ", buffer.at, ", there are ", given.size()));
+        refuse_plan(where, " is ", place, " ", buffer.at, ", there are ", given.size());
     }
     const auto &[dtype, shape] = given[static_cast<size_t>(buffer.at)];
     if (buffer.dtype == dtype && buffer.bytes >= 0 && buffer.bytes == product(shape, info(dtype).bytes)) return;
-    refuse_plan(str(where, " is ", info(buffer.dtype).name, " ", shape_text(buffer.shape), ", ", place, " ", buffer.at,
-                    " is ", info(dtype).name, " ", shape_text(shape)));
+    refuse_plan(where, " is ", info(buffer.dtype).name, " ", shape_text(buffer.shape), ", ", place, " ", buffer.at,
+                " is ", info(dtype).name, " ", shape_text(shape));
 }
 
 std::string tensors_text(const std::vector<std::pair<ovenbird_dtype, Shape>> &tensors) {

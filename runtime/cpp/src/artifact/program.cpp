@@ -108,13 +108,13 @@ void check_sizes(const Program &program, const std::string &where) {
     if (program.sizes.empty()) {
         for (const TensorSpec &spec : specs) {
             if (open(spec)) {
-                invalid(str(where, ": ", spec.name, " is ", shape_text(spec.shape), ", but there are no image sizes"));
+                invalid(where, ": ", spec.name, " is ", shape_text(spec.shape), ", but there are no image sizes");
             }
         }
         return;
     }
     if (std::none_of(program.inputs.begin(), program.inputs.end(), open)) {
-        invalid(str(where, ": there are image sizes, but no input's shape depends on them"));
+        invalid(where, ": there are image sizes, but no input's shape depends on them");
     }
     std::vector<std::string> names;
     std::vector<std::vector<Shape>> inputs;
@@ -125,13 +125,13 @@ void check_sizes(const Program &program, const std::string &where) {
     check_unique(names, "image sizes", where);
     std::sort(inputs.begin(), inputs.end());
     if (std::adjacent_find(inputs.begin(), inputs.end()) != inputs.end()) {
-        invalid(str(where, ": two image sizes have inputs of the same shapes"));
+        invalid(where, ": two image sizes have inputs of the same shapes");
     }
     for (const ProgramSize &one : program.sizes) {
         if (one.inputs.size() != program.inputs.size() || one.outputs.size() != program.outputs.size()) {
-            invalid(str(where, ": size ", size_text(one.size), " has ", one.inputs.size(), " inputs and ",
-                        one.outputs.size(), " outputs, the program ", program.inputs.size(), " and ",
-                        program.outputs.size()));
+            invalid(where, ": size ", size_text(one.size), " has ", one.inputs.size(), " inputs and ",
+                    one.outputs.size(), " outputs, the program ", program.inputs.size(), " and ",
+                    program.outputs.size());
         }
         std::vector<Shape> shapes = one.inputs;
         shapes.insert(shapes.end(), one.outputs.begin(), one.outputs.end());
@@ -144,8 +144,8 @@ void check_sizes(const Program &program, const std::string &where) {
                 fits = dim == DIM_OPEN ? found[d] >= 0 : found[d] == expected;
             }
             if (!fits) {
-                invalid(str(where, ": ", specs[i].name, " is ", shape_text(wanted), ", and ", shape_text(found),
-                            " for images of ", size_text(one.size)));
+                invalid(where, ": ", specs[i].name, " is ", shape_text(wanted), ", and ", shape_text(found),
+                        " for images of ", size_text(one.size));
             }
         }
     }
@@ -194,9 +194,8 @@ Program at(const Program &program, const Size &size) {
         found.sizes.clear();
         return found;
     }
-    fail(OVENBIRD_WRONG_SHAPE,
-         str("images of ", size.empty() ? "any size" : size_text(size), ": the network was compiled for images of ",
-             sizes_text(program.image_sizes()), " (height x width)"));
+    fail(OVENBIRD_WRONG_SHAPE, "images of ", size.empty() ? "any size" : size_text(size),
+         ": the network was compiled for images of ", sizes_text(program.image_sizes()), " (height x width)");
 }
 
 void check_program(const Program &program, const std::vector<std::string> &files, const std::string &where) {
@@ -207,7 +206,7 @@ void check_program(const Program &program, const std::vector<std::string> &files
         for (const TensorSpec &spec : *specs) {
             for (size_t d = 1; d < spec.shape.size(); ++d) {
                 if (spec.shape[d] != DIM_BATCH) continue;
-                invalid(str(where, ": ", spec.name, " has \"N\" beyond its first dimension: ", shape_text(spec.shape)));
+                invalid(where, ": ", spec.name, " has \"N\" beyond its first dimension: ", shape_text(spec.shape));
             }
         }
     }
@@ -215,28 +214,28 @@ void check_program(const Program &program, const std::vector<std::string> &files
     for (const Size &size : program.image_sizes()) check_call(at(program, size), 1, where);
     for (const TensorSpec &spec : program.outputs) {
         if (spec.batched() != program.batched()) {
-            invalid(str(where, ": all outputs must begin with \"N\" where an input does, and none where none does"));
+            invalid(where, ": all outputs must begin with \"N\" where an input does, and none where none does");
         }
     }
     if (program.default_pipeline && !program.pipeline(*program.default_pipeline)) {
         std::vector<std::string> names;
         for (const auto &[name, steps] : program.pipelines) names.push_back(quoted(name));
         std::sort(names.begin(), names.end());
-        invalid(str(where, ": the default pipeline ", shown(*program.default_pipeline), " is not among ",
-                    cut("[" + join(names) + "]")));
+        invalid(where, ": the default pipeline ", shown(*program.default_pipeline), " is not among ",
+                cut("[" + join(names) + "]"));
     }
     for (const auto &[name, pipeline] : program.pipelines) {
         std::string wrong = problem(pipeline);
-        if (!wrong.empty()) invalid(str(where, ": pipeline ", shown(name), ": ", wrong));
+        if (!wrong.empty()) invalid(where, ": pipeline ", shown(name), ": ", wrong);
         std::vector<Size> sizes = program.image_sizes();
         if (program.sizes.empty() || std::count(sizes.begin(), sizes.end(), output_size(pipeline))) continue;
         Size size = output_size(pipeline);
-        invalid(str(where, ": pipeline ", shown(name), " gives images of ", size.empty() ? "any size" : size_text(size),
-                    ", the program takes ", sizes_text(sizes)));
+        invalid(where, ": pipeline ", shown(name), " gives images of ", size.empty() ? "any size" : size_text(size),
+                ", the program takes ", sizes_text(sizes));
     }
     for (const Size &size : program.image_sizes()) {
         std::string wrong = answers_problem(at(program, size), files);
-        if (!wrong.empty()) invalid(str(where, ": ", wrong));
+        if (!wrong.empty()) invalid(where, ": ", wrong);
     }
 }
 
@@ -251,9 +250,9 @@ void check_call(const Program &program, int64_t batch, const std::string &where)
     }
     if (size <= static_cast<double>(MAX_CALL_BYTES)) return;
     constexpr double GIB = 1 << 30;
-    invalid(str(where, ": inputs and outputs of batch ", batch, " take ", format("%.3g", size / GIB), " GiB, limit ",
-                format("%.3g", static_cast<double>(MAX_CALL_BYTES) / GIB),
-                " GiB: compile it for smaller batches or images"));
+    invalid(where, ": inputs and outputs of batch ", batch, " take ", format("%.3g", size / GIB), " GiB, limit ",
+            format("%.3g", static_cast<double>(MAX_CALL_BYTES) / GIB),
+            " GiB: compile it for smaller batches or images");
 }
 
 void check_unique(std::vector<std::string> names, const char *what, const std::string &where) {
@@ -262,7 +261,7 @@ void check_unique(std::vector<std::string> names, const char *what, const std::s
     if (std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end()) return;
     for (const std::string &name : names) {
         if (std::count(names.begin(), names.end(), name) > 1) {
-            invalid(str(where, " has two ", what, " named ", shown(name)));
+            invalid(where, " has two ", what, " named ", shown(name));
         }
     }
 }

@@ -55,8 +55,8 @@ PublicKey decode_key(std::string_view label, std::string_view body, const std::s
              where + " holds a private key: give the public one, and keep this one off targets");
     }
     if (label != "PUBLIC KEY") {
-        fail(OVENBIRD_WRONG_KEY_TYPE, str(where, " holds a ", std::string(label),
-                                          ", expected an Ed25519 PUBLIC KEY (`ovenbird keygen` makes one)"));
+        fail(OVENBIRD_WRONG_KEY_TYPE, where, " holds a ", std::string(label),
+             ", expected an Ed25519 PUBLIC KEY (`ovenbird keygen` makes one)");
     }
     std::string der;
     if (!decode_base64(body, der)) unreadable(where + " is damaged: not base64 between its PEM lines");
@@ -71,8 +71,8 @@ PublicKey decode_key(std::string_view label, std::string_view body, const std::s
         for (const auto &[oid, name] : others) {
             if (der.substr(0, 40).find(oid) != der.npos) kind = name;
         }
-        fail(OVENBIRD_WRONG_KEY_TYPE,
-             str(where, " is a key of type ", kind, ", expected Ed25519 (`ovenbird keygen` makes one)"));
+        fail(OVENBIRD_WRONG_KEY_TYPE, where, " is a key of type ", kind,
+             ", expected Ed25519 (`ovenbird keygen` makes one)");
     }
     std::string raw = der.substr(DER_PREFIX.size());
     if (!ed25519_usable(raw)) {
@@ -138,18 +138,18 @@ std::string check_signature(const Root &root, std::string_view manifest, const s
         if (wrong.empty()) wrong = key.id;
     }
     if (!wrong.empty()) {
-        fail(OVENBIRD_SIGNATURE_WRONG, str("the signature of key ", wrong,
-                                           " does not fit manifest.json: the artifact was changed after it was "
-                                           "signed; do not load it, fetch it again from where it was signed"));
+        fail(OVENBIRD_SIGNATURE_WRONG, "the signature of key ", wrong,
+             " does not fit manifest.json: the artifact was changed after it was "
+             "signed; do not load it, fetch it again from where it was signed");
     }
     std::vector<std::string> others = signers(root);
     if (!others.empty()) {
         others.resize(std::min<size_t>(others.size(), 4));
-        fail(OVENBIRD_SIGNATURE_FOREIGN,
-             str("signed by ", join(others), ", required is ", needed, ": sign it with that key"));
+        fail(OVENBIRD_SIGNATURE_FOREIGN, "signed by ", join(others), ", required is ", needed,
+             ": sign it with that key");
     }
-    fail(OVENBIRD_SIGNATURE_MISSING,
-         str("the artifact is not signed, required is key ", needed, ": ovenbird sign ARTIFACT --key KEY"));
+    fail(OVENBIRD_SIGNATURE_MISSING, "the artifact is not signed, required is key ", needed,
+         ": ovenbird sign ARTIFACT --key KEY");
 }
 
 std::vector<std::string> signers(const Root &root) {
@@ -159,8 +159,8 @@ std::vector<std::string> signers(const Root &root) {
         while (dirent *one = readdir(folder)) names.emplace_back(one->d_name);
         closedir(folder);
     } else {
-        File file = root.memory.empty() ? File(open(root.path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC))
-                                        : File(root.memory);
+        File file =
+            root.memory.empty() ? File(open(root.path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)) : File(root.memory);
         if (std::optional<Bundle> bundle = read_bundle(file)) {
             for (const BundledFile &one : bundle->files) names.push_back(one.name);
         }

@@ -51,18 +51,18 @@ void check_tensors(const Target &target, const Manifest &manifest, const std::st
         const WeightTensor &tensor = target.tensors[i];
         const FileRecord *record = manifest.file(tensor.file);
         std::string at = str(where, ": tensor ", i);
-        if (!record) invalid(str(at, " is in ", shown(tensor.file), ", which is not in the file table"));
+        if (!record) invalid(at, " is in ", shown(tensor.file), ", which is not in the file table");
         if (tensor.offset % ALIGNMENT_BYTES) {
-            invalid(str(at, " begins at byte ", tensor.offset, ", not a multiple of ", ALIGNMENT_BYTES));
+            invalid(at, " begins at byte ", tensor.offset, ", not a multiple of ", ALIGNMENT_BYTES);
         }
         int64_t bytes = tensor.bytes();
         if (bytes < 0 || tensor.offset + bytes > record->size) {
             std::string end = bytes < 0 ? "beyond 2**62" : std::to_string(tensor.offset + bytes);
-            invalid(str(at, " ends at byte ", end, ", its file has ", record->size));
+            invalid(at, " ends at byte ", end, ", its file has ", record->size);
         }
         int64_t room = product(tensor.shape, 1, true);
         if (room < 0 || room > MAX_FILE_BYTES) {
-            invalid(str(at, " has a shape that is too large: ", cut(shape_text(tensor.shape))));
+            invalid(at, " has a shape that is too large: ", cut(shape_text(tensor.shape)));
         }
     }
 }
@@ -70,19 +70,19 @@ void check_tensors(const Target &target, const Manifest &manifest, const std::st
 void check_entry(const Entry &entry, const Target &target, const Manifest &manifest, const std::string &where) {
     const Program *program = find_program(manifest, entry.program);
     if (!program) {
-        invalid(str(where, ": ", entry.function, " is of program ", shown(entry.program), ", which is unknown"));
+        invalid(where, ": ", entry.function, " is of program ", shown(entry.program), ", which is unknown");
     }
     std::vector<Size> sizes =
         program->sizes.empty() ? std::vector<Size>{{}, program->image_size()} : program->image_sizes();
     if (!std::count(sizes.begin(), sizes.end(), entry.size)) {
         std::string known = program->sizes.empty() ? shape_text(program->image_size()) : sizes_text(sizes);
-        invalid(str(where, ": ", entry.function, " takes images of ", cut(shape_text(entry.size)), ", the program ",
-                    program->sizes.empty() && program->image_size().empty() ? "None" : known));
+        invalid(where, ": ", entry.function, " takes images of ", cut(shape_text(entry.size)), ", the program ",
+                program->sizes.empty() && program->image_size().empty() ? "None" : known);
     }
     check_call(at(*program, program->sizes.empty() ? Size{} : entry.size), entry.batch, where);
     for (int64_t index : entry.weights) {
         if (index < static_cast<int64_t>(target.tensors.size())) continue;
-        invalid(str(where, ": ", entry.function, " wants tensor ", index, ", there are ", target.tensors.size()));
+        invalid(where, ": ", entry.function, " wants tensor ", index, ", there are ", target.tensors.size());
     }
 }
 
@@ -161,10 +161,10 @@ void check_target(const Target &target, const Manifest &manifest, const std::str
             }
             if (batches.empty()) {
                 std::string what = size.empty() ? "" : " for images of " + size_text(size);
-                invalid(str(where, ": no entry is of program ", name, what));
+                invalid(where, ": no entry is of program ", name, what);
             }
             if (!program.batched() && batches != std::vector<int64_t>{1}) {
-                invalid(str(where, ": a network without a batch dimension has one entry, for batch 1"));
+                invalid(where, ": a network without a batch dimension has one entry, for batch 1");
             }
         }
     }

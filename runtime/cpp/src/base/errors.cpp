@@ -1,10 +1,10 @@
 #include "base/errors.h"
 
-#include "base/text.h"
-
 namespace ob {
 
-void fail(ovenbird_status status, const std::string &message) { throw Error{status, one_line(message)}; }
+void fail_of(ovenbird_status status, std::initializer_list<Part> parts) {
+    throw Error{status, one_line(str_of(parts))};
+}
 
 const char *status_name(ovenbird_status status) {
     switch (status) {

@@ -26,8 +26,8 @@ class Parser {
     }
 
   private:
-    [[noreturn]] void refuse(const std::string &why) const {
-        fail(OVENBIRD_MANIFEST_INVALID, str(where_, ": not JSON that can be read: ", why, " (byte ", place_, ")"));
+    template <typename... Parts> [[noreturn]] void refuse(const Parts &...why) const {
+        fail(OVENBIRD_MANIFEST_INVALID, where_, ": not JSON that can be read: ", why..., " (byte ", place_, ")");
     }
 
     char peek() const { return place_ < data_.size() ? data_[place_] : '\0'; }
@@ -50,7 +50,7 @@ class Parser {
     }
 
     Json parse_value(int64_t depth) {
-        if (depth > MAX_JSON_DEPTH) refuse(str("nested deeper than ", MAX_JSON_DEPTH, " levels"));
+        if (depth > MAX_JSON_DEPTH) refuse("nested deeper than ", MAX_JSON_DEPTH, " levels");
         skip_space();
         Json value;
         switch (peek()) {
@@ -169,7 +169,7 @@ class Parser {
             if (take_digits() == 0) refuse("expected digits");
         }
         std::string text(data_.substr(start, place_ - start));
-        if (whole && digits > MAX_DIGITS) refuse(str("a number of ", digits, " digits"));
+        if (whole && digits > MAX_DIGITS) refuse("a number of ", digits, " digits");
         value.kind = whole ? Json::Kind::Integer : Json::Kind::Real;
         value.real = std::strtod(text.c_str(), nullptr);
         if (!whole) return;

@@ -16,10 +16,8 @@ std::string Where::text() const {
     return str(outer_->text(), ".", name_);
 }
 
-void invalid(const std::string &message) { fail(OVENBIRD_MANIFEST_INVALID, message); }
-
-void refuse(const Where &where, const Json &value, const std::string &expected) {
-    invalid(str(where.text(), " is ", shown(value), ", expected ", expected));
+void refuse_of(const Where &where, const Json &value, std::initializer_list<Part> expected) {
+    invalid(where.text(), " is ", shown(value), ", expected ", str_of(expected));
 }
 
 void check_fields(const Json &value, const Where &where, std::initializer_list<Field> known) {
@@ -29,10 +27,10 @@ void check_fields(const Json &value, const Where &where, std::initializer_list<F
         bool found = std::any_of(known.begin(), known.end(), [&](const Field &field) { return name == field.name; });
         if (!found && (!unknown || name < *unknown)) unknown = &name;
     }
-    if (unknown) invalid(str(where.text(), " has an unknown field ", shown(*unknown)));
+    if (unknown) invalid(where.text(), " has an unknown field ", shown(*unknown));
     for (const Field &field : known) {
         if (field.required && !value.find(field.name)) {
-            invalid(str(where.text(), " lacks the field '", field.name, "'"));
+            invalid(where.text(), " lacks the field '", field.name, "'");
         }
     }
 }
@@ -42,7 +40,7 @@ namespace {
 void check_count(size_t count, const Where &where, int64_t low, int64_t high) {
     int64_t found = static_cast<int64_t>(count);
     if (found < low || found > high) {
-        invalid(str(where.text(), " has ", found, " items, expected ", low, " to ", high));
+        invalid(where.text(), " has ", found, " items, expected ", low, " to ", high);
     }
 }
 
@@ -144,8 +142,8 @@ const Json &check_object(const Json &value, const Where &where, int64_t low, int
 
 void check_text(std::string_view value, const std::string &where, const TextKind &kind) {
     int64_t chars = static_cast<int64_t>(char_count(value));
-    if (chars > kind.max_chars) invalid(str(where, " has ", chars, " characters, limit ", kind.max_chars));
-    if (!kind.matches(value)) invalid(str(where, " is ", shown(value), ", expected text like ", kind.pattern));
+    if (chars > kind.max_chars) invalid(where, " has ", chars, " characters, limit ", kind.max_chars);
+    if (!kind.matches(value)) invalid(where, " is ", shown(value), ", expected text like ", kind.pattern);
 }
 
 void check_finite(const Json &value, const Where &where) {
@@ -159,8 +157,7 @@ void check_finite(const Json &value, const Where &where) {
 int64_t read_whole(const Json &value, const Where &where, int64_t low, int64_t high) {
     if (value.kind != Json::Kind::Integer) refuse(where, value, "a whole number");
     if (value.huge || value.integer < low || value.integer > high) {
-        refuse(where, value,
-               str(format("%g", static_cast<double>(low)), " to ", format("%g", static_cast<double>(high))));
+        refuse(where, value, format("%g", static_cast<double>(low)), " to ", format("%g", static_cast<double>(high)));
     }
     return value.integer;
 }
@@ -169,7 +166,7 @@ double read_real(const Json &value, const Where &where, double low, double high)
     if (!value.is_number()) refuse(where, value, "a number");
     check_finite(value, where);
     if (!(value.real >= low && value.real <= high)) {
-        refuse(where, value, str(format("%g", low), " to ", format("%g", high)));
+        refuse(where, value, format("%g", low), " to ", format("%g", high));
     }
     return value.real;
 }

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/errors.h"
 #include "base/json.h"
 
 namespace ob {
@@ -50,8 +51,13 @@ struct Field {
     bool required;
 };
 
-[[noreturn]] void refuse(const Where &where, const Json &value, const std::string &expected);
-[[noreturn]] void invalid(const std::string &message); // ManifestInvalid
+[[noreturn]] void refuse_of(const Where &where, const Json &value, std::initializer_list<Part> expected);
+template <typename... Parts> [[noreturn]] void refuse(const Where &where, const Json &value, const Parts &...expected) {
+    refuse_of(where, value, {Part(expected)...});
+}
+template <typename... Parts> [[noreturn]] void invalid(const Parts &...message) {
+    fail(OVENBIRD_MANIFEST_INVALID, message...);
+}
 
 void check_fields(const Json &value, const Where &where, std::initializer_list<Field> known);
 const Json &check_list(const Json &value, const Where &where, int64_t low, int64_t high);

@@ -55,12 +55,8 @@ ElfImage::ElfImage(const unsigned char *file, size_t bytes, const std::string &n
     protect();
 }
 
-void ElfImage::refuse(const std::string &why) const {
-    fail(OVENBIRD_ENGINE_LOAD_FAILED, str(name_, " cannot be loaded: ", why));
-}
-
 template <typename T> T ElfImage::read(uint64_t address) const {
-    if (!within(address, sizeof(T), span_.bytes())) refuse(str("a table leaves its segments at ", address));
+    if (!within(address, sizeof(T), span_.bytes())) refuse("a table leaves its segments at ", address);
     T value;
     std::memcpy(&value, span_.data() + address, sizeof value);
     return value;
@@ -107,7 +103,7 @@ void ElfImage::load_segments(const unsigned char *file, size_t bytes) {
         if (!within(program.p_vaddr, program.p_memsz, MAX_SPAN_BYTES)) refuse("a segment is too large");
         if ((program.p_flags & PF_W) && (program.p_flags & PF_X)) refuse("a segment may be written and run");
         uint64_t first_page = program.p_vaddr / page_bytes() * page_bytes();
-        if (first_page < end) refuse(str("segments share a page of ", page_bytes(), " bytes"));
+        if (first_page < end) refuse("segments share a page of ", page_bytes(), " bytes");
         int protection = (program.p_flags & PF_R ? PROT_READ : 0) | (program.p_flags & PF_W ? PROT_WRITE : 0) |
                          (program.p_flags & PF_X ? PROT_EXEC : 0);
         end = (program.p_vaddr + program.p_memsz + page_bytes() - 1) / page_bytes() * page_bytes();
@@ -179,16 +175,15 @@ void ElfImage::read_symbols(const Dynamic &dynamic, const HostSymbols &host) {
         Elf64_Sym symbol = read<Elf64_Sym>(dynamic.symbols + i * sizeof(Elf64_Sym));
         std::string_view name = text(dynamic.strings + symbol.st_name, dynamic.strings + dynamic.string_bytes);
         int kind = ELF64_ST_TYPE(symbol.st_info);
-        if (kind == STT_TLS || kind == STT_GNU_IFUNC) refuse(str(shown(name), " is of a kind that is not loaded"));
+        if (kind == STT_TLS || kind == STT_GNU_IFUNC) refuse(shown(name), " is of a kind that is not loaded");
         if (symbol.st_shndx == SHN_UNDEF) {
             void *found = name.empty() ? nullptr : host.find(name);
             bool weak = ELF64_ST_BIND(symbol.st_info) == STB_WEAK || name.empty();
             symbols_.push_back({reinterpret_cast<uint64_t>(found), found || weak});
-            if (!found && !weak) refuse(str("it needs ", shown(name), ", which this runtime does not have"));
+            if (!found && !weak) refuse("it needs ", shown(name), ", which this runtime does not have");
             continue;
         }
-        if (symbol.st_shndx == SHN_ABS || symbol.st_value > span_.bytes())
-            refuse(str(shown(name), " leaves its segment"));
+        if (symbol.st_shndx == SHN_ABS || symbol.st_value > span_.bytes()) refuse(shown(name), " leaves its segment");
         symbols_.push_back({reinterpret_cast<uint64_t>(span_.data() + symbol.st_value), true});
         if (!name.empty()) exported_.emplace(name, symbol.st_value);
     }
@@ -211,7 +206,7 @@ void ElfImage::relocate(uint64_t table, uint64_t bytes) {
             if (value != 0 && symbols_[symbol].address == 0) refuse("a relocation is odd");
             value += symbols_[symbol].address;
             break;
-        default: refuse(str("it has a relocation of kind ", ELF64_R_TYPE(one.r_info), ", which is not expected"));
+        default: refuse("it has a relocation of kind ", ELF64_R_TYPE(one.r_info), ", which is not expected");
         }
         write_word(one.r_offset, value);
     }

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "artifact/files.h"
+#include "base/errors.h"
 
 namespace ob {
 
@@ -39,7 +40,9 @@ class ElfImage {
   private:
     struct Dynamic;
 
-    [[noreturn]] void refuse(const std::string &why) const;
+    template <typename... Parts> [[noreturn]] void refuse(const Parts &...why) const {
+        fail(OVENBIRD_ENGINE_LOAD_FAILED, name_, " cannot be loaded: ", why...);
+    }
     void load_segments(const unsigned char *file, size_t bytes);
     Dynamic read_dynamic();
     void read_symbols(const Dynamic &dynamic, const HostSymbols &host);

@@ -76,9 +76,7 @@ Executor::Bound &Executor::bind(size_t number, const Program &program) {
         tensor.data = nullptr;
         switch (buffer.place) {
         case Place::Arena: tensor.data = arena_.data() + at; break;
-        case Place::Weight:
-            tensor.data = const_cast<unsigned char *>(model_.weights[at]);
-            break; // pages are read-only
+        case Place::Weight: tensor.data = const_cast<unsigned char *>(model_.weights[at]); break; // pages are read-only
         case Place::Constant: tensor.data = bound->constants.data() + places[at]; break;
         case Place::Input: bound->input_tensors[at].push_back(bound->tensors.size()); break;
         }
@@ -101,7 +99,7 @@ void Executor::execute(Bound &bound) {
         Any result;
         if (call.kernel(nullptr, bound.arguments.data() + call.first, call.count, &result) == 0) continue;
         std::string why = host_.take_error();
-        fail(OVENBIRD_ENGINE_CALL_FAILED, str(*call.name, " failed: ", why.empty() ? "it does not say why" : why));
+        fail(OVENBIRD_ENGINE_CALL_FAILED, *call.name, " failed: ", why.empty() ? "it does not say why" : why);
     }
 }
 

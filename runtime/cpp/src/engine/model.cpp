@@ -44,9 +44,8 @@ void find_kernels(Model &model) {
         for (const PlanCall &call : entry.calls) {
             void *address = model.image->find("__tvm_ffi_" + call.kernel);
             if (!address) {
-                fail(OVENBIRD_ENGINE_LOAD_FAILED,
-                     str(model.variant.path, "/model.so has no kernel ", shown(call.kernel),
-                         ", which its plan calls: compile the artifact again"));
+                fail(OVENBIRD_ENGINE_LOAD_FAILED, model.variant.path, "/model.so has no kernel ", shown(call.kernel),
+                     ", which its plan calls: compile the artifact again");
             }
             found.push_back(reinterpret_cast<Kernel>(address));
         }
@@ -98,9 +97,9 @@ std::shared_ptr<const Model> load(Artifact artifact, const LoadOptions &options)
         choose_variant(model->artifact, this_machine(), options.target, options.precision);
     std::optional<Plan> plan = model->artifact.read_plan(model->variant, model->target);
     if (!plan) {
-        fail(OVENBIRD_PLAN_MISSING,
-             str(model->variant.path, " has no plan.json: it runs on TVM's virtual machine alone; "
-                                      "use ovenbird-rt"));
+        fail(OVENBIRD_PLAN_MISSING, model->variant.path,
+             " has no plan.json: it runs on TVM's virtual machine alone; "
+             "use ovenbird-rt");
     }
     model->plan = std::move(*plan);
     verify_files(*model);

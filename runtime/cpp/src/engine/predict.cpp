@@ -24,8 +24,8 @@ void check_takes_pictures(const Program &program) {
     for (const TensorSpec &spec : program.inputs) {
         names.push_back(str(spec.name, " ", info(spec.dtype).name, " ", shape_text(spec.shape)));
     }
-    fail(OVENBIRD_PIPELINE_ERROR,
-         str("pictures go into a network with one batch of images; this one takes ", join(names), ": ", TENSORS));
+    fail(OVENBIRD_PIPELINE_ERROR, "pictures go into a network with one batch of images; this one takes ", join(names),
+         ": ", TENSORS);
 }
 
 struct Chosen {
@@ -51,20 +51,20 @@ Chosen choose_pipeline(const Program &program, const PredictOptions &options) {
     std::sort(names.begin(), names.end());
     std::string known = names.empty() ? "none" : join(names);
     if (!options.preprocess && !program.default_pipeline) {
-        fail(OVENBIRD_PIPELINE_ERROR,
-             str("the artifact has no default pre-processing: name one (there are ", known, "), or ", TENSORS));
+        fail(OVENBIRD_PIPELINE_ERROR, "the artifact has no default pre-processing: name one (there are ", known,
+             "), or ", TENSORS);
     }
     std::string name = options.preprocess ? *options.preprocess : *program.default_pipeline;
     const Pipeline *found = program.pipeline(name);
     if (!found) {
-        fail(OVENBIRD_PIPELINE_ERROR, str("pre-processing ", shown(name), " is unknown; there are ", known));
+        fail(OVENBIRD_PIPELINE_ERROR, "pre-processing ", shown(name), " is unknown; there are ", known);
     }
     if (options.image_size.empty() || output_size(*found) == options.image_size) return {name, found};
     std::string other = str(name, "-", size_text(options.image_size));
     found = program.pipeline(other);
     if (!found || output_size(*found) != options.image_size) {
-        fail(OVENBIRD_PIPELINE_ERROR,
-             str("image_size is ", size_text(options.image_size), ", ", name, " gives ", sizes_of(program, name)));
+        fail(OVENBIRD_PIPELINE_ERROR, "image_size is ", size_text(options.image_size), ", ", name, " gives ",
+             sizes_of(program, name));
     }
     return {other, found};
 }
@@ -86,8 +86,8 @@ Prepared prepare_one(const ImageInput &input, const Pipeline &pipeline, const Pi
         prepare(pipeline, open_picture(image, options.max_megapixels), static_cast<uint64_t>(options.seed), index);
     if (found.shape == input.shape) return found;
     const Shape &open = input.spec->shape;
-    fail(OVENBIRD_PIPELINE_ERROR, str("the pipeline gives ", shape_text(found.shape), ", ", input.spec->name, " takes ",
-                                      shape_text(Shape(open.begin() + 1, open.end())), " an image"));
+    fail(OVENBIRD_PIPELINE_ERROR, "the pipeline gives ", shape_text(found.shape), ", ", input.spec->name, " takes ",
+         shape_text(Shape(open.begin() + 1, open.end())), " an image");
 }
 
 // Of the only program; none where a loop makes the answer.
@@ -168,8 +168,8 @@ std::vector<Prediction> predict(Session &session, const std::vector<PictureSourc
     ImageInput input = image_input(program, *chosen.pipeline);
     if (images.empty()) fail(OVENBIRD_IMAGE_UNREADABLE, "no image was given: give at least one");
     if (static_cast<int64_t>(images.size()) > MAX_IMAGES_PER_CALL) {
-        fail(OVENBIRD_WRONG_OPTION,
-             str(images.size(), " images in one call, limit ", MAX_IMAGES_PER_CALL, ": call predict several times"));
+        fail(OVENBIRD_WRONG_OPTION, images.size(), " images in one call, limit ", MAX_IMAGES_PER_CALL,
+             ": call predict several times");
     }
     int64_t values = std::max<int64_t>(1, product(input.shape, 1));
     size_t portion = static_cast<size_t>(std::max(LEAST_PORTION, PORTION_VALUES / values));

@@ -46,9 +46,9 @@ std::vector<Golden> read_golden(const Model &model) {
         }
     }
     if (!missing.empty()) {
-        fail(OVENBIRD_SELFTEST_FAILED, str(manifest.model, " holds no ", missing,
-                                           " with a tolerance: compile it again "
-                                           "with one"));
+        fail(OVENBIRD_SELFTEST_FAILED, manifest.model, " holds no ", missing,
+             " with a tolerance: compile it again "
+             "with one");
     }
     return found;
 }
@@ -111,7 +111,7 @@ Selftest selftest(Session &session) {
             const TensorSpec &spec = program.outputs[i];
             const NamedTensor *right = find(golden.outputs, spec.name);
             if (!right) {
-                fail(OVENBIRD_SELFTEST_FAILED, str(golden.file, " has no ", spec.name, ": compile the artifact again"));
+                fail(OVENBIRD_SELFTEST_FAILED, golden.file, " has no ", spec.name, ": compile the artifact again");
             }
             NamedTensor given{spec.name, spec.dtype, answers[0][i].shape, {}}, expected = *right;
             if (!program.batched()) given.shape.insert(given.shape.begin(), std::max<int64_t>(cases, 1));
@@ -122,9 +122,9 @@ Selftest selftest(Session &session) {
             Difference difference = compare(given, expected, golden.limits);
             if (!difference.fault.empty()) {
                 std::string where = golden.size.empty() ? "" : " at " + size_text(golden.size);
-                fail(OVENBIRD_SELFTEST_FAILED, str(spec.name, where, " ", difference.fault,
-                                                   ": this machine computes "
-                                                   "otherwise than the one that verified the artifact"));
+                fail(OVENBIRD_SELFTEST_FAILED, spec.name, where, " ", difference.fault,
+                     ": this machine computes "
+                     "otherwise than the one that verified the artifact");
             }
             std::string name = manifest.programs.size() == 1 ? spec.name : str(golden.program, ".", spec.name);
             auto known = std::find_if(result.outputs.begin(), result.outputs.end(),

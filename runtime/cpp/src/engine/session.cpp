@@ -23,7 +23,7 @@ constexpr size_t MAX_CHOICES = 64;
 
 int checked_threads(int threads) {
     if (threads < 0 || threads > MAX_THREADS) {
-        fail(OVENBIRD_WRONG_OPTION, str("threads is ", threads, ", expected a whole number from 1 to ", MAX_THREADS));
+        fail(OVENBIRD_WRONG_OPTION, "threads is ", threads, ", expected a whole number from 1 to ", MAX_THREADS);
     }
     return threads ? threads : available_threads();
 }
@@ -139,15 +139,14 @@ std::vector<OutputTensor> Session::run(const std::string &name, const ovenbird_t
     std::sort(entries.begin(), entries.end());
     if (entries.empty()) {
         std::string what = given.size.empty() ? "" : " for images of " + size_text(given.size);
-        fail(OVENBIRD_PLAN_MISSING, str("program ", program_name, what,
-                                        " has no plan: it runs on TVM's virtual machine "
-                                        "alone; use ovenbird-rt"));
+        fail(OVENBIRD_PLAN_MISSING, "program ", program_name, what,
+             " has no plan: it runs on TVM's virtual machine "
+             "alone; use ovenbird-rt");
     }
     std::vector<OutputTensor> outputs;
     for (size_t i = 0; i < program.outputs.size(); ++i) {
         int64_t bytes = program.outputs[i].bytes(given.batch);
-        if (bytes < 0)
-            fail(OVENBIRD_OUT_OF_MEMORY, str("there is no memory for the outputs of ", given.batch, " images"));
+        if (bytes < 0) fail(OVENBIRD_OUT_OF_MEMORY, "there is no memory for the outputs of ", given.batch, " images");
         outputs.push_back(
             {&open.outputs[i], program.outputs[i].with_batch(given.batch), AlignedBytes(static_cast<size_t>(bytes))});
     }

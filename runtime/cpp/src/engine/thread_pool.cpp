@@ -35,8 +35,8 @@ ThreadPool::ThreadPool(int threads, void (*enter)(void *), void *owner)
         for (int i = 1; i < threads; ++i) helpers_.emplace_back([this, i] { help(i); });
     } catch (const std::system_error &error) {
         stop();
-        fail(OVENBIRD_ENGINE_LOAD_FAILED,
-             str("a thread cannot be started: ", error.code().message(), "; end some, or raise the limit of them"));
+        fail(OVENBIRD_ENGINE_LOAD_FAILED, "a thread cannot be started: ", error.code().message(),
+             "; end some, or raise the limit of them");
     }
 }
 

@@ -15,8 +15,8 @@ constexpr size_t PORTION = 8; // pictures whose states are made at one time
 size_t slots_for(const std::vector<int64_t> &batches, size_t count, size_t width) {
     size_t widest = static_cast<size_t>(batches.back());
     if (width > widest) {
-        fail(OVENBIRD_WRONG_OPTION,
-             str("beams is ", width, ", the model was compiled for ", widest, " sequences at a time"));
+        fail(OVENBIRD_WRONG_OPTION, "beams is ", width, ", the model was compiled for ", widest,
+             " sequences at a time");
     }
     size_t texts = std::max<size_t>(1, std::min(count, widest / width));
     auto least = std::lower_bound(batches.begin(), batches.end(), static_cast<int64_t>(texts * width));
@@ -50,8 +50,9 @@ std::vector<int64_t> batches_of(const Model &model, const std::string &program) 
     }
     std::sort(found.begin(), found.end());
     if (found.empty()) {
-        fail(OVENBIRD_PLAN_MISSING, str("program ", program, " has no plan: it runs on TVM's virtual machine alone; "
-                                                             "use ovenbird-rt"));
+        fail(OVENBIRD_PLAN_MISSING, "program ", program,
+             " has no plan: it runs on TVM's virtual machine alone; "
+             "use ovenbird-rt");
     }
     return found;
 }
@@ -72,8 +73,7 @@ struct Generator::Text {
 Generator::Generator(Session &session, size_t count, size_t width)
     : session_(session), manifest_(session.model().artifact.manifest), loop_(*manifest_.loop),
       batches_(batches_of(session.model(), loop_.step)), reads_(reads_of(manifest_.states, loop_.step)),
-      writes_(writes_of(manifest_.states, loop_.step)),
-      bank_(manifest_.states, slots_for(batches_, count, width)) {}
+      writes_(writes_of(manifest_.states, loop_.step)), bank_(manifest_.states, slots_for(batches_, count, width)) {}
 
 std::vector<Tokens> Generator::write(const ovenbird_tensor &pictures, const TextRequest &request) {
     size_t count = static_cast<size_t>(pictures.shape[0]), width = static_cast<size_t>(request.kind.beams);

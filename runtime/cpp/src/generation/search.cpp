@@ -14,8 +14,7 @@ constexpr float NEVER = -1.0e9f; // a score that loses to all others
 
 void check_number(double score) {
     if (std::isfinite(score)) return;
-    fail(OVENBIRD_ENGINE_CALL_FAILED,
-         str("the best token's score is ", repr(score), ": the model's numbers overflow"));
+    fail(OVENBIRD_ENGINE_CALL_FAILED, "the best token's score is ", repr(score), ": the model's numbers overflow");
 }
 
 bool ends(const SearchSettings &settings, int64_t token) {
@@ -172,8 +171,8 @@ class BeamSearch : public TokenSearch {
             bool counted = grown[place].over && place < beams();
             float score = grown[place].score / length;
             for (bool add : {full, !may_improve_, !counted}) score += add ? NEVER : 0.0f;
-            auto worse = std::find_if(whole_.begin(), whole_.end(),
-                                      [&](const Whole &known) { return score > known.score; });
+            auto worse =
+                std::find_if(whole_.begin(), whole_.end(), [&](const Whole &known) { return score > known.score; });
             if (worse == whole_.end()) continue;
             whole_.insert(worse, {score, counted, grown[place].tokens});
             whole_.pop_back();
@@ -189,8 +188,8 @@ class BeamSearch : public TokenSearch {
         float least = whole_[0].score;
         for (const Whole &one : whole_) least = std::min(least, one.score);
         may_improve_ = may_improve_ && std::any_of(whole_.begin(), whole_.end(), [&](const Whole &one) {
-            return possible > static_cast<double>(one.ended ? least : NEVER);
-        });
+                           return possible > static_cast<double>(one.ended ? least : NEVER);
+                       });
         bool enough = all_ended() && kind_.early_stopping == EarlyStopping::Yes;
         done_ = !may_improve_ || enough || none_open;
     }

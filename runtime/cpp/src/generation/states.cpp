@@ -18,8 +18,8 @@ StateBank::StateBank(const std::vector<KeptState> &states, size_t slots) : slots
     }
     if (needed > static_cast<double>(MAX_STATE_BYTES)) {
         constexpr double MIB = 1 << 20;
-        fail(OVENBIRD_WRONG_OPTION, str(slots, " sequences take ", format("%.0f", needed / MIB),
-                                        " MiB of state, limit ", MAX_STATE_BYTES >> 20, " MiB: fewer at a time"));
+        fail(OVENBIRD_WRONG_OPTION, slots, " sequences take ", format("%.0f", needed / MIB), " MiB of state, limit ",
+             MAX_STATE_BYTES >> 20, " MiB: fewer at a time");
     }
     for (const KeptState &state : states) {
         Kept kept{{}, static_cast<size_t>(state.bytes()), 1, static_cast<size_t>(state.capacity()), 0, {}, {}};

@@ -16,14 +16,14 @@ TextRequest text_request(const TextLoop &loop, const WordPieces &pieces, const P
     }
     int64_t given = static_cast<int64_t>(request.prompt.size());
     if (given >= loop.max_length) {
-        fail(OVENBIRD_WRONG_OPTION, str("the prompt has ", given, " tokens, the model takes ", loop.max_length - 1,
-                                        ": shorten it"));
+        fail(OVENBIRD_WRONG_OPTION, "the prompt has ", given, " tokens, the model takes ", loop.max_length - 1,
+             ": shorten it");
     }
     if (options.max_tokens) request.settings.max_length = std::min(loop.max_length, given + *options.max_tokens);
     if (options.beams) request.kind.beams = *options.beams;
     if (request.kind.beams > widest) {
-        fail(OVENBIRD_WRONG_OPTION, str("beams is ", request.kind.beams, ", the model was compiled for ", widest,
-                                        " sequences at a time"));
+        fail(OVENBIRD_WRONG_OPTION, "beams is ", request.kind.beams, ", the model was compiled for ", widest,
+             " sequences at a time");
     }
     return request;
 }

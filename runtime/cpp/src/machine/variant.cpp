@@ -11,8 +11,8 @@ namespace ob {
 
 void check_runs_here(const Target &target, const Machine &machine) {
     if (target.arch != machine.arch) {
-        fail(OVENBIRD_WRONG_ARCHITECTURE, str(target.target, " is code for ", target.arch, ", this machine is ",
-                                              machine.arch, ": compile with --target for it"));
+        fail(OVENBIRD_WRONG_ARCHITECTURE, target.target, " is code for ", target.arch, ", this machine is ",
+             machine.arch, ": compile with --target for it");
     }
     std::set<std::string> missing;
     for (const std::string &feature : target.cpu_features) {
@@ -21,14 +21,14 @@ void check_runs_here(const Target &target, const Machine &machine) {
     if (!missing.empty()) {
         std::vector<std::string> listed(missing.begin(), std::next(missing.begin(), std::min<long>(8, missing.size())));
         std::string more = missing.size() > 8 ? str(" and ", missing.size() - 8, " more") : "";
-        fail(OVENBIRD_MISSING_CPU_FEATURES, str(target.target, " needs processor features that this machine lacks: ",
-                                                join(listed, " "), more, "; compile with --target for it"));
+        fail(OVENBIRD_MISSING_CPU_FEATURES, target.target,
+             " needs processor features that this machine lacks: ", join(listed, " "), more,
+             "; compile with --target for it");
     }
     if (target.tvm != TVM_VERSION || target.tvm_ffi != TVM_FFI_VERSION) {
-        fail(OVENBIRD_VERSION_MISMATCH,
-             str(target.target, " was compiled with tvm ", shown(target.tvm), " and tvm-ffi ", shown(target.tvm_ffi),
-                 ", this runtime has ", TVM_VERSION, " and ", TVM_FFI_VERSION,
-                 ": compile again, or install the runtime of that version"));
+        fail(OVENBIRD_VERSION_MISMATCH, target.target, " was compiled with tvm ", shown(target.tvm), " and tvm-ffi ",
+             shown(target.tvm_ffi), ", this runtime has ", TVM_VERSION, " and ", TVM_FFI_VERSION,
+             ": compile again, or install the runtime of that version");
     }
 }
 
@@ -61,7 +61,7 @@ std::pair<VariantRef, Target> choose_variant(const Artifact &artifact, const Mac
         with_precision.push_back(str(variant.name(), " (", precision_name(variant.precision), ")"));
         named = named || name.empty() || name == variant.target || name == variant.name();
     }
-    if (!named) fail(OVENBIRD_WRONG_OPTION, str("target is ", shown(name), ", the artifact holds ", join(held)));
+    if (!named) fail(OVENBIRD_WRONG_OPTION, "target is ", shown(name), ", the artifact holds ", join(held));
     std::vector<std::string> others;
     for (const VariantRef &variant : artifact.manifest.variants) {
         if (!name.empty() && name != variant.target && name != variant.name()) continue;
@@ -74,13 +74,12 @@ std::pair<VariantRef, Target> choose_variant(const Artifact &artifact, const Mac
         }
     }
     if (candidates.empty() && others.empty()) {
-        fail(OVENBIRD_WRONG_OPTION,
-             str("precision is ", shown(precision), ", the artifact holds ", join(with_precision)));
+        fail(OVENBIRD_WRONG_OPTION, "precision is ", shown(precision), ", the artifact holds ", join(with_precision));
     }
     if (candidates.empty()) {
         std::sort(others.begin(), others.end());
-        fail(OVENBIRD_DEVICE_UNAVAILABLE,
-             str("the artifact has no code for device 'cpu', only ", join(others), ": compile with a target for it"));
+        fail(OVENBIRD_DEVICE_UNAVAILABLE, "the artifact has no code for device 'cpu', only ", join(others),
+             ": compile with a target for it");
     }
     const std::pair<VariantRef, Target> *best = nullptr;
     std::vector<Error> reasons;
@@ -96,8 +95,8 @@ std::pair<VariantRef, Target> choose_variant(const Artifact &artifact, const Mac
     if (reasons.size() == 1) throw reasons[0];
     std::vector<std::string> texts;
     for (const Error &error : reasons) texts.push_back(error.message);
-    fail(OVENBIRD_NO_VARIANT,
-         str("no variant runs on this machine (", describe(machine, candidates), "): ", join(texts, "; ")));
+    fail(OVENBIRD_NO_VARIANT, "no variant runs on this machine (", describe(machine, candidates),
+         "): ", join(texts, "; "));
 }
 
 } // namespace ob

@@ -109,7 +109,7 @@ void cmyk_to_rgb(const uint8_t *in, uint8_t *out, int64_t width) {
 }
 
 [[noreturn]] void unreadable(const std::string &name, const std::string &why) {
-    fail(OVENBIRD_IMAGE_UNREADABLE, str(name, " cannot be read as an image: ", why));
+    fail(OVENBIRD_IMAGE_UNREADABLE, name, " cannot be read as an image: ", why);
 }
 
 } // namespace

@@ -67,8 +67,8 @@ void check_scans(std::string_view data, const std::string &name) {
         if (!scans) others += segments.start - place; // bytes between segments
         ++(segments.code == SCAN ? scans : others);
         if (scans > static_cast<uint64_t>(MAX_JPEG_SCANS) || others > static_cast<uint64_t>(MAX_JPEG_SEGMENTS)) {
-            fail(OVENBIRD_IMAGE_TOO_LARGE, str(name, " has more than ", MAX_JPEG_SCANS, " scans or ", MAX_JPEG_SEGMENTS,
-                                               " other segments, the limits: save it as a plain (baseline) JPEG"));
+            fail(OVENBIRD_IMAGE_TOO_LARGE, name, " has more than ", MAX_JPEG_SCANS, " scans or ", MAX_JPEG_SEGMENTS,
+                 " other segments, the limits: save it as a plain (baseline) JPEG");
         }
     }
 }

@@ -26,14 +26,14 @@ std::string one_name(std::string path) {
 
 void check_bytes(int64_t bytes, const std::string &name) {
     if (bytes <= MAX_IMAGE_FILE_BYTES) return;
-    fail(OVENBIRD_IMAGE_TOO_LARGE, str(name, " has ", format("%.1f", static_cast<double>(bytes) / 1e6), " MB, limit ",
-                                       format("%.1f", static_cast<double>(MAX_IMAGE_FILE_BYTES) / 1e6), " MB"));
+    fail(OVENBIRD_IMAGE_TOO_LARGE, name, " has ", format("%.1f", static_cast<double>(bytes) / 1e6), " MB, limit ",
+         format("%.1f", static_cast<double>(MAX_IMAGE_FILE_BYTES) / 1e6), " MB");
 }
 
 // A plain file, its size checked first: no pipe, no /dev/zero.
 std::string read_file(const char *path, const std::string &name) {
     File file(open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-    if (file.descriptor() < 0) fail(OVENBIRD_IMAGE_NOT_FOUND, str(name, " cannot be read: ", reason(errno)));
+    if (file.descriptor() < 0) fail(OVENBIRD_IMAGE_NOT_FOUND, name, " cannot be read: ", reason(errno));
     struct stat state;
     if (fstat(file.descriptor(), &state) != 0 || !S_ISREG(state.st_mode)) {
         fail(OVENBIRD_IMAGE_NOT_FOUND, name + " is not a plain file");
@@ -65,8 +65,8 @@ Picture decode(std::string_view data, const std::string &name, double max_megapi
         return turned(decode_png(file, name), orientation_in(file.exif, file.xmp));
     }
     if (const char *format = other_format(data)) {
-        fail(OVENBIRD_IMAGE_UNREADABLE,
-             str(name, " is a ", format, ", and this runtime reads JPEG and PNG: convert it, or use ovenbird-rt"));
+        fail(OVENBIRD_IMAGE_UNREADABLE, name, " is a ", format,
+             ", and this runtime reads JPEG and PNG: convert it, or use ovenbird-rt");
     }
     fail(OVENBIRD_IMAGE_UNREADABLE, name + " is no image in a known format (JPEG, PNG)");
 }
@@ -75,12 +75,12 @@ Picture decode(std::string_view data, const std::string &name, double max_megapi
 
 void check_pixels(int64_t width, int64_t height, const std::string &name, double max_megapixels) {
     if (width < 1 || height < 1) {
-        fail(OVENBIRD_IMAGE_UNREADABLE, str(name, " is ", width, "x", height, ": it has no pixels"));
+        fail(OVENBIRD_IMAGE_UNREADABLE, name, " is ", width, "x", height, ": it has no pixels");
     }
     double pixels = static_cast<double>(width) * static_cast<double>(height);
     if (pixels > max_megapixels * 1e6) {
-        fail(OVENBIRD_IMAGE_TOO_LARGE, str(name, " is ", width, "x", height, ", ", format("%.1f", pixels / 1e6),
-                                           " MP, limit ", format("%.1f", max_megapixels), " MP (--max-megapixels)"));
+        fail(OVENBIRD_IMAGE_TOO_LARGE, name, " is ", width, "x", height, ", ", format("%.1f", pixels / 1e6),
+             " MP, limit ", format("%.1f", max_megapixels), " MP (--max-megapixels)");
     }
 }
 

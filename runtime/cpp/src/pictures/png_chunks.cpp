@@ -22,7 +22,7 @@ uint32_t whole(std::string_view data, size_t place) {
 }
 
 [[noreturn]] void unreadable(const std::string &name, const std::string &why) {
-    fail(OVENBIRD_IMAGE_UNREADABLE, str(name, " cannot be read as an image: ", why));
+    fail(OVENBIRD_IMAGE_UNREADABLE, name, " cannot be read as an image: ", why);
 }
 
 bool is_kind(std::string_view kind) {
@@ -125,9 +125,8 @@ void check_chunks(std::string_view data, const std::string &name) {
             profiles += kind == "iCCP";
         }
         if (pixels > MAX_PNG_DATA_CHUNKS || others > MAX_PNG_CHUNKS || profiles > 1) {
-            fail(OVENBIRD_IMAGE_TOO_LARGE,
-                 str(name, " has more than ", MAX_PNG_DATA_CHUNKS, " chunks of data, ", MAX_PNG_CHUNKS,
-                     " others or one colour profile, the limits: save it again as a plain PNG"));
+            fail(OVENBIRD_IMAGE_TOO_LARGE, name, " has more than ", MAX_PNG_DATA_CHUNKS, " chunks of data, ",
+                 MAX_PNG_CHUNKS, " others or one colour profile, the limits: save it again as a plain PNG");
         }
         place += AROUND_BYTES + whole(data, place);
     }

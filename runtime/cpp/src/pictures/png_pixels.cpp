@@ -22,7 +22,7 @@ constexpr Pass ADAM7[] = {{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4}
 constexpr Pass WHOLE[] = {{0, 0, 1, 1}};
 
 [[noreturn]] void unreadable(const std::string &name, const std::string &why) {
-    fail(OVENBIRD_IMAGE_UNREADABLE, str(name, " cannot be read as an image: ", why));
+    fail(OVENBIRD_IMAGE_UNREADABLE, name, " cannot be read as an image: ", why);
 }
 
 uint8_t nearest(int left, int above, int corner) { // Paeth's predictor (9.4)

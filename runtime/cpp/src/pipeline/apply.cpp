@@ -143,8 +143,8 @@ class Application {
     void pad(const Step &step) {
         int64_t right = step.size[1] - picture_.width, down = step.size[0] - picture_.height;
         if (right < 0 || down < 0) {
-            fail(OVENBIRD_PIPELINE_ERROR, str("pad to ", step.size[1], "x", step.size[0], " cannot hold an image of ",
-                                              picture_.width, "x", picture_.height, ": resize or crop it before"));
+            fail(OVENBIRD_PIPELINE_ERROR, "pad to ", step.size[1], "x", step.size[0], " cannot hold an image of ",
+                 picture_.width, "x", picture_.height, ": resize or crop it before");
         }
         int64_t left = step.top_left ? 0 : right / 2, top = step.top_left ? 0 : down / 2;
         inner_.reset();

@@ -63,8 +63,8 @@ void convert_whole(const TensorSpec &spec, ovenbird_dtype from, const void *data
     bool fits = low >= bottom && (highest <= top);
     if (fits) return;
     std::string most = any_beyond || high >= 0 ? str(highest) : str(high);
-    fail(OVENBIRD_WRONG_DTYPE,
-         str(spec.name, " holds ", low, " to ", most, ", beyond ", to.name, " (", bottom, " to ", top, ")"));
+    fail(OVENBIRD_WRONG_DTYPE, spec.name, " holds ", low, " to ", most, ", beyond ", to.name, " (", bottom, " to ", top,
+         ")");
 }
 
 void convert_floating(const TensorSpec &spec, ovenbird_dtype from, const void *data, size_t count, void *out) {

@@ -13,7 +13,7 @@ namespace ob {
 AlignedBytes::AlignedBytes(size_t bytes) : bytes_(bytes) {
     size_t rounded = std::max<size_t>(1, (bytes + ALIGNMENT_BYTES - 1) / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
     data_.reset(static_cast<unsigned char *>(std::aligned_alloc(ALIGNMENT_BYTES, rounded)));
-    if (!data_) fail(OVENBIRD_OUT_OF_MEMORY, str("there is no memory for a tensor of ", bytes, " bytes"));
+    if (!data_) fail(OVENBIRD_OUT_OF_MEMORY, "there is no memory for a tensor of ", bytes, " bytes");
 }
 
 namespace {
@@ -44,7 +44,7 @@ void check_names(const std::vector<TensorSpec> &specs, const ovenbird_tensor *in
         if (!seen.insert(name).second) what = str("has ", shown(name), " twice");
     }
     if (!what.empty()) {
-        fail(OVENBIRD_WRONG_INPUT_NAMES, str("the call ", what, "; the network's inputs are ", names_text(specs)));
+        fail(OVENBIRD_WRONG_INPUT_NAMES, "the call ", what, "; the network's inputs are ", names_text(specs));
     }
 }
 
@@ -52,11 +52,11 @@ void check_dims(const TensorSpec &spec, const Shape &shape) {
     bool fits = shape.size() == spec.shape.size();
     for (size_t d = 0; fits && d < shape.size(); ++d) fits = spec.shape[d] < 0 || spec.shape[d] == shape[d];
     if (!fits) {
-        fail(OVENBIRD_WRONG_SHAPE,
-             str(spec.name, " has shape ", shape_text(shape), ", the network takes ", shape_text(spec.shape, false)));
+        fail(OVENBIRD_WRONG_SHAPE, spec.name, " has shape ", shape_text(shape), ", the network takes ",
+             shape_text(spec.shape, false));
     }
     if (spec.batched() && shape[0] < 1) {
-        fail(OVENBIRD_WRONG_SHAPE, str(spec.name, " has shape ", shape_text(shape), ": a batch holds at least 1"));
+        fail(OVENBIRD_WRONG_SHAPE, spec.name, " has shape ", shape_text(shape), ": a batch holds at least 1");
     }
 }
 
@@ -64,14 +64,13 @@ CheckedInput check_tensor(const TensorSpec &spec, const ovenbird_tensor &given, 
     const DtypeInfo &want = info(spec.dtype), &have = info(given.dtype);
     auto kind = [](const DtypeInfo &one) { return one.kind == 'u' ? 'i' : one.kind; };
     if (kind(want) != kind(have)) {
-        fail(OVENBIRD_WRONG_DTYPE,
-             str(spec.name, " is '", have.name, "', the network takes ", want.name, ": convert it"));
+        fail(OVENBIRD_WRONG_DTYPE, spec.name, " is '", have.name, "', the network takes ", want.name, ": convert it");
     }
     check_dims(spec, shape);
     int64_t bytes = product(shape, have.bytes);
     if (bytes < 0 || static_cast<size_t>(bytes) != given.bytes || (bytes && !given.data)) {
-        fail(OVENBIRD_WRONG_SHAPE, str(spec.name, " has ", given.bytes, " bytes, its shape ", shape_text(shape),
-                                       " takes ", bytes < 0 ? "more than 2**62" : std::to_string(bytes)));
+        fail(OVENBIRD_WRONG_SHAPE, spec.name, " has ", given.bytes, " bytes, its shape ", shape_text(shape), " takes ",
+             bytes < 0 ? "more than 2**62" : std::to_string(bytes));
     }
     size_t count = static_cast<size_t>(bytes / have.bytes);
     CheckedInput found{static_cast<const unsigned char *>(given.data), {}};
@@ -83,8 +82,8 @@ CheckedInput check_tensor(const TensorSpec &spec, const ovenbird_tensor &given, 
     }
     size_t bad = allow_nan ? 0 : count_not_finite(spec.dtype, found.data, count);
     if (bad) {
-        fail(OVENBIRD_NOT_FINITE, str(spec.name, " holds ", bad, " values that are NaN or infinite as ", want.name,
-                                      " (allow them with OVENBIRD_ALLOW_NAN)"));
+        fail(OVENBIRD_NOT_FINITE, spec.name, " holds ", bad, " values that are NaN or infinite as ", want.name,
+             " (allow them with OVENBIRD_ALLOW_NAN)");
     }
     return found;
 }
@@ -104,8 +103,8 @@ Size size_of(const Program &program, const std::vector<Shape> &shapes) {
     for (size_t i = 0; i < shapes.size(); ++i) {
         what.push_back(str(program.inputs[i].name, " has shape ", shape_text(shapes[i])));
     }
-    fail(OVENBIRD_WRONG_SHAPE, str(join(what), ": the network was compiled for images of ",
-                                   sizes_text(program.image_sizes()), " (height x width)"));
+    fail(OVENBIRD_WRONG_SHAPE, join(what), ": the network was compiled for images of ",
+         sizes_text(program.image_sizes()), " (height x width)");
 }
 
 } // namespace
@@ -118,8 +117,8 @@ CheckedInputs check_inputs(const Program &program, const ovenbird_tensor *inputs
     for (const TensorSpec &spec : program.inputs) {
         const ovenbird_tensor &given = *find(inputs, count, spec.name);
         if (given.rank < 0 || given.rank > OVENBIRD_MAX_RANK || given.dtype < 0 || given.dtype > OVENBIRD_BOOL) {
-            fail(OVENBIRD_WRONG_OPTION, str(spec.name, " has rank ", given.rank, " and dtype ",
-                                            static_cast<int>(given.dtype), ", which are not known"));
+            fail(OVENBIRD_WRONG_OPTION, spec.name, " has rank ", given.rank, " and dtype ",
+                 static_cast<int>(given.dtype), ", which are not known");
         }
         shapes.emplace_back(given.shape, given.shape + given.rank);
         for (int64_t &dim : shapes.back()) dim = std::max<int64_t>(dim, 0);

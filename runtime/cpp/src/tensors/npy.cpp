@@ -138,7 +138,7 @@ ovenbird_tensor NamedTensor::view() const {
 }
 
 NamedTensor read_npy(std::string_view data, const std::string &name, const std::string &file, ovenbird_status status) {
-    auto refuse = [&](const std::string &why) { fail(status, str(file, " cannot be read: ", shown(name), " ", why)); };
+    auto refuse = [&](const auto &...why) { fail(status, file, " cannot be read: ", shown(name), " ", why...); };
     auto byte = [&](size_t at) { return static_cast<size_t>(static_cast<unsigned char>(data[at])); };
     if (data.size() < 12 || data.substr(0, 6) != MAGIC) refuse("is no array");
     size_t version = byte(6), start = version == 1 ? 10 : 12;
@@ -154,7 +154,7 @@ NamedTensor read_npy(std::string_view data, const std::string &name, const std::
     int64_t size = product(header.shape, info(header.dtype).bytes), room = product(header.shape, 1, true);
     if (size < 0 || room < 0) refuse("has a shape that is too large: " + cut(shape_text(header.shape)));
     if (static_cast<uint64_t>(size) != data.size() - start - length) {
-        refuse(str("says that it holds ", size, " bytes of numbers, and does not"));
+        refuse("says that it holds ", size, " bytes of numbers, and does not");
     }
     tensor.data = data.substr(start + length);
     if (header.swapped) {

@@ -34,8 +34,8 @@ class Archive {
     Archive(std::string_view data, const std::string &file, ovenbird_status status)
         : data_(data), file_(file), status_(status) {}
 
-    [[noreturn]] void refuse(const std::string &why) const {
-        fail(status_, str(file_, " cannot be read as .npz: ", why));
+    template <typename... Parts> [[noreturn]] void refuse(const Parts &...why) const {
+        fail(status_, file_, " cannot be read as .npz: ", why...);
     }
 
     std::vector<Member> members() const {
@@ -43,7 +43,7 @@ class Archive {
         size_t end = data_.size() < END_BYTES ? data_.npos : data_.rfind(std::string_view("PK\5\6", 4));
         if (end == data_.npos || data_.size() - end < END_BYTES) refuse("BadZipFile: File is not a zip file");
         uint64_t bytes = number(data_, end + 12, 4), at = number(data_, end + 16, 4);
-        if (bytes > MAX_DIRECTORY_BYTES) refuse(str("its directory takes more than ", MAX_DIRECTORY_BYTES, " bytes"));
+        if (bytes > MAX_DIRECTORY_BYTES) refuse("its directory takes more than ", MAX_DIRECTORY_BYTES, " bytes");
         if (at > end || bytes > end - at) refuse("its directory is cut off");
         std::vector<Member> found;
         for (uint64_t place = at; place < at + bytes;) {
@@ -117,14 +117,14 @@ std::vector<NamedTensor> read_npz(std::string_view data, const std::string &file
     uint64_t total = 0;
     for (const Member &member : members) {
         total += std::min<uint64_t>(member.size, uint64_t{1} << 40);
-        if (total > static_cast<uint64_t>(limit)) archive.refuse(str("it unpacks to ", total, " bytes, limit ", limit));
+        if (total > static_cast<uint64_t>(limit)) archive.refuse("it unpacks to ", total, " bytes, limit ", limit);
     }
     std::vector<NamedTensor> tensors;
     for (const Member &member : members) {
         std::string name = member.name;
         if (name.size() > 4 && name.compare(name.size() - 4, 4, ".npy") == 0) name.resize(name.size() - 4);
         for (const NamedTensor &known : tensors) {
-            if (known.name == name) archive.refuse(str("it holds ", shown(name), " twice"));
+            if (known.name == name) archive.refuse("it holds ", shown(name), " twice");
         }
         if ((member.method != STORED && member.method != DEFLATED) || (member.flags & 1)) {
             archive.refuse(shown(name) + " is packed in another way than numpy's");
@@ -174,7 +174,7 @@ std::string npz_bytes(std::vector<NamedTensor> tensors) {
     }
     uint64_t at = out.size();
     if (at + directory.size() >= 0xffffffffu || tensors.size() >= 0xffff) {
-        fail(OVENBIRD_OUTPUT_NOT_WRITTEN, str("tensors of ", at, " bytes do not fit into one .npz file, limit 4 GiB"));
+        fail(OVENBIRD_OUTPUT_NOT_WRITTEN, "tensors of ", at, " bytes do not fit into one .npz file, limit 4 GiB");
     }
     out += directory + std::string("PK\5\6\0\0\0\0", 8);
     put(out, tensors.size(), 2);
