@@ -185,6 +185,17 @@ class BakeFailed(BakeError):
     """The builder failed for another reason; the message has its last error."""
 
 
+# -- the registry ------------------------------------------------------------------------------------------------
+
+
+class ReferenceInvalid(UsageError):
+    """The text names no place in a registry or a folder, or nothing lies there under that tag."""
+
+
+class RegistryFailed(CompilerError):
+    """The registry cannot be reached, refused, or sent something else than an artifact of the digests it named."""
+
+
 # -- the benchmark -----------------------------------------------------------------------------------------------
 
 

@@ -5,11 +5,17 @@ click.echo(describe(manifest, {"host": target}))
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ovenbird_runtime.errors import one_line
 from ovenbird_runtime.manifest.manifest import MAIN, Manifest, Program, ProgramParity, Target, TensorSpec
 from ovenbird_runtime.manifest.program import sizes_text
+
+if TYPE_CHECKING:
+    from ovenbird.registry.transferring import Transferred
 
 
 def random_warning(manifest: Manifest) -> str:
@@ -18,6 +24,17 @@ def random_warning(manifest: Manifest) -> str:
         return ""
     model = manifest.model
     return f"RANDOM WEIGHTS (seed {model.weights.seed}): {model.name} knows nothing, its answers mean nothing"
+
+
+def transferred(done: Transferred, verb: str, reference: str, as_json: bool) -> str:
+    """Return what was pushed or pulled, as a line or as JSON."""
+    if as_json:
+        return json.dumps(dataclasses.asdict(done), indent=2)
+    sent = "" if done.moved == done.bytes else f", of which {done.moved / 1e6:.1f} MB were new"
+    signed = f", signed by {done.signed_by}" if done.signed_by else ""
+    return (
+        f"{reference}: {verb} {done.model}, {done.files} files, {done.bytes / 1e6:.1f} MB{sent}{signed}\n{done.digest}"
+    )
 
 
 def blind_warning(outputs: Sequence[str], framework: str) -> str:

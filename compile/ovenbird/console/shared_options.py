@@ -26,6 +26,19 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print the result
 trust = click.option("--trust", is_flag=True, help="Let a .pt2 file run code of its own. Only for files that you made.")
 
 
+def registry(command: F) -> F:
+    """Add what is said about a registry: whose signature is required, and whether it speaks plain HTTP."""
+    for option in (
+        click.option("--plain-http", is_flag=True, help="Of a registry without TLS, as on this machine."),
+        click.option(
+            "--public-key", type=click.Path(path_type=Path), metavar="FILE",
+            help="The PEM file of keys, one of which must have signed. [default: $OVENBIRD_REQUIRE_SIGNATURE]",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
 def batch_sizes(default: str, what: str) -> Callable[[F], F]:
     """Return the option for batch sizes, under the names that other tools have for it."""
     return click.option("-b", "--batch-sizes", "--batch-size", default=default, show_default=True, help=what)
