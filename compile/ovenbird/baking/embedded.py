@@ -10,7 +10,6 @@ behind an executable (`executable.py`); the runtime checks them as a folder's fi
 from __future__ import annotations
 
 import io
-import os
 import re
 import struct
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from ovenbird.baking.executable import MACHINES, PAGE_BYTES, arch_of, write_bundle
 from ovenbird.errors import UsageError, output_error
+from ovenbird.replacing import replacing
 from ovenbird_runtime.artifact.artifact import Artifact
 
 RELOCATABLE, PROGRAM_BITS, SYMBOLS, STRINGS = 1, 1, 2, 3
@@ -71,9 +71,8 @@ def write_embedded(artifact: Artifact, target: str, name: str, folder: Path) -> 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file, content in files.items():
-            partial = folder / f".{file}.{os.getpid()}.part"
-            partial.write_bytes(content)
-            partial.replace(folder / file)
+            with replacing(folder / file) as partial:
+                partial.write_bytes(content)
     except OSError as error:
         raise output_error(error, str(folder)) from None
     written = [str(folder / file) for file in files]

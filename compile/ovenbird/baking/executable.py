@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ovenbird.errors import BakeFailed, UsageError, output_error
+from ovenbird.replacing import replacing
 from ovenbird_runtime.artifact.artifact import Artifact
 from ovenbird_runtime.copying import MANIFEST
 from ovenbird_runtime.integrity.ed25519 import SIGNATURE_BYTES
@@ -54,17 +55,14 @@ def write_executable(
     arch = arch_of(artifact, target)
     program = _program(runtime, arch)
     folder = None if weights_inside else Path(f"{output}.weights")
-    partial = output.with_name(f".{output.name}.{os.getpid()}.part")
     try:
-        with partial.open("wb") as file:
-            file.write(program)
-            size = write_bundle(file, artifact, target, folder)
-        partial.chmod(0o755)
-        partial.replace(output)
+        with replacing(output) as partial:
+            with partial.open("wb") as file:
+                file.write(program)
+                size = write_bundle(file, artifact, target, folder)
+            partial.chmod(0o755)
     except OSError as error:
         raise output_error(error, str(output)) from None
-    finally:
-        partial.unlink(missing_ok=True)
     inside = None if folder is None else str(folder)
     return ExecutableReport(str(output), target, arch, size, len(program), inside)
 

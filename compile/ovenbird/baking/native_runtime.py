@@ -22,6 +22,7 @@ from pathlib import Path
 from ovenbird.baking.builders import last_line
 from ovenbird.errors import BakeFailed
 from ovenbird.linking.linkers import try_linker
+from ovenbird.replacing import replacing
 from ovenbird.resources import cache_folder, sources_folder
 
 SOURCE_VARIABLE = "OVENBIRD_JPEG_SOURCE"
@@ -47,9 +48,8 @@ def find_runtime(arch: str, musl: bool = False) -> Path:
         with tempfile.TemporaryDirectory(prefix="ovenbird-runtime-") as work:
             built = _build(sources, Path(work), arch, compiler, jpeg)
             cache.mkdir(parents=True, exist_ok=True)
-            partial = cache / f".{COMMAND}.{os.getpid()}"
-            shutil.copy(built, partial)
-            partial.replace(cache / COMMAND)
+            with replacing(cache / COMMAND) as partial:
+                shutil.copy(built, partial)
     return cache / COMMAND
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ovenbird.replacing import replacing
+
 NETWORK_FILE, ARTIFACT_FOLDER, UNTUNED_FOLDER = "network.json", "artifact", "artifact-untuned"
 DEFAULT_SECONDS = 1.0
 MIN_RUNS, MAX_RUNS = 5, 200
@@ -101,9 +103,8 @@ def read_job(path: Path) -> Job:
 
 def write_answer(path: Path, answer: Answer) -> None:
     """Write an answer in one piece: a reader never sees half of it."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(dataclasses.asdict(answer)), encoding="utf-8")
-    partial.rename(path)
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(dataclasses.asdict(answer)), encoding="utf-8")
 
 
 def read_answer(path: Path) -> Answer:

@@ -136,15 +136,15 @@ def _write(benchmark: Benchmark, output: Path | None) -> None:
     from ovenbird.benchmarking.report.markdown import markdown
     from ovenbird.benchmarking.report.plot import draw
     from ovenbird.errors import output_error
+    from ovenbird.replacing import replacing
 
     if output is None:
         return
     try:
         output.mkdir(parents=True, exist_ok=True)
         for name, text in (("bench.md", markdown(benchmark)), ("bench.json", benchmark.to_json())):
-            partial = output / f"{name}.partial"
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(output / name)  # whoever ends the benchmark meanwhile finds the last report whole
+            with replacing(output / name) as partial:  # whoever ends the benchmark finds the last report whole
+                partial.write_text(text, encoding="utf-8")
         draw(benchmark, output / "bench.png")
     except OSError as error:
         raise output_error(error, str(output)) from error

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from ovenbird.replacing import replacing
 from ovenbird.resources import cache_folder
 
 FIGURES = "machine.json"
@@ -55,9 +55,8 @@ def keep_figures(figures: MachineFigures) -> Path:
     """Write the figures for later compiles, whole or not at all, and return where. Raises OSError."""
     path = figures_file()
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(dataclasses.asdict(figures), indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(dataclasses.asdict(figures), indent=1) + "\n", encoding="utf-8")
     return path
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ovenbird.host.detection import cpu_name
+from ovenbird.replacing import replacing
 from ovenbird.targets import RENAMED, TargetSpec
 from ovenbird_runtime.machine.versions import TVM_FFI_VERSION, TVM_VERSION, __version__
 
@@ -110,14 +111,12 @@ class Provenance:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file by way of a second one, so that a kill leaves the old or the new, never half of one."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    with unfinished.open("w", encoding="utf-8") as file:
+    """Write a JSON file, on disk for certain: a kill or a loss of power leaves the old or the new one."""
+    with replacing(path) as partial, partial.open("w", encoding="utf-8") as file:
         json.dump(value, file, indent=1)
         file.write("\n")
         file.flush()
         os.fsync(file.fileno())
-    unfinished.replace(path)
 
 
 def read_provenance(folder: Path) -> Provenance | None:

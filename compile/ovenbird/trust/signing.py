@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.artifact.packaging import MANIFEST, sync_folder, write_file
 from ovenbird.errors import KeyInvalid, OutputError, output_error
+from ovenbird.replacing import replacing
 from ovenbird_runtime.artifact.artifact import open_artifact
 from ovenbird_runtime.errors import OvenbirdError, SignatureError
 from ovenbird_runtime.integrity.signatures import PublicKey, check_signature, signature_name
@@ -90,17 +91,13 @@ def sign_artifact(folder: Path, key: Ed25519PrivateKey) -> Path:
     data = artifact.manifest_bytes  # that named the files which were checked
     public = PublicKey(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
     path = artifact.root / signature_name(public.id)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        write_file(partial, key.sign(data))
-        partial.chmod(0o644)
-        sync_folder(partial)
-        partial.replace(path)
+        with replacing(path) as partial:
+            write_file(partial, key.sign(data))
+            partial.chmod(0o644)
+            sync_folder(partial)
     except OSError as error:
         raise output_error(error, path.name) from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
     try:
         check_signature(artifact.root, (artifact.root / MANIFEST).read_bytes(), [public])
     except SignatureError as error:  # somebody wrote the artifact again while it was being signed
