@@ -1,6 +1,9 @@
-"""The compiler's limits on what it reads from files that anybody may have written."""
+"""The compiler's limits on what it is asked for and on what it reads from files that anybody may have written."""
 
 from __future__ import annotations
+
+MAX_BATCH = 9_999
+"""Rows of one batch size of an artifact."""
 
 MAX_PROGRAM_MEMBERS = 100_000
 """Members of a `.pt2` file's archive."""

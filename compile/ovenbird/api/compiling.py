@@ -19,6 +19,7 @@ from ovenbird.api.request import CompileRequest
 from ovenbird.artifact.report import CompileReport
 from ovenbird.backends.precisions import parse_precisions
 from ovenbird.errors import UsageError
+from ovenbird.limits import MAX_BATCH
 from ovenbird.networks.loading import NetworkOptions
 from ovenbird.networks.processing.options import ProcessingOptions
 from ovenbird.options import DEFAULT_BATCHES, DEFAULT_DISAGREEMENT, DEFAULT_PICTURES, CalibrationOptions, CompileOptions
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 PathText: TypeAlias = "str | os.PathLike[str]"
-MAX_BATCH = 9999
 
 
 def compile(

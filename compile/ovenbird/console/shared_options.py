@@ -230,7 +230,11 @@ def parse_shapes(text: str) -> dict[str, tuple[int, ...]]:
 def parse_batches(text: str) -> tuple[int, ...]:
     """Read `--batch-sizes`, as in `1,8`. Raises UsageError."""
     from ovenbird.errors import UsageError
+    from ovenbird.limits import MAX_BATCH
 
-    if not re.fullmatch(r"[1-9][0-9]{0,3}(,[1-9][0-9]{0,3})*", text):
-        raise UsageError(f"--batch-sizes {text!r}: expected sizes of 1 to 9999 with commas between them, as in 1,8")
-    return tuple(sorted({int(size) for size in text.split(",")}))
+    sizes = text.split(",")
+    if not all(re.fullmatch(r"[1-9][0-9]{0,5}", size) and int(size) <= MAX_BATCH for size in sizes):
+        raise UsageError(
+            f"--batch-sizes {text!r}: expected sizes of 1 to {MAX_BATCH} with commas between them, as in 1,8"
+        )
+    return tuple(sorted({int(size) for size in sizes}))
