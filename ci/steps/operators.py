@@ -8,8 +8,9 @@
 
 Each pair is compiled and run in a process of its own, in blocks of calls in turn. A ratio is our shortest call by
 ONNX Runtime's; the spread is that of the ratios of the single blocks, from the first to the third quartile.
-Needs torch, onnx and onnxruntime (ci/steps/setup.sh test). Nothing else should run on the machine meanwhile: with other
-work beside it, ratios of the shortest calls differ by 15 % from run to run, and more where both threads are needed.
+Needs torch, onnx and onnxruntime (ci/steps/setup.sh test). With one thread a time is the processor's, which says nearly
+the same on a machine with other work; with more it is the clock's, and nothing else should run meanwhile. Even so, ratios
+of the shortest calls differ by 15 % from run to run where caches and memory are shared.
 """
 
 from __future__ import annotations
@@ -153,15 +154,15 @@ def theirs(pair: Pair, threads: int) -> Call:
     return lambda: session.run(None, given)
 
 
-def block(call: Call) -> float:
-    """Return the shortest of some calls, in seconds."""
+def block(call: Call, clock: Callable[[], float]) -> float:
+    """Return the shortest of some calls, in seconds of a clock."""
     time.sleep(PAUSE_SECONDS)
-    shortest, end = float("inf"), time.perf_counter() + SECONDS
+    shortest, end = float("inf"), clock() + SECONDS
     for _ in range(CALLS):
-        start = time.perf_counter()
+        start = clock()
         call()
-        shortest = min(shortest, time.perf_counter() - start)
-        if time.perf_counter() > end:
+        shortest = min(shortest, clock() - start)
+        if clock() > end:
             break
     return shortest
 
@@ -175,10 +176,11 @@ def time_one(name: str, threads: int) -> list[str]:
     compiled = time.perf_counter() - start
     peer = theirs(pair, threads)
     found, wanted = first(), peer()[0]
+    clock = time.process_time if threads == 1 else time.perf_counter
     pairs = []
     for turn in range(BLOCKS):
         sides = (call, peer) if turn % 2 else (peer, call)
-        times = {side: block(side) for side in sides}
+        times = {side: block(side, clock) for side in sides}
         pairs.append((times[call], times[peer]))
     ours, other = (min(side) for side in zip(*pairs, strict=True))
     low, _, high = statistics.quantiles([a / b for a, b in pairs], n=4)
