@@ -9,8 +9,8 @@
 Each pair is compiled and run in a process of its own, in blocks of calls in turn. A ratio is our shortest call by
 ONNX Runtime's; the spread is that of the ratios of the single blocks, from the first to the third quartile.
 Needs torch, onnx and onnxruntime (ci/steps/setup.sh test). With one thread a time is the processor's, which says nearly
-the same on a machine with other work; with more it is the clock's, and nothing else should run meanwhile. Even so, ratios
-of the shortest calls differ by 15 % from run to run where caches and memory are shared.
+the same on a machine with other work; with more it is the clock's, and nothing else should run meanwhile. Even so,
+ratios of the shortest calls differ by 15 % from run to run where caches and memory are shared.
 """
 
 from __future__ import annotations

@@ -93,9 +93,7 @@ class _Flattening(PyExprMutator):  # type: ignore[misc]
         data = emit(pool(data, (size[0], 1), (strides[0], 1), border, (dilation[0], 1), *modes))
         return relax.op.reshape(data, output)
 
-    def _highest(
-        self, data: relax.Expr, axis: int, count: int, taps: int, stride: int, dilation: int
-    ) -> relax.Expr:
+    def _highest(self, data: relax.Expr, axis: int, count: int, taps: int, stride: int, dilation: int) -> relax.Expr:
         """Return the maximum along one axis of windows without a border: `count` of them, of `taps` values each."""
         highest = None
         for begin in range(0, taps * dilation, dilation):

@@ -12,6 +12,7 @@ from ovenbird.lowering.walk import Lowered
 from ovenbird.lowering.windows import conv2d_window
 from ovenbird.operators import conv2d, layout, winograd
 from ovenbird.operators.conv2d import Window
+from ovenbird.operators.movements.grids import join_grids, split_grids
 from ovenbird.passes.fold_batch_norm import norm_behind, scale_and_shift, scaled_weight
 from ovenbird.passes.shapes import static_shape
 from ovenbird_runtime.tensors.arrays import Array
@@ -45,6 +46,7 @@ def emit_convolution(lowering: CpuLowering, data: Value, kernel: Array, window: 
     batch, channels, height, width = data.shape
     outputs, block = kernel.shape[0], lowering.block
     shape = (batch, outputs, *window.output(height, width))
+    kernel, window = without_border_taps(kernel, window, (height, width))
     if groups == channels == outputs and groups > 1:
         weight = layout.pack_depthwise_weight(kernel, block)
         tensors = (lowering.form.image(data), lowering.weight(weight))
@@ -55,24 +57,65 @@ def emit_convolution(lowering: CpuLowering, data: Value, kernel: Array, window: 
         tensors = (lowering.form.plain(data), lowering.weight(weight))
         blocked = lowering.emit_te("conv2d", conv2d.conv2d_from_plain, *tensors, window=window)
         return Value(shape, data.dtype, image=blocked)
-    if allows_winograd(window, groups):
+    grids = grids_of(window, (height, width))
+    if allows_winograd(Window(window.kernel, window.stride) if grids > 1 else window, groups):
         # One choice for all batch sizes, that of the smallest: they then share one set of packed weights.
         images = batch * lowering.smallest_batch // lowering.batch
-        convolution = ConvolutionShape(max(images, 1), channels, outputs, shape[2], shape[3], data.dtype)
+        rows, columns = -(-shape[2] // grids), -(-shape[3] // grids)
+        convolution = ConvolutionShape(max(images, 1) * grids**2, channels, outputs, rows, columns, data.dtype)
         algorithm = choose_algorithm(convolution, lowering.deciding, lowering.algorithms)
         if lowering.decisions is not None:  # likewise one for all image sizes, that of the first
             algorithm = lowering.decisions.keep(kernel, algorithm)
         if algorithm != "direct":
             transform = winograd.TRANSFORMS[int(algorithm[-1])]
             weight = winograd.pack_winograd_weight(kernel, block, transform)
-            tensors = (lowering.form.image(data), lowering.weight(weight))
-            blocked = lowering.emit_te(algorithm, winograd.winograd_conv2d, *tensors, window=window)
-            return Value(shape, data.dtype, image=blocked)
+            return Value(shape, data.dtype, image=emit_winograd(lowering, data, weight, window, grids))
     kernel, groups = merge_groups(kernel, groups, block)
     weight = layout.pack_conv_weight(kernel, block)
     tensors = (lowering.form.image(data), lowering.weight(weight))
     blocked = lowering.emit_te("conv2d", conv2d.conv2d, *tensors, window=window, groups=groups)
     return Value(shape, data.dtype, image=blocked)
+
+
+def emit_winograd(lowering: CpuLowering, data: Value, weight: Array, window: Window, grids: int) -> relax.Expr:
+    """Emit a Winograd convolution by packed weights; of a window with gaps, on each of its grids as an image."""
+    image, packed = lowering.form.image(data), lowering.weight(weight)
+    name = f"winograd{weight.shape[1] - 2}"
+    if grids == 1:
+        return lowering.emit_te(name, winograd.winograd_conv2d, image, packed, window=window)
+    emit_te = lowering.builder.emit_te
+    split = emit_te(split_grids, image, grids, primfunc_name_hint="split_grids")
+    alone = Window(window.kernel, padding=(1, 1, 1, 1))
+    result = lowering.emit_te(name, winograd.winograd_conv2d, split, packed, window=alone)
+    return emit_te(join_grids, result, grids, *data.shape[2:], primfunc_name_hint="join_grids")
+
+
+def grids_of(window: Window, image: tuple[int, int]) -> int:
+    """Return the dilation of a 3x3 window that keeps the image's size, where tiles of each grid have work; else 1."""
+    step = window.dilation[0]
+    same = window.padding == (step,) * 4 and window.dilation == (step, step) and window.stride == (1, 1)
+    return step if same and window.kernel == (3, 3) and min(image) >= 2 * step else 1
+
+
+def without_border_taps(kernel: Array, window: Window, image: tuple[int, int]) -> tuple[Array, Window]:
+    """Leave out the outer rows and columns of an OIHW kernel that see nothing but the border, whatever the output."""
+    output = window.output(*image)
+    kept, padding = [], list(window.padding)
+    for axis in (0, 1):
+        first, end = 0, window.kernel[axis]
+        stride, dilation = window.stride[axis], window.dilation[axis]
+        while end - first > 1 and (output[axis] - 1) * stride + first * dilation < padding[axis]:
+            first += 1
+        while end - first > 1 and (end - 1) * dilation - window.padding[axis] >= image[axis]:
+            end -= 1
+        padding[axis] -= first * dilation
+        padding[axis + 2] -= (window.kernel[axis] - end) * dilation
+        kept.append(slice(first, end))
+    if min(padding) < 0 or kernel.shape[2:] == (kept[0].stop - kept[0].start, kept[1].stop - kept[1].start):
+        return kernel, window
+    kernel = np.ascontiguousarray(kernel[:, :, kept[0], kept[1]])
+    sides = (kernel.shape[2], kernel.shape[3])
+    return kernel, Window(sides, window.stride, (padding[0], padding[1], padding[2], padding[3]), window.dilation)
 
 
 def merge_groups(kernel: Array, groups: int, block: int) -> tuple[Array, int]:

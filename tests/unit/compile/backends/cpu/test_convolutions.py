@@ -1,8 +1,12 @@
 """Convolutions of every kind and odd shape agree with torch, on every vector width."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
+
+from ovenbird.backends.cpu.lowering.conv2d import without_border_taps
+from ovenbird.operators.conv2d import Window
 
 
 @pytest.mark.parametrize(
@@ -148,3 +152,21 @@ def test_images_of_few_channels(check, channels):
 def test_dilated_beyond_the_border(check, dilation):
     layer = nn.Conv2d(32, 32, 3, padding=dilation, dilation=dilation)
     check(nn.Sequential(nn.Conv2d(3, 32, 1), layer, nn.ReLU()), torch.randn(2, 3, 13, 17))
+
+
+@pytest.mark.parametrize(
+    ("padding", "dilation", "image", "kept"),
+    [
+        (36, 36, (28, 28), (1, 1)),
+        (12, 12, (28, 28), (3, 3)),
+        (12, 12, (12, 13), (1, 3)),
+        (24, 12, (28, 28), (3, 3)),  # the output is larger than the image: its edges see it by the outer taps
+        (0, 12, (30, 30), (3, 3)),
+    ],
+)
+def test_taps_that_see_the_border_alone_are_left_out(padding, dilation, image, kept):
+    window = Window((3, 3), padding=(padding,) * 4, dilation=(dilation, dilation))
+    kernel, found = without_border_taps(np.arange(9, dtype=np.float32).reshape(1, 1, 3, 3), window, image)
+    assert kernel.shape[2:] == found.kernel == kept
+    assert found.output(*image) == window.output(*image)
+    assert kernel[0, 0, kept[0] // 2, kept[1] // 2] == 4  # the middle stays

@@ -32,6 +32,20 @@ def test_agrees_with_torch(check, monkeypatch, algorithm, channels, size, paddin
     check(network, torch.randn(batch, channels, *size))
 
 
+@pytest.mark.parametrize(("dilation", "size"), [(2, (14, 14)), (3, (13, 17)), (5, (10, 31))])
+def test_a_window_with_gaps_is_one_without_on_each_grid(check, monkeypatch, dilation, size):
+    asked = []
+
+    def choose(shape, *_):
+        asked.append((shape.batch, shape.height, shape.width))
+        return "winograd4"
+
+    monkeypatch.setattr("ovenbird.backends.cpu.lowering.conv2d.choose_algorithm", choose)
+    layer = nn.Conv2d(32, 48, 3, padding=dilation, dilation=dilation)
+    check(nn.Sequential(layer, nn.ReLU()), torch.randn(2, 32, *size))
+    assert set(asked) == {(2 * dilation**2, *(-(-side // dilation) for side in size))}
+
+
 @pytest.mark.parametrize("structure", ["chunked", "staged"])
 def test_both_structures_agree_with_torch(check, monkeypatch, structure):
     monkeypatch.setattr("ovenbird.backends.cpu.lowering.conv2d.choose_algorithm", lambda *_: "winograd4")
