@@ -41,8 +41,7 @@ class CompileRequest:
         """
         check_request(self.model, self.network)
         check_output(Path.cwd() / self.folder)
-        kinds = {name: load_target(name).kind for name in self.options.targets}
-        return check_precisions(self.options, kinds)
+        return check_precisions(self.options, [load_target(name) for name in self.options.targets])
 
     def carry_out(self, progress: Progress | None = None) -> CompileReport:
         """Load, compile, verify and write. Raises any CompilerError; then the folder is as it was before."""

@@ -68,6 +68,10 @@ class Backend(ABC):
         """Return what the code computes in, which decides what it is held to when it is verified."""
         return asked if asked in self.precisions else self.precisions[0]
 
+    def lacks(self, target: TargetSpec, precision: Precision) -> str:
+        """Return what a target lacks for a precision that others of its kind compute in; "" for nothing."""
+        return ""
+
     def recorded(self, precision: Precision) -> Precision:
         """Return the precision whose tuning records code takes."""
         return precision

@@ -73,7 +73,7 @@ def command(model: str, **options: Any) -> None:
         precision=parse_precision(options["precision"]),
     )
     spec = load_target(tune_options.target)
-    check_precision(tune_options.precision, {spec.name: spec.kind})
+    check_precision(tune_options.precision, [spec])
     recorded = BACKENDS[spec.kind].recorded(tune_options.precision)
     if recorded != tune_options.precision:
         raise UsageError(

@@ -50,10 +50,10 @@ def precision(command: F) -> F:
         command
     )
     return click.option(
-        "--precision", metavar="f32|f16|int8|auto", default="f32", show_default=True,
-        help="Of the arithmetic: f16 on GPUs (on processors: of large matrices' weights), int8 on processors; other "
-        "targets compute in f32. compile takes several, as in f32,int8, and auto: int8, with layers that cost too many "
-        "answers in f32.",
+        "--precision", metavar="f32|f16|bf16|int8|auto", default="f32", show_default=True,
+        help="Of the arithmetic: f16 on GPUs (on processors: of large matrices' weights), int8 on processors, bf16 on "
+        "those that have it; other targets compute in f32. compile takes several, as in f32,int8, and auto: int8, with "
+        "layers that cost too many answers in f32.",
     )(command)  # fmt: skip
 
 

@@ -6,6 +6,7 @@ Each function gives the unscheduled tensor expression; the block that accumulate
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,11 +40,21 @@ class Window:
         return self.kernel == (1, 1) and self.stride == (1, 1) and not any(self.padding)
 
 
-def pad(data: te.Tensor, padding: tuple[int, int, int, int], value: float = 0.0) -> te.Tensor:
-    """Pad axes 2 and 3 (height, width) of `data`, blocked or plain, with `value`."""
+def pad(
+    data: te.Tensor,
+    padding: tuple[int, int, int, int],
+    value: float = 0.0,
+    converted: Callable[[Any], Any] | None = None,
+) -> te.Tensor:
+    """Pad axes 2 and 3 (height, width) of `data`, blocked or plain, with `value`.
+
+    `converted`: what each element becomes on the way; the result is of its dtype.
+    """
     top, left, bottom, right = padding
     if not any(padding):
-        return data
+        if converted is None:
+            return data
+        return te.compute(extents(data), lambda *at: converted(data(*at)), name="convert")
     shape = list(extents(data))
     height, width = shape[2], shape[3]
     shape[2] += top + bottom
@@ -59,9 +70,11 @@ def pad(data: te.Tensor, padding: tuple[int, int, int, int], value: float = 0.0)
             inside.append(w >= left)
         if right:
             inside.append(w < width + left)
-        fill = tirx.const(value, data.dtype)
-        source = (n, c, h - top, w - left, *lane)
-        return tirx.if_then_else(tirx.all(*inside), data[source], fill)
+        element, dtype = data(n, c, h - top, w - left, *lane), data.dtype
+        if converted is not None:
+            element = converted(element)
+            dtype = element.ty.dtype
+        return tirx.if_then_else(tirx.all(*inside), element, tirx.const(value, dtype))
 
     return te.compute(tuple(shape), body, name="pad")
 

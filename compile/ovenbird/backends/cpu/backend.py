@@ -22,13 +22,21 @@ if TYPE_CHECKING:
 
 class CpuBackend(Backend):
     """Blocks of channels, register tiles, LLVM; computes as the framework does, or in whole numbers of eight
-    bits; f16 is float32 with large matrices stored in half precision."""
+    bits; f16 is float32 with large matrices stored in half precision, bf16 multiplies bfloat16 where the target can."""
 
-    precisions = ("f32", "f16", "int8")
+    precisions = ("f32", "f16", "bf16", "int8")
+
+    def lacks(self, target: TargetSpec, precision: Precision) -> str:
+        """Return the instruction that multiplies bfloat16."""
+        if precision != "bf16":
+            return ""
+        from ovenbird.backends.cpu.machine import bfloat16_of
+
+        return "" if bfloat16_of(target) else "instruction that multiplies bfloat16"
 
     def recorded(self, precision: Precision) -> Precision:
-        """Return float32 for f16, whose other kernels are the same."""
-        return "f32" if precision == "f16" else precision
+        """Return float32 for halves, whose other kernels are the same."""
+        return "f32" if precision in ("f16", "bf16") else precision
 
     def wants_narrow(self, target: TargetSpec) -> bool:
         """Return whether it is an x86-64 without VNNI."""

@@ -13,7 +13,7 @@ from tvm import relax, tirx
 
 from ovenbird.backends.base import BuildOptions, Compiler
 from ovenbird.backends.codegen_pipeline import codegen_pipeline
-from ovenbird.backends.cpu.machine import machine_of, widens_halves
+from ovenbird.backends.cpu.machine import bfloat16_of, machine_of, widens_halves
 from ovenbird.backends.cpu.packing import packing_of
 from ovenbird.backends.cpu.pipeline import lower_networks
 from ovenbird.backends.cpu.schedules import schedule_function
@@ -29,7 +29,9 @@ class CpuCompiler(Compiler):
         self.target = target
         self.packing = options.packing or packing_of(target, options.records)
         half = options.precision == "f16" and widens_halves(target)
-        self.machine = dataclasses.replace(machine_of(target, self.packing.block), half_weights=half)
+        bfloat16 = (bfloat16_of(target) or "bf16-plain") if options.precision == "bf16" else ""
+        machine = machine_of(target, self.packing.block)
+        self.machine = dataclasses.replace(machine, half_weights=half, bfloat16=bfloat16)
 
     def lower(self, networks: Networks, dump: Dump) -> tvm.IRModule:
         """Lower with images in blocks of channels and weights packed as `packing` says."""

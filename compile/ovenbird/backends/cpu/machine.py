@@ -13,8 +13,8 @@ from typing import Literal
 from ovenbird.operators.anchors import Arithmetic, size_bytes
 from ovenbird.targets import TargetSpec
 
-DotKind = Literal["vnni", "narrow", "pairs", "usdot", "sdot", "plain"]
-"""How four products of 8-bit numbers are added up (`passes.quantized.emit_dots`)."""
+DotKind = Literal["vnni", "narrow", "pairs", "usdot", "sdot", "plain", "bf16", "bfdot", "bf16-plain"]
+"""How four products of 8-bit numbers, or two of bfloat16, are added up (`passes.quantized.emit_dots`)."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Machine:
     `memory_bytes_per_cycle`: for all cores together, 0 where it was not measured.
     `half_weights`: whether weights may be stored as float16 (`storage.py`).
     `adds_narrow`: whether an instruction adds two products of 8-bit numbers in 16 bits.
+    `bfloat16`: how products of bfloat16 are added up, "" where floats are multiplied as float32.
     """
 
     vector_bytes: int
@@ -37,9 +38,12 @@ class Machine:
     dot: DotKind = "plain"
     half_weights: bool = False
     adds_narrow: bool = False
+    bfloat16: DotKind | Literal[""] = ""
 
     def dot_of(self, arithmetic: Arithmetic) -> DotKind:
         """Return how sums of a kind are added up: a cheaper way where pairs of products fit in 16 bits."""
+        if arithmetic.accumulator == "float32" and self.bfloat16:
+            return self.bfloat16
         return "narrow" if self.adds_narrow and arithmetic.narrow else self.dot
 
     def step_registers(self, arithmetic: Arithmetic) -> tuple[int, int]:
@@ -98,3 +102,10 @@ def dot_of(target: TargetSpec) -> DotKind:
     if ("avx512_vnni" if wide else "avx_vnni") in target.features:
         return "vnni"
     return "pairs" if not wide or "avx512bw" in target.features else "plain"
+
+
+def bfloat16_of(target: TargetSpec) -> DotKind | Literal[""]:
+    """Return the target's instruction that adds two products of bfloat16 to a float32; "" where it has none."""
+    if target.arch == "aarch64":
+        return "bfdot" if "bf16" in target.features else ""
+    return "bf16" if "avx512_bf16" in target.features and target.vector_bits == 512 else ""

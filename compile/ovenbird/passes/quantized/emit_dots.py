@@ -1,4 +1,5 @@
-"""Sums of products of 8-bit numbers become the instructions that add up four of them at once, in exact int32.
+"""Sums of products of 8-bit numbers become the instructions that add up four of them at once, in exact int32; those of
+bfloat16 the ones that add up two, in float32 (`bfloat16_dots`).
 
 A schedule leaves one loop over the lanes of a vector, and in it one over the four products of a step:
 
@@ -20,6 +21,7 @@ Data is uint8, weights int8. Run on the scheduled function, this pass writes the
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import tvm
@@ -29,6 +31,7 @@ from tvm.s_tir import SBlock, SBlockRealize
 
 from ovenbird.passes.insert_prefetches import substitute, uses
 from ovenbird.passes.quantized.annotations import DOT, VECTOR_LANES
+from ovenbird.passes.quantized.bfloat16_dots import BFLOAT16, PAIR, imported, two_products
 
 VNNI = {16: "llvm.x86.avx512.vpdpbusd.512", 8: "llvm.x86.avx512.vpdpbusd.256", 4: "llvm.x86.avx512.vpdpbusd.128"}
 PAIRS = {16: "llvm.x86.avx512.pmaddw.d.512", 8: "llvm.x86.avx2.pmadd.wd", 4: "llvm.x86.sse2.pmadd.wd"}
@@ -45,10 +48,15 @@ TAPS = 4
 def emit_dots(function: tirx.PrimFunc, _module: Any, _context: Any) -> tirx.PrimFunc:
     """Return the scheduled function with vectors in the place of its annotated loops."""
 
-    def visit(loop: tirx.For) -> Any:
-        return vectors(loop) if DOT in loop.annotations else loop
+    kinds: set[str] = set()
 
-    return tvm_ffi.structural_map(function, (tirx.For, visit))
+    def visit(loop: tirx.For) -> Any:
+        if DOT not in loop.annotations:
+            return loop
+        kinds.add(str(loop.annotations[DOT]))
+        return vectors(loop)
+
+    return imported(tvm_ffi.structural_map(function, (tirx.For, visit)), kinds)
 
 
 def vectors(loop: tirx.For) -> tirx.Stmt:
@@ -65,20 +73,20 @@ def vectors(loop: tirx.For) -> tirx.Stmt:
         for axis, value in zip(block.iter_vars, realize.iter_values, strict=True)
         if not (axis.var.same_as(lane) or axis.var.same_as(tap))
     ]
-    regions = [[widened(region, lane, tap, lanes) for region in group] for group in (block.reads, block.writes)]
+    extents = {lane: lanes, tap: int(loop.body.extent)}
+    regions = [[widened(region, extents) for region in group] for group in (block.reads, block.writes)]
     bodies = [vector(block.body, lane, tap, start, width, kind) for start in range(0, lanes, width)]
     body = bodies[0] if len(bodies) == 1 else tirx.SeqStmt(bodies)
     inner = SBlock([axis for axis, _ in kept], *regions, block.name_hint, body)
     return SBlockRealize([value for _, value in kept], realize.predicate, inner)
 
 
-def widened(region: Any, lane: Any, tap: Any, lanes: int) -> Any:
+def widened(region: Any, extents: dict[Any, int]) -> Any:
     """Return what all lanes and taps read or write of a buffer, of which `region` is one's."""
     ranges = []
     for part in region.region:
-        by_lane, by_tap = uses(part.min, lane), uses(part.min, tap)
-        extent = (lanes if by_lane else 1) * (TAPS if by_tap else 1)
-        start = substitute(part.min, {lane: 0, tap: 0})
+        extent = math.prod(count for var, count in extents.items() if uses(part.min, var))
+        start = substitute(part.min, dict.fromkeys(extents, 0))
         if extent > 1:
             part = tvm.ir.Range.from_min_extent(start, tirx.const(extent, start.ty.dtype))
         ranges.append(part)
@@ -89,7 +97,10 @@ def vector(store: Any, lane: Any, tap: Any, start: int, width: int, kind: str) -
     """Return the statement of the lanes from `start` on."""
     loads: list[Any] = []
     tvm_ffi.structural_walk(store.value, (tvm.ir.TensorLoad, loads.append))
-    data, weight = (next(load for load in loads if str(load.source.dtype) == dtype) for dtype in ("uint8", "int8"))
+    read = [load for load in loads if not load.source.same_as(store.buffer)]
+    weight = next(load for load in read if uses(load.indices[-1], lane))
+    data = next(load for load in read if not load.source.same_as(weight.source))
+    taps = PAIR if kind in BFLOAT16 else TAPS
 
     def ramp(indices: Any, first: int, count: int) -> list[Any]:
         places = [substitute(index, {lane: 0, tap: 0}) for index in indices]
@@ -98,8 +109,10 @@ def vector(store: Any, lane: Any, tap: Any, start: int, width: int, kind: str) -
 
     sums = ramp(store.indices, start, width)
     total = tirx.BufferLoad(store.buffer, sums)
-    levels = tirx.BufferLoad(data.source, ramp(data.indices, 0, TAPS))
-    weights = tirx.BufferLoad(weight.source, ramp(weight.indices, start * TAPS, width * TAPS))
+    levels = tirx.BufferLoad(data.source, ramp(data.indices, 0, taps))
+    weights = tirx.BufferLoad(weight.source, ramp(weight.indices, start * taps, width * taps))
+    if kind in BFLOAT16:
+        return tirx.BufferStore(store.buffer, two_products(kind, width, total, levels, weights), sums)
     four = tirx.Broadcast(tirx.reinterpret("int32", levels), width)
     if kind == "vnni":
         value = intrinsic(VNNI[width], width, total, tirx.reinterpret(f"int8x{width * TAPS}", four), weights)

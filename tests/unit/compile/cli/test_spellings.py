@@ -15,6 +15,8 @@ import pytest
 
 from ovenbird.backends.precisions import check_precision, parse_precision
 from ovenbird.cli import main as compiler
+from ovenbird.errors import UsageError
+from ovenbird.targets import load_target
 from ovenbird_runtime.cli import main as runtime
 from ovenbird_runtime.console.spellings import _ADVICE, _COMMANDS, advice_on_option
 
@@ -106,10 +108,21 @@ def test_what_there_is_not_is_said_in_one_line(
 
 
 def test_targets_that_stay_in_f32_are_noted() -> None:
-    both = {"host": "llvm", "cuda-sm80": "cuda"}
+    both = [load_target("x86-64-v3"), load_target("cuda-sm80")]
     assert check_precision("int8", both) == "note: cuda-sm80 computes in f32"
     assert check_precision("f32", both) == ""
     assert check_precision("f16", both) == ""
+
+
+def test_bf16_is_refused_where_no_instruction_multiplies_it() -> None:
+    able = [load_target("x86-64-cooperlake"), load_target("aarch64-neoverse-v1")]
+    assert check_precision("bf16", able) == ""
+    with pytest.raises(
+        UsageError, match=r"target x86-64-v4 has no instruction that multiplies bfloat16; .*x86-64-cooperlake"
+    ):
+        check_precision("bf16", [*able, load_target("x86-64-v4")])
+    with pytest.raises(UsageError, match="target cuda-sm80 computes in f32; bf16 is for targets of kind llvm"):
+        check_precision("bf16", [load_target("cuda-sm80")])
 
 
 @pytest.mark.parametrize("text", ["f16", "F16", "fp16", "FP16", "half", "float16"])

@@ -11,6 +11,7 @@ from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import Lowered
 from ovenbird.lowering.windows import conv2d_window
 from ovenbird.operators import conv2d, layout, winograd
+from ovenbird.operators.bfloat16 import sums as bfloat16
 from ovenbird.operators.conv2d import Window
 from ovenbird.operators.movements.grids import join_grids, split_grids
 from ovenbird.passes.fold_batch_norm import norm_behind, scale_and_shift, scaled_weight
@@ -56,6 +57,11 @@ def emit_convolution(lowering: CpuLowering, data: Value, kernel: Array, window: 
         weight = layout.pack_conv_weight_output_only(kernel, block)
         tensors = (lowering.form.plain(data), lowering.weight(weight))
         blocked = lowering.emit_te("conv2d", conv2d.conv2d_from_plain, *tensors, window=window)
+        return Value(shape, data.dtype, image=blocked)
+    if lowering.machine.bfloat16:
+        kernel, groups = merge_groups(kernel, groups, block)
+        tensors = (lowering.form.image(data), lowering.weight(bfloat16.pack_conv_weight(kernel, block)))
+        blocked = lowering.emit_te("conv2d", bfloat16.conv2d, *tensors, window=window, groups=groups)
         return Value(shape, data.dtype, image=blocked)
     grids = grids_of(window, (height, width))
     if allows_winograd(Window(window.kernel, window.stride) if grids > 1 else window, groups):

@@ -1,0 +1,1 @@
+"""Products of bfloat16, summed in float32."""
