@@ -12,9 +12,10 @@ from typing import Any
 from .generation.writer import TextWriter
 from .manifest.manifest import Manifest
 from .options import PredictOptions
+from .photographs.ahead import Pace
 from .postprocess.prediction import Prediction, check_asked
 from .postprocess.text import TEXTS
-from .predict import check_takes_pictures, choose_pipeline, image_input, portions_of
+from .predict import UNHURRIED, check_takes_pictures, choose_pipeline, image_input, portions_of
 from .preprocess.preprocessor import Preprocessor
 
 
@@ -26,6 +27,7 @@ def predict_texts(
     *,
     preprocessor: Preprocessor,
     max_megapixels: float,
+    pace: Pace = UNHURRIED,
 ) -> list[Prediction]:
     """Return one prediction with a text per image, in input order. Raises as `predict.predict`, and WrongOption."""
     check_takes_pictures(manifest)
@@ -34,7 +36,7 @@ def predict_texts(
     spec = image_input(manifest, pipeline)
     request = writer.request(options.prompt, options.max_tokens, options.beams)
     results: list[Prediction] = []
-    for batch, frames in portions_of(images, spec, preprocessor, pipeline, options.seed, max_megapixels):
+    for batch, frames in portions_of(images, spec, preprocessor, pipeline, options.seed, max_megapixels, pace):
         results += [
             Prediction(
                 model=manifest.model.name,

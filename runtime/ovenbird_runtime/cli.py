@@ -30,6 +30,7 @@ from .limits import (
     MAX_BENCH_BATCH,
     MAX_BENCH_CALLS,
     MAX_IMAGE_MEGAPIXELS,
+    MAX_JOBS,
     MAX_THREADS,
     MAX_TOKENS,
     MAX_TOP,
@@ -165,6 +166,8 @@ def main() -> None:
 @click.option("--prompt", metavar="TEXT", help="What a text is to go on from, such as a question.")
 @click.option("--max-tokens", type=click.IntRange(1, MAX_TOKENS), help="Tokens of a text. [the model's own]")
 @click.option("--beams", type=click.IntRange(1, MAX_BEAMS), help="Texts searched through; 1: none. [the model's own]")
+@click.option("--jobs", "-j", type=click.IntRange(0, MAX_JOBS), default=0, show_default=True,
+              help="Threads that open and prepare the next images meanwhile; shows images/s.")  # fmt: skip
 @click.option("--program", metavar="NAME", help="With --inputs, the program to run. [the only one]")
 @click.option("--inputs", "-i", type=click.Path(), help="Feed this .npz of named tensors instead of images.")
 @click.option("--outputs", "-o", type=click.Path(), help="Write the network's own outputs to this .npz.")
@@ -196,6 +199,7 @@ def run(
     prompt: str | None,
     max_tokens: int | None,
     beams: int | None,
+    jobs: int,
     program: str | None,
     inputs: str | None,
     outputs: str | None,
@@ -209,6 +213,7 @@ def run(
 ) -> None:
     """Run the network in DIR on images, or on tensors with --inputs."""
     from .artifact.inspection import weights_line
+    from .console.speed import speed_shown
     from .model import load
     from .text import prediction_lines
 
@@ -226,10 +231,12 @@ def run(
         options |= {"score": score, "iou": iou, "max_boxes": max_boxes, "agnostic": agnostic}
         options |= {"tiles": tiles, "tile_overlap": tile_overlap, "image_size": image_size}
         options |= {"prompt": prompt, "max_tokens": max_tokens, "beams": beams}
-        predictions = model.predict(list(images), preprocess, top, seed, classes=classes or None, **options)
+        with speed_shown(jobs > 0) as progress:
+            options |= {"jobs": jobs, "progress": progress}
+            predictions = model.predict(list(images), preprocess, top, seed, classes=classes or None, **options)
         used = model.target.target
     if save is not None:
-        from .annotated import save_annotated
+        from .photographs.annotated import save_annotated
 
         save_annotated(images, predictions, Path(save), max_megapixels)
     if as_json:

@@ -78,6 +78,7 @@ AGREEMENT_MISMATCHES = {"f32": 1e-3, "f16": 2e-2, "bf16": 1e-1, "int8": 2e-1}
 # Running
 MAX_THREADS = 1024
 MAX_WORKERS = 64
+MAX_JOBS = 64  # threads that prepare photographs ahead of the network
 MAX_TURN_SECONDS = 5.0  # that a model's call, or its promises, keep others from the processors; less than a hang
 MAX_TOP = 1000
 

@@ -29,8 +29,9 @@ from .manifest.answers import label_count, labels_of
 from .manifest.manifest import Manifest, Program, Target, TensorSpec, VariantRef
 from .manifest.program import InputSize
 from .options import TILE_OVERLAP, PredictOptions, fresh_seed, with_aliases
+from .photographs.ahead import Pace, Report
 from .postprocess.prediction import Prediction
-from .predict import predict
+from .predict import predict, with_sources
 from .preprocess.preprocessor import Preprocessor
 from .tensors.arrays import Array
 from .tiled import predict_tiled
@@ -127,6 +128,8 @@ class Model:
         prompt: str | None = None,
         max_tokens: int | None = None,
         beams: int | None = None,
+        jobs: int = 0,
+        progress: Report | None = None,
         **aliases: Any,
     ) -> list[Prediction]:
         """Pre-process images, run the network, and return one prediction an image, in order.
@@ -141,9 +144,14 @@ class Model:
         looks for boxes in pieces of the image as well, which share `tile_overlap` of it; "network" is the size of the
         network's input. `image_size` chooses among the sizes that the model was compiled for. Of a model that writes
         text, `prompt` is what it goes on from, `max_tokens` how many tokens may follow, `beams` how many sequences are
-        searched through. `aliases` are other names of these, Ultralytics' (`conf`, `max_det`, `agnostic_nms`, `imgsz`).
+        searched through.
+
+        `jobs` threads open and pre-process the next images while the network runs (0: none); `progress` is called with
+        how many images are done, and of how many. `aliases` are other names of these, Ultralytics' (`conf`, `max_det`,
+        `agnostic_nms`, `imgsz`).
         Raises ImageError, PipelineError, WrongOption, EngineError.
         """
+        pace = Pace(jobs, progress)
         seed = fresh_seed() if seed is None else seed
         asked = {"score": score, "iou": iou, "max_boxes": max_boxes, "classes": classes, "agnostic": agnostic}
         asked |= {"image_size": image_size, "tiles": tiles, "tile_overlap": tile_overlap}
@@ -151,10 +159,12 @@ class Model:
         options = PredictOptions(preprocess, top, seed, embedding, **with_aliases(asked, aliases))
         if self._writer is not None:
             texts = (self.manifest, self._writer, images, options)
-            return predict_texts(*texts, preprocessor=self.preprocessor, max_megapixels=max_megapixels)
-        answer = predict if tiles is None else predict_tiled
-        given = (self.manifest, self.labels, self.run, images, options)
-        return answer(*given, preprocessor=self.preprocessor, max_megapixels=max_megapixels)
+            found = predict_texts(*texts, preprocessor=self.preprocessor, max_megapixels=max_megapixels, pace=pace)
+        else:
+            answer = predict if tiles is None else predict_tiled
+            given = (self.manifest, self.labels, self.run, images, options)
+            found = answer(*given, preprocessor=self.preprocessor, max_megapixels=max_megapixels, pace=pace)
+        return with_sources(found, images)
 
     def text_writer(self, slots: int) -> TextWriter | None:
         """Return what writes texts, with memory of its own for up to `slots` sequences at a time; None where the model

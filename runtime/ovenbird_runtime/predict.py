@@ -20,10 +20,12 @@ from .manifest.manifest import Manifest, TensorSpec
 from .manifest.program import InputSize, size_text, sizes_text
 from .manifest.steps import Pipeline, output_size
 from .options import PredictOptions
+from .photographs.ahead import Pace, ahead
 from .postprocess.prediction import Prediction, check_asked, explain
 from .preprocess.images import as_list, open_image, open_pixels
 from .preprocess.preprocessor import Preprocessor
 from .preprocess.scratch import Scratch
+from .preprocess.source import PhotographSource
 from .tensors.arrays import Array
 from .tensors.frame import Frame
 
@@ -31,6 +33,7 @@ _PORTION_VALUES = 64 * 3 * 224 * 224
 """Of images that are in memory as tensors at one time: 39 MB."""
 _LEAST_PORTION = 8
 _SCRATCH = Scratch()
+UNHURRIED = Pace()
 _TENSORS = "feed it tensors: run(), --inputs FILE.npz, /v2/models/NAME/infer"
 
 
@@ -43,19 +46,26 @@ def predict(
     *,
     preprocessor: Preprocessor,
     max_megapixels: float,
+    pace: Pace = UNHURRIED,
 ) -> list[Prediction]:
     """Return one prediction per image, in input order. `run` takes and returns the network's own tensors."""
     check_takes_pictures(manifest)
     check_asked(manifest, labels, options)
     if options.image_size is None and reads_lines(manifest):
         given = {"preprocessor": preprocessor, "max_megapixels": max_megapixels}
-        return _predict_lines(manifest, labels, run, images, options, **given)
+        return _predict_lines(manifest, labels, run, images, options, pace, **given)
     name, pipeline = choose_pipeline(manifest, options.preprocess, options.image_size)
     spec = image_input(manifest, pipeline)
     results: list[Prediction] = []
-    for batch, frames in portions_of(images, spec, preprocessor, pipeline, options.seed, max_megapixels):
+    for batch, frames in portions_of(images, spec, preprocessor, pipeline, options.seed, max_megapixels, pace):
         results += explain(manifest, run({spec.name: batch}), labels, name, options, frames)
     return results
+
+
+def with_sources(predictions: Sequence[Prediction], images: Any) -> list[Prediction]:
+    """Return the predictions, each with where its photograph is found again."""
+    pairs = zip(predictions, as_list(images), strict=True)
+    return [replace(one, source=PhotographSource(image)) for one, image in pairs]
 
 
 def reads_lines(manifest: Manifest) -> bool:
@@ -70,15 +80,18 @@ def _predict_lines(
     run: Callable[[Mapping[str, Array]], Mapping[str, Array]],
     images: Any,
     options: PredictOptions,
+    pace: Pace,
     **given: Any,
 ) -> list[Prediction]:
     """Return what `predict` returns, each line at the least width that holds it at the height it was compiled for."""
-    found = []
-    for place, source in enumerate(sources_of(images)):
+    found: list[Prediction] = []
+    sources = sources_of(images)
+    for place, source in enumerate(sources):
         image = open_image(source, given["max_megapixels"])
         size = line_size(manifest.picture_program.image_sizes, image.size[0] / image.size[1])
         own = replace(options, image_size=size, seed=options.seed + place)
         found += predict(manifest, labels, run, image, own, **given)
+        pace.report(place + 1, len(sources))
     return found
 
 
@@ -89,17 +102,37 @@ def line_size(sizes: Sequence[InputSize], proportion: float) -> InputSize:
 
 
 def portions_of(
-    images: Any, spec: TensorSpec, preprocessor: Preprocessor, pipeline: Pipeline, seed: int, max_megapixels: float
+    images: Any,
+    spec: TensorSpec,
+    preprocessor: Preprocessor,
+    pipeline: Pipeline,
+    seed: int,
+    max_megapixels: float,
+    pace: Pace = UNHURRIED,
 ) -> Iterator[tuple[Array, list[Frame]]]:
-    """Yield images as tensors for the input `spec`, a portion at a time, and where each tensor lies in its image.
+    """Yield images as tensors for the input `spec`, a portion at a time, and where each tensor lies in its image; with
+    `pace.jobs` the next ones are prepared while the caller has a portion.
 
     Raises WrongOption, ImageError, PipelineError.
     """
+    import numpy as np
+
     max_megapixels = real("max_megapixels", max_megapixels, MAX_IMAGE_MEGAPIXELS * 20)
     sources, step = sources_of(images), portion_of(spec)
-    for start in range(0, len(sources), step):
-        portion = sources[start : start + step]
-        yield tensor_of(spec, preprocessor, pipeline, portion, seed, start, max_megapixels)
+
+    def prepared(place: int, some: list[Any]) -> tuple[Array, list[Frame]]:
+        return tensor_of(spec, preprocessor, pipeline, some, seed, place, max_megapixels)
+
+    if not pace.jobs:
+        for start in range(0, len(sources), step):
+            yield prepared(start, sources[start : start + step])
+            pace.report(min(start + step, len(sources)), len(sources))
+        return
+    done = 0
+    for ready in ahead(lambda place, one: prepared(place, [one]), sources, _LEAST_PORTION, pace.jobs):
+        yield np.concatenate([tensor for tensor, _ in ready]), [frame for _, frames in ready for frame in frames]
+        done += len(ready)
+        pace.report(done, len(sources))
 
 
 def portion_of(spec: TensorSpec) -> int:

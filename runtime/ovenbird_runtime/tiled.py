@@ -17,11 +17,12 @@ from .manifest.answers import Boxes
 from .manifest.manifest import Manifest
 from .manifest.steps import Pipeline, output_size
 from .options import NETWORK, PredictOptions
+from .photographs.ahead import Pace
 from .postprocess.boxes import BOXES, BoxSettings
 from .postprocess.kind import Asked
 from .postprocess.prediction import Prediction, check_asked, explain
 from .postprocess.tiles import Area, merge, tile_areas
-from .predict import check_takes_pictures, choose_pipeline, image_input, portion_of, sources_of, tensor_of
+from .predict import UNHURRIED, check_takes_pictures, choose_pipeline, image_input, portion_of, sources_of, tensor_of
 from .preprocess.images import open_image
 from .preprocess.preprocessor import Preprocessor
 from .tensors.arrays import Array
@@ -37,6 +38,7 @@ def predict_tiled(
     *,
     preprocessor: Preprocessor,
     max_megapixels: float,
+    pace: Pace = UNHURRIED,
 ) -> list[Prediction]:
     """Return one prediction per image, in input order, from `options.tiles`. Raises WrongOption, and what `predict`
     raises.
@@ -47,8 +49,9 @@ def predict_tiled(
     spec = image_input(manifest, pipeline)
     step = portion_of(spec)
     max_megapixels = real("max_megapixels", max_megapixels, MAX_IMAGE_MEGAPIXELS * 20)
-    results = []
-    for source in sources_of(images):
+    results: list[Prediction] = []
+    sources = sources_of(images)
+    for source in sources:
         photograph = open_image(source, max_megapixels)
         areas = areas_of(photograph.size, pipeline, options)
         found: list[Prediction] = []
@@ -57,6 +60,7 @@ def predict_tiled(
             batch, frames = tensor_of(spec, preprocessor, pipeline, crops, options.seed, start, max_megapixels)
             found += explain(manifest, run({spec.name: batch}), labels, name, options, frames)
         results.append(put_together(manifest, areas, found, photograph.size, Asked(options, labels)))
+        pace.report(len(results), len(sources))
     return results
 
 

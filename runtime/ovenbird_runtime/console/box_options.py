@@ -39,7 +39,7 @@ def box_options(command: Command) -> Command:
         click.option("--tile-overlap", type=click.FloatRange(0, MAX_TILE_OVERLAP), default=0.2, show_default=True,
                      help="The share of a tile that its neighbour has, too."),
         click.option("--save", metavar="FILE", type=click.Path(),
-                     help="Draw the boxes into a copy of the image; of several images, into a folder."),
+                     help="Draw boxes, classes, texts into a copy of the image; of several images, into a folder."),
     )):  # fmt: skip
         command = option(command)
     return command

@@ -23,7 +23,8 @@ _SMALL_PIXELS = 320
 _LEAST_LETTERS, _MOST_LETTERS = 12, 64
 _LABEL_CHARS = 60
 _MASK_SHARE = 0.45
-_BEHIND = (32, 32, 32)
+BEHIND = (32, 32, 32)
+"""What is around a photograph, and behind text below it."""
 
 
 def draw(image: Image, boxes: Sequence[Box]) -> Image:
@@ -36,12 +37,12 @@ def draw(image: Image, boxes: Sequence[Box]) -> Image:
     for box in reversed(boxes):
         _shade(image, box)
     image = image.resize((image.width * factor, image.height * factor), pil.Resampling.NEAREST)
-    letters = min(max(round(min(image.size) / 28), _LEAST_LETTERS), _MOST_LETTERS)
+    letters = letter_pixels(image.size)
     line, font = max(2, letters // 7), ImageFont.load_default(letters)
     labels = [one_line(f"{box.label} {box.score:.2f}")[:_LABEL_CHARS] for box in boxes]
     sizes = [_text_size(font, label) for label in labels]
     width, height = max([image.width, *(size[0] for size in sizes)]), max([image.height, *(size[1] for size in sizes)])
-    canvas = pil.new("RGB", (width, height), _BEHIND)
+    canvas = pil.new("RGB", (width, height), BEHIND)
     canvas.paste(image)
     pen = ImageDraw.Draw(canvas)
     for box in reversed(boxes):  # the best on top, and no line through a label
@@ -59,6 +60,11 @@ def draw(image: Image, boxes: Sequence[Box]) -> Image:
         pen.rectangle((x, y, x + size[0] - 1, y + size[1] - 1), fill=colour)
         pen.text((x + _margin(size), y), label, fill=_ink(colour), font=font)
     return canvas
+
+
+def letter_pixels(size: tuple[int, int]) -> int:
+    """Return how high letters are in a picture of `size`."""
+    return min(max(round(min(size) / 28), _LEAST_LETTERS), _MOST_LETTERS)
 
 
 def colour_of(index: int) -> tuple[int, int, int]:

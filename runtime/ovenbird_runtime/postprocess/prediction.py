@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import WrongOption
 from ..manifest.answers import Boxes, Raw
@@ -23,6 +23,16 @@ from .kind import Asked
 from .raw import RAW
 from .table import KINDS
 from .text import TEXTS, TextAnswer
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+class PhotographOf(Protocol):
+    """Finds a photograph again (`preprocess.source`)."""
+
+    def image(self) -> Image | None:
+        """Return it, upright; None where it is gone."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,8 @@ class Prediction:
     """Each kind's answers (`postprocess.table`), by output."""
     frame: Frame | None = None
     """Where the network's input lies in the image; None for tensors, which come from no image."""
+    source: PhotographOf | None = field(default=None, compare=False, repr=False)
+    """Where its photograph is found again, for notebooks."""
 
     @property
     def classes(self) -> Mapping[str, tuple[ClassScore, ...]]:
@@ -76,6 +88,12 @@ class Prediction:
     def embedding(self) -> Embedding | None:
         """The first embedding; None where there is none."""
         return next(iter(self.embeddings.values()), None)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the photograph with what was found, and the answers."""
+        from .showing import prediction_html
+
+        return prediction_html(self, None if self.source is None else self.source.image())
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values; a number that JSON cannot say (NaN) becomes null."""

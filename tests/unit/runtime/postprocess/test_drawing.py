@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,10 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
+import ovenbird_runtime
 from ovenbird_runtime.cli import main
+from ovenbird_runtime.errors import WrongOption
+from ovenbird_runtime.photographs.annotated import save_annotated
 from ovenbird_runtime.postprocess.boxes import Box
 from ovenbird_runtime.postprocess.drawing import colour_of, draw
 from ovenbird_runtime.postprocess.masks import Mask
@@ -103,7 +107,8 @@ def test_other_names_are_refused(photo: Path, tmp_path: Path, target: str, words
         assert np.asarray(image).min() == 255
 
 
-def test_a_classifier_has_nothing_to_draw(tiny: Path, photo: Path, tmp_path: Path) -> None:
-    result = CliRunner().invoke(main, ["run", str(tiny), str(photo), "--save", str(tmp_path / "out.png")])
-    assert result.exit_code == 1
-    assert "answers with no boxes: there is nothing to draw" in result.stderr
+def test_numbers_alone_are_nothing_to_draw(tiny: Path, photo: Path, tmp_path: Path) -> None:
+    with ovenbird_runtime.load(tiny) as model:
+        found = [replace(one, answers={"embeddings": one.embeddings}) for one in model.predict(photo)]
+    with pytest.raises(WrongOption, match="answers with numbers alone: there is nothing to draw"):
+        save_annotated([photo], found, tmp_path / "out.png", 50.0)

@@ -1,4 +1,4 @@
-"""Photographs with their boxes drawn into them, as files, for `ovenbird-rt run --save`.
+"""Photographs with what was found drawn into them, as files, for `ovenbird-rt run --save`.
 
 save_annotated(["a.jpg", "b.jpg"], predictions, Path("annotated"), megapixels=50.0)      # into a folder
 """
@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .errors import OutputNotWritten, WrongOption, shown
-from .postprocess.boxes import BOXES
-from .postprocess.drawing import draw
-from .postprocess.prediction import Prediction
-from .preprocess.images import open_image
+from ..errors import OutputNotWritten, WrongOption, shown
+from ..postprocess.prediction import Prediction
+from ..postprocess.showing import drawn_into, has_drawing
+from ..preprocess.images import open_image
 
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 
@@ -22,11 +21,12 @@ FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 def save_annotated(sources: Sequence[Any], predictions: Sequence[Prediction], path: Path, megapixels: float) -> None:
     """Draw each prediction into a copy of its image: the file `path` for one image, a folder for several.
 
-    Raises WrongOption for predictions without boxes and a `path` that would overwrite an image, OutputNotWritten.
+    Raises WrongOption for predictions without boxes, classes and texts and a `path` that would overwrite an image,
+    OutputNotWritten.
     """
     for prediction in predictions:
-        if BOXES.field not in prediction.answers:
-            raise WrongOption(f"{prediction.model} answers with no boxes: there is nothing to draw (--save)")
+        if not has_drawing(prediction):
+            raise WrongOption(f"{prediction.model} answers with numbers alone: there is nothing to draw (--save)")
     folder = len(sources) > 1 or path.is_dir()
     targets = _names_in(path, sources) if folder else [path]
     for source, target in zip(sources, targets, strict=True):
@@ -38,7 +38,7 @@ def save_annotated(sources: Sequence[Any], predictions: Sequence[Prediction], pa
         if folder:
             path.mkdir(parents=True, exist_ok=True)
         for source, prediction, target in zip(sources, predictions, targets, strict=True):
-            drawn = draw(open_image(source, megapixels), prediction.boxes)
+            drawn = drawn_into(open_image(source, megapixels), prediction)
             drawn.save(target, FORMATS[target.suffix.lower()], quality=92)
     except OSError as error:
         raise OutputNotWritten(f"{shown(path.name)} cannot be written: {error.strerror or error}") from None

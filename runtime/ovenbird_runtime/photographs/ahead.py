@@ -1,0 +1,73 @@
+"""Photographs prepared ahead of the network: threads open and pre-process the next ones while it runs.
+
+    pace = Pace(jobs=2, progress=lambda done, total: print(done, "of", total))
+    for portion in ahead(prepare, sources, 8, pace.jobs): ...
+
+What is ahead is bounded: a portion waits, and each thread holds one photograph. Decoders and compiled kernels let other
+threads run meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..arguments import whole
+from ..limits import MAX_JOBS
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+T = TypeVar("T")
+Report = Callable[[int, int], object]
+"""Called with how many images are done, and of how many."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How many threads prepare images ahead of the network (0: none, one image after the other), and who hears how far
+    a call is. Raises WrongOption.
+    """
+
+    jobs: int = 0
+    progress: Report | None = None
+
+    def __post_init__(self) -> None:
+        """Check the number."""
+        object.__setattr__(self, "jobs", whole("jobs", self.jobs, 0, MAX_JOBS))
+
+    def report(self, done: int, total: int) -> None:
+        """Call who wants to know."""
+        if self.progress is not None:
+            self.progress(done, total)
+
+
+def ahead(prepare: Callable[[int, Any], T], sources: Sequence[Any], portion: int, jobs: int) -> Iterator[list[T]]:
+    """Yield what `prepare(place, source)` gives of each source, in order, in lists of at most `portion`.
+
+    A portion and one source a job are ahead of the caller. What `prepare` raises is raised in its place, and ends what
+    was begun.
+    """
+    from concurrent.futures import ThreadPoolExecutor  # it would be part of every start
+
+    with ThreadPoolExecutor(jobs, thread_name_prefix="ovenbird-prepare") as pool:
+        begun: deque[Future[T]] = deque()
+        following = iter(enumerate(sources))
+
+        def begin(most: int) -> None:
+            while len(begun) < most and (one := next(following, None)) is not None:
+                begun.append(pool.submit(prepare, *one))
+
+        try:
+            begin(portion + jobs)
+            while begun:
+                ready: list[T] = []
+                while begun and len(ready) < portion:
+                    ready.append(begun.popleft().result())
+                    begin(portion + jobs)
+                yield ready
+        finally:
+            for future in begun:
+                future.cancel()
