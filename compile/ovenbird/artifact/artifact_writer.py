@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from ovenbird.artifact.layer_table import LAYERS, layers_bytes
 from ovenbird.artifact.packaging import MANIFEST, blake3_file, sha256_file, write_file, writing
 from ovenbird.isolated import run_isolated
 from ovenbird.networks.composite import Composite
@@ -48,6 +49,7 @@ from ovenbird_runtime.tensors.arrays import Array
 
 if TYPE_CHECKING:
     from ovenbird.lowering.built import BuiltModule
+    from ovenbird.lowering.layers import LayerRecord
 
 BLAKE3_MIN_BYTES = 1 << 20
 """Smaller files are checked by their sha256 alone, in a millisecond or two."""
@@ -60,6 +62,7 @@ class ArtifactWriter:
         self.folder = folder
         self.network = network
         self.variants: list[VariantRef] = []
+        self._layers: dict[str, list[LayerRecord]] = {}
         self._places: dict[bytes, tuple[str, int]] = {}
         """What lies in weights files: a tensor's digest -> (file, offset in bytes)."""
         self.programs = {name: program_of(one) for name, one in network.programs.items()}
@@ -108,6 +111,8 @@ class ArtifactWriter:
                     check_plan(built.plan, target.tensors, one.inputs, one.outputs, where, name, size or None)
             write_file(self.folder / path / PLAN, plan_bytes(built.plan))
         self.variants.append(VariantRef(spec.name, path, precision))
+        self._layers[variant_name(spec.name, precision)] = built.layers
+        self.add_evidence(LAYERS, layers_bytes(self._layers))
 
     def _write_weights(self, arrays: list[Array]) -> tuple[WeightTensor, ...]:
         """Return every tensor's place; those that no variant before had go into a new file, named by its digest.

@@ -1,6 +1,6 @@
 """Where the time goes: every compiled function of an artifact, timed by TVM's instrument, against the machine's limits.
 
-    python -m ovenbird.benchmarking.layer_profile ARTIFACT INPUTS.npz BATCH THREADS RUNS     # JSON, one row a function
+    python -m ovenbird.benchmarking.layer_profile ARTIFACT INPUTS.npz BATCH THREADS RUNS [VARIANT]   # JSON, a row each
 
 The artifact's own library and weights run in a Relax VM of the compiler's TVM; a clock is read before and after a call.
 `explain` then rates each function against the measured arithmetic and memory limits, and names what holds it back.
@@ -25,8 +25,10 @@ SHORT_MS = 0.03
 """Below this, starting the threads and the call itself are a large part of the time."""
 
 
-def measure(artifact: Path, inputs: Path, batch: int, runs: int) -> list[dict[str, Any]]:
-    """Return each function's calls a run, median milliseconds of all its calls in a run, and bytes that it touches."""
+def measure(artifact: Path, inputs: Path, batch: int, runs: int, name: str | None = None) -> list[dict[str, Any]]:
+    """Return each function's calls a run, median milliseconds of all its calls in a run, and bytes that it touches; of
+    the variant `name`, else of the one that is best here.
+    """
     import numpy as np  # only here: `main` has set the processors that its libraries count
     import tvm
     from tvm import relax
@@ -36,7 +38,7 @@ def measure(artifact: Path, inputs: Path, batch: int, runs: int) -> list[dict[st
     from ovenbird_runtime.machine.cpu import this_machine
 
     opened = open_artifact(artifact)
-    variant, target = choose_variant(opened, "cpu", this_machine())
+    variant, target = choose_variant(opened, "cpu", this_machine(), name)
     entry = next(entry for entry in target.entries if entry.batch == batch)
     machine = relax.VirtualMachine(tvm.runtime.load_module(str(opened.root / variant.path / "model.so")), tvm.cpu())
 
@@ -172,9 +174,9 @@ def reason(row: Mapping[str, Any], limits: Mapping[str, float]) -> str:
 
 def main(arguments: list[str]) -> int:
     """Measure and print JSON."""
-    artifact, inputs, batch, threads, runs = arguments
+    artifact, inputs, batch, threads, runs, *variant = arguments
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(threads)])
-    print(json.dumps({"rows": measure(Path(artifact), Path(inputs), int(batch), int(runs))}))
+    print(json.dumps({"rows": measure(Path(artifact), Path(inputs), int(batch), int(runs), *variant)}))
     return 0
 
 
