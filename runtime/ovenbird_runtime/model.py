@@ -29,7 +29,7 @@ from .manifest.answers import label_count, labels_of
 from .manifest.manifest import Manifest, Program, Target, TensorSpec, VariantRef
 from .manifest.program import InputSize
 from .options import TILE_OVERLAP, PredictOptions, fresh_seed, with_aliases
-from .photographs.ahead import Pace, Report
+from .photographs.ahead import ImagesDone, Pace
 from .postprocess.prediction import Prediction
 from .predict import predict, with_sources
 from .preprocess.preprocessor import Preprocessor
@@ -129,7 +129,7 @@ class Model:
         max_tokens: int | None = None,
         beams: int | None = None,
         jobs: int = 0,
-        progress: Report | None = None,
+        progress: ImagesDone | None = None,
         **aliases: Any,
     ) -> list[Prediction]:
         """Pre-process images, run the network, and return one prediction an image, in order.

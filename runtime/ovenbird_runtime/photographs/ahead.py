@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 T = TypeVar("T")
-Report = Callable[[int, int], object]
+ImagesDone = Callable[[int, int], object]
 """Called with how many images are done, and of how many."""
 
 
@@ -32,7 +32,7 @@ class Pace:
     """
 
     jobs: int = 0
-    progress: Report | None = None
+    progress: ImagesDone | None = None
 
     def __post_init__(self) -> None:
         """Check the number."""
