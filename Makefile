@@ -11,7 +11,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test native mutants onnx networks detectors bench load lint format clean
+.PHONY: help setup demo notebook site test native mutants onnx networks detectors bench load lint format clean
 export PYTHON SLOW JOBS
 
 WEIGHTS ?=
@@ -35,6 +35,14 @@ setup: ## create .venv (compiler, tests, peers) and .venv-runtime (the target, n
 demo: ## compile ResNet50 here, run it through the runtime alone  [WEIGHTS=file.pth]
 	@ci/steps/setup.sh compiler runtime
 	@.venv/bin/python ci/steps/demo.py $(if $(WEIGHTS),--weights "$(WEIGHTS)")
+
+notebook: ## the demo explained step by step, in JupyterLab
+	@ci/steps/setup.sh notebook
+	@cd notebooks && ../.venv/bin/jupyter lab
+
+site: ## docs/ as pages in build/site, every link checked
+	@ci/steps/setup.sh test
+	@ci/steps/site.sh
 
 test: ## every check and every test that needs no special hardware  [SLOW=1, TESTS=tests/unit/...]
 	@ci/steps/setup.sh all

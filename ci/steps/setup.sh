@@ -3,6 +3,7 @@
 #
 #     ci/steps/setup.sh compiler   .venv: the compiler and the runtime, editable
 #     ci/steps/setup.sh test       .venv: the same, with the tests' tools and the benchmark's peers
+#     ci/steps/setup.sh notebook   .venv: the compiler with JupyterLab
 #     ci/steps/setup.sh runtime    .venv-runtime: what a target gets, and nothing else
 #     ci/steps/setup.sh all        test + runtime
 #
@@ -71,6 +72,16 @@ setup_test() {
     echo "$key" >.venv/.ovenbird-test
 }
 
+setup_notebook() {
+    local key
+    setup_compiler
+    key=$(key_of)
+    current .venv notebook "$key" && return
+    say "installing JupyterLab into .venv"
+    install .venv --editable ./runtime --editable '.[notebook]'
+    echo "$key" >.venv/.ovenbird-notebook
+}
+
 setup_runtime() {
     local key
     # Not editable: a target gets a built distribution, so the sources are part of the key.
@@ -87,7 +98,7 @@ python=$(find_python)
 for part in "${@:-all}"; do
     case $part in
         runtime) setup_runtime ;;
-        compiler | test)
+        compiler | test | notebook)
             find_compiler >/dev/null
             "setup_$part"
             ;;
@@ -96,7 +107,7 @@ for part in "${@:-all}"; do
             setup_test
             setup_runtime
             ;;
-        *) fail "UnknownPart: '$part'; one of compiler, test, runtime, all" ;;
+        *) fail "UnknownPart: '$part'; one of compiler, test, notebook, runtime, all" ;;
     esac
 done
 say "environments are ready"
