@@ -7,6 +7,7 @@ from torch import nn
 
 from ovenbird.backends.cpu.algorithms import ConvolutionShape, allows_winograd, choose_algorithm, estimate_cycles
 from ovenbird.backends.cpu.machine import Machine
+from ovenbird.backends.cpu.schedules.winograd import groups_of
 from ovenbird.operators.conv2d import Window
 from ovenbird.operators.winograd import TRANSFORMS
 
@@ -60,6 +61,22 @@ def test_both_structures_agree_with_torch(check, monkeypatch, structure):
             return torch.relu(self.norm(self.convolution(image)) + image)
 
     check(Residual(), torch.randn(2, 32, 13, 13))
+
+
+def test_parts_of_several_tiles_agree_with_torch(check, monkeypatch):
+    monkeypatch.setattr("ovenbird.backends.cpu.lowering.conv2d.choose_algorithm", lambda *_: "winograd4")
+    monkeypatch.setattr("ovenbird.backends.cpu.schedules.winograd.default_structure", lambda *_: "staged")
+    monkeypatch.setattr("ovenbird.backends.cpu.schedules.winograd.CACHED_DATA", 0)
+    check(nn.Sequential(nn.Conv2d(32, 256, 3, padding=1), nn.ReLU()), torch.randn(2, 32, 13, 13))
+
+
+def test_parts_grow_where_data_do_not_stay_in_cache():
+    zen3 = Machine(vector_bytes=32, registers=16, l1_bytes=32 << 10, l2_bytes=512 << 10, cores=2)
+    assert groups_of(16, data_bytes=7 << 20, product_bytes=450 << 10, machine=zen3) == 8
+    assert groups_of(16, data_bytes=7 << 20, product_bytes=3 << 20, machine=zen3) == 2  # bounded memory
+    assert groups_of(16, data_bytes=7 << 20, product_bytes=30 << 20, machine=zen3) == 1
+    assert groups_of(16, data_bytes=1 << 20, product_bytes=64 << 10, machine=zen3) == 1
+    assert groups_of(15, data_bytes=7 << 20, product_bytes=450 << 10, machine=zen3) == 1  # cores would not share alike
 
 
 def test_chosen_where_it_pays_and_only_there():
