@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ovenbird.benchmarking.engines import INSTALL_HINT, OWN, OWN_UNTUNED, PEERS, BenchEngine, find_engine
+from ovenbird.benchmarking.estimates import with_estimates
 from ovenbird.benchmarking.footprint import footprint, installed_bytes
 from ovenbird.benchmarking.jobs import ARTIFACT_FOLDER, Job, Runs, inputs_file
 from ovenbird.benchmarking.layer_profile import explain
@@ -53,6 +54,7 @@ class BenchPlan:
     records: str | None = None
     untuned: bool = False
     profile: bool = False
+    estimates: bool = False
     footprint: bool = True
     work: Path | None = None
     quiet: bool = False
@@ -107,9 +109,9 @@ def run_benchmark(
                 measured(benchmark)
             if plan.footprint:
                 benchmark.footprints[_key(label, size)] = _footprints(folder, engines, benchmark, (label, size), step)
-            if plan.profile:
+            if plan.profile or plan.estimates:
                 _measure_limits(plan, max(threads), benchmark)  # the clock may be another by now
-                _profile(BenchCase(label, batches[0], max(threads), size), folder, network, benchmark, step)
+                _profile(BenchCase(label, batches[0], max(threads), size), folder, network, benchmark, step, plan)
     return benchmark
 
 
@@ -243,8 +245,10 @@ def _footprints(
     return found
 
 
-def _profile(case: BenchCase, folder: Path, network: dict[str, Any], benchmark: Benchmark, step: Progress) -> None:
-    """Add the layers' table of one case."""
+def _profile(
+    case: BenchCase, folder: Path, network: dict[str, Any], benchmark: Benchmark, step: Progress, plan: BenchPlan
+) -> None:
+    """Add the tables that `plan` asks for of one case's layers."""
     step(f"{case.label}: timing every layer")
     arguments = [
         network["artifact"], str(inputs_file(folder, case.batch)), str(case.batch), str(case.threads), str(PROFILE_RUNS)
@@ -255,4 +259,8 @@ def _profile(case: BenchCase, folder: Path, network: dict[str, Any], benchmark: 
     limits = benchmark.limits[str(case.threads)]
     if network["precision"] == "int8":
         limits = {**limits, "gflops": limits.get("int8_gops", limits["gflops"])}
-    benchmark.profiles[case.label] = explain(rows, layers, limits)
+    explained = explain(rows, layers, limits)
+    if plan.profile:
+        benchmark.profiles[case.label] = explained
+    if plan.estimates:
+        benchmark.estimates[case.label] = with_estimates(explained, layers, limits)

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 @click.option("--precision", metavar="f32|int8", default="f32", show_default=True,
               help="Of all engines; in int8, ONNX Runtime's quantizer makes the peers' network.")  # fmt: skip
 @click.option("--profile", is_flag=True, help="Time every layer, and rate it against the machine's limits.")
+@click.option("--estimates", is_flag=True,
+              help="Print each layer's estimated time next to the measured one, and how alike they rank.")  # fmt: skip
 @click.option("--footprint/--no-footprint", default=True, show_default=True, help="Look at memory and installed size.")
 @click.option("--work", type=click.Path(file_okay=False, path_type=Path),
               help="Keep artifacts and ONNX files here for the next benchmark.")  # fmt: skip
@@ -83,6 +85,7 @@ def command(models: tuple[str, ...], output: Path | None, **options: Any) -> Non
         records=options["tuning_records"],
         untuned=options["untuned"],
         profile=options["profile"],
+        estimates=options["estimates"],
         footprint=options["footprint"],
         work=options["work"],
         quiet=options["quiet"],

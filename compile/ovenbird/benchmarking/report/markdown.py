@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ovenbird.benchmarking.engines import OWN, OWN_UNTUNED, find_engine
+from ovenbird.benchmarking.estimates import rank_correlation
 from ovenbird.benchmarking.report.results import OWN_NAMES, Benchmark, CaseResult, EngineResult
 from ovenbird.benchmarking.report.statistics import Spread
 
@@ -41,6 +42,8 @@ def markdown(benchmark: Benchmark) -> str:
         lines += ["## Start, memory and size", "", *footprint_lines(benchmark), ""]
     for label, rows in benchmark.profiles.items():
         lines += [f"## Layers of {label}", "", *profile_lines(rows), ""]
+    for label, rows in benchmark.estimates.items():
+        lines += [f"## Estimates of {label}", "", *estimate_lines(rows), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -207,3 +210,19 @@ def profile_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     if rest:
         lines += ["", f"and {len(rest)} more functions, {sum(row['ms'] for row in rest):.3f} ms together."]
     return [*lines, "", f"All functions: {total:.2f} ms."]
+
+
+def estimate_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the table of estimated and measured times, and how alike the two order the layers."""
+    cells = [
+        [
+            f"{row['kind']} {'x'.join(map(str, row['shape']))}",
+            str(row["calls"]),
+            f"{row['estimate_ms']:.3f}",
+            f"{row['ms']:.3f}",
+            f"{row['ms'] / row['estimate_ms']:.2f}",
+        ]
+        for row in rows
+    ]
+    found = f"{len(rows)} layers; rank correlation of a call's times {rank_correlation(rows):.3f}."
+    return [*table(["layer", "calls", "estimate, ms", "measured, ms", "ratio"], cells), "", found]

@@ -117,6 +117,7 @@ class Benchmark:
     cases: list[CaseResult] = field(default_factory=list)
     footprints: dict[str, dict[str, Any]] = field(default_factory=dict)
     profiles: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    estimates: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
