@@ -21,6 +21,7 @@ from ovenbird.artifact.report import CompileReport
 from ovenbird.backends.base import BuildOptions
 from ovenbird.backends.table import BACKENDS
 from ovenbird.errors import BuildFailed, UsageError
+from ovenbird.garbage import only_new_garbage
 from ovenbird.interruption import Interruption
 from ovenbird.lowering.dumping import keep_kinds
 from ovenbird.lowering.entry_key import EntryKey
@@ -99,7 +100,7 @@ def compile_network(
     dump = output.with_name(f"{output.name}.code") if options.dump else None
     layers: dict[str, list[LayerRecord]] = {}
     unplanned: dict[str, str] = {}
-    with stop as step, Staging(output) as staging:
+    with stop as step, Staging(output) as staging, only_new_garbage():
         writer = ArtifactWriter(staging.folder, network)
         tuning: dict[str, Any] = {}
         modules = _import(network, batches, step)

@@ -11,6 +11,7 @@ tested by processes that start from nothing.
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib
 import json
 import os
@@ -93,6 +94,7 @@ def serve(way: socket.socket) -> None:
         warnings.simplefilter("ignore")  # theirs
         for name in IMPORTED:
             importlib.import_module(name)
+    gc.freeze()  # a search for circles in a child would look at all of it, and copy its pages
     while True:
         request, descriptors, _, _ = socket.recv_fds(way, LONGEST_REQUEST, OUTPUTS)
         if not request:

@@ -9,10 +9,12 @@ is opened until all is known, or has no definition: torch's, or one of `definiti
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+import torch._export.utils as listing
 from torch._decomp import decomposition_table
 from torch.export import ExportedProgram, default_decompositions
 
@@ -23,9 +25,32 @@ from ovenbird.networks.torch.products import with_whole_products
 UNTABLED = (torch.ops.aten._upsample_bilinear2d_aa.vec, torch.ops.aten._upsample_bicubic2d_aa.vec)
 """Operators that torch would turn into an overload without a definition, where they are not ours."""
 
+_list_composites = getattr(listing, "_materialize_cpp_cia_ops", None)
+
+
+@contextmanager
+def composites_listed() -> Iterator[None]:
+    """Let torch ask its dispatcher once for the operators that are made of others: it would for every namespace of
+    operators, twice in each decomposition, which takes 0.2 s of a small network's import.
+    """
+    if _list_composites is None:  # a torch that does it otherwise
+        yield
+        return
+    _list_composites()
+    listing._materialize_cpp_cia_ops = lambda: None
+    try:
+        yield
+    finally:
+        listing._materialize_cpp_cia_ops = _list_composites
+
 
 def decompose(program: ExportedProgram, known: Container[str], ours: Container[str]) -> ExportedProgram:
     """Return the program in terms of known operators, as far as torch defines the others."""
+    with composites_listed():
+        return _decompose(program, known, ours)
+
+
+def _decompose(program: ExportedProgram, known: Container[str], ours: Container[str]) -> ExportedProgram:
     core: dict[Any, Any] = dict(default_decompositions().materialize())
     core.update({one: decomposition_table[one] for one in UNTABLED})
     core = with_whole_products(core)

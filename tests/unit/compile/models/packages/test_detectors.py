@@ -20,7 +20,7 @@ from ovenbird_runtime.manifest.candidates import aligned, compare_output
 from ovenbird_runtime.manifest.steps import Pad
 from support.torchvision_reference import batched_nms, detect
 
-FEW = {"rpn_post_nms_top_n_test": 60, "box_detections_per_img": 20}
+FEW = {"rpn_post_nms_top_n_test": 60, "box_detections_per_img": 8}
 DETECTORS = {
     "fasterrcnn_mobilenet_v3_large_320_fpn": {},
     "fasterrcnn_resnet50_fpn": FEW,

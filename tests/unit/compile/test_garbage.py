@@ -1,0 +1,43 @@
+"""What the collector of circles looks at during a compile."""
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from ovenbird.garbage import only_new_garbage
+
+
+class Circle:
+    """An object that keeps itself."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.fixture(autouse=True)
+def nothing_frozen() -> Iterator[None]:
+    gc.unfreeze()
+    yield
+    gc.unfreeze()
+
+
+def test_what_is_new_is_freed_and_what_was_there_is_later() -> None:
+    old = weakref.ref(Circle())
+    with only_new_garbage():
+        new = weakref.ref(Circle())
+        gc.collect()
+        assert new() is None
+        assert old() is not None
+        assert gc.get_freeze_count()
+    assert not gc.get_freeze_count()
+    gc.collect()
+    assert old() is None
+
+
+def test_what_others_froze_stays_frozen_also_after_an_error() -> None:
+    gc.freeze()
+    with pytest.raises(KeyError), only_new_garbage():
+        raise KeyError
+    assert gc.get_freeze_count()
