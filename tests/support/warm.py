@@ -28,11 +28,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 IMPORTED = (
-    "torch._dynamo", "torch.export._trace", "torch._functorch.aot_autograd", "cyclonedx.output.json", "onnx",
-    "tvm.relax.frontend.torch", "tvm.relax.frontend.onnx", "tvm.s_tir.meta_schedule", "ovenbird.cli.compile",
-    "ovenbird.cli.verify", "ovenbird.cli.tune", "ovenbird.compiling", "ovenbird.networks.loading",
-    "ovenbird.tuning.session", "ovenbird.backends.building", "ovenbird.backends.cpu.pipeline", "ovenbird.trust.sbom",
-    "ovenbird.linking.library", "ovenbird.networks.torch.importer", "cyclonedx.model.bom",
+    "torch._dynamo", "torch.export._trace", "torch._functorch.aot_autograd", "torch._inductor.fx_passes",
+    "torch._inductor.compiler_bisector", "numpy.ma", "multiprocessing.synchronize", "cyclonedx.output.json", "onnx",
+    "license_expression", "cyclonedx.model.bom", "cyclonedx.contrib.license.factories", "tvm.relax.frontend.torch",
+    "tvm.relax.frontend.onnx", "tvm.s_tir.meta_schedule", "ovenbird.cli.compile", "ovenbird.cli.verify",
+    "ovenbird.cli.tune", "ovenbird.api.request", "ovenbird.compiling", "ovenbird.console.describe",
+    "ovenbird.networks.loading", "ovenbird.networks.pt2.program", "ovenbird.networks.torch.source",
+    "ovenbird.networks.user.callables", "ovenbird.tuning.session", "ovenbird.backends.building",
+    "ovenbird.backends.cpu.compiler", "ovenbird.trust.sbom", "ovenbird.linking.library", "ovenbird.models._torchvision",
+    "ovenbird.passes.quantized.emit_dots", "ovenbird.quantize.quantizing", "ovenbird_runtime.artifact.variant",
 )  # fmt: skip
 LONGEST_REQUEST = 1 << 16
 OUTPUTS = 2
@@ -94,6 +98,7 @@ def serve(way: socket.socket) -> None:
         warnings.simplefilter("ignore")  # theirs
         for name in IMPORTED:
             importlib.import_module(name)
+        rehearse()
     gc.freeze()  # a search for circles in a child would look at all of it, and copy its pages
     while True:
         request, descriptors, _, _ = socket.recv_fds(way, LONGEST_REQUEST, OUTPUTS)
@@ -107,6 +112,17 @@ def serve(way: socket.socket) -> None:
             os.close(descriptor)
         way.send(str(child).encode())
         way.send(str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])).encode())
+
+
+def rehearse() -> None:
+    """Import a network as a compile does, and read a function in TVM's script: what torch and TVM find out at the first
+    of either (tables, sources of modules) is known to all children. It starts no thread, which no child would have.
+    """
+    importlib.import_module("tqdm").tqdm.monitor_interval = 0  # a thread of torch's progress bars
+    torch = importlib.import_module("torch")
+    program = torch.export.export(torch.nn.Conv2d(1, 1, 1), (torch.ones(1, 1, 1, 1),))
+    importlib.import_module("ovenbird.networks.importing").import_exported(program)
+    importlib.import_module("ovenbird.operators.resampling").resampling_kernel()
 
 
 def become(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
