@@ -27,16 +27,11 @@ def test_an_operator_made_of_others_is_opened_that_was_defined_since_the_last_ne
         assert [node.target.__name__ for node in opened.graph.nodes if node.op == "call_function"] == ["add.Tensor"]
 
 
-def test_torch_lists_them_once_in_it_and_as_ever_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[int] = []
-    monkeypatch.setattr(decomposition, "_list_composites", lambda: calls.append(1))
-    theirs = decomposition._list_composites
-    with pytest.raises(KeyError), composites_listed(), composites_listed():
-        listing._materialize_cpp_cia_ops()
-        assert len(calls) == 2  # of two blocks, none of the call
+def test_torch_lists_them_once_in_it_and_as_ever_after_it() -> None:
+    theirs = listing._materialize_cpp_cia_ops
+    with composites_listed(), composites_listed():
+        assert listing._materialize_cpp_cia_ops is not theirs
+    assert listing._materialize_cpp_cia_ops is theirs is decomposition._list_composites
+    with pytest.raises(KeyError), composites_listed():
         raise KeyError
     assert listing._materialize_cpp_cia_ops is theirs
-    monkeypatch.undo()
-    with composites_listed():
-        assert listing._materialize_cpp_cia_ops is not decomposition._list_composites
-    assert listing._materialize_cpp_cia_ops is decomposition._list_composites
