@@ -6,6 +6,7 @@ make test TESTS=tests/unit/runtime
 
 import atexit
 import gc
+import os
 import signal
 from pathlib import Path
 
@@ -16,6 +17,11 @@ from support.reporting import pytest_runtest_makereport, report
 __all__ = ["pytest_runtest_makereport", "report"]
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Groups of tests share the processors. A thread of torch or TVM that waits for another, which has none, gives its own
+# up then: by default it turns in a loop meanwhile, up to ten times the processor time of the work itself.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("TVM_THREAD_POOL_SPIN_COUNT", "0")
 
 
 def pytest_configure() -> None:
