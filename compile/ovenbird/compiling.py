@@ -21,7 +21,7 @@ from ovenbird.artifact.report import CompileReport
 from ovenbird.backends.base import BuildOptions
 from ovenbird.backends.table import BACKENDS
 from ovenbird.errors import BuildFailed, UsageError
-from ovenbird.garbage import only_new_garbage
+from ovenbird.host.garbage import only_new_garbage
 from ovenbird.interruption import Interruption
 from ovenbird.lowering.dumping import keep_kinds
 from ovenbird.lowering.entry_key import EntryKey

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ovenbird.garbage import only_new_garbage
+from ovenbird.host.garbage import only_new_garbage
 
 
 class Circle:
