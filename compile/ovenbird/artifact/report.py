@@ -69,3 +69,20 @@ class CompileReport:
     def size_bytes(self) -> int:
         """What the artifact takes on disk, but for its manifest."""
         return sum(record.size for record in self.manifest.files.values())
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: what was written, and how far it is from the framework."""
+        from ovenbird_runtime.console.html import element, joined, table
+
+        facts = [
+            ("artifact", self.output),
+            ("size", f"{self.size_bytes / 1e6:.1f} MB"),
+            ("took", f"{self.seconds:.1f} s"),
+        ]
+        facts += [("verified", f"{name}, against {self.framework}") for name in self.verified]
+        facts += [("not verified", f"{name}: {why}") for name, why in self.unverified.items()]
+        facts += [("note", note) for note in self.notes]
+        errors = table(("output", "largest error"), [(name, f"{error:.1e}") for name, error in self.errors.items()])
+        random = self.manifest.model.weights.random
+        loud = element("div", "RANDOM WEIGHTS: its answers mean nothing", style="color:#c00") if random else ""
+        return joined((element("b", self.manifest.model.name), loud, table((), facts), errors if self.errors else ""))

@@ -56,7 +56,7 @@ def _value(case: CaseResult, axis: str) -> Any:
 
 
 def _bars(place: Any, cases: list[CaseResult], colours: dict[str, str]) -> None:
-    """Draw times relative to the fastest peer of each case, with the rounds' extremes."""
+    """Draw times relative to the fastest peer of each case, with the rounds' extremes, and name each in ms."""
     width = 0.8 / len(colours)
     for index, (engine, colour) in enumerate(colours.items()):
         for x, case in enumerate(cases):
@@ -67,8 +67,12 @@ def _bars(place: Any, cases: list[CaseResult], colours: dict[str, str]) -> None:
             middle = found.ms.median / base
             ends = [[middle - found.ms.low / base], [found.ms.high / base - middle]]
             place.bar(x + index * width, middle, width, yerr=ends, color=colour, error_kw={"lw": 0.8})
+            top, number = found.ms.high / base, f"{found.ms.median:.3g} ms"
+            place.annotate(number, (x + index * width, top), (0, 2), textcoords="offset points", rotation=90,
+                           ha="center", va="bottom", fontsize=6)  # fmt: skip
         place.bar(0, 0, width, color=colour, label=title(engine))
     place.axhline(1.0, color="black", lw=0.8, ls=":")
+    place.margins(y=0.15)  # room for the numbers
     place.set_xticks([x + 0.4 - width / 2 for x in range(len(cases))])
     place.set_xticklabels([case.case.label.replace(", ", "\n") for case in cases], fontsize=7)
     place.set_ylabel("time / fastest peer's time (less is better)")

@@ -127,6 +127,20 @@ class Benchmark:
             case["fastest_peer"] = found.fastest_peer
         return json.dumps({"schema": SCHEMA, **document}, indent=2, sort_keys=False) + "\n"
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: milliseconds by case and engine, and our time over the fastest peer's."""
+        from ovenbird_runtime.console.html import element, joined, table
+
+        names = list(dict.fromkeys(name for case in self.cases for name in case.engines))
+        rows = []
+        for case in self.cases:
+            peer = case.fastest_peer
+            ratio = f"{case.ratios[peer].median:.2f} of {peer}" if peer in case.ratios else case.refused
+            times = [f"{case.engines[name].ms.median:.2f}" if name in case.engines else "" for name in names]
+            rows.append((case.case.label, *times, ratio))
+        where = f"{self.machine.get('processor', '')}, {self.date}: milliseconds, median of the rounds"
+        return joined((element("div", where), table(("case", *names, "ours over the fastest peer's"), rows)))
+
 
 def read_benchmark(path: Path) -> Benchmark:
     """Read what `to_json` wrote."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ovenbird.benchmarking.jobs import Answer, Job, Runs, read_answer, read_job, write_answer, write_job
-from ovenbird.benchmarking.report import machine
+from ovenbird.benchmarking.report import machine, plot
 from ovenbird.benchmarking.report.markdown import markdown, mean_lines, summary_lines
 from ovenbird.benchmarking.report.plot import draw
 from ovenbird.benchmarking.report.results import Benchmark, CaseResult, case_result, read_benchmark
@@ -97,6 +97,24 @@ def test_plot_is_a_picture(benchmark: Benchmark, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed (pip install '.[peers]')")
     assert draw(benchmark, tmp_path / "bench.png")
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_bars_are_named_in_milliseconds(benchmark: Benchmark) -> None:
+    pyplot = pytest.importorskip("matplotlib.pyplot", reason="matplotlib is not installed (pip install '.[peers]')")
+    figure, place = pyplot.subplots()
+    plot._bars(place, benchmark.cases[:1], {"ovenbird": "red", "ort": "blue", "openvino": "grey"})
+    medians = [found.ms.median for found in benchmark.cases[0].engines.values()]
+    assert [text.get_text() for text in place.texts] == [f"{median:.3g} ms" for median in medians]
+    pyplot.close(figure)
+
+
+def test_a_notebook_shows_the_cases(benchmark: Benchmark) -> None:
+    page = benchmark._repr_html_()
+    assert page.count("<tr>") == 1 + len(benchmark.cases)
+    assert "0.90 of ort" in page
+    assert "ort differs" in page
+    benchmark.machine["processor"] = "<script>"
+    assert "<script>" not in benchmark._repr_html_()
 
 
 def test_nothing_is_drawn_without_figures(benchmark: Benchmark, tmp_path: Path) -> None:
