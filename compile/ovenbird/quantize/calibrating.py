@@ -9,8 +9,8 @@ A module's graph is the same for every batch size, so the ranges are found once,
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tvm import IRModule, relax
@@ -22,7 +22,6 @@ from ovenbird.progress import Progress
 from ovenbird.quantize.auto.mixing import HeldAnswers, Mixture, choose_mixture, layer_times
 from ovenbird.quantize.auto.sensitivity import SwitchedNetwork, measure_noise
 from ovenbird.quantize.distilling import distil
-from ovenbird.quantize.equalising import Factors, equalise, scaled
 from ovenbird.quantize.fold_norms import fold_norms
 from ovenbird.quantize.noise import LayerNoise, decibels, layer_noise
 from ovenbird.quantize.observing import Observer
@@ -58,8 +57,6 @@ class Quantizer:
     """How many tensors' ranges heed what a batch norm remembers."""
     mixture: Mixture | None = None
     """Which layers stay floats; None: none."""
-    factors: Mapping[int, Factors] = field(default_factory=dict)
-    """How channels are scaled before depthwise convolutions."""
 
     @staticmethod
     def calibrated(
@@ -91,21 +88,20 @@ class Quantizer:
         for root, one in zip(points.roots, seen, strict=True) if distilled else ():
             drawn = distil(points.graph, norms, root)
             if drawn is not None:
-                one.add_samples(*drawn)
+                one.add_samples(drawn)
                 distillates += 1
+        ranges = tuple(choose_range(one, method) for one in seen)
         weights = _rounded(points, patches, narrow, step)
-        even = equalise(floats, points, dict(zip(points.roots, seen, strict=True)), weights)
-        points, ranges = even.points, tuple(choose_range(one, method) for one in even.seen.values())
-        noise = layer_noise(points, even.seen, dict(zip(points.roots, ranges, strict=True)), even.weights)
-        means = tuple(one.means for one in even.seen.values())
-        calibration = Calibration(ranges, means, tuple(even.weights.values()))
+        found, chosen = (dict(zip(points.roots, seen, strict=True)), dict(zip(points.roots, ranges, strict=True)))
+        noise = layer_noise(points, found, chosen, weights)
+        calibration = Calibration(ranges, tuple(one.means for one in seen), tuple(weights.values()))
         mixture = None
         if mixed is not None and points.layers:
-            switched = SwitchedNetwork(even.module, points, calibration, mixed.output)
+            switched = SwitchedNetwork(floats, points, calibration, mixed.output)
             shares = measure_noise(switched, rows, step)
             held = HeldAnswers(switched, mixed.held) if mixed.held else None
             mixture = choose_mixture(layer_times(points), shares, mixed.most, held)
-        return Quantizer(points.signature, calibration, noise, distillates, mixture, even.factors)
+        return Quantizer(points.signature, calibration, noise, distillates, mixture)
 
     def try_quantize(self, module: IRModule) -> IRModule | None:
         """Return a module of the same network in whole numbers; None where its graph is another."""
@@ -113,7 +109,6 @@ class Quantizer:
         points = choose_points(floats)
         if points.signature != self.signature:
             return None
-        floats, points = scaled(floats, points, self.factors)
         chosen = points if self.mixture is None else points.without(self.mixture.floats)
         return quantized_module(floats, chosen, self.calibration)
 

@@ -1,6 +1,6 @@
 """Activations drawn from what batch norms remember of the data that a network was trained on.
 
-    drawn = distil(graph, norms, root)        # Drawn: samples of what the tensor `root` holds; None where nobody knows
+    drawn = distil(graph, norms, root)        # float32 samples of what the tensor `root` holds; None where nobody knows
 
 Behind a batch norm each channel has the mean beta and the standard deviation gamma over the training data. What a layer
 stores behind its norm and relu, relu6, sigmoid or silu is drawn channel by channel. (ZeroQ draws pictures so: Cai et
@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+import tvm
 from tvm import relax
 
-from ovenbird.quantize.graph import Graph, number_of
+from ovenbird.quantize.graph import Graph
 from ovenbird_runtime.tensors.arrays import Array
 
 DRAWS = 4096
@@ -42,14 +43,7 @@ class NormStatistics:
         return NormStatistics(beta, np.abs(gamma))
 
 
-class Drawn(NamedTuple):
-    """Samples, float32, and the channel of each."""
-
-    values: Array
-    channels: Array
-
-
-def distil(graph: Graph, norms: Mapping[str, NormStatistics], root: relax.Var) -> Drawn | None:
+def distil(graph: Graph, norms: Mapping[str, NormStatistics], root: relax.Var) -> Array | None:
     """Return samples of a tensor; `norms`: by the name of the variable that a norm's results are bound to."""
     activations: list[Callable[[Array], Array]] = []
     var = root
@@ -66,14 +60,14 @@ def distil(graph: Graph, norms: Mapping[str, NormStatistics], root: relax.Var) -
     drawn = found.mean[channels] + found.deviation[channels] * random.standard_normal(DRAWS)
     for activation in reversed(activations):
         drawn = activation(drawn)
-    return Drawn(drawn.astype(np.float32), channels)
+    return drawn.astype(np.float32)
 
 
 def _activation(call: Any) -> Callable[[Array], Array] | None:
     """Return an activation as numpy computes it; None for anything else."""
     name = getattr(getattr(call, "op", None), "name", "")
     if name == "relax.clip":
-        least, most = (number_of(bound) for bound in call.args[1:3])
+        least, most = (_number(bound) for bound in call.args[1:3])
         return None if least is None or most is None else lambda values: np.clip(values, least, most)
     return ACTIVATIONS.get(name)
 
@@ -86,6 +80,13 @@ def _silu(graph: Graph, call: Any) -> Callable[[Array], Array] | None:
     gate: Any = graph.definitions.get(right) if isinstance(right, relax.Var) else None
     same = getattr(getattr(gate, "op", None), "name", "") == "relax.sigmoid" and gate.args[0] == left
     return ACTIVATIONS["relax.nn.silu"] if same else None
+
+
+def _number(bound: Any) -> float | None:
+    value = getattr(bound, "value", None)
+    if isinstance(value, (tvm.tirx.FloatImm, tvm.tirx.IntImm)):
+        value = value.value
+    return float(value) if isinstance(value, (int, float)) else None
 
 
 def _sigmoid(values: Array) -> Array:

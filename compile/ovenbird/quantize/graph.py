@@ -116,10 +116,3 @@ def variables(value: Any) -> list[relax.Var]:
 def is_constant(value: Any) -> bool:
     """Return whether an expression is a constant tensor."""
     return isinstance(value, tvm.ir.GenericConst)
-
-
-def number_of(bound: Any) -> float | None:
-    """Return the number that a call is given, as by clip; None where it is computed."""
-    value = getattr(bound, "value", None)
-    value = getattr(value, "value", value)
-    return float(value) if isinstance(value, (int, float)) else None

@@ -89,7 +89,6 @@ def quantize_modules(
         "method": options.range_method,
         "narrow_weights": narrow,
         "tensors": len(quantizer.calibration.ranges),
-        "equalised": len(quantizer.factors),
         "files": first.files,
         "held_out": [path.name for path in first.held],
         "layers": quantizer.documents(),

@@ -11,7 +11,6 @@ is nearest in Kullback-Leibler divergence (Migacz 2017, TensorRT's calibration).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -53,52 +52,29 @@ class LevelRange:
 
 @dataclass
 class Seen:
-    """The least and the greatest value of each channel, its mean, and samples."""
+    """The least and the greatest value, samples, and each channel's mean."""
 
+    low: float = np.inf
+    high: float = -np.inf
     samples: list[Array] = field(default_factory=list)
-    places: list[Array] = field(default_factory=list)
-    """The channels of the samples."""
-    lows: Array = field(default_factory=lambda: np.full(1, np.inf, np.float32))
-    highs: Array = field(default_factory=lambda: np.full(1, -np.inf, np.float32))
     sums: Array | None = None
     pictures: int = 0
 
-    @property
-    def low(self) -> float:
-        """The least value of all."""
-        return float(self.lows.min())
-
-    @property
-    def high(self) -> float:
-        """The greatest value of all."""
-        return float(self.highs.max())
-
     def add(self, array: Array) -> None:
         """Take in the values of one picture, [N, C, ...] or [..., C]."""
-        axis = 1 if array.ndim == 4 else array.ndim - 1
-        others = tuple(at for at in range(array.ndim) if at != axis)
-        self.lows = np.minimum(self.lows, array.min(axis=others))
-        self.highs = np.maximum(self.highs, array.max(axis=others))
+        self.low, self.high = min(self.low, float(array.min())), max(self.high, float(array.max()))
+        flat = array.reshape(-1)
         random = np.random.default_rng(self.pictures)
-        kept = np.arange(array.size) if array.size <= SAMPLES else random.integers(0, array.size, SAMPLES)
-        self.samples.append(array.reshape(-1)[kept])
-        self.places.append(kept // math.prod(array.shape[axis + 1 :]) % array.shape[axis])
-        means = array.mean(axis=others, dtype=np.float64)
+        self.samples.append(flat if flat.size <= SAMPLES else flat[random.integers(0, flat.size, SAMPLES)])
+        axis = 1 if array.ndim == 4 else array.ndim - 1
+        means = array.mean(axis=tuple(at for at in range(array.ndim) if at != axis), dtype=np.float64)
         self.sums = means if self.sums is None else self.sums + means
         self.pictures += 1
 
-    def add_samples(self, samples: Array, channels: Array) -> None:
-        """Take in values that no picture gave, and the channels that they are of: they have no part in the means."""
-        np.minimum.at(self.lows, channels, samples)
-        np.maximum.at(self.highs, channels, samples)
+    def add_samples(self, samples: Array) -> None:
+        """Take in values that no picture gave: they have no part in the means."""
+        self.low, self.high = min(self.low, float(samples.min())), max(self.high, float(samples.max()))
         self.samples.append(samples)
-        self.places.append(channels)
-
-    def scaled(self, factors: Array) -> Seen:
-        """Return what would have been seen with channels multiplied by positive factors [C]."""
-        samples = [values * factors[places] for values, places in zip(self.samples, self.places, strict=True)]
-        sums = None if self.sums is None else self.sums * factors
-        return Seen(samples, self.places, self.lows * factors, self.highs * factors, sums, self.pictures)
 
     @property
     def means(self) -> Array:
