@@ -22,6 +22,15 @@ RUNTIME_PROGRAM = "from ovenbird_runtime.__main__ import main; main('ovenbird')"
 """The runtime's command line. No path to a program: it need not be installed where a checkout is used."""
 
 
+def let_waiting_threads_sleep() -> None:
+    """Let threads of torch sleep that wait for one another, in this process and its children, unless the user said what
+    they do: by default they turn in a loop, and beside other work that takes ten times the time of the work itself.
+
+    OpenMP reads it when torch is imported.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
 def python_process(
     arguments: Sequence[str], limit_s: float = TIME_LIMIT_S, variables: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:

@@ -25,6 +25,42 @@ def run(*arguments: str) -> int:
     return ended.value.code
 
 
+TORCH_S_POLICY = """
+import os, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            print(os.environ["OMP_WAIT_POLICY"], flush=True)
+            os._exit(0)
+
+sys.meta_path.insert(0, Finder())
+from ovenbird.cli import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("compile", "resnet18"),
+        ("verify", str(Path(__file__).parents[3] / "support/schema1/tensors"), "--model", "resnet18"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_waiting_threads_sleep_unless_the_user_said_what_they_do(command: tuple[str, ...]) -> None:
+    for given, wanted in ((None, "passive"), ("active", "active")):
+        variables = {} if given is None else {"OMP_WAIT_POLICY": given}
+        done = subprocess.run(
+            [sys.executable, "-c", TORCH_S_POLICY, *command],
+            env={"PYTHONPATH": ":".join(sys.path), **variables},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.split() == [wanted], done.stderr
+
+
 def test_help_is_quick() -> None:
     program = (
         "import sys, ovenbird.cli; ovenbird.cli.main(['--help'], standalone_mode=False); print(sys.modules.keys())"
