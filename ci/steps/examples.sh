@@ -14,7 +14,7 @@ if [ "$(cat $env/.ovenbird-examples 2>/dev/null)" != "$key" ]; then
     rm -rf $env
     "$python" -m venv $env
     # the checkout's runtime, as it stands: examples are tested with what is here
-    $env/bin/python -m pip install --disable-pip-version-check -qq --constraint examples/constraints.txt \
+    $env/bin/python -m pip install --disable-pip-version-check --no-compile -qq --constraint examples/constraints.txt \
         --editable ./runtime --requirement examples/requirements.txt \
         || fail "InstallFailed: pip could not install the engines (its message is above)"
     echo "$key" >$env/.ovenbird-examples
