@@ -146,6 +146,19 @@ def test_a_registry_that_lies_is_refused(
     assert pull(ImageReference.parse(f"oci:{tmp_path}/layout@{digest}"), tmp_path / "good", step=QUIET).digest == digest
 
 
+def test_content_of_the_same_size_that_manifest_json_does_not_name(
+    artifact: Path, reference: ImageReference, tmp_path: Path
+) -> None:
+    """Each blob is what the registry says it is; the artifact's own manifest names another."""
+    push(artifact, reference, step=QUIET)
+    forged = (artifact / "labels.txt").read_bytes().swapcase()
+    digest = f"sha256:{hashlib.sha256(forged).hexdigest()}"
+    blob(tmp_path / "layout", digest).write_bytes(forged)
+    rewrite(tmp_path / "layout", lambda manifest: layer(manifest, "labels.txt").update(digest=digest))
+    with pytest.raises(RegistryFailed, match=r"does not hold labels\.txt as its manifest\.json names it"):
+        pull(reference, tmp_path / "again", step=QUIET)
+
+
 @pytest.mark.parametrize("what", ["a file", "the manifest", "a missing file"])
 def test_changed_blobs_are_refused(what: str, artifact: Path, reference: ImageReference, tmp_path: Path) -> None:
     digest = push(artifact, reference, step=QUIET).digest
