@@ -1,6 +1,6 @@
 """What each function of an artifact's code does, kept as evidence, so that a profile of it can name its layers.
 
-writer.add_evidence(LAYERS, layers_bytes({"host": built.layers}))
+writer.add_evidence(LAYERS, layers_bytes({"host": layers}))
 layers_of(open_artifact(folder))["host"]["fused_conv2d3_add_relu"]["flops"]
 """
 

@@ -1,6 +1,7 @@
 """Where the time of a finished artifact goes: each layer of each variant that runs here, against this machine's limits.
 
-    for profile in profile_artifact(open_artifact(folder), threads=2): profile.variant, profile.rows
+    for profile in profile_artifact(open_artifact(folder), threads=2, step=Progress()):
+        print(profile.variant, profile.rows)
 
 As `bench --profile` measures it, on random inputs, at the least batch size that there is code for.
 """

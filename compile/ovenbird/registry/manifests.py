@@ -1,7 +1,7 @@
 """An artifact as an OCI image manifest: a layer for each file, as oras writes folders.
 
-    manifest_of([Blob("manifest.json", path, digest, size), ...], {"org.opencontainers.image.title": "resnet50"})
-    blobs_of(data)       # {"manifest.json": Layer(digest, size), ...}
+    manifest_of([Blob("manifest.json", path, Layer(digest, size)), ...], {"org.opencontainers.image.title": "resnet50"})
+    layers_of(data, "oci:store:1")       # {"manifest.json": Layer(digest, size), ...}
 
 `oras pull` restores the same folder. The format: OCI image specification 1.1, "Guidelines for Artifact Usage".
 """

@@ -32,7 +32,7 @@ class Remote:
             import requests
         except ImportError:
             raise ExtraMissing(
-                "registries need the package oras: pip install 'ovenbird[registry]' (oci:FOLDER:TAG needs none)"
+                "registries need the package oras: pip install oras (oci:FOLDER:TAG needs none)"
             ) from None
         self._where, self._failures = reference.host, (requests.RequestException, ValueError)
         self._container = oras.container.Container(f"{reference.name}:{reference.tag}", registry=reference.host)

@@ -1,7 +1,9 @@
 """Push an artifact to a registry, and pull one, each byte checked on its way.
 
-    pushed = push(Path("artifacts/resnet50"), ImageReference.parse("registry.example/models/resnet50:1"))
-    pull(ImageReference.parse(f"registry.example/models/resnet50@{pushed.digest}"), Path("artifacts/again"))
+    place = ImageReference.parse("registry.example/models/resnet50:1")
+    pushed = push(Path("artifacts/resnet50"), place, step=Progress())
+    found = ImageReference.parse(f"registry.example/models/resnet50@{pushed.digest}")
+    pull(found, Path("artifacts/again"), step=Progress())
 
 What is pulled is an artifact only once all of it is there: the reference's digest holds the list of files, the
 signature is checked before any other file is fetched, and each file must have the sha256 that manifest.json names.
