@@ -5,7 +5,8 @@
 
 Each start is a fresh process, the two sides in turn. A start is the engine's import, its load, and one run. Prints the
 shortest of wall clock and of processor time, in milliseconds, and the ratios. `OPENSSL_ia32cap` hides the SHA
-instructions from Python's hashlib; what BLAKE3 checks does not change by it.
+instructions from Python's hashlib; what BLAKE3 checks does not change by it. Python may keep what it compiles of a
+checkout, as it does of installed packages.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def child(folder: str, name: str, threads: int) -> None:
 def start(folder: Path, name: str, threads: int, mask: dict[str, str]) -> tuple[float, float]:
     """Return the seconds of a fresh process's start: wall clock, processor."""
     command = [sys.executable, __file__, str(folder), "--child", name, "--threads", str(threads)]
-    done = subprocess.run(command, env={**os.environ, **mask}, stdout=subprocess.PIPE, text=True, check=True)
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(command, env=kept | mask, stdout=subprocess.PIPE, text=True, check=True)
     wall, processor = json.loads(done.stdout.splitlines()[-1])
     return float(wall), float(processor)
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 import math
 import operator
 import os
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from numbers import Real
 from pathlib import Path
 from typing import Any
 
+from .dataclass import dataclass
 from .errors import WrongOption, shown
 from .limits import MAX_SIDE_PIXELS
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .arguments import real, whole
+from .dataclass import dataclass
 from .limits import MAX_BENCH_BATCH, MAX_BENCH_CALLS, MAX_BENCH_SECONDS
 from .manifest.program import InputSize
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from .arguments import path_text
 from .artifact.artifact import Artifact, open_artifact
+from .dataclass import dataclass
 from .errors import FileChanged, FileMissing, OutputNotWritten, OvenbirdError, shown
 from .integrity.ed25519 import SIGNATURE_BYTES
 from .integrity.files import open_plain, read_up_to

@@ -9,10 +9,11 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, Literal
 
 from .arguments import flag, real, sides, whole
+from .dataclass import dataclass
 from .errors import WrongOption, shown
 from .limits import (
     MAX_BEAMS,

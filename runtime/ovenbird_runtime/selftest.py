@@ -7,9 +7,9 @@ golden_of(model)[0].reproduce(model)                # the second half, as the se
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from .artifact.golden import golden_file, read_golden
+from .dataclass import dataclass
 from .errors import SelftestFailed
 from .limits import MAX_GOLDEN_BYTES
 from .manifest.agreement import Difference, Limits, Precision, join_rows

@@ -83,9 +83,13 @@ def wait_for_answer(
 
 
 def worker_environment(threads: int) -> dict[str, str]:
-    """Return a process's environment: this one's packages, and its thread count in the words of OpenMP, MKL and TVM."""
+    """Return a process's environment: this one's packages, and its thread count in the words of OpenMP, MKL and TVM.
+
+    Python keeps what it compiles of packages, as it does of installed ones: a start is not to compile a checkout.
+    """
     count = str(threads)
-    return environment() | {"OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "TVM_NUM_THREADS": count}
+    kept = {name: value for name, value in environment().items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "TVM_NUM_THREADS": count}
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

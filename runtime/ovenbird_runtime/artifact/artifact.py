@@ -16,10 +16,10 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..arguments import path_text
+from ..dataclass import dataclass
 from ..errors import ArtifactNotFound, FileChanged, FileMissing, LabelsMismatch, ManifestInvalid, PlanInvalid, shown
 from ..integrity.blake3 import blake3_of
 from ..integrity.files import open_plain, read_up_to

@@ -11,9 +11,9 @@ The compiler writes plans (`ovenbird.planning`); docs/explanation/plan.md says w
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from ..dataclass import dataclass
 from ..limits import (
     ALIGNMENT_BYTES,
     MAX_ARENA_BYTES,

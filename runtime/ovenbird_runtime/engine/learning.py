@@ -10,8 +10,8 @@ artifact carries no times of the machine that compiled it (its bytes would diffe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from ..dataclass import dataclass
 from .compose import plan_batches
 
 _SAMPLES, _WARM_UP = 2, 1

@@ -32,8 +32,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+from ..dataclass import dataclass
 from ..limits import MAX_TURN_SECONDS
 from ..machine.cpu import available_threads
 from .promises import Promise, Promises

@@ -16,8 +16,9 @@ so that `add` brings its deadline forward.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
+
+from ..dataclass import dataclass
 
 USABLE = 0.9
 """The part of the time left that promises may fill before they come first: estimates are wrong, and calls end late."""

@@ -18,9 +18,10 @@ belongs to one thread at a time.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from ..dataclass import dataclass
 from ..errors import EngineCallFailed, WrongOption
 from ..manifest.generation import KeptState, TextLoop, uses_of
 from ..manifest.program import Program

@@ -15,9 +15,9 @@ A prompt is fed a token at a time, and logits before its end choose nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from ..dataclass import dataclass
 from ..errors import EngineCallFailed
 from ..manifest.generation import Beam, Greedy
 from ..tensors.arrays import Array

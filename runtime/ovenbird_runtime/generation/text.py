@@ -7,8 +7,8 @@ text_of(pieces, (101, 1037, 4937, 102), loop)           # TextAnswer("a cat", (1
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from ..dataclass import dataclass
 from ..errors import WrongOption
 from ..manifest.generation import Beam, Greedy, TextLoop
 from ..postprocess.text import TextAnswer

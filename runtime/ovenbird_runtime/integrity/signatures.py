@@ -16,10 +16,10 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..arguments import path_text
+from ..dataclass import dataclass
 from ..errors import FileMissing, KeyUnreadable, SignatureForeign, SignatureMissing, SignatureWrong, WrongKeyType, shown
 from ..limits import MAX_KEY_FILE_BYTES, MAX_SIGNATURES
 from . import ed25519

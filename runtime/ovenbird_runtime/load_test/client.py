@@ -13,10 +13,10 @@ import socket
 import threading
 import time
 import uuid
-from dataclasses import dataclass
 from itertools import cycle
 from urllib.parse import quote, urlsplit
 
+from ..dataclass import dataclass
 from ..errors import WrongOption, shown
 from ..limits import LOAD_ANSWER_BYTES, LOAD_ANSWER_SECONDS, LOAD_ASK_SECONDS
 

@@ -5,8 +5,7 @@ LoadPlan(workers=2, threads=8, seconds=10.0).concurrency        # 16
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ..dataclass import dataclass
 from ..errors import OvenbirdError
 from ..limits import LOAD_ANSWER_SECONDS
 

@@ -14,9 +14,9 @@ import random
 import signal
 import threading
 import time
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
+from ..dataclass import dataclass
 from .client import Client, ServerAddress
 from .plan import LoadPlan, Sample
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-from dataclasses import dataclass
 from pathlib import Path
 
+from ..dataclass import dataclass
 from .cpuid import hidden_features
 from .device_kind import Code, DeviceKind
 

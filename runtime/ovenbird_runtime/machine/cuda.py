@@ -13,10 +13,10 @@ from __future__ import annotations
 import ctypes
 import sys
 import sysconfig
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..console.installing import install_hint
+from ..dataclass import dataclass
 from ..errors import DriverMissing, DriverTooOld, GpuMissing, LibraryMissing, WrongChip
 from .cpu import version_pair
 from .device_kind import Code, DeviceKind

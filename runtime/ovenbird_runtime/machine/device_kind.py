@@ -8,8 +8,9 @@ A kind is one file of this folder that makes a `DeviceKind`, and its line in `de
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+from ..dataclass import dataclass
 
 
 class Code(Protocol):

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
+from ..dataclass import dataclass
 from ..errors import DeviceUnavailable, shown
 from .cpu import PROCESSOR
 from .cuda import CUDA

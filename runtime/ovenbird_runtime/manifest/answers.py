@@ -10,9 +10,9 @@ table. Outputs that no step reads are given as they are.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol
 
+from ..dataclass import dataclass
 from ..limits import MAX_BOXES, MAX_KEYPOINTS, MAX_LABELS, MAX_MASK_SIDE
 from .fields import FilePath, Name
 from .schema import Range

@@ -15,9 +15,9 @@ all others.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from ..dataclass import dataclass
 from ..errors import ManifestInvalid, shown
 from ..limits import MAX_BEAMS, MAX_DIM, MAX_PROGRAMS, MAX_RANK, MAX_TOKENS
 from .fields import Dtype, FilePath, Name, ProgramName

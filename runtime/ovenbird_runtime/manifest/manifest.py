@@ -19,10 +19,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Literal
 
+from ..dataclass import dataclass
 from ..errors import ManifestInvalid, UnknownProgram, shown
 from ..limits import MAX_FILE_BYTES, MAX_FILES, MAX_IO_TENSORS, MAX_PROGRAMS, MAX_VARIANTS
 from .agreement import Precision

@@ -6,9 +6,10 @@ parity.limits_for(target.variant, target.precision)     # what its code is held 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated
 
+from ..dataclass import dataclass
 from ..limits import MAX_IO_TENSORS, MAX_PROGRAMS, MAX_VARIANTS
 from .agreement import LIMITS, Limits, Precision, Share
 from .fields import FOLDER_TEXT, NAME_TEXT, PROGRAM_TEXT

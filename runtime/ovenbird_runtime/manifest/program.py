@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Annotated, Literal
 
+from ..dataclass import dataclass
 from ..errors import ManifestInvalid, WrongShape, shown
 from ..limits import MAX_CALL_BYTES, MAX_IMAGE_SIZES, MAX_IO_TENSORS, MAX_PIPELINES, MAX_RANK, MAX_STEPS
 from .answers import AnswerStep, answers_problem

@@ -9,8 +9,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
+from ..dataclass import dataclass
 from ..tensors.arrays import Array
 from .rows import AnswerRows, numbers_of, parts_of
 

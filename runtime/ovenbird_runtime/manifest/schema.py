@@ -25,10 +25,10 @@ import json
 import math
 import re
 import types
-from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+from ..dataclass import dataclass
 from ..errors import ManifestInvalid, shown
 from ..limits import MAX_JSON_DEPTH
 

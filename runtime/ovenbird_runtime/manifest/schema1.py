@@ -8,9 +8,10 @@ schema 2's own checks. Nothing else in the runtime knows of it; it is read for g
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Any, Literal
 
+from ..dataclass import dataclass
 from ..errors import ManifestInvalid, shown
 from ..limits import MAX_IO_TENSORS, MAX_VARIANTS, SCHEMA_VERSION
 from .agreement import LIMITS, Limits, Precision

@@ -10,9 +10,9 @@ interprets these; the C++ runtime does the same from the same data.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from ..dataclass import dataclass
 from ..limits import MAX_IMAGE_MEGAPIXELS, MAX_SIDE_PIXELS, MAX_ZOOM_FACTOR
 from .schema import Count, Range
 

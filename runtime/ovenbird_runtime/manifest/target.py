@@ -8,9 +8,9 @@ All of it is also to be had from `manifest.py`, which writers import.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from ..dataclass import dataclass
 from ..errors import ManifestTooNew, shown
 from ..limits import (
     ALIGNMENT_BYTES,

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..arguments import whole
+from ..dataclass import dataclass
 from ..limits import MAX_JOBS
 
 if TYPE_CHECKING:

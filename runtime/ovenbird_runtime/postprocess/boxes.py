@@ -10,9 +10,9 @@ network's input, as torchvision does, then places go back through the `Frame` an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..dataclass import dataclass
 from ..errors import ImageTooLarge, WrongOption, one_line, shown
 from ..limits import MAX_CANDIDATES, MAX_MASKS_MEGAPIXELS
 from ..manifest.answers import Boxes

@@ -6,9 +6,9 @@ top_classes(logits, labels, count=2)        # [[ClassScore(281, "tabby", 0.61), 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from ..dataclass import dataclass
 from ..errors import one_line
 from ..tensors.arrays import Array
 from .kind import Asked, Kind, number

@@ -6,9 +6,9 @@ summarise(embedding, vector=False)          # [Embedding(mean=0.41, variance=0.1
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from ..dataclass import dataclass
 from ..tensors.arrays import Array
 from .kind import Asked, Kind, number, numbers
 

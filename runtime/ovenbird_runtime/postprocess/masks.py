@@ -10,8 +10,7 @@ roi_heads.py). It is done when it is asked for: a hundred masks of a large photo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ..dataclass import dataclass
 from ..tensors.arrays import Array
 
 THRESHOLD = 0.5

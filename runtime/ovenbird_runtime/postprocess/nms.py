@@ -13,9 +13,9 @@ needs, so that 10,000 of them take a millisecond.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..dataclass import dataclass
 from ..tensors.arrays import Array
 
 if TYPE_CHECKING:

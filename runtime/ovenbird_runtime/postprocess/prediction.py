@@ -7,9 +7,10 @@ json.dumps(prediction.to_json())
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..dataclass import dataclass
 from ..errors import WrongOption
 from ..manifest.answers import Boxes, Raw
 from ..manifest.manifest import Manifest, WeightsInfo

@@ -10,9 +10,9 @@ the characters, as PaddleOCR computes it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..dataclass import dataclass
 from ..manifest.answers import Ctc
 from ..tensors.arrays import Array
 from .kind import Asked, Kind, number

@@ -10,9 +10,9 @@ last two are rounded.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
+from ..dataclass import dataclass
 from ..tensors.arrays import Array, aligned_empty
 
 WEIGHT_BITS = 11

@@ -11,9 +11,9 @@ that does not lie in one piece (beyond 16 MiB), or that another version describe
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..dataclass import dataclass
 from ..tensors.arrays import Array
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ a quarter of the time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
+from ..dataclass import dataclass
 from ..errors import PipelineError
 from ..limits import VECTOR_BYTES
 from ..manifest.steps import Normalise, Pipeline, RandomCrop, problem

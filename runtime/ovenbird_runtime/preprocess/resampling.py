@@ -10,10 +10,10 @@ filter widens where it shrinks (antialiasing).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from ..dataclass import dataclass
 from ..tensors.arrays import Array, aligned_empty
 
 PRECISION_BITS = 22

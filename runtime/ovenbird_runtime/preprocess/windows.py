@@ -8,9 +8,10 @@ Compiled code resizes no more than the window; `preprocess.apply` does one step 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal
 
+from ..dataclass import dataclass
 from ..manifest.steps import CentreCrop, Normalise, Pad, Pipeline, RandomCrop, Resize, Zoom
 from ..tensors.frame import Frame
 from .interpreted import Draws, crop_corner, pad_corner, resized_size

@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..dataclass import dataclass
 from ..errors import one_line
 from .errors import is_our_failure, public_type, status_of
 from .telemetry.metric_names import (

@@ -5,8 +5,9 @@ def handler(context: Context, request: Request, call: Call) -> Response: ...
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from ..dataclass import dataclass
 
 if TYPE_CHECKING:
     from .http.account import Account

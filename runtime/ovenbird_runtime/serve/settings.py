@@ -5,12 +5,12 @@ Settings(artifacts=(ModelSource("resnet50", Path("artifacts/resnet50")),), port=
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from .. import limits
 from ..arguments import Settled
 from ..artifact.names import check_model_name
+from ..dataclass import dataclass
 from ..engine.inputs import NanPolicy
 from ..manifest.agreement import Precision
 from .http.settings import HttpLimits

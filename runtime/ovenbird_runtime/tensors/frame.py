@@ -9,7 +9,9 @@ covers the same area, so what resizing does is a product; crops and canvases add
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from ..dataclass import dataclass
 
 ImageSize = tuple[int, int]
 """Width, then height, in pixels."""

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from urllib.parse import unquote
 
+from ...dataclass import dataclass
 from ...errors import shown
 from ...limits import SERVE_PART_HEADER_BYTES
 from .body import Bytes

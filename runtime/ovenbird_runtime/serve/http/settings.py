@@ -5,10 +5,9 @@ HttpLimits(body_bytes=1 << 20, header_seconds=5)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ... import limits
 from ...arguments import Settled
+from ...dataclass import dataclass
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,12 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ...dataclass import dataclass
 from ...errors import EngineError, OvenbirdError
 from ...manifest.program import InputSize
 from ...tensors.arrays import Array

@@ -26,9 +26,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Protocol
 
+from ...dataclass import dataclass
 from ...errors import EngineError, OvenbirdError
 from ...generation.generator import BegunText
 from ...generation.text import TextRequest, text_of

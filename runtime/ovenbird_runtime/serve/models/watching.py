@@ -15,9 +15,9 @@ import hashlib
 import json
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
+from ...dataclass import dataclass
 from ...errors import OvenbirdError
 from ...integrity.files import open_plain, read_up_to
 from ...integrity.signatures import signature_name, signers

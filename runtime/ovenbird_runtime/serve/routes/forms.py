@@ -10,11 +10,11 @@ import base64
 import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from ...dataclass import dataclass
 from ...errors import shown
 from ...options import ALIASES, OPTION_NAMES, PredictOptions
 from ..errors import MissingImage

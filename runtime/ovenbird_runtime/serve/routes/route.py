@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from ...dataclass import dataclass
 from ..call import Call
 from ..context import Context
 from ..http.messages import Request, Response

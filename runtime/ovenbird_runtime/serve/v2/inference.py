@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ...dataclass import dataclass
 from ...engine.inputs import NanPolicy, check_inputs
 from ...errors import shown
 from ...tensors.arrays import Array
