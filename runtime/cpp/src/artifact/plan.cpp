@@ -37,7 +37,7 @@ std::string read_constant(const Json &value, const Where &where) {
     return bytes;
 }
 
-PlanEntry read_entry(const Json &value, const Where &where) {
+PlanEntry read_plan_entry(const Json &value, const Where &where) {
     check_fields(value, where,
                  {{"program", true},
                   {"batch", true},
@@ -79,7 +79,7 @@ Plan read_plan(const Json &value, const Where &where) {
     Plan plan;
     Where entries = where.field("entries");
     for (const Json &item : check_list(*value.find("entries"), entries, 1, MAX_ENTRIES).items) {
-        plan.entries.push_back(read_entry(item, entries.item(plan.entries.size())));
+        plan.entries.push_back(read_plan_entry(item, entries.item(plan.entries.size())));
     }
     return plan;
 }

@@ -27,7 +27,7 @@ constexpr Number BASE_X{{0x62d608f25d51a, 0x412a4b4f6592a, 0x75b7171a4b31d, 0x1f
 constexpr Number BASE_Y{{0x6666666666658, 0x4cccccccccccc, 0x1999999999999, 0x3333333333333, 0x6666666666666}};
 constexpr Number BASE_T{{0x68ab3a5b7dda3, 0xeea2a5eadbb, 0x2af8df483c27e, 0x332b375274732, 0x67875f0fd78b7}};
 // 2**252 + 27742317777372353535851937790883648493
-constexpr uint64_t ORDER[4] = {0x5812631a5cf5d3ed, 0x14def9dea2f79cd6, 0, 0x1000000000000000};
+constexpr uint64_t GROUP_ORDER[4] = {0x5812631a5cf5d3ed, 0x14def9dea2f79cd6, 0, 0x1000000000000000};
 
 Number carried(Number a) {
     for (int round = 0; round < 2; ++round) {
@@ -156,7 +156,7 @@ std::optional<Point> decode_point(std::string_view data) {
 // Whether a number of 256 bits is below the order.
 bool below_order(const uint64_t *a) {
     for (int i = 3; i >= 0; --i) {
-        if (a[i] != ORDER[i]) return a[i] < ORDER[i];
+        if (a[i] != GROUP_ORDER[i]) return a[i] < GROUP_ORDER[i];
     }
     return false;
 }
@@ -170,7 +170,7 @@ void reduce(const unsigned char *digest, uint64_t *r) {
         if (below_order(r)) continue;
         uint64_t borrow = 0;
         for (int i = 0; i < 4; ++i) {
-            Wide gone = Wide{ORDER[i]} + borrow;
+            Wide gone = Wide{GROUP_ORDER[i]} + borrow;
             borrow = r[i] < gone;
             r[i] -= static_cast<uint64_t>(gone);
         }

@@ -8,7 +8,7 @@ namespace ob {
 
 namespace {
 
-constexpr uint64_t K[80] = {
+constexpr uint64_t ROUND_CONSTANTS[80] = {
     0x428a2f98d728ae22, 0x7137449123ef65cd, 0xb5c0fbcfec4d3b2f, 0xe9b5dba58189dbbc, 0x3956c25bf348b538,
     0x59f111f1b605d019, 0x923f82a4af194f9b, 0xab1c5ed5da6d8118, 0xd807aa98a3030242, 0x12835b0145706fbe,
     0x243185be4ee4b28c, 0x550c7dc3d5ffb4e2, 0x72be5d74f27b896f, 0x80deb1fe3b1696b1, 0x9bdc06a725c71235,
@@ -42,8 +42,8 @@ void take_block(uint64_t *state, const unsigned char *data) {
     std::memcpy(v, state, sizeof v);
     for (int i = 0; i < 80; ++i) {
         uint64_t e = v[4], a = v[0];
-        uint64_t one =
-            v[7] + (rotate(e, 14) ^ rotate(e, 18) ^ rotate(e, 41)) + ((e & v[5]) ^ (~e & v[6])) + K[i] + w[i];
+        uint64_t one = v[7] + (rotate(e, 14) ^ rotate(e, 18) ^ rotate(e, 41)) + ((e & v[5]) ^ (~e & v[6])) +
+                       ROUND_CONSTANTS[i] + w[i];
         uint64_t two = (rotate(a, 28) ^ rotate(a, 34) ^ rotate(a, 39)) + ((a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2]));
         for (int j = 7; j > 0; --j) v[j] = v[j - 1];
         v[4] += one;

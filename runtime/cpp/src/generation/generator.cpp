@@ -37,7 +37,7 @@ ovenbird_tensor view_of(const std::string &name, ovenbird_dtype dtype, const Sha
     return view;
 }
 
-const unsigned char *row_of(const OutputTensor &output, size_t row) {
+const unsigned char *bytes_of_row(const OutputTensor &output, size_t row) {
     return output.data.data() + row * (output.data.bytes() / static_cast<size_t>(output.shape[0]));
 }
 
@@ -130,7 +130,7 @@ void Generator::begin(Text &text, const Prepared &prepared, size_t row) {
     for (size_t i = 0; i < prepared.outputs.size(); ++i) {
         for (const auto &[tensor, state] : prepared.writes[i]) {
             const OutputTensor &output = *find(prepared.outputs[i], tensor);
-            bank_.append(state, slot, row_of(output, row), output.shape[1 + manifest_.states[state].axis]);
+            bank_.append(state, slot, bytes_of_row(output, row), output.shape[1 + manifest_.states[state].axis]);
         }
     }
     bank_.settle(slot);
@@ -163,12 +163,12 @@ void Generator::advance(Text &text, const std::vector<OutputTensor> &outputs) {
     for (const auto &[tensor, state] : writes_) {
         const OutputTensor &rows = *find(outputs, tensor);
         for (size_t slot : text.slots) {
-            bank_.append(state, slot, row_of(rows, slot), rows.shape[1 + manifest_.states[state].axis]);
+            bank_.append(state, slot, bytes_of_row(rows, slot), rows.shape[1 + manifest_.states[state].axis]);
         }
     }
     const OutputTensor &logits = *find(outputs, loop_.logits);
     LogitRows rows;
-    for (size_t slot : text.slots) rows.push_back(reinterpret_cast<const float *>(row_of(logits, slot)));
+    for (size_t slot : text.slots) rows.push_back(reinterpret_cast<const float *>(bytes_of_row(logits, slot)));
     std::vector<size_t> parents = text.search->advance(rows, static_cast<size_t>(logits.shape[1]));
     if (text.search->done() || parents.size() == 1) return;
     while (text.slots.size() < parents.size()) { // all beams begin alike

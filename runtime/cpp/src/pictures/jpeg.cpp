@@ -108,26 +108,23 @@ void cmyk_to_rgb(const uint8_t *in, uint8_t *out, int64_t width) {
     }
 }
 
-[[noreturn]] void unreadable(const std::string &name, const std::string &why) {
-    fail(OVENBIRD_IMAGE_UNREADABLE, name, " cannot be read as an image: ", why);
-}
-
 } // namespace
 
 Picture decode_jpeg(std::string_view data, const std::string &name, double max_megapixels) {
     check_frame(data, name, max_megapixels);
     Decoder decoder(data);
-    if (!decoder.read_header()) unreadable(name, decoder.why());
+    if (!decoder.read_header()) refuse_image(name, decoder.why());
     int64_t width = decoder.info().image_width, height = decoder.info().image_height;
     int layers = decoder.info().num_components;
     check_pixels(width, height, name, max_megapixels);
-    if (layers != 1 && layers != 3 && layers != 4) unreadable(name, str("cannot handle ", layers, "-layer images"));
-    if (!decoder.start(layers == 1 ? JCS_GRAYSCALE : layers == 3 ? JCS_RGB : JCS_CMYK)) unreadable(name, decoder.why());
+    if (layers != 1 && layers != 3 && layers != 4) refuse_image(name, "cannot handle ", layers, "-layer images");
+    if (!decoder.start(layers == 1 ? JCS_GRAYSCALE : layers == 3 ? JCS_RGB : JCS_CMYK))
+        refuse_image(name, decoder.why());
     Picture picture(width, height, 3);
     AlignedBytes other(layers == 3 ? 0 : static_cast<size_t>(width * layers));
     for (int64_t y = 0; y < height; ++y) {
         uint8_t *row = picture.row(y);
-        if (!decoder.read_row(layers == 3 ? row : other.data())) unreadable(name, decoder.why());
+        if (!decoder.read_row(layers == 3 ? row : other.data())) refuse_image(name, decoder.why());
         if (layers == 4) cmyk_to_rgb(other.data(), row, width);
         for (int64_t x = 0; layers == 1 && x < width; ++x)
             row[3 * x] = row[3 * x + 1] = row[3 * x + 2] = other.data()[x];

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 
+#include "base/errors.h"
 #include "tensors/inputs.h"
 
 namespace ob {
@@ -37,6 +38,11 @@ struct PictureSource {
 // colour profiles are not (`ovenbird_runtime/preprocess/images.py`). Throws ImageNotFound, ImageTooLarge,
 // ImageUnreadable.
 Picture open_picture(const PictureSource &source, double max_megapixels);
+
+// Refuses a file whose content is not what its format asks for.
+template <typename... Parts> [[noreturn]] void refuse_image(const std::string &name, const Parts &...why) {
+    fail(OVENBIRD_IMAGE_UNREADABLE, name, " cannot be read as an image: ", why...);
+}
 
 // Refuses a size beyond the limit, or an empty one. Throws ImageTooLarge, ImageUnreadable.
 void check_pixels(int64_t width, int64_t height, const std::string &name, double max_megapixels);

@@ -21,10 +21,6 @@ uint32_t whole(std::string_view data, size_t place) {
     return value;
 }
 
-[[noreturn]] void unreadable(const std::string &name, const std::string &why) {
-    fail(OVENBIRD_IMAGE_UNREADABLE, name, " cannot be read as an image: ", why);
-}
-
 bool is_kind(std::string_view kind) {
     for (char c : kind) {
         bool letter = (c | 32) >= 'a' && (c | 32) <= 'z', digit = c >= '0' && c <= '9';
@@ -34,13 +30,13 @@ bool is_kind(std::string_view kind) {
 }
 
 void read_head(PngHead &head, std::string_view body, const std::string &name) {
-    if (body.size() < 13) unreadable(name, "its header is cut off");
+    if (body.size() < 13) refuse_image(name, "its header is cut off");
     head.width = whole(body, 0);
     head.height = whole(body, 4);
     head.depth = static_cast<unsigned char>(body[8]);
     head.colours = static_cast<unsigned char>(body[9]);
     head.interlaced = body[12] != 0;
-    if (body[11] != 0) unreadable(name, "its filters are unknown");
+    if (body[11] != 0) refuse_image(name, "its filters are unknown");
 }
 
 // Depths that go with a type of colour (table 11.1).
@@ -141,22 +137,22 @@ PngFile read_chunks(std::string_view data, const std::string &name, double max_m
         size_t length = whole(data, place);
         if (!is_kind(kind)) {
             if (pixels) break;
-            unreadable(name, "a chunk has no name");
+            refuse_image(name, "a chunk has no name");
         }
         bool whole_chunk = length <= data.size() - place - 8;
         std::string_view body = data.substr(place + 8, length);
         if (kind == "IEND") break;
         if (kind == "IDAT" && !behind) {
             if (!pixels) {
-                if (!is_known(file.head)) unreadable(name, "its type of colour is unknown");
+                if (!is_known(file.head)) refuse_image(name, "its type of colour is unknown");
                 check_pixels(file.head.width, file.head.height, name, max_megapixels);
             }
             pixels = true;
             file.packed.append(body);
         } else if (!pixels) {
-            if (!whole_chunk || place + 8 + length + 4 > data.size()) unreadable(name, "image file is truncated");
+            if (!whole_chunk || place + 8 + length + 4 > data.size()) refuse_image(name, "image file is truncated");
             if (crc32(data.substr(place + 4, 4 + length)) != whole(data, place + 8 + length)) {
-                unreadable(name, str("broken PNG file (bad checksum in ", quoted(kind), ")"));
+                refuse_image(name, "broken PNG file (bad checksum in ", quoted(kind), ")");
             }
             if (kind == "IHDR") read_head(file.head, body, name);
             if (kind == "PLTE" && file.head.colours == 3) file.head.palette = body;
@@ -172,7 +168,7 @@ PngFile read_chunks(std::string_view data, const std::string &name, double max_m
         }
         place += AROUND_BYTES + length;
     }
-    if (!pixels) unreadable(name, "it has no pixels");
+    if (!pixels) refuse_image(name, "it has no pixels");
     file.exif = notes.exif();
     file.xmp = notes.xmp();
     return file;

@@ -21,10 +21,6 @@ constexpr Pass ADAM7[] = {{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4}
                           {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2}};
 constexpr Pass WHOLE[] = {{0, 0, 1, 1}};
 
-[[noreturn]] void unreadable(const std::string &name, const std::string &why) {
-    fail(OVENBIRD_IMAGE_UNREADABLE, name, " cannot be read as an image: ", why);
-}
-
 uint8_t nearest(int left, int above, int corner) { // Paeth's predictor (9.4)
     int guess = left + above - corner;
     int to_left = std::abs(guess - left), to_above = std::abs(guess - above), to_corner = std::abs(guess - corner);
@@ -134,9 +130,10 @@ class Painter {
 
 void check(const PngHead &head, const std::string &name) {
     size_t least = head.colours == GREY ? 2 : head.colours == COLOUR ? 6 : 0;
-    if (head.has_transparent && head.transparent.size() < least) unreadable(name, "its transparent colour is cut off");
+    if (head.has_transparent && head.transparent.size() < least)
+        refuse_image(name, "its transparent colour is cut off");
     if (head.colours == PALETTE && (head.palette.size() < 3 || head.palette.size() > 768)) {
-        unreadable(name, "it has no palette of 1 to 256 colours");
+        refuse_image(name, "it has no palette of 1 to 256 colours");
     }
 }
 
@@ -160,7 +157,7 @@ Picture decode_png(const PngFile &file, const std::string &name) {
     }
     std::string data;
     bool good = file.packed.size() > 2 && inflate_up_to(std::string_view(file.packed).substr(2), total, data);
-    if (data.size() < total) unreadable(name, good ? "image file is truncated" : "its pixels are damaged");
+    if (data.size() < total) refuse_image(name, good ? "image file is truncated" : "its pixels are damaged");
     Picture picture(head.width, head.height, 3);
     uint8_t *row = reinterpret_cast<uint8_t *>(data.data());
     size_t pixel = std::max<size_t>(1, static_cast<size_t>(painter.channels() * head.depth) / 8);
@@ -171,7 +168,7 @@ Picture decode_png(const PngFile &file, const std::string &name) {
         const uint8_t *above = reinterpret_cast<const uint8_t *>(zeros.data());
         for (int64_t y = 0; wide && y < high; ++y) {
             int filter = *row++;
-            if (!unfilter(filter, row, above, bytes, pixel)) unreadable(name, "its pixels are damaged");
+            if (!unfilter(filter, row, above, bytes, pixel)) refuse_image(name, "its pixels are damaged");
             painter.paint(row, wide, picture.row(pass->top + y * pass->down) + 3 * pass->left, pass->across);
             above = row;
             row += bytes;
