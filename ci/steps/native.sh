@@ -91,12 +91,12 @@ if [ -n "$cross" ]; then
         mv "$libraries.part" "$libraries"
     fi
     inside=$PWD/$libraries
-    options+=(-DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR="$cross" -DCMAKE_BUILD_TYPE=MinSizeRel)
+    options+=(-DOVENBIRD_UNITY=ON -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR="$cross" -DCMAKE_BUILD_TYPE=MinSizeRel)
     options+=(-DCMAKE_EXE_LINKER_FLAGS=-static) # the emulator needs no libraries of that architecture then
     options+=(-DCMAKE_C_COMPILER="$cross-linux-gnu-gcc" -DCMAKE_CXX_COMPILER="$cross-linux-gnu-g++" -DOVENBIRD_STATIC_CLI=ON)
     options+=(-DJPEG_INCLUDE_DIR="$inside/headers" -DJPEG_LIBRARY="$inside/usr/lib/$cross-linux-gnu/libjpeg.a")
 elif [ -n "$sanitize" ]; then
-    options+=(-DOVENBIRD_SANITIZE="$sanitize")
+    options+=(-DOVENBIRD_SANITIZE="$sanitize" -DOVENBIRD_UNITY=ON)
     if [ -n "$fuzz" ]; then
         options+=(-DCMAKE_BUILD_TYPE=RelWithDebInfo -DOVENBIRD_FUZZERS=ON)
     else # what tests/native runs with sanitizers: all of it, optimised, takes minutes

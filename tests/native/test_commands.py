@@ -34,7 +34,7 @@ def test_selftest_reproduces_the_golden_outputs(native: Command, detector: Path)
     for name in ("max_abs_error", "rms", "peak"):
         assert found.pop(name) == pytest.approx(expected.pop(name), rel=1e-9)
     assert found == expected
-    assert "8 files as written, 2 golden rows reproduced" in native("selftest", detector).out
+    assert "9 files as written, 2 golden rows reproduced" in native("selftest", detector).out
 
 
 def test_selftest_finds_another_network(native: Command, detector: Path, tmp_path: Path) -> None:

@@ -46,7 +46,15 @@ def test_another_project_finds_the_package(detector: Path, tmp_path: Path, kind:
     folder = build()
     if kind == "shared":
         folder = tmp_path / "shared"
-        cmake("-S", ROOT / "runtime" / "cpp", "-B", folder, "-DOVENBIRD_SHARED=ON", "-DOVENBIRD_CLI=OFF")
+        cmake(
+            "-S",
+            ROOT / "runtime" / "cpp",
+            "-B",
+            folder,
+            "-DOVENBIRD_SHARED=ON",
+            "-DOVENBIRD_CLI=OFF",
+            "-DOVENBIRD_UNITY=ON",
+        )
         cmake("--build", folder)
         symbols = subprocess.run(
             ["nm", "-D", "--defined-only", folder / "libovenbird.so"], capture_output=True, text=True, check=True

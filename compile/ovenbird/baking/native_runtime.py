@@ -86,7 +86,7 @@ def _build(sources: Path, work: Path, arch: str, compiler: tuple[str, ...], jpeg
     tools = [tool for tool in ("cmake", "ninja") if shutil.which(tool) is None]
     if tools:
         raise BakeFailed(f"the C++ runtime is built by cmake and ninja; missing: {', '.join(tools)}; {_HINT}")
-    options = ["-DCMAKE_BUILD_TYPE=MinSizeRel", "-DOVENBIRD_STATIC_CLI=ON"]
+    options = ["-DCMAKE_BUILD_TYPE=MinSizeRel", "-DOVENBIRD_STATIC_CLI=ON", "-DOVENBIRD_UNITY=ON"]
     options += [f"-D{name}={path}" for name, path in _tools(work, compiler).items()]
     if jpeg is not None:
         options.append(f"-DOVENBIRD_JPEG_SOURCE={jpeg}")

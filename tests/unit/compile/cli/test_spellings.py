@@ -72,7 +72,10 @@ REFUSED = [
         "ovenbird compile resnet18 --target cuda-sm90 --precision W8A8",
         "UsageError: --precision int8: target cuda-sm90 computes in f32; int8 is for",
     ),
-    ("ovenbird compile resnet18 --precision int4", "UsageError: --precision 'int4': there are f32, int8 on targets of"),
+    (
+        "ovenbird compile resnet18 --precision int4",
+        "UsageError: --precision 'int4': there are f32, int8 and bf16 on targets of",
+    ),
     ("ovenbird tune resnet18 --precision int8", "UsageError: --precision int8: there is no search for int8"),
     ("ovenbird tune resnet18 --fp16", "UsageError: --precision f16: on host it takes the records of f32"),
     ("ovenbird bench resnet18 --precision half", "UsageError: --precision half: engines are compared in f32 or int8"),
