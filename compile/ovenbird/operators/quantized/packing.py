@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ovenbird.operators.layout import blocks, pad_axis
+from ovenbird.operators.quantized import steps
 from ovenbird.operators.quantized.sums import TAPS
 from ovenbird_runtime.tensors.arrays import Array
 
@@ -17,21 +18,12 @@ PAIR = 128
 
 def pack_conv_weight(weight: Array, block: int, in_block: int) -> Array:
     """OIHW -> [O/b, I/c, KH, KW, c/4, b*4]; channels that are missing from a block have weights of 0."""
-    outputs, inputs, height, width = weight.shape
-    out_blocks, in_blocks = blocks(outputs, block), blocks(inputs, in_block)
-    padded = pad_axis(pad_axis(weight, 0, out_blocks * block), 1, in_blocks * in_block)
-    split = padded.reshape(out_blocks, block, in_blocks, in_block // TAPS, TAPS, height, width)
-    packed = split.transpose(0, 2, 5, 6, 3, 1, 4)
-    return np.ascontiguousarray(packed.reshape(*packed.shape[:5], block * TAPS))
+    return steps.pack_conv_weight(weight, block, in_block, TAPS)
 
 
 def pack_matmul_weight(weight: Array, block: int) -> Array:
     """[K, N] -> [N/b, ceil(K/4), b*4]."""
-    depth, columns = weight.shape
-    count, steps = blocks(columns, block), blocks(depth, TAPS)
-    padded = pad_axis(pad_axis(weight, 1, count * block), 0, steps * TAPS)
-    split = padded.reshape(steps, TAPS, count, block).transpose(2, 0, 3, 1)
-    return np.ascontiguousarray(split.reshape(count, steps, block * TAPS))
+    return steps.pack_matmul_weight(weight, block, TAPS)
 
 
 def is_narrow(packed: Array) -> bool:

@@ -15,10 +15,11 @@ from typing import Any
 
 from tvm import te, tirx
 
-from ovenbird.operators.anchors import DILATION, NARROW, STEP, anchored
+from ovenbird.operators.anchors import NARROW, anchored
 from ovenbird.operators.conv2d import Window, pad
 from ovenbird.operators.layout import extents
 from ovenbird.operators.quantized.rounding import EXACT, centred, nearest_level
+from ovenbird.operators.quantized.steps import conv2d_sums, matmul_sums
 
 TAPS = 4
 """Products of one step."""
@@ -95,54 +96,11 @@ def conv2d(
 
     [N, I/c, H, W, c] * [O/b, I/g/c, KH, KW, c/4, b*4] -> [N, O/b, OH, OW, b].
     """
-    batch, _, height, width, block = extents(data)
-    out_blocks, in_blocks = extents(weight)[:2]
-    lanes = extents(weight)[5] // TAPS
-    group_out = out_blocks // groups
-    out_height, out_width = window.output(height, width)
+    out_blocks, lanes = extents(weight)[0], extents(weight)[5] // TAPS
+    size = window.output(*extents(data)[2:4])
     padded = pad(data, window.padding, zero)
-    (stride_h, stride_w), (dilate_h, dilate_w) = window.stride, window.dilation
-    ic = te.reduce_axis((0, in_blocks), name="ic")
-    step = te.reduce_axis((0, block // TAPS), name="step")
-    tap = te.reduce_axis((0, TAPS), name="tap")
-    shape = (batch, out_blocks, out_height, out_width, lanes)
-
-    details: dict[str, Any] = {STEP: TAPS, NARROW: 1} if narrow else {STEP: TAPS}
-
-    def channel(o: Any) -> Any:
-        return ic if groups == 1 else (o // group_out) * in_blocks + ic
-
-    if window.pointwise:
-        flat = te.compute(
-            (batch, out_blocks, height * width, lanes),
-            lambda n, o, p, v: te.sum(
-                product(
-                    padded[n, channel(o), p // width, p % width, step * TAPS + tap],
-                    weight[o, ic, 0, 0, step, v * TAPS + tap],
-                ),
-                axis=[ic, step, tap],
-            ),
-            name="conv2d",
-            attrs=anchored("tile", details),
-        )
-        return image_output(flat, lambda n, o, h, w, v: (n, o, h * width + w, v), shape, terms, how)
-    kh = te.reduce_axis((0, window.kernel[0]), name="kh")
-    kw = te.reduce_axis((0, window.kernel[1]), name="kw")
-    if dilate_h > 1:
-        details[DILATION] = dilate_h
-    sums = te.compute(
-        shape,
-        lambda n, o, h, w, v: te.sum(
-            product(
-                padded[n, channel(o), h * stride_h + kh * dilate_h, w * stride_w + kw * dilate_w, step * TAPS + tap],
-                weight[o, ic, kh, kw, step, v * TAPS + tap],
-            ),
-            axis=[ic, kh, kw, step, tap],
-        ),
-        name="conv2d",
-        attrs=anchored("tile", details),
-    )
-    return image_output(sums, lambda *at: at, shape, terms, how)
+    sums, place = conv2d_sums(padded, weight, product, TAPS, window, groups, size, {NARROW: 1} if narrow else {})
+    return image_output(sums, place, (extents(data)[0], out_blocks, *size, lanes), terms, how)
 
 
 def depthwise_conv2d(
@@ -179,9 +137,8 @@ def matmul(
 ) -> te.Tensor:
     """[M, K] * [N/b, ceil(K/4), b*4] -> [M, N], in whole tiles of rows (`operators.dense`)."""
     rows, depth = extents(data)
-    count, steps, width = extents(weight)
+    _, steps, width = extents(weight)
     lanes = width // TAPS
-    padded_rows = -(-rows // tile_rows) * tile_rows
     source = data
     if depth < steps * TAPS:
         zero = tirx.const(0, data.dtype)
@@ -190,20 +147,7 @@ def matmul(
             lambda m, k: tirx.if_then_else(k < depth, data[m, tirx.min(k, depth - 1)], zero),
             name="pad",
         )
-    step = te.reduce_axis((0, steps), name="step")
-    tap = te.reduce_axis((0, TAPS), name="tap")
-
-    def row(m: Any) -> Any:
-        return tirx.min(m, rows - 1) if padded_rows > rows else m
-
-    sums = te.compute(
-        (count, padded_rows, lanes),
-        lambda o, m, v: te.sum(
-            product(source[row(m), step * TAPS + tap], weight[o, step, v * TAPS + tap]), axis=[step, tap]
-        ),
-        name="matmul",
-        attrs=anchored("tile", {STEP: TAPS, NARROW: 1} if narrow else {STEP: TAPS}),
-    )
+    sums = matmul_sums(source, weight, product, TAPS, tile_rows, {NARROW: 1} if narrow else {})
 
     def body(m: Any, n: Any) -> Any:
         channel = (n // lanes, n % lanes)
