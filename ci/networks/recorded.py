@@ -14,6 +14,8 @@ from typing import Any
 
 from trying import Result
 
+from ovenbird.replacing import replacing
+
 RECORD = Path(__file__).resolve().parents[2] / "docs/benchmarks/networks.json"
 
 
@@ -29,9 +31,8 @@ def read(file: Path) -> Result:
 
 def write(file: Path, found: Result) -> None:
     """Write a result, whole or not at all."""
-    partial = file.with_suffix(".partial")
-    partial.write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
-    partial.rename(file)
+    with replacing(file) as partial:
+        partial.write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
 
 
 def kept(results: Path) -> dict[str, Result]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from ovenbird.errors import OvenbirdError
 from ovenbird.records.provenance import read_provenance
 from ovenbird.records.tuning_log import RECORDS, WORKLOADS, fastest_records, json_lines
+from ovenbird.replacing import replacing
 
 LEAST_GAIN = 1.05
 """A gain below this is within what two measurements of one schedule differ by."""
@@ -42,9 +43,8 @@ def main() -> int:
             workloads.append(workload)
     for name, lines in ((WORKLOADS, workloads), (RECORDS, records)):
         text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
-        partial = folder / f".{name}.partial"
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(folder / name)
+        with replacing(folder / name) as partial:
+            partial.write_text(text, encoding="utf-8")
     print(f"kept: the fastest schedules of {len(workloads)} of {len(gains)} functions, in {folder}")
     return 0
 

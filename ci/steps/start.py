@@ -21,6 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ovenbird.benchmarking.worker_processes import worker_environment
+
 MASKS = {"all instructions": {}, "SHA masked": {"OPENSSL_ia32cap": ":~0x20000000"}}
 """What OpenSSL is told of the processor: bit 29 of leaf 7's EBX are the SHA instructions."""
 
@@ -44,8 +46,8 @@ def child(folder: str, name: str, threads: int) -> None:
 def start(folder: Path, name: str, threads: int, mask: dict[str, str]) -> tuple[float, float]:
     """Return the seconds of a fresh process's start: wall clock, processor."""
     command = [sys.executable, __file__, str(folder), "--child", name, "--threads", str(threads)]
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    done = subprocess.run(command, env=kept | mask, stdout=subprocess.PIPE, text=True, check=True)
+    environment = worker_environment(threads) | mask
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     wall, processor = json.loads(done.stdout.splitlines()[-1])
     return float(wall), float(processor)
 

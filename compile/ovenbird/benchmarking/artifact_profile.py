@@ -69,8 +69,7 @@ def profile_artifact(artifact: Artifact, threads: int, step: Progress) -> list[V
 def _profile(
     artifact: Artifact, target: Target, name: str, layers: dict[str, Any], limits: dict[str, float], threads: int
 ) -> VariantProfile:
-    entry = min(target.entries, key=lambda one: one.batch)
-    entry = next(one for one in target.entries if one.batch == entry.batch)  # the one that `layer_profile` takes
+    entry = min(target.entries, key=lambda one: one.batch)  # the first of them, which `layer_profile` takes
     program = artifact.manifest.programs[entry.program].at(entry.size)
     with tempfile.TemporaryDirectory(prefix="ovenbird-profile-") as folder:
         path = Path(folder) / "inputs.npz"

@@ -15,8 +15,6 @@ from ovenbird.console import shared_options
 if TYPE_CHECKING:
     from ovenbird.verify.verifying import Verification
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-
 
 @click.command("verify", short_help="Compare an artifact with its network.")
 @click.argument("artifact", type=click.Path(path_type=Path))
@@ -89,8 +87,9 @@ def _figures(found: Verification) -> str:
 def find_images(path: Path) -> list[Path]:
     """Return an image, or a folder's images in the order of their names. Raises UsageError where there is none."""
     from ovenbird.errors import UsageError
+    from ovenbird.verify.photographs import SUFFIXES
 
-    found = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    found = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
     if not found:
-        raise UsageError(f"--images {path}: no {', '.join(IMAGE_SUFFIXES)} file there")
+        raise UsageError(f"--images {path}: no {', '.join(SUFFIXES)} file there")
     return found

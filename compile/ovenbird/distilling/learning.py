@@ -26,6 +26,7 @@ from ovenbird.distilling.roles import Role
 from ovenbird.distilling.views import Album
 from ovenbird.errors import UsageError
 from ovenbird.progress import Progress
+from ovenbird.replacing import replacing
 
 TEMPERATURE = 4.0
 """By which logits are divided, so that the order among unlikely classes teaches as well."""
@@ -196,9 +197,8 @@ class Lesson:
             "before": asdict(self.before),
         }  # fmt: skip
         self._folder.mkdir(parents=True, exist_ok=True)
-        partial = self._folder / f"{STATE}.partial"
-        torch.save(state, partial)
-        partial.replace(self._folder / STATE)
+        with replacing(self._folder / STATE) as partial:
+            torch.save(state, partial)
 
 
 def _sum(net: nn.Module) -> str:

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ovenbird.errors import UsageError
+from ovenbird.verify.photographs import SUFFIXES
 from ovenbird_runtime.manifest.steps import Pipeline
 from ovenbird_runtime.tensors.arrays import Array
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
+ALL_SUFFIXES = (*SUFFIXES, ".gif", ".bmp")
 LEAST = 10
 """Pictures, of which a fifth are held back."""
 HELD_SHARE = 5
@@ -43,7 +44,7 @@ class Album:
     @staticmethod
     def of(folder: Path, seed: int) -> Album:
         """Find the pictures in a folder and those below it. Raises UsageError where they are too few."""
-        found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+        found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ALL_SUFFIXES and path.is_file())
         if len(found) < LEAST:
             raise UsageError(f"--images {folder} holds {len(found)} pictures, at least {LEAST} are needed")
         order = np.random.default_rng(seed).permutation(len(found))

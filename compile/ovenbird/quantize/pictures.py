@@ -22,14 +22,13 @@ from ovenbird.errors import UsageError
 from ovenbird.networks.network import Network
 from ovenbird.options import DEFAULT_PICTURES
 from ovenbird.verify.cases import make_cases
-from ovenbird.verify.photographs import own_photographs
+from ovenbird.verify.photographs import SUFFIXES, own_photographs
 from ovenbird_runtime.manifest.steps import Pipeline
 from ovenbird_runtime.tensors.arrays import Array
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 MOST_HELD = 100
 HELD_SHARE = 5
 """Of so many photographs one is left out, where there are not more than are asked for."""

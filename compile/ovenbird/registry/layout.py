@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from typing import IO, Any
 from ovenbird.errors import ReferenceInvalid, RegistryFailed, output_error
 from ovenbird.registry.manifests import EMPTY, MEDIA_TYPE, Blob, Layer, digest_of
 from ovenbird.registry.references import DIGEST
+from ovenbird.replacing import replacing
 from ovenbird_runtime.errors import shown
 from ovenbird_runtime.limits import MAX_MANIFEST_BYTES
 
@@ -49,9 +49,8 @@ class Layout:
         entry = {"mediaType": MEDIA_TYPE, "digest": digest_of(data), "size": len(data), "annotations": {REF_NAME: tag}}
         with self._writing():
             (self._folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}', encoding="utf-8")
-            partial = self._folder / f".index.{os.getpid()}.partial"
-            partial.write_text(json.dumps(index | {"manifests": [*kept, entry]}, indent=1), encoding="utf-8")
-            partial.replace(self._folder / "index.json")
+            with replacing(self._folder / "index.json") as partial:
+                partial.write_text(json.dumps(index | {"manifests": [*kept, entry]}, indent=1), encoding="utf-8")
 
     def manifest(self, tag: str, digest: str) -> bytes:
         """Return the manifest of a digest, or of a tag. Raises RegistryFailed, ReferenceInvalid."""
@@ -98,10 +97,8 @@ class Layout:
             return False
         with self._writing():
             path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-            with partial.open("wb") as file:
+            with replacing(path) as partial, partial.open("wb") as file:
                 shutil.copyfileobj(source, file, 1 << 20)
-            partial.replace(path)
         return True
 
     @contextlib.contextmanager

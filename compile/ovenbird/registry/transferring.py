@@ -15,7 +15,6 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from ovenbird.artifact.packaging import Staging, sha256_file
 from ovenbird.errors import RegistryFailed
@@ -125,14 +124,10 @@ def _fetch(
     path.parent.mkdir(parents=True, exist_ok=True)
     digest, size = hashlib.sha256(), 0
     with store.open(layer) as source, path.open("xb") as file:
-        while size <= layer.size and (chunk := _read(source)):
+        while size <= layer.size and (chunk := source.read(_CHUNK_BYTES)):
             digest.update(chunk)
             size += len(chunk)
             file.write(chunk)
     if size != layer.size or f"sha256:{digest.hexdigest()}" != layer.digest:
         raise RegistryFailed(f"{reference.text}: {name} did not come as {layer.digest} of {layer.size} bytes")
     return size
-
-
-def _read(source: IO[bytes]) -> bytes:
-    return source.read(_CHUNK_BYTES)

@@ -14,6 +14,8 @@ from ovenbird.resources import data_file
 from ovenbird_runtime.manifest.steps import Pipeline
 from ovenbird_runtime.tensors.arrays import Array
 
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+"""Of the photographs in a folder of the user's."""
 PHOTOGRAPHS = ("chelsea.jpg", "coffee.jpg", "rocket.jpg")
 LINES = ("STOP", "Hello, world", "No. 48213")
 LINE_PIXELS = 32
