@@ -33,6 +33,7 @@ from ovenbird.passes.adopt_functions import adopt_functions
 from ovenbird.passes.bound_accesses import bound_accesses
 from ovenbird.passes.externalize_constants import ConstantTable, externalize_constants
 from ovenbird.passes.flatten_volumes import flatten_volumes
+from ovenbird.passes.fold_constants import fold_constants
 from ovenbird.passes.fusion.keep_unschedulable_apart import keep_unschedulable_apart
 from ovenbird.passes.fusion.limit_fusion import limit_fusion
 from ovenbird.passes.join_instance_norms import join_instance_norms
@@ -117,7 +118,7 @@ def prepare(network: IRModule) -> IRModule:
         widen_sequences,
         relax.transform.DeadCodeElimination(),  # or the copies would be computed all the same
         hide_weights,
-        relax.transform.FoldConstant(),
+        fold_constants,
         show_weights,
         join_instance_norms,
         relax.transform.DeadCodeElimination(),
