@@ -3,7 +3,7 @@
 # docs/benchmarks/<name>.{json,md,png} and README.md's figures.
 #
 #     ci/steps/bench.sh                        every table (most of an hour on two cores)
-#     ci/steps/bench.sh NAME...                only these: resnet50 one-thread batch-8 zoo growth avx2 chip
+#     ci/steps/bench.sh NAME...                only these: resnet50 one-thread batch-8 zoo growth avx2 chip ablation
 #     ci/steps/bench.sh MODEL... [OPTIONS]     one benchmark of your own: what `ovenbird bench` takes; writes nothing here
 #
 # WEIGHTS=FILE|random:SEED (default random:0: times do not depend on them). ROUNDS=5. PEERS=ort,openvino,ncnn,torch. $VENV (default .venv) must have the
@@ -49,8 +49,19 @@ run() { # run NAME: false where NAME is no table of ours
         chip) # a page of this processor's own, beside those of others
             peers=ort,openvino,ncnn table "chip-$(slug_of_processor)" "${small[@]}" --threads 2,1 --no-footprint
             ;;
+        ablation) ablation ;;
         *) return 1 ;;
     esac
+}
+
+# What each optimisation gains, on one thread; rows that docs/benchmarks/ablation.json has are kept.
+ablation() {
+    say "benchmark: ablation"
+    mkdir -p "$work/ablation.out" docs/benchmarks
+    [ ! -f docs/benchmarks/ablation.json ] || cp docs/benchmarks/ablation.json "$work/ablation.out/"
+    bench resnet50 mobilenet_v2 torchvision:ssdlite320_mobilenet_v3_large vit_b_16 --ablation --threads 1 \
+        --rounds "$rounds" --duration 0.5 --warmup 1 --weights "$weights" --work "$work" --output "$work/ablation.out" >/dev/null
+    cp "$work/ablation.out/ablation.json" docs/benchmarks/
 }
 
 # Prints this processor's name as a file's: amd-epyc-family-25-model-1.
@@ -58,7 +69,7 @@ slug_of_processor() {
     "$python" -c 'from ovenbird.host.detection import cpu_name; print(cpu_name().lower())' | tr -cs 'a-z0-9\n' - | sed 's/-*$//'
 }
 
-tables=(resnet50 one-thread batch-8 zoo growth avx2 chip)
+tables=(resnet50 one-thread batch-8 zoo growth avx2 chip ablation)
 [ $# -gt 0 ] || set -- resnet50 one-thread batch-8 zoo growth avx2
 case " ${tables[*]} " in
     *" $1 "*) ;;

@@ -1,10 +1,11 @@
-"""Write the pages that show the benchmarks, from what `ovenbird bench` measured: docs/benchmarks.md, README's figures.
+"""Write the pages that show the benchmarks, from what `ovenbird bench` measured: docs/benchmarks.md, README's figures,
+what each optimisation gains in docs/explanation/why-these-optimisations.md.
 
     .venv/bin/python ci/steps/benchmarks.py         # `make bench` calls this after each table
 
 The tables lie in docs/benchmarks/<name>.json, with their full report (.md) and picture (.png) beside them; a table that
-was not measured is left out. server.json is what ci/load/run.sh measured, reliability.json what ci/load/reliability.py
-found.
+was not measured is left out. ablation.json is what `ovenbird bench --ablation` wrote, server.json is what
+ci/load/run.sh measured, reliability.json what ci/load/reliability.py found.
 """
 
 from __future__ import annotations
@@ -13,16 +14,20 @@ import dataclasses
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from reliability_table import reliability_lines
 from server_tables import served_line, server_lines
 
+from ovenbird.benchmarking.ablation.results import Ablation
+from ovenbird.benchmarking.ablation.table import ablation_lines, side_lines
 from ovenbird.benchmarking.report.markdown import mean_lines, profile_lines, provenance_lines, summary_lines
 from ovenbird.benchmarking.report.results import Benchmark, read_benchmark
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE, RESULTS, README = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks", ROOT / "README.md"
+WHY, ABLATION = ROOT / "docs" / "explanation" / "why-these-optimisations.md", RESULTS / "ablation.json"
 SERVER, RELIABILITY = RESULTS / "server.json", RESULTS / "reliability.json"
 WRITTEN = "<!-- Written by ci/steps/benchmarks.py from docs/benchmarks/*.json; do not edit. -->"
 SECTION = re.compile(r"(<!-- bench:begin[^>]*-->\n).*?(<!-- bench:end -->)", re.S)
@@ -52,14 +57,25 @@ def main() -> int:
         print("error: NoResults: no docs/benchmarks/*.json; run 'make bench'", file=sys.stderr)
         return 1
     PAGE.write_text(page(found), encoding="utf-8")
-    text = README.read_text(encoding="utf-8")
-    if not SECTION.search(text):
-        print("error: NoSection: README.md has no <!-- bench:begin --> ... <!-- bench:end -->", file=sys.stderr)
-        return 1
-    section = "\n".join(readme_lines(found))
-    README.write_text(SECTION.sub(lambda match: f"{match[1]}{section}\n{match[2]}", text), encoding="utf-8")
-    print(f"wrote: {PAGE.relative_to(ROOT)}, README.md ({', '.join(found)})")
+    sections = {README: readme_lines(found)}
+    if ABLATION.is_file():
+        ablation = Ablation.read(ABLATION)
+        sections[WHY] = ["", *ablation_lines(ablation), "", *side_lines(ablation), ""]
+    for path, lines in sections.items():
+        if not write_section(path, lines):
+            print(f"error: NoSection: {path.name} has no <!-- bench:begin --> ... <!-- bench:end -->", file=sys.stderr)
+            return 1
+    names = ", ".join(str(path.relative_to(ROOT)) for path in (PAGE, *sections))
+    print(f"wrote: {names} ({', '.join(found)})")
     return 0
+
+
+def write_section(path: Path, lines: Sequence[str]) -> bool:
+    """Put lines between a page's marks; return False where it has none."""
+    text = path.read_text(encoding="utf-8")
+    section = "\n".join(lines)
+    path.write_text(SECTION.sub(lambda match: f"{match[1]}{section}\n{match[2]}", text), encoding="utf-8")
+    return SECTION.search(text) is not None
 
 
 def page(found: dict[str, Benchmark]) -> str:

@@ -96,6 +96,7 @@ def compile_network(
     specs = [load_target(name) for name in dict.fromkeys(options.targets)]
     if not specs:
         raise UsageError("give at least one --target")
+    _require_optimisations(specs, options)
     batches = {name: network.batches(name, options.batch_sizes) for name in network.programs}
     dump = output.with_name(f"{output.name}.code") if options.dump else None
     layers: dict[str, list[LayerRecord]] = {}
@@ -155,6 +156,14 @@ def compile_network(
         notes=network.notes,
         seconds=time.monotonic() - began,
     )
+
+
+def _require_optimisations(specs: Sequence[TargetSpec], options: CompileOptions) -> None:
+    """Refuse to leave out what a target's backend does not have. Raises UsageError."""
+    for spec in specs:
+        lacking = sorted(options.without - BACKENDS[spec.kind].optimisations)
+        if lacking:
+            raise UsageError(f"--target {spec.name}: its backend cannot leave out {', '.join(lacking)}")
 
 
 def _whole(variants: Sequence[Variant], layers: Mapping[str, Sequence[LayerRecord]]) -> dict[str, tuple[int, int]]:
@@ -262,7 +271,7 @@ def _build(
     from ovenbird.backends.building import build_module
 
     records = _records(network, variant, options)
-    wanted = BuildOptions(variant.precision, options.fast_math, packing, records)
+    wanted = BuildOptions(variant.precision, options.fast_math, packing, records, options.without)
 
     def follow(text: str, done: int, total: int) -> None:
         step(f"{variant.name}: {text}", done, total)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ovenbird.backends.optimisations import NOTHING, Without
 from ovenbird.lowering.dumping import DumpKind
 from ovenbird_runtime.manifest.agreement import Precision
 
@@ -47,6 +48,7 @@ class CompileOptions:
     as a share of each output's own spread; None for what code of its precision is held to. `precisions`, `fast_math`:
     heeded by the targets whose backend has them (`backends.base`); there is a variant for each precision.
     `max_disagreement`: the share of photographs that code of low precision may answer otherwise; None: not asked.
+    `without`: optimisations to leave out, of those that the backend has.
     """
 
     targets: tuple[str, ...] = ("host",)
@@ -58,6 +60,7 @@ class CompileOptions:
     fast_math: bool = False
     calibration: CalibrationOptions = CalibrationOptions()
     max_disagreement: float | None = None
+    without: Without = NOTHING
 
 
 DEFAULT_OPTIONS = CompileOptions()

@@ -118,3 +118,26 @@ def test_wrong_use_is_refused(home: Path, arguments: list[str], code: int, messa
     done = bench(home, *arguments, "--rounds", "1")
     assert (done.returncode, message in done.stderr) == (code, True), done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_ablation_of_a_tiny_network(home: Path, prepared: Path) -> None:
+    options = ["--threads", "1", "--rounds", "2", "--repeat", "3", "--work", str(prepared.parent), "-q"]
+    command = ["tiny_net:network", "--ablation", *options, "-o", "left-out"]
+    done = bench(home, *command, "--switches", "fusion,winograd,tuning")
+    assert done.returncode == 0, done.stderr
+    document = json.loads((home / "left-out/ablation.json").read_text(encoding="utf-8"))
+    fusion, winograd, tuning = document["rows"]
+    assert (fusion["switch"], fusion["note"]) == ("fusion", "")
+    assert fusion["off"]["bytes"] != fusion["on"]["bytes"]
+    assert fusion["ratio"]["low"] > 0
+    assert winograd["note"].startswith("nothing to leave out")
+    assert "tuning records" in tuning["note"]
+    again = bench(home, *command, "--switches", "fusion,tuning")
+    assert again.returncode == 0, again.stderr
+    assert json.loads((home / "left-out/ablation.json").read_text(encoding="utf-8"))["rows"] == document["rows"]
+
+
+def test_ablation_compares_with_nobody(home: Path) -> None:
+    done = bench(home, "resnet50", "--ablation", "--peers", "ort", "-q")
+    assert (done.returncode, done.stderr.strip()) == (2, "error: UsageError: --ablation takes no --peers")

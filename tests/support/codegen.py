@@ -20,7 +20,8 @@ import tvm
 from torch import nn
 from tvm import relax
 
-from ovenbird.backends.building import build_module
+from ovenbird.backends.base import BuildOptions
+from ovenbird.backends.building import DEFAULT, build_module
 from ovenbird.lowering.built import BuiltModule
 from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.networks.importing import import_exported
@@ -88,10 +89,10 @@ def traced(cases: tuple[Case, ...]) -> tvm.IRModule:
         return import_exported(program)
 
 
-def run_together(cases: Sequence[Case], target: TargetSpec) -> list[Outputs]:
+def run_together(cases: Sequence[Case], target: TargetSpec, options: BuildOptions = DEFAULT) -> list[Outputs]:
     """Compile the networks, all of one batch size, into one library for `target` and return each one's outputs."""
     (batch,) = {case.inputs[0].shape[0] for case in cases}
-    built = build_module({EntryKey(batch=batch): traced(tuple(cases))}, target)
+    built = build_module({EntryKey(batch=batch): traced(tuple(cases))}, target, options)
     machine = relax.VirtualMachine(built.executable, tvm.cpu())
     tensors = [tvm.runtime.tensor(value.detach().numpy()) for case in cases for value in case.inputs]
     tensors += [tvm.runtime.tensor(built.tensors[index]) for index in built.entries[0].weights]

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ovenbird.backends.optimisations import NOTHING, Without
 from ovenbird.targets import TargetSpec
 from ovenbird_runtime.manifest.agreement import Precision
 
@@ -43,13 +44,15 @@ class BuildOptions:
     """Options of a build.
 
     `precision`: what was asked for; a backend computes in `Backend.precision` of it. `fast_math`: let the code
-    approximate division, exp and others. `packing`: what `Backend.packing` returned.
+    approximate division, exp and others. `packing`: what `Backend.packing` returned. `without`: optimisations to leave
+    out, of those that the backend has.
     """
 
     precision: Precision = "f32"
     fast_math: bool = False
     packing: Any = None
     records: TuningLog | None = None
+    without: Without = NOTHING
 
 
 class Backend(ABC):
@@ -61,6 +64,8 @@ class Backend(ABC):
     """What the code may compute in, the default first."""
     extra: ClassVar[str] = ""
     """The extra that the compiler and the runtime need for it."""
+    optimisations: ClassVar[Without] = NOTHING
+    """What a build may leave out."""
     environment: ClassVar[Mapping[str, str]] = {}
     """The environment of a container that serves its code."""
 

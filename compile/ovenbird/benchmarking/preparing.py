@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ovenbird.backends.optimisations import Optimisation
 from ovenbird.benchmarking.jobs import (
     ARTIFACT_FOLDER,
     NETWORK_FILE,
@@ -50,6 +51,7 @@ class PrepareRequest:
 
     `network`: what an artifact was compiled from, where that is no built-in network. `precision`: of all engines; in
     int8, ours is quantized as `compile` does it, and the ONNX file for the peers by ONNX Runtime's quantizer.
+    `without`: optimisations that our compiler leaves out.
     """
 
     folder: str
@@ -65,6 +67,7 @@ class PrepareRequest:
     trust: bool = False
     network: str | None = None
     precision: Precision = "f32"
+    without: tuple[Optimisation, ...] = ()
 
 
 def network_options(facts: dict[str, Any]) -> NetworkOptions:
@@ -201,7 +204,7 @@ def _compile_one(
 
     output = Path(request.folder) / name
     chosen = records_folder(records, network.name, load_target(request.target), request.precision)
-    stamp = _stamp(facts["source"], f"{request.target} {request.precision}", chosen)
+    stamp = _stamp(facts["source"], " ".join((request.target, request.precision, *request.without)), chosen)
     current = kept.get("stamps", {}).get(name) == stamp and (output / "manifest.json").is_file()
     there = kept["compiled"][name] if current else []
     batches = sorted({*there, *request.batch_sizes})
@@ -214,6 +217,7 @@ def _compile_one(
         batch_sizes=tuple(batches),
         tuning_records=records,
         precisions=(request.precision,),
+        without=frozenset(request.without),
     )
     report = compile_network(network, output, options, step)
     (records_of_layers,) = report.layers.values()
@@ -297,7 +301,7 @@ def main(arguments: list[str]) -> int:
     from ovenbird.progress import Progress
 
     facts = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-    request = PrepareRequest(**{**facts, "batch_sizes": tuple(facts["batch_sizes"])})
+    request = PrepareRequest(**facts | {name: tuple(facts[name]) for name in ("batch_sizes", "without")})
     try:
         with Progress.choose(request.quiet) as progress:
             prepare(request, progress)

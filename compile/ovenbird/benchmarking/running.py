@@ -63,6 +63,16 @@ class BenchPlan:
     neighbours: int = 0
 
 
+def usable_processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def plain_name(model: str) -> str:
+    """Return a name for a network's folder, from whatever the user called it."""
+    return "".join(c if c.isalnum() or c in "._-" else "_" for c in Path(model).name)
+
+
 def installed_peers(names: tuple[str, ...]) -> tuple[list[BenchEngine], dict[str, str]]:
     """Return the peers that are installed, and why the others are left out. Raises NoPeers where none is."""
     found, skipped = [], {}
@@ -84,7 +94,7 @@ def run_benchmark(
 
     Raises any CompilerError; outputs that disagree are noted in their case.
     """
-    here = len(os.sched_getaffinity(0))
+    here = usable_processors()
     threads = plan.threads or (here,)
     if max(threads) > here:
         raise UsageError(f"--threads {max(threads)}: this process may use {here} processors")
@@ -155,8 +165,7 @@ def _prepare_all(
     sizes = plan.image_sizes or (None,)
     for model, size in itertools.product(plan.models, sizes):
         step(f"preparing {_key(model, size)}")
-        # a name for the folder, from whatever the user called the network
-        plain = "".join(c if c.isalnum() or c in "._-" else "_" for c in Path(model).name)
+        plain = plain_name(model)
         named = plain if plan.precision == "f32" else f"{plain}-{plan.precision}"
         folder = work / (named if size is None else f"{named}-{size}")
         network = run_preparing(

@@ -17,7 +17,10 @@ import click
 from ovenbird.console import shared_options
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ovenbird.benchmarking.report.results import Benchmark
+    from ovenbird.benchmarking.running import BenchPlan
     from ovenbird_runtime.manifest.agreement import Precision
 
 
@@ -51,6 +54,11 @@ if TYPE_CHECKING:
 @click.option("--estimates", is_flag=True,
               help="Print each layer's estimated time next to the measured one, and how alike they rank.")  # fmt: skip
 @click.option("--footprint/--no-footprint", default=True, show_default=True, help="Look at memory and installed size.")
+@click.option("--ablation", is_flag=True,
+              help="Compare with no one: time each MODEL without one optimisation after the other. Goes on where "
+              "ablation.json of --output stopped.")  # fmt: skip
+@click.option("--switches", help="Optimisations that --ablation leaves out in turn, as in folding,winograd. "
+              "[default: all]")  # fmt: skip
 @click.option("--work", type=click.Path(file_okay=False, path_type=Path),
               help="Keep artifacts and ONNX files here for the next benchmark.")  # fmt: skip
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path),
@@ -93,6 +101,9 @@ def command(models: tuple[str, ...], output: Path | None, **options: Any) -> Non
         precision=_precision(options["precision"]),
         neighbours=options["neighbours"],
     )
+    if options["ablation"] or options["switches"]:
+        _run_ablation(plan, options, output)
+        return
     # SIGTERM unwinds as Ctrl-C does: a worker left behind would disturb whatever is timed next
     with Progress.choose(options["quiet"]) as progress, Interruption(progress) as step:
         benchmark = run_benchmark(plan, _typed(), step, lambda benchmark: _write(benchmark, output))
@@ -103,6 +114,33 @@ def command(models: tuple[str, ...], output: Path | None, **options: Any) -> Non
     refused = [case for case in benchmark.cases if case.refused]
     if refused:
         raise OutputsDisagree(f"{len(refused)} of {len(benchmark.cases)} cases refused: {refused[0].refused}")
+
+
+def _run_ablation(plan: BenchPlan, options: dict[str, Any], output: Path | None) -> None:
+    """Measure and print what each optimisation gains. Raises any CompilerError."""
+    from ovenbird.benchmarking.ablation.measuring import run_ablation
+    from ovenbird.benchmarking.ablation.results import Ablation
+    from ovenbird.benchmarking.ablation.switches import parse_switches
+    from ovenbird.benchmarking.ablation.table import ablation_page
+    from ovenbird.errors import UsageError
+    from ovenbird.interruption import Interruption
+    from ovenbird.progress import Progress
+
+    given = click.get_current_context().get_parameter_source
+    for name in ("peers", "image_sizes", "neighbours", "untuned", "precision", "profile", "estimates"):
+        if given(name) == click.core.ParameterSource.COMMANDLINE:
+            raise UsageError(f"--ablation takes no --{name.replace('_', '-')}")
+
+    def write(found: Ablation) -> None:
+        if output is not None:
+            _write_texts(output, {"ablation.json": found.to_json(), "ablation.md": ablation_page(found)})
+
+    switches = parse_switches(options["switches"])
+    path = output / "ablation.json" if output is not None else None
+    with Progress.choose(options["quiet"]) as progress, Interruption(progress) as step:
+        found = run_ablation(plan, switches, _typed(), step, path, write)
+    write(found)
+    click.echo(found.to_json() if options["as_json"] else ablation_page(found), nl=False)
 
 
 def _precision(text: str) -> Precision:
@@ -139,15 +177,25 @@ def _write(benchmark: Benchmark, output: Path | None) -> None:
     from ovenbird.benchmarking.report.markdown import markdown
     from ovenbird.benchmarking.report.plot import draw
     from ovenbird.errors import output_error
-    from ovenbird.replacing import replacing
 
     if output is None:
         return
+    _write_texts(output, {"bench.md": markdown(benchmark), "bench.json": benchmark.to_json()})
+    try:
+        draw(benchmark, output / "bench.png")
+    except OSError as error:
+        raise output_error(error, str(output)) from error
+
+
+def _write_texts(output: Path, texts: Mapping[str, str]) -> None:
+    """Write files into a folder: whoever ends the benchmark finds the last ones whole. Raises OutputError."""
+    from ovenbird.errors import output_error
+    from ovenbird.replacing import replacing
+
     try:
         output.mkdir(parents=True, exist_ok=True)
-        for name, text in (("bench.md", markdown(benchmark)), ("bench.json", benchmark.to_json())):
-            with replacing(output / name) as partial:  # whoever ends the benchmark finds the last report whole
+        for name, text in texts.items():
+            with replacing(output / name) as partial:
                 partial.write_text(text, encoding="utf-8")
-        draw(benchmark, output / "bench.png")
     except OSError as error:
         raise output_error(error, str(output)) from error

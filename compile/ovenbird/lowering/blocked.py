@@ -71,3 +71,11 @@ class BlockedForm(Form):
         spec, operator = spec_of(plain), ZeroBorder(border)
         (result,) = emit_kernel(self, operator, [spec], PLAIN, [reshaped(self, plain, (spec.size,))])
         return reshaped(self, result, operator.outputs([spec])[0].shape)
+
+
+class UnblockedForm(BlockedForm):
+    """Every tensor as the network wrote it: no operator is asked for images (`optimisations`, layouts)."""
+
+    def is_image(self, value: Value) -> bool:
+        """Return False."""
+        return False

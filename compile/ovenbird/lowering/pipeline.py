@@ -90,8 +90,10 @@ def compile_networks(
     )
 
 
-def lower(networks: Networks, begin: Begin, dump: Dump = NOWHERE) -> IRModule:
-    """Return one module of fused, unscheduled functions; equal functions of several networks are shared."""
+def lower(networks: Networks, begin: Begin, dump: Dump = NOWHERE, fused: bool = True) -> IRModule:
+    """Return one module of unscheduled functions, each operator its own unless `fused`; equal functions of several
+    networks are shared.
+    """
     builder = relax.BlockBuilder()
     mains = {key.function: adopt_functions(prepare(network), builder) for key, network in networks.items()}
     prepared = IRModule({**dict(builder.get().functions_items()), **mains})
@@ -103,9 +105,9 @@ def lower(networks: Networks, begin: Begin, dump: Dump = NOWHERE) -> IRModule:
         walk.run(key.function)
     walked = builder.get()
     dump.module("walked", walked)
-    fused = fuse(walked)
-    dump.module("fused", fused)
-    return fused
+    result = fuse(walked, fused)
+    dump.module("fused", result)
+    return result
 
 
 def prepare(network: IRModule) -> IRModule:
@@ -126,8 +128,8 @@ def prepare(network: IRModule) -> IRModule:
     return tvm.transform.Sequential(passes)(network)
 
 
-def fuse(module: IRModule) -> IRModule:
-    """Make remaining operators tensor expressions, and fuse elementwise epilogues into what they follow."""
+def fuse(module: IRModule, join: bool = True) -> IRModule:
+    """Make remaining operators tensor expressions; where `join`, fuse elementwise epilogues into what they follow."""
     passes = [
         # First: a value that is computed but not used would keep its operands from fusing.
         relax.transform.DeadCodeElimination(),
@@ -137,8 +139,7 @@ def fuse(module: IRModule) -> IRModule:
         relax.transform.AnnotateTIROpPattern(),
         keep_unschedulable_apart,
         limit_fusion,
-        relax.transform.FuseOps(fuse_opt_level=2),
-        relax.transform.FuseTIR(),
+        *((relax.transform.FuseOps(fuse_opt_level=2), relax.transform.FuseTIR()) if join else ()),
         relax.transform.DeadCodeElimination(),
         bound_accesses,
     ]

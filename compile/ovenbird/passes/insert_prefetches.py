@@ -35,7 +35,8 @@ def insert_prefetches(function: tirx.PrimFunc, _module: Any, _context: Any) -> t
         if PREFETCH not in loop.annotations:
             return loop
         distance = int(loop.annotations[PREFETCH])
-        body = tirx.SeqStmt([*prefetches(loop, distance, parameters), loop.body])
+        found = prefetches(loop, distance, parameters)  # none where parameters are read through a change of shape
+        body = tirx.SeqStmt([*found, loop.body]) if found else loop.body
         return tirx.For(loop.loop_var, loop.min, loop.extent, loop.kind, body)
 
     return tvm_ffi.structural_map(function, (tirx.For, visit))

@@ -68,6 +68,8 @@ def record_origin(
     }
     if options.precisions != ("f32",):
         parameters["precisions"] = list(options.precisions)
+    if options.without:
+        parameters["without"] = sorted(options.without)
     if "int8" in options.precisions:
         calibration = options.calibration
         parameters["calibration"] = {

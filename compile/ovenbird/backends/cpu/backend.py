@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ovenbird.backends.base import Backend, BuildOptions, FindRecords
+from ovenbird.backends.optimisations import OPTIMISATIONS
 from ovenbird.errors import UsageError
 from ovenbird.targets import TargetSpec
 from ovenbird_runtime.machine.cpu import this_machine
@@ -25,6 +26,7 @@ class CpuBackend(Backend):
     bits; f16 is float32 with large matrices stored in half precision, bf16 multiplies bfloat16 where the target can."""
 
     precisions = ("f32", "f16", "bf16", "int8")
+    optimisations = frozenset(OPTIMISATIONS)
 
     def lacks(self, target: TargetSpec, precision: Precision) -> str:
         """Return the instruction that multiplies bfloat16."""

@@ -32,14 +32,16 @@ class CpuCompiler(Compiler):
         bfloat16 = (bfloat16_of(target) or "bf16-plain") if options.precision == "bf16" else ""
         machine = machine_of(target, self.packing.block)
         self.machine = dataclasses.replace(machine, half_weights=half, bfloat16=bfloat16)
+        self.without = options.without
 
     def lower(self, networks: Networks, dump: Dump) -> tvm.IRModule:
         """Lower with images in blocks of channels and weights packed as `packing` says."""
-        return lower_networks(networks, self.machine, self.packing.measured, self.packing.machine, dump)
+        packing = self.packing
+        return lower_networks(networks, self.machine, packing.measured, packing.machine, dump, self.without)
 
     def schedule(self, function: tirx.PrimFunc) -> tirx.PrimFunc:
         """Schedule by the rule of the function's anchor."""
-        return schedule_function(function, self.machine)
+        return schedule_function(function, self.machine, by_anchor="tiles" not in self.without)
 
     def for_host(self, function: tirx.PrimFunc) -> tirx.PrimFunc:
         """Return the function as it is: all are the processor's."""

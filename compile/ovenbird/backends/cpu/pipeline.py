@@ -11,7 +11,8 @@ from ovenbird.backends.cpu.algorithms import Algorithm, Decisions
 from ovenbird.backends.cpu.lowering.context import CpuLowering
 from ovenbird.backends.cpu.lowering.handlers import HANDLERS
 from ovenbird.backends.cpu.machine import Machine
-from ovenbird.lowering.blocked import BlockedForm
+from ovenbird.backends.optimisations import NOTHING, Without
+from ovenbird.lowering.blocked import BlockedForm, UnblockedForm
 from ovenbird.lowering.dumping import NOWHERE, Dump
 from ovenbird.lowering.entry_key import EntryKey, Networks
 from ovenbird.lowering.pipeline import lower
@@ -23,11 +24,13 @@ def lower_networks(
     algorithms: dict[str, Algorithm] | None = None,
     deciding: Machine | None = None,
     dump: Dump = NOWHERE,
+    without: Without = NOTHING,
 ) -> IRModule:
     """Return one module of fused, unscheduled functions; equal functions of several networks are shared.
 
     `algorithms`: measured choices by `ConvolutionShape.key`, which come before the estimate.
     `deciding`: the machine that the estimate is for, `machine` unless its code shares weights with another's.
+    `without`: optimisations that are left out.
     """
     # Not `or {}`: a recorder of the choices that were asked for is empty at first.
     measured = {} if algorithms is None else algorithms
@@ -36,10 +39,11 @@ def lower_networks(
     smallest = min(key.batch for key in networks)
 
     def begin(builder: relax.BlockBuilder, function: relax.Function, key: EntryKey) -> CpuLowering:
-        form = BlockedForm(builder, machine.block)
+        kind = UnblockedForm if "layouts" in without else BlockedForm
+        form = kind(builder, machine.block)
         decided = None if shared is None else Decisions(shared)
         return CpuLowering(
-            function, form, HANDLERS, machine, measured, deciding or machine, key.batch, smallest, decided
+            function, form, HANDLERS, machine, measured, deciding or machine, key.batch, smallest, decided, without
         )
 
-    return lower(networks, begin, dump)
+    return lower(networks, begin, dump, fused="fusion" not in without)

@@ -6,6 +6,7 @@ from tvm import relax
 
 from ovenbird.backends.cpu.algorithms import Algorithm, Decisions
 from ovenbird.backends.cpu.machine import Machine
+from ovenbird.backends.optimisations import NOTHING, Without
 from ovenbird.lowering.blocked import BlockedForm
 from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import Handlers, Lowered, Lowering
@@ -17,7 +18,7 @@ class CpuLowering(Lowering):
     `algorithms`: measured choices by `ConvolutionShape.key`. `deciding`: the machine whose estimate chooses where
     nothing was measured; variants that share their weights ask one for all. `batch`: the function's batch size;
     `smallest_batch`: the smallest one that the library is compiled for. `decisions`: what was chosen for the same
-    weights at other image sizes; None where there is but one.
+    weights at other image sizes; None where there is but one. `without`: optimisations that are left out.
     """
 
     form: BlockedForm
@@ -33,13 +34,14 @@ class CpuLowering(Lowering):
         batch: int,
         smallest_batch: int,
         decisions: Decisions | None = None,
+        without: Without = NOTHING,
     ) -> None:
         super().__init__(function, form, handlers)
         self.machine = machine
         self.algorithms = algorithms
         self.deciding = deciding
         self.batch, self.smallest_batch = batch, smallest_batch
-        self.decisions = decisions
+        self.decisions, self.without = decisions, without
         self.joined: dict[tuple[relax.Expr, ...], relax.Var] = {}
         """Groups of images that several concatenations begin with, by the images."""
 

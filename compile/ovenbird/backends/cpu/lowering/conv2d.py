@@ -23,13 +23,15 @@ def lower_conv2d(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
     """Lower a 2-d convolution with constant weights, and the batch norm behind it."""
     data, weight = (lowering.value(arg) for arg in call.args)
     attrs = call.attrs
+    if "layouts" in lowering.without:
+        return fold_as_written(lowering, call, data, weight)
     supported = attrs.data_layout == "NCHW" and attrs.kernel_layout == "OIHW" and lowering.form.is_image(data)
     if not supported or weight.constant is None:
         return None
     kernel = weight.constant
     shift = None
-    reader = lowering.sole_reader.get(lowering.current)
-    if (folded := norm_behind(reader)) is not None:
+    reader, folded = norm_to_fold(lowering)
+    if folded is not None:
         scale, shift = folded
         kernel = scaled_weight(kernel, scale)
     window = conv2d_window(attrs, kernel.shape, data.padding)
@@ -40,6 +42,26 @@ def lower_conv2d(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
         result.image = lowering.builder.emit(added)
         lowering.folded_norms.add(reader)
     return result
+
+
+def norm_to_fold(lowering: CpuLowering) -> tuple[relax.Call | None, tuple[Array, Array] | None]:
+    """Return what alone reads the call that is being lowered, and (scale, shift) where that is a batch norm to fold."""
+    reader = lowering.sole_reader.get(lowering.current) if "folding" not in lowering.without else None
+    return reader, norm_behind(reader)
+
+
+def fold_as_written(lowering: CpuLowering, call: relax.Call, data: Value, weight: Value) -> Value | None:
+    """Fold the batch norm behind a convolution that stays in the network's own layout; None where there is none."""
+    reader, folded = norm_to_fold(lowering)
+    if folded is None or weight.constant is None or call.attrs.kernel_layout != "OIHW":
+        return None
+    scale, shift = folded
+    kernel = relax.const(scaled_weight(weight.constant, scale))
+    emit = lowering.builder.emit
+    result = emit(relax.Call(call.op, [lowering.form.plain(data), kernel], call.attrs, call.ty_args))
+    added = emit(relax.op.add(result, relax.const(shift.astype(data.dtype).reshape(1, -1, 1, 1))))
+    lowering.folded_norms.add(reader)
+    return Value(static_shape(call) or (), data.dtype, plain=added)
 
 
 def emit_convolution(lowering: CpuLowering, data: Value, kernel: Array, window: Window, groups: int) -> Value:
@@ -64,7 +86,8 @@ def emit_convolution(lowering: CpuLowering, data: Value, kernel: Array, window: 
         blocked = lowering.emit_te("conv2d", bfloat16.conv2d, *tensors, window=window, groups=groups)
         return Value(shape, data.dtype, image=blocked)
     grids = grids_of(window, (height, width))
-    if allows_winograd(Window(window.kernel, window.stride) if grids > 1 else window, groups):
+    allowed = "winograd" not in lowering.without
+    if allowed and allows_winograd(Window(window.kernel, window.stride) if grids > 1 else window, groups):
         # One choice for all batch sizes, that of the smallest: they then share one set of packed weights.
         images = batch * lowering.smallest_batch // lowering.batch
         rows, columns = -(-shape[2] // grids), -(-shape[3] // grids)

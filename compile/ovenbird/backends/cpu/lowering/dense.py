@@ -34,9 +34,9 @@ def lower_matmul(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
     shape = static_shape(call)
     if shape is None or left.dtype != "float32" or min(len(left.shape), len(right.shape)) < 2:
         return None
-    if right.constant is not None and right.constant.ndim == 2:
+    if right.constant is not None and right.constant.ndim == 2 and "layouts" not in lowering.without:
         return lower_packed(lowering, left, right, shape)
-    found = find_attention(lowering, call)
+    found = find_attention(lowering, call) if "fusion" not in lowering.without else None
     if found is not None:
         return Value(shape, left.dtype, plain=emit_attention(lowering, found, shape))
     return lower_rows(lowering, call, left, shape) or lower_batch(lowering, left, right, shape)

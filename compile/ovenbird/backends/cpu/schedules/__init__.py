@@ -45,9 +45,14 @@ def apply_schedule(sch: Schedule, machine: Machine, choices: Choices) -> None:
     RULES[anchor.kind if anchor is not None else None](sch, machine, choices)
 
 
-def schedule_function(function: tirx.PrimFunc, machine: Machine, choices: Choices | None = None) -> tirx.PrimFunc:
-    """Return the scheduled function, its attributes kept."""
+def schedule_function(
+    function: tirx.PrimFunc, machine: Machine, choices: Choices | None = None, by_anchor: bool = True
+) -> tirx.PrimFunc:
+    """Return the scheduled function, its attributes kept; unless `by_anchor`, by the rule for functions without one."""
     function = transposed(function, machine) or function
     sch = Schedule(weigh_loops(function))
-    apply_schedule(sch, machine, choices or Defaults())
+    if by_anchor:
+        apply_schedule(sch, machine, choices or Defaults())
+    else:
+        schedule_generic(sch, machine, Defaults())
     return sch.mod["main"].with_attrs(function.attrs) if function.attrs else sch.mod["main"]
