@@ -71,6 +71,8 @@ if [ "${1:-}" = --list ]; then
 fi
 [ $# -gt 0 ] && exec "${pytest[@]}" "$@"
 
+# Many hundred processes import the same modules: some environments forbid to keep them compiled.
+unset PYTHONDONTWRITEBYTECODE
 work=$(mktemp -d)
 export OVENBIRD_TEST_RUN=$work # where processes of this run share what they compile (tests/support/tiny_artifact.py)
 trap 'rm -rf "$work"' EXIT

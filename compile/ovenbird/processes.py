@@ -21,6 +21,9 @@ LAST_LINES = 20
 RUNTIME_PROGRAM = "from ovenbird_runtime.__main__ import main; main('ovenbird')"
 """The runtime's command line. No path to a program: it need not be installed where a checkout is used."""
 
+WAITING_THREADS_SLEEP = {"OMP_WAIT_POLICY": "passive"}
+"""The environment in which threads of torch that wait for one another sleep."""
+
 
 def let_waiting_threads_sleep() -> None:
     """Let threads of torch sleep that wait for one another, in this process and its children, unless the user said what
@@ -28,7 +31,8 @@ def let_waiting_threads_sleep() -> None:
 
     OpenMP reads it when torch is imported.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    for name, value in WAITING_THREADS_SLEEP.items():
+        os.environ.setdefault(name, value)
 
 
 def python_process(

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ovenbird.errors import BuildFailed
-from ovenbird.processes import ending, environment
+from ovenbird.processes import WAITING_THREADS_SLEEP, ending, environment
 
 if TYPE_CHECKING:
     from ovenbird.api.request import CompileRequest
@@ -45,7 +45,7 @@ def compile_in_child(request: CompileRequest, progress: Callback | None = None) 
             try:
                 child = subprocess.Popen(
                     command,
-                    env=environment(),
+                    env={**WAITING_THREADS_SLEEP, **environment()},
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ovenbird.api.request import CompileRequest
 from ovenbird.artifact.report import CompileReport
+from ovenbird.host.garbage import look_seldom
 from ovenbird.interruption import unwind
 from ovenbird.progress import Progress
 from ovenbird_runtime.errors import OvenbirdError
@@ -37,6 +38,7 @@ def main(arguments: list[str]) -> int:
     """Carry out the request; the exit code is 0 where an answer was written, a report or an error."""
     given, got, descriptor = Path(arguments[0]), Path(arguments[1]), int(arguments[2])
     answer: CompileReport | OvenbirdError
+    look_seldom()
     try:
         answer = unwind(lambda: _compile(pickle.loads(given.read_bytes()), PipeProgress(descriptor)))
     except OvenbirdError as error:

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, NoReturn
 
 import click
 
+from ovenbird.host.garbage import look_seldom
 from ovenbird.interruption import Stopped, unwind
 from ovenbird_runtime.console.output import end_with_output, fails
 from ovenbird_runtime.console.signals import hold_back_signals
@@ -65,6 +66,7 @@ class CommandFolder(GuidedGroup):
         if not extra.pop("standalone_mode", True):
             return super().main(args, prog_name, standalone_mode=False, **extra)
         given = list(sys.argv[1:] if args is None else args)
+        look_seldom()
         atexit.register(gc.freeze)  # to look for circles in all of torch and TVM once more would take 1.3 s
         return end_with_output(lambda: self._end(given, prog_name or "ovenbird", extra))
 

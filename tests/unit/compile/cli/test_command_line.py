@@ -61,6 +61,18 @@ def test_waiting_threads_sleep_unless_the_user_said_what_they_do(command: tuple[
         assert done.stdout.split() == [wanted], done.stderr
 
 
+def test_modules_are_imported_with_few_searches_for_circles() -> None:
+    code = "import atexit, gc, ovenbird.cli; atexit.register(lambda: print(gc.get_threshold()[0])); ovenbird.cli.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--help"],
+        env={"PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout.split()[-1]) >= 50_000
+
+
 def test_help_is_quick() -> None:
     program = (
         "import sys, ovenbird.cli; ovenbird.cli.main(['--help'], standalone_mode=False); print(sys.modules.keys())"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ovenbird.host.garbage import only_new_garbage
+from ovenbird.host.garbage import SELDOM, USUAL, look_seldom, only_new_garbage
 
 
 class Circle:
@@ -19,7 +19,9 @@ class Circle:
 @pytest.fixture(autouse=True)
 def nothing_frozen() -> Iterator[None]:
     gc.unfreeze()
+    before = gc.get_threshold()
     yield
+    gc.set_threshold(*before)
     gc.unfreeze()
 
 
@@ -41,3 +43,10 @@ def test_what_others_froze_stays_frozen_also_after_an_error() -> None:
     with pytest.raises(KeyError), only_new_garbage():
         raise KeyError
     assert gc.get_freeze_count()
+
+
+def test_it_searches_seldom_but_what_is_new() -> None:
+    look_seldom()
+    with only_new_garbage():
+        assert gc.get_threshold() == USUAL
+    assert gc.get_threshold() == SELDOM
