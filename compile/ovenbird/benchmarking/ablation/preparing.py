@@ -65,7 +65,9 @@ class Variants:
     def prepare(self, changes: Mapping[str, Any]) -> PreparedVariant:
         """Return the network compiled with changed options. Raises any CompilerError."""
         said = [part for value in changes.values() for part in ([value] if isinstance(value, str) else value)]
-        folder = self._work / "-".join((plain_name(self._model), *changes, *said))
+        # a folder for each list of batch sizes: what is kept in one is compiled for all that were asked for there
+        batches = "b" + ",".join(map(str, self._plan.batch_sizes))
+        folder = self._work / "-".join((plain_name(self._model), batches, *changes, *said))
         if folder not in self._found:
             self._step(f"preparing {folder.name}")
             plan = self._plan
