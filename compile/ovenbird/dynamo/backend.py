@@ -20,7 +20,7 @@ from ovenbird.dynamo.inspection import inspect_graph
 from ovenbird.dynamo.reporting import EagerOnly, report_once
 from ovenbird.errors import UsageError
 
-OPTIONS = ("threads",)
+OPTIONS = ("threads", "check_weights")
 
 
 def backend(
@@ -37,4 +37,4 @@ def backend(
     except EagerOnly as error:
         report_once(str(error))
         return graph.forward
-    return CompiledGraph(graph, found, (options or {}).get("threads"))
+    return CompiledGraph(graph, found, **(options or {}))

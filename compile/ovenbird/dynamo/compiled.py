@@ -1,6 +1,6 @@
 """A graph that runs compiled code for the weights that it was made for, and torch itself wherever that cannot be.
 
-    call = CompiledGraph(graph, found, threads=None)
+    call = CompiledGraph(graph, found, threads=None, check_weights=False)
     call(*arguments)            # as the graph returns it
 
 The code is made, or taken from the cache, by the first call, when the weights are there; again where they have changed.
@@ -34,9 +34,8 @@ LIVE: weakref.WeakSet[CompiledGraph] = weakref.WeakSet()
 class Loaded:
     """Code in memory, and the tensors that it was made for."""
 
-    def __init__(self, model: Any, folder: Path, found: Inspection, arguments: Sequence[Any]) -> None:
-        self.folder = folder
-        self.weights = FrozenTensors(arguments, found.frozen)
+    def __init__(self, model: Any, folder: Path, found: Inspection, weights: FrozenTensors) -> None:
+        self.folder, self.weights = folder, weights
         self._model, self._outputs = model, found.outputs
         self._inputs = list(zip((spec.name for spec in model.inputs), found.inputs, strict=True))
         self._names = [spec.name for spec in model.outputs]
@@ -51,9 +50,11 @@ class Loaded:
 class CompiledGraph:
     """What Dynamo calls in place of a graph. Safe to use from several threads."""
 
-    def __init__(self, graph: fx.GraphModule, found: Inspection, threads: int | None) -> None:
+    def __init__(
+        self, graph: fx.GraphModule, found: Inspection, threads: int | None = None, check_weights: bool = False
+    ) -> None:
         """Compile nothing yet."""
-        self._graph, self.found, self._threads = graph, found, threads
+        self._graph, self.found, self._threads, self._check_weights = graph, found, threads, check_weights
         self._lock = threading.Lock()
         self._made, self._eager = 0, False
         self.loaded: Loaded | None = None
@@ -107,4 +108,5 @@ class CompiledGraph:
             compile_graph(self._graph, self.found, arguments, folder)
 
         model = entry.load_or_make(lambda folder: runtime.load(folder, threads=self._threads), make)
-        return Loaded(model, entry.folder, self.found, arguments)
+        weights = FrozenTensors(arguments, self.found.frozen, self._check_weights)
+        return Loaded(model, entry.folder, self.found, weights)

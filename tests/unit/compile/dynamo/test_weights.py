@@ -17,6 +17,7 @@ CHANGES: dict[str, Callable[[nn.Linear], object]] = {
     "state": lambda net: net.load_state_dict(net.state_dict()),
     "new memory": lambda net: setattr(net.weight, "data", net.weight.data.clone()),
     "through data": lambda net: net.weight.data.mul_(2),
+    "through data, any one": lambda net: net.weight.data[13, 7].add_(1),
     "through data, the last": lambda net: net.weight.data[-1, -1].fill_(7),
     "through numpy": lambda net: net.weight.data.numpy().__setitem__((0, 0), 7),
 }
@@ -41,6 +42,28 @@ def test_changes_are_seen(change: str) -> None:
     with torch.no_grad():
         CHANGES[change](net)
     assert not weights.unchanged(arguments(net))
+
+
+def large() -> torch.Tensor:
+    return torch.zeros(700, 1000)
+
+
+@pytest.mark.parametrize("start", range(0, 688_000, 69_997))
+def test_a_part_of_a_large_tensor_is_seen(start: int) -> None:
+    tensor = large()
+    weights = FrozenTensors([tensor], (0,))
+    tensor.data.view(-1)[start : start + 11_000].add_(1)  # a 63rd
+    assert not weights.unchanged([tensor])
+
+
+@pytest.mark.parametrize("place", [17, 350_011, 699_900])
+def test_one_element_of_a_large_tensor_is_seen_where_all_are_compared(place: int) -> None:
+    tensor = large()
+    some, every = FrozenTensors([tensor], (0,)), FrozenTensors([tensor], (0,), check_all=True)
+    assert every.unchanged([tensor])
+    tensor.data.view(-1)[place] = 1
+    assert some.unchanged([tensor])  # as the page says
+    assert not every.unchanged([tensor])
 
 
 def test_another_tensor_in_its_place_is_seen_and_inputs_may_change() -> None:
