@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from support.real_data import photographs, test_data
+from support.warm import Warm
 
 __all__ = ["photographs", "test_data"]
 
@@ -65,6 +67,14 @@ def native() -> Command:
     return lambda *arguments, **environment: run(command, *arguments, **environment)
 
 
+@cache
+def warm() -> Warm:
+    """Return the process that has imported torch and TVM once, for all that is compiled here; it ends with them."""
+    process = Warm()
+    atexit.register(process.__exit__)
+    return process
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     with path.open("w") as lock:
@@ -81,14 +91,12 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     def artifact(network: str, *options: str) -> Path:
         if find_spec("tvm") is None:
             pytest.skip("no compiler here")
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         folder = shared / "-".join(("native", network.replace(":", "-"), *options)).replace("/", "-")
         with locked(folder.with_suffix(".lock")):
             if not folder.is_dir():
-                done = subprocess.run(
-                    [sys.executable, "-m", "ovenbird", "compile", network, *options, "-o", str(folder)],
-                    cwd=NETWORKS, capture_output=True, text=True, timeout=600, check=False,
-                    env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                )  # fmt: skip
+                words = ["compile", network, *options, "-o", str(folder)]
+                done = warm().run(words, NETWORKS, environment)
                 assert done.returncode == 0, done.stderr
         return folder
 
