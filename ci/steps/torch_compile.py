@@ -1,6 +1,7 @@
 """Run torchvision's classifiers under `torch.compile(backend="ovenbird")`: are they right, are they whole, how fast.
 
-    .venv/bin/python ci/steps/torch_compile.py --output rows.tsv        # all, hours; goes on where it stopped
+    .venv/bin/python ci/steps/torch_compile.py --output rows.tsv        # all, small first; goes on where it stopped
+    .venv/bin/python ci/steps/torch_compile.py --output rows.tsv --minutes 30       # begins none after half an hour
     .venv/bin/python ci/steps/torch_compile.py resnet18 --peer inductor --threads 1
 
 Each network runs in a process of its own, with seeded random weights whose batch norms have statistics of their own.
@@ -37,15 +38,18 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=5.0, help="of timing for each")
     parser.add_argument("--output", type=Path, help="a file of rows; networks that have one are not run again")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no network after these")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         print(json.dumps(run(options.networks[0], options.peer, options.threads, options.seconds)))
         return 0
-    done = _read(options.output)
+    done, end = _read(options.output), time.monotonic() + 60 * options.minutes
     print("\t".join(COLUMNS), flush=True)
     for name in options.networks or classifiers():
         if name not in done:
+            if time.monotonic() > end:
+                break
             done[name] = _measure(name, options)
             if options.output is not None:
                 with options.output.open("a", encoding="utf-8") as file:
@@ -62,9 +66,13 @@ def main() -> int:
 
 
 def classifiers() -> list[str]:
-    """Return the names of torchvision's classifiers."""
+    """Return the names of torchvision's classifiers, by their operations: what is left at a stop are the large ones."""
     models = import_torchvision().models
-    return [str(name) for name in models.list_models(module=models)]
+
+    def operations(name: str) -> float:
+        return float(models.get_model_weights(name).DEFAULT.meta["_ops"])
+
+    return sorted(map(str, models.list_models(module=models)), key=operations)
 
 
 def _read(path: Path | None) -> dict[str, dict[str, Any]]:
