@@ -215,6 +215,10 @@ def _quantize(
     if isinstance(network, Composite):
         raise UsageError(f"{network.name} has several programs, which are compiled in f32: leave --precision out")
     narrow = any(BACKENDS[one.kind].wants_narrow(one.spec) for one in variants if one.precision == "int8")
+    if options.calibration.quantizer == "onnxruntime":
+        from ovenbird.quantize.by_onnxruntime import quantize_by_onnxruntime
+
+        return quantize_by_onnxruntime(network, modules, options.calibration, step, narrow)
     return quantize_modules(network, modules, options.calibration, step, narrow)
 
 
@@ -324,7 +328,7 @@ def _noisiest(network: Network, quantized: Quantized | None) -> str:
     from ovenbird.quantize.pictures import find_pictures
 
     if quantized is not None:
-        return quantized.noisiest
+        return quantized.noisiest()
     return coarsest_tensor(network.at(network.image_sizes[0]).relax(1), find_pictures(network, None).rows[:SHOWN])
 
 

@@ -19,12 +19,14 @@ DEFAULT_DISAGREEMENT = 0.01
 """The share of answers that `--precision auto` may change."""
 RangeMethod = Literal["max", "percentile", "mse", "entropy"]
 """How a range follows from what was seen (`quantize.ranges`)."""
+QuantizerName = Literal["own", "onnxruntime"]
+"""Whose quantizer makes whole numbers of a network."""
 
 
 @dataclass(frozen=True)
 class CalibrationOptions:
     """What int8 is calibrated on: a folder of photographs or an .npz file (None: what comes with the compiler), how
-    many of them at most, and how ranges are chosen (None: as suits the source).
+    many of them at most, how ranges are chosen (None: as suits the source), and by whose quantizer.
 
     `mix_below`: layers stay in floats until no larger share of answers is expected to change; None: all are int8.
     """
@@ -33,11 +35,14 @@ class CalibrationOptions:
     size: int = DEFAULT_PICTURES
     method: RangeMethod | None = None
     mix_below: float | None = None
+    quantizer: QuantizerName = "own"
 
     @property
     def range_method(self) -> RangeMethod:
-        """How ranges are chosen: views of two photographs do not show what others would be cut by."""
-        return self.method or ("max" if self.source is None else "mse")
+        """How ranges are chosen: views of two photographs do not show what others would be cut by. Others' quantizers
+        take what they do by themselves.
+        """
+        return self.method or ("max" if self.source is None or self.quantizer != "own" else "mse")
 
 
 @dataclass(frozen=True)

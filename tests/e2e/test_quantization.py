@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from PIL import Image
 
@@ -93,12 +94,42 @@ def test_a_network_that_came_quantized_is_int8_without_an_option(ovenbird: Any, 
     assert not (tmp_path / "art/evidence/calibration.json").exists()
 
 
+def test_another_s_quantizer_is_compiled_verified_and_named(folder: Path, ovenbird: Any, tmp_path: Path) -> None:
+    options = ("--precision", "int8", "--calibrate", folder, "--quantizer", "onnxruntime")
+    done = ovenbird(*COMPILE, *options, "-o", tmp_path / "art")
+    assert done.code == 0, done.err
+    found = re.search(r"host-int8: (\d+) of (\d+) sums of products in whole numbers", done.out)
+    assert found
+    assert found[1] == found[2] != "0"
+    assert "verified for host-int8 against torch" in done.out  # the network in floats, not what the quantizer wrote
+    evidence = json.loads((tmp_path / "art/evidence/calibration.json").read_bytes())
+    assert evidence["quantizer"] == f"onnxruntime {onnxruntime.__version__}"
+    assert (evidence["method"], evidence["pictures"]) == ("max", 8)
+    assert min(evidence["agreement"]["host-int8"]["main"]["sqnr_db"].values()) > 15
+    document = json.loads(ovenbird("inspect", tmp_path / "art", "--json").out)
+    assert document["provenance"]["options"]["calibration"]["quantizer"] == "onnxruntime"
+
+
+def test_another_s_quantizer_takes_an_onnx_file_in_batches(ovenbird: Any, tmp_path: Path) -> None:
+    onnx.save(convolutional_model(), tmp_path / "net.onnx")
+    options = ("--batch-sizes", "1,3", "--precision", "int8", "--quantizer", "onnxruntime", "--max-disagreement", "0%")
+    done = ovenbird("compile", tmp_path / "net.onnx", *options, "-o", tmp_path / "art", "--quiet")
+    assert done.code == 0, done.err
+    assert "max error y" in done.out
+
+
 @pytest.mark.parametrize(
     ("options", "error"),
     [
         (("--calibrate", "."), "--calibrate is about int8: give --precision int8"),
         (("--precision", "int8", "--max-disagreement", "2"), "expected a share of 0 to 1"),
         (("--precision", "int8,auto"), "auto is int8 but for some layers; give one of the two"),
+        (("--quantizer", "onnxruntime"), "--quantizer is about int8: give --precision int8"),
+        (("--precision", "auto", "--quantizer", "onnxruntime"), "leave --quantizer out"),
+        (
+            ("--precision", "int8", "--quantizer", "onnxruntime", "--calibration-method", "mse"),
+            "ONNX Runtime's quantizer has entropy, max, percentile",
+        ),
         (("--precision", "int8", "--target", "cuda-sm90"), "int8 is for targets of kind llvm"),
         (("--precision", "int8", "--calibrate", "networks.py"), "neither a folder of photographs nor an .npz file"),
     ],

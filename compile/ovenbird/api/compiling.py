@@ -22,7 +22,14 @@ from ovenbird.errors import UsageError
 from ovenbird.limits import MAX_BATCH
 from ovenbird.networks.loading import NetworkOptions
 from ovenbird.networks.processing.options import ProcessingOptions
-from ovenbird.options import DEFAULT_BATCHES, DEFAULT_DISAGREEMENT, DEFAULT_PICTURES, CalibrationOptions, CompileOptions
+from ovenbird.options import (
+    DEFAULT_BATCHES,
+    DEFAULT_DISAGREEMENT,
+    DEFAULT_PICTURES,
+    CalibrationOptions,
+    CompileOptions,
+    QuantizerName,
+)
 from ovenbird_runtime.errors import shown
 from ovenbird_runtime.manifest.program import InputSize
 
@@ -54,6 +61,7 @@ def compile(
     tolerance: float | None = None,
     calibrate: PathText | None = None,
     calibration_size: int = DEFAULT_PICTURES,
+    quantizer: QuantizerName = "own",
     max_disagreement: float | None = None,
     fast_math: bool = False,
     trust: bool = False,
@@ -79,7 +87,7 @@ def compile(
         precisions=precisions,
         fast_math=fast_math,
         calibration=CalibrationOptions(
-            None if calibrate is None else Path(calibrate), calibration_size, None, most if mixed else None
+            None if calibrate is None else Path(calibrate), calibration_size, None, most if mixed else None, quantizer
         ),
         max_disagreement=most,
     )

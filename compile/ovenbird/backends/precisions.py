@@ -77,9 +77,12 @@ def check_precisions(options: CompileOptions, specs: Sequence[TargetSpec]) -> li
     for option, given in (
         ("--calibrate", options.calibration.source is not None),
         ("--max-disagreement", options.max_disagreement is not None),
+        ("--quantizer", options.calibration.quantizer != "own"),
     ):
         if given and not int8:
             raise UsageError(f"{option} is about int8: give --precision int8")
+    if options.calibration.quantizer != "own" and options.calibration.mix_below is not None:
+        raise UsageError("--precision auto chooses among layers that our own quantizer made: leave --quantizer out")
     if len(options.precisions) == 1:
         notes = [check_precision(options.precisions[0], specs)]
     else:

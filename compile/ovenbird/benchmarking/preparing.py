@@ -13,7 +13,6 @@ import dataclasses
 import hashlib
 import json
 import sys
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +29,8 @@ from ovenbird.benchmarking.jobs import (
     reference_file,
 )
 from ovenbird.benchmarking.quantized_onnx import quantize_onnx
-from ovenbird.errors import WeightsUnavailable
+from ovenbird.errors import NetworkUntraceable, WeightsUnavailable
+from ovenbird.networks.onnx.exporting import export_onnx
 from ovenbird_runtime.errors import OvenbirdError
 from ovenbird_runtime.manifest.agreement import Precision
 
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 ERROR_FILE, LAYERS_FILE = "error.json", "layers.json"
 FALLBACK_WEIGHTS = "random:0"
-OPSET = 17
 SEED = 20_26
 
 
@@ -262,37 +261,16 @@ def reference_rows(folder: Path, batch: int) -> dict[str, Any]:
 
 def _write_onnx(folder: Path, network: Network, batch: int) -> str:
     """Export the network with fixed shapes, as the peers like it best; return the reason where that cannot be done."""
-    import torch
-
     path = onnx_file(folder, batch)
     if network.source.framework != "torch":
         import shutil
 
         shutil.copyfile(json.loads((folder / NETWORK_FILE).read_text())["model"], path)
         return ""
-    source: Any = network.source
-    inputs = source.traced.with_batch(batch) if network.batched else source.traced.examples
-    mha: Any = torch.backends.mha
-    fast = mha.get_fastpath_enabled()
-    mha.set_fastpath_enabled(False)  # its fused operator has no ONNX form
     try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                source.traced.flat,
-                inputs,
-                str(path),
-                dynamo=False,
-                opset_version=OPSET,
-                input_names=[spec.name for spec in network.inputs],
-                output_names=[spec.name for spec in network.outputs],
-            )
-    except Exception as error:  # noqa: BLE001 - whatever the exporter raises, the peers that need it are left out
-        return (
-            f"torch.onnx cannot export it: {str(error).strip().splitlines()[0] if str(error) else type(error).__name__}"
-        )
-    finally:
-        mha.set_fastpath_enabled(fast)
+        export_onnx(network, path, batch)
+    except NetworkUntraceable as error:  # the peers that need it are left out
+        return str(error)
     return ""
 
 

@@ -65,7 +65,11 @@ def command(model: str, output: Path | None, **options: Any) -> None:
         precisions=precisions,
         fast_math=options["fast_math"],
         calibration=CalibrationOptions(
-            options["calibrate"], options["calibration_size"], options["calibration_method"], most if mixed else None
+            options["calibrate"],
+            options["calibration_size"],
+            options["calibration_method"],
+            most if mixed else None,
+            options["quantizer"],
         ),
         max_disagreement=most,
     )

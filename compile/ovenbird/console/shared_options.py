@@ -66,6 +66,10 @@ def calibration(command: F) -> F:
             "[default for --precision auto: 1%]",
         ),
         click.option(
+            "--quantizer", type=click.Choice(["own", "onnxruntime"]), default="own", show_default=True,
+            help="Whose quantizer makes int8 of the network; onnxruntime's must be installed.",
+        ),
+        click.option(
             "--calibration-method", type=click.Choice(["max", "percentile", "mse", "entropy"]),
             help="How int8's ranges follow from what calibration saw. [default: mse; max without --calibrate]",
         ),

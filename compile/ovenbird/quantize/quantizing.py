@@ -8,7 +8,7 @@ quantized.evidence                    # what is written into the artifact
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,8 +37,8 @@ class Quantized:
     held: tuple[Path, ...]
     """Photographs that calibration did not see."""
     evidence: dict[str, Any]
-    noisiest: str
-    """The layer that adds the most noise, and its ratio of signal to noise."""
+    noisiest: Callable[[], str]
+    """Says which layer adds the most noise, and its ratio of signal to noise."""
 
 
 def quantize_modules(
@@ -95,7 +95,8 @@ def quantize_modules(
     }
     if quantizer.mixture is not None:
         evidence["mixture"] = quantizer.mixture.document()
-    return Quantized(found, first.held, evidence, quantizer.noisiest)
+    noisiest = quantizer.noisiest
+    return Quantized(found, first.held, evidence, lambda: noisiest)
 
 
 def _mixed(network: Network, options: CalibrationOptions) -> Mixed | None:

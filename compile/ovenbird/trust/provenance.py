@@ -75,6 +75,8 @@ def record_origin(
         parameters["calibration"] = {
             "size": calibration.size, "method": calibration.range_method, "mix_below": calibration.mix_below
         }  # fmt: skip
+        if calibration.quantizer != "own":
+            parameters["calibration"]["quantizer"] = calibration.quantizer
     for spec in specs:
         for precision in options.precisions:
             parameters |= BACKENDS[spec.kind].heeded(BuildOptions(precision, options.fast_math))
