@@ -9,7 +9,7 @@ from ovenbird.backends.cpu.algorithms import ConvolutionShape, allows_winograd, 
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.winograd import groups_of
 from ovenbird.operators.conv2d import Window
-from ovenbird.operators.winograd import TRANSFORMS
+from ovenbird.operators.winograd import F4, TRANSFORMS, Transform
 
 AVX512 = Machine(vector_bytes=64, registers=32, l1_bytes=48 << 10, l2_bytes=1 << 20, cores=2)
 
@@ -22,6 +22,39 @@ def test_the_matrices_compute_a_correlation(m):
     at, g, bt = (np.array(matrix) for matrix in (transform.result, transform.kernel, transform.data))
     expected = [data[i : i + 3] @ kernel for i in range(m)]
     assert np.allclose(at @ ((g @ kernel) * (bt @ data)), expected, atol=1e-12)
+
+
+def test_the_points_of_four_outputs_round_half_as_much_as_whole_numbers_do():
+    def rounding(transform):
+        """Return the root mean square of float32's errors, in units of the right answers' own."""
+        random = np.random.default_rng(0)
+        data = np.maximum(random.standard_normal((64, 100, 6, 6)), 0).astype(np.float32)
+        kernel = random.standard_normal((64, 3, 3))
+        a, g, b = (np.array(matrix) for matrix in (transform.result, transform.kernel, transform.data))
+        points = np.einsum("xr,crs,ys->cxy", g, kernel, g)
+
+        def answers(dtype):
+            rows = np.einsum("xr,ctrs->ctxs", b.astype(dtype), data.astype(dtype))
+            tiles = np.einsum("ys,ctxs->ctxy", b.astype(dtype), rows)
+            sums = np.einsum("ctxy,cxy->txy", tiles, points.astype(dtype))
+            return np.einsum("jy,tiy->tij", a.astype(dtype), np.einsum("ix,txy->tiy", a.astype(dtype), sums))
+
+        right = answers(np.float64)
+        return np.sqrt(np.square(answers(np.float32) - right).mean() / np.square(right).mean())
+
+    usual = Transform(
+        4,
+        data=(
+            (4, 0, -5, 0, 1, 0), (0, -4, -4, 1, 1, 0), (0, 4, -4, -1, 1, 0), (0, -2, -1, 2, 1, 0),
+            (0, 2, -1, -2, 1, 0), (0, 4, 0, -5, 0, 1),
+        ),
+        kernel=(
+            (1 / 4, 0, 0), (-1 / 6, -1 / 6, -1 / 6), (-1 / 6, 1 / 6, -1 / 6), (1 / 24, 1 / 12, 1 / 6),
+            (1 / 24, -1 / 12, 1 / 6), (0, 0, 1),
+        ),
+        result=((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1)),
+    )  # fmt: skip
+    assert rounding(F4) < 0.6 * rounding(usual)
 
 
 @pytest.mark.parametrize("algorithm", ["winograd2", "winograd4"])
