@@ -134,7 +134,8 @@ def compile_network(
             for program, one in next(iter(found.values())).items():
                 for size, golden in one.golden.items():
                     write_golden(_made(staging.folder / golden_file(program, size)), golden.inputs, golden.outputs)
-            writer.add_evidence(PARITY, parity_bytes(figures, network.framework, unverified))
+            closer = [name for name, of in found.items() if any(one.in_float64 for one in of.values())]
+            writer.add_evidence(PARITY, parity_bytes(figures, network.framework, unverified, closer))
         record_origin(writer, specs, options, tuning)
         manifest = writer.write_manifest(figures, tuning)
         write_sums(staging.folder)

@@ -65,6 +65,14 @@ class RowSource:
                 )
         return [np.concatenate(parts) for parts in zip(*answers, strict=True)]
 
+    def example_answers(self) -> list[Array]:
+        """Return what the network answers to `examples(1)`."""
+        return self.reference(self.examples(1))
+
+    def closer(self, inputs: list[Array]) -> None:
+        """Say that there is nothing closer: only files of other frameworks are so."""
+        return
+
     def examples(self, batch: int) -> list[Array]:
         """Return the examples, their only row repeated to `batch`."""
         return [np.repeat(array, batch, axis=0) if has_one_row(array) else array for array in self.source.examples(1)]

@@ -46,6 +46,14 @@ class NetworkSource(Protocol):
         """Run the network in the framework it came from."""
         ...
 
+    def example_answers(self) -> list[Array]:
+        """Return what the network answers to `examples(1)`."""
+        ...
+
+    def closer(self, inputs: list[Array]) -> list[Array] | None:
+        """Return the framework's answers computed in float64; None where it does not compute so."""
+        ...
+
     def examples(self, batch: int) -> list[Array]:
         """Return inputs the network is known to accept, with `batch` rows where the batch can be chosen."""
         ...
@@ -173,6 +181,11 @@ class Network:
         """Run the network in the framework it came from, by names."""
         outputs = self.source.reference([inputs[spec.name] for spec in self.inputs])
         return dict(zip((spec.name for spec in self.outputs), outputs, strict=True))
+
+    def closer(self, inputs: Arrays) -> Arrays | None:
+        """Run the network in its framework in float64, by names; None where that does not compute so."""
+        outputs = self.source.closer([inputs[spec.name] for spec in self.inputs])
+        return None if outputs is None else dict(zip((spec.name for spec in self.outputs), outputs, strict=True))
 
     def examples(self, batch: int = 1) -> Arrays:
         """Return inputs that the network is known to accept, by names."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from tvm import te, tirx
@@ -127,7 +128,7 @@ def combine(matrix: Matrix, row, term, groups: Sequence[Sequence[int]]):  # type
     return result
 
 
-def _added(total, factor, value):  # type: ignore[no-untyped-def]
+def _added(total: Any, factor: float, value: Any) -> Any:
     """Add `factor` times a value to a total, None for nothing."""
     scaled = value if abs(factor) == 1 else value * tirx.const(abs(factor), "float32")
     if total is None:

@@ -47,9 +47,12 @@ class Case:
 
 
 def make_cases(network: Network, batch_sizes: Sequence[int], photographs: Sequence[Path] = ()) -> list[Case]:
-    """Return the cases: the photographs, then random rows for every compiled batch size, `LEAST_ROWS` at least."""
+    """Return the cases: the photographs (one where answers are maps), then random rows for every compiled batch size,
+    `LEAST_ROWS` at least.
+    """
     cases = []
     image = network.image_input
+    photographs = photographs[:1] if _gives_maps(network) else photographs
     if image is not None and network.batched and network.default_pipeline is not None and photographs:
         from ovenbird.verify.photographs import drawn_lines, read_photographs
 
@@ -78,8 +81,13 @@ def make_cases(network: Network, batch_sizes: Sequence[int], photographs: Sequen
 def _least_rows(network: Network) -> int:
     if any(isinstance(step, Boxes) for step in network.postprocess):
         return 2  # each candidate of an image is a row
+    return len(PATTERNS) if _gives_maps(network) else LEAST_ROWS
+
+
+def _gives_maps(network: Network) -> bool:
+    """Return whether each answer says as much as many rows of other networks."""
     numbers = [math.prod(dim for dim in spec.shape if isinstance(dim, int)) for spec in network.outputs]
-    return len(PATTERNS) if min(numbers) >= MAP_NUMBERS else LEAST_ROWS
+    return min(numbers) >= MAP_NUMBERS
 
 
 def random_like(example: Any, random: np.random.Generator, row: int = 0) -> Any:

@@ -8,7 +8,7 @@ parity_bytes(figures, "torch")                          # evidence/parity.json
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 
 from ovenbird.verify.verifying import Verification
@@ -58,15 +58,18 @@ def measured(found: Verification) -> dict[str, Measured]:
     }
 
 
-def parity_bytes(parity: Parity, framework: str, unverified: Mapping[str, str] = {}) -> bytes:
-    """Return `evidence/parity.json`: the manifest's figures, by which rule, and which
-    variants' code could not be run.
+def parity_bytes(
+    parity: Parity, framework: str, unverified: Mapping[str, str] = {}, in_float64: Sequence[str] = ()
+) -> bytes:
+    """Return `evidence/parity.json`: the manifest's figures, by which rule, which variants' code could not be run, and
+    which were held to the network in float64.
     """
     names = [name for program in parity.programs.values() for name in program.variants]
     document = {
         "framework": framework,
         "verified": [name for name in dict.fromkeys(names) if name not in unverified],
         "not_verified": sorted(unverified),
+        "in_float64": sorted(in_float64),
         "rule": RULE,
         **encode(parity),
     }

@@ -132,6 +132,14 @@ class OnnxSource:
         """Run the model by ONNX Runtime, on one thread, or by the onnx package. Raises NetworkUnreadable."""
         return self._reference.run(dict(zip(self.input_names, inputs, strict=True)))
 
+    def example_answers(self) -> list[Array]:
+        """Return what the network answers to `examples(1)`."""
+        return self.reference(self.examples(1))
+
+    def closer(self, inputs: list[Array]) -> None:
+        """Say that there is nothing closer: ONNX Runtime computes in the file's own dtypes."""
+        return
+
     @cached_property
     def _reference(self) -> OnnxReference:
         return OnnxReference.of(self.model)

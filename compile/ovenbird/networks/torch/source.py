@@ -14,7 +14,7 @@ import torch
 
 from ovenbird.networks.importing import import_exported
 from ovenbird.networks.torch.tracing import Traced
-from ovenbird.networks.torch.widening import LOW, InFloat32, holdable, other_dtypes
+from ovenbird.networks.torch.widening import FLOATS, LOW, InDtype, holdable, other_dtypes
 from ovenbird_runtime.manifest.program import InputSize
 from ovenbird_runtime.tensors.arrays import Array
 
@@ -31,7 +31,7 @@ class TorchSource:
     framework: str = "torch"
     one_row: bool = False
     _exports: dict[int | None, ExportedProgram] = field(default_factory=dict)
-    _references: dict[int | None, InFloat32] = field(default_factory=dict)
+    _references: dict[int | None, InDtype] = field(default_factory=dict)
 
     @property
     def batched(self) -> bool:
@@ -44,7 +44,7 @@ class TorchSource:
             program = self.traced.export(batch)
             dtypes = other_dtypes(program)
             if dtypes:
-                same = InFloat32(program, dtypes, self.traced.output_examples)
+                same = InDtype(program, dtypes, self.traced.output_examples)
                 program = self.traced.export(batch, same)
                 if dtypes & LOW:  # torch's own low arithmetic would be no reference; float64 is the better one
                     self._references[batch] = same
@@ -65,6 +65,25 @@ class TorchSource:
         batch = next((tensor.shape[0] for tensor, batched in pairs if batched), None)
         self.exported(batch)
         return [output.contiguous().numpy() for output in self.traced.run(tensors, self._references[batch])]
+
+    def example_answers(self) -> list[Array]:
+        """Return what the network answers to `examples(1)`: known since it was looked at, where its examples are so."""
+        self.exported(1 if self.batched else None)
+        pairs = zip(self.traced.examples, self.traced.batched, strict=True)
+        if self._references or any(batched and tensor.shape[0] != 1 for tensor, batched in pairs):
+            return self.reference(self.examples(1))
+        return [output.detach().contiguous().numpy() for output in self.traced.output_examples]
+
+    def closer(self, inputs: list[Array]) -> list[Array] | None:
+        """Run the network in torch with float64 in place of smaller floats; None where an operator has no float64."""
+        tensors = [torch.from_numpy(np.ascontiguousarray(array)) for array in inputs]
+        pairs = zip(tensors, self.traced.batched, strict=True)
+        batch = next((tensor.shape[0] for tensor, batched in pairs if batched), None)
+        same = InDtype(self.exported(batch), FLOATS, self.traced.output_examples, torch.float64)
+        try:
+            return [output.contiguous().numpy() for output in self.traced.run(tensors, same)]
+        except (RuntimeError, TypeError, ValueError):  # what torch raises of dtypes that an operator lacks
+            return None
 
     def examples(self, batch: int) -> list[Array]:
         """Return the examples, their first row repeated to `batch`."""

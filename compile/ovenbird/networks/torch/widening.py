@@ -1,9 +1,12 @@
 """Networks stored in float16, bfloat16 or float64, computed in float32: a dtype says how numbers are kept.
 
-    dtypes = other_dtypes(program)
-    same = InFloat32(program, dtypes, traced.output_examples)       # an nn.Module of the same inputs and outputs
+And any network computed in float64, where a closer reference is needed.
 
-Every tensor and every cast in between is float32, and each output is converted once to its own dtype. numpy has no
+    dtypes = other_dtypes(program)
+    same = InDtype(program, dtypes, traced.output_examples)         # an nn.Module of the same inputs and outputs
+    closer = InDtype(program, FLOATS, traced.output_examples, torch.float64)
+
+Every tensor and every cast in between is of the one dtype, and each output is converted once to its own. numpy has no
 bfloat16: such inputs and outputs are float32, which holds every bfloat16.
 """
 
@@ -18,6 +21,7 @@ from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
 LOW = frozenset({torch.float16, torch.bfloat16})
+FLOATS = LOW | {torch.float32}
 
 
 def other_dtypes(program: ExportedProgram) -> frozenset[torch.dtype]:
@@ -39,38 +43,42 @@ def holdable(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.float() if tensor.dtype is torch.bfloat16 else tensor
 
 
-class InFloat32(nn.Module):
-    """A traced network, run in float32 where it says one of `dtypes`."""
+class InDtype(nn.Module):
+    """A traced network, run in one dtype where it says one of `dtypes`."""
 
     def __init__(
-        self, program: ExportedProgram, dtypes: frozenset[torch.dtype], outputs: Sequence[torch.Tensor]
+        self,
+        program: ExportedProgram,
+        dtypes: frozenset[torch.dtype],
+        outputs: Sequence[torch.Tensor],
+        into: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
         self.traced = program.module(check_guards=False)
-        self.dtypes = dtypes
+        self.dtypes, self.into = dtypes, into
         self.outputs = [torch.float32 if one.dtype is torch.bfloat16 else one.dtype for one in outputs]
 
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Run the network's operators one by one."""
-        interpreter = _Interpreter(self.traced, self.dtypes)
+        interpreter = _Interpreter(self.traced, self.dtypes, self.into)
         with torch.fx.traceback.preserve_node_meta():
             outputs = interpreter.run(*map(interpreter.converted, tensors))
         return tuple(output.to(dtype) for output, dtype in zip(outputs, self.outputs, strict=True))
 
 
 class _Interpreter(torch.fx.Interpreter):
-    """Runs a graph with float32 in the places of other dtypes."""
+    """Runs a graph with one dtype in the places of others."""
 
-    def __init__(self, graph: torch.fx.GraphModule, dtypes: frozenset[torch.dtype]) -> None:
+    def __init__(self, graph: torch.fx.GraphModule, dtypes: frozenset[torch.dtype], into: torch.dtype) -> None:
         super().__init__(graph)
-        self.dtypes = dtypes
+        self.dtypes, self.into = dtypes, into
 
     def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
         if target is torch.ops.aten._assert_tensor_metadata.default:
             return None  # of the dtype that was
 
         def changed(given: Any) -> Any:
-            return torch.float32 if isinstance(given, torch.dtype) and given in self.dtypes else given
+            return self.into if isinstance(given, torch.dtype) and given in self.dtypes else given
 
         args, kwargs = pytree.tree_map(changed, (args, kwargs))
         return super().call_function(target, args, kwargs)
@@ -79,5 +87,5 @@ class _Interpreter(torch.fx.Interpreter):
         return self.converted(super().get_attr(target, args, kwargs))
 
     def converted(self, value: Any) -> Any:
-        """Return a tensor of one of the dtypes in float32, and anything else as it is."""
-        return value.float() if isinstance(value, torch.Tensor) and value.dtype in self.dtypes else value
+        """Return a tensor of one of the dtypes in the one that is computed in, and anything else as it is."""
+        return value.to(self.into) if isinstance(value, torch.Tensor) and value.dtype in self.dtypes else value

@@ -10,7 +10,7 @@ from ovenbird.errors import VerificationFailed
 from ovenbird.networks.network import Network
 from ovenbird.verify.cases import LEAST_ROWS, PATTERNS, Case, choose_golden, make_cases, random_like, take
 from ovenbird.verify.stored import LARGE_ROW
-from ovenbird.verify.verifying import judge, right_answers, rounded_up
+from ovenbird.verify.verifying import Verification, judge, right_answers, rounded_up, verify_size
 from ovenbird_runtime.manifest.agreement import LIMITS, Difference
 from ovenbird_runtime.manifest.manifest import TensorSpec, WeightsInfo
 
@@ -32,12 +32,58 @@ class Rows:
     def reference(self, inputs: list[Any]) -> list[Any]:
         return [inputs[0] * 2 + (inputs[1] if self.shared else 0)]
 
+    def closer(self, inputs: list[Any]) -> list[Any] | None:
+        return None
+
+
+class Rounding(Rows):
+    """A source whose framework is off by a share of the answers' spread, and knows better in float64."""
+
+    def __init__(self, off: float) -> None:
+        super().__init__()
+        self.off, self.asked = off, 0
+
+    def reference(self, inputs: list[Any]) -> list[Any]:
+        return [inputs[0] * 2 + self.off * np.sign(inputs[0])]
+
+    def closer(self, inputs: list[Any]) -> list[Any] | None:
+        self.asked += 1
+        return [inputs[0] * 2]
+
 
 def network(batched: bool = True, shared: bool = False) -> Network:
     first: Any = "N" if batched else 4
     inputs = (TensorSpec("x", "float32", (first, 6)), *([TensorSpec("y", "float32", (6,))] if shared else []))
     source = cast(Any, Rows(batched, shared))
     return Network("rows", "1", "", WeightsInfo("random"), inputs, (TensorSpec("z", "float32", (first, 6)),), source)
+
+
+def judged(off: float, given_off: float) -> tuple[Verification, Rounding]:
+    """Verify answers that are off by a share, against a framework that is."""
+    source = Rounding(off)
+    net = replace(network(), source=cast(Any, source))
+    cases = make_cases(net, (8,))
+    answers = {
+        case.name: {"z": case.inputs["x"] * 2 - np.float32(given_off) * np.sign(case.inputs["x"])} for case in cases
+    }
+    return verify_size(net, (), cases, answers, F32, False), source
+
+
+def test_what_rounds_as_the_framework_does_is_held_to_float64() -> None:
+    close, source = judged(2.5 * F32.rms, 0.2 * F32.rms)
+    assert close.in_float64
+    assert source.asked
+    assert close.outputs["z"].rms < F32.rms
+    assert np.allclose(close.golden[()].outputs["z"], close.golden[()].inputs["x"] * 2)
+    plain, source = judged(0.5 * F32.rms, 0.2 * F32.rms)
+    assert not plain.in_float64
+    assert not source.asked
+
+
+@pytest.mark.parametrize(("off", "given_off"), [(0.0, 3.0), (1.0, 2.0), (0.0, 50.0)])
+def test_float64_excuses_no_wrong_answers(off: float, given_off: float) -> None:
+    with pytest.raises(VerificationFailed, match="spread"):
+        judged(off * F32.rms, given_off * F32.rms)
 
 
 @pytest.mark.parametrize(
