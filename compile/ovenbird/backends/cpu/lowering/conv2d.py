@@ -120,10 +120,10 @@ def emit_winograd(lowering: CpuLowering, data: Value, weight: Array, window: Win
 
 
 def grids_of(window: Window, image: tuple[int, int]) -> int:
-    """Return the dilation of a 3x3 window that keeps the image's size, where tiles of each grid have work; else 1."""
+    """Return the dilation of a 3x3 window that keeps the image's size, where some grid has several pixels; else 1."""
     step = window.dilation[0]
     same = window.padding == (step,) * 4 and window.dilation == (step, step) and window.stride == (1, 1)
-    return step if same and window.kernel == (3, 3) and min(image) >= 2 * step else 1
+    return step if same and window.kernel == (3, 3) and min(image) > step else 1
 
 
 def without_border_taps(kernel: Array, window: Window, image: tuple[int, int]) -> tuple[Array, Window]:

@@ -66,7 +66,7 @@ def test_agrees_with_torch(check, monkeypatch, algorithm, channels, size, paddin
     check(network, torch.randn(batch, channels, *size))
 
 
-@pytest.mark.parametrize(("dilation", "size"), [(2, (14, 14)), (3, (13, 17)), (5, (10, 31))])
+@pytest.mark.parametrize(("dilation", "size"), [(2, (14, 14)), (3, (13, 17)), (5, (10, 31)), (9, (14, 16))])
 def test_a_window_with_gaps_is_one_without_on_each_grid(check, monkeypatch, dilation, size):
     asked = []
 
