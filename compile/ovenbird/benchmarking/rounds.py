@@ -10,16 +10,13 @@ that all outputs agree. They are checked again in every round.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from ovenbird.benchmarking.agreement import check_agreement
+from ovenbird.benchmarking.agreement import Expected
 from ovenbird.benchmarking.engines import OWN, OWN_UNTUNED, BenchEngine
-from ovenbird.benchmarking.jobs import DEFAULT_SECONDS, MAX_RUNS, NETWORK_FILE, Answer, Job, Runs, reference_file
+from ovenbird.benchmarking.jobs import DEFAULT_SECONDS, MAX_RUNS, Answer, Job, Runs
 from ovenbird.benchmarking.neighbours import busy_neighbours
 from ovenbird.benchmarking.worker_processes import run_worker
 from ovenbird.errors import EngineFailed, NoPeers, OutputsDisagree
@@ -76,14 +73,12 @@ def measure_case(
 ) -> MeasuredCase:
     """Check, then time. Raises OutputsDisagree (nothing is compared then), NoPeers, EngineFailed for our own engine."""
     measured = MeasuredCase(case)
-    with np.load(reference_file(folder, case.batch), allow_pickle=False) as archive:
-        reference = {name: archive[name] for name in archive.files}
-    precision = json.loads((folder / NETWORK_FILE).read_text(encoding="utf-8")).get("precision", "f32")
+    expected = Expected.read(folder, case.batch)
 
     def run(engine: BenchEngine, runs: Runs) -> Answer:
         job = Job(engine.name, str(folder), case.batch, case.threads, runs)
         answer, outputs = run_worker(job, engine.start_limit_s + (0 if runs.repeat == 0 else run_limit(runs)))
-        error = check_agreement(engine.name, reference, outputs, precision)
+        error = expected.check(engine.name, outputs)
         measured.errors[engine.name] = max(error, measured.errors.get(engine.name, 0.0))
         return answer
 

@@ -13,14 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ovenbird.benchmarking.ablation.preparing import PreparedVariant, Variants
 from ovenbird.benchmarking.ablation.results import Ablation, AblationRow, MeasuredSide, measured_row
 from ovenbird.benchmarking.ablation.switches import Switch
-from ovenbird.benchmarking.agreement import check_agreement
+from ovenbird.benchmarking.agreement import Expected
 from ovenbird.benchmarking.engines import OWN
-from ovenbird.benchmarking.jobs import Job, reference_file
+from ovenbird.benchmarking.jobs import Job
 from ovenbird.benchmarking.report import machine
 from ovenbird.benchmarking.report.statistics import spread
 from ovenbird.benchmarking.rounds import rotated, run_limit
@@ -28,7 +26,6 @@ from ovenbird.benchmarking.running import PUBLISHED, BenchPlan, plain_name, usab
 from ovenbird.benchmarking.worker_processes import run_worker
 from ovenbird.errors import CompilerError, UsageError
 from ovenbird.progress import Progress
-from ovenbird_runtime.tensors.arrays import Arrays
 
 
 def run_ablation(
@@ -103,15 +100,10 @@ def _time(
             side = sides[place]
             job = Job(OWN, str(side.folder), settings["batch"], settings["threads"], plan.runs)
             answer, outputs = run_worker(job, run_limit(plan.runs))
-            error = check_agreement(OWN, _reference(side.folder, job.batch), outputs, side.facts["precision"])
+            error = Expected.read(side.folder, job.batch).check(OWN, outputs)
             errors[place] = max(errors[place], error)
             times[place].append(statistics.median(answer.times_ms))
     with_it, without_it = (
         MeasuredSide(spread(times[place]), errors[place], side.kernels, side.bytes) for place, side in enumerate(sides)
     )
     return measured_row(row, (with_it, without_it), times)
-
-
-def _reference(folder: Path, batch: int) -> Arrays:
-    with np.load(reference_file(folder, batch), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from ovenbird.benchmarking.agreement import check_agreement
+from ovenbird.benchmarking.agreement import Expected
 from ovenbird.errors import OutputsDisagree
 from ovenbird_runtime.manifest.agreement import LIMITS
+from ovenbird_runtime.manifest.answers import Boxes
 
 RANDOM = np.random.default_rng(0)
 LIMIT = LIMITS["f32"].rms
@@ -13,6 +14,10 @@ REFERENCE = {
     "logits": RANDOM.standard_normal((8, 100)).astype(np.float32),
     "embedding": (1e-5 * RANDOM.standard_normal((8, 100))).astype(np.float32),
 }
+
+
+def check_agreement(engine: str, reference: dict[str, np.ndarray], found: dict[str, np.ndarray]) -> float:
+    return Expected(reference).check(engine, found)
 
 
 def changed(name: str, share: float) -> dict[str, np.ndarray]:
@@ -54,3 +59,24 @@ def test_number_of_outputs_must_be_the_same() -> None:
 def test_names_and_widths_of_whole_numbers_may_differ() -> None:
     reference = {"a": REFERENCE["logits"], "b": np.arange(8)[:, None]}
     assert check_agreement("ort", reference, {"12": reference["a"], "13": reference["b"].astype(np.int32)}) == 0.0
+
+
+def test_candidates_of_nearly_equal_scores_may_change_places() -> None:
+    """Rounding decides their order, which says nothing of the network."""
+    scores = np.linspace(0.9, 0.1, 40, dtype=np.float32).reshape(2, 20)
+    scores[:, 6] = scores[:, 5] - 1e-7
+    corners = RANDOM.uniform(0, 200, (2, 20, 2)).astype(np.float32)
+    right = {
+        "boxes": np.concatenate([corners, corners + 50], axis=-1),
+        "scores": scores,
+        "classes": np.arange(40, dtype=np.int32).reshape(2, 20) % 7,
+    }
+    order = [0, 1, 2, 3, 4, 6, 5, *range(7, 20)]
+    given = {name: array[:, order] for name, array in right.items()}
+    detector = Expected(right, steps=(Boxes(),))
+    assert detector.check("ovenbird", given) < LIMIT
+    with pytest.raises(OutputsDisagree):
+        Expected(right).check("ovenbird", given)
+    moved = {**given, "boxes": given["boxes"] + np.float32(0.5)}
+    with pytest.raises(OutputsDisagree, match="boxes"):
+        detector.check("ovenbird", moved)
