@@ -7,6 +7,7 @@ scalar is used at once for all vectors and never waits in a register: with it ou
 
 Loops: parallel(n, output chunk, position tile) -> output tile of the chunk -> reduction -> positions -> vectors, lanes.
 An output chunk is as many output tiles as have their weights fit in half of L2, so weights and data are both reused.
+Where a tile's data lie in too many pages, those of several are packed first (`packing.py`), and take turns.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tvm.s_tir.schedule import LoopRV, SBlockRV
 
 from ovenbird.backends.cpu.machine import DotKind, Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
+from ovenbird.backends.cpu.schedules.packing import pack_at, packed_data, tiles_to_pack
 from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, choose_tile
 from ovenbird.operators.anchors import DILATION, VIEWED, Anchor, size_bytes
 from ovenbird.operators.blocks import divisors, extent, find_stages, fuse_all
@@ -59,13 +61,19 @@ def schedule_register_tile(sch: Schedule, machine: Machine, choices: Choices) ->
     column_factors = choices.tiles(sch, axes.columns, [tile.columns], innermost=machine.registers - 3)
     chunks, out_tile, vectors = sch.split(axes.blocks, out_factors)
     tiles, column = sch.split(axes.columns, column_factors)
+    group = 0 if stages.before else tiles_to_pack(sch, stages.found, tile, machine)
+    tiles, *grouped = sch.split(tiles, [None, group]) if group else [tiles]
     outer, inner = [chunks], [column]
     if axes.rows is not None:
         row_tiles, row = sch.split(axes.rows, choices.tiles(sch, axes.rows, [tile.rows], innermost=4))
         outer, inner = [chunks, *near_rows(sch, row_tiles, stages.found)], [row, column]
-    sch.reorder(*axes.batch, *outer, tiles, out_tile, *inner, vectors, axes.lanes)
-    sch.parallel(fuse_all(sch, [*axes.batch, *outer, tiles]))
-    sch.compute_at(anchor, out_tile, preserve_unit_loops=True)
+    sch.reorder(*axes.batch, *outer, tiles, out_tile, *grouped, *inner, vectors, axes.lanes)
+    part = fuse_all(sch, [*axes.batch, *outer, tiles])
+    sch.parallel(part)
+    packed = packed_data(sch, anchor) if grouped else None
+    sch.compute_at(anchor, grouped[0] if grouped else out_tile, preserve_unit_loops=True)
+    if packed is not None:
+        pack_at(sch, packed, part)
     dots = (machine.dot_of(stages.found.arithmetic), machine.lanes("int32")) if stages.found.taps > 1 else None
     accumulate_in_registers(sch, anchor, len(spatial), len(reduction), out_axis, streamed, dots)
     unroll_vectorized(sch, *inner, vectors, axes.lanes)
