@@ -74,6 +74,7 @@ def student_of(home: Path) -> nn.Module:
 
 
 @pytest.mark.slow
+@pytest.mark.alone  # it learns for some seconds, which beside other work are too few steps
 def test_a_student_learns_and_is_compiled(home: Path, ovenbird: Command) -> None:
     words = ["distil", "distilled_nets:teacher", "distilled_nets:student", "--images", "pictures", "-o", "small"]
     done = ovenbird(*words, "--minutes", "0.05", "--rate", "0.01", "--json", "-q", folder=home)

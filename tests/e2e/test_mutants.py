@@ -108,7 +108,8 @@ class Crossed:
     batched: bool = True
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.right if name in ("reference", "examples") else self.code, name)
+        answering = ("reference", "closer", "examples", "example_answers")
+        return getattr(self.right if name in answering else self.code, name)
 
 
 def reproduce(artifact: Path) -> None:

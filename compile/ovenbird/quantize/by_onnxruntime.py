@@ -1,6 +1,6 @@
 """Another's quantizer in place of ours: ONNX Runtime's writes QDQ into an ONNX file, which is then compiled as it is.
 
-quantized = quantize_by_onnxruntime(network, keys, CalibrationOptions(Path("photos"), quantizer="onnxruntime"), step)
+quantized = quantize_by_onnxruntime(network, keys, CalibrationOptions(quantizer="onnxruntime"), step, narrow=False)
 quantize_file(Path("net.onnx"), [{"image": array}], "max", narrow=False)       # where it lies: for the peers
 
 uint8 activations, int8 weights with a scale for each output channel (int8 activations are slower than float32 in ONNX
