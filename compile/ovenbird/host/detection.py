@@ -15,6 +15,7 @@ from typing import Any
 
 from ovenbird.errors import TargetInvalid
 from ovenbird.host.figures import read_figures
+from ovenbird.host.llvm_view import llvm_view
 
 CPUINFO = Path("/proc/cpuinfo")
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
@@ -45,8 +46,8 @@ def describe_host() -> dict[str, Any]:
     arch = platform.machine()
     if arch not in ("x86_64", "aarch64"):
         raise TargetInvalid(f"target 'host': this machine is {arch}, known are x86_64 and aarch64")
-    mcpu, llvm = _llvm_view()
     shown = cpu_flags()
+    mcpu, llvm = llvm_view(cpu_name(), shown)
     names = X86_FEATURES if arch == "x86_64" else ARM_FEATURES
     used = {feature: name for feature, name in names.items() if feature in llvm}
     features = tuple(sorted(name for name in used.values() if name in shown))
@@ -72,16 +73,6 @@ def describe_host() -> dict[str, Any]:
         "memory_bytes_per_cycle": figures.memory_bytes_per_cycle if figures else 0,
         "glibc": platform.libc_ver()[1] or "2.28",
     }
-
-
-def _llvm_view() -> tuple[str, frozenset[str]]:
-    """Return the processor's name in LLVM, and the features that LLVM takes it to have."""
-    import tvm
-    from tvm.target import codegen
-
-    mcpu = str(codegen.llvm_get_system_cpu())
-    target = tvm.target.Target({"kind": "llvm", "mcpu": mcpu})
-    return mcpu, frozenset(str(feature) for feature in codegen.llvm_get_cpu_features(target))
 
 
 def cpu_name() -> str:

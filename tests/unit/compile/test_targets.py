@@ -110,10 +110,10 @@ def test_the_host_needs_only_what_it_has() -> None:
 
 
 def test_what_the_kernel_hides_is_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    def an_old_processor() -> tuple[str, frozenset[str]]:
+    def an_old_processor(cpu: str, flags: frozenset[str]) -> tuple[str, frozenset[str]]:
         return "znver4", frozenset({"sse4.2", "avx2", "avx512f", "fma"})
 
-    monkeypatch.setattr("ovenbird.host.detection._llvm_view", an_old_processor)
+    monkeypatch.setattr("ovenbird.host.detection.llvm_view", an_old_processor)
     monkeypatch.setattr("ovenbird.host.detection.cpu_flags", lambda: frozenset({"sse4_2", "avx2", "fma", "ept"}))
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     found = describe_host()
