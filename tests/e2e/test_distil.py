@@ -12,8 +12,6 @@ import torch
 from PIL import Image
 from torch import nn
 
-import ovenbird_runtime
-
 from .conftest import Command
 
 NETWORKS = """
@@ -74,10 +72,9 @@ def student_of(home: Path) -> nn.Module:
 
 
 @pytest.mark.slow
-@pytest.mark.alone  # it learns for some seconds, which beside other work are too few steps
 def test_a_student_learns_and_is_compiled(home: Path, ovenbird: Command) -> None:
     words = ["distil", "distilled_nets:teacher", "distilled_nets:student", "--images", "pictures", "-o", "small"]
-    done = ovenbird(*words, "--minutes", "0.05", "--rate", "0.01", "--json", "-q", folder=home)
+    done = ovenbird(*words, "--minutes", "0.1", "--rate", "0.01", "--json", "-q", folder=home)
     assert done.code == 0, done.err
     report = json.loads(done.out)
     assert report["steps"] > 5
@@ -91,6 +88,9 @@ def test_a_student_learns_and_is_compiled(home: Path, ovenbird: Command) -> None
     net.load_state_dict(learned)
     with torch.no_grad():
         wanted = net(torch.from_numpy(image))
-    answers = ovenbird_runtime.load(home / "small").run({"image": image})
-    for name, value in wanted.items():
-        np.testing.assert_allclose(answers[name], value.numpy(), atol=1e-4)
+    np.savez(home / "image.npz", image=image)
+    done = ovenbird("run", "small", "--inputs", "image.npz", "--outputs", "answers.npz", folder=home)
+    assert done.code == 0, done.err
+    with np.load(home / "answers.npz") as answers:
+        for name, value in wanted.items():
+            np.testing.assert_allclose(answers[name], value.numpy(), atol=1e-4)

@@ -10,6 +10,7 @@ Only the first hundredths of a second, until Python runs any code at all, cannot
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -21,6 +22,8 @@ STOPS = (signal.SIGTERM, signal.SIGINT)
 RELOADS = (signal.SIGHUP,)
 IMPORT_POLL_S = 0.02
 """After so long a signal that waits for an import comes again."""
+AGAIN_S = 0.2
+"""After so long it comes again where code that it met dropped the exit and went on."""
 
 
 class Caught:
@@ -66,16 +69,19 @@ class _Ending:
     """The end of a command by a signal, an exit from wherever its main thread is.
 
     In the middle of an import it waits, a moment at a time: C code would make another error of it, as numpy's does,
-    or drop it. Where Python had to drop it (in a finalizer), it comes again. It waits for what is `undisturbed`, too.
+    or drop it. Where it was dropped all the same (in a finalizer, by C code that expects no error), it comes again
+    until the work has ended. It waits for what is `undisturbed`, too.
     """
 
     def __init__(self) -> None:
         self._came: int | None = None
         self._undisturbed = 0
+        self._work: FrameType | None = None
         self._hook = sys.unraisablehook
 
-    def catch(self) -> None:
-        """Catch TERM and HUP from now on, but not one that is ignored."""
+    def catch(self, work: FrameType) -> None:
+        """Catch TERM and HUP from now on, but not one that is ignored, to end `work`."""
+        self._work = work
         for number in (signal.SIGTERM, *RELOADS):
             if signal.getsignal(number) == signal.SIG_DFL:
                 signal.signal(number, self._take)
@@ -83,7 +89,7 @@ class _Ending:
     def check(self) -> None:
         """Exit where a signal came: whatever error ended the work is the signal's."""
         if self._came is not None:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
             raise SystemExit(128 + self._came)
 
     @contextmanager
@@ -100,8 +106,13 @@ class _Ending:
             self._came = number
             signal.signal(number, signal.SIG_DFL)  # the second one ends the process at once
             signal.signal(signal.SIGALRM, self._take)
+            atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
             sys.unraisablehook = self._come_again
-        if self._undisturbed or is_importing(frame):
+        if not is_within(frame, self._work):
+            return
+        if isinstance(sys.exc_info()[1], SystemExit):  # on its way
+            signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
+        elif self._undisturbed or is_importing(frame):
             signal.setitimer(signal.ITIMER_REAL, IMPORT_POLL_S)
         else:
             self.check()
@@ -111,6 +122,13 @@ class _Ending:
             signal.setitimer(signal.ITIMER_REAL, IMPORT_POLL_S)
         else:
             self._hook(lost)
+
+
+def is_within(frame: FrameType | None, work: FrameType | None) -> bool:
+    """Return whether the code at `frame` runs within `work`."""
+    while frame is not None and frame is not work:
+        frame = frame.f_back
+    return frame is not None
 
 
 def is_importing(frame: FrameType | None) -> bool:
@@ -127,9 +145,9 @@ _ENDING = _Ending()
 
 def end_on_signals() -> None:
     """Let TERM and HUP end the process as `exit(128 + number)` does, so that what was begun is cleared away; a second
-    one does it at once. A signal that is ignored (`nohup`) stays so.
+    one does it at once. A signal that is ignored (`nohup`) stays so. The caller is what is ended.
     """
-    _ENDING.catch()
+    _ENDING.catch(sys._getframe(1))
 
 
 def undisturbed() -> AbstractContextManager[None]:

@@ -45,6 +45,30 @@ try:
 finally:
     assert done
 """,
+    "code that drops it and goes on": """
+try:
+    strike()
+except BaseException:
+    pass
+time.sleep(60)
+""",
+    "an end that takes longer than the signal waits to come again": """
+try:
+    strike()
+finally:
+    time.sleep(1)
+    print("cleared away")
+""",
+    "an end after an end that was dropped, in threads' and Python's own": """
+import atexit, threading
+atexit.register(time.sleep, 0.5)
+threading.Thread(target=time.sleep, args=(1,)).start()
+try:
+    strike()
+except BaseException:
+    pass
+time.sleep(60)
+""",
     "work that makes an error of what it meets": """
 try:
     try:
@@ -74,3 +98,4 @@ def test_a_signal_is_not_lost_in(tmp_path: Path, place: str) -> None:
         env=os.environ | {"PYTHONPATH": path}, timeout=60, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, "")
+    assert done.stdout == ("cleared away\n" if "cleared away" in PLACES[place] else "")
