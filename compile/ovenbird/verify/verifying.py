@@ -158,8 +158,8 @@ def verify_size(
 ) -> Verification:
     """Judge the answers to the cases of one image size."""
     references: Answers = {case.name: stored(case.name, right_answers(network, case)) for case in cases}
-    given, in_float64 = answers, False
-    answers, boxes = _laid_beside(network, given, references, limits)
+    unordered, in_float64 = answers, False
+    answers, boxes = _laid_beside(network, unordered, references, limits)
     try:
         outputs = judge(network, answers, references, limits)
     except VerificationFailed:
@@ -167,7 +167,7 @@ def verify_size(
         if closer is None:
             raise
         references, in_float64 = closer, True
-        answers, boxes = _laid_beside(network, given, references, limits)
+        answers, boxes = _laid_beside(network, unordered, references, limits)
         outputs = judge(network, answers, references, limits)
     rows = {True: 0, False: 0}
     for case in cases:
