@@ -17,7 +17,7 @@ import numpy as np
 from ovenbird.backends.table import BACKENDS
 from ovenbird.errors import BuildFailed, ExtraMissing
 from ovenbird.networks.network import Network
-from ovenbird.quantize.by_onnxruntime import quantize_file
+from ovenbird.networks.onnx.quantizing import quantize_file
 from ovenbird.quantize.pictures import find_pictures
 from ovenbird.targets import load_target
 
