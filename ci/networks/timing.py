@@ -16,9 +16,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ovenbird.benchmarking.agreement import check_agreement
 from ovenbird.benchmarking.engines import OWN, find_engine
-from ovenbird.benchmarking.jobs import Job, reference_file
+from ovenbird.benchmarking.jobs import Job
 
 BLOCKS, CALLS, SECONDS = 9, 20, 0.3
 """Blocks of each side, and in a block: calls at most, seconds of its clock at most."""
@@ -32,18 +31,19 @@ def main(arguments: list[str]) -> int:
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
     import numpy as np  # only now: its libraries count the processors when they are loaded
 
+    from ovenbird.benchmarking.agreement import Expected
+
     job = Job(OWN, str(folder), 1, threads)
     with np.load(job.inputs, allow_pickle=False) as archive:
         inputs = {name: np.ascontiguousarray(archive[name]) for name in archive.files}
-    with np.load(reference_file(folder, 1), allow_pickle=False) as archive:
-        right = {name: archive[name] for name in archive.files}
+    expected = Expected.read(folder, 1)
     clock = time.process_time if threads == 1 else time.perf_counter
     calls: dict[str, Callable[[], object]] = {}
     for name in (OWN, "ort"):
         engine = find_engine(name)
         engine.load()
         run = engine.start(job)
-        check_agreement(name, right, run(inputs))
+        expected.check(name, run(inputs))
         calls[name] = lambda run=run: run(inputs)  # type: ignore[misc]
     blocks: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(BLOCKS):

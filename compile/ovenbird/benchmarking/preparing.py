@@ -279,7 +279,7 @@ def main(arguments: list[str]) -> int:
     from ovenbird.progress import Progress
 
     facts = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-    request = PrepareRequest(**facts | {name: tuple(facts[name]) for name in ("batch_sizes", "without")})
+    request = PrepareRequest(**facts | {name: tuple(facts.get(name, ())) for name in ("batch_sizes", "without")})
     try:
         with Progress.choose(request.quiet) as progress:
             prepare(request, progress)
