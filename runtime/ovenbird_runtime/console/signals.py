@@ -89,7 +89,7 @@ class _Ending:
     def check(self) -> None:
         """Exit where a signal came: whatever error ended the work is the signal's."""
         if self._came is not None:
-            signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
+            signal.setitimer(signal.ITIMER_REAL, 0)
             raise SystemExit(128 + self._came)
 
     @contextmanager
@@ -102,20 +102,21 @@ class _Ending:
             self._undisturbed -= 1
 
     def _take(self, number: int, frame: FrameType | None) -> None:
+        working = any(one is self._work for one in callers(frame))
         if self._came is None:
             self._came = number
             signal.signal(number, signal.SIG_DFL)  # the second one ends the process at once
             signal.signal(signal.SIGALRM, self._take)
             atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
             sys.unraisablehook = self._come_again
-        if not is_within(frame, self._work):
-            return
-        if isinstance(sys.exc_info()[1], SystemExit):  # on its way
-            signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
-        elif self._undisturbed or is_importing(frame):
+        elif not working:
+            return  # it came again, and what it was to end has ended
+        if self._undisturbed or is_importing(frame):
             signal.setitimer(signal.ITIMER_REAL, IMPORT_POLL_S)
-        else:
-            self.check()
+            return
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_S if working else 0)
+        if not isinstance(sys.exc_info()[1], SystemExit):  # else the exit is on its way
+            raise SystemExit(128 + self._came)
 
     def _come_again(self, lost: sys.UnraisableHookArgs) -> None:
         if isinstance(lost.exc_value, SystemExit):
@@ -124,20 +125,16 @@ class _Ending:
             self._hook(lost)
 
 
-def is_within(frame: FrameType | None, work: FrameType | None) -> bool:
-    """Return whether the code at `frame` runs within `work`."""
-    while frame is not None and frame is not work:
+def callers(frame: FrameType | None) -> Iterator[FrameType]:
+    """Yield a frame and those that called it."""
+    while frame is not None:
+        yield frame
         frame = frame.f_back
-    return frame is not None
 
 
 def is_importing(frame: FrameType | None) -> bool:
     """Return whether the code at `frame` runs within an import."""
-    while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
-            return True
-        frame = frame.f_back
-    return False
+    return any(one.f_code.co_filename.startswith("<frozen importlib") for one in callers(frame))
 
 
 _ENDING = _Ending()
