@@ -47,12 +47,9 @@ class Case:
 
 
 def make_cases(network: Network, batch_sizes: Sequence[int], photographs: Sequence[Path] = ()) -> list[Case]:
-    """Return the cases: the photographs (one where answers are maps), then random rows for every compiled batch size,
-    `LEAST_ROWS` at least.
-    """
+    """Return the cases: the photographs, then random rows for every compiled batch size, `LEAST_ROWS` at least."""
     cases = []
     image = network.image_input
-    photographs = photographs[:1] if _gives_maps(network) else photographs
     if image is not None and network.batched and network.default_pipeline is not None and photographs:
         from ovenbird.verify.photographs import drawn_lines, read_photographs
 
@@ -76,6 +73,11 @@ def make_cases(network: Network, batch_sizes: Sequence[int], photographs: Sequen
         cases.append(Case(f"random{index}", inputs))
         row += size
     return cases
+
+
+def enough(network: Network, photographs: Sequence[Path]) -> Sequence[Path]:
+    """Return as many of the photographs as answers need to be compared on: one where they are maps."""
+    return photographs[:1] if _gives_maps(network) else photographs
 
 
 def _least_rows(network: Network) -> int:

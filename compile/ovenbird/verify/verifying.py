@@ -19,7 +19,7 @@ import numpy as np
 from ovenbird.errors import VerificationFailed
 from ovenbird.networks.network import Network
 from ovenbird.verify.agreeing import Agreement, agreement_of
-from ovenbird.verify.cases import Case, Pick, choose_golden, make_cases, picked, take
+from ovenbird.verify.cases import Case, Pick, choose_golden, enough, make_cases, picked, take
 from ovenbird.verify.runtime_process import run_artifact
 from ovenbird.verify.stored import LARGE_ROW, Answers, ArrayForm, Joined, form_of, stored
 from ovenbird_runtime.manifest.agreement import LIMITS, Difference, Limits
@@ -105,7 +105,8 @@ def verify(
 
     Raises VerificationFailed naming the output, RuntimeFailed.
     """
-    cases = {size: make_cases(network.at(size), batch_sizes, photographs) for size in network.image_sizes}
+    shown = photographs if counting else enough(network, photographs)
+    cases = {size: make_cases(network.at(size), batch_sizes, shown) for size in network.image_sizes}
     given = {f"{size_text(size)}.{case.name}": case.inputs for size, some in cases.items() for case in some}
     answers = run_artifact(artifact, given, target=target, device=device, program=program)
     found = []

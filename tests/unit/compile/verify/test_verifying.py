@@ -1,6 +1,7 @@
 """What is compared with what, on which inputs, and figures that do not show a machine's last bit."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from ovenbird.errors import VerificationFailed
 from ovenbird.networks.network import Network
-from ovenbird.verify.cases import LEAST_ROWS, PATTERNS, Case, choose_golden, make_cases, random_like, take
+from ovenbird.verify.cases import LEAST_ROWS, PATTERNS, Case, choose_golden, enough, make_cases, random_like, take
 from ovenbird.verify.stored import LARGE_ROW
 from ovenbird.verify.verifying import Verification, judge, right_answers, rounded_up, verify_size
 from ovenbird_runtime.manifest.agreement import LIMITS, Difference
@@ -193,3 +194,10 @@ def test_the_output_that_differs_is_named() -> None:
     short = {name: {"z": answer["z"][:, :5]} for name, answer in right.items()}
     with pytest.raises(VerificationFailed, match=r"output z is float32\[1, 5\], expected float32\[1, 6\]"):
         judge(net, short, right, F32)
+
+
+def test_maps_are_compared_on_one_photograph_where_none_are_counted() -> None:
+    photographs = [Path(f"{place}.jpg") for place in range(3)]
+    maps = replace(network(), outputs=(TensorSpec("z", "float32", ("N", 21, 64, 64)),))
+    assert enough(network(), photographs) == photographs
+    assert enough(maps, photographs) == photographs[:1]
