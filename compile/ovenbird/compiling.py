@@ -49,8 +49,6 @@ if TYPE_CHECKING:
     from ovenbird.quantize.quantizing import Quantized
 
 CALIBRATION = "evidence/calibration.json"
-SHOWN = 4
-"""Pictures by which the coarsest tensor of a network that came quantized is found."""
 
 
 @dataclass(frozen=True)
@@ -325,7 +323,7 @@ def _verify_variants(
 
 def _noisiest(network: Network, quantized: Quantized | None) -> str:
     """Return the layer that adds the most noise; of what came quantized, the tensor with the coarsest levels."""
-    from ovenbird.quantize.imported import coarsest_tensor
+    from ovenbird.quantize.imported import SHOWN, coarsest_tensor
     from ovenbird.quantize.pictures import find_pictures
 
     if quantized is not None:

@@ -7,8 +7,7 @@ It sees the pictures that ours would.
 
 from __future__ import annotations
 
-import functools
-import importlib.metadata
+import importlib
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,16 +21,13 @@ from ovenbird.networks.onnx.quantizing import METHODS, quantize_file
 from ovenbird.networks.onnx.source import OnnxSource
 from ovenbird.passes.share_constants import share_constants
 from ovenbird.progress import Progress
-from ovenbird.quantize.imported import coarsest_tensor
+from ovenbird.quantize.imported import SHOWN, coarsest_tensor
 from ovenbird.quantize.pictures import Pictures, find_pictures
 from ovenbird.quantize.quantizing import Quantized
 
 if TYPE_CHECKING:
     from ovenbird.lowering.entry_key import EntryKey
     from ovenbird.options import CalibrationOptions, RangeMethod
-
-SHOWN = 4
-"""Pictures by which the coarsest tensor is found."""
 
 
 def quantize_by_onnxruntime(
@@ -46,31 +42,33 @@ def quantize_by_onnxruntime(
         raise UsageError(f"--calibration-method {method}: ONNX Runtime's quantizer has {', '.join(sorted(METHODS))}")
     keys = list(keys)
     found: dict[EntryKey, Any] = {}
-    first: Pictures | None = None
+    shown: list[tuple[OnnxSource, Pictures]] = []
     kept: dict[Any, Any] = {}
     for size in network.image_sizes:
         sized = network.at(size)
         pictures = find_pictures(sized, options.source, options.size)
-        first = first or pictures
         step("quantizing by ONNX Runtime")
         source = _quantized_source(sized, pictures, method, narrow)
+        shown.append((source, pictures))
         for key in (key for key in keys if key.size == size):
-            module = source.relax(key.batch if source.batched else None)
+            module = _module(source, key.batch)
             found[key] = share_constants(module, kept) if len(keys) > 1 else module
-    assert first is not None
+    source, first = shown[0]
     evidence = {
         "pictures": len(first.rows),
         "from": first.origin,
         "method": method,
-        "quantizer": f"onnxruntime {importlib.metadata.version('onnxruntime')}",
+        "quantizer": f"onnxruntime {importlib.import_module('onnxruntime').__version__}",
         "narrow_weights": narrow,
         "files": first.files,
         "held_out": [path.name for path in first.held],
         "layers": [],
     }
-    smallest = found[min(found, key=lambda key: key.batch)]
-    rows = first.rows[:SHOWN] if min(key.batch for key in found) == 1 else []
-    return Quantized(found, first.held, evidence, functools.partial(coarsest_tensor, smallest, rows))
+    return Quantized(found, first.held, evidence, lambda: coarsest_tensor(_module(source, 1), first.rows[:SHOWN]))
+
+
+def _module(source: OnnxSource, batch: int) -> Any:
+    return source.relax(batch if source.batched else None)
 
 
 def _quantized_source(network: Network, pictures: Pictures, method: RangeMethod, narrow: bool) -> OnnxSource:

@@ -25,6 +25,8 @@ from ovenbird.quantize.ranges import LEVELS, LevelRange
 from ovenbird_runtime.tensors.arrays import Array
 
 RELU6 = 6.0
+SHOWN = 4
+"""Rows that are enough to find it."""
 
 
 def coarsest_tensor(module: IRModule, rows: Iterable[Sequence[Array]]) -> str:
