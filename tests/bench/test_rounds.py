@@ -133,8 +133,11 @@ def test_own_engine_must_run(prepared: Path, tmp_path: Path) -> None:
     folder = tmp_path / "broken"
     shutil.copytree(prepared, folder)
     document = json.loads((folder / "network.json").read_text(encoding="utf-8"))
-    (folder / "network.json").write_text(json.dumps({**document, "artifact": str(folder / "absent")}), encoding="utf-8")
-    with pytest.raises(EngineFailed, match=r"ovenbird failed: .*ArtifactNotFound"):
+    artifact = shutil.copytree(document["artifact"], tmp_path / "without code")
+    for code in artifact.rglob("*.so"):
+        code.write_bytes(b"no code")
+    (folder / "network.json").write_text(json.dumps({**document, "artifact": str(artifact)}), encoding="utf-8")
+    with pytest.raises(EngineFailed, match=r"ovenbird failed: .*FileChanged"):
         measure(folder, "ovenbird", "torch-eager")
 
 
