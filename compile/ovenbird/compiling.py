@@ -30,6 +30,7 @@ from ovenbird.networks.importing import reason
 from ovenbird.networks.network import Network
 from ovenbird.options import DEFAULT_OPTIONS, CompileOptions
 from ovenbird.progress import Progress
+from ovenbird.quantize.evidence import CALIBRATION, CalibrationEvidence
 from ovenbird.records.tuning_records import find_records, provenance
 from ovenbird.targets import TargetSpec, load_target
 from ovenbird.trust.provenance import record_origin
@@ -47,8 +48,6 @@ if TYPE_CHECKING:
     from ovenbird.lowering.built import BuiltModule
     from ovenbird.lowering.layers import LayerRecord
     from ovenbird.quantize.quantizing import Quantized
-
-CALIBRATION = "evidence/calibration.json"
 
 
 @dataclass(frozen=True)
@@ -223,21 +222,20 @@ def _quantize(
 
 def _add_calibration(
     writer: ArtifactWriter,
-    evidence: dict[str, Any],
+    evidence: CalibrationEvidence,
     found: dict[str, dict[str, Verification]],
     tuning: dict[str, Any],
 ) -> None:
     """Write what int8 was calibrated on, and how it then answered, beside the figures of the manifest."""
-    short = {key: evidence[key] for key in ("pictures", "from", "method")}
     for name in tuning:
         if name.endswith("-int8"):
-            tuning[name] = {**tuning[name], "calibration": short}
+            tuning[name] = {**tuning[name], "calibration": evidence.summary()}
     agreement = {
         name: {program: one.agreement.document() for program, one in of.items() if one.agreement is not None}
         for name, of in found.items()
         if name.endswith("-int8")
     }
-    document = {**evidence, "agreement": agreement}
+    document = {**evidence.document(), "agreement": agreement}
     writer.add_evidence(CALIBRATION, (json.dumps(document, indent=2) + "\n").encode())
 
 

@@ -31,6 +31,7 @@ from ovenbird.benchmarking.jobs import (
 from ovenbird.benchmarking.quantized_onnx import quantize_onnx
 from ovenbird.errors import NetworkUntraceable, WeightsUnavailable
 from ovenbird.networks.onnx.exporting import export_onnx
+from ovenbird.quantize.evidence import CALIBRATION
 from ovenbird_runtime.errors import OvenbirdError
 from ovenbird_runtime.manifest.agreement import Precision
 
@@ -184,7 +185,7 @@ def _note_precision(artifact: Path, facts: dict[str, Any]) -> None:
     found = {variant.precision for variant in opened.variants}
     if facts["precision"] not in found:
         facts["precision"] = opened.variants[0].precision
-    facts["came_quantized"] = facts["precision"] == "int8" and "evidence/calibration.json" not in opened.files
+    facts["came_quantized"] = facts["precision"] == "int8" and CALIBRATION not in opened.files
 
 
 def _compile_one(

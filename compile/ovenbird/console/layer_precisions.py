@@ -9,11 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ovenbird.limits import MAX_EVIDENCE_BYTES
+from ovenbird.quantize.evidence import CALIBRATION
 from ovenbird_runtime.artifact.artifact import Artifact
 from ovenbird_runtime.errors import FileChanged, ManifestInvalid, one_line
 from ovenbird_runtime.manifest.schema import parse
-
-CALIBRATION = "evidence/calibration.json"
 
 
 def calibration_of(artifact: Artifact) -> dict[str, Any] | None:

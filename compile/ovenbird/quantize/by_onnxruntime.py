@@ -21,6 +21,7 @@ from ovenbird.networks.onnx.quantizing import METHODS, quantize_file
 from ovenbird.networks.onnx.source import OnnxSource
 from ovenbird.passes.share_constants import share_constants
 from ovenbird.progress import Progress
+from ovenbird.quantize.evidence import CalibrationEvidence
 from ovenbird.quantize.imported import SHOWN, coarsest_tensor
 from ovenbird.quantize.pictures import Pictures, find_pictures
 from ovenbird.quantize.quantizing import Quantized
@@ -54,16 +55,8 @@ def quantize_by_onnxruntime(
             module = _module(source, key.batch)
             found[key] = share_constants(module, kept) if len(keys) > 1 else module
     source, first = shown[0]
-    evidence = {
-        "pictures": len(first.rows),
-        "from": first.origin,
-        "method": method,
-        "quantizer": f"onnxruntime {importlib.import_module('onnxruntime').__version__}",
-        "narrow_weights": narrow,
-        "files": first.files,
-        "held_out": [path.name for path in first.held],
-        "layers": [],
-    }
+    version = importlib.import_module("onnxruntime").__version__
+    evidence = CalibrationEvidence.of(first, method, narrow, f"onnxruntime {version}")
     return Quantized(found, first.held, evidence, lambda: coarsest_tensor(_module(source, 1), first.rows[:SHOWN]))
 
 

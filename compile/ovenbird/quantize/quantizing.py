@@ -18,6 +18,7 @@ from ovenbird.networks.network import Network
 from ovenbird.passes.share_constants import share_constants
 from ovenbird.progress import Progress
 from ovenbird.quantize.calibrating import Mixed, Quantizer
+from ovenbird.quantize.evidence import CalibrationEvidence
 from ovenbird.quantize.pictures import Pictures, find_pictures, held_rows
 from ovenbird.verify.agreeing import score_outputs
 from ovenbird_runtime.manifest.program import InputSize
@@ -36,7 +37,7 @@ class Quantized:
     modules: dict[EntryKey, IRModule]
     held: tuple[Path, ...]
     """Photographs that calibration did not see."""
-    evidence: dict[str, Any]
+    evidence: CalibrationEvidence
     noisiest: Callable[[], str]
     """Says which layer adds the most noise, and its ratio of signal to noise."""
 
@@ -83,18 +84,13 @@ def quantize_modules(
         raise UnsupportedOperator(
             "--precision int8: the network has no convolution and no product of matrices to quantize"
         )
-    evidence = {
-        "pictures": len(first.rows),
-        "from": first.origin + (", and what batch norms remember" if quantizer.distilled else ""),
-        "method": options.range_method,
-        "narrow_weights": narrow,
-        "tensors": len(quantizer.calibration.ranges),
-        "files": first.files,
-        "held_out": [path.name for path in first.held],
-        "layers": quantizer.documents(),
-    }
-    if quantizer.mixture is not None:
-        evidence["mixture"] = quantizer.mixture.document()
+    evidence = replace(
+        CalibrationEvidence.of(first, options.range_method, narrow),
+        origin=first.origin + (", and what batch norms remember" if quantizer.distilled else ""),
+        tensors=len(quantizer.calibration.ranges),
+        layers=quantizer.documents(),
+        mixture=None if quantizer.mixture is None else quantizer.mixture.document(),
+    )
     noisiest = quantizer.noisiest
     return Quantized(found, first.held, evidence, lambda: noisiest)
 
