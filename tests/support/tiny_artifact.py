@@ -36,6 +36,13 @@ from ovenbird_runtime.manifest.manifest import (
 
 _TINY = Path(__file__).with_name("compile_tiny.py")
 _DETECTOR = Path(__file__).with_name("compile_detector.py")
+_WITHOUT_TORCH = """
+import os, runpy, sys
+sys.argv, sys.modules["torch"] = sys.argv[1:], None
+sys.path.insert(0, os.path.dirname(sys.argv[0]))
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""Runs a script for which TVM is not to import torch: most of its time."""
 
 
 @functools.cache
@@ -83,8 +90,9 @@ def _compile(script: Path, *arguments: str) -> Path:
 def _compile_into(folder: Path, script: Path, *arguments: str) -> Path:
     packages = os.pathsep.join(path for path in sys.path if path)
     begun = folder.with_name(f"{folder.name}.begun")
+    start = ["-c", _WITHOUT_TORCH] if script in (_TINY, _DETECTOR) else []
     result = subprocess.run(
-        [sys.executable, str(script), str(begun), *arguments],
+        [sys.executable, *start, str(script), str(begun), *arguments],
         capture_output=True,
         text=True,
         env=os.environ | {"PYTHONPATH": packages},

@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ovenbird.measure.tvm_alone import import_tvm_alone
+
 GOOD_SHARE = 0.8
 """A layer below this share of the arithmetic limit is listed with its reason."""
 BOUND_SHARE = 0.6
@@ -176,6 +178,7 @@ def main(arguments: list[str]) -> int:
     """Measure and print JSON."""
     artifact, inputs, batch, threads, runs, *variant = arguments
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(threads)])
+    import_tvm_alone()
     print(json.dumps({"rows": measure(Path(artifact), Path(inputs), int(batch), int(runs), *variant)}))
     return 0
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ovenbird.measure.tvm_alone import import_tvm_alone
+
 if TYPE_CHECKING:
     from ovenbird.targets import TargetSpec
 
@@ -96,6 +98,7 @@ def main(arguments: list[str]) -> int:
     """Measure for the target and threads named, and print JSON."""
     from ovenbird.targets import load_target
 
+    import_tvm_alone()
     print(json.dumps(measure(load_target(arguments[0]), int(arguments[1]))))
     return 0
 

@@ -16,6 +16,8 @@ import signal
 import sys
 from typing import IO, Any
 
+from ovenbird.measure.tvm_alone import import_tvm_alone
+
 PR_SET_PDEATHSIG = 1
 
 
@@ -26,6 +28,7 @@ def main(parent: int, bench_class: str) -> int:
         return 1
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    import_tvm_alone()
     module, _, name = bench_class.partition(":")
     bench: Any = getattr(importlib.import_module(module), name)()
     _say(answers, {"ready": True})

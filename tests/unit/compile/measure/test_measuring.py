@@ -61,6 +61,18 @@ def test_a_worker_is_replaced() -> None:
         worker.close()
 
 
+def test_a_worker_has_tvm_and_no_torch() -> None:
+    worker = Worker()
+    try:
+        worker.ensure()
+        assert worker._process is not None
+        maps = Path(f"/proc/{worker._process.pid}/maps").read_text()
+        assert "libtvm" in maps
+        assert "libtorch" not in maps
+    finally:
+        worker.close()
+
+
 def test_rounding_is_no_difference_and_nan_is() -> None:
     right = np.array([1.0, -2.0, 4.0], "float32")
     assert difference(right * np.float32(1 + 1e-6), right) == ""
