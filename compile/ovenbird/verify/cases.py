@@ -26,7 +26,7 @@ from ovenbird_runtime.tensors.arrays import Array, Arrays
 
 RANDOM_SEED = 20_15
 LEAST_ROWS = 8
-"""Random rows at least, over all cases."""
+"""Rows at least, over all cases; of them random, one for each of `PATTERNS` at least."""
 MAP_NUMBERS = 1 << 16
 """Where each answer has as many numbers in a row, a row for each of `PATTERNS` tells as much, and takes less time."""
 MAP_SIDE = 8
@@ -47,8 +47,8 @@ class Case:
 
 
 def make_cases(network: Network, batch_sizes: Sequence[int], photographs: Sequence[Path] = ()) -> list[Case]:
-    """Return the cases: the photographs, then random rows for every compiled batch size, `LEAST_ROWS` at least."""
-    cases = []
+    """Return the cases: the photographs, then random rows for every compiled batch size; `LEAST_ROWS` at least."""
+    cases, shown = [], 0
     image = network.image_input
     if image is not None and network.batched and network.default_pipeline is not None and photographs:
         from ovenbird.verify.photographs import drawn_lines, read_photographs
@@ -57,9 +57,10 @@ def make_cases(network: Network, batch_sizes: Sequence[int], photographs: Sequen
         lines = any(isinstance(step, Ctc) for step in network.postprocess)
         pixels = drawn_lines(pipeline) if lines else read_photographs(photographs, pipeline)
         cases.append(Case("photographs", {image.name: pixels}, photographs=True))
+        shown = len(pixels)
     random = np.random.default_rng(RANDOM_SEED)
     sizes = list(batch_sizes) if network.batched else [1]
-    while sum(sizes) < _least_rows(network):
+    while sum(sizes) < _least_rows(network, shown):
         sizes.append(sizes[-1])
     row = 0
     for index, size in enumerate(sizes):
@@ -80,10 +81,11 @@ def enough(network: Network, photographs: Sequence[Path]) -> Sequence[Path]:
     return photographs[:1] if _gives_maps(network) else photographs
 
 
-def _least_rows(network: Network) -> int:
+def _least_rows(network: Network, shown: int) -> int:
+    """Return how many rows are random at least, beside so many photographs."""
     if any(isinstance(step, Boxes) for step in network.postprocess):
         return 2  # each candidate of an image is a row
-    return len(PATTERNS) if _gives_maps(network) else LEAST_ROWS
+    return len(PATTERNS) if _gives_maps(network) else max(len(PATTERNS), LEAST_ROWS - shown)
 
 
 def _gives_maps(network: Network) -> bool:

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from ovenbird.errors import VerificationFailed
+from ovenbird.models.packages.package import picture_pipeline
 from ovenbird.networks.network import Network
 from ovenbird.verify.cases import LEAST_ROWS, PATTERNS, Case, choose_golden, enough, make_cases, random_like, take
+from ovenbird.verify.photographs import own_photographs
 from ovenbird.verify.stored import LARGE_ROW
 from ovenbird.verify.verifying import Verification, judge, right_answers, rounded_up, verify_size
 from ovenbird_runtime.manifest.agreement import LIMITS, Difference
@@ -35,6 +37,13 @@ class Rows:
 
     def closer(self, inputs: list[Any]) -> list[Any] | None:
         return None
+
+
+class Images(Rows):
+    """A source of images of 16x16."""
+
+    def examples(self, batch: int) -> list[Any]:
+        return [np.linspace(-1, 1, batch * 768, dtype=np.float32).reshape(batch, 3, 16, 16)]
 
 
 class Rounding(Rows):
@@ -128,6 +137,19 @@ def test_there_are_rows_enough_for_every_batch_size(sizes: tuple[int, ...], rows
     cases = make_cases(network(), sizes)
     assert sum(len(case.inputs["x"]) for case in cases) == rows
     assert {len(case.inputs["x"]) for case in cases} == set(sizes)
+
+
+def test_photographs_are_rows_too() -> None:
+    image = TensorSpec("x", "float32", ("N", 3, 16, 16))
+    pipeline = picture_pipeline((16, 16), (16, 16), "bilinear", (0.5,) * 3, (0.5,) * 3)
+    net = replace(
+        network(), inputs=(image,), pipelines={"own": pipeline}, default_pipeline="own", source=cast(Any, Images())
+    )
+    for shown in (1, 3):
+        photographs, *random = make_cases(net, (1,), own_photographs()[:shown])
+        assert len(photographs.inputs["x"]) == shown
+        assert len(random) == LEAST_ROWS - shown
+    assert len(make_cases(net, (1,), own_photographs() * 3)) == 1 + len(PATTERNS)
 
 
 def test_large_maps_take_a_row_for_each_pattern() -> None:
