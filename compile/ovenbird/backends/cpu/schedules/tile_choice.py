@@ -17,6 +17,10 @@ MEMORY_BYTES_PER_CYCLE = 8.0
 """Bytes per cycle that one core reads from memory while all read. With what a machine was measured to do instead, 2 on
 a Zen 3, tiles were chosen by which ResNet50 took 1.4 times as long: much of what is streamed is prefetched."""
 
+LOADS, BROADCASTS = 1.05, 1.1
+"""What loads cost above their number where they are what a step waits for: with 16 registers, instructions that multiply
+by a number of memory in all lanes are rare, and LLVM holds what it broadcasts in registers, then sums on the stack."""
+
 RAGGED = 1.04
 """What the branches of a ragged last tile cost, as a factor."""
 
@@ -58,7 +62,7 @@ def estimate(tile: Tile, extents: Extents, machine: Machine, streamed: bool, ari
     registers = machine.parts(arithmetic.accumulator) * tile.vectors
     multiply = registers * tile.positions / 2
     loads = (registers + tile.positions) / 2
-    step = max(multiply, loads * 1.05, CHAINS / 2) + 0.5
+    step = max(multiply, loads * (BROADCASTS if machine.registers < 32 else LOADS), CHAINS / 2) + 0.5
     weight_bytes = machine.block * size_bytes(arithmetic.operand) * arithmetic.taps
     first = max(step, tile.vectors * weight_bytes / MEMORY_BYTES_PER_CYCLE) if streamed else step
     position_tiles = -(-extents.rows // tile.rows) * -(-extents.columns // tile.columns)

@@ -28,6 +28,11 @@ def test_resnet_tiles_on_avx512():
     assert choose_tile(Extents(32, 7, 7), AVX512, streamed=True).positions >= 7
 
 
+def test_sixteen_streamed_rows_on_avx2_read_less_than_they_multiply():
+    tile = choose_tile(Extents(64, 1, 16), AVX2, streamed=True)
+    assert tile.vectors + tile.positions < tile.vectors * tile.positions  # a tile of 1 x 8 sums on the stack
+
+
 def compiled(channels: int) -> str:
     data = te.placeholder((1, channels // 16, 14, 14, 16), name="data")
     weight = te.placeholder((channels // 16, channels // 16, 3, 3, 16, 16), name="weight")
