@@ -18,7 +18,7 @@ MEMORY_BYTES_PER_CYCLE = 8.0
 a Zen 3, tiles were chosen by which ResNet50 took 1.4 times as long: much of what is streamed is prefetched."""
 
 LOADS, BROADCASTS = 1.05, 1.1
-"""What loads cost above their number where they are what a step waits for: with 16 registers, instructions that multiply
+"""What loads cost above their number where a step waits for them: with 16 registers, instructions that multiply
 by a number of memory in all lanes are rare, and LLVM holds what it broadcasts in registers, then sums on the stack."""
 
 RAGGED = 1.04
