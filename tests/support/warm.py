@@ -11,6 +11,8 @@ tested by processes that start from nothing.
 from __future__ import annotations
 
 import atexit
+import contextlib
+import fcntl
 import gc
 import importlib
 import json
@@ -21,7 +23,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
+import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -39,7 +41,10 @@ IMPORTED = (
     "ovenbird.passes.quantized.emit_dots", "ovenbird.quantize.quantizing", "ovenbird_runtime.artifact.variant",
 )  # fmt: skip
 LONGEST_REQUEST = 1 << 16
-OUTPUTS = 2
+MOST_DESCRIPTORS = 8
+FREE_FROM = 100
+"""No descriptor that a process is given has this number or more."""
+LIMIT_S = 600.0
 
 
 class Warm:
@@ -47,6 +52,7 @@ class Warm:
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         """Start it; what is read when a process starts (LD_LIBRARY_PATH) is the same for all commands."""
+        self.turn = threading.Lock()
         self.way, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self.process = subprocess.Popen(
@@ -68,21 +74,29 @@ class Warm:
     def run(
         self, arguments: Sequence[str], folder: Path, environment: dict[str, str], limit_s: float = 600
     ) -> subprocess.CompletedProcess[str]:
-        """Run one command to its end. Raises TimeoutError after `limit_s`, when it is killed."""
-        request = json.dumps({"arguments": arguments, "folder": str(folder), "environment": environment}).encode()
+        """Run one command to its end. Raises subprocess.TimeoutExpired after `limit_s`, when it is killed."""
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-            socket.send_fds(self.way, [request], [file.fileno() for file in (out, err)])
-            child = int(self._answer(limit_s))
-            end = time.monotonic() + limit_s
+            given = {1: out.fileno(), 2: err.fileno()}
+            child = self.start("ovenbird", arguments, folder, environment, given)
             try:
-                code = int(self._answer(end - time.monotonic()))
-            except TimeoutError:
-                os.kill(child, signal.SIGKILL)
-                self._answer(60)
+                code = child.wait(limit_s)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
                 raise
             out.seek(0)
             err.seek(0)
             return subprocess.CompletedProcess(["ovenbird", *arguments], code, out.read(), err.read())
+
+    def start(
+        self, module: str, arguments: Sequence[str], folder: Path, environment: dict[str, str], given: dict[int, int]
+    ) -> Child:
+        """Start `python -m module` when the one before has ended; `given`: its descriptors, by the numbers it knows."""
+        request = {"module": module, "arguments": list(arguments), "folder": str(folder), "environment": environment}
+        document = json.dumps({**request, "places": list(given)}).encode()
+        self.turn.acquire()  # given back by `Child.wait`
+        socket.send_fds(self.way, [document], list(given.values()))
+        return Child(self, int(self._answer(LIMIT_S)))
 
     def _answer(self, limit_s: float) -> bytes:
         self.way.settimeout(limit_s)
@@ -90,6 +104,37 @@ class Warm:
         if not answer:
             raise RuntimeError("the process that forks has ended")
         return answer
+
+
+class Child:
+    """A process that was forked, as `subprocess.Popen` shows one."""
+
+    def __init__(self, warm: Warm, pid: int) -> None:
+        self.warm, self.pid = warm, pid
+        self.code: int | None = None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return its exit code. Raises subprocess.TimeoutExpired."""
+        if self.code is None:
+            try:
+                self.code = int(self.warm._answer(timeout or LIMIT_S))
+            except TimeoutError:
+                raise subprocess.TimeoutExpired("a forked process", timeout or LIMIT_S) from None
+            self.warm.turn.release()
+        return self.code
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self._send(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it."""
+        self._send(signal.SIGKILL)
+
+    def _send(self, number: signal.Signals) -> None:
+        if self.code is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
 
 def serve(way: socket.socket) -> None:
@@ -101,7 +146,7 @@ def serve(way: socket.socket) -> None:
         rehearse()
     gc.freeze()  # a search for circles in a child would look at all of it, and copy its pages
     while True:
-        request, descriptors, _, _ = socket.recv_fds(way, LONGEST_REQUEST, OUTPUTS)
+        request, descriptors, _, _ = socket.recv_fds(way, LONGEST_REQUEST, MOST_DESCRIPTORS)
         if not request:
             return
         child = os.fork()
@@ -126,8 +171,11 @@ def rehearse() -> None:
 
 
 def become(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
-    """Be `python -m ovenbird` from here on."""
-    for place, descriptor in enumerate(descriptors, 1):
+    """Be `python -m MODULE` from here on."""
+    aside = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, FREE_FROM) for descriptor in descriptors]
+    for descriptor in descriptors:
+        os.close(descriptor)
+    for place, descriptor in zip(request["places"], aside, strict=True):
         os.dup2(descriptor, place)
         os.close(descriptor)
     os.chdir(request["folder"])
@@ -135,10 +183,10 @@ def become(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
     os.environ.update(request["environment"])
     sys.path[0] = request["folder"]
     sys.path[1:1] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path not in sys.path]
-    sys.argv = ["ovenbird", *request["arguments"]]
+    sys.argv = [request["module"], *request["arguments"]]
     code: object = None
     try:
-        runpy.run_module("ovenbird", run_name="__main__", alter_sys=True)
+        runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
     except SystemExit as ended:
         code = ended.code
     # What an end by Python would add is freeing torch and TVM, which copies their pages first: 1.5 s.

@@ -13,9 +13,9 @@ import pickle
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from ovenbird.errors import BuildFailed
 from ovenbird.processes import WAITING_THREADS_SLEEP, ending, environment
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Callback = Callable[[str, int, int], object]
 """Called with a step's text, how many parts of it are done, and of how many (0: unknown)."""
+WORKER = "ovenbird.api.worker"
 STOP_SECONDS = 20.0
 """What a child may take to remove what it began."""
 
@@ -40,17 +41,10 @@ def compile_in_child(request: CompileRequest, progress: Callback | None = None) 
         given, got, said = (Path(work) / name for name in ("request.pickle", "answer.pickle", "output.txt"))
         given.write_bytes(pickle.dumps(request))
         reading, writing = os.pipe()
-        command = [sys.executable, "-m", "ovenbird.api.worker", str(given), str(got), str(writing)]
+        arguments = [str(given), str(got), str(writing)]
         with os.fdopen(reading, "rb") as steps, said.open("wb") as output:
             try:
-                child = subprocess.Popen(
-                    command,
-                    env={**WAITING_THREADS_SLEEP, **environment()},
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    pass_fds=[writing],
-                )
+                child = start(arguments, output, writing)
             finally:
                 os.close(writing)
             try:
@@ -69,6 +63,18 @@ def compile_in_child(request: CompileRequest, progress: Callback | None = None) 
         raise answer
     report: CompileReport = answer
     return report
+
+
+def start(arguments: Sequence[str], output: IO[bytes], writing: int) -> subprocess.Popen[bytes]:
+    """Start the worker, which gets the descriptor `writing` as it is; what it prints goes to `output`."""
+    return subprocess.Popen(
+        [sys.executable, "-m", WORKER, *arguments],
+        env={**WAITING_THREADS_SLEEP, **environment()},
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        pass_fds=[writing],
+    )
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 import pytest
 import torch
 
+from ovenbird.api import child
 from ovenbird.dynamo.reporting import forget
+from ovenbird.processes import environment
+from support.warm import Child, Warm
 
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of all entries: graphs that several tests run are compiled once."""
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def forked(warm: Warm, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fork the compiler's process for each graph from one that has imported torch and TVM, half of a small graph's
+    time; starts from nothing are what tests of the cache and of `ovenbird.compile` have.
+    """
+
+    def start(arguments: Sequence[str], output: IO[bytes], writing: int) -> Child:
+        given = {1: output.fileno(), 2: output.fileno(), writing: writing}
+        return warm.start(child.WORKER, arguments, Path.cwd(), environment(), given)
+
+    monkeypatch.setattr(child, "start", start)
 
 
 @pytest.fixture(autouse=True)
