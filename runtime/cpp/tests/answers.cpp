@@ -60,7 +60,7 @@ Case read_case(const ob::Json &value, const std::string &folder) {
     }
     ob::Where where("postprocess");
     for (const ob::Json &step : value.find("postprocess")->items) {
-        found.program.answers.push_back(ob::read_answer(step, where));
+        ob::read_answer(found.program.answers.emplace_back(), step, where);
     }
     if (const ob::Json *labels = value.find("labels")) {
         for (const ob::Json &label : labels->items) found.labels.push_back(label.text);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <elf.h>
+#include <functional>
 #include <string>
 
 #include "base/blake3.h"
@@ -14,6 +15,7 @@
 #include "base/schema.h"
 #include "base/sha256.h"
 #include "base/sha512.h"
+#include "base/sort.h"
 #include "base/text.h"
 #include "engine/compose.h"
 #include "engine/elf_image.h"
@@ -146,13 +148,57 @@ void test_text() {
     CHECK(ob::repr(0.1) == "0.1" && ob::repr(1e16) == "1e+16" && ob::repr(123456.0) == "123456.0");
     CHECK(ob::repr(1e-5) == "1e-05" && ob::repr(0.0001) == "0.0001" && ob::repr(-0.0) == "-0.0");
     CHECK(ob::repr(5e-324) == "5e-324" && ob::repr(1.7976931348623157e308) == "1.7976931348623157e+308");
-    CHECK(ob::quoted("it's") == "\"it's\"" && ob::quoted("a\"'") == "'a\"\\''");
+    CHECK(ob::str(ob::quoted("it's")) == "\"it's\"" && ob::str(ob::quoted("a\"'")) == "'a\"\\''");
     CHECK(ob::one_line("\x1b[2J\n") == "\\x1b[2J\\n");
-    CHECK(ob::char_count(ob::shown(std::string(200, 'x'))) == 80);
+    CHECK(ob::char_count(ob::str(ob::shown(std::string(200, 'x')))) == 80);
+    const char *literal = "a";
+    std::string text = "bc";
+    CHECK(ob::str(literal, text, std::string_view("de", 1), ob::quoted("e\n"), 'f', -1, INT64_MIN, UINT64_MAX) ==
+          "abcd'e\\n'f-1-922337203685477580818446744073709551615");
+    CHECK(ob::str(uint8_t{200}, short{-2}, 3u, true ? "" : "x") == "200-23");
     CHECK(ob::PATH.matches("a/b/c.d/e-f/g_h") && !ob::PATH.matches("a//b") && !ob::PATH.matches(".a"));
     CHECK(!ob::PATH.matches("a/b/c/d/e/f") && !ob::PATH.matches("../a") && !ob::PATH.matches("a/"));
     CHECK(ob::VERSION.matches("2.36") && !ob::VERSION.matches("2.") && !ob::VERSION.matches("2"));
     CHECK(ob::DRIVER.matches("13.0") && ob::DRIVER.matches("") && !ob::DRIVER.matches("1300.0"));
+}
+
+// Against std::sort: every order of few numbers, and many of which some are equal.
+void test_sort() {
+    for (size_t count = 0; count <= 6; ++count) {
+        std::vector<int> numbers(count);
+        for (size_t i = 0; i < count; ++i) numbers[i] = static_cast<int>(i * i % 5); // 0 1 4 4 1 0
+        std::sort(numbers.begin(), numbers.end());
+        const std::vector<int> right = numbers;
+        do {
+            std::vector<int> mine = numbers;
+            ob::sort(mine);
+            CHECK(mine == right);
+        } while (std::next_permutation(numbers.begin(), numbers.end()));
+    }
+    std::vector<std::string> texts;
+    for (unsigned i = 0; i < 1000; ++i) texts.push_back(std::to_string(i * 2654435761u % 700));
+    std::vector<std::string> right = texts;
+    std::sort(right.begin(), right.end(), std::greater<>());
+    ob::sort(texts, std::greater<>());
+    CHECK(texts == right);
+}
+
+// The fields of an object by one text: those that are not named, and those that are missing.
+void test_fields() {
+    ob::Json value = ob::parse_json("{\"size\": 1, \"extra\": 2, \"another\": 3}", "x");
+    auto message = [&](std::string_view fields) {
+        try {
+            ob::check_fields(value, ob::Where("x"), fields);
+            return std::string();
+        } catch (const ob::Error &error) {
+            return error.message;
+        }
+    };
+    CHECK(message("another extra? size missing?").empty());
+    CHECK(message("size extra? another missing") == "x lacks the field 'missing'");
+    CHECK(message("size") == "x has an unknown field 'another'"); // the first by name
+    CHECK(message("size extra? anothe? another_") == "x has an unknown field 'another'");
+    CHECK(message("sizes another extra") == "x has an unknown field 'size'");
 }
 
 void test_batches() {
@@ -224,6 +270,8 @@ int main() {
     test_signatures();
     test_json();
     test_text();
+    test_sort();
+    test_fields();
     test_batches();
     test_numbers();
     test_inflate();

@@ -8,6 +8,7 @@
 #include "answers/classes.h"
 #include "answers/nms.h"
 #include "base/errors.h"
+#include "base/sort.h"
 #include "base/text.h"
 #include "tensors/convert.h"
 
@@ -86,7 +87,7 @@ Found candidates_of(const BoxRows &rows, const BoxSettings &settings, const Fram
     std::iota(kept.begin(), kept.end(), size_t{0});
     if (kept.size() > static_cast<size_t>(MAX_CANDIDATES)) {
         kept = best(all.candidates, static_cast<size_t>(MAX_CANDIDATES));
-        std::sort(kept.begin(), kept.end());
+        sort(kept);
     }
     Found found;
     for (size_t place : kept) {

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "base/sort.h"
+
 namespace ob {
 
 namespace {
@@ -63,7 +65,7 @@ std::vector<size_t> suppress(const std::vector<Candidate> &candidates, double io
 
 std::vector<Lowered> suppress_softly(const std::vector<Candidate> &candidates, double score, size_t most) {
     std::vector<size_t> left = best(candidates, PORTION);
-    std::sort(left.begin(), left.end());
+    sort(left);
     std::vector<double> lowered(candidates.size());
     for (size_t i = 0; i < candidates.size(); ++i) lowered[i] = static_cast<double>(candidates[i].score);
     std::vector<Lowered> kept;

@@ -18,7 +18,7 @@ const Row &find(const NamedRows &rows, const std::string &name) {
     for (const auto &[known, row] : rows) {
         if (known == name) return row;
     }
-    fail(OVENBIRD_INTERNAL, "no output " + shown(name));
+    fail(OVENBIRD_INTERNAL, "no output ", shown(name));
 }
 
 Answer answer_of(const AnswerStep &step, const std::vector<std::string> *labels, const NamedRows &rows,

@@ -11,18 +11,8 @@ namespace {
 
 void read_boxes(AnswerStep &step, const Json &value, const Where &where) {
     check_fields(value, where,
-                 {{"step", false},
-                  {"output", false},
-                  {"scores", false},
-                  {"classes", false},
-                  {"masks", false},
-                  {"keypoints", false},
-                  {"labels", false},
-                  {"score", false},
-                  {"iou", false},
-                  {"max_boxes", false},
-                  {"agnostic", false},
-                  {"nms", false}});
+                 "step? output? scores? classes? masks? keypoints? labels? score? iou? max_boxes? "
+                 "agnostic? nms?");
     step.output = "boxes";
     auto name = [&](const char *field, std::string &into) {
         if (const Json *found = value.find(field)) into = read_text(*found, where.field(field), NAME);
@@ -119,30 +109,28 @@ std::string step_problem(const AnswerStep &step, const Program &program) {
 
 } // namespace
 
-AnswerStep read_answer(const Json &value, const Where &where) {
+void read_answer(AnswerStep &step, const Json &value, const Where &where) {
     static const AnswerKind kinds[] = {AnswerKind::Boxes, AnswerKind::Classification, AnswerKind::Text,
                                        AnswerKind::Embedding, AnswerKind::Raw};
     static const Json nothing;
     const Json *name = value.kind == Json::Kind::Object ? value.find("step") : nullptr;
-    AnswerStep step;
     step.kind = kinds[read_choice(name ? *name : nothing, where.field("step"),
                                   {"boxes", "classification", "ctc", "embedding", "raw"})];
     if (step.kind == AnswerKind::Boxes) {
         read_boxes(step, value, where);
-        return step;
+        return;
     }
     if (step.kind == AnswerKind::Classification) {
-        check_fields(value, where, {{"step", false}, {"output", true}, {"labels", false}});
+        check_fields(value, where, "step? output labels?");
     } else if (step.kind == AnswerKind::Text) {
-        check_fields(value, where, {{"step", false}, {"output", true}, {"labels", true}, {"blank", false}});
+        check_fields(value, where, "step? output labels blank?");
     } else {
-        check_fields(value, where, {{"step", false}, {"output", true}});
+        check_fields(value, where, "step? output");
     }
-    step.output = read_text(*value.find("output"), where.field("output"), NAME);
+    step.output = text_field(value, where, "output", NAME);
     const Json *labels = step.kind == AnswerKind::Text ? value.find("labels") : given(value, "labels");
     if (labels) step.labels = read_text(*labels, where.field("labels"), PATH);
     if (const Json *found = value.find("blank")) step.blank = read_whole(*found, where.field("blank"), 0, MAX_LABELS);
-    return step;
 }
 
 std::vector<std::string> outputs_of(const AnswerStep &step) {

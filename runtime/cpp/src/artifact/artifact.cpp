@@ -18,7 +18,7 @@ namespace ob {
 
 File Artifact::open(const std::string &name) const {
     const FileRecord *record = manifest.file(name);
-    if (!record) fail(OVENBIRD_FILE_MISSING, shown(name) + " is not in the manifest's file table");
+    if (!record) fail(OVENBIRD_FILE_MISSING, shown(name), " is not in the manifest's file table");
     File file = open_plain(root, name);
     if (file.size() != record->size) {
         fail(OVENBIRD_FILE_CHANGED, name, " has ", file.size(), " bytes, the manifest says ", record->size,
@@ -110,7 +110,7 @@ std::optional<Plan> Artifact::read_plan(const VariantRef &variant, const Target 
 
 std::vector<std::string> Artifact::read_labels(const std::string &name, std::optional<int64_t> count) const {
     std::string text = read(name, MAX_LABELS_BYTES);
-    if (!is_utf8(text)) fail(OVENBIRD_FILE_CHANGED, name + " is not UTF-8 text");
+    if (!is_utf8(text)) fail(OVENBIRD_FILE_CHANGED, name, " is not UTF-8 text");
     std::vector<std::string> labels = lines_of(text);
     int64_t found = static_cast<int64_t>(labels.size());
     if (!count && found > MAX_LABELS) {
@@ -129,7 +129,7 @@ std::string resolved(const std::string &path) {
     if (!realpath(path.c_str(), buffer)) {
         if (errno == ENOENT || errno == ENOTDIR) {
             fail(OVENBIRD_ARTIFACT_NOT_FOUND,
-                 shown(path) + " is no artifact: it must be a folder that holds manifest.json");
+                 shown(path), " is no artifact: it must be a folder that holds manifest.json");
         }
         fail(OVENBIRD_ARTIFACT_NOT_FOUND, shown(path), " is no artifact: ", reason(errno));
     }
@@ -141,7 +141,7 @@ std::string resolved(const std::string &path) {
     }
     if (!found || !S_ISDIR(state.st_mode)) {
         fail(OVENBIRD_ARTIFACT_NOT_FOUND,
-             shown(path) + " is no artifact: it must be a folder that holds manifest.json");
+             shown(path), " is no artifact: it must be a folder that holds manifest.json");
     }
     return buffer;
 }
@@ -151,7 +151,7 @@ std::string read_manifest(const Root &root, const std::string &path) {
         return open_plain(root, "manifest.json").read_up_to(MAX_MANIFEST_BYTES, "manifest.json");
     } catch (const Error &error) {
         if (error.status != OVENBIRD_FILE_MISSING) throw;
-        fail(OVENBIRD_ARTIFACT_NOT_FOUND, shown(path) + " is no artifact: it has no readable manifest.json");
+        fail(OVENBIRD_ARTIFACT_NOT_FOUND, shown(path), " is no artifact: it has no readable manifest.json");
     }
 }
 

@@ -27,7 +27,7 @@ constexpr size_t CHUNK_BYTES = 1 << 18; // hashed while it is in the processor's
 constexpr int SHORTER = -1; // in place of an errno: the file ends before it should
 
 [[noreturn]] void shorter(const std::string &name) {
-    fail(OVENBIRD_FILE_MISSING, name + " cannot be read: it became shorter");
+    fail(OVENBIRD_FILE_MISSING, name, " cannot be read: it became shorter");
 }
 
 [[noreturn]] void missing(const std::string &name, int error) {
@@ -222,7 +222,7 @@ File open_plain(const Root &root, const std::string &name) {
     for (const std::string &part : parts) {
         if (part.empty() || part == "." || part == ".." ||
             part.find_first_of(std::string_view("\0\\", 2)) != part.npos) {
-            fail(OVENBIRD_UNSAFE_PATH, shown(name) + " is not a plain path inside the artifact");
+            fail(OVENBIRD_UNSAFE_PATH, shown(name), " is not a plain path inside the artifact");
         }
     }
     if (!root.memory.empty()) return open_bundled(root, File(root.memory), name);
@@ -240,7 +240,7 @@ File open_plain(const Root &root, const std::string &name) {
         if (last) {
             struct stat state;
             if (fstat(inner.descriptor(), &state) != 0 || !S_ISREG(state.st_mode)) {
-                fail(OVENBIRD_UNSAFE_PATH, shown(name) + " is not a plain file");
+                fail(OVENBIRD_UNSAFE_PATH, shown(name), " is not a plain file");
             }
             return inner;
         }

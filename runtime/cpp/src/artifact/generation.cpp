@@ -9,30 +9,24 @@ namespace ob {
 namespace {
 
 std::vector<StateUse> read_uses(const Json &value, const Where &where) {
-    std::vector<StateUse> uses;
-    for (const Json &item : check_list(value, where, 1, MAX_PROGRAMS).items) {
-        Where here = where.item(uses.size());
-        check_fields(item, here, {{"program", true}, {"tensor", true}});
-        std::string program = read_text(*item.find("program"), here.field("program"), PROGRAM);
-        uses.push_back({std::move(program), read_text(*item.find("tensor"), here.field("tensor"), NAME)});
-    }
-    return uses;
+    return read_items<StateUse>(value, where, 1, MAX_PROGRAMS, [](StateUse &use, const Json &item, const Where &here) {
+        check_fields(item, here, "program tensor");
+        use.program = text_field(item, here, "program", PROGRAM);
+        use.tensor = text_field(item, here, "tensor", NAME);
+    });
 }
 
-KeptState read_state(const std::string &name, const Json &value, const Where &where) {
-    check_fields(value, where, {{"dtype", true}, {"shape", true}, {"axis", true}, {"reads", true}, {"writes", true}});
-    KeptState state;
-    state.name = name;
+void read_state(KeptState &state, const Json &value, const Where &where) {
+    check_fields(value, where, "dtype shape axis reads writes");
     state.dtype = read_dtype(*value.find("dtype"), where.field("dtype"));
-    state.shape = read_wholes(*value.find("shape"), where.field("shape"), 1, MAX_DIM, 1, MAX_RANK - 1);
-    state.axis = static_cast<size_t>(read_whole(*value.find("axis"), where.field("axis"), 0, MAX_RANK - 2));
+    state.shape = wholes_field(value, where, "shape", 1, MAX_DIM, 1, MAX_RANK - 1);
+    state.axis = static_cast<size_t>(whole_field(value, where, "axis", 0, MAX_RANK - 2));
     state.reads = read_uses(*value.find("reads"), where.field("reads"));
     state.writes = read_uses(*value.find("writes"), where.field("writes"));
-    return state;
 }
 
 void read_vocabulary(TextLoop &loop, const Json &value, const Where &where) {
-    check_fields(value, where, {{"kind", false}, {"file", false}, {"lower_case", false}});
+    check_fields(value, where, "kind? file? lower_case?");
     if (const Json *kind = value.find("kind")) read_choice(*kind, where.field("kind"), {"wordpiece"});
     loop.vocabulary = "vocabulary.txt";
     if (const Json *file = value.find("file")) loop.vocabulary = read_text(*file, where.field("file"), PATH);
@@ -57,11 +51,10 @@ SearchKind read_search(const Json &value, const Where &where) {
     const Json *name = value.kind == Json::Kind::Object ? value.find("kind") : nullptr;
     SearchKind search;
     if (read_choice(name ? *name : nothing, where.field("kind"), {"beam", "greedy"}) == 1) {
-        check_fields(value, where, {{"kind", false}});
+        check_fields(value, where, "kind?");
         return search;
     }
-    check_fields(value, where,
-                 {{"kind", false}, {"beams", false}, {"length_penalty", false}, {"early_stopping", false}});
+    check_fields(value, where, "kind? beams? length_penalty? early_stopping?");
     search.beams = 4;
     if (const Json *found = value.find("beams")) search.beams = read_whole(*found, where.field("beams"), 2, MAX_BEAMS);
     if (const Json *found = value.find("length_penalty")) {
@@ -82,33 +75,21 @@ SearchKind read_search(const Json &value, const Where &where) {
 bool TextLoop::ends(int64_t token) const { return std::find(end.begin(), end.end(), token) != end.end(); }
 
 std::vector<KeptState> read_states(const Json &value, const Where &where) {
-    std::vector<KeptState> states;
     check_object(value, where, 0, MAX_IO_TENSORS, &NAME);
+    std::vector<KeptState> states(value.items.size());
     for (size_t i = 0; i < value.items.size(); ++i) {
-        states.push_back(read_state(value.names[i], value.items[i], where.key(value.names[i])));
+        states[i].name = value.names[i];
+        read_state(states[i], value.items[i], where.key(value.names[i]));
     }
     return states;
 }
 
 TextLoop read_loop(const Json &value, const Where &where) {
     check_fields(value, where,
-                 {{"once", true},
-                  {"step", true},
-                  {"token", true},
-                  {"position", true},
-                  {"logits", true},
-                  {"begin", true},
-                  {"end", true},
-                  {"hidden", true},
-                  {"max_length", true},
-                  {"vocabulary", true},
-                  {"search", false},
-                  {"no_repeat_ngram_size", false}});
+                 "once step token position logits begin end hidden max_length vocabulary search? "
+                 "no_repeat_ngram_size?");
     TextLoop loop;
-    Where list = where.field("once");
-    for (const Json &item : check_list(*value.find("once"), list, 1, MAX_PROGRAMS).items) {
-        loop.once.push_back(read_text(item, list.item(loop.once.size()), PROGRAM));
-    }
+    loop.once = read_texts(*value.find("once"), where.field("once"), 1, MAX_PROGRAMS, PROGRAM);
     auto text = [&](const char *name, const TextKind &kind) {
         return read_text(*value.find(name), where.field(name), kind);
     };
@@ -122,7 +103,7 @@ TextLoop read_loop(const Json &value, const Where &where) {
     loop.begin = tokens("begin", 1, MAX_TOKENS);
     loop.end = tokens("end", 0, 16);
     loop.hidden = tokens("hidden", 0, 1024);
-    loop.max_length = read_whole(*value.find("max_length"), where.field("max_length"), 2, MAX_TOKENS);
+    loop.max_length = whole_field(value, where, "max_length", 2, MAX_TOKENS);
     read_vocabulary(loop, *value.find("vocabulary"), where.field("vocabulary"));
     if (const Json *search = value.find("search")) loop.search = read_search(*search, where.field("search"));
     if (const Json *size = value.find("no_repeat_ngram_size")) {

@@ -5,6 +5,7 @@
 #include "base/errors.h"
 #include "base/limits.h"
 #include "base/sha256.h"
+#include "base/sort.h"
 #include "base/text.h"
 
 namespace ob {
@@ -12,15 +13,14 @@ namespace ob {
 namespace {
 
 void read_model(Manifest &manifest, const Json &value, const Where &where) {
-    check_fields(value, where,
-                 {{"name", true}, {"version", true}, {"source_digest", true}, {"licence", true}, {"weights", true}});
-    manifest.model = read_text(*value.find("name"), where.field("name"), NAME);
-    manifest.version = read_text(*value.find("version"), where.field("version"), FREE);
-    read_text(*value.find("source_digest"), where.field("source_digest"), FREE);
-    manifest.licence = read_text(*value.find("licence"), where.field("licence"), FREE);
+    check_fields(value, where, "name version source_digest licence weights");
+    manifest.model = text_field(value, where, "name", NAME);
+    manifest.version = text_field(value, where, "version", FREE);
+    text_field(value, where, "source_digest", FREE);
+    manifest.licence = text_field(value, where, "licence", FREE);
     Where here = where.field("weights");
     const Json &weights = *value.find("weights");
-    check_fields(weights, here, {{"origin", true}, {"detail", false}, {"random", false}, {"seed", false}});
+    check_fields(weights, here, "origin detail? random? seed?");
     const Json &origin = *weights.find("origin");
     read_choice(origin, here.field("origin"), {"file", "package", "torchvision", "random", "embedded"});
     manifest.origin = origin.text;
@@ -35,32 +35,27 @@ void read_model(Manifest &manifest, const Json &value, const Where &where) {
 
 void read_files(Manifest &manifest, const Json &value, const Where &where) {
     check_object(value, where, 1, MAX_FILES, &PATH);
+    manifest.files.resize(value.items.size());
     for (size_t i = 0; i < value.items.size(); ++i) {
         Where here = where.key(value.names[i]);
         const Json &item = value.items[i];
-        check_fields(item, here, {{"size", true}, {"sha256", true}, {"blake3", false}});
-        FileRecord record;
-        record.size = read_whole(*item.find("size"), here.field("size"), 0, MAX_FILE_BYTES);
-        record.sha256 = read_text(*item.find("sha256"), here.field("sha256"), SHA256);
+        check_fields(item, here, "size sha256 blake3?");
+        auto &[name, record] = manifest.files[i];
+        name = value.names[i];
+        record.size = whole_field(item, here, "size", 0, MAX_FILE_BYTES);
+        record.sha256 = text_field(item, here, "sha256", SHA256);
         if (const Json *digest = given(item, "blake3"))
             record.blake3 = read_text(*digest, here.field("blake3"), SHA256);
-        manifest.files.emplace_back(value.names[i], std::move(record));
     }
-    std::sort(manifest.files.begin(), manifest.files.end(),
-              [](const auto &one, const auto &two) { return one.first < two.first; });
+    sort(manifest.files, [](const auto &one, const auto &two) { return one.first < two.first; });
 }
 
-void read_variants(Manifest &manifest, const Json &value, const Where &where) {
-    for (const Json &item : check_list(value, where, 1, MAX_VARIANTS).items) {
-        Where here = where.item(manifest.variants.size());
-        check_fields(item, here, {{"target", true}, {"path", true}, {"precision", false}});
-        VariantRef variant;
-        variant.target = read_text(*item.find("target"), here.field("target"), FOLDER);
-        variant.path = read_text(*item.find("path"), here.field("path"), PATH);
-        if (const Json *name = item.find("precision")) {
-            variant.precision = read_precision(*name, here.field("precision"));
-        }
-        manifest.variants.push_back(std::move(variant));
+void read_variant(VariantRef &variant, const Json &value, const Where &where) {
+    check_fields(value, where, "target path precision?");
+    variant.target = text_field(value, where, "target", FOLDER);
+    variant.path = text_field(value, where, "path", PATH);
+    if (const Json *name = value.find("precision")) {
+        variant.precision = read_precision(*name, where.field("precision"));
     }
 }
 
@@ -119,7 +114,7 @@ const std::string &Manifest::program_name(const std::string &name) const {
         if (known == name || (name.empty() && programs.size() == 1)) return known;
         names.push_back(known);
     }
-    fail(OVENBIRD_UNKNOWN_PROGRAM, name.empty() ? "no program is named" : "program is " + shown(name),
+    fail(OVENBIRD_UNKNOWN_PROGRAM, name.empty() ? "no program is named" : str("program is ", shown(name)),
          ", the model has ", join(names), ": name one of them");
 }
 
@@ -152,29 +147,21 @@ Manifest decode_manifest(std::string_view data, const std::string &file) {
     check_version(value, file);
     Where where(file);
     check_fields(value, where,
-                 {{"schema_version", true},
-                  {"model", true},
-                  {"programs", true},
-                  {"parity", true},
-                  {"tuning", true},
-                  {"variants", true},
-                  {"files", true},
-                  {"states", false},
-                  {"loop", false},
-                  {"digest", false}});
-    read_whole(*value.find("schema_version"), where.field("schema_version"), SCHEMA_VERSION, SCHEMA_VERSION);
+                 "schema_version model programs parity tuning variants files states? loop? digest?");
+    whole_field(value, where, "schema_version", SCHEMA_VERSION, SCHEMA_VERSION);
     read_model(manifest, *value.find("model"), where.field("model"));
     Where list = where.field("programs");
     const Json &programs = check_object(*value.find("programs"), list, 1, MAX_PROGRAMS, &PROGRAM);
+    manifest.programs.resize(programs.items.size());
     for (size_t i = 0; i < programs.items.size(); ++i) {
-        const std::string &name = programs.names[i];
-        manifest.programs.emplace_back(name, read_program(programs.items[i], list.key(name)));
+        manifest.programs[i] = {programs.names[i], read_program(programs.items[i], list.key(programs.names[i]))};
     }
     if (const Json *parity = given(value, "parity")) manifest.parity = read_parity(*parity, where.field("parity"));
     Where tuning = where.field("tuning");
     const Json &records = check_object(*value.find("tuning"), tuning, 0, INT64_MAX, nullptr);
     for (size_t i = 0; i < records.items.size(); ++i) check_finite(records.items[i], tuning.key(records.names[i]));
-    read_variants(manifest, *value.find("variants"), where.field("variants"));
+    manifest.variants =
+        read_items<VariantRef>(*value.find("variants"), where.field("variants"), 1, MAX_VARIANTS, read_variant);
     read_files(manifest, *value.find("files"), where.field("files"));
     if (const Json *states = value.find("states")) manifest.states = read_states(*states, where.field("states"));
     if (const Json *loop = given(value, "loop")) manifest.loop = read_loop(*loop, where.field("loop"));

@@ -12,13 +12,13 @@ constexpr int64_t COUNT = int64_t{1} << 31;
 constexpr double AGREEMENT_PEAK_RATIO = 20.0;
 
 Limits read_limits(const Json &value, const Where &where) {
-    check_fields(value, where, {{"rms", true}, {"peak", true}, {"offset", true}, {"mismatches", true}});
+    check_fields(value, where, "rms peak offset mismatches");
     auto share = [&](const char *name) { return read_real(*value.find(name), where.field(name), 0, MOST); };
     return {share("rms"), share("peak"), share("offset"), share("mismatches")};
 }
 
 Limits read_variant(const Json &value, const Where &where) {
-    check_fields(value, where, {{"precision", true}, {"limits", true}, {"outputs", false}});
+    check_fields(value, where, "precision limits outputs?");
     read_precision(*value.find("precision"), where.field("precision"));
     Limits limits = read_limits(*value.find("limits"), where.field("limits"));
     if (const Json *outputs = value.find("outputs")) {
@@ -27,8 +27,7 @@ Limits read_variant(const Json &value, const Where &where) {
         for (size_t i = 0; i < outputs->items.size(); ++i) {
             const Json &item = outputs->items[i];
             Where here = list.key(outputs->names[i]);
-            check_fields(item, here,
-                         {{"rms", true}, {"peak", true}, {"mismatches", true}, {"dependence", true}, {"blind", true}});
+            check_fields(item, here, "rms peak mismatches dependence blind");
             for (const char *name : {"rms", "peak", "mismatches", "dependence"}) {
                 read_real(*item.find(name), here.field(name), 0, MOST);
             }
@@ -40,12 +39,7 @@ Limits read_variant(const Json &value, const Where &where) {
 
 ProgramParity read_program_parity(const Json &value, const Where &where) {
     check_fields(value, where,
-                 {{"max_abs_error", true},
-                  {"tolerance", true},
-                  {"top1_agreement", true},
-                  {"variants", false},
-                  {"boxes", false},
-                  {"boxes_agreement", false}});
+                 "max_abs_error tolerance top1_agreement variants? boxes? boxes_agreement?");
     Where errors = where.field("max_abs_error");
     const Json &largest = check_object(*value.find("max_abs_error"), errors, 0, MAX_IO_TENSORS, &NAME);
     for (size_t i = 0; i < largest.items.size(); ++i) {
@@ -100,9 +94,9 @@ Limits Parity::limits_for(const std::string &variant, Precision precision, const
 }
 
 Parity read_parity(const Json &value, const Where &where) {
-    check_fields(value, where, {{"images", true}, {"random_inputs", true}, {"programs", true}});
-    read_whole(*value.find("images"), where.field("images"), 0, COUNT);
-    read_whole(*value.find("random_inputs"), where.field("random_inputs"), 0, COUNT);
+    check_fields(value, where, "images random_inputs programs");
+    whole_field(value, where, "images", 0, COUNT);
+    whole_field(value, where, "random_inputs", 0, COUNT);
     Parity parity;
     Where list = where.field("programs");
     const Json &programs = check_object(*value.find("programs"), list, 0, MAX_PROGRAMS, &PROGRAM);

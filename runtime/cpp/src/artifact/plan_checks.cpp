@@ -6,6 +6,7 @@
 #include "artifact/plan.h"
 #include "base/errors.h"
 #include "base/limits.h"
+#include "base/sort.h"
 #include "base/text.h"
 
 namespace ob {
@@ -107,7 +108,7 @@ void check_apart(const Buffers &reads, const Buffers &writes, const std::string 
         }
         spans.push_back({buffer->at, buffer->at + buffer->bytes, true});
     }
-    std::sort(spans.begin(), spans.end());
+    sort(spans);
     int64_t read_to = 0, written_to = 0; // the furthest ends so far
     for (const Span &span : spans) {
         if (span.start < written_to || (span.written && span.start < read_to)) {
@@ -162,7 +163,7 @@ std::string tensors_text(const std::vector<std::pair<ovenbird_dtype, Shape>> &te
 void check_entries(const Plan &plan, const std::string &where) {
     std::vector<std::tuple<std::string, int64_t, Size>> keys;
     for (const PlanEntry &entry : plan.entries) keys.emplace_back(entry.program, entry.batch, entry.size);
-    std::sort(keys.begin(), keys.end());
+    sort(keys);
     auto twice = std::adjacent_find(keys.begin(), keys.end());
     if (twice != keys.end()) {
         const auto &[program, batch, size] = *twice;

@@ -5,6 +5,7 @@
 #include "artifact/answers.h"
 #include "base/errors.h"
 #include "base/limits.h"
+#include "base/sort.h"
 #include "base/text.h"
 
 namespace ob {
@@ -60,31 +61,33 @@ Shape read_shape(const Json &value, const Where &where, bool open) {
     return shape;
 }
 
+void read_spec(TensorSpec &spec, const Json &value, const Where &where) {
+    check_fields(value, where, "name dtype shape layout?");
+    spec.name = text_field(value, where, "name", NAME);
+    spec.dtype = read_dtype(*value.find("dtype"), where.field("dtype"));
+    spec.shape = read_shape(*value.find("shape"), where.field("shape"), true);
+    if (const Json *layout = value.find("layout")) spec.layout = read_text(*layout, where.field("layout"), LAYOUT);
+}
+
 std::vector<TensorSpec> read_specs(const Json &value, const Where &where) {
-    std::vector<TensorSpec> specs;
-    for (const Json &item : check_list(value, where, 1, MAX_IO_TENSORS).items) {
-        Where here = where.item(specs.size());
-        check_fields(item, here, {{"name", true}, {"dtype", true}, {"shape", true}, {"layout", false}});
-        TensorSpec spec;
-        spec.name = read_text(*item.find("name"), here.field("name"), NAME);
-        spec.dtype = read_dtype(*item.find("dtype"), here.field("dtype"));
-        spec.shape = read_shape(*item.find("shape"), here.field("shape"), true);
-        if (const Json *layout = item.find("layout")) spec.layout = read_text(*layout, here.field("layout"), LAYOUT);
-        specs.push_back(std::move(spec));
-    }
-    return specs;
+    return read_items<TensorSpec>(value, where, 1, MAX_IO_TENSORS, read_spec);
 }
 
 std::vector<Shape> read_shapes(const Json &value, const Where &where) {
-    std::vector<Shape> shapes;
-    for (const Json &item : check_list(value, where, 1, MAX_IO_TENSORS).items) {
-        shapes.push_back(read_shape(item, where.item(shapes.size()), false));
-    }
-    return shapes;
+    return read_items<Shape>(value, where, 1, MAX_IO_TENSORS, [](Shape &shape, const Json &item, const Where &here) {
+        shape = read_shape(item, here, false);
+    });
+}
+
+void read_program_size(ProgramSize &one, const Json &value, const Where &where) {
+    check_fields(value, where, "size inputs outputs");
+    one.size = wholes_field(value, where, "size", 1, MAX_SIDE_PIXELS, 2, 2);
+    one.inputs = read_shapes(*value.find("inputs"), where.field("inputs"));
+    one.outputs = read_shapes(*value.find("outputs"), where.field("outputs"));
 }
 
 void read_preprocess(Program &program, const Json &value, const Where &where) {
-    check_fields(value, where, {{"default", false}, {"pipelines", false}});
+    check_fields(value, where, "default? pipelines?");
     if (const Json *name = given(value, "default")) {
         program.default_pipeline = read_text(*name, where.field("default"), NAME);
     }
@@ -123,7 +126,7 @@ void check_sizes(const Program &program, const std::string &where) {
         inputs.push_back(one.inputs);
     }
     check_unique(names, "image sizes", where);
-    std::sort(inputs.begin(), inputs.end());
+    sort(inputs);
     if (std::adjacent_find(inputs.begin(), inputs.end()) != inputs.end()) {
         invalid(where, ": two image sizes have inputs of the same shapes");
     }
@@ -154,9 +157,7 @@ void check_sizes(const Program &program, const std::string &where) {
 } // namespace
 
 Program read_program(const Json &value, const Where &where) {
-    check_fields(
-        value, where,
-        {{"inputs", true}, {"outputs", true}, {"preprocess", false}, {"postprocess", false}, {"sizes", false}});
+    check_fields(value, where, "inputs outputs preprocess? postprocess? sizes?");
     Program program;
     program.inputs = read_specs(*value.find("inputs"), where.field("inputs"));
     program.outputs = read_specs(*value.find("outputs"), where.field("outputs"));
@@ -164,22 +165,10 @@ Program read_program(const Json &value, const Where &where) {
         read_preprocess(program, *preprocess, where.field("preprocess"));
     }
     if (const Json *steps = value.find("postprocess")) {
-        Where here = where.field("postprocess");
-        for (const Json &item : check_list(*steps, here, 0, MAX_IO_TENSORS).items) {
-            program.answers.push_back(read_answer(item, here.item(program.answers.size())));
-        }
+        program.answers = read_items<AnswerStep>(*steps, where.field("postprocess"), 0, MAX_IO_TENSORS, read_answer);
     }
     if (const Json *sizes = value.find("sizes")) {
-        Where list = where.field("sizes");
-        for (const Json &item : check_list(*sizes, list, 0, MAX_IMAGE_SIZES).items) {
-            Where here = list.item(program.sizes.size());
-            check_fields(item, here, {{"size", true}, {"inputs", true}, {"outputs", true}});
-            ProgramSize one;
-            one.size = read_wholes(*item.find("size"), here.field("size"), 1, MAX_SIDE_PIXELS, 2, 2);
-            one.inputs = read_shapes(*item.find("inputs"), here.field("inputs"));
-            one.outputs = read_shapes(*item.find("outputs"), here.field("outputs"));
-            program.sizes.push_back(std::move(one));
-        }
+        program.sizes = read_items<ProgramSize>(*sizes, where.field("sizes"), 0, MAX_IMAGE_SIZES, read_program_size);
     }
     return program;
 }
@@ -220,7 +209,7 @@ void check_program(const Program &program, const std::vector<std::string> &files
     if (program.default_pipeline && !program.pipeline(*program.default_pipeline)) {
         std::vector<std::string> names;
         for (const auto &[name, steps] : program.pipelines) names.push_back(quoted(name));
-        std::sort(names.begin(), names.end());
+        sort(names);
         invalid(where, ": the default pipeline ", shown(*program.default_pipeline), " is not among ",
                 cut("[" + join(names) + "]"));
     }
@@ -257,7 +246,7 @@ void check_call(const Program &program, int64_t batch, const std::string &where)
 
 void check_unique(std::vector<std::string> names, const char *what, const std::string &where) {
     std::vector<std::string> sorted = names;
-    std::sort(sorted.begin(), sorted.end());
+    sort(sorted);
     if (std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end()) return;
     for (const std::string &name : names) {
         if (std::count(names.begin(), names.end(), name) > 1) {

@@ -13,6 +13,7 @@
 #include "base/errors.h"
 #include "base/limits.h"
 #include "base/sha256.h"
+#include "base/sort.h"
 #include "base/text.h"
 
 namespace ob {
@@ -172,7 +173,7 @@ std::vector<std::string> signers(const Root &root) {
         std::string id = name.substr(head.size(), 32);
         if (id.find_first_not_of("0123456789abcdef") == id.npos) found.push_back(id);
     }
-    std::sort(found.begin(), found.end());
+    sort(found);
     if (found.size() > MAX_SIGNATURES) found.resize(MAX_SIGNATURES);
     return found;
 }

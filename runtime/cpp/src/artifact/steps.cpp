@@ -25,14 +25,7 @@ Filter read_filter(const Json &value, const Where &where) {
 }
 
 void read_resize(Step &step, const Json &value, const Where &where) {
-    check_fields(value, where,
-                 {{"step", false},
-                  {"shorter", false},
-                  {"fit", false},
-                  {"exact", false},
-                  {"interpolation", false},
-                  {"enlarge", false},
-                  {"rounding", false}});
+    check_fields(value, where, "step? shorter? fit? exact? interpolation? enlarge? rounding?");
     if (const Json *side = given(value, "shorter")) {
         step.shorter = read_whole(*side, where.field("shorter"), 1, MAX_SIDE_PIXELS);
     }
@@ -48,7 +41,7 @@ void read_resize(Step &step, const Json &value, const Where &where) {
 }
 
 void read_zoom(Step &step, const Json &value, const Where &where) {
-    check_fields(value, where, {{"step", false}, {"factor", false}, {"interpolation", false}});
+    check_fields(value, where, "step? factor? interpolation?");
     if (const Json *factor = value.find("factor")) {
         step.factor = read_real(*factor, where.field("factor"), 1 / MAX_ZOOM_FACTOR, MAX_ZOOM_FACTOR);
     }
@@ -58,13 +51,13 @@ void read_zoom(Step &step, const Json &value, const Where &where) {
 }
 
 void read_crop(Step &step, const Json &value, const Where &where) {
-    check_fields(value, where, {{"step", false}, {"size", false}});
+    check_fields(value, where, "step? size?");
     if (step.kind == StepKind::RandomCrop) step.size = {100, 100};
     if (const Json *size = value.find("size")) step.size = read_size(*size, where.field("size"));
 }
 
 void read_pad(Step &step, const Json &value, const Where &where) {
-    check_fields(value, where, {{"step", false}, {"size", false}, {"value", false}, {"place", false}});
+    check_fields(value, where, "step? size? value? place?");
     if (const Json *size = value.find("size")) step.size = read_size(*size, where.field("size"));
     if (const Json *fill = value.find("value")) {
         bool one = fill->kind == Json::Kind::Integer && !fill->huge && fill->integer >= 0 && fill->integer <= 255;
@@ -88,9 +81,7 @@ void read_pad(Step &step, const Json &value, const Where &where) {
 }
 
 void read_normalise(Step &step, const Json &value, const Where &where) {
-    check_fields(
-        value, where,
-        {{"step", false}, {"mean", false}, {"std", false}, {"scale", false}, {"order", false}, {"layout", false}});
+    check_fields(value, where, "step? mean? std? scale? order? layout?");
     if (const Json *mean = value.find("mean")) step.mean = read_values(*mean, where.field("mean"));
     if (const Json *std = value.find("std")) step.std = read_values(*std, where.field("std"));
     if (const Json *scale = given(value, "scale")) step.scale = read_real(*scale, where.field("scale"), 1e-9, 1e6);
@@ -102,13 +93,12 @@ void read_normalise(Step &step, const Json &value, const Where &where) {
     }
 }
 
-Step read_step(const Json &value, const Where &where) {
+void read_step(Step &step, const Json &value, const Where &where) {
     static const char *sorted[] = {"centre-crop", "normalise", "pad", "random-crop", "resize", "zoom"};
     static const StepKind kinds[] = {StepKind::CentreCrop, StepKind::Normalise, StepKind::Pad,
                                      StepKind::RandomCrop, StepKind::Resize,    StepKind::Zoom};
     const Json *name = value.kind == Json::Kind::Object ? value.find("step") : nullptr;
     static const Json nothing;
-    Step step;
     size_t place = read_choice(name ? *name : nothing, where.field("step"),
                                {sorted[0], sorted[1], sorted[2], sorted[3], sorted[4], sorted[5]});
     step.kind = kinds[place];
@@ -120,7 +110,6 @@ Step read_step(const Json &value, const Where &where) {
     case StepKind::Pad: read_pad(step, value, where); break;
     case StepKind::Normalise: read_normalise(step, value, where); break;
     }
-    return step;
 }
 
 bool has_size(const Step &step) {
@@ -135,11 +124,7 @@ const char *step_name(StepKind kind) {
 }
 
 Pipeline read_pipeline(const Json &value, const Where &where) {
-    Pipeline pipeline;
-    for (const Json &item : check_list(value, where, 1, MAX_STEPS).items) {
-        pipeline.push_back(read_step(item, where.item(pipeline.size())));
-    }
-    return pipeline;
+    return read_items<Step>(value, where, 1, MAX_STEPS, read_step);
 }
 
 std::string problem(const Pipeline &pipeline) {

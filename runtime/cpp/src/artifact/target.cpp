@@ -9,34 +9,21 @@ namespace ob {
 
 namespace {
 
-Entry read_entry(const Json &value, const Where &where) {
-    check_fields(value, where,
-                 {{"program", true}, {"batch", true}, {"size", true}, {"function", true}, {"weights", true}});
-    Entry entry;
-    entry.program = read_text(*value.find("program"), where.field("program"), PROGRAM);
-    entry.batch = read_whole(*value.find("batch"), where.field("batch"), 1, MAX_COMPILED_BATCH);
-    entry.size = read_wholes(*value.find("size"), where.field("size"), 1, MAX_SIDE_PIXELS, 0, 2);
-    entry.function = read_text(*value.find("function"), where.field("function"), FUNCTION);
-    entry.weights = read_wholes(*value.find("weights"), where.field("weights"), 0, MAX_TENSORS, 0, MAX_TENSORS);
-    return entry;
+void read_entry(Entry &entry, const Json &value, const Where &where) {
+    check_fields(value, where, "program batch size function weights");
+    entry.program = text_field(value, where, "program", PROGRAM);
+    entry.batch = whole_field(value, where, "batch", 1, MAX_COMPILED_BATCH);
+    entry.size = wholes_field(value, where, "size", 1, MAX_SIDE_PIXELS, 0, 2);
+    entry.function = text_field(value, where, "function", FUNCTION);
+    entry.weights = wholes_field(value, where, "weights", 0, MAX_TENSORS, 0, MAX_TENSORS);
 }
 
-WeightTensor read_tensor(const Json &value, const Where &where) {
-    check_fields(value, where, {{"file", true}, {"offset", true}, {"dtype", true}, {"shape", true}});
-    WeightTensor tensor;
-    tensor.file = read_text(*value.find("file"), where.field("file"), PATH);
-    tensor.offset = read_whole(*value.find("offset"), where.field("offset"), 0, MAX_FILE_BYTES);
+void read_tensor(WeightTensor &tensor, const Json &value, const Where &where) {
+    check_fields(value, where, "file offset dtype shape");
+    tensor.file = text_field(value, where, "file", PATH);
+    tensor.offset = whole_field(value, where, "offset", 0, MAX_FILE_BYTES);
     tensor.dtype = read_dtype(*value.find("dtype"), where.field("dtype"));
-    tensor.shape = read_wholes(*value.find("shape"), where.field("shape"), 0, MAX_DIM, 0, MAX_RANK);
-    return tensor;
-}
-
-std::vector<std::string> read_texts(const Json &value, const Where &where, int64_t most, const TextKind &kind) {
-    std::vector<std::string> found;
-    for (const Json &item : check_list(value, where, 0, most).items) {
-        found.push_back(read_text(item, where.item(found.size()), kind));
-    }
-    return found;
+    tensor.shape = wholes_field(value, where, "shape", 0, MAX_DIM, 0, MAX_RANK);
 }
 
 const Program *find_program(const Manifest &manifest, const std::string &name) {
@@ -93,24 +80,8 @@ Target decode_target(std::string_view data, const std::string &file) {
     check_version(value, file);
     Where where(file);
     check_fields(value, where,
-                 {{"schema_version", true},
-                  {"target", true},
-                  {"precision", true},
-                  {"kind", true},
-                  {"triple", true},
-                  {"arch", true},
-                  {"cpu_features", true},
-                  {"glibc", true},
-                  {"tvm", true},
-                  {"tvm_ffi", true},
-                  {"alignment", true},
-                  {"vector_bits", true},
-                  {"entries", true},
-                  {"tensors", true},
-                  {"compute", false},
-                  {"driver", false},
-                  {"resample", false},
-                  {"resample_linear", false}});
+                 "schema_version target precision kind triple arch cpu_features glibc tvm tvm_ffi "
+                 "alignment vector_bits entries tensors compute? driver? resample? resample_linear?");
     auto field = [&](const char *name) -> const Json & { return *value.find(name); };
     auto text = [&](const char *name, const TextKind &kind) { return read_text(field(name), where.field(name), kind); };
     Target target;
@@ -122,20 +93,16 @@ Target decode_target(std::string_view data, const std::string &file) {
     target.triple = text("triple", FREE);
     read_choice(field("arch"), where.field("arch"), {"x86_64", "aarch64"});
     target.arch = field("arch").text;
-    target.cpu_features = read_texts(field("cpu_features"), where.field("cpu_features"), 512, CPU_FEATURE);
+    target.cpu_features = read_texts(field("cpu_features"), where.field("cpu_features"), 0, 512, CPU_FEATURE);
     target.glibc = text("glibc", VERSION);
     target.tvm = text("tvm", FREE);
     target.tvm_ffi = text("tvm_ffi", FREE);
     read_whole(field("alignment"), where.field("alignment"), ALIGNMENT_BYTES, ALIGNMENT_BYTES);
     target.vector_bits = read_whole(field("vector_bits"), where.field("vector_bits"), 0, 65536);
     Where entries = where.field("entries"), tensors = where.field("tensors");
-    for (const Json &item : check_list(field("entries"), entries, 1, MAX_ENTRIES).items) {
-        target.entries.push_back(read_entry(item, entries.item(target.entries.size())));
-    }
-    for (const Json &item : check_list(field("tensors"), tensors, 0, MAX_TENSORS).items) {
-        target.tensors.push_back(read_tensor(item, tensors.item(target.tensors.size())));
-    }
-    if (value.find("compute")) read_texts(field("compute"), where.field("compute"), 64, COMPUTE);
+    target.entries = read_items<Entry>(field("entries"), entries, 1, MAX_ENTRIES, read_entry);
+    target.tensors = read_items<WeightTensor>(field("tensors"), tensors, 0, MAX_TENSORS, read_tensor);
+    if (value.find("compute")) read_texts(field("compute"), where.field("compute"), 0, 64, COMPUTE);
     if (value.find("driver")) text("driver", DRIVER);
     if (value.find("resample")) target.resample = text("resample", FUNCTION_OR_NONE);
     if (value.find("resample_linear")) target.resample_linear = text("resample_linear", FUNCTION_OR_NONE);

@@ -2,8 +2,8 @@
 
 namespace ob {
 
-void fail_of(ovenbird_status status, std::initializer_list<Part> parts) {
-    throw Error{status, one_line(str_of(parts))};
+void fail_of(ovenbird_status status, const char *letters, const PartWord *words) {
+    throw Error{status, one_line(str_of(letters, words))};
 }
 
 const char *status_name(ovenbird_status status) {

@@ -5,7 +5,6 @@
 // A message says what is wrong, the value, the limit and the fix, in the words of the Python runtime.
 #pragma once
 
-#include <initializer_list>
 #include <string>
 
 #include "base/text.h"
@@ -20,9 +19,10 @@ struct Error {
 
 // Throws an Error whose message is the parts, made one line. They are put together there, not at each of the hundreds
 // of calls, which keeps those small.
-[[noreturn]] void fail_of(ovenbird_status status, std::initializer_list<Part> parts);
+[[noreturn]] void fail_of(ovenbird_status status, const char *letters, const PartWord *words);
 template <typename... Parts> [[noreturn]] void fail(ovenbird_status status, const Parts &...parts) {
-    fail_of(status, {Part(parts)...});
+    const PartWord words[] = {part_word(parts)...};
+    fail_of(status, part_letters<Parts...>(), words);
 }
 
 // The name of a status as the Python runtime's class has it.

@@ -5,6 +5,7 @@
 
 #include "base/errors.h"
 #include "base/limits.h"
+#include "base/sort.h"
 #include "base/text.h"
 
 namespace ob {
@@ -85,7 +86,7 @@ class Parser {
         } while (take(','));
         if (!take('}')) refuse("expected ',' or '}'");
         std::vector<std::string_view> sorted(value.names.begin(), value.names.end());
-        std::sort(sorted.begin(), sorted.end());
+        sort(sorted);
         if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) refuse("a field is given twice");
     }
 
@@ -199,7 +200,7 @@ void append_repr(std::string &out, const Json &value) {
     out += object ? '{' : '[';
     for (size_t i = 0; i < value.items.size() && out.size() <= ENOUGH; ++i) {
         if (i) out += ", ";
-        if (object) out += quoted(value.names[i]) + ": ";
+        if (object) out += str(quoted(value.names[i]), ": ");
         append_repr(out, value.items[i]);
     }
     out += object ? '}' : ']';

@@ -16,19 +16,39 @@ std::string Where::text() const {
     return str(outer_->text(), ".", name_);
 }
 
-void refuse_of(const Where &where, const Json &value, std::initializer_list<Part> expected) {
-    invalid(where.text(), " is ", shown(value), ", expected ", str_of(expected));
+void refuse_of(const Where &where, const Json &value, const char *letters, const PartWord *words) {
+    invalid(where.text(), " is ", shown(value), ", expected ", str_of(letters, words));
 }
 
-void check_fields(const Json &value, const Where &where, std::initializer_list<Field> known) {
+namespace {
+
+struct Field {
+    std::string_view name;
+    bool required;
+};
+
+// Takes the first of several fields away.
+Field next_field(std::string_view &fields) {
+    size_t end = std::min(fields.find(' '), fields.size());
+    std::string_view name = fields.substr(0, end);
+    fields.remove_prefix(std::min(end + 1, fields.size()));
+    bool required = name.back() != '?';
+    return {name.substr(0, name.size() - !required), required};
+}
+
+} // namespace
+
+void check_fields(const Json &value, const Where &where, std::string_view known) {
     if (value.kind != Json::Kind::Object) refuse(where, value, "an object");
     const std::string *unknown = nullptr;
     for (const std::string &name : value.names) {
-        bool found = std::any_of(known.begin(), known.end(), [&](const Field &field) { return name == field.name; });
+        bool found = false;
+        for (std::string_view rest = known; !found && !rest.empty();) found = next_field(rest).name == name;
         if (!found && (!unknown || name < *unknown)) unknown = &name;
     }
     if (unknown) invalid(where.text(), " has an unknown field ", shown(*unknown));
-    for (const Field &field : known) {
+    while (!known.empty()) {
+        Field field = next_field(known);
         if (field.required && !value.find(field.name)) {
             invalid(where.text(), " lacks the field '", field.name, "'");
         }
@@ -195,13 +215,32 @@ std::vector<int64_t> read_wholes(const Json &value, const Where &where, int64_t 
     return found;
 }
 
+std::vector<std::string> read_texts(const Json &value, const Where &where, int64_t least, int64_t most,
+                                    const TextKind &kind) {
+    auto read = [&](std::string &text, const Json &item, const Where &here) { text = read_text(item, here, kind); };
+    return read_items<std::string>(value, where, least, most, read);
+}
+
+int64_t whole_field(const Json &object, const Where &where, const char *name, int64_t low, int64_t high) {
+    return read_whole(*object.find(name), where.field(name), low, high);
+}
+
+std::string text_field(const Json &object, const Where &where, const char *name, const TextKind &kind) {
+    return read_text(*object.find(name), where.field(name), kind);
+}
+
+std::vector<int64_t> wholes_field(const Json &object, const Where &where, const char *name, int64_t low, int64_t high,
+                                  int64_t least, int64_t most) {
+    return read_wholes(*object.find(name), where.field(name), low, high, least, most);
+}
+
 size_t read_choice(const Json &value, const Where &where, std::initializer_list<const char *> options) {
     size_t place = 0;
     for (const char *option : options) {
         if (value.kind == Json::Kind::String && value.text == option) return place;
         ++place;
     }
-    refuse(where, value, "one of " + join(std::vector<std::string>(options.begin(), options.end())));
+    refuse(where, value, "one of ", join(std::vector<std::string>(options.begin(), options.end())));
 }
 
 const Json *given(const Json &object, std::string_view name) {

@@ -1,8 +1,8 @@
 // Reading JSON into structures, strictly: unknown fields, wrong types and numbers out of range are refused by name.
 //
 //     Where where{"manifest.json"};
-//     check_fields(value, where, {{"size", true}, {"sha256", true}});
-//     record.size = read_whole(*value.find("size"), where.field("size"), 0, MAX_FILE_BYTES);
+//     check_fields(value, where, "size sha256 blake3?");
+//     record.size = whole_field(value, where, "size", 0, MAX_FILE_BYTES);
 //
 // The messages are those of `ovenbird_runtime/manifest/schema.py`.
 #pragma once
@@ -46,20 +46,17 @@ struct TextKind {
 extern const TextKind NAME, FOLDER, PATH, SHA256, PROGRAM, VERSION, FREE, LAYOUT, CPU_FEATURE, FUNCTION, KERNEL,
     FUNCTION_OR_NONE, COMPUTE, DRIVER, HEXADECIMAL;
 
-struct Field {
-    const char *name;
-    bool required;
-};
-
-[[noreturn]] void refuse_of(const Where &where, const Json &value, std::initializer_list<Part> expected);
+[[noreturn]] void refuse_of(const Where &where, const Json &value, const char *letters, const PartWord *words);
 template <typename... Parts> [[noreturn]] void refuse(const Where &where, const Json &value, const Parts &...expected) {
-    refuse_of(where, value, {Part(expected)...});
+    const PartWord words[] = {part_word(expected)...};
+    refuse_of(where, value, part_letters<Parts...>(), words);
 }
 template <typename... Parts> [[noreturn]] void invalid(const Parts &...message) {
     fail(OVENBIRD_MANIFEST_INVALID, message...);
 }
 
-void check_fields(const Json &value, const Where &where, std::initializer_list<Field> known);
+// Names with spaces between them; those with a question mark may be left out.
+void check_fields(const Json &value, const Where &where, std::string_view known);
 const Json &check_list(const Json &value, const Where &where, int64_t low, int64_t high);
 const Json &check_object(const Json &value, const Where &where, int64_t low, int64_t high, const TextKind *keys);
 void check_text(std::string_view value, const std::string &where, const TextKind &kind);
@@ -71,6 +68,24 @@ bool read_flag(const Json &value, const Where &where);
 std::string read_text(const Json &value, const Where &where, const TextKind &kind);
 std::vector<int64_t> read_wholes(const Json &value, const Where &where, int64_t low, int64_t high, int64_t least,
                                  int64_t most);
+
+// What is said of a field that the object has.
+int64_t whole_field(const Json &object, const Where &where, const char *name, int64_t low, int64_t high);
+std::string text_field(const Json &object, const Where &where, const char *name, const TextKind &kind);
+std::vector<int64_t> wholes_field(const Json &object, const Where &where, const char *name, int64_t low, int64_t high,
+                                  int64_t least, int64_t most);
+
+// A list whose items `read(into, value, where)` reads, each in its place: nothing is moved while it grows.
+template <typename Item, typename Read>
+std::vector<Item> read_items(const Json &value, const Where &where, int64_t low, int64_t high, const Read &read) {
+    const std::vector<Json> &items = check_list(value, where, low, high).items;
+    std::vector<Item> found(items.size());
+    for (size_t i = 0; i < items.size(); ++i) read(found[i], items[i], where.item(i));
+    return found;
+}
+
+std::vector<std::string> read_texts(const Json &value, const Where &where, int64_t least, int64_t most,
+                                    const TextKind &kind);
 
 // The place of a string among the options.
 size_t read_choice(const Json &value, const Where &where, std::initializer_list<const char *> options);

@@ -11,18 +11,20 @@
 
 namespace ob {
 
-void Part::append_to(std::string &out) const {
-    switch (kind_) {
-    case Kind::Text: out.append(data_, size_); break;
-    case Kind::Character: out.push_back(static_cast<char>(bits_)); break;
-    case Kind::Signed: out += std::to_string(static_cast<long long>(bits_)); break;
-    case Kind::Unsigned: out += std::to_string(bits_); break;
-    }
-}
-
-std::string str_of(std::initializer_list<Part> parts) {
+std::string str_of(const char *letters, const PartWord *words) {
     std::string out;
-    for (const Part &part : parts) part.append_to(out);
+    for (; *letters; ++letters, ++words) {
+        const void *place = reinterpret_cast<const void *>(*words);
+        switch (*letters) {
+        case 's': out += *static_cast<const std::string *>(place); break;
+        case 'v': out += *static_cast<const std::string_view *>(place); break;
+        case 'q': out += std::string(*static_cast<const Quoted *>(place)); break;
+        case 't': out += static_cast<const char *>(place); break;
+        case 'c': out.push_back(static_cast<char>(*words)); break;
+        case 'i': out += std::to_string(static_cast<long long>(*words)); break;
+        default: out += std::to_string(*words); break;
+        }
+    }
     return out;
 }
 
@@ -204,7 +206,9 @@ std::string only_printable(std::string_view text) {
     return out;
 }
 
-std::string quoted(std::string_view text) {
+namespace {
+
+std::string in_quotes(std::string_view text) {
     bool single = text.find('\'') == text.npos || text.find('"') != text.npos;
     char mark = single ? '\'' : '"';
     std::string out(1, mark);
@@ -223,8 +227,10 @@ std::string quoted(std::string_view text) {
     return out + mark;
 }
 
+} // namespace
+
 std::string cut(const std::string &text) { return one_line(limited(text, 80)); }
 
-std::string shown(std::string_view text) { return cut(quoted(first_chars(text, 81))); }
+Quoted::operator std::string() const { return brief ? cut(in_quotes(first_chars(text, 81))) : in_quotes(text); }
 
 } // namespace ob

@@ -5,43 +5,55 @@
 #pragma once
 
 #include <cstdint>
-#include <initializer_list>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 namespace ob {
 
-// A part of a message: text, a character, or a whole number. Its text must outlive the call.
-class Part {
-  public:
-    Part(std::string_view text) : data_(text.data()), size_(text.size()) {}
-    Part(const std::string &text) : data_(text.data()), size_(text.size()) {}
-    Part(const char *text) : Part(std::string_view(text)) {}
-    Part(char one) : bits_(static_cast<unsigned char>(one)), kind_(Kind::Character) {}
-    Part(int number) : Part(static_cast<long long>(number)) {}
-    Part(long number) : Part(static_cast<long long>(number)) {}
-    Part(long long number) : bits_(static_cast<uint64_t>(number)), kind_(Kind::Signed) {}
-    Part(unsigned number) : Part(static_cast<unsigned long long>(number)) {}
-    Part(unsigned long number) : Part(static_cast<unsigned long long>(number)) {}
-    Part(unsigned long long number) : bits_(number), kind_(Kind::Unsigned) {}
-
-    void append_to(std::string &out) const;
-
-  private:
-    enum class Kind : uint8_t { Text, Character, Signed, Unsigned };
-
-    union {
-        const char *data_;
-        uint64_t bits_;
-    };
-    size_t size_ = 0;
-    Kind kind_ = Kind::Text;
+// A stranger's text as Python's repr() quotes it, made where it is read: a message is put together in one place.
+// `brief` is for messages: 80 characters at most, one line. The text must outlive it.
+struct Quoted {
+    std::string_view text;
+    bool brief;
+    operator std::string() const;
 };
 
-// The parts, one after the other: one function for all, since there are hundreds of messages.
-std::string str_of(std::initializer_list<Part> parts);
-template <typename... Parts> std::string str(const Parts &...parts) { return str_of({Part(parts)...}); }
+// Parts of a message: texts, characters, whole numbers. Each is one word, and a letter that says how to read it: there
+// are hundreds of messages, and what hands over their parts was a twentieth of the library.
+using PartWord = uint64_t;
+template <typename Type>
+constexpr char PART_LETTER = std::is_same_v<Type, std::string>                  ? 's'
+                             : std::is_same_v<Type, std::string_view>           ? 'v'
+                             : std::is_same_v<Type, Quoted>                     ? 'q'
+                             : std::is_same_v<std::decay_t<Type>, const char *> ? 't'
+                             : std::is_same_v<Type, char>                       ? 'c'
+                             : std::is_signed_v<Type>                           ? 'i'
+                                                                                : 'u';
+template <char... Letters> struct PartLetters { static constexpr char text[] = {Letters..., 0}; };
+template <typename... Types> constexpr const char *part_letters() {
+    return PartLetters<PART_LETTER<std::conditional_t<std::is_array_v<Types>, const char *, Types>>...>::text;
+}
+
+template <typename Type> PartWord part_word(const Type &part) {
+    if constexpr (std::is_integral_v<Type>) {
+        return static_cast<PartWord>(part);
+    } else if constexpr (std::is_array_v<Type>) {
+        return reinterpret_cast<PartWord>(&part[0]);
+    } else if constexpr (std::is_pointer_v<Type>) {
+        return reinterpret_cast<PartWord>(part);
+    } else {
+        return reinterpret_cast<PartWord>(&part);
+    }
+}
+
+// The parts, one after the other.
+std::string str_of(const char *letters, const PartWord *words);
+template <typename... Parts> std::string str(const Parts &...parts) {
+    const PartWord words[] = {part_word(parts)...};
+    return str_of(part_letters<Parts...>(), words);
+}
 
 // A number as printf writes it.
 std::string format(const char *how, double number);
@@ -65,11 +77,11 @@ std::string one_line(std::string_view text);
 std::string only_printable(std::string_view text);
 
 // Text quoted as Python's repr() quotes it.
-std::string quoted(std::string_view text);
+inline Quoted quoted(std::string_view text) { return {text, false}; }
 
 // Any text cut to 80 characters, one line; `shown` quotes first.
 std::string cut(const std::string &text);
-std::string shown(std::string_view text);
+inline Quoted shown(std::string_view text) { return {text, true}; }
 
 // The next code point of valid UTF-8, and its bytes; of bytes that are not, -1 and one byte.
 struct CodePoint {

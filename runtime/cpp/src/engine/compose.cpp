@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <functional>
 
+#include "base/sort.h"
+
 namespace ob {
 
 namespace {
@@ -14,7 +16,7 @@ double cost(int64_t size) { return static_cast<double>(size) + CALL_COST_IN_IMAG
 } // namespace
 
 std::vector<int64_t> plan_batches(int64_t count, std::vector<int64_t> sizes) {
-    std::sort(sizes.begin(), sizes.end());
+    sort(sizes);
     int64_t largest = sizes.back(); // the cheapest an image
     // Only the last stretch is worth an exact search.
     int64_t tail = std::min(count, 4 * largest), whole = (count - tail) / largest;
@@ -38,7 +40,7 @@ std::vector<int64_t> plan_batches(int64_t count, std::vector<int64_t> sizes) {
         found.push_back(size);
         rest -= size;
     }
-    std::sort(found.begin(), found.end(), std::greater<>());
+    sort(found, std::greater<>());
     return found;
 }
 

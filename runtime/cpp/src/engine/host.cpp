@@ -112,7 +112,7 @@ using Binary32 = float (*)(float, float);
 using Binary64 = double (*)(double, double);
 
 struct Symbol {
-    const char *name;
+    char name[40];
     void *address;
 };
 

@@ -71,7 +71,7 @@ void read_pieces(Model &model) {
     const std::optional<TextLoop> &loop = model.artifact.manifest.loop;
     if (!loop) return;
     std::string text = model.artifact.read(loop->vocabulary, MAX_VOCABULARY_BYTES);
-    if (!is_utf8(text)) fail(OVENBIRD_FILE_CHANGED, loop->vocabulary + " is not UTF-8 text");
+    if (!is_utf8(text)) fail(OVENBIRD_FILE_CHANGED, loop->vocabulary, " is not UTF-8 text");
     std::vector<std::string> pieces = lines_of(text);
     for (std::string &piece : pieces) {
         if (!piece.empty() && piece.back() == '\r') piece.pop_back();

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/errors.h"
+#include "base/sort.h"
 #include "base/text.h"
 #include "generation/text.h"
 
@@ -40,7 +41,7 @@ std::string sizes_of(const Program &program, const std::string &usual) {
         if (name == usual || name.compare(0, usual.size() + 1, usual + "-") == 0)
             sizes.push_back(output_size(pipeline));
     }
-    std::sort(sizes.begin(), sizes.end());
+    sort(sizes);
     sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
     return sizes_text(sizes);
 }
@@ -48,7 +49,7 @@ std::string sizes_of(const Program &program, const std::string &usual) {
 Chosen choose_pipeline(const Program &program, const PredictOptions &options) {
     std::vector<std::string> names;
     for (const auto &[name, pipeline] : program.pipelines) names.push_back(name);
-    std::sort(names.begin(), names.end());
+    sort(names);
     std::string known = names.empty() ? "none" : join(names);
     if (!options.preprocess && !program.default_pipeline) {
         fail(OVENBIRD_PIPELINE_ERROR, "the artifact has no default pre-processing: name one (there are ", known,

@@ -7,6 +7,7 @@
 
 #include "base/errors.h"
 #include "base/limits.h"
+#include "base/sort.h"
 #include "base/text.h"
 #include "engine/compose.h"
 #include "machine/machine.h"
@@ -136,7 +137,7 @@ std::vector<OutputTensor> Session::run(const std::string &name, const ovenbird_t
         if (entry.program != program_name || (!open.sizes.empty() && entry.size != given.size)) continue;
         entries.emplace_back(entry.batch, i);
     }
-    std::sort(entries.begin(), entries.end());
+    sort(entries);
     if (entries.empty()) {
         std::string what = given.size.empty() ? "" : " for images of " + size_text(given.size);
         fail(OVENBIRD_PLAN_MISSING, "program ", program_name, what,

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/errors.h"
+#include "base/sort.h"
 #include "base/text.h"
 
 namespace ob {
@@ -48,7 +49,7 @@ std::vector<int64_t> batches_of(const Model &model, const std::string &program) 
     for (const PlanEntry &entry : model.plan.entries) {
         if (entry.program == program) found.push_back(entry.batch);
     }
-    std::sort(found.begin(), found.end());
+    sort(found);
     if (found.empty()) {
         fail(OVENBIRD_PLAN_MISSING, "program ", program,
              " has no plan: it runs on TVM's virtual machine alone; "
@@ -180,7 +181,7 @@ void Generator::advance(Text &text, const std::vector<OutputTensor> &outputs) {
 
 // Frees all slots of a text; sequences that move into the holes are told to their owners.
 void Generator::drop(Text &text, std::vector<Text> &texts) {
-    std::sort(text.slots.rbegin(), text.slots.rend());
+    sort(text.slots, std::greater<>());
     for (size_t slot : text.slots) {
         size_t last = bank_.drop(slot);
         for (Text &other : texts) {

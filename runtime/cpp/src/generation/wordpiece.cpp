@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/sort.h"
 #include "base/text.h"
 #include "generation/unicode.h"
 
@@ -66,9 +67,9 @@ std::vector<std::string> words_of(std::string_view text, bool lower_case) {
 
 WordPieces::WordPieces(std::vector<std::string> pieces, std::vector<int64_t> hidden, bool lower_case)
     : pieces_(std::move(pieces)), hidden_(std::move(hidden)), lower_case_(lower_case) {
-    std::sort(hidden_.begin(), hidden_.end());
+    sort(hidden_);
     for (uint32_t i = 0; i < pieces_.size(); ++i) sorted_.push_back(i);
-    std::sort(sorted_.begin(), sorted_.end(), [&](uint32_t one, uint32_t two) {
+    sort(sorted_, [&](uint32_t one, uint32_t two) {
         int order = pieces_[one].compare(pieces_[two]);
         return order != 0 ? order < 0 : one > two; // of equal ones the last comes first, and is found
     });

@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "artifact/files.h"
+#include "base/sort.h"
 #include "base/text.h"
 
 #if defined(__x86_64__)
@@ -23,10 +24,9 @@ namespace {
 #if defined(__x86_64__)
 
 struct Bit {
-    unsigned leaf, subleaf;
-    int word; // eax, ebx, ecx, edx
-    int bit;
-    const char *name;
+    uint32_t leaf;
+    uint8_t subleaf, word, bit; // of eax, ebx, ecx, edx
+    char name[20]; // not a pointer, which is put right at each start
 };
 enum { EAX, EBX, ECX, EDX };
 
@@ -106,7 +106,7 @@ std::vector<std::string> features_by_cpuid() {
         uint64_t needed = begins("avx512") ? WIDE_VECTORS : begins("amx") ? TILES : vectors ? VECTORS : 0;
         if (cpuid_has(bit) && (saved & needed) == needed) found.push_back(name);
     }
-    std::sort(found.begin(), found.end());
+    sort(found);
     return found;
 }
 
@@ -117,7 +117,7 @@ std::vector<std::string> find_features() {
     for (const std::string &line : split(system_text("/proc/cpuinfo"), "\n")) {
         if (line.compare(0, 5, "flags") != 0) continue;
         std::vector<std::string> flags = split(line.substr(std::min(line.find(':') + 1, line.size())), " \t"), both;
-        std::sort(flags.begin(), flags.end());
+        sort(flags);
         std::set_intersection(shared.begin(), shared.end(), flags.begin(), flags.end(), std::back_inserter(both));
         shared = any ? both : flags;
         any = true;
@@ -150,7 +150,7 @@ std::vector<std::string> find_features() {
             if (word >> bit++ & 1) found.push_back(name);
         }
     }
-    std::sort(found.begin(), found.end());
+    sort(found);
     return found;
 }
 

@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "base/errors.h"
+#include "base/sort.h"
 #include "base/text.h"
 
 namespace ob {
@@ -77,7 +78,7 @@ std::pair<VariantRef, Target> choose_variant(const Artifact &artifact, const Mac
         fail(OVENBIRD_WRONG_OPTION, "precision is ", shown(precision), ", the artifact holds ", join(with_precision));
     }
     if (candidates.empty()) {
-        std::sort(others.begin(), others.end());
+        sort(others);
         fail(OVENBIRD_DEVICE_UNAVAILABLE, "the artifact has no code for device 'cpu', only ", join(others),
              ": compile with a target for it");
     }

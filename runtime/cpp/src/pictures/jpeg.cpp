@@ -139,7 +139,7 @@ Picture decode_jpeg(std::string_view data, const std::string &name, double max_m
 namespace ob {
 
 Picture decode_jpeg(std::string_view, const std::string &name, double) {
-    fail(OVENBIRD_IMAGE_UNREADABLE, name + " is a JPEG, and this runtime was built without it: -DOVENBIRD_JPEG=ON");
+    fail(OVENBIRD_IMAGE_UNREADABLE, name, " is a JPEG, and this runtime was built without it: -DOVENBIRD_JPEG=ON");
 }
 
 } // namespace ob

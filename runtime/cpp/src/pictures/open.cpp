@@ -36,7 +36,7 @@ std::string read_file(const char *path, const std::string &name) {
     if (file.descriptor() < 0) fail(OVENBIRD_IMAGE_NOT_FOUND, name, " cannot be read: ", reason(errno));
     struct stat state;
     if (fstat(file.descriptor(), &state) != 0 || !S_ISREG(state.st_mode)) {
-        fail(OVENBIRD_IMAGE_NOT_FOUND, name + " is not a plain file");
+        fail(OVENBIRD_IMAGE_NOT_FOUND, name, " is not a plain file");
     }
     check_bytes(state.st_size, name);
     try {
@@ -68,7 +68,7 @@ Picture decode(std::string_view data, const std::string &name, double max_megapi
         fail(OVENBIRD_IMAGE_UNREADABLE, name, " is a ", format,
              ", and this runtime reads JPEG and PNG: convert it, or use ovenbird-rt");
     }
-    fail(OVENBIRD_IMAGE_UNREADABLE, name + " is no image in a known format (JPEG, PNG)");
+    fail(OVENBIRD_IMAGE_UNREADABLE, name, " is no image in a known format (JPEG, PNG)");
 }
 
 } // namespace

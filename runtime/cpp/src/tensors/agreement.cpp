@@ -5,6 +5,7 @@
 #include <cstring>
 #include <set>
 
+#include "base/sort.h"
 #include "base/text.h"
 #include "tensors/convert.h"
 
@@ -40,7 +41,7 @@ double lower_median(std::vector<double> values) {
 
 double median(std::vector<double> values) {
     if (values.empty()) return 0.0;
-    std::sort(values.begin(), values.end());
+    sort(values);
     size_t half = values.size() / 2;
     return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
 }

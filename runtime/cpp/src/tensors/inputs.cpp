@@ -34,13 +34,13 @@ const ovenbird_tensor *find(const ovenbird_tensor *inputs, size_t count, const s
 void check_names(const std::vector<TensorSpec> &specs, const ovenbird_tensor *inputs, size_t count) {
     std::string what;
     for (const TensorSpec &spec : specs) {
-        if (what.empty() && !find(inputs, count, spec.name)) what = "lacks " + shown(spec.name);
+        if (what.empty() && !find(inputs, count, spec.name)) what = str("lacks ", shown(spec.name));
     }
     std::set<std::string> seen;
     for (size_t i = 0; i < count && what.empty(); ++i) {
         std::string name = inputs[i].name ? inputs[i].name : "";
         bool known = std::any_of(specs.begin(), specs.end(), [&](const TensorSpec &spec) { return spec.name == name; });
-        if (!known) what = "has " + shown(name);
+        if (!known) what = str("has ", shown(name));
         if (!seen.insert(name).second) what = str("has ", shown(name), " twice");
     }
     if (!what.empty()) {
@@ -128,7 +128,7 @@ CheckedInputs check_inputs(const Program &program, const ovenbird_tensor *inputs
     if (batches.size() > 1) {
         std::vector<std::string> texts;
         for (int64_t batch : batches) texts.push_back(std::to_string(batch));
-        fail(OVENBIRD_WRONG_SHAPE, "the inputs have different batch sizes: " + join(texts));
+        fail(OVENBIRD_WRONG_SHAPE, "the inputs have different batch sizes: ", join(texts));
     }
     if (!batches.empty()) found.batch = *batches.begin();
     found.size = size_of(program, shapes);

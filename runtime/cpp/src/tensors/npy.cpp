@@ -152,7 +152,7 @@ NamedTensor read_npy(std::string_view data, const std::string &name, const std::
     NamedTensor tensor{name, header.dtype, header.shape, {}};
     size_t item = static_cast<size_t>(info(header.dtype).bytes);
     int64_t size = product(header.shape, info(header.dtype).bytes), room = product(header.shape, 1, true);
-    if (size < 0 || room < 0) refuse("has a shape that is too large: " + cut(shape_text(header.shape)));
+    if (size < 0 || room < 0) refuse("has a shape that is too large: ", cut(shape_text(header.shape)));
     if (static_cast<uint64_t>(size) != data.size() - start - length) {
         refuse("says that it holds ", size, " bytes of numbers, and does not");
     }

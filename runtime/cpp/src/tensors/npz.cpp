@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/errors.h"
+#include "base/sort.h"
 #include "base/text.h"
 #include "tensors/crc32.h"
 #include "tensors/inflate.h"
@@ -70,19 +71,19 @@ class Archive {
         constexpr uint64_t LOCAL_BYTES = 30;
         if (member.at > data_.size() || data_.size() - member.at < LOCAL_BYTES ||
             number(data_, member.at, 4) != 0x04034b50) {
-            refuse(shown(name) + " is not where the directory says");
+            refuse(str(shown(name), " is not where the directory says"));
         }
         uint64_t start = member.at + LOCAL_BYTES + number(data_, member.at + 26, 2) + number(data_, member.at + 28, 2);
-        if (start > data_.size() || member.packed > data_.size() - start) refuse(shown(name) + " is cut off");
+        if (start > data_.size() || member.packed > data_.size() - start) refuse(str(shown(name), " is cut off"));
         std::string_view packed = data_.substr(start, member.packed);
         std::string out;
         if (member.method == STORED) {
-            if (member.packed != member.size) refuse(shown(name) + " has two sizes");
+            if (member.packed != member.size) refuse(str(shown(name), " has two sizes"));
             out = packed;
         } else if (!inflate(packed, member.size, out)) {
-            refuse(shown(name) + " is damaged");
+            refuse(str(shown(name), " is damaged"));
         }
-        if (crc32(out) != member.crc) refuse(shown(name) + " is damaged: its checksum is another");
+        if (crc32(out) != member.crc) refuse(str(shown(name), " is damaged: its checksum is another"));
         return out;
     }
 
@@ -127,7 +128,7 @@ std::vector<NamedTensor> read_npz(std::string_view data, const std::string &file
             if (known.name == name) archive.refuse("it holds ", shown(name), " twice");
         }
         if ((member.method != STORED && member.method != DEFLATED) || (member.flags & 1)) {
-            archive.refuse(shown(name) + " is packed in another way than numpy's");
+            archive.refuse(str(shown(name), " is packed in another way than numpy's"));
         }
         tensors.push_back(read_npy(archive.unpack(member, name), name, file, status));
     }
@@ -135,7 +136,7 @@ std::vector<NamedTensor> read_npz(std::string_view data, const std::string &file
 }
 
 std::string npz_bytes(std::vector<NamedTensor> tensors) {
-    std::sort(tensors.begin(), tensors.end(), [](const auto &one, const auto &two) { return one.name < two.name; });
+    sort(tensors, [](const auto &one, const auto &two) { return one.name < two.name; });
     std::string out, directory;
     for (const NamedTensor &tensor : tensors) {
         static const char *codes[] = {"<f4", "<f2", "<f8", "|i1", "<i2", "<i4",
