@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ovenbird.networks.importing import import_exported
-from ovenbird.quantize.auto.mixing import HeldAnswers, choose_mixture
+from ovenbird.quantize.auto.mixing import HeldAnswers, choose_mixture, layer_times
 from ovenbird.quantize.auto.sensitivity import SwitchedNetwork
 from ovenbird.quantize.calibrating import Mixed, Quantizer, folded
 from ovenbird.quantize.observing import Observer
@@ -207,6 +207,19 @@ def test_layers_that_stay_float_read_floats(quantization: Quantization) -> None:
     stem = layers[0]
     assert getattr(made_by(function, stem.args[0]), "op", None) is None  # the network's input
     assert not points.without(range(7)).uses
+
+
+def test_a_layer_takes_time_for_products_weights_and_images() -> None:
+    net = nn.Sequential(
+        nn.Conv2d(4, 64, 1), nn.Conv2d(64, 64, 3, padding=1, groups=64), nn.Flatten(), nn.Linear(16384, 2)
+    )
+    module = folded(import_exported(torch.export.export(net.eval(), (torch.zeros(1, 4, 16, 16),))))
+    times = layer_times(choose_points(module))
+    wide = 64 * 256 * 4 + 2.5 * 4 * 256 + 4 * 256 * (4 + 64)  # multiply-adds, and bytes by what they are worth
+    depthwise = 64 * 256 * 9 + 2.5 * 4 * 576 + 4 * 256 * 128
+    classifier = 2 * 16384 + 2.5 * 4 * 32768 + 4 * (16384 + 2)
+    total = wide + depthwise + classifier
+    assert times == pytest.approx((wide / total, depthwise / total, classifier / total))
 
 
 class Transformer(nn.Module):
