@@ -60,7 +60,7 @@ def test_inspect_shows_the_precisions_and_the_calibration(artifact: Path, ovenbi
     shown = ovenbird("inspect", artifact).out
     assert "host-int8, int8" in shown
     assert "calibrated on 8 pictures, photographs of a folder, by mse" in shown
-    assert "layers f32," in shown
+    assert "layers f32; time saved" in shown
     evidence = json.loads((artifact / "evidence/calibration.json").read_bytes())
     assert all(layer["layer"] in shown for layer in evidence["layers"])
     assert sum(layer["time"] for layer in evidence["layers"]) == pytest.approx(1, abs=1e-2)

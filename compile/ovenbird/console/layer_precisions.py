@@ -37,13 +37,14 @@ def mixture_lines(calibration: Mapping[str, Any] | None) -> Iterator[str]:
         mixture, layers = calibration["mixture"], calibration["layers"]
         floats = sum(layer["precision"] == "f32" for layer in layers)
         yield (
-            f"precision  {floats} of {len(layers)} layers f32, {mixture['gain_kept']:.0%} of int8's gain kept; answers "
-            f"expected to change {mixture['expected']:.2%}, all int8 {mixture['expected_int8']:.2%}"
+            f"precision  {floats} of {len(layers)} layers f32; time saved {mixture['saved']:.0%}, all int8 "
+            f"{mixture['saved_int8']:.0%}; answers expected to change {mixture['expected']:.2%}, "
+            f"all int8 {mixture['expected_int8']:.2%}"
         )
-        yield f"           {'layer':64} {'':4} {'time':>6} {'noise':>8}  why"
+        yield f"           {'layer':64} {'':4} {'time':>6} {'saved':>6} {'noise':>8}  why"
         for layer in layers:
             name, why = one_line(str(layer["layer"])), one_line(str(layer["why"]))
-            share, noise = f"{layer['time']:.1%}", f"{layer['answers_db']:.1f} dB"
-            yield f"           {name:64} {layer['precision']:4} {share:>6} {noise:>8}  {why}"
+            share, saved, noise = f"{layer['time']:.1%}", f"{layer['saved']:.1%}", f"{layer['answers_db']:.1f} dB"
+            yield f"           {name:64} {layer['precision']:4} {share:>6} {saved:>6} {noise:>8}  {why}"
     except (LookupError, TypeError, ValueError, AttributeError):
         raise FileChanged(f"{CALIBRATION} is no table of layers: compile the artifact again") from None

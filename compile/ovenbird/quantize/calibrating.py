@@ -19,8 +19,9 @@ from ovenbird.lowering.pipeline import prepare
 from ovenbird.options import RangeMethod
 from ovenbird.passes.share_constants import array_of
 from ovenbird.progress import Progress
-from ovenbird.quantize.auto.mixing import HeldAnswers, Mixture, choose_mixture, layer_times
+from ovenbird.quantize.auto.mixing import HeldAnswers, Mixture, choose_mixture
 from ovenbird.quantize.auto.sensitivity import SwitchedNetwork, measure_noise
+from ovenbird.quantize.auto.times import layer_times
 from ovenbird.quantize.distilling import distil
 from ovenbird.quantize.fold_norms import fold_norms
 from ovenbird.quantize.noise import LayerNoise, decibels, layer_noise
@@ -100,7 +101,7 @@ class Quantizer:
             switched = SwitchedNetwork(floats, points, calibration, mixed.output)
             shares = measure_noise(switched, rows, step)
             held = HeldAnswers(switched, mixed.held) if mixed.held else None
-            mixture = choose_mixture(layer_times(points), shares, mixed.most, held)
+            mixture = choose_mixture(layer_times(points, narrow), shares, mixed.most, held)
         return Quantizer(points.signature, calibration, noise, distillates, mixture)
 
     def try_quantize(self, module: IRModule) -> IRModule | None:

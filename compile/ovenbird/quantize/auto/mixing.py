@@ -1,13 +1,13 @@
 """Which layers stay in floats, so that few enough answers change: `--precision auto`.
 
-    mixture = choose_mixture(layer_times(points), shares, most=0.01, held=HeldAnswers(network, rows))
+    mixture = choose_mixture(layer_times(points, narrow), shares, most=0.01, held=HeldAnswers(network, rows))
     mixture.floats                       # places of layers
-    mixture.kept                         # the share of int8's gain that is left
+    mixture.saved, mixture.saved_int8    # shares of the time in float32: as chosen, and of int8 alone
 
-What a layer brings into the answers is measured (`sensitivity.py`), what it saves in time is estimated: int8 gains the
-same factor on every layer that multiplies, so the share of the network's time is what counts. The layers with the most
-noise for their time become floats, one after the other, until so few answers are expected to change that a count of the
-photographs which were left out keeps what is allowed nine times in ten; and until it does.
+What a layer brings into the answers is measured (`sensitivity.py`), what it saves in time is estimated (`times.py`).
+Layers that save nothing stay in floats. Then those with the most noise for the time that they save become floats, one
+after the other, until so few answers are expected to change that a count of the photographs which were left out keeps
+what is allowed nine times in ten; and until it does.
 """
 
 from __future__ import annotations
@@ -17,22 +17,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from ovenbird.passes.shapes import static_shape
 from ovenbird.quantize.auto.sensitivity import NoiseShares, SwitchedNetwork
+from ovenbird.quantize.auto.times import LayerTime
 from ovenbird.quantize.noise import decibels
-from ovenbird.quantize.points import Points
 from ovenbird_runtime.tensors.arrays import Array
 
 AIM = 0.5
 """Of the allowed share of other answers, the share that is expected, at most."""
 SURE = 0.9
 """How probable a count is to be what is allowed."""
-WEIGHT_BYTE, IMAGE_BYTE = 2.5, 1.0
-"""Multiply-adds in float32 that take as long as a byte of weights, from memory, and one that a layer reads or writes,
-from caches: fitted to the 50 layers of EfficientNet-lite0 on Zen 3, which they give within 15 %. By peaks, weights take
-3.3 of a core with 512-bit vectors (76 and 23 a ns)."""
+HALF, KEPT = 0.5, 0.9
+"""Where it leaves so much of what int8 saves, int8's share of other answers is halved, whatever is allowed."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +35,8 @@ class Mixture:
     """The choice and what it rests on, in the order of `Points.layers`."""
 
     floats: frozenset[int]
-    times: tuple[float, ...]
-    """Shares of the layers' time in float32, estimated."""
+    times: tuple[LayerTime, ...]
+    """Estimated."""
     shares: NoiseShares
     most: float
     held: int = 0
@@ -50,22 +45,33 @@ class Mixture:
     """Of those: whose answers change in int8 alone, and as chosen."""
 
     @property
-    def kept(self) -> float:
-        """The share of int8's gain that is left."""
-        return 1 - sum(self.times[place] for place in self.floats)
+    def saved(self) -> float:
+        """The share of the layers' time in float32 that is saved."""
+        return saved_share(self.times, self.floats)
+
+    @property
+    def saved_int8(self) -> float:
+        """The share that int8 alone would save."""
+        return saved_share(self.times, ())
 
     def rows(self) -> list[dict[str, Any]]:
         """Return what is said of each layer, as JSON values."""
         ranks = {place: rank + 1 for rank, place in enumerate(ordered(self.shares.layers, self.times))}
+        total = sum(time.floats for time in self.times)
         found = []
-        for place, noise in enumerate(self.shares.layers):
-            why = f"noise for its time: {ranks[place]} of {len(ranks)}"
+        for place, (noise, time) in enumerate(zip(self.shares.layers, self.times, strict=True)):
+            why = f"noise for the time it saves: {ranks[place]} of {len(ranks)}"
+            if place in self.floats:
+                why = (
+                    f"{why}, among those that cost the most answers" if time.saved > 0 else "whole numbers save no time"
+                )
             found.append(
                 {
                     "precision": "f32" if place in self.floats else "int8",
-                    "time": round(self.times[place], 4),
+                    "time": round(time.floats / total, 4),
+                    "saved": round(time.saved / total, 4),
                     "answers_db": round(decibels(self.shares.signal, noise), 1),
-                    "why": f"{why}{', among those that cost the most answers' if place in self.floats else ''}",
+                    "why": why,
                 }
             )
         return found
@@ -79,7 +85,8 @@ class Mixture:
             "max_disagreement": self.most,
             "expected_int8": round(everywhere, 5),
             "expected": round(self.shares.disagreement(self.floats), 5),
-            "gain_kept": round(self.kept, 4),
+            "saved_int8": round(self.saved_int8, 4),
+            "saved": round(self.saved, 4),
         }
 
 
@@ -105,18 +112,31 @@ class HeldAnswers:
 
 
 def choose_mixture(
-    times: tuple[float, ...], shares: NoiseShares, most: float, held: HeldAnswers | None = None
+    times: tuple[LayerTime, ...], shares: NoiseShares, most: float, held: HeldAnswers | None = None
 ) -> Mixture:
     """Choose the layers that stay in floats."""
     count = 0 if held is None else len(held.rows)
     aim, allowed = aimed_share(most, count), math.floor(most * count + 1e-9)
-    floats: set[int] = set()
+    half, least = HALF * shares.disagreement(()), KEPT * max(saved_share(times, ()), 0.0)
+    floats = {place for place, time in enumerate(times) if time.saved <= 0}
+    if len(floats) == len(times):  # it was asked for, all the same
+        floats = set()
     for place in ordered(shares.layers, times):
-        if shares.disagreement(floats) <= aim and (held is None or held.turned(floats, allowed) <= allowed):
+        if place in floats:
+            continue
+        expected = shares.disagreement(floats)
+        cheap = expected > half and saved_share(times, {*floats, place}) >= least
+        if not cheap and expected <= aim and (held is None or held.turned(floats, allowed) <= allowed):
             break
         floats.add(place)
     turned = (0, 0) if held is None else (held.turned(()), held.turned(floats))
     return Mixture(frozenset(floats), times, shares, most, count, turned)
+
+
+def saved_share(times: Sequence[LayerTime], floats: Collection[int]) -> float:
+    """Return the share of the layers' time in float32 that is saved with these in floats."""
+    saved = sum(time.saved for place, time in enumerate(times) if place not in floats)
+    return saved / sum(time.floats for time in times)
 
 
 def aimed_share(most: float, count: int) -> float:
@@ -135,18 +155,6 @@ def aimed_share(most: float, count: int) -> float:
     return low
 
 
-def ordered(noises: Sequence[float], times: Sequence[float]) -> list[int]:
-    """Return the layers' places, the most noise for its time first."""
-    return sorted(range(len(noises)), key=lambda place: -noises[place] / max(times[place], 1e-9))
-
-
-def layer_times(points: Points) -> tuple[float, ...]:
-    """Return the share of each layer in the time of all, estimated by its products, its weights and its images."""
-    costs = []
-    for var in points.layers:
-        call: Any = points.graph.definitions[var]
-        shapes = [np.array(static_shape(one) or (1,), np.float64) for one in (*call.args[:2], var)]
-        data, weight, result = (4 * shape.prod() for shape in shapes)  # bytes
-        row = shapes[1][1:].prod() if points.graph.name(var) != "relax.matmul" else shapes[1][0]
-        costs.append(float(result / 4 * row + WEIGHT_BYTE * weight + IMAGE_BYTE * (data + result)))
-    return tuple(cost / sum(costs) for cost in costs)
+def ordered(noises: Sequence[float], times: Sequence[LayerTime]) -> list[int]:
+    """Return the layers' places, the most noise for the time that it saves first."""
+    return sorted(range(len(noises)), key=lambda place: -noises[place] / max(times[place].saved, 1e-9))

@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from ovenbird.networks.importing import import_exported
-from ovenbird.quantize.auto.mixing import HeldAnswers, choose_mixture, layer_times
+from ovenbird.quantize.auto.mixing import HeldAnswers, choose_mixture
 from ovenbird.quantize.auto.sensitivity import SwitchedNetwork
+from ovenbird.quantize.auto.times import layer_times
 from ovenbird.quantize.calibrating import Mixed, Quantizer, folded
 from ovenbird.quantize.observing import Observer
 from ovenbird.quantize.points import choose_points
@@ -210,16 +211,23 @@ def test_layers_that_stay_float_read_floats(quantization: Quantization) -> None:
 
 
 def test_a_layer_takes_time_for_products_weights_and_images() -> None:
-    net = nn.Sequential(
-        nn.Conv2d(4, 64, 1), nn.Conv2d(64, 64, 3, padding=1, groups=64), nn.Flatten(), nn.Linear(16384, 2)
-    )
+    depthwise = nn.Conv2d(64, 64, 3, padding=1, groups=64)
+    net = nn.Sequential(nn.Conv2d(4, 64, 1), depthwise, nn.Flatten(), nn.Linear(16384, 2))
     module = folded(import_exported(torch.export.export(net.eval(), (torch.zeros(1, 4, 16, 16),))))
-    times = layer_times(choose_points(module))
-    wide = 64 * 256 * 4 + 2.5 * 4 * 256 + 4 * 256 * (4 + 64)  # multiply-adds, and bytes by what they are worth
-    depthwise = 64 * 256 * 9 + 2.5 * 4 * 576 + 4 * 256 * 128
-    classifier = 2 * 16384 + 2.5 * 4 * 32768 + 4 * (16384 + 2)
-    total = wide + depthwise + classifier
-    assert times == pytest.approx((wide / total, depthwise / total, classifier / total))
+    points = choose_points(module)
+    places = 16 * 16
+    floats = (
+        64 * places * 4 + 3.0 * 4 * 256 + 1.4 * 4 * places * (4 + 64),
+        64 * places * 9 + 3.0 * 4 * 576 + 1.4 * 4 * places * 128,
+        2 * 16384 + 3.0 * 4 * 32768 + 1.4 * 4 * (16384 + 2),
+    )
+    times = layer_times(points, narrow=False)
+    assert [time.floats for time in times] == pytest.approx(floats)
+    assert [time.whole for time in times] == pytest.approx([time / 4 for time in floats])
+    slower = layer_times(points, narrow=True)
+    assert [time.floats for time in slower] == pytest.approx(floats)
+    assert slower[1].saved < 0, "depthwise layers without VNNI"
+    assert slower[2].saved > 0
 
 
 class Transformer(nn.Module):

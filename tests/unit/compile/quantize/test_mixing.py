@@ -10,9 +10,10 @@ import pytest
 from ovenbird.console.layer_precisions import mixture_lines
 from ovenbird.quantize.auto.mixing import aimed_share, choose_mixture, ordered
 from ovenbird.quantize.auto.sensitivity import NoiseShares
+from ovenbird.quantize.auto.times import LayerTime
 from ovenbird_runtime.errors import FileChanged
 
-TIMES = (0.1, 0.4, 0.2, 0.3)
+TIMES = tuple(LayerTime(time, time / 2) for time in (10.0, 40.0, 20.0, 30.0))
 NOISES = (0.02, 0.01, 0.001, 0.0)
 SHARES = NoiseShares(NOISES, 4.0, (0.05, 0.3, 0.6, 2.0, 5.0))
 
@@ -20,6 +21,8 @@ SHARES = NoiseShares(NOISES, 4.0, (0.05, 0.3, 0.6, 2.0, 5.0))
 def test_the_most_noise_for_its_time_comes_first() -> None:
     assert ordered(NOISES, TIMES) == [0, 1, 2, 3]
     assert ordered((0.02, 0.09, 0.001, 0.0), TIMES) == [1, 0, 2, 3]
+    slow = (*TIMES[:2], LayerTime(20.0, 30.0), TIMES[3])
+    assert ordered(NOISES, slow) == [2, 0, 1, 3], "it saves nothing"
 
 
 def test_noise_turns_answers_that_were_close() -> None:
@@ -51,10 +54,31 @@ def test_what_is_expected_leaves_room_for_a_count() -> None:
 
 
 def test_as_few_layers_as_are_needed_stay_float() -> None:
+    times = (LayerTime(10.0, 2.0), *TIMES[1:])
     for most, floats in ((1.0, set()), (0.2, {0}), (0.1, {0, 1}), (0.0, {0, 1, 2})):
-        mixture = choose_mixture(TIMES, SHARES, most)
+        mixture = choose_mixture(times, SHARES, most)
         assert mixture.floats == floats, (most, SHARES.disagreement(mixture.floats))
-        assert mixture.kept == pytest.approx(1 - sum(TIMES[place] for place in floats))
+        assert mixture.saved_int8 == pytest.approx(0.53)
+        assert mixture.saved == pytest.approx(0.53 - sum(times[place].saved for place in floats) / 100)
+
+
+def test_layers_that_save_nothing_stay_float() -> None:
+    times = (*TIMES[:3], LayerTime(30.0, 45.0))
+    mixture = choose_mixture(times, SHARES, 1.0)
+    assert 3 in mixture.floats
+    assert mixture.saved > mixture.saved_int8
+    assert mixture.rows()[3]["why"] == "whole numbers save no time"
+    none = tuple(LayerTime(time.floats, 2 * time.floats) for time in TIMES)
+    assert not choose_mixture(none, SHARES, 1.0).floats, "int8 was asked for"
+
+
+def test_answers_that_cost_next_to_nothing_are_taken_back() -> None:
+    times = (LayerTime(10.0, 9.0), *TIMES[1:])
+    shares = NoiseShares((0.09, 0.01, 0.0, 0.0), 4.0, SHARES.margins)
+    mixture = choose_mixture(times, shares, 1.0)
+    assert mixture.floats == {0}, "any disagreement is allowed, but this is halved for 2 % of what is saved"
+    assert shares.disagreement({0}) <= shares.disagreement(()) / 2
+    assert not choose_mixture((LayerTime(20.0, 10.0), *TIMES[1:]), shares, 1.0).floats, "more than a tenth"
 
 
 def test_the_choice_is_told_with_its_reasons() -> None:
@@ -64,7 +88,7 @@ def test_the_choice_is_told_with_its_reasons() -> None:
     assert rows[0]["answers_db"] == 23.0
     assert "1 of 4" in rows[0]["why"]
     lines = list(mixture_lines({"layers": rows, "mixture": mixture.document()}))
-    assert "1 of 4 layers f32, 90% of int8's gain kept" in lines[0]
+    assert "1 of 4 layers f32; time saved 45%, all int8 50%; answers" in lines[0]
     assert len(lines) == 6
     assert not list(mixture_lines(None))
     assert not list(mixture_lines({"layers": []}))
