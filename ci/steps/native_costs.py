@@ -2,8 +2,10 @@
 
 .venv/bin/python ci/steps/native_costs.py artifacts/efficientnet-lite0            # after `make native`; 10 s
 .venv/bin/python ci/steps/native_costs.py DIR --plain-sha --most                  # exit code 1 where one is above
+.venv/bin/python ci/steps/native_costs.py DIR --processor                         # beside other work, too
 
-Each figure is the shortest of a second. With `--plain-sha` digests are computed without the processor's instructions.
+Each figure is the shortest of a second; with `--processor` in processor time of all threads. With `--plain-sha` digests
+are computed without the processor's instructions.
 Where `ovenbird_native` is installed, a call from Python is shown, too.
 """
 
@@ -25,11 +27,10 @@ LOAD_MS, BINDING_US, RESIDENT_BYTES = 15.0, 10.0, 15e6
 """Limits: loading beyond digests; a call beyond its kernels; memory beyond arena and weights."""
 
 
-def measure(artifact: str, threads: int, environment: dict[str, str]) -> dict[str, Any]:
+def measure(artifact: str, threads: int, processor: bool, environment: dict[str, str]) -> dict[str, Any]:
     """Return what `ovenbird-costs` prints."""
-    done = subprocess.run(
-        [str(COSTS), artifact, str(threads)], capture_output=True, text=True, check=False, env=os.environ | environment
-    )
+    words = [str(COSTS), artifact, str(threads), *(["processor"] if processor else [])]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=os.environ | environment)
     if done.returncode:
         raise SystemExit(done.stderr.strip())
     found: dict[str, Any] = json.loads(done.stdout)
@@ -62,19 +63,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What the C++ runtime costs beyond kernels and weights.")
     parser.add_argument("artifact")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--processor", action="store_true", help="processor time of all threads, not the clock's")
     parser.add_argument("--plain-sha", action="store_true", help="digests without the processor's instructions")
     parser.add_argument("--most", action="store_true", help="exit code 1 where a figure is above its limit")
     given = parser.parse_args()
     if not COSTS.is_file():
         raise SystemExit("error: there is no build/native/ovenbird-costs: make native")
-    found = measure(given.artifact, given.threads, {"OVENBIRD_SHA": "plain"} if given.plain_sha else {})
+    found = measure(
+        given.artifact, given.threads, given.processor, {"OVENBIRD_SHA": "plain"} if given.plain_sha else {}
+    )
     rest = found["resident_bytes"] - found["arena_bytes"] - found["weights_bytes"]
     rows = [
         ("load beyond digests, ms", found["load_ms"] - found["digests_ms"], LOAD_MS, found["load_ms"]),
         ("call beyond kernels, us", found["call_us"] - found["kernels_us"], BINDING_US, found["call_us"]),
         ("memory beyond arena and weights, MB", rest / 1e6, RESIDENT_BYTES / 1e6, found["resident_bytes"] / 1e6),
     ]
-    python_us = python_call_us(given.artifact, given.threads)
+    python_us = None if given.processor else python_call_us(given.artifact, given.threads)
     if python_us is not None:
         rows.append(("call from Python beyond kernels, us", python_us - found["kernels_us"], BINDING_US, python_us))
     print("| what | found | limit | in all |\n|---|---:|---:|---:|")

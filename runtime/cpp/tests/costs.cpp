@@ -1,8 +1,10 @@
-// ovenbird-costs ARTIFACT THREADS: what loading and calling cost beyond digests and kernels, as JSON.
+// ovenbird-costs ARTIFACT THREADS [processor]: what loading and calling cost beyond digests and kernels, as JSON; in
+// processor time of all threads where that is asked for, which other processes do not change much.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <string>
 
 #include "artifact/files.h"
@@ -12,15 +14,23 @@
 
 namespace {
 
+bool processor_time = false;
+
+double now_ms() {
+    timespec now{};
+    clock_gettime(processor_time ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &now);
+    return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
+}
+
 // The shortest of several, in ms; so many that they take a second, three at least.
 template <typename Work> double shortest_ms(const Work &work) {
     using Clock = std::chrono::steady_clock;
     auto end = Clock::now() + std::chrono::seconds(1);
     double best = 1e30;
     for (int i = 0; i < 3 || Clock::now() < end; ++i) {
-        auto start = Clock::now();
+        double start = now_ms();
         work();
-        best = std::min(best, std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+        best = std::min(best, now_ms() - start);
     }
     return best;
 }
@@ -87,7 +97,8 @@ void print_costs(const std::string &path, int threads) {
 } // namespace
 
 int main(int count, char **words) {
-    if (count != 3) return 2;
+    processor_time = count == 4 && std::string(words[3]) == "processor";
+    if (count != 3 && !processor_time) return 2;
     try {
         print_costs(words[1], std::atoi(words[2]));
         return 0;
