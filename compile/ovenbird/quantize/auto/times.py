@@ -4,8 +4,8 @@
     times[3].saved                       # in multiply-adds of float32; below 0 where floats are faster
 
 Nothing is timed, so two compiles choose alike. The figures were fitted to the 50 layers of EfficientNet-lite0 (one
-thread of a Zen 3, processor time), which they give within 15 % in floats and 18 % in whole numbers; what is saved, by a
-correlation of 0.93. Without VNNI a depthwise layer takes twice as long in whole numbers.
+thread of a Zen 3, processor time), which they give within 16 % in floats and 18 % in whole numbers; what is saved, by a
+correlation of 0.94. Without VNNI a depthwise layer takes 1.3 times as long in whole numbers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from ovenbird.passes.shapes import static_shape
 from ovenbird.quantize.points import CONVOLUTIONS, Points
 
-WEIGHT_BYTE, IMAGE_BYTE = 3.0, 1.4
+WEIGHT_BYTE, IMAGE_BYTE = 2.2, 1.2
 """Multiply-adds of float32 that take as long as a byte of weights, from memory, or of images, from caches."""
 FLOAT_BYTES = 4
 VNNI_FACTOR = 4
@@ -35,7 +35,7 @@ class WholeCosts:
     result: float
 
 
-NARROW = WholeCosts(0.39, 2.27, 6.3, 7.4, 13.6)
+NARROW = WholeCosts(0.30, 1.33, 4.2, 4.5, 10.2)
 """Without VNNI, pairs of products in 16 bits."""
 
 

@@ -222,9 +222,9 @@ def test_a_layer_takes_time_for_products_weights_and_images() -> None:
     points = choose_points(module)
     places = 16 * 16
     floats = (
-        64 * places * 4 + 3.0 * 4 * 256 + 1.4 * 4 * places * (4 + 64),
-        64 * places * 9 + 3.0 * 4 * 576 + 1.4 * 4 * places * 128,
-        2 * 16384 + 3.0 * 4 * 32768 + 1.4 * 4 * (16384 + 2),
+        64 * places * 4 + 2.2 * 4 * 256 + 1.2 * 4 * places * (4 + 64),
+        64 * places * 9 + 2.2 * 4 * 576 + 1.2 * 4 * places * 128,
+        2 * 16384 + 2.2 * 4 * 32768 + 1.2 * 4 * (16384 + 2),
     )
     times = layer_times(points, narrow=False)
     assert [time.floats for time in times] == pytest.approx(floats)
