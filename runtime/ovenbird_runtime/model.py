@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .arguments import whole
 from .artifact.artifact import Artifact, open_artifact
@@ -243,6 +243,10 @@ class Model:
     def __exit__(self, *_: object) -> None:
         """Close it."""
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be copied or sent to another process. Raises TypeError."""
+        raise TypeError(f"{self!r} cannot be copied or pickled, its threads and code are this one's: load it there")
 
     def __repr__(self) -> str:
         """Name the model, its target and its threads."""

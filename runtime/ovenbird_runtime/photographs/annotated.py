@@ -5,6 +5,7 @@ save_annotated(["a.jpg", "b.jpg"], predictions, Path("annotated"), megapixels=50
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from ..errors import OutputNotWritten, WrongOption, shown
 from ..postprocess.prediction import Prediction
 from ..postprocess.showing import drawn_into, has_drawing
 from ..preprocess.images import open_image
+from ..writing import write_whole
 
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 
@@ -37,11 +39,12 @@ def save_annotated(sources: Sequence[Any], predictions: Sequence[Prediction], pa
     try:
         if folder:
             path.mkdir(parents=True, exist_ok=True)
-        for source, prediction, target in zip(sources, predictions, targets, strict=True):
-            drawn = drawn_into(open_image(source, megapixels), prediction)
-            drawn.save(target, FORMATS[target.suffix.lower()], quality=92)
     except OSError as error:
         raise OutputNotWritten(f"{shown(path.name)} cannot be written: {error.strerror or error}") from None
+    for source, prediction, target in zip(sources, predictions, targets, strict=True):
+        drawn, written = drawn_into(open_image(source, megapixels), prediction), io.BytesIO()
+        drawn.save(written, FORMATS[target.suffix.lower()], quality=92)
+        write_whole(target, written.getvalue())
 
 
 def _names_in(folder: Path, sources: Sequence[Any]) -> list[Path]:

@@ -6,15 +6,15 @@ write_tensors(Path("out.npz"), model.run(read_tensors(Path("in.npz"))))
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputUnreadable, OutputNotWritten, shown
+from ..errors import InputUnreadable, shown
 from ..limits import MAX_TENSORS_FILE_BYTES
+from ..writing import write_whole
 from .arrays import Array
 from .npz import read_npz
 
@@ -45,17 +45,5 @@ def npz_bytes(tensors: Mapping[str, Array]) -> bytes:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Array]) -> None:
-    """Write arrays by name, elsewhere, then renamed: a full disk leaves no half of a file. Raises OutputNotWritten.
-
-    What is no plain file (/dev/null, a pipe, a link) is written to as it is: a rename would take its place.
-    """
-    as_it_is = path.is_symlink() or (path.exists() and not path.is_file())
-    partial = path if as_it_is else path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_bytes(npz_bytes(tensors))
-        if partial != path:
-            partial.replace(path)
-    except OSError as error:
-        if partial != path:
-            partial.unlink(missing_ok=True)
-        raise OutputNotWritten(f"{shown(path.name)} cannot be written: {error.strerror}") from None
+    """Write arrays by name, as `write_whole` does. Raises OutputNotWritten."""
+    write_whole(path, npz_bytes(tensors))

@@ -323,9 +323,18 @@ def test_the_artifact_of_what_was_compiled(tmp_path: Path) -> None:
     assert any(torch.allclose(torch.from_numpy(array), right["map"], atol=CLOSE) for array in found.values())
 
 
-def test_options_that_there_are_not() -> None:
-    with pytest.raises(Exception, match="there is no 'tune', only threads"), torch.no_grad():
-        compiled(Net(), options={"tune": True})(torch.randn(2, 3, 8, 8))
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"tune": True}, "there is no 'tune', only threads"),
+        ({"threads": 0}, "threads is 0, expected a whole number from 1 to 1024"),
+        ({"threads": "two"}, "threads is 'two', expected a whole number"),
+        ({"check_weights": 1}, "check_weights is 1, expected True or False"),
+    ],
+)
+def test_options_that_there_are_not(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(Exception, match=words), torch.no_grad():
+        compiled(Net(), options=options)(torch.randn(2, 3, 8, 8))
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import io
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +126,14 @@ def test_wrong_options_are_refused(
 ) -> None:
     with pytest.raises(kind, match=words):
         model.predict(pictures[0], **options)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_model_stays_in_its_process(model: Model, copied: Callable[[Model], Any]) -> None:
+    with pytest.raises(
+        TypeError, match="cannot be copied or pickled, its threads and code are this one's: load it there"
+    ):
+        copied(model)
 
 
 def test_too_many_images_are_refused(model: Model) -> None:

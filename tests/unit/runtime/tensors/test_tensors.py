@@ -17,6 +17,7 @@ import pytest
 from ovenbird_runtime.artifact.golden import read_golden, write_golden
 from ovenbird_runtime.errors import FileChanged, InputUnreadable, OutputNotWritten
 from ovenbird_runtime.tensors.tensors import read_tensors, write_tensors
+from ovenbird_runtime.writing import write_whole
 
 Array = np.ndarray[Any, Any]
 
@@ -110,6 +111,8 @@ def test_a_full_disk_leaves_no_half_of_a_file(tmp_path: Path) -> None:
     try:
         with pytest.raises(OutputNotWritten, match=r"t\.npz' cannot be written: File too large"):
             write_tensors(tmp_path / "t.npz", {"a": np.zeros(100_000)})
+        with pytest.raises(OutputNotWritten, match=r"b\.png' cannot be written: File too large"):
+            write_whole(tmp_path / "b.png", bytes(20_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)

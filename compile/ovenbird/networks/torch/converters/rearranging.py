@@ -102,6 +102,15 @@ def select_many(node: Any, importer: Any) -> Any:
     return given.emit(relax.op.reshape(given.emit(relax.op.take(given["self"], places, axis)), given.shape))
 
 
+def embedding(node: Any, importer: Any) -> Any:
+    """Convert `embedding(weight, indices)`; TVM's cuts ids to 32 bits, and answers 2**32 with the row of 0."""
+    from tvm import relax
+
+    given = Arguments.of(node, importer)
+    places = given.emit(relax.op.reshape(given["indices"], [-1]))
+    return given.emit(relax.op.reshape(given.emit(relax.op.take(given["weight"], places, 0)), given.shape))
+
+
 def number(node: Any, importer: Any) -> Any:
     """Convert `item(self)`: the tensor without its dimensions, to compute and to index with."""
     from tvm import relax
@@ -174,6 +183,7 @@ MOVING: dict[str, Converter] = {
     "cat.default": join,
     "diagonal_scatter.default": scattered,
     "index_select.default": select_many,
+    "embedding.default": embedding,
     "item.default": number,
     "permute.default": permute,
     "select.int": select,
