@@ -302,7 +302,7 @@ def selftest(
     public_key: str | None,
     as_json: bool,
 ) -> None:
-    """Check every file of DIR and reproduce its golden outputs on this machine."""
+    """Check every file that the manifest in DIR lists, and reproduce its golden outputs on this machine."""
     from . import selftest as work
     from .manifest.schema import encode
 

@@ -44,7 +44,7 @@ _LIMITS: tuple[tuple[str, str, Any, str], ...] = (
         _COUNT,
         "A request's time where it does not say its own [2000, more for slow models].",
     ),
-    ("--max-timeout-ms", "max_timeout_ms", _COUNT, "The most that a request may ask for."),
+    ("--max-timeout-ms", "max_timeout_ms", _COUNT, "The most that a request gets, whatever it asks for."),
 )
 
 
