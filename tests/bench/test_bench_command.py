@@ -28,7 +28,7 @@ def bench(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_whole_benchmark_of_a_tiny_network(home: Path, prepared: Path) -> None:
-    options = "--batch-sizes 1,2 --threads 1 --rounds 2 --repeat 3 --peers ort,torch-eager --profile"
+    options = "--batch-sizes 1,2 --threads 1 --rounds 2 --repeat 3 --peers ort --profile"
     # What the fixture prepared is current, so nothing is compiled again.
     done = bench(home, "tiny_net:network", *options.split(), "--work", str(prepared.parent), "-o", "out", "-q")
     assert done.returncode == 0, done.stderr

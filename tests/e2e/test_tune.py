@@ -102,6 +102,14 @@ def lines_of(content: bytes) -> int:
     return content.count(b"\n")
 
 
+WITHOUT_TORCH = """
+import runpy, sys
+sys.modules["torch"] = None
+del sys.argv[0]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -111,9 +119,9 @@ def free_port() -> int:
 
 @contextmanager
 def service(*arguments: str) -> Iterator[None]:
-    """One of TVM's own RPC programs, ended with all its children."""
+    """One of TVM's own RPC programs, ended with all its children; it needs no torch, most of the time of its start."""
     process = subprocess.Popen(
-        [sys.executable, "-m", *arguments],
+        [sys.executable, "-c", WITHOUT_TORCH, *arguments],
         env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -128,6 +136,7 @@ def service(*arguments: str) -> Iterator[None]:
 
 BOTH_THERE = """
 import sys, time
+sys.modules["torch"] = None
 from tvm import rpc
 tracker = rpc.connect_tracker("127.0.0.1", int(sys.argv[1]))
 while tracker.text_summary().count("server:bench") < 2:
