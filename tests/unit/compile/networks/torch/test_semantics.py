@@ -267,11 +267,10 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_everything_is_what_torch_says(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_everything_is_what_torch_says(name: str) -> None:
     case = CASES[name]
     (found,) = run_together([case], load_target("host"))
     check(found, case)
-    assert "Warning" not in capfd.readouterr().err  # TVM's own words to its developers
 
 
 class Held(Case):
