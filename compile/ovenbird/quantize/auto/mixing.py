@@ -17,6 +17,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ovenbird.quantize.auto.sensitivity import NoiseShares, SwitchedNetwork
 from ovenbird.quantize.auto.times import LayerTime
 from ovenbird.quantize.noise import decibels
@@ -26,6 +28,9 @@ AIM = 0.5
 """Of the allowed share of other answers, the share that is expected, at most."""
 SURE = 0.9
 """How probable a count is to be what is allowed."""
+NEAR = 0.5
+"""Of what answers are off by, the lead below which a class that is still right is not counted on: compiled code rounds
+otherwise than what is chosen by."""
 HALF, KEPT = 0.5, 0.9
 """Where it leaves so much of what int8 saves, int8's share of other answers is halved, whatever is allowed."""
 
@@ -95,20 +100,32 @@ class HeldAnswers:
 
     def __init__(self, network: SwitchedNetwork, rows: Sequence[Sequence[Array]]) -> None:
         self.network, self.rows = network, list(rows)
-        self.right = [network.scores(row, ()).argmax(axis=-1) for row in rows]
+        self.right = [network.scores(row, ()) for row in rows]
         self.order = list(range(len(self.rows)))
 
-    def turned(self, floats: Collection[int], enough: int | None = None) -> int:
-        """Return how many change with these layers in floats; counting ends beyond `enough`."""
+    def turned(self, floats: Collection[int], enough: int | None = None, near: float = 0.0) -> int:
+        """Return how many change with these layers in floats, or lead by less than `near` of what they are off by;
+        counting ends beyond `enough`.
+        """
         whole = [unit for unit in range(self.network.units) if unit not in floats]
         found: list[int] = []
         for at in list(self.order):
             if enough is not None and len(found) > enough:
                 break
-            if (self.network.scores(self.rows[at], whole).argmax(axis=-1) != self.right[at]).any():
+            given = self.network.scores(self.rows[at], whole)
+            if (lead(given, self.right[at]) < near * (given - self.right[at]).std(axis=-1)).any():
                 found.append(at)
         self.order = [*found, *(at for at in self.order if at not in found)]  # those will tell soonest next time
         return len(found)
+
+
+def lead(given: Array, right: Array) -> Array:
+    """Return by how much the right class leads in each row of scores [..., classes]; 0 or less where another does."""
+    best = right.argmax(axis=-1, keepdims=True)
+    others = given.copy()
+    np.put_along_axis(others, best, -np.inf, axis=-1)
+    found: Array = np.take_along_axis(given, best, axis=-1)[..., 0] - others.max(axis=-1)
+    return found
 
 
 def choose_mixture(
@@ -126,7 +143,7 @@ def choose_mixture(
             continue
         expected = shares.disagreement(floats)
         cheap = expected > half and saved_share(times, {*floats, place}) >= least
-        if not cheap and expected <= aim and (held is None or held.turned(floats, allowed) <= allowed):
+        if not cheap and expected <= aim and (held is None or held.turned(floats, allowed, NEAR) <= allowed):
             break
         floats.add(place)
     turned = (0, 0) if held is None else (held.turned(()), held.turned(floats))
