@@ -15,7 +15,7 @@ from ..errors import OutputNotWritten, WrongOption, shown
 from ..postprocess.prediction import Prediction
 from ..postprocess.showing import drawn_into, has_drawing
 from ..preprocess.images import open_image
-from ..writing import write_whole
+from ..tensors.writing import write_whole
 
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from ..errors import InputUnreadable, shown
 from ..limits import MAX_TENSORS_FILE_BYTES
-from ..writing import write_whole
 from .arrays import Array
 from .npz import read_npz
+from .writing import write_whole
 
 _ONE_ARRAY = b"\x93NUMPY"
 

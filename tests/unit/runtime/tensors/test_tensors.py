@@ -17,7 +17,7 @@ import pytest
 from ovenbird_runtime.artifact.golden import read_golden, write_golden
 from ovenbird_runtime.errors import FileChanged, InputUnreadable, OutputNotWritten
 from ovenbird_runtime.tensors.tensors import read_tensors, write_tensors
-from ovenbird_runtime.writing import write_whole
+from ovenbird_runtime.tensors.writing import write_whole
 
 Array = np.ndarray[Any, Any]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .errors import OutputNotWritten, shown
+from ..errors import OutputNotWritten, shown
 
 
 def write_whole(path: Path, data: bytes) -> None:
