@@ -10,6 +10,7 @@ from typing import Any
 import tvm
 from tvm import relax, te, tirx
 
+from ovenbird.operators.movements.slice_scatter import slice_scatter
 from ovenbird.operators.quantized import plain
 from ovenbird.operators.reductions import plain_norms
 from ovenbird.operators.reductions.arg_extreme import arg_extreme
@@ -67,6 +68,19 @@ def _quantize(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
     return builder.call_te(plain.quantize, *call.args, axis, dtype, primfunc_name_hint="quantize")
 
 
+def _slice_scatter(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
+    data, source, *numbers = call.args
+    shape, part = static_shape(data), static_shape(source)
+    start, _, step = (getattr(number, "value", None) for number in numbers)
+    if shape is None or part is None or start is None or step is None or 0 in part:
+        return call.op.get_attr("FLegalize")(builder, call)
+    (axis,) = _axes(call, [call.attrs.axis])
+    first = int(start) + shape[axis] if int(start) < 0 else int(start)
+    return builder.call_te(
+        slice_scatter, data, source, axis, max(first, 0), int(step), primfunc_name_hint="slice_scatter"
+    )
+
+
 def _with_zero(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
     """Multiply a float with 0, or divide 0 by it, which TVM would answer with 0: of infinity and NaN it is NaN."""
     multiplies = call.op.name == "relax.multiply"
@@ -110,5 +124,6 @@ LEGALIZATIONS = {
     "relax.nn.instance_norm": _instance_norm,
     "relax.nn.layer_norm": _layer_norm,
     "relax.quantize": _quantize,
+    "relax.slice_scatter": _slice_scatter,
 }
 """By the operator's name."""

@@ -35,7 +35,29 @@ EXACT = ("float32", "float64", "int32", "int64", "bool")
 @tvm.transform.module_pass(opt_level=0, name="FoldConstants")  # type: ignore[untyped-decorator]
 def fold_constants(module: IRModule, _: tvm.transform.PassContext) -> IRModule:
     """Return the module with calls on constants as constants: by numpy where there is a rule, by TVM otherwise."""
-    return relax.transform.FoldConstant()(rewritten(module, _Folding))
+    folded = rewritten(module, _Folding)
+    # TVM's pass makes code of operators that it does not fold in the end, and warns the user of some of them.
+    return relax.transform.FoldConstant()(folded) if _foldable(folded) else folded
+
+
+def _foldable(module: IRModule) -> bool:
+    """Return whether an operator is left whose inputs are all known."""
+    found: list[bool] = []
+
+    def visit(node: Any) -> None:
+        if isinstance(node, relax.Call) and isinstance(node.op, tvm.ir.Op):
+            found.append(all(_is_known(one) for one in node.args))
+
+    for function in module.functions.values():
+        if isinstance(function, relax.Function):
+            relax.analysis.post_order_visit(function, visit)
+    return any(found)
+
+
+def _is_known(value: Any) -> bool:
+    if isinstance(value, relax.Tuple):
+        return all(_is_known(field) for field in value.fields)
+    return not isinstance(value, (relax.Var, relax.Call, relax.TupleGetItem))
 
 
 def _take(call: relax.Call, given: list[Array]) -> Array | None:
@@ -83,6 +105,7 @@ FOLDED: dict[str, Folded] = {
     "relax.permute_dims": lambda call, given: np.transpose(given[0], call.attrs.axes and [*map(int, call.attrs.axes)]),
     "relax.concat": lambda call, given: np.concatenate(given, int(call.attrs.axis or 0)),
     "relax.stack": lambda call, given: np.stack(given, int(call.attrs.axis or 0)),
+    "relax.full": lambda call, given: np.full(static_shape(call) or (), given[0]),
     "relax.broadcast_to": lambda call, given: np.broadcast_to(given[0], static_shape(call) or ()),
     "relax.take": _take,
     "relax.strided_slice": _sliced,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tvm
+import tvm_ffi
 from tvm import relax
 
 from ovenbird.passes import fold_constants
@@ -30,6 +31,7 @@ CALLS = {
     "permute_dims by axes": relax.op.permute_dims(relax.op.reshape(FLOATS, (2, 3, 4)), [1, 2, 0]),
     "concat": relax.op.concat([FLOATS, OTHERS, POSITIVE], 1),
     "stack": relax.op.stack([FLOATS, OTHERS], 1),
+    "full": relax.op.full((3, 4), ONE, "float32"),
     "broadcast_to": relax.op.broadcast_to(FLOATS, (3, 6, 4)),
     "take": relax.op.take(FLOATS, PLACES, axis=0),
     "strided_slice": relax.op.strided_slice(FLOATS, [0, 1], [-5, 0], [2**62, 3], [2, 1]),
@@ -103,6 +105,19 @@ def test_every_rule_gives_the_bits_of_tvms_code(monkeypatch: pytest.MonkeyPatch)
 
 def test_what_has_no_rule_is_left_to_tvm(monkeypatch: pytest.MonkeyPatch) -> None:
     assert numpy_alone(LEFT, monkeypatch) == [None] * len(LEFT)
+
+
+def test_tvm_is_not_asked_where_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    builder, x = relax.BlockBuilder(), relax.Var("x", relax.TensorType((6, 4), "float32"))
+    with builder.function("main", [x]):
+        with builder.dataflow():
+            output = builder.emit_output(builder.emit(relax.op.exp(relax.op.add(x, relax.op.sqrt(POSITIVE)))))
+        builder.emit_func_output(output)
+    module = builder.get()
+    wanted = relax.transform.DeadCodeElimination()(relax.transform.FoldConstant()(module))
+    monkeypatch.setattr(relax.transform, "FoldConstant", lambda: pytest.fail("there is nothing to fold"))
+    found = relax.transform.DeadCodeElimination()(fold_constants.fold_constants(module))
+    assert tvm_ffi.structural_equal(found, wanted)
 
 
 def test_chains_are_folded_to_their_end() -> None:
