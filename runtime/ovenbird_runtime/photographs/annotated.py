@@ -42,9 +42,17 @@ def save_annotated(sources: Sequence[Any], predictions: Sequence[Prediction], pa
     except OSError as error:
         raise OutputNotWritten(f"{shown(path.name)} cannot be written: {error.strerror or error}") from None
     for source, prediction, target in zip(sources, predictions, targets, strict=True):
-        drawn, written = drawn_into(open_image(source, megapixels), prediction), io.BytesIO()
-        drawn.save(written, FORMATS[target.suffix.lower()], quality=92)
-        write_whole(target, written.getvalue())
+        write_whole(target, _encoded(drawn_into(open_image(source, megapixels), prediction), target.name))
+
+
+def _encoded(picture: Any, name: str) -> bytes:
+    """Return a picture as the bytes of a file of that name. Raises OutputNotWritten: formats have longest sides."""
+    file = io.BytesIO()
+    try:
+        picture.save(file, FORMATS[Path(name).suffix.lower()], quality=92)
+    except (OSError, ValueError) as error:
+        raise OutputNotWritten(f"{shown(name)} cannot be written: {error}") from None
+    return file.getvalue()
 
 
 def _names_in(folder: Path, sources: Sequence[Any]) -> list[Path]:

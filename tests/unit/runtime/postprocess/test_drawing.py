@@ -107,6 +107,15 @@ def test_other_names_are_refused(photo: Path, tmp_path: Path, target: str, words
         assert np.asarray(image).min() == 255
 
 
+@pytest.mark.parametrize(("kind", "longest"), [("webp", 16_383), ("jpg", 65_500)])
+def test_a_format_that_cannot_hold_the_picture_is_told(photo: Path, tmp_path: Path, kind: str, longest: int) -> None:
+    Image.new("RGB", (longest + 100, 10)).save(photo)
+    result = session(photo, "--save", tmp_path / f"out.{kind}")
+    assert result.exit_code == 1
+    assert f"OutputNotWritten: 'out.{kind}' cannot be written: " in result.stderr
+    assert not (tmp_path / f"out.{kind}").exists()
+
+
 def test_numbers_alone_are_nothing_to_draw(tiny: Path, photo: Path, tmp_path: Path) -> None:
     with ovenbird_runtime.load(tiny) as model:
         found = [replace(one, answers={"embeddings": one.embeddings}) for one in model.predict(photo)]
