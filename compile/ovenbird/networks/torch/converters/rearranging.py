@@ -94,21 +94,21 @@ def select(node: Any, importer: Any) -> Any:
 
 def select_many(node: Any, importer: Any) -> Any:
     """Convert `index_select(self, dim, index)`, whose index may be one number."""
-    from tvm import relax
-
     given = Arguments.of(node, importer)
-    axis = int(given["dim"]) % len(given.shape_of("self"))
-    places = given.emit(relax.op.reshape(given["index"], [-1]))
-    return given.emit(relax.op.reshape(given.emit(relax.op.take(given["self"], places, axis)), given.shape))
+    return _taken(given, given["self"], given["index"], int(given["dim"]) % len(given.shape_of("self")))
 
 
 def embedding(node: Any, importer: Any) -> Any:
     """Convert `embedding(weight, indices)`; TVM's cuts ids to 32 bits, and answers 2**32 with the row of 0."""
+    given = Arguments.of(node, importer)
+    return _taken(given, given["weight"], given["indices"], 0)
+
+
+def _taken(given: Arguments, data: Any, places: Any, axis: int) -> Any:
     from tvm import relax
 
-    given = Arguments.of(node, importer)
-    places = given.emit(relax.op.reshape(given["indices"], [-1]))
-    return given.emit(relax.op.reshape(given.emit(relax.op.take(given["weight"], places, 0)), given.shape))
+    flat = given.emit(relax.op.reshape(places, [-1]))
+    return given.emit(relax.op.reshape(given.emit(relax.op.take(data, flat, axis)), given.shape))
 
 
 def number(node: Any, importer: Any) -> Any:
