@@ -104,7 +104,8 @@ def lines_of(content: bytes) -> int:
 
 WITHOUT_TORCH = """
 import runpy, sys
-sys.modules["torch"] = None
+from ovenbird.measure.tvm_alone import import_tvm_alone
+import_tvm_alone()
 del sys.argv[0]
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """
@@ -136,7 +137,8 @@ def service(*arguments: str) -> Iterator[None]:
 
 BOTH_THERE = """
 import sys, time
-sys.modules["torch"] = None
+from ovenbird.measure.tvm_alone import import_tvm_alone
+import_tvm_alone()
 from tvm import rpc
 tracker = rpc.connect_tracker("127.0.0.1", int(sys.argv[1]))
 while tracker.text_summary().count("server:bench") < 2:

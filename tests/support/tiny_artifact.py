@@ -38,11 +38,13 @@ _TINY = Path(__file__).with_name("compile_tiny.py")
 _DETECTOR = Path(__file__).with_name("compile_detector.py")
 _WITHOUT_TORCH = """
 import os, runpy, sys
-sys.argv, sys.modules["torch"] = sys.argv[1:], None
+from ovenbird.measure.tvm_alone import import_tvm_alone
+import_tvm_alone()
+del sys.argv[0]
 sys.path.insert(0, os.path.dirname(sys.argv[0]))
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
-"""Runs a script for which TVM is not to import torch: most of its time."""
+"""Runs a script that needs TVM alone: importing torch would be most of its time."""
 
 
 @functools.cache
