@@ -10,7 +10,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from ovenbird.errors import RuntimeFailed
 from ovenbird_runtime.integrity.signatures import REQUIRE_SIGNATURE
@@ -51,16 +53,42 @@ def python_process(
     )
 
 
-def runtime_process(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run what loads an artifact that was made a moment ago, and is signed only when it is known to be right.
+@contextmanager
+def running(
+    arguments: Sequence[str], variables: Mapping[str, str], limit_s: float = TIME_LIMIT_S
+) -> Iterator[Callable[[], subprocess.CompletedProcess[str]]]:
+    """Start this Python with `arguments`; give what waits for its end, which raises RuntimeFailed after `limit_s`.
 
-    Raises RuntimeFailed.
+    The process does not outlive the block. What it says lies in files: nothing here has to read while it works.
     """
-    unsigned = {name: value for name, value in environment().items() if name != REQUIRE_SIGNATURE}
-    try:
-        return python_process(arguments, variables=unsigned)
-    except subprocess.TimeoutExpired:
-        raise RuntimeFailed(f"the runtime gave no answer within {TIME_LIMIT_S:.0f} s") from None
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        process = subprocess.Popen([sys.executable, *arguments], env=dict(variables), stdout=out, stderr=err)
+
+        def ended() -> subprocess.CompletedProcess[str]:
+            try:
+                code = process.wait(limit_s)
+            except subprocess.TimeoutExpired:
+                raise RuntimeFailed(f"the runtime gave no answer within {limit_s:.0f} s") from None
+            out.seek(0)
+            err.seek(0)
+            return subprocess.CompletedProcess([sys.executable, *arguments], code, out.read(), err.read())
+
+        try:
+            yield ended
+        finally:
+            process.kill()  # nothing where it has ended
+            process.wait()
+
+
+def runtime_process(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run what loads an artifact that was made a moment ago. Raises RuntimeFailed."""
+    with running(arguments, without_signature()) as ended:
+        return ended()
+
+
+def without_signature() -> dict[str, str]:
+    """Return an environment in which an artifact needs no signature: it is signed when it is known to be right."""
+    return {name: value for name, value in environment().items() if name != REQUIRE_SIGNATURE}
 
 
 def environment() -> dict[str, str]:

@@ -2,6 +2,9 @@
 
 answers = run_artifact(Path("artifacts/resnet50"), {"case0": {"image": array}})
 answers["case0"]["logits"]
+with artifact_running(Path("artifacts/resnet50"), cases) as answers:
+    ...                 # runs beside this
+    answers()["case0"]["logits"]
 """
 
 from __future__ import annotations
@@ -9,11 +12,12 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from ovenbird.errors import RuntimeFailed
-from ovenbird.processes import ending, runtime_process
+from ovenbird.processes import ending, running, without_signature
 from ovenbird.verify.stored import Answers, read_cases, write_cases
 from ovenbird_runtime.tensors.arrays import Arrays
 
@@ -30,16 +34,36 @@ def run_artifact(
 
     Raises RuntimeFailed with the runtime's own reason.
     """
+    with artifact_running(artifact, cases, threads, target, device, program) as answers:
+        return answers()
+
+
+@contextmanager
+def artifact_running(
+    artifact: Path,
+    cases: Mapping[str, Arrays],
+    threads: int | None = None,
+    target: str | None = None,
+    device: str = "cpu",
+    program: str | None = None,
+) -> Iterator[Callable[[], Answers]]:
+    """Start what `run_artifact` does; give what waits for the answers, and raises its errors. Left, it ends."""
     with tempfile.TemporaryDirectory(prefix="ovenbird-") as work:
         given, got = Path(work) / "cases.npz", Path(work) / "answers.npz"
         write_cases(given, cases)
         command = ["-m", "ovenbird.verify.runtime_worker", str(artifact), str(given), str(got)]
         command += ["--device", device, *(["--threads", str(threads)] if threads else [])]
         command += ["--program", program] if program else []
-        done = runtime_process(command + (["--target", target] if target else []))
-        if done.returncode != 0:
-            raise RuntimeFailed(f"the runtime could not run the artifact: {_reason(done)}")
-        return read_cases(got)
+        command += ["--target", target] if target else []
+        with running(command, without_signature()) as ended:
+
+            def answers() -> Answers:
+                done = ended()
+                if done.returncode != 0:
+                    raise RuntimeFailed(f"the runtime could not run the artifact: {_reason(done)}")
+                return read_cases(got)
+
+            yield answers
 
 
 def _reason(done: subprocess.CompletedProcess[str]) -> str:

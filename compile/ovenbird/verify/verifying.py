@@ -20,7 +20,7 @@ from ovenbird.errors import VerificationFailed
 from ovenbird.networks.network import Network
 from ovenbird.verify.agreeing import Agreement, agreement_of
 from ovenbird.verify.cases import Case, Pick, choose_golden, enough, make_cases, picked, take
-from ovenbird.verify.runtime_process import run_artifact
+from ovenbird.verify.runtime_process import artifact_running
 from ovenbird.verify.stored import LARGE_ROW, Answers, ArrayForm, Joined, form_of, stored
 from ovenbird_runtime.manifest.agreement import LIMITS, Difference, Limits
 from ovenbird_runtime.manifest.candidates import aligned, boxes_agreeing, compare_output
@@ -101,6 +101,7 @@ def verify(
 ) -> Verification:
     """Compare a program of an artifact, or of its variant for `target`, run on `device`, with its network.
 
+    The framework works beside the artifact: of a segmenter's compile each takes a minute.
     `counting`: also how many answers agree, which code of low precision is judged by.
 
     Raises VerificationFailed naming the output, RuntimeFailed.
@@ -108,12 +109,16 @@ def verify(
     shown = photographs if counting else enough(network, photographs)
     cases = {size: make_cases(network.at(size), batch_sizes, shown) for size in network.image_sizes}
     given = {f"{size_text(size)}.{case.name}": case.inputs for size, some in cases.items() for case in some}
-    answers = run_artifact(artifact, given, target=target, device=device, program=program)
+    references: dict[InputSize, Answers] = {}
+    with artifact_running(artifact, given, target=target, device=device, program=program) as ended:
+        for size, some in cases.items():
+            references[size] = right_answers(network.at(size), some)
+        answers = ended()
     found = []
     for size, some in cases.items():
         own = {case.name: answers[f"{size_text(size)}.{case.name}"] for case in some}
         try:
-            found.append(verify_size(network.at(size), size, some, own, limits, counting))
+            found.append(verify_size(network.at(size), size, some, own, references[size], limits, counting))
         except VerificationFailed as error:
             raise (VerificationFailed(f"at {size_text(size)}: {error}") if size else error) from None
     return worst(found)
@@ -155,10 +160,15 @@ def largest(found: Sequence[Difference]) -> Difference:
 
 
 def verify_size(
-    network: Network, size: InputSize, cases: list[Case], answers: Answers, limits: Limits, counting: bool
+    network: Network,
+    size: InputSize,
+    cases: list[Case],
+    answers: Answers,
+    references: Answers,
+    limits: Limits,
+    counting: bool,
 ) -> Verification:
-    """Judge the answers to the cases of one image size."""
-    references: Answers = {case.name: stored(case.name, right_answers(network, case)) for case in cases}
+    """Judge the answers to the cases of one image size by the framework's."""
     unordered, in_float64 = answers, False
     answers, boxes = _laid_beside(network, unordered, references, limits)
     try:
@@ -210,7 +220,12 @@ def _closer_answers(
     return found
 
 
-def right_answers(network: Network, case: Case) -> Iterator[Arrays]:
+def right_answers(network: Network, cases: Sequence[Case]) -> Answers:
+    """Run the network in its framework on all cases."""
+    return {case.name: stored(case.name, answers_to(network, case)) for case in cases}
+
+
+def answers_to(network: Network, case: Case) -> Iterator[Arrays]:
     """Run the network in its framework, and yield its answers: large rows one at a time, as what lies between layers is
     larger still.
     """

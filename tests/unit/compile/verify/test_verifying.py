@@ -13,7 +13,7 @@ from ovenbird.networks.network import Network
 from ovenbird.verify.cases import LEAST_ROWS, PATTERNS, Case, choose_golden, enough, make_cases, random_like, take
 from ovenbird.verify.photographs import own_photographs
 from ovenbird.verify.stored import LARGE_ROW
-from ovenbird.verify.verifying import Verification, judge, right_answers, rounded_up, verify_size
+from ovenbird.verify.verifying import Verification, answers_to, judge, right_answers, rounded_up, verify_size
 from ovenbird_runtime.manifest.agreement import LIMITS, Difference
 from ovenbird_runtime.manifest.manifest import TensorSpec, WeightsInfo
 
@@ -76,7 +76,7 @@ def judged(off: float, given_off: float) -> tuple[Verification, Rounding]:
     answers = {
         case.name: {"z": case.inputs["x"] * 2 - np.float32(given_off) * np.sign(case.inputs["x"])} for case in cases
     }
-    return verify_size(net, (), cases, answers, F32, False), source
+    return verify_size(net, (), cases, answers, right_answers(net, cases), F32, False), source
 
 
 def test_what_rounds_as_the_framework_does_is_held_to_float64() -> None:
@@ -190,7 +190,7 @@ def test_large_rows_are_run_one_at_a_time(
 
     monkeypatch.setattr(Rows, "reference", counted)
     x = np.arange(4 * numbers, dtype=np.float32).reshape(4, numbers)
-    found = list(right_answers(net, Case("rows", {"x": x, **({"y": x[0]} if shared else {})})))
+    found = list(answers_to(net, Case("rows", {"x": x, **({"y": x[0]} if shared else {})})))
     assert np.array_equal(np.concatenate([piece["z"] for piece in found]), x * 2 + (x[0] if shared else 0))
     assert sizes == ([1] * 4 if batched and not shared and numbers > 6 else [4])
 
