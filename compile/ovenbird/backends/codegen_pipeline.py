@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 import tvm
+import tvm_ffi
 from tvm import tirx
 from tvm.s_tir.pipeline import default_s_tir_pipeline
 from tvm.tirx import compilation_pipeline
@@ -27,6 +28,8 @@ from ovenbird.passes.quantized.keep_products import keep_products, mark_exact
 
 PIPELINE = "ovenbird"
 """The name under which TVM knows this pipeline."""
+SCOPE = "pragma_scope"
+"""The attribute by which topi keeps the statements of a scatter together."""
 
 
 @cache
@@ -40,12 +43,31 @@ def codegen_pipeline() -> str:
 def passes() -> tuple[Any, Any, Any]:
     """Return the passes before host and device are split, and those behind the split, as TVM's registry wants them."""
     before, host, device = default_s_tir_pipeline()
-    ours = [keep_rounding, insert_prefetches, emit_dots, mark_exact(EXACT), before, keep_nan, keep_locals_on_stack]
+    ours = [
+        drop_scopes,
+        keep_rounding,
+        insert_prefetches,
+        emit_dots,
+        mark_exact(EXACT),
+        before,
+        keep_nan,
+        keep_locals_on_stack,
+    ]
 
     def finish() -> Any:
         return tvm.transform.Sequential([host(), keep_products])
 
     return tvm.transform.Sequential(ours), finish, device
+
+
+@tirx.transform.prim_func_pass(opt_level=0, name="DropScopes")  # type: ignore[untyped-decorator]
+def drop_scopes(function: tirx.PrimFunc, _module: Any, _context: Any) -> tirx.PrimFunc:
+    """Leave out what means nothing to a code generator, which would warn the user of it."""
+
+    def visit(node: tirx.AttrStmt) -> Any:
+        return node.body if node.attr_key == SCOPE else node
+
+    return tvm_ffi.structural_map(function, (tirx.AttrStmt, visit))
 
 
 def for_host(function: tirx.PrimFunc, target: tvm.target.Target) -> tirx.PrimFunc:
