@@ -1,5 +1,6 @@
-"""TVM's lowering of scheduled kernels, and passes of ours: before it, floats kept as they are written, prefetches and
-products of 8-bit numbers; behind it maxima that keep NaN, local buffers on the stack, products apart from sums.
+"""TVM's lowering of scheduled kernels, and passes of ours: before it, floats kept as they are written, prefetches,
+products of 8-bit numbers and stores of levels; behind it maxima that keep NaN, local buffers on the stack, products
+apart from sums.
 
 In a library for a GPU this concerns what `for_host` keeps on the processor.
 
@@ -25,6 +26,7 @@ from ovenbird.passes.insert_prefetches import insert_prefetches
 from ovenbird.passes.keep_locals_on_stack import keep_locals_on_stack
 from ovenbird.passes.quantized.emit_dots import emit_dots
 from ovenbird.passes.quantized.keep_products import keep_products, mark_exact
+from ovenbird.passes.quantized.store_levels import store_levels
 
 PIPELINE = "ovenbird"
 """The name under which TVM knows this pipeline."""
@@ -49,6 +51,7 @@ def passes() -> tuple[Any, Any, Any]:
         insert_prefetches,
         emit_dots,
         mark_exact(EXACT),
+        store_levels,
         before,
         keep_nan,
         keep_locals_on_stack,

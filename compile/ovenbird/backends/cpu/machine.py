@@ -13,7 +13,7 @@ from typing import Literal
 from ovenbird.operators.anchors import Arithmetic, size_bytes
 from ovenbird.targets import TargetSpec
 
-DotKind = Literal["vnni", "narrow", "pairs", "usdot", "sdot", "plain", "bf16", "bfdot", "bf16-plain"]
+DotKind = Literal["vnni", "narrow", "pairs", "usdot", "sdot", "plain", "words", "bf16", "bfdot", "bf16-plain"]
 """How four products of 8-bit numbers, or two of bfloat16, are added up (`passes.quantized.emit_dots`)."""
 
 
@@ -52,6 +52,18 @@ class Machine:
         """
         kind = self.dot_of(arithmetic) if arithmetic.taps > 1 else None
         return {"pairs": (2, 2), "narrow": (1, 2)}.get(kind or "", (1, 1))
+
+    @property
+    def multiplies_words(self) -> bool:
+        """Return whether depthwise products are cheapest as pairs of 16-bit numbers."""
+        return self.dot == "pairs"
+
+    @property
+    def packs_levels(self) -> bool:
+        """Return whether instructions round floats and pack them to levels of which a vector holds whole blocks: those
+        of x86, up to 32 bytes.
+        """
+        return self.dot in ("pairs", "vnni") and self.vector_bytes <= 32 and self.vector_bytes % self.block == 0
 
     @property
     def level_shift(self) -> int:

@@ -20,6 +20,9 @@ from ovenbird.operators.layout import extents
 EXACT = "ovenbird.exact"
 """The annotation of a block whose floats must come out the same on every processor."""
 
+LEVEL_RANGE = "ovenbird.level_range"
+"""The annotation of a block whose value is `nearest_level` of something: its low, high and zero."""
+
 LEVELS = 255
 """The highest level; the lowest is 0."""
 

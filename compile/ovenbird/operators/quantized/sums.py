@@ -15,10 +15,10 @@ from typing import Any
 
 from tvm import te, tirx
 
-from ovenbird.operators.anchors import NARROW, anchored
+from ovenbird.operators.anchors import NARROW
 from ovenbird.operators.conv2d import Window, pad
 from ovenbird.operators.layout import extents
-from ovenbird.operators.quantized.rounding import EXACT, centred, nearest_level
+from ovenbird.operators.quantized.rounding import EXACT, LEVEL_RANGE, centred, nearest_level
 from ovenbird.operators.quantized.steps import conv2d_sums, matmul_sums
 
 TAPS = 4
@@ -74,11 +74,12 @@ def image_output(
     how: Finish,
 ) -> te.Tensor:
     """Return the image [N, O/b, OH, OW, b] of finished sums; `place` says where an output's sum lies."""
+    grid = {} if how.zero is None else {LEVEL_RANGE: [int(how.low), int(how.high), how.zero]}
     return te.compute(
         shape,
         lambda n, o, h, w, v: finished(sums[place(n, o, h, w, v)], (o, v), (n, o, h, w, v), terms, how),
         name="finish",
-        attrs={EXACT: 1},
+        attrs={EXACT: 1, **grid},
     )
 
 
@@ -101,29 +102,6 @@ def conv2d(
     padded = pad(data, window.padding, zero)
     sums, place = conv2d_sums(padded, weight, product, TAPS, window, groups, size, {NARROW: 1} if narrow else {})
     return image_output(sums, place, (extents(data)[0], out_blocks, *size, lanes), terms, how)
-
-
-def depthwise_conv2d(
-    data: te.Tensor, weight: te.Tensor, *terms: te.Tensor, window: Window, zero: int, how: Finish
-) -> te.Tensor:
-    """Depthwise: [N, C/b, H, W, b] * [C/b, KH, KW, b] -> [N, C/b, OH, OW, b]; `zero` is padding."""
-    batch, channel_blocks, height, width, block = extents(data)
-    out_height, out_width = window.output(height, width)
-    padded = pad(data, window.padding, zero)
-    (stride_h, stride_w), (dilate_h, dilate_w) = window.stride, window.dilation
-    kh = te.reduce_axis((0, window.kernel[0]), name="kh")
-    kw = te.reduce_axis((0, window.kernel[1]), name="kw")
-    shape = (batch, channel_blocks, out_height, out_width, block)
-    sums = te.compute(
-        shape,
-        lambda n, c, h, w, v: te.sum(
-            product(padded[n, c, h * stride_h + kh * dilate_h, w * stride_w + kw * dilate_w, v], weight[c, kh, kw, v]),
-            axis=[kh, kw],
-        ),
-        name="depthwise_conv2d",
-        attrs=anchored("depthwise"),
-    )
-    return image_output(sums, lambda *at: at, shape, terms, how)
 
 
 def matmul(

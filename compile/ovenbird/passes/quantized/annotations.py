@@ -7,3 +7,7 @@ DOT = "ovenbird.dot"
 
 VECTOR_LANES = "ovenbird.vector_lanes"
 """Of the same loop: 32-bit lanes of one vector; a loop of more makes several."""
+
+STORED = "ovenbird.stored"
+"""Of the loop over positions around that over their lanes, which gives levels: the 32-bit lanes of a vector, then the
+lowest and the highest whole number and the zero of the levels (`store_levels`)."""

@@ -16,6 +16,8 @@ Data is uint8, weights int8. Run on the scheduled function, this pass writes the
             are added in 32 bits
     usdot   one instruction (Arm's i8mm) as well
     sdot    the same of signed numbers (Arm's dotprod): 128 is taken from the data, and the caller makes up for it
+    words   `pmaddwd` of data and weights that lie as pairs of 16-bit numbers in int32: no loop over products, one
+            element of each is a step (`operators.quantized.depthwise`)
     plain   four products written out; LLVM makes vectors of them
 """
 
@@ -63,19 +65,20 @@ def vectors(loop: tirx.For) -> tirx.Stmt:
     """Return the statements of one annotated loop: a block for each vector."""
     kind, lanes = str(loop.annotations[DOT]), int(loop.extent)
     width = min(int(loop.annotations[VECTOR_LANES]), lanes)
-    realize = loop.body.body
+    loops = [loop] if kind == "words" else [loop, loop.body]
+    realize = loops[-1].body
     block = realize.block
-    axes = {axis.var: value for axis, value in zip(block.iter_vars, realize.iter_values, strict=True)}
-    lane = next(var for var, value in axes.items() if value.same_as(loop.loop_var))
-    tap = next(var for var, value in axes.items() if value.same_as(loop.body.loop_var))
-    kept = [
-        (axis, value)
-        for axis, value in zip(block.iter_vars, realize.iter_values, strict=True)
-        if not (axis.var.same_as(lane) or axis.var.same_as(tap))
-    ]
-    extents = {lane: lanes, tap: int(loop.body.extent)}
+    axes = list(zip(block.iter_vars, realize.iter_values, strict=True))
+    gone = [next(axis.var for axis, value in axes if value.same_as(one.loop_var)) for one in loops]
+    kept = [(axis, value) for axis, value in axes if not any(axis.var.same_as(var) for var in gone)]
+    extents = {var: int(one.extent) for var, one in zip(gone, loops, strict=True)}
     regions = [[widened(region, extents) for region in group] for group in (block.reads, block.writes)]
-    bodies = [vector(block.body, lane, tap, start, width, kind) for start in range(0, lanes, width)]
+    starts = range(0, lanes, width)
+    if kind == "words":
+        bodies = [words(block.body, gone[0], start, width) for start in starts]
+    else:
+        lane, tap = gone
+        bodies = [vector(block.body, lane, tap, start, width, kind) for start in starts]
     body = bodies[0] if len(bodies) == 1 else tirx.SeqStmt(bodies)
     inner = SBlock([axis for axis, _ in kept], *regions, block.name_hint, body)
     return SBlockRealize([value for _, value in kept], realize.predicate, inner)
@@ -95,22 +98,14 @@ def widened(region: Any, extents: dict[Any, int]) -> Any:
 
 def vector(store: Any, lane: Any, tap: Any, start: int, width: int, kind: str) -> tirx.Stmt:
     """Return the statement of the lanes from `start` on."""
-    loads: list[Any] = []
-    tvm_ffi.structural_walk(store.value, (tvm.ir.TensorLoad, loads.append))
-    read = [load for load in loads if not load.source.same_as(store.buffer)]
-    weight = next(load for load in read if uses(load.indices[-1], lane))
-    data = next(load for load in read if not load.source.same_as(weight.source))
+    weight, data = operands(store, lane)
     taps = PAIR if kind in BFLOAT16 else TAPS
 
-    def ramp(indices: Any, first: int, count: int) -> list[Any]:
-        places = [substitute(index, {lane: 0, tap: 0}) for index in indices]
-        last = places[-1] + tirx.const(first, places[-1].ty.dtype)
-        return [*places[:-1], tirx.Ramp(last, tirx.const(1, last.ty.dtype), count)]
-
-    sums = ramp(store.indices, start, width)
+    first = {lane: 0, tap: 0}
+    sums = ramp(store.indices, first, start, width)
     total = tirx.BufferLoad(store.buffer, sums)
-    levels = tirx.BufferLoad(data.source, ramp(data.indices, 0, taps))
-    weights = tirx.BufferLoad(weight.source, ramp(weight.indices, start * taps, width * taps))
+    levels = tirx.BufferLoad(data.source, ramp(data.indices, first, 0, taps))
+    weights = tirx.BufferLoad(weight.source, ramp(weight.indices, first, start * taps, width * taps))
     if kind in BFLOAT16:
         return tirx.BufferStore(store.buffer, two_products(kind, width, total, levels, weights), sums)
     four = tirx.Broadcast(tirx.reinterpret("int32", levels), width)
@@ -127,6 +122,34 @@ def vector(store: Any, lane: Any, tap: Any, start: int, width: int, kind: str) -
     else:
         value = plain(total, levels, weights, width)
     return tirx.BufferStore(store.buffer, value, sums)
+
+
+def operands(store: Any, lane: Any) -> tuple[Any, Any]:
+    """Return the loads of the weight, the first that differs from lane to lane, and of the data."""
+    loads: list[Any] = []
+    tvm_ffi.structural_walk(store.value, (tvm.ir.TensorLoad, loads.append))
+    read = [load for load in loads if not load.source.same_as(store.buffer)]
+    weight = next(load for load in read if uses(load.indices[-1], lane))
+    return weight, next(load for load in read if not load.source.same_as(weight.source))
+
+
+def words(store: Any, lane: Any, start: int, width: int) -> tirx.Stmt:
+    """Return the statement of the lanes from `start` on, of pairs of 16-bit numbers on both sides."""
+
+    def vector_of(load: Any) -> Any:
+        return tirx.BufferLoad(load.source, ramp(load.indices, {lane: 0}, start, width))
+
+    sums = ramp(store.indices, {lane: 0}, start, width)
+    pairs_ = [tirx.reinterpret(f"int16x{2 * width}", vector_of(load)) for load in operands(store, lane)]
+    total = tirx.BufferLoad(store.buffer, sums) + intrinsic(PAIRS[width], width, *pairs_)
+    return tirx.BufferStore(store.buffer, total, sums)
+
+
+def ramp(indices: Any, values: dict[Any, int], first: int, count: int) -> list[Any]:
+    """Return the indices of `count` neighbours from the `first` on, with variables replaced."""
+    places = [substitute(index, values) for index in indices]
+    last = places[-1] + tirx.const(first, places[-1].ty.dtype)
+    return [*places[:-1], tirx.Ramp(last, tirx.const(1, last.ty.dtype), count)]
 
 
 def narrow(total: Any, four: Any, weights: Any, width: int) -> Any:

@@ -9,8 +9,13 @@ from tvm.s_tir import Schedule
 
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
+from ovenbird.backends.cpu.schedules.levels import fills_vectors, store_as_vectors
 from ovenbird.backends.cpu.schedules.register_tile import unroll_vectorized
 from ovenbird.operators.blocks import divisors, extent, find_stages
+from ovenbird.passes.quantized.annotations import DOT, VECTOR_LANES
+
+PARTITION = "pragma_loop_partition_hint"
+"""Read by TVM: a loop that is split where its conditions change, so that most of its turns test nothing."""
 
 
 def schedule_depthwise(sch: Schedule, machine: Machine, choices: Choices) -> None:
@@ -41,13 +46,25 @@ def schedule_depthwise(sch: Schedule, machine: Machine, choices: Choices) -> Non
     sch.compute_at(anchor, strips, preserve_unit_loops=True)
     for block in reversed(stages.before):
         sch.compute_at(block, parallel, preserve_unit_loops=True)
-        sch.vectorize(sch.get_loops(block)[-1])
+        *_, column, lanes = sch.get_loops(block)
+        sch.vectorize(lanes)
+        if stages.found.taps > 1:
+            sch.annotate(column, PARTITION, 1)
     sch.set_scope(anchor, 0, "local")
     loops = sch.get_loops(anchor)[-7:]
     tile, reduction = loops[:5], loops[5:]
     sch.reorder(*reduction, *tile)
-    unroll_vectorized(sch, *reduction[1:], *tile)
+    for loop in (*reduction[1:], *tile[:-1]):
+        sch.unroll(loop)
+    pairs = stages.found.taps > 1
+    if not pairs:
+        sch.vectorize(tile[-1])
     init = sch.decompose_reduction(anchor, reduction[0])
     unroll_vectorized(sch, *sch.get_loops(init)[-5:])
+    if pairs:  # not before, or the start would have them too
+        sch.annotate(tile[-1], DOT, "words")
+        sch.annotate(tile[-1], VECTOR_LANES, machine.lanes("int32"))
     sch.unroll(position)
     sch.vectorize(lane)
+    if fills_vectors(sch, output, position, machine):
+        store_as_vectors(sch, output, position, machine)

@@ -19,6 +19,7 @@ from ovenbird.lowering.walk import Lowered
 from ovenbird.lowering.windows import conv2d_window
 from ovenbird.operators import layout
 from ovenbird.operators.conv2d import Window
+from ovenbird.operators.quantized import depthwise as depthwise_sums
 from ovenbird.operators.quantized import packing, sums
 from ovenbird_runtime.tensors.arrays import Array
 
@@ -61,7 +62,9 @@ def convolution(
     scales = np.broadcast_to(scale.reshape(-1).astype(np.float64) * float(data.scale), kernel.shape[:1])
     options: dict[str, Any] = {"window": window, "zero": zero}
     if depthwise:
-        name, operator = "depthwise_conv2d", functools.partial[Any](sums.depthwise_conv2d, **options)
+        pairs = lowering.machine.multiplies_words and depthwise_sums.suits_pairs(window)
+        form = depthwise_sums.by_pairs if pairs else depthwise_sums.by_taps
+        name, operator = "depthwise_conv2d", functools.partial[Any](form, **options)
         tensors = (lowering.form.image(data.value), lowering.weight(layout.pack_depthwise_weight(kernel, block)))
     else:
         kernel, groups = merge_groups(kernel, groups, block)

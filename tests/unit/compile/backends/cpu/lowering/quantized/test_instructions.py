@@ -32,10 +32,25 @@ def assembly(target: TargetSpec, most: int = 127) -> str:
     z = network.input(random, (1, 64), Grid(0.02, 3))
     matrix = random.integers(-most, most + 1, (64, 32), np.int8)
     network.output(network.matmul(z, matrix, np.full(32, 0.01, np.float32)))
+    return code_of(network, target)
+
+
+def code_of(network: Qdq, target: TargetSpec) -> str:
+    """Return the code of a network of levels."""
     module, _, _ = network.finish()
     executable: relax.VMExecutable = build_module({EntryKey(): module}, target).executable
     (library,) = executable.mod.imports
     return str(library.inspect_source("asm"))
+
+
+def depthwise(target: TargetSpec) -> str:
+    """Return the code of a depthwise convolution from levels to levels."""
+    network, random = Qdq(), np.random.default_rng(0)
+    x = network.input(random, (1, 64, 16, 16), Grid(0.02, 3))
+    weight = random.integers(-127, 128, (64, 1, 3, 3), np.int8)
+    sums = network.conv2d(x, weight, np.full(64, 0.01, np.float32), padding=1, groups=64)
+    network.output(sums.relu().quantize(Grid(0.5, 0)))
+    return code_of(network, target)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +73,38 @@ def test_products_that_fit_in_16_bits_are_added_there() -> None:
     wide, narrow = (assembly(INSTRUCTION_SETS["avx2"], most) for most in (80, 64))
     assert "vpmaddubsw" not in wide, "twice 80 by 255 saturates"
     assert narrow.count("vpmaddubsw") > 10
+
+
+AVX512 = INSTRUCTION_SETS["avx512"]
+
+
+@pytest.mark.parametrize(
+    ("target", "vector"),
+    [
+        pytest.param(INSTRUCTION_SETS["sse"], "xmm", id="SSE"),
+        pytest.param(INSTRUCTION_SETS["avx2"], "ymm", id="AVX2"),
+        pytest.param(AVX512, "zmm", id="AVX-512 without VNNI", marks=pytest.mark.slow),
+    ],
+)
+def test_depthwise_products_are_made_two_at_a_time(target: TargetSpec, vector: str) -> None:
+    code = depthwise(target)
+    products = [line for line in code.splitlines() if "pmaddwd\t" in line and f"%{vector}" in line]
+    assert len(products) >= 2 * 3 * 4, "two pairs of rows, three columns, several positions"
+
+
+@pytest.mark.parametrize(
+    ("target", "packs"),
+    [
+        pytest.param(INSTRUCTION_SETS["sse"], True, id="SSE"),
+        pytest.param(INSTRUCTION_SETS["avx2"], True, id="AVX2"),
+        pytest.param(AVX_VNNI, True, id="AVX-VNNI", marks=pytest.mark.slow),
+        pytest.param(VNNI, False, id="AVX-512 VNNI", marks=pytest.mark.slow),
+        pytest.param(NEON, False, id="dotprod", marks=pytest.mark.slow),
+    ],
+)
+def test_levels_are_rounded_and_packed_as_vectors(target: TargetSpec, packs: bool) -> None:
+    for code in (assembly(target), depthwise(target)):
+        assert ("cvtps2dq" in code) == packs  # bytes are packed by the library's code in C as well
 
 
 def test_weights_say_whether_pairs_fit() -> None:

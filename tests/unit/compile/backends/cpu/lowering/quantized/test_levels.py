@@ -45,6 +45,34 @@ def clipped(network: Qdq, random: Generator) -> None:
         network.output(network.conv2d(x, weight, scales).add_bias(bias(random, 16)).clip(0.0, 6.0).quantize(grid))
 
 
+def stores(network: Qdq, random: Generator) -> None:
+    """What is stored in vectors of positions: grids and clamps of all kinds, values beyond int32, ends of rows."""
+    ends = [
+        (Grid(0.9, 0), None),
+        (Grid(0.5, 131), None),
+        (Grid(0.03, 20), (-0.5, 4.0)),
+        (Grid(0.03, 255), (-4.0, -0.5)),
+    ]
+    for size, (grid, clip) in zip((8, 14, 7, 28), ends, strict=True):
+        x = network.input(random, (1, 24, size, size), Grid(0.02, 117))
+        for inputs, kernel in ((24, 1), (1, 3)):
+            weight, scales = weights(random, 24, inputs, kernel, kernel)
+            sums = network.conv2d(x, weight, scales, padding=kernel // 2, groups=24 // inputs).add_bias(
+                bias(random, 24)
+            )
+            network.output((sums.clip(*clip) if clip else sums).quantize(grid))
+    x = network.input(random, (1, 16, 8, 8), Grid(0.02, 117))
+    weight, scales = weights(random, 16, 1, 3, 3)
+    network.output(network.conv2d(x, weight, scales, padding=1, groups=16).quantize(Grid(1e-11, 128)))
+
+
+def windows(network: Qdq, random: Generator) -> None:
+    """Depthwise windows of even and odd heights that begin at even rows, odd rows, or both."""
+    for kernel, stride, padding, size in ((5, 1, 2, 13), (7, 1, 3, 9), (2, 1, 0, 9), (4, 3, 1, 17), (3, 3, 0, 15)):
+        convolution(network, random, 24, 24, size, kernel, stride=stride, padding=padding, groups=24)
+    convolution(network, random, 24, 24, 13, 3, padding=2, dilation=2, groups=24)
+
+
 def to_floats(network: Qdq, random: Generator) -> None:
     """Sums that leave as floats."""
     x = network.input(random, (1, 20, 5, 5), Grid(0.05, 255))
@@ -198,6 +226,8 @@ CASES: dict[str, Callable[[Qdq, Generator], None]] = {
     "narrow groups": lambda n, r: convolution(n, r, 32, 32, 7, 3, padding=1, groups=8),
     "depthwise": lambda n, r: convolution(n, r, 40, 40, 13, 3, padding=1, groups=40),
     "depthwise strided": lambda n, r: convolution(n, r, 32, 32, 15, 5, stride=2, padding=2, groups=32),
+    "depthwise windows": windows,
+    "stores": stores,
     "residual": residual,
     "clipped": clipped,
     "to floats": to_floats,

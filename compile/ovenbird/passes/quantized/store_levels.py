@@ -1,0 +1,156 @@
+"""Levels of neighbouring positions are rounded, packed and stored as one vector, by instructions that saturate.
+
+A schedule leaves a loop over positions, and in it one over the lanes of a block of channels, that gives levels:
+
+    for position in 8:           # annotated `STORED: [vector lanes, low, high, zero]`
+        for lane in 8:
+            out[..., position, lane] = uint8(rounded(min(max(value, low), high)) + zero)
+
+LLVM would make bytes of each vector of eight by itself, in five instructions. Here four vectors are converted to whole
+numbers, as the processor rounds (to nearest, halves to even), packed to 16 bits, moved by the zero and packed to uint8
+(`packssdw`, `paddsw`, `packuswb`), each of which saturates: that holds a value in the range of all levels. A lower
+bound is only taken where it is above the least level; values beyond int32 become its least number, so the upper bound
+always is. The bits are those of `operators.quantized.rounding.nearest_level`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import tvm
+import tvm_ffi
+from tvm import tirx
+from tvm.s_tir import SBlock, SBlockRealize
+
+from ovenbird.passes.insert_prefetches import substitute
+from ovenbird.passes.quantized.annotations import STORED
+
+ROUND = {8: "llvm.x86.avx.cvt.ps2dq.256", 4: "llvm.x86.sse2.cvtps2dq"}
+TO_WORDS = {8: "llvm.x86.avx2.packssdw", 4: "llvm.x86.sse2.packssdw.128"}
+ADD_WORDS = {8: "llvm.sadd.sat.v16i16", 4: "llvm.sadd.sat.v8i16"}
+TO_BYTES = {8: "llvm.x86.avx2.packuswb", 4: "llvm.x86.sse2.packuswb.128"}
+"""LLVM's intrinsics, by the 32-bit lanes of a vector."""
+
+ORDER = {8: [0, 4, 1, 5, 2, 6, 3, 7], 4: [0, 1, 2, 3]}
+"""Where the groups of four bytes lie that packing leaves: the wider instructions pack each half by itself."""
+
+VECTORS = 4
+"""Of 32 bits, for one of bytes."""
+
+
+class LevelLimits(NamedTuple):
+    """What levels are held in, counted from `zero`."""
+
+    low: int
+    high: int
+    zero: int
+
+
+@tirx.transform.prim_func_pass(opt_level=0, name="StoreLevels")  # type: ignore[untyped-decorator]
+def store_levels(function: tirx.PrimFunc, _module: Any, _context: Any) -> tirx.PrimFunc:
+    """Return the scheduled function with the levels of each annotated loop stored as vectors."""
+    kept: list[Any] = []
+
+    def visit(loop: tirx.For) -> Any:
+        if STORED not in loop.annotations or not is_whole(loop):
+            return loop
+        width, *limits = (int(number) for number in loop.annotations[STORED])
+        buffer = tirx.decl_buffer((int(loop.extent), int(loop.body.extent)), "float32", "values", scope="local")
+        kept.append(buffer)
+        return stored(loop, buffer, width, LevelLimits(*limits))
+
+    changed = tvm_ffi.structural_map(function, (tirx.For, visit))
+    return with_buffers(changed, kept) if kept else function
+
+
+def is_whole(loop: tirx.For) -> bool:
+    """Return whether all positions of a loop are there: tiles may run over the end of the image."""
+    predicate = loop.body.body.predicate
+    return isinstance(predicate, tirx.IntImm) and bool(predicate.value)
+
+
+def stored(loop: tirx.For, buffer: Any, width: int, limits: LevelLimits) -> tirx.Stmt:
+    """Return the statements of one loop: its values into `buffer` [positions, lanes], levels from there."""
+    lanes, realize = loop.body, loop.body.body
+    block, store = realize.block, realize.block.body
+    at = [loop.loop_var, lanes.loop_var]
+    value = tirx.min(held_below(value_of(store.value), limits), tirx.const(float(limits.high), "float32"))
+    writes = tirx.BufferRegion(buffer, [tvm.ir.Range.from_min_extent(place, 1) for place in at])
+    inner = SBlock(
+        block.iter_vars,
+        block.reads,
+        [writes],
+        block.name_hint,
+        tirx.BufferStore(buffer, value, at),
+        annotations=block.annotations,
+    )
+    again = SBlockRealize(realize.iter_values, realize.predicate, inner)
+    values = tirx.For(lanes.loop_var, lanes.min, lanes.extent, lanes.kind, again)
+    axes = {axis.var: value for axis, value in zip(block.iter_vars, realize.iter_values, strict=True)}
+    places = [substitute(index, axes) for index in store.indices]
+    size = int(lanes.extent)
+    statements: list[tirx.Stmt] = [tirx.For(loop.loop_var, loop.min, loop.extent, loop.kind, values)]
+    for start in starts(int(loop.extent), VECTORS * width // size):
+        parts = [vector(buffer, start * size + part * width, width) for part in range(VECTORS)]
+        first = [substitute(place, {loop.loop_var: start, lanes.loop_var: 0}) for place in places]
+        first[-1] = ramp(first[-1], VECTORS * width)
+        statements.append(tirx.BufferStore(store.buffer, levels(parts, width, limits.zero), first))
+    return tirx.SeqStmt(statements)
+
+
+def starts(positions: int, count: int) -> list[int]:
+    """Return where vectors of `count` positions begin; the last may store again what the one before it did."""
+    found = [*range(0, positions - count + 1, count)]
+    return found if found[-1] + count == positions else [*found, positions - count]
+
+
+def value_of(level: Any) -> Any:
+    """Return the float32 of which `nearest_level` made a level: cast, moved, seen as bits, rounded, held in a range."""
+    moved = level.value.a
+    return moved.args[0].a.a.a
+
+
+def held_below(value: Any, limits: LevelLimits) -> Any:
+    """Return the value, held above what saturation does not hold it above."""
+    return value if limits.low == -limits.zero else tirx.max(value, tirx.const(float(limits.low), "float32"))
+
+
+def levels(parts: list[Any], width: int, zero: int) -> Any:
+    """Return four vectors of float32 as one of uint8."""
+    call = tirx.call_llvm_pure_intrin
+    whole = [call(f"int32x{width}", ROUND[width], part) for part in parts]
+    words = [call(f"int16x{2 * width}", TO_WORDS[width], *whole[half : half + 2]) for half in (0, 2)]
+    if zero:
+        moved = tirx.Broadcast(tirx.const(zero, "int16"), 2 * width)
+        words = [call(f"int16x{2 * width}", ADD_WORDS[width], word, moved) for word in words]
+    packed = call(f"int8x{VECTORS * width}", TO_BYTES[width], *words)
+    ordered = tirx.Shuffle([tirx.reinterpret(f"int32x{width}", packed)], ORDER[width])
+    return tirx.reinterpret(f"uint8x{VECTORS * width}", ordered)
+
+
+def vector(buffer: Any, first: int, width: int) -> Any:
+    """Return `width` neighbours of a buffer [positions, lanes]."""
+    size = int(buffer.shape[1])
+    return tirx.BufferLoad(buffer, [first // size, ramp(tirx.const(first % size, "int32"), width)])
+
+
+def ramp(first: Any, count: int) -> Any:
+    """Return the indices of neighbours."""
+    return tirx.Ramp(first, tirx.const(1, first.ty.dtype), count)
+
+
+def with_buffers(function: tirx.PrimFunc, buffers: list[Any]) -> tirx.PrimFunc:
+    """Return the function with buffers more."""
+    realize, root = function.body, function.body.block
+    block = SBlock(
+        root.iter_vars,
+        root.reads,
+        root.writes,
+        root.name_hint,
+        root.body,
+        root.init,
+        [*root.alloc_buffers, *buffers],
+        root.match_buffers,
+        root.annotations,
+    )
+    return function.with_body(SBlockRealize(realize.iter_values, realize.predicate, block))
