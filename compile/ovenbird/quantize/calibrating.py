@@ -17,6 +17,7 @@ from tvm import IRModule, relax
 
 from ovenbird.lowering.pipeline import prepare
 from ovenbird.options import RangeMethod
+from ovenbird.passes.quantized.absorb_padding import absorb_padding
 from ovenbird.passes.share_constants import array_of
 from ovenbird.progress import Progress
 from ovenbird.quantize.auto.mixing import HeldAnswers, Mixture, choose_mixture
@@ -73,7 +74,7 @@ class Quantizer:
 
         `mixed`: leave layers in floats. `narrow`: hold pairs of weights (`rounding/weights.py`). Raises BuildFailed.
         """
-        floats, norms = fold_norms(prepare(module))
+        floats, norms = fold_norms(absorb_padding(prepare(module)))
         points = choose_points(floats)
         seen = [Seen() for _ in points.roots]
         patches = {var: Patches(points.graph.definitions[var], len(rows)) for var in points.layers}
@@ -158,4 +159,4 @@ def _rounded(
 
 def folded(module: IRModule) -> IRModule:
     """Return an imported module ready to be quantized."""
-    return fold_norms(prepare(module))[0]
+    return fold_norms(absorb_padding(prepare(module)))[0]
