@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 #if defined(__x86_64__)
@@ -29,39 +30,83 @@ constexpr uint32_t START[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
 constexpr int ORDER[16] = {2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8};
 constexpr int ROUNDS = 7;
 
+// Where each round's words stand in the block.
+struct Schedule {
+    uint8_t places[ROUNDS][16];
+};
+
+constexpr Schedule make_schedule() {
+    Schedule found{};
+    for (int round = 0; round < ROUNDS; ++round) {
+        for (int i = 0; i < 16; ++i) {
+            found.places[round][i] = static_cast<uint8_t>(round == 0 ? i : found.places[round - 1][ORDER[i]]);
+        }
+    }
+    return found;
+}
+
+constexpr Schedule SCHEDULE = make_schedule();
+
+typedef uint32_t Eight __attribute__((vector_size(32)));
+
+template <int BYTES, int... K>
+OVENBIRD_INLINE Eight with_bytes_rotated(const Eight &words, std::integer_sequence<int, K...>) {
+    typedef uint8_t Bytes __attribute__((vector_size(32)));
+    Bytes bytes;
+    std::memcpy(&bytes, &words, sizeof bytes);
+    bytes = __builtin_shufflevector(bytes, bytes, ((K & ~3) | ((K + BYTES) & 3))...);
+    Eight out;
+    std::memcpy(&out, &bytes, sizeof out);
+    return out;
+}
+
+// To the right. AVX2 rotates no words, but whole bytes by one instruction instead of three.
+template <int BITS, class Word>
+OVENBIRD_INLINE Word rotated(const Word &word) {
+    if constexpr (std::is_same_v<Word, Eight> && BITS % 8 == 0) {
+        return with_bytes_rotated<BITS / 8>(word, std::make_integer_sequence<int, 32>());
+    } else {
+        return word >> BITS | word << (32 - BITS);
+    }
+}
+
 template <class Word>
 OVENBIRD_INLINE void mix(Word &a, Word &b, Word &c, Word &d, const Word &x, const Word &y) {
     a = a + b + x;
-    d ^= a;
-    d = d >> 16 | d << 16;
+    d = rotated<16>(d ^ a);
     c = c + d;
-    b ^= c;
-    b = b >> 12 | b << 20;
+    b = rotated<12>(b ^ c);
     a = a + b + y;
-    d ^= a;
-    d = d >> 8 | d << 24;
+    d = rotated<8>(d ^ a);
     c = c + d;
-    b ^= c;
-    b = b >> 7 | b << 25;
+    b = rotated<7>(b ^ c);
 }
 
-// Leaves the words in another order. The rounds are one piece of code, not seven: there is one of these a width.
 template <class Word>
-OVENBIRD_INLINE void rounds(Word *v, Word *m) {
-    for (int left = ROUNDS;; --left) {
-        mix(v[0], v[4], v[8], v[12], m[0], m[1]);
-        mix(v[1], v[5], v[9], v[13], m[2], m[3]);
-        mix(v[2], v[6], v[10], v[14], m[4], m[5]);
-        mix(v[3], v[7], v[11], v[15], m[6], m[7]);
-        mix(v[0], v[5], v[10], v[15], m[8], m[9]);
-        mix(v[1], v[6], v[11], v[12], m[10], m[11]);
-        mix(v[2], v[7], v[8], v[13], m[12], m[13]);
-        mix(v[3], v[4], v[9], v[14], m[14], m[15]);
-        if (left == 1) return;
-        Word before[16];
-        std::memcpy(before, m, sizeof before);
-#pragma GCC unroll 16
-        for (int i = 0; i < 16; ++i) m[i] = before[ORDER[i]];
+OVENBIRD_INLINE void mix_all(Word *v, const Word *m, const uint8_t *at) {
+    mix(v[0], v[4], v[8], v[12], m[at[0]], m[at[1]]);
+    mix(v[1], v[5], v[9], v[13], m[at[2]], m[at[3]]);
+    mix(v[2], v[6], v[10], v[14], m[at[4]], m[at[5]]);
+    mix(v[3], v[7], v[11], v[15], m[at[6]], m[at[7]]);
+    mix(v[0], v[5], v[10], v[15], m[at[8]], m[at[9]]);
+    mix(v[1], v[6], v[11], v[12], m[at[10]], m[at[11]]);
+    mix(v[2], v[7], v[8], v[13], m[at[12]], m[at[13]]);
+    mix(v[3], v[4], v[9], v[14], m[at[14]], m[at[15]]);
+}
+
+template <class Word, size_t... ROUND>
+OVENBIRD_INLINE void mix_rounds(Word *v, const Word *m, std::index_sequence<ROUND...>) {
+    (mix_all(v, m, SCHEDULE.places[ROUND]), ...);
+}
+
+// Seven pieces of code for what most processors have; one piece for the others, which is smaller.
+template <class Word>
+OVENBIRD_INLINE void rounds(Word *v, const Word *m) {
+    if constexpr (std::is_same_v<Word, Eight>) {
+        mix_rounds(v, m, std::make_index_sequence<ROUNDS>());
+    } else {
+#pragma GCC unroll 1
+        for (const auto &places : SCHEDULE.places) mix_all(v, m, places);
     }
 }
 
@@ -87,7 +132,7 @@ struct Vector<4> {
 };
 template <>
 struct Vector<8> {
-    typedef uint32_t Words __attribute__((vector_size(32)));
+    using Words = Eight;
 };
 template <>
 struct Vector<16> {
