@@ -113,7 +113,8 @@ def cli_page() -> str:
     parts = [
         WRITTEN,
         "# Command line\n",
-        "Exit codes of both programs: 0 good, 1 the work failed (one line on stderr says why), 2 wrong usage. "
+        "Exit codes of both programs: 0 good, 1 the work failed (one line on stderr says why; of `run`, a line "
+        "for each image that cannot be read, and the others are answered), 2 wrong usage. "
         "No traceback is shown without `--debug`. Output that cannot be written (a full disk, a closed descriptor, a "
         "reader that has gone, which is not worth a line) is 1 as well. SIGTERM and SIGHUP end `ovenbird-rt` with 143 "
         "and 129, `ovenbird` with 1 and nothing left behind; a server has its own ways with them.\n",

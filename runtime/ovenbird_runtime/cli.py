@@ -211,14 +211,19 @@ def run(
     public_key: str | None,
     as_json: bool,
 ) -> None:
-    """Run the network in DIR on images, or on tensors with --inputs."""
+    """Run the network in DIR on images, or on tensors with --inputs.
+
+    An image that cannot be read leaves the others their answers: a line of standard error, with --json a row with
+    `error` and `type`, and exit code 1.
+    """
     from .artifact.inspection import weights_line
     from .console.speed import speed_shown
     from .model import load
-    from .text import prediction_lines
+    from .text import answer_lines, answer_rows
 
     if bool(images) == bool(inputs) or (inputs and not outputs) or (outputs and not inputs):
         raise click.UsageError("give images, or both --inputs and --outputs")
+    failures: dict[int, OvenbirdError] = {}
     with load(directory, device, threads, public_key=public_key, target=target, precision=precision) as model:
         if model.manifest.model.weights.random:
             click.echo(weights_line(model.manifest), err=True)
@@ -232,21 +237,25 @@ def run(
         options |= {"tiles": tiles, "tile_overlap": tile_overlap, "image_size": image_size}
         options |= {"prompt": prompt, "max_tokens": max_tokens, "beams": beams}
         with speed_shown(jobs > 0) as progress:
-            options |= {"jobs": jobs, "progress": progress}
+            failed = None if click.get_current_context().params["debug"] else failures.__setitem__
+            options |= {"jobs": jobs, "progress": progress, "failed": failed}
             predictions = model.predict(list(images), preprocess, top, seed, classes=classes or None, **options)
         used = model.target.target
-    if save is not None:
+    for _, error in sorted(failures.items()):
+        click.echo(f"error: {type(error).__name__}: {error}", err=True)
+    answered = [place for place in range(len(images)) if place not in failures]
+    if save is not None and answered:
         from .photographs.annotated import save_annotated
 
-        save_annotated(images, predictions, Path(save), max_megapixels)
+        pictures = [images[place] for place in answered]
+        save_annotated(pictures, predictions, Path(save), max_megapixels, several=len(images) > 1)
+    found = dict(zip(answered, predictions, strict=True))
     if as_json:
-        rows = [{"image": name, "target": used} | p.to_json() for name, p in zip(images, predictions, strict=True)]
-        click.echo(json.dumps(rows, indent=2))
-        return
-    for name, prediction in zip(images, predictions, strict=True):
-        click.echo(one_line(name))
-        for line in prediction_lines(prediction):
-            click.echo(f"  {line}")
+        click.echo(json.dumps(answer_rows(images, found, failures, used), indent=2))
+    else:
+        click.echo("".join(f"{line}\n" for line in answer_lines(images, found)), nl=False)
+    if failures:
+        sys.exit(1)
 
 
 @main.command()

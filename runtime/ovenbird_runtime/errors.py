@@ -33,6 +33,16 @@ def shown(value: Any) -> str:
     return one_line(text if len(text) <= 80 else text[:79] + "…")
 
 
+def forget_frames(error: BaseException) -> None:
+    """Drop the frames that an error came through, once it is reported: their variables are pictures and tensors,
+    which a cycle (a frame, the error in it, its traceback) would keep until Python looks for cycles.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        cause.__traceback__ = None
+        cause = cause.__cause__ or cause.__context__
+
+
 class OvenbirdError(Exception):
     """The base of all errors raised on purpose; `str(error)` is one printable line."""
 

@@ -18,7 +18,7 @@ from .artifact.variant import choose_variant
 from .captions import predict_texts
 from .engine.inputs import NanPolicy, check_inputs
 from .engine.loading import EngineName, load_code
-from .errors import EngineCallFailed, LibraryMissing, MachineError, NoVariant
+from .errors import EngineCallFailed, LibraryMissing, MachineError, NoVariant, OvenbirdError
 from .generation.wordpiece import WordPieces
 from .generation.writer import TextWriter, read_pieces
 from .limits import MAX_IMAGE_MEGAPIXELS, MAX_THREADS, MAX_WORKERS
@@ -29,9 +29,9 @@ from .manifest.answers import label_count, labels_of
 from .manifest.manifest import Manifest, Program, Target, TensorSpec, VariantRef
 from .manifest.program import InputSize
 from .options import TILE_OVERLAP, PredictOptions, fresh_seed, with_aliases
-from .photographs.ahead import ImagesDone, Pace
+from .photographs.ahead import ImageFailed, ImagesDone, Pace
 from .postprocess.prediction import Prediction
-from .predict import predict, with_sources
+from .predict import predict, sources_of, with_sources
 from .preprocess.preprocessor import Preprocessor
 from .tensors.arrays import Array
 from .tiled import predict_tiled
@@ -130,6 +130,7 @@ class Model:
         beams: int | None = None,
         jobs: int = 0,
         progress: ImagesDone | None = None,
+        failed: ImageFailed | None = None,
         **aliases: Any,
     ) -> list[Prediction]:
         """Pre-process images, run the network, and return one prediction an image, in order.
@@ -147,11 +148,19 @@ class Model:
         searched through.
 
         `jobs` threads open and pre-process the next images while the network runs (0: none); `progress` is called with
-        how many images are done, and of how many. `aliases` are other names of these, Ultralytics' (`conf`, `max_det`,
-        `agnostic_nms`, `imgsz`).
+        how many images are done, and of how many. Where `failed` is given, it is called with the place in `images` and
+        the error of each that cannot be read or prepared, and the others are answered. `aliases` are other names of
+        these, Ultralytics' (`conf`, `max_det`, `agnostic_nms`, `imgsz`).
         Raises ImageError, PipelineError, WrongOption, EngineError.
         """
-        pace = Pace(jobs, progress)
+        sources, lost = sources_of(images), set[int]()
+
+        def note(place: int, error: OvenbirdError) -> None:
+            assert failed is not None
+            lost.add(place)
+            failed(place, error)
+
+        pace = Pace(jobs, progress, None if failed is None else note)
         seed = fresh_seed() if seed is None else seed
         asked = {"score": score, "iou": iou, "max_boxes": max_boxes, "classes": classes, "agnostic": agnostic}
         asked |= {"image_size": image_size, "tiles": tiles, "tile_overlap": tile_overlap}
@@ -164,7 +173,7 @@ class Model:
             answer = predict if tiles is None else predict_tiled
             given = (self.manifest, self.labels, self.run, images, options)
             found = answer(*given, preprocessor=self.preprocessor, max_megapixels=max_megapixels, pace=pace)
-        return with_sources(found, images)
+        return with_sources(found, [source for place, source in enumerate(sources) if place not in lost])
 
     def text_writer(self, slots: int) -> TextWriter | None:
         """Return what writes texts, with memory of its own for up to `slots` sequences at a time; None where the model

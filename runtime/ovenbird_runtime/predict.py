@@ -48,7 +48,9 @@ def predict(
     max_megapixels: float,
     pace: Pace = UNHURRIED,
 ) -> list[Prediction]:
-    """Return one prediction per image, in input order. `run` takes and returns the network's own tensors."""
+    """Return one prediction per image, in input order, those left out of which `pace` is told. `run` takes and returns
+    the network's own tensors.
+    """
     check_takes_pictures(manifest)
     check_asked(manifest, labels, options)
     if options.image_size is None and reads_lines(manifest):
@@ -62,9 +64,9 @@ def predict(
     return results
 
 
-def with_sources(predictions: Sequence[Prediction], images: Any) -> list[Prediction]:
+def with_sources(predictions: Sequence[Prediction], sources: Sequence[Any]) -> list[Prediction]:
     """Return the predictions, each with where its photograph is found again."""
-    pairs = zip(predictions, as_list(images), strict=True)
+    pairs = zip(predictions, sources, strict=True)
     return [replace(one, source=PhotographSource(image)) for one, image in pairs]
 
 
@@ -86,11 +88,15 @@ def _predict_lines(
     """Return what `predict` returns, each line at the least width that holds it at the height it was compiled for."""
     found: list[Prediction] = []
     sources = sources_of(images)
-    for place, source in enumerate(sources):
+
+    def read(place: int, source: Any) -> list[Prediction]:
         image = open_image(source, given["max_megapixels"])
         size = line_size(manifest.picture_program.image_sizes, image.size[0] / image.size[1])
         own = replace(options, image_size=size, seed=options.seed + place)
-        found += predict(manifest, labels, run, image, own, **given)
+        return predict(manifest, labels, run, image, own, **given)
+
+    for place, source in enumerate(sources):
+        found += pace.attempt(read, place, source) or []
         pace.report(place + 1, len(sources))
     return found
 
@@ -121,16 +127,20 @@ def portions_of(
     sources, step = sources_of(images), portion_of(spec)
 
     def prepared(place: int, some: list[Any]) -> tuple[Array, list[Frame]]:
-        return tensor_of(spec, preprocessor, pipeline, some, seed, place, max_megapixels)
+        return tensor_of(spec, preprocessor, pipeline, some, seed, place, max_megapixels, pace)
 
     if not pace.jobs:
         for start in range(0, len(sources), step):
-            yield prepared(start, sources[start : start + step])
+            batch, frames = prepared(start, sources[start : start + step])
+            if frames:
+                yield batch, frames
             pace.report(min(start + step, len(sources)), len(sources))
         return
     done = 0
     for ready in ahead(lambda place, one: prepared(place, [one]), sources, _LEAST_PORTION, pace.jobs):
-        yield np.concatenate([tensor for tensor, _ in ready]), [frame for _, frames in ready for frame in frames]
+        frames = [frame for _, some in ready for frame in some]
+        if frames:
+            yield np.concatenate([tensor for tensor, _ in ready]), frames
         done += len(ready)
         pace.report(done, len(sources))
 
@@ -156,28 +166,35 @@ def tensor_of(
     seed: int,
     first: int,
     max_megapixels: float,
+    pace: Pace = UNHURRIED,
 ) -> tuple[Array, list[Frame]]:
     """Open and pre-process images into one tensor for the input `spec`, and return where each lies in its image; the
-    first has index `first` in its call.
+    first has index `first` in its call. Those that cannot be read are left out where `pace` is told.
 
     Raises ImageError, PipelineError.
     """
     import numpy as np
 
-    frames, batch = [], None
-    for place, source in enumerate(sources):
-        image = open_pixels(source, max_megapixels, _SCRATCH)
-        tensor, frame = preprocessor.prepare(pipeline, image, seed, first + place)
+    def prepared(place: int, source: Any) -> tuple[Array, Frame]:
+        tensor, frame = preprocessor.prepare(pipeline, open_pixels(source, max_megapixels, _SCRATCH), seed, place)
         if spec.with_batch(1)[1:] != tensor.shape:
             raise PipelineError(f"the pipeline gives {tensor.shape}, {spec.name} takes {spec.shape[1:]} an image")
+        return tensor, frame
+
+    frames: list[Frame] = []
+    batch: Array | None = None
+    for place, source in enumerate(sources, first):
+        one = pace.attempt(prepared, place, source)
+        if one is None:
+            continue
+        tensor, frame = one
         frames.append(frame)
         if len(sources) == 1:
             return tensor[None], frames
         if batch is None:
             batch = np.empty((len(sources), *tensor.shape), np.float32)
-        batch[place] = tensor
-    assert batch is not None  # there is one source at least
-    return batch, frames
+        batch[len(frames) - 1] = tensor
+    return np.empty((0, *spec.with_batch(1)[1:]), np.float32) if batch is None else batch[: len(frames)], frames
 
 
 def check_takes_pictures(manifest: Manifest) -> None:

@@ -1,4 +1,4 @@
-"""Results as lines for people.
+"""Results as lines for people, and rows of answers as JSON.
 
 tabby 61.2 %, tiger cat 20.1 %
 embedding: mean 0.41337, variance 0.17411
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .errors import one_line
+from .errors import OvenbirdError, one_line
 from .manifest.program import size_text
 from .postprocess.table import KINDS
 
@@ -25,6 +25,27 @@ def prediction_lines(prediction: Prediction) -> list[str]:
         for name, answer in prediction.answers.get(kind.field, {}).items():
             lines += kind.lines(name, answer)
     return lines
+
+
+def answer_lines(images: Sequence[str], predictions: Mapping[int, Prediction]) -> list[str]:
+    """Return what was found of each image that has an answer, by the images' places."""
+    lines: list[str] = []
+    for place, prediction in sorted(predictions.items()):
+        lines += [one_line(images[place]), *(f"  {line}" for line in prediction_lines(prediction))]
+    return lines
+
+
+def answer_rows(
+    images: Sequence[str], predictions: Mapping[int, Prediction], failures: Mapping[int, OvenbirdError], target: str
+) -> list[dict[str, Any]]:
+    """Return a JSON object for each image: its answer, or the error and its type where it has none."""
+
+    def row(place: int) -> dict[str, Any]:
+        if place in predictions:
+            return predictions[place].to_json()
+        return {"error": str(failures[place]), "type": type(failures[place]).__name__}
+
+    return [{"image": image, "target": target} | row(place) for place, image in enumerate(images)]
 
 
 def inspection_lines(found: dict[str, Any]) -> list[str]:

@@ -51,7 +51,8 @@ def predict_tiled(
     max_megapixels = real("max_megapixels", max_megapixels, MAX_IMAGE_MEGAPIXELS * 20)
     results: list[Prediction] = []
     sources = sources_of(images)
-    for source in sources:
+
+    def look(_: int, source: Any) -> Prediction:
         photograph = open_image(source, max_megapixels)
         areas = areas_of(photograph.size, pipeline, options)
         found: list[Prediction] = []
@@ -59,8 +60,12 @@ def predict_tiled(
             crops = [photograph.crop(area) for area in areas[start : start + step]]
             batch, frames = tensor_of(spec, preprocessor, pipeline, crops, options.seed, start, max_megapixels)
             found += explain(manifest, run({spec.name: batch}), labels, name, options, frames)
-        results.append(put_together(manifest, areas, found, photograph.size, Asked(options, labels)))
-        pace.report(len(results), len(sources))
+        return put_together(manifest, areas, found, photograph.size, Asked(options, labels))
+
+    for place, source in enumerate(sources):
+        one = pace.attempt(look, place, source)
+        results += [] if one is None else [one]
+        pace.report(place + 1, len(sources))
     return results
 
 

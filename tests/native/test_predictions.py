@@ -138,3 +138,36 @@ def test_photographs_have_the_same_pixels(photographs: tuple[list[Path], list[in
     (tmp_path / "cases.json").write_text(json.dumps(cases))
     done = run(build() / "ovenbird-pictures", tmp_path / "cases.json")
     assert done.out.splitlines() == [case["input"] for case in cases]
+
+
+def test_pictures_that_cannot_be_read_leave_the_others(
+    native: Command, segmenter: Path, model: Model, tmp_path: Path
+) -> None:
+    """A row for each picture, the others' as they are without it, seeds and all; exit code 1."""
+    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    names = [str(tmp_path / "nowhere.jpg"), *PHOTOS[:2], str(tmp_path / "bad.jpg"), *PHOTOS[2:]]
+    bad = {0: "ImageNotFound", 3: "ImageUnreadable"}
+    failures: dict[int, OvenbirdError] = {}
+    expected = iter(model.predict(names, seed=7, failed=failures.__setitem__))
+    assert {place: type(error).__name__ for place, error in failures.items()} == bad
+    done = native("run", segmenter, *names, "--seed", "7", "--json", "--threads", "1")
+    rows = json.loads(done.out)
+    assert done.code == 1
+    assert [row["image"] for row in rows] == names
+    for place, row in enumerate(rows):
+        head = {"image": names[place], "target": model.target.target}
+        if place in bad:
+            assert row == head | {"error": row["error"], "type": bad[place]}
+            assert f"error: {bad[place]}: {row['error']}" in done.err.splitlines()
+        else:
+            same_answers(row, head | next(expected).to_json(), names[place])
+    assert [line.split(": ")[1] for line in done.err.splitlines() if line.startswith("error")] == [*bad.values()]
+    shown = native("run", segmenter, *names, "--seed", "7", "--threads", "1")
+    assert shown.code == 1
+    assert [line for line in shown.out.splitlines() if not line.startswith(" ")] == [*PHOTOS]
+
+
+def test_no_picture_can_be_read(native: Command, segmenter: Path) -> None:
+    done = native("run", segmenter, "nowhere.jpg", "neither.jpg")
+    assert (done.code, done.out) == (1, "")
+    assert [line.split(": ")[1] for line in done.err.splitlines() if line.startswith("error")] == ["ImageNotFound"] * 2

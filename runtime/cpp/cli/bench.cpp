@@ -104,7 +104,7 @@ std::vector<int64_t> read_batches(const std::string &text) {
 
 } // namespace
 
-void command_bench(int count, char **words) {
+int command_bench(int count, char **words) {
     std::vector<Options::Known> known = LOADING;
     known.insert(known.end(), {{"--batch", true}, {"--seconds", true}, {"--iterations", true}, {"--warmup", true}});
     Options options(
@@ -132,7 +132,7 @@ void command_bench(int count, char **words) {
         JsonObject all;
         all.add("target", target).add("threads", json_of(static_cast<int64_t>(session->threads())));
         print(json_text(all.add("timings", json_list(std::move(rows))).done()));
-        return;
+        return 0;
     }
     print(str(target, ", ", session->threads(), " threads, times of one call in ms"));
     for (const Timing &one : timings) {
@@ -141,6 +141,7 @@ void command_bench(int count, char **words) {
                   format("%.1f", 1e3 * static_cast<double>(one.batch) / one.median), " images/s, ", one.calls,
                   " calls"));
     }
+    return 0;
 }
 
 } // namespace ob

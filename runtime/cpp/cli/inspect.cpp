@@ -161,13 +161,17 @@ std::vector<std::string> inspection_lines(const Json &found) {
 
 } // namespace
 
-void command_inspect(int count, char **words) {
+int command_inspect(int count, char **words) {
     Options options({{"--require-signature", true}, {"--json", false}});
     options.parse(count, words);
     std::optional<std::string> key = options.text("--require-signature");
     Json found = inspect_artifact(only_directory(options), key ? key->c_str() : nullptr);
-    if (options.given("--json")) return print(json_text(found));
+    if (options.given("--json")) {
+        print(json_text(found));
+        return 0;
+    }
     for (const std::string &line : inspection_lines(found)) print(one_line(line));
+    return 0;
 }
 
 } // namespace ob

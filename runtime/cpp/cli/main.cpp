@@ -40,7 +40,7 @@ const char USAGE[] = "Usage: ovenbird-run COMMAND DIR [OPTIONS]\n"
 
 struct Command {
     const char *name;
-    void (*work)(int, char **);
+    int (*work)(int, char **);
 };
 
 const Command COMMANDS[] = {
@@ -125,8 +125,7 @@ int run(int count, char **words) {
                 given.insert(given.begin() + 1, {option, own.target.data()});
             }
         }
-        command.work(static_cast<int>(given.size()), given.data());
-        return 0;
+        return command.work(static_cast<int>(given.size()), given.data());
     }
     return fail_usage(ob::str("No such command ", ob::quoted(name), "; known are run, inspect, selftest, bench"));
 }
@@ -139,7 +138,7 @@ int main(int count, char **words) {
     } catch (const ob::UsageError &error) {
         return fail_usage(ob::one_line(error.message));
     } catch (const ob::Error &error) {
-        std::fprintf(stderr, "error: %s: %s\n", ob::status_name(error.status), error.message.c_str());
+        ob::print_error(error);
     } catch (const std::bad_alloc &) {
         std::fprintf(stderr, "error: OutOfMemory: there is no memory\n");
     } catch (const std::exception &error) {

@@ -109,35 +109,53 @@ PredictOptions predict_options(const Options &options) {
     return asked;
 }
 
-void run_images(Session &session, const std::vector<std::string> &names, const Options &options) {
-    const Manifest &manifest = session.model().artifact.manifest;
+// A row an image, in order: the answer, or why there is none.
+std::string rows_of(Session &session, const std::vector<std::string> &names, const PredictOptions &asked,
+                    const std::vector<Prediction> &found, const std::vector<Failure> &failures) {
+    std::vector<Json> rows;
+    for (size_t place = 0, failed = 0; place < names.size(); ++place) {
+        JsonObject row;
+        row.add("image", names[place]).add("target", session.model().target.target);
+        if (failed < failures.size() && failures[failed].place == place) {
+            const Error &error = failures[failed++].error;
+            row.add("error", error.message).add("type", status_name(error.status));
+        } else {
+            Json values = json_of(found[place - failed], session.model().artifact.manifest, asked);
+            for (size_t i = 0; i < values.names.size(); ++i) row.add(values.names[i], std::move(values.items[i]));
+        }
+        rows.push_back(row.done());
+    }
+    return json_text(json_list(std::move(rows)));
+}
+
+// Whether each has an answer.
+bool run_images(Session &session, const std::vector<std::string> &names, const Options &options) {
     PredictOptions asked = predict_options(options);
+    std::vector<Failure> failures;
     std::vector<PictureSource> images;
     for (const std::string &name : names) images.push_back({name.c_str(), nullptr, 0});
-    std::vector<Prediction> found = predict(session, images, asked);
+    std::vector<Prediction> found = predict(session, images, asked, &failures);
+    for (const Failure &failure : failures) print_error(failure.error);
     if (options.given("--json")) {
-        std::vector<Json> rows;
-        for (size_t i = 0; i < found.size(); ++i) {
-            JsonObject row;
-            row.add("image", names[i]).add("target", session.model().target.target);
-            Json values = json_of(found[i], manifest, asked);
-            for (size_t field = 0; field < values.names.size(); ++field) {
-                row.add(values.names[field], std::move(values.items[field]));
-            }
-            rows.push_back(row.done());
+        print(rows_of(session, names, asked, found, failures));
+        return failures.empty();
+    }
+    for (size_t place = 0, failed = 0; place < names.size(); ++place) {
+        if (failed < failures.size() && failures[failed].place == place) {
+            ++failed;
+            continue;
         }
-        print(json_text(json_list(std::move(rows))));
-        return;
+        print(one_line(names[place]));
+        for (const std::string &line : lines_of(found[place - failed], session.model().artifact.manifest)) {
+            print("  " + line);
+        }
     }
-    for (size_t i = 0; i < found.size(); ++i) {
-        print(one_line(names[i]));
-        for (const std::string &line : lines_of(found[i], manifest)) print("  " + line);
-    }
+    return failures.empty();
 }
 
 } // namespace
 
-void command_run(int count, char **words) {
+int command_run(int count, char **words) {
     std::vector<Options::Known> known = LOADING;
     known.insert(known.end(), {{"--inputs", true},
                                {"--outputs", true},
@@ -172,8 +190,9 @@ void command_run(int count, char **words) {
     std::unique_ptr<Session> session = load_session(options, directory);
     const Manifest &manifest = session->model().artifact.manifest;
     if (manifest.random_weights) std::fprintf(stderr, "%s\n", weights_line(manifest).c_str());
-    if (inputs) return run_tensors(*session, options);
-    run_images(*session, names, options);
+    if (!inputs) return run_images(*session, names, options) ? 0 : 1;
+    run_tensors(*session, options);
+    return 0;
 }
 
 } // namespace ob

@@ -6,7 +6,7 @@
 
 namespace ob {
 
-void command_selftest(int count, char **words) {
+int command_selftest(int count, char **words) {
     Options options(LOADING);
     options.parse(count, words);
     std::unique_ptr<Session> session = load_session(options, only_directory(options));
@@ -22,7 +22,7 @@ void command_selftest(int count, char **words) {
         all.add("files", json_of(static_cast<int64_t>(result.files))).add("rows", json_of(result.rows));
         all.add("max_abs_error", errors.done()).add("tolerance", json_of(result.tolerance));
         print(json_text(all.add("rms", rms.done()).add("peak", peak.done()).done()));
-        return;
+        return 0;
     }
     std::vector<std::string> errors, shares;
     for (const auto &[name, difference] : result.outputs) {
@@ -33,6 +33,7 @@ void command_selftest(int count, char **words) {
               " golden rows reproduced"));
     print(str("max abs error: ", join(errors), "; of their own spread: ", join(shares), " (limit ",
               format("%.2g", result.tolerance), ")"));
+    return 0;
 }
 
 } // namespace ob

@@ -43,6 +43,10 @@ void print(const std::string &text) {
     std::fputc('\n', stdout);
 }
 
+void print_error(const Error &error) {
+    std::fprintf(stderr, "error: %s: %s\n", status_name(error.status), error.message.c_str());
+}
+
 std::string weights_line(const Manifest &manifest) {
     if (!manifest.random_weights) {
         return one_line(

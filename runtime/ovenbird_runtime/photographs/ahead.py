@@ -15,24 +15,29 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..arguments import whole
 from ..dataclass import dataclass
+from ..errors import ImageError, OvenbirdError, PipelineError, forget_frames
 from ..limits import MAX_JOBS
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+R = TypeVar("R")
 T = TypeVar("T")
 ImagesDone = Callable[[int, int], object]
 """Called with how many images are done, and of how many."""
+ImageFailed = Callable[[int, OvenbirdError], object]
+"""Called with an image's place in the call and why it has no answer; where threads prepare images, by those."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How many threads prepare images ahead of the network (0: none, one image after the other), and who hears how far
-    a call is. Raises WrongOption.
+    """How many threads prepare images ahead of the network (0: none, one image after the other), who hears how far
+    a call is, and of images that cannot be read; they end the call where nobody does. Raises WrongOption.
     """
 
     jobs: int = 0
     progress: ImagesDone | None = None
+    failed: ImageFailed | None = None
 
     def __post_init__(self) -> None:
         """Check the number."""
@@ -42,6 +47,20 @@ class Pace:
         """Call who wants to know."""
         if self.progress is not None:
             self.progress(done, total)
+
+    def attempt(self, prepare: Callable[[int, T], R], place: int, source: T) -> R | None:
+        """Return what `prepare` makes of an image; None where it cannot be read or prepared, and somebody hears of it.
+
+        Raises what `prepare` raises where nobody does, and what is no fault of the image.
+        """
+        try:
+            return prepare(place, source)
+        except (ImageError, PipelineError) as error:
+            if self.failed is None:
+                raise
+            forget_frames(error)
+            self.failed(place, error)
+            return None
 
 
 def ahead(prepare: Callable[[int, Any], T], sources: Sequence[Any], portion: int, jobs: int) -> Iterator[list[T]]:

@@ -20,8 +20,15 @@ from ..tensors.writing import write_whole
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 
 
-def save_annotated(sources: Sequence[Any], predictions: Sequence[Prediction], path: Path, megapixels: float) -> None:
-    """Draw each prediction into a copy of its image: the file `path` for one image, a folder for several.
+def save_annotated(
+    sources: Sequence[Any],
+    predictions: Sequence[Prediction],
+    path: Path,
+    megapixels: float,
+    several: bool | None = None,
+) -> None:
+    """Draw each prediction into a copy of its image: the file `path` for one image, a folder for several, which there
+    may have been before those that could not be read were left out.
 
     Raises WrongOption for predictions without boxes, classes and texts and a `path` that would overwrite an image,
     OutputNotWritten.
@@ -29,7 +36,7 @@ def save_annotated(sources: Sequence[Any], predictions: Sequence[Prediction], pa
     for prediction in predictions:
         if not has_drawing(prediction):
             raise WrongOption(f"{prediction.model} answers with numbers alone: there is nothing to draw (--save)")
-    folder = len(sources) > 1 or path.is_dir()
+    folder = (len(sources) > 1 if several is None else several) or path.is_dir()
     targets = _names_in(path, sources) if folder else [path]
     for source, target in zip(sources, targets, strict=True):
         if target.suffix.lower() not in FORMATS:

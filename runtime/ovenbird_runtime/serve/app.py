@@ -11,9 +11,10 @@ import math
 import time
 from collections.abc import Awaitable
 
+from ..errors import forget_frames
 from .call import Call
 from .context import Context
-from .errors import NotReady, WrongMethod, forget_frames, public_body, status_of
+from .errors import NotReady, WrongMethod, public_body, status_of
 from .http.encoding import compress
 from .http.errors import BadRequest, ServeError
 from .http.messages import Pieces, Request, Response

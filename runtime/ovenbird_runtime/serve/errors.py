@@ -121,13 +121,3 @@ def public_text(error: BaseException) -> str:
 def public_body(error: BaseException) -> dict[str, Any]:
     """Return the JSON of an error: a text as the Open Inference Protocol has it, and the error's type."""
     return {"error": public_text(error), "type": public_type(error)}
-
-
-def forget_frames(error: BaseException) -> None:
-    """Drop the frames that an error came through, once it is answered: their variables are a request's pictures and
-    tensors, which a cycle (a frame, the error in it, its traceback) would keep until Python looks for cycles.
-    """
-    cause: BaseException | None = error
-    while cause is not None:
-        cause.__traceback__ = None
-        cause = cause.__cause__ or cause.__context__

@@ -91,6 +91,11 @@ Prepared prepare_one(const ImageInput &input, const Pipeline &pipeline, const Pi
          shape_text(Shape(open.begin() + 1, open.end())), " an image");
 }
 
+bool is_of_image(ovenbird_status status) {
+    return status == OVENBIRD_IMAGE_NOT_FOUND || status == OVENBIRD_IMAGE_UNREADABLE ||
+           status == OVENBIRD_IMAGE_TOO_LARGE || status == OVENBIRD_PIPELINE_ERROR;
+}
+
 // Of the only program; none where a loop makes the answer.
 StepLabels labels_of(const Model &model) {
     StepLabels labels;
@@ -108,8 +113,8 @@ Row row_of(const OutputTensor &output, size_t place) {
     return row;
 }
 
-ovenbird_tensor view_of(const TensorSpec &spec, const Shape &image, int64_t count, const AlignedBytes &data) {
-    ovenbird_tensor view{spec.name.c_str(), OVENBIRD_FLOAT32, 4, {count}, data.data(), data.bytes()};
+ovenbird_tensor view_of(const TensorSpec &spec, const Shape &image, size_t count, size_t bytes, const AlignedBytes &data) {
+    ovenbird_tensor view{spec.name.c_str(), OVENBIRD_FLOAT32, 4, {static_cast<int64_t>(count)}, data.data(), count * bytes};
     std::copy(image.begin(), image.end(), view.shape + 1);
     return view;
 }
@@ -160,7 +165,7 @@ struct Answering {
 } // namespace
 
 std::vector<Prediction> predict(Session &session, const std::vector<PictureSource> &images,
-                                const PredictOptions &options) {
+                                const PredictOptions &options, std::vector<Failure> *failures) {
     const Program &program = session.model().artifact.manifest.picture_program();
     check_options(options);
     check_takes_pictures(program);
@@ -180,16 +185,24 @@ std::vector<Prediction> predict(Session &session, const std::vector<PictureSourc
         AlignedBytes batch;
         std::vector<Frame> frames;
         for (size_t i = 0; i < count; ++i) {
-            Prepared one = prepare_one(input, *chosen.pipeline, images[start + i], options, start + i);
+            Prepared one;
+            try {
+                one = prepare_one(input, *chosen.pipeline, images[start + i], options, start + i);
+            } catch (const Error &error) {
+                if (!failures || !is_of_image(error.status)) throw;
+                failures->push_back({start + i, error});
+                continue;
+            }
             frames.push_back(one.frame);
             if (count == 1) {
                 batch = std::move(one.data);
                 break;
             }
-            if (i == 0) batch = AlignedBytes(count * bytes);
-            std::memcpy(batch.data() + i * bytes, one.data.data(), bytes);
+            if (frames.size() == 1) batch = AlignedBytes(count * bytes);
+            std::memcpy(batch.data() + (frames.size() - 1) * bytes, one.data.data(), bytes);
         }
-        ovenbird_tensor view = view_of(*input.spec, input.shape, static_cast<int64_t>(count), batch);
+        if (frames.empty()) continue;
+        ovenbird_tensor view = view_of(*input.spec, input.shape, frames.size(), bytes, batch);
         answering.add(view, chosen.name, frames, found);
     }
     return found;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "answers/prediction.h"
+#include "base/errors.h"
 #include "engine/session.h"
 #include "pictures/picture.h"
 #include "pipeline/apply.h"
@@ -21,9 +22,15 @@ struct Prediction {
     std::shared_ptr<const std::vector<OutputTensor>> outputs; // what the answers were made of
 };
 
-// One prediction an image, in order. Throws ImageError, PipelineError, WrongOption, and what `Session::run` throws.
+// Images of a call that cannot be read or prepared: their places, and why.
+struct Failure {
+    size_t place;
+    Error error;
+};
+
+// One prediction an image, in order, but for those that are added to `failures` where it is given. Throws ImageError, PipelineError, WrongOption, and what `Session::run` throws.
 std::vector<Prediction> predict(Session &session, const std::vector<PictureSource> &images,
-                                const PredictOptions &options);
+                                const PredictOptions &options, std::vector<Failure> *failures = nullptr);
 
 // What a pipeline makes of one image that stands at `index` in its call; the batch is 1.
 struct PreparedInput {

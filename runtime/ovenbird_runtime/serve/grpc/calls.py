@@ -18,10 +18,10 @@ from typing import Any, Protocol
 
 from h2.exceptions import ProtocolError
 
-from ...errors import shown
+from ...errors import forget_frames, shown
 from ..call import Call
 from ..context import Context
-from ..errors import UnknownRoute, forget_frames
+from ..errors import UnknownRoute
 from ..http.encoding import decompress
 from ..http.errors import BadRequest, ServerFull
 from ..telemetry.request_ids import RequestIds

@@ -13,12 +13,12 @@ import time
 from functools import partial
 from typing import Any
 
-from ...errors import OvenbirdError
+from ...errors import OvenbirdError, forget_frames
 from ...manifest.answers import Boxes
 from ...postprocess.prediction import Prediction, explain
 from ..call import Call
 from ..context import Context
-from ..errors import forget_frames, public_body, status_of
+from ..errors import public_body, status_of
 from ..http.errors import BadRequest
 from ..http.messages import Request, Response
 from ..models.deployment import Deployment
