@@ -19,7 +19,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,8 @@ UNFINISHED = 75
 """The exit code where time was over: EX_TEMPFAIL of sysexits.h."""
 PATIENCE_SECONDS = 600
 """`ab` waits so long for an answer: 64 callers of a server that writes one caption after the other wait for all."""
+TIMEOUT_MS = "300000"
+"""What our server gives a request at most: the other one refuses nobody."""
 WARM_REQUESTS = 4
 
 
@@ -86,7 +88,8 @@ def server_of(name: str, batch: int, port: int, options: argparse.Namespace) -> 
     model = json.loads((options.artifact / "manifest.json").read_text())["model"]["name"]
     size = {BATCHED: 64, ALONE: 1}.get(name, batch)
     command = [sys.executable, "-m", "ovenbird_runtime", "serve", str(options.artifact), "--no-access-log"]
-    command += ["--port", str(port), "--max-batch", str(size), "--timeout-ms", "60000", "--hang-seconds", "60"]
+    command += ["--port", str(port), "--max-batch", str(size), "--hang-seconds", "60"]
+    command += ["--timeout-ms", TIMEOUT_MS, "--max-timeout-ms", TIMEOUT_MS]
     return Server(name, command, port, f"/v1/models/{model}:predict?max_tokens={options.tokens}", ready)
 
 
@@ -99,7 +102,7 @@ class Load:
         self.path: Path = options.output / "load.json"
         self.found: dict[str, Any] = json.loads(self.path.read_text()) if self.path.is_file() else {"cells": {}}
         self.found |= {"chip": processor_name(), "processors": len(os.sched_getaffinity(0)), "tokens": options.tokens,
-                       "python": platform.python_version()}  # fmt: skip
+                       "python": platform.python_version(), "precision": precision_of(options.artifact)}  # fmt: skip
 
     def measure(self, cell: Cell) -> None:
         """Ask one cell's requests, and keep what came."""
@@ -130,6 +133,12 @@ class Load:
     def _ask(self, server: Server, concurrency: int, requests: int) -> Turn:
         options = self._options
         return run_ab(server, options.image, concurrency, requests, options.output, PATIENCE_SECONDS)
+
+
+def precision_of(artifact: Path) -> str:
+    """Return the precision that an artifact was compiled with."""
+    variants: Sequence[Mapping[str, Any]] = json.loads((artifact / "manifest.json").read_text())["variants"]
+    return ", ".join(dict.fromkeys(str(variant["precision"]) for variant in variants))
 
 
 def figures(cell: Cell, turn: Turn) -> dict[str, Any]:

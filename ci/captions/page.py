@@ -19,6 +19,7 @@ HEAD = """<!-- Written by ci/captions; do not edit. -->
 caption of {tokens} tokens out, asked by Apache's `ab` on the same machine. {chip}, {processors} processors. Weights are
 random: times do not depend on them.
 
+- Ours is compiled with `--precision {precision}` (f16 is how the step's weights are stored); all others are f32.
 - *ovenbird*: all captions in flight are written at once, up to 64; one joins at the next step.
 - *ovenbird, one at a time*: the same server with `--max-batch 1`.
 - *transformers + FastAPI*: `GitForCausalLM.generate` in torch, as most people serve it.

@@ -29,6 +29,11 @@ class TextRequest:
         """How many sequences it takes at a time."""
         return self.kind.beams if isinstance(self.kind, Beam) else 1
 
+    @property
+    def steps(self) -> int:
+        """How many steps it takes at most: every token but the last is fed."""
+        return self.settings.max_length - 1
+
 
 def text_request(
     loop: TextLoop,

@@ -60,7 +60,9 @@ class Admission:
         self.rows_of: Counter[InputSize] = Counter()
 
     def take(self, rows: int, deadline: float, size: InputSize = ()) -> Permit:
-        """Return a permit for `rows` of one image size. Raises QueueFull, DeadlineExceeded, BadRequest.
+        """Return a permit for `rows` of one image size, or whatever else tells apart what rows cost.
+
+        Raises QueueFull, DeadlineExceeded, BadRequest.
 
         Where nothing else of the model is waiting a request is taken whatever the estimate says, so that a wrong
         estimate cannot lock everybody out.

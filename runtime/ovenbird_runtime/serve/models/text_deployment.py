@@ -22,27 +22,29 @@ from ..offload import Offload
 from ..settings import Settings
 from ..telemetry.metric_names import BATCH_IMAGES, COMPUTE, IMAGES_DONE, QUEUE
 from ..telemetry.metrics import Metrics
-from .admission import Admission
+from .admission import Admission, Permit
 from .batching import Costs
 from .deployment import Deployment
+from .text_costs import TextCosts, timed
 from .text_queue import PendingText, TextQueue, Written
 
 
 class TextDeployment(Deployment):
-    """A model with a loop. Its costs are those of a whole text, by itself."""
+    """A model with a loop. Its costs are those of a whole text, by itself; what is let in is counted by its length."""
 
     def __init__(self, name: str, model: Model, settings: Settings, costs: Mapping[InputSize, Costs]) -> None:
         """Made by `prepare`."""
         super().__init__(name, model, settings, costs)
         self.writer = _writer(model, settings)
         self.texts: TextQueue
+        self.text_costs: TextCosts
+        self.usual_text: float
+        """Seconds of the longest text by itself."""
 
     @classmethod
     def calibrated(cls, model: Model, settings: Settings) -> Mapping[InputSize, Costs]:
         """Time a whole text, twice: the first pages code and weights in. Raises EngineError."""
-        writer = _writer(model, settings)
-        spec = model.manifest.picture_program.inputs[0]
-        picture = np.zeros(spec.with_batch(1), spec.dtype)
+        writer, picture = _writer(model, settings), _picture(model)
         times = []
         for _ in range(2):
             start = time.perf_counter()
@@ -53,13 +55,17 @@ class TextDeployment(Deployment):
     def start(self, metrics: Metrics) -> None:
         """Begin to take work. On the event loop."""
         self._metrics = metrics
-        self.texts = TextQueue(self.writer, self, self.usual_costs.table[1] / 1000)
+        self.texts = TextQueue(self.writer, self, self.text_costs)
         self.admission = Admission(self.settings.queue_images, self.seconds_for, self.model.share)
         self.cutting = asyncio.Lock()
 
+    def admit(self, texts: int, request: TextRequest, deadline: float) -> Permit:
+        """Return a permit for texts that are asked for alike. Raises QueueFull, DeadlineExceeded, BadRequest."""
+        return self.admission.take(texts, deadline, (request.steps,))
+
     def seconds_for(self, rows: Mapping[InputSize, int]) -> float:
-        """Estimate how long so many texts take from now, as things have gone of late."""
-        return sum(rows.values()) * self.texts.seconds_per_text
+        """Estimate how long so many texts of each length, which stands for an image's size, take from now."""
+        return sum(self.text_costs.seconds(texts, steps) for (steps,), texts in rows.items())
 
     @property
     def waiting(self) -> int:
@@ -68,8 +74,8 @@ class TextDeployment(Deployment):
 
     @property
     def slowdown(self) -> float:
-        """What texts took of late, against one by itself."""
-        return self.texts.seconds_per_text / (self.usual_costs.table[1] / 1000)
+        """What texts take of late, against one by itself."""
+        return self.text_costs.seconds(1, self.writer.request().steps) / self.usual_text
 
     async def write(
         self,
@@ -112,9 +118,11 @@ class TextDeployment(Deployment):
         return self.texts.busy_seconds() > max(self.settings.hang_seconds, self.usual_costs.table[1] / 1000 * 10)
 
     def warm_up(self) -> None:
-        """Prepare one made-up picture, so that no client waits while decoders are imported."""
+        """Prepare a made-up picture, so that no client waits while decoders are imported; time a text by its parts."""
         for file in self.made_up():
             self.model.predict(file, max_tokens=1)
+        self.text_costs = timed(self.writer, _picture(self.model))
+        self.usual_text = self.text_costs.seconds(1, self.writer.request().steps)
 
     def close(self, seconds: float) -> None:
         """Finish what waits and is in flight, and let go of the model; blocks for at most about `seconds`."""
@@ -122,6 +130,11 @@ class TextDeployment(Deployment):
         if not self.hung:
             self.model.close()
             del self.admission
+
+
+def _picture(model: Model) -> Array:
+    spec = model.manifest.picture_program.inputs[0]
+    return np.zeros(spec.with_batch(1), spec.dtype)
 
 
 def _writer(model: Model, settings: Settings) -> TextWriter:

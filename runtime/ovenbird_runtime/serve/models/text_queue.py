@@ -1,6 +1,6 @@
 """Texts of all clients at once: each joins at the next step, leaves at its last, and waits for no other's end.
 
-    queue = TextQueue(writer, events, seconds_per_text=0.6)
+    queue = TextQueue(writer, events, TextCosts(0.4, 0.01))
     entry = PendingText(picture, request, deadline, loop.create_future())
     queue.submit(entry)
     answer = await entry.future             # TextAnswer
@@ -36,11 +36,10 @@ from ...generation.writer import TextWriter
 from ...postprocess.text import TextAnswer
 from ...tensors.arrays import Array
 from ..errors import DeadlineExceeded, NotReady
+from .text_costs import TextCosts
 
 Written = Callable[[tuple[int, ...]], None]
 """Takes all tokens of a text so far."""
-SHARE = 0.1
-"""Of what a text took last, in the estimate of what the next one takes."""
 
 
 @dataclass(eq=False)
@@ -78,8 +77,8 @@ class TextEvents(Protocol):
 class TextQueue:
     """The texts that wait, those in flight, and the thread that writes them."""
 
-    def __init__(self, writer: TextWriter, events: TextEvents, seconds_per_text: float) -> None:
-        """Begin with nothing; `seconds_per_text` is what one takes by itself."""
+    def __init__(self, writer: TextWriter, events: TextEvents, costs: TextCosts) -> None:
+        """Begin with nothing; `costs` learns what texts take."""
         self._writer, self._events = writer, events
         self._loop = asyncio.get_running_loop()
         self._condition = threading.Condition()
@@ -87,9 +86,7 @@ class TextQueue:
         self._flying: dict[BegunText, PendingText] = {}
         self._closing = False
         self._busy_since = 0.0
-        self.seconds_per_text = seconds_per_text
-        """Of the machine's time, as things have gone of late: texts that are written at once take less."""
-        self._spent = 0.0
+        self._costs = costs
         self._thread = threading.Thread(target=self._serve, name="ovenbird-texts", daemon=True)
         self._thread.start()
 
@@ -150,10 +147,11 @@ class TextQueue:
             self._begin(entry)
         if not self._flying:
             return
-        count = len(self._flying)
+        count, begun = len(self._flying), time.monotonic()
         with self._in_engine():
             done = self._writer.generator.step()
         now = time.monotonic()
+        self._costs.stepped(now - begun, count)
         self._events.stepped(count, now - start)
         for text in done:
             self._finish(self._flying.pop(text), text, count, now)
@@ -161,7 +159,6 @@ class TextQueue:
             chosen = text.search.position >= len(text.request.prompt)
             if flying.written is not None and chosen and text.request.width == 1:
                 self._loop.call_soon_threadsafe(flying.written, text.search.result)
-        self._learn(now - start, len(done))
 
     def _drop_late(self, now: float) -> None:
         """Let go of texts that nobody waits for any more, those that wait among them."""
@@ -196,6 +193,7 @@ class TextQueue:
             self._answer(entry, error)
             return
         self._flying[text] = entry
+        self._costs.began(time.monotonic() - entry.started)
 
     def _finish(self, entry: PendingText, text: BegunText, count: int, now: float) -> None:
         entry.finished, entry.batch = now, count
@@ -216,13 +214,6 @@ class TextQueue:
 
     def _answer(self, entry: PendingText, answer: TextAnswer | BaseException) -> None:
         self._loop.call_soon_threadsafe(_deliver, entry.future, answer)
-
-    def _learn(self, seconds: float, done: int) -> None:
-        """Take note of what texts take of the machine's time: all of it between two ends is theirs."""
-        self._spent += seconds
-        if done:
-            self.seconds_per_text += SHARE * (self._spent / done - self.seconds_per_text)
-            self._spent = 0.0
 
     @contextmanager
     def _in_engine(self) -> Iterator[None]:

@@ -46,7 +46,7 @@ async def write_texts(
     """Return a prediction for each image, or why there is none. Raises what the only one, or all, failed with."""
     preparation = Preparation(deployment.model, options, context.settings.limits.megapixels)
     request = deployment.writer.request(options.prompt, options.max_tokens, options.beams)
-    permit = deployment.admission.take(len(images), call.deadline)
+    permit = deployment.admit(len(images), request, call.deadline)
     try:
         return await gather_parts(
             [
@@ -113,7 +113,7 @@ class TextStream:
             stack.enter_context(deployment)
             preparation = Preparation(deployment.model, options, context.settings.limits.megapixels)
             request = deployment.writer.request(options.prompt, options.max_tokens, options.beams)
-            permit = deployment.admission.take(1, call.deadline)
+            permit = deployment.admit(1, request, call.deadline)
             stack.callback(permit.release)
             way = _write(context, deployment, call, image, 0, preparation, request, options, self._queue.put_nowait)
             self._task = asyncio.ensure_future(way)

@@ -20,6 +20,7 @@ from ovenbird_runtime.generation.text import TextRequest
 from ovenbird_runtime.generation.wordpiece import WordPieces
 from ovenbird_runtime.manifest.generation import Greedy
 from ovenbird_runtime.serve.errors import DeadlineExceeded, NotReady
+from ovenbird_runtime.serve.models.text_costs import TextCosts
 from ovenbird_runtime.serve.models.text_queue import PendingText, TextQueue
 
 BEGIN, END = 0, 9
@@ -99,7 +100,7 @@ def make(generator: Generator) -> tuple[TextQueue, Events]:
     pieces = WordPieces([f"w{number}" for number in range(10)])
     loop = SimpleNamespace(end=(END,), logits="logits")
     writer = SimpleNamespace(generator=generator, pieces=pieces, loop=loop)
-    return TextQueue(cast(Any, writer), events, 0.01), events
+    return TextQueue(cast(Any, writer), events, TextCosts(0.01, 0.01)), events
 
 
 def pending(length: int, seconds: float = 30.0, written: Any = None) -> PendingText:
@@ -247,15 +248,16 @@ def test_every_entry_is_answered_in_any_order(seed: int) -> None:
     run(work)
 
 
-def test_what_a_text_takes_is_learned() -> None:
+def test_what_pictures_and_tokens_take_is_learned() -> None:
     async def work() -> None:
         queue, _ = make(Generator(4))
-        assert queue.seconds_per_text == 0.01
+        costs = queue._costs
         for _, length in itertools.product(range(20), (3, 4)):
             entry = pending(length)
             queue.submit(entry)
             await entry.future
-        assert 0.0 < queue.seconds_per_text < 0.01
+        assert 0.0 < costs.picture < 0.01
+        assert 0.0 < costs.token < 0.01
         await asyncio.to_thread(queue.close, 10.0)
 
     run(work)
