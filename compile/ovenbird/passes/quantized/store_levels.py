@@ -4,7 +4,7 @@ A schedule leaves a loop over positions, and in it one over the lanes of a block
 
     for position in 8:           # annotated `STORED: [vector lanes, low, high, zero]`
         for lane in 8:
-            out[..., position, lane] = uint8(rounded(min(max(value, low), high)) + zero)
+            out[..., position, lane] = tirx.Cast("uint8", tirx.round(min(max(value, low), high)) + zero)
 
 LLVM would make bytes of each vector of eight by itself, in five instructions. Here four vectors are converted to whole
 numbers, as the processor rounds (to nearest, halves to even), packed to 16 bits, moved by the zero and packed to uint8
