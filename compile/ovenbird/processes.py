@@ -43,35 +43,27 @@ def python_process(
     """Run this Python with `arguments` in a fresh process that sees the same packages, and `variables` for its
     environment if they are given. Raises TimeoutExpired.
     """
-    return subprocess.run(
-        [sys.executable, *arguments],
-        env=environment() if variables is None else dict(variables),
-        capture_output=True,
-        text=True,
-        timeout=limit_s,
-        check=False,
-    )
+    with running(arguments, environment() if variables is None else variables) as ended:
+        return ended(limit_s)
 
 
 @contextmanager
 def running(
-    arguments: Sequence[str], variables: Mapping[str, str], limit_s: float = TIME_LIMIT_S
-) -> Iterator[Callable[[], subprocess.CompletedProcess[str]]]:
-    """Start this Python with `arguments`; give what waits for its end, which raises RuntimeFailed after `limit_s`.
+    arguments: Sequence[str], variables: Mapping[str, str]
+) -> Iterator[Callable[[float], subprocess.CompletedProcess[str]]]:
+    """Start this Python with `arguments`; give what waits for its end, so many seconds at most (TimeoutExpired).
 
     The process does not outlive the block. What it says lies in files: nothing here has to read while it works.
     """
+    command = [sys.executable, *arguments]
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        process = subprocess.Popen([sys.executable, *arguments], env=dict(variables), stdout=out, stderr=err)
+        process = subprocess.Popen(command, env=dict(variables), stdout=out, stderr=err)
 
-        def ended() -> subprocess.CompletedProcess[str]:
-            try:
-                code = process.wait(limit_s)
-            except subprocess.TimeoutExpired:
-                raise RuntimeFailed(f"the runtime gave no answer within {limit_s:.0f} s") from None
+        def ended(limit_s: float) -> subprocess.CompletedProcess[str]:
+            code = process.wait(limit_s)
             out.seek(0)
             err.seek(0)
-            return subprocess.CompletedProcess([sys.executable, *arguments], code, out.read(), err.read())
+            return subprocess.CompletedProcess(command, code, out.read(), err.read())
 
         try:
             yield ended
@@ -80,9 +72,25 @@ def running(
             process.wait()
 
 
+@contextmanager
+def runtime_running(
+    arguments: Sequence[str], limit_s: float = TIME_LIMIT_S
+) -> Iterator[Callable[[], subprocess.CompletedProcess[str]]]:
+    """Start what loads an artifact that was made a moment ago; give what waits for its end, or raises RuntimeFailed."""
+    with running(arguments, without_signature()) as ended:
+
+        def ended_in_time() -> subprocess.CompletedProcess[str]:
+            try:
+                return ended(limit_s)
+            except subprocess.TimeoutExpired:
+                raise RuntimeFailed(f"the runtime gave no answer within {limit_s:.0f} s") from None
+
+        yield ended_in_time
+
+
 def runtime_process(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Run what loads an artifact that was made a moment ago. Raises RuntimeFailed."""
-    with running(arguments, without_signature()) as ended:
+    with runtime_running(arguments) as ended:
         return ended()
 
 

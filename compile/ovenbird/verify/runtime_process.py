@@ -17,24 +17,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ovenbird.errors import RuntimeFailed
-from ovenbird.processes import ending, running, without_signature
+from ovenbird.processes import ending, runtime_running
 from ovenbird.verify.stored import Answers, read_cases, write_cases
 from ovenbird_runtime.tensors.arrays import Arrays
 
 
-def run_artifact(
-    artifact: Path,
-    cases: Mapping[str, Arrays],
-    threads: int | None = None,
-    target: str | None = None,
-    device: str = "cpu",
-    program: str | None = None,
-) -> Answers:
-    """Run a program of an artifact (its variant for `target`, or its best) on named cases of named inputs, on a device.
+def run_artifact(artifact: Path, cases: Mapping[str, Arrays]) -> Answers:
+    """Run an artifact's best variant on named cases of named inputs.
 
     Raises RuntimeFailed with the runtime's own reason.
     """
-    with artifact_running(artifact, cases, threads, target, device, program) as answers:
+    with artifact_running(artifact, cases) as answers:
         return answers()
 
 
@@ -42,20 +35,21 @@ def run_artifact(
 def artifact_running(
     artifact: Path,
     cases: Mapping[str, Arrays],
-    threads: int | None = None,
     target: str | None = None,
     device: str = "cpu",
     program: str | None = None,
 ) -> Iterator[Callable[[], Answers]]:
-    """Start what `run_artifact` does; give what waits for the answers, and raises its errors. Left, it ends."""
+    """Start a program of an artifact (its variant for `target`, or its best) on named cases, on a device; give what
+    waits for the answers, or raises RuntimeFailed with the runtime's own reason. Left, it ends.
+    """
     with tempfile.TemporaryDirectory(prefix="ovenbird-") as work:
         given, got = Path(work) / "cases.npz", Path(work) / "answers.npz"
         write_cases(given, cases)
         command = ["-m", "ovenbird.verify.runtime_worker", str(artifact), str(given), str(got)]
-        command += ["--device", device, *(["--threads", str(threads)] if threads else [])]
+        command += ["--device", device]
         command += ["--program", program] if program else []
         command += ["--target", target] if target else []
-        with running(command, without_signature()) as ended:
+        with runtime_running(command) as ended:
 
             def answers() -> Answers:
                 done = ended()

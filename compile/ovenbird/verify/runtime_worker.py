@@ -1,7 +1,7 @@
 """The process in which the compiler tries an artifact: it holds the runtime, and never TVM's compiler.
 
-    python -m ovenbird.verify.runtime_worker ARTIFACT CASES.npz ANSWERS.npz [--threads N] [--target NAME]
-        [--device cpu] [--program NAME]
+    python -m ovenbird.verify.runtime_worker ARTIFACT CASES.npz ANSWERS.npz [--target NAME] [--device cpu]
+        [--program NAME]
 
 CASES.npz holds arrays named `CASE/INPUT`; ANSWERS.npz gets `CASE/OUTPUT`. A refusal by the runtime is one line of JSON
 on standard output, `{"error": TYPE, "message": TEXT}`, and exit code 1. `runtime_process.py` is the other end.
@@ -25,12 +25,11 @@ def main(arguments: list[str]) -> int:
     """Run every case and write the answers."""
     artifact, cases_path, answers_path, *rest = arguments
     options = dict(zip(rest[::2], rest[1::2], strict=True))
-    threads = int(options["--threads"]) if "--threads" in options else None
     # by name: the rule that the compiler never loads the engine holds for every process but this one
     runtime: Any = importlib.import_module("ovenbird_runtime")
     try:
         device = options.get("--device", "cpu")
-        model = runtime.load(artifact, device, threads=threads, target=options.get("--target"))
+        model = runtime.load(artifact, device, target=options.get("--target"))
         program = options.get("--program")
         answers = {
             case: {name: np.array(array) for name, array in model.run(dict(inputs), program=program).items()}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ovenbird.errors import RuntimeFailed
-from ovenbird.processes import environment, running
+from ovenbird.processes import environment, running, runtime_running
 
 SLEEPER = "import os, pathlib, sys, time; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); time.sleep(600)"
 
@@ -17,7 +17,7 @@ SLEEPER = "import os, pathlib, sys, time; pathlib.Path(sys.argv[1]).write_text(s
 def test_what_it_says_is_kept_however_much() -> None:
     program = "import sys; print('a' * 10**6); print('b' * 10**6, file=sys.stderr); sys.exit(3)"
     with running(["-c", program], environment()) as ended:
-        done = ended()
+        done = ended(60)
     assert (done.returncode, len(done.stdout), len(done.stderr)) == (3, 10**6 + 1, 10**6 + 1)
 
 
@@ -35,6 +35,6 @@ def test_it_ends_with_the_block(tmp_path: Path) -> None:
 def test_one_that_gives_no_answer_is_ended(tmp_path: Path) -> None:
     with (
         pytest.raises(RuntimeFailed, match=r"no answer within 0 s"),
-        running(["-c", SLEEPER, str(tmp_path / "pid")], environment(), limit_s=0.1) as ended,
+        runtime_running(["-c", SLEEPER, str(tmp_path / "pid")], limit_s=0.1) as ended,
     ):
         ended()

@@ -44,11 +44,12 @@ def schedule_depthwise(sch: Schedule, machine: Machine, choices: Choices) -> Non
     parallel = sch.fuse(n, c, bands)
     sch.parallel(parallel)
     sch.compute_at(anchor, strips, preserve_unit_loops=True)
+    pairs = stages.found.taps > 1
     for block in reversed(stages.before):
         sch.compute_at(block, parallel, preserve_unit_loops=True)
         *_, column, lanes = sch.get_loops(block)
         sch.vectorize(lanes)
-        if stages.found.taps > 1:
+        if pairs:
             sch.annotate(column, PARTITION, 1)
     sch.set_scope(anchor, 0, "local")
     loops = sch.get_loops(anchor)[-7:]
@@ -56,7 +57,6 @@ def schedule_depthwise(sch: Schedule, machine: Machine, choices: Choices) -> Non
     sch.reorder(*reduction, *tile)
     for loop in (*reduction[1:], *tile[:-1]):
         sch.unroll(loop)
-    pairs = stages.found.taps > 1
     if not pairs:
         sch.vectorize(tile[-1])
     init = sch.decompose_reduction(anchor, reduction[0])
