@@ -15,17 +15,26 @@ import time
 
 from ...generation.writer import TextWriter
 from ...tensors.arrays import Array
+from .batching import Costs
 
 OF_PICTURE, OF_STEP = 0.3, 0.1
 """How much of what each took last goes into the estimate of the next; of steps there are many to a picture."""
 
 
-class TextCosts:
-    """Seconds of a picture and of one text's part in a step; one thread takes note, others read."""
+class TextCosts(Costs):
+    """Seconds of a picture and of one text's part in a step; one thread takes note, others read. As `Costs`: what the
+    text that was timed took by itself.
+    """
 
-    def __init__(self, picture: float, token: float) -> None:
-        """Begin with what they take by themselves."""
-        self.picture, self.token = picture, token
+    def __init__(self, picture: float, token: float, tokens: int) -> None:
+        """Begin with what a text of so many tokens took by itself."""
+        self.picture, self.token, self._tokens = picture, token, tokens
+        super().__init__({1: self.seconds(1, tokens) * 1e3}, 1)
+
+    @property
+    def slowdown(self) -> float:
+        """What the text that was timed would take of late, against what it took."""
+        return self.seconds(1, self._tokens) * 1e3 / self.table[1]
 
     def began(self, seconds: float) -> None:
         """Take note of a picture."""
@@ -41,19 +50,21 @@ class TextCosts:
 
 
 def timed(writer: TextWriter, picture: Array) -> TextCosts:
-    """Time a text for a picture [1, ...] twice, of which the first pages memory in. Raises EngineError."""
-    pictures, tokens = zip(*(_parts(writer, picture) for _ in range(2)), strict=True)
-    return TextCosts(min(pictures), min(tokens))
+    """Time a text for a picture [1, ...] twice: the first pages code and weights in. Raises EngineError."""
+    pictures, tokens, steps = zip(*(_parts(writer, picture) for _ in range(2)), strict=True)
+    return TextCosts(min(pictures), min(tokens), min(steps))
 
 
-def _parts(writer: TextWriter, picture: Array) -> tuple[float, float]:
-    """Return what the picture took, and each step."""
+def _parts(writer: TextWriter, picture: Array) -> tuple[float, float, int]:
+    """Return what the picture took, what each step, and how many there were."""
     generator, steps = writer.generator, 0
     start = time.perf_counter()
     (prepared,) = generator.prepare(picture)
     between = time.perf_counter()
     generator.begin(prepared, writer.request())
     while generator.texts:
-        generator.step()
+        for text in generator.step():
+            if text.failure is not None:
+                raise text.failure
         steps += 1
-    return between - start, (time.perf_counter() - between) / steps
+    return between - start, (time.perf_counter() - between) / steps, steps

@@ -6,7 +6,6 @@ TextDeployment.prepare(source, settings)       # blocks: load, time a text, self
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -37,20 +36,15 @@ class TextDeployment(Deployment):
         super().__init__(name, model, settings, costs)
         self.writer = _writer(model, settings)
         self.texts: TextQueue
-        self.text_costs: TextCosts
-        self.usual_text: float
-        """Seconds of the longest text by itself."""
+        own = self.usual_costs
+        assert isinstance(own, TextCosts)
+        self.text_costs = own
 
     @classmethod
     def calibrated(cls, model: Model, settings: Settings) -> Mapping[InputSize, Costs]:
-        """Time a whole text, twice: the first pages code and weights in. Raises EngineError."""
-        writer, picture = _writer(model, settings), _picture(model)
-        times = []
-        for _ in range(2):
-            start = time.perf_counter()
-            writer.write(picture, writer.request())
-            times.append((time.perf_counter() - start) * 1e3)
-        return {(): Costs({1: min(times)}, 1)}
+        """Time a whole text. Raises EngineError."""
+        spec = model.manifest.picture_program.inputs[0]
+        return {(): timed(_writer(model, settings), np.zeros(spec.with_batch(1), spec.dtype))}
 
     def start(self, metrics: Metrics) -> None:
         """Begin to take work. On the event loop."""
@@ -75,7 +69,7 @@ class TextDeployment(Deployment):
     @property
     def slowdown(self) -> float:
         """What texts take of late, against one by itself."""
-        return self.text_costs.seconds(1, self.writer.request().steps) / self.usual_text
+        return self.text_costs.slowdown
 
     async def write(
         self,
@@ -118,11 +112,9 @@ class TextDeployment(Deployment):
         return self.texts.busy_seconds() > max(self.settings.hang_seconds, self.usual_costs.table[1] / 1000 * 10)
 
     def warm_up(self) -> None:
-        """Prepare a made-up picture, so that no client waits while decoders are imported; time a text by its parts."""
+        """Prepare one made-up picture, so that no client waits while decoders are imported."""
         for file in self.made_up():
             self.model.predict(file, max_tokens=1)
-        self.text_costs = timed(self.writer, _picture(self.model))
-        self.usual_text = self.text_costs.seconds(1, self.writer.request().steps)
 
     def close(self, seconds: float) -> None:
         """Finish what waits and is in flight, and let go of the model; blocks for at most about `seconds`."""
@@ -130,11 +122,6 @@ class TextDeployment(Deployment):
         if not self.hung:
             self.model.close()
             del self.admission
-
-
-def _picture(model: Model) -> Array:
-    spec = model.manifest.picture_program.inputs[0]
-    return np.zeros(spec.with_batch(1), spec.dtype)
 
 
 def _writer(model: Model, settings: Settings) -> TextWriter:

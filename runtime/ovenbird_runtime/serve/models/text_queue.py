@@ -1,6 +1,6 @@
 """Texts of all clients at once: each joins at the next step, leaves at its last, and waits for no other's end.
 
-    queue = TextQueue(writer, events, TextCosts(0.4, 0.01))
+    queue = TextQueue(writer, events, TextCosts(0.4, 0.01, 20))
     entry = PendingText(picture, request, deadline, loop.create_future())
     queue.submit(entry)
     answer = await entry.future             # TextAnswer

@@ -12,7 +12,7 @@ PICTURE, STEP, MORE = 0.36, 0.006, 0.0008
 
 def test_a_burst_is_not_reckoned_dearer_than_it_is() -> None:
     """All pictures of a burst are looked at before its first text ends: that one did not take so long."""
-    costs, spent = TextCosts(PICTURE, STEP), 0.0
+    costs, spent = TextCosts(PICTURE, STEP, 20), 0.0
     for begun in range(1, 17):
         costs.began(PICTURE)
         step = STEP + MORE * (begun - 1)
@@ -26,12 +26,12 @@ def test_a_burst_is_not_reckoned_dearer_than_it_is() -> None:
 
 
 def test_longer_texts_take_longer() -> None:
-    costs = TextCosts(PICTURE, STEP)
+    costs = TextCosts(PICTURE, STEP, 20)
     assert costs.seconds(2, 40) - costs.seconds(2, 20) == pytest.approx(2 * 20 * STEP)
 
 
 def test_a_busy_machine_is_learned_within_some_texts() -> None:
-    costs = TextCosts(PICTURE, STEP)
+    costs = TextCosts(PICTURE, STEP, 20)
     for _ in range(30):
         costs.began(3 * PICTURE)
         costs.stepped(3 * STEP, 1)

@@ -100,7 +100,7 @@ def make(generator: Generator) -> tuple[TextQueue, Events]:
     pieces = WordPieces([f"w{number}" for number in range(10)])
     loop = SimpleNamespace(end=(END,), logits="logits")
     writer = SimpleNamespace(generator=generator, pieces=pieces, loop=loop)
-    return TextQueue(cast(Any, writer), events, TextCosts(0.01, 0.01)), events
+    return TextQueue(cast(Any, writer), events, TextCosts(0.01, 0.01, 4)), events
 
 
 def pending(length: int, seconds: float = 30.0, written: Any = None) -> PendingText:
