@@ -108,7 +108,7 @@ class Crossed:
     batched: bool = True
 
     def __getattr__(self, name: str) -> Any:
-        answering = ("reference", "closer", "examples", "example_answers")
+        answering = ("reference", "closer", "examples", "answer_forms", "concurrent")
         return getattr(self.right if name in answering else self.code, name)
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ovenbird.errors import NetworkUnreadable
-from ovenbird.networks.network import NetworkSource
+from ovenbird.networks.network import ArrayForm, NetworkSource
 from ovenbird_runtime.manifest.agreement import LIMITS, compare
 from ovenbird_runtime.manifest.program import InputSize
 from ovenbird_runtime.tensors.arrays import Array
@@ -65,9 +65,14 @@ class RowSource:
                 )
         return [np.concatenate(parts) for parts in zip(*answers, strict=True)]
 
-    def example_answers(self) -> list[Array]:
-        """Return what the network answers to `examples(1)`."""
-        return self.reference(self.examples(1))
+    @property
+    def concurrent(self) -> bool:
+        """Whether threads may call the network at once."""
+        return self.source.concurrent
+
+    def answer_forms(self) -> list[ArrayForm]:
+        """Return the shapes and dtypes of the answers to one row."""
+        return self.source.answer_forms()
 
     def closer(self, inputs: list[Array]) -> None:
         """Say that there is nothing closer: only files of other frameworks are so."""

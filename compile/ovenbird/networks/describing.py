@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from ovenbird.errors import NetworkUnreadable, UsageError
 from ovenbird.networks.any_batch import any_batch
-from ovenbird.networks.network import Network, NetworkSource
+from ovenbird.networks.network import ArrayForm, Network, NetworkSource
 from ovenbird.networks.weights import EMBEDDED
 from ovenbird_runtime.manifest.manifest import TensorSpec
 
@@ -40,14 +40,13 @@ def describe(
         follows = [one.shape != two.shape for one, two in zip(arrays, source.examples(2), strict=True)]
     else:
         follows = [False] * len(arrays)
-    results = source.example_answers()
     return Network(
         name=name,
         version="1",
         licence="as the network given",
         weights=EMBEDDED,
-        inputs=tuple(_spec(n, a, b) for n, a, b in zip(inputs, arrays, follows, strict=True)),
-        outputs=tuple(_spec(n, a, source.batched) for n, a in zip(outputs, results, strict=True)),
+        inputs=tuple(_spec(n, (a.shape, a.dtype), b) for n, a, b in zip(inputs, arrays, follows, strict=True)),
+        outputs=tuple(_spec(n, form, source.batched) for n, form in zip(outputs, source.answer_forms(), strict=True)),
         source=source,
     )
 
@@ -64,11 +63,11 @@ def _renamed(option: str, found: Sequence[str], given: Sequence[str]) -> list[st
     return names
 
 
-def _spec(name: str, array: Any, batched: bool) -> TensorSpec:
-    dtype = str(array.dtype)
+def _spec(name: str, form: ArrayForm, batched: bool) -> TensorSpec:
+    dtype = str(form[1])
     if dtype not in DTYPES:
         raise NetworkUnreadable(f"{name} is {dtype}, known are {', '.join(DTYPES)}")
-    shape = tuple(int(dim) for dim in array.shape)
+    shape = tuple(int(dim) for dim in form[0])
     image = len(shape) == 4 and shape[1] == 3
     return TensorSpec(
         name=name, dtype=cast(Any, dtype), shape=("N", *shape[1:]) if batched else shape, layout="NCHW" if image else ""

@@ -266,7 +266,7 @@ def _returns_tensor(net: Any, tensors: Sequence[Any]) -> bool:
     """Return whether a network returns one tensor, which has no name of its own."""
     import torch
 
-    from ovenbird.networks.torch.tracing import steady_torch
+    from ovenbird.networks.torch.steady import steady_torch
 
     with torch.no_grad(), steady_torch():
         return isinstance(net(*tensors), torch.Tensor)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ovenbird_runtime.artifact.names import check_model_name
 from ovenbird_runtime.manifest.generation import KeptState, TextLoop
@@ -23,6 +23,10 @@ from ovenbird_runtime.tensors.arrays import Array, Arrays
 
 if TYPE_CHECKING:
     import tvm
+
+
+ArrayForm = tuple[tuple[int, ...], Any]
+"""A shape and a dtype."""
 
 
 class NetworkSource(Protocol):
@@ -46,8 +50,13 @@ class NetworkSource(Protocol):
         """Run the network in the framework it came from."""
         ...
 
-    def example_answers(self) -> list[Array]:
-        """Return what the network answers to `examples(1)`."""
+    @property
+    def concurrent(self) -> bool:
+        """Whether `reference` may be called by several threads at once."""
+        ...
+
+    def answer_forms(self) -> list[ArrayForm]:
+        """Return the shape and dtype of each answer to `examples(1)`."""
         ...
 
     def closer(self, inputs: list[Array]) -> list[Array] | None:

@@ -54,7 +54,8 @@ def randomise(net: nn.Module, seed: int, examples: Any = None) -> None:
     import torch
     from torch.nn.modules.batchnorm import _BatchNorm
 
-    from ovenbird.networks.torch.tracing import bind, first_line, steady_torch
+    from ovenbird.networks.torch.steady import steady_torch
+    from ovenbird.networks.torch.tracing import bind, first_line
 
     random = torch.Generator().manual_seed(seed)
     with torch.no_grad(), steady_torch():

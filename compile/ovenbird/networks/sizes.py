@@ -98,7 +98,7 @@ def _at(network: Network, base: InputSize, size: InputSize) -> Network:
     try:
         source = network.source.resized(size)
         arrays = source.examples(1)
-        results = source.reference(arrays)
+        forms = source.answer_forms()
     except NetworkError as error:
         raise type(error)(f"at {size_text(size)}: {error}") from error
     if source.batched != network.batched:
@@ -109,7 +109,7 @@ def _at(network: Network, base: InputSize, size: InputSize) -> Network:
         network,
         source=source,
         inputs=tuple(_shaped(spec, array.shape) for spec, array in zip(network.inputs, arrays, strict=True)),
-        outputs=tuple(_shaped(spec, array.shape) for spec, array in zip(network.outputs, results, strict=True)),
+        outputs=tuple(_shaped(spec, shape) for spec, (shape, _) in zip(network.outputs, forms, strict=True)),
         pipelines={name: scaled(pipeline, base, size) for name, pipeline in network.pipelines.items()},
     )
 

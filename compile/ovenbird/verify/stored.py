@@ -19,13 +19,11 @@ from typing import Any
 
 import numpy as np
 
+from ovenbird.networks.network import ArrayForm
 from ovenbird_runtime.tensors.arrays import Array
 
 Answers = Mapping[str, Mapping[str, Array]]
 """By case and output."""
-
-ArrayForm = tuple[tuple[int, ...], Any]
-"""A shape and a dtype."""
 
 LARGE_ROW = 1 << 19
 """Bytes of a row from which rows lie, and are run, one at a time: those of a photograph of 224x224, in float32."""

@@ -10,18 +10,19 @@ which `selftest` and the server use as well; on which inputs is `cases.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ovenbird.errors import VerificationFailed
-from ovenbird.networks.network import Network
+from ovenbird.networks.network import ArrayForm, Network
 from ovenbird.verify.agreeing import Agreement, agreement_of
 from ovenbird.verify.cases import Case, Pick, choose_golden, enough, make_cases, picked, take
+from ovenbird.verify.references import closer_answers, right_answers
 from ovenbird.verify.runtime_process import artifact_running
-from ovenbird.verify.stored import LARGE_ROW, Answers, ArrayForm, Joined, form_of, stored
+from ovenbird.verify.stored import Answers, Joined, form_of
 from ovenbird_runtime.manifest.agreement import LIMITS, Difference, Limits
 from ovenbird_runtime.manifest.candidates import aligned, boxes_agreeing, compare_output
 from ovenbird_runtime.manifest.manifest import MAIN, Boxes, Classification, TensorSpec
@@ -210,38 +211,7 @@ def _closer_answers(
         judge(network, answers, references, limits.loosened(NEAR))
     except VerificationFailed:
         return None
-    found = {}
-    for case in cases:
-        rows = list(_rows_apart(network, case))
-        closer = [network.closer(row) for row in rows]
-        if any(one is None for one in closer):
-            return None
-        found[case.name] = stored(case.name, (one for one in closer if one is not None))
-    return found
-
-
-def right_answers(network: Network, cases: Sequence[Case]) -> Answers:
-    """Run the network in its framework on all cases."""
-    return {case.name: stored(case.name, answers_to(network, case)) for case in cases}
-
-
-def answers_to(network: Network, case: Case) -> Iterator[Arrays]:
-    """Run the network in its framework, and yield its answers: large rows one at a time, as what lies between layers is
-    larger still.
-    """
-    rows = [array for array in case.inputs.values() if array.ndim]
-    small = sum(array[:1].nbytes for array in rows) < LARGE_ROW
-    yield from map(network.reference, [case.inputs] if small else _rows_apart(network, case))
-
-
-def _rows_apart(network: Network, case: Case) -> Iterator[Arrays]:
-    """Yield the inputs of each row; all at once where rows share some."""
-    if not network.batched or not all(spec.batched for spec in network.inputs):
-        yield case.inputs
-        return
-    count = next(iter(case.inputs.values())).shape[0]
-    for row in range(count):
-        yield {name: array[row : row + 1] for name, array in case.inputs.items()}
+    return closer_answers(network, cases)
 
 
 def _agree(

@@ -74,7 +74,7 @@ def _load(name: str, keywords: Mapping[str, Any], size: Sides | None, weights: s
         options["weights_backbone"] = None
     arguments = Arguments(keywords={"weights": None, **options, **keywords})
     net = call_target(f"torchvision:{name}", builder, arguments)
-    net.rows_apart = True  # no layer of theirs looks from one image to another, and large ones take seconds for each
+    net.rows_apart = net.keeps_nothing = True  # large ones take seconds for an image: see networks/torch/forms.py
     own_classes = not {"num_classes"} & set(keywords)
     size = size or own
     return PackagedNetwork(

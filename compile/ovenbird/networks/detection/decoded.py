@@ -16,7 +16,7 @@ from ovenbird.errors import ImportFailed
 from ovenbird.networks.detection.kinds import DetectorKind
 from ovenbird.networks.image_shapes import size_of
 from ovenbird.networks.importing import import_exported, reason
-from ovenbird.networks.network import NetworkSource
+from ovenbird.networks.network import ArrayForm, NetworkSource
 from ovenbird.networks.torch.tracing import Traced
 from ovenbird_runtime.manifest.program import InputSize
 from ovenbird_runtime.tensors.arrays import Array
@@ -52,7 +52,7 @@ class DecodedSource:
     def relax(self, batch: int | None) -> tvm.IRModule:
         """Import both, and put one behind the other. Raises what either import raises."""
         given = self.source.relax(batch)
-        shapes = [tuple(int(side) for side in array.shape) for array in self.source.reference(self.source.examples(1))]
+        shapes = [shape for shape, _ in self.source.answer_forms()]
         rows = [(batch or 1, *shapes[place][1:]) if self.batched else shapes[place] for place in self.order]
         examples = tuple(torch.rand(shape, generator=torch.Generator().manual_seed(0)) for shape in rows)
         decoding = import_exported(Traced.of(self.kind.make(self.image), examples).export(None))
@@ -71,9 +71,14 @@ class DecodedSource:
             found = self.kind.make(self.image)(*(torch.from_numpy(outputs[place]).float() for place in self.order))
         return [tensor.contiguous().numpy() for tensor in found.values()]
 
-    def example_answers(self) -> list[Array]:
-        """Return what the network answers to `examples(1)`."""
-        return self.reference(self.examples(1))
+    @property
+    def concurrent(self) -> bool:
+        """Whether threads may call the network at once."""
+        return self.source.concurrent
+
+    def answer_forms(self) -> list[ArrayForm]:
+        """Return the shapes and dtypes of the boxes, which are computed for it."""
+        return [(answer.shape, answer.dtype) for answer in self.reference(self.examples(1))]
 
     def closer(self, inputs: list[Array]) -> None:
         """Say that there is nothing closer: candidates are chosen by float32's order."""

@@ -24,10 +24,11 @@ from ovenbird.errors import ExtraMissing, NetworkError, NetworkUnreadable, Usage
 from ovenbird.limits import MAX_NETWORK_ELEMENTS
 from ovenbird.networks.image_shapes import image_shape, resized_shapes
 from ovenbird.networks.importing import import_error, reason
+from ovenbird.networks.network import ArrayForm
 from ovenbird.networks.onnx.dtypes import element_dtype, passed
 from ovenbird.networks.onnx.external_data import read_external_data
 from ovenbird.networks.onnx.parameters import check_parameters
-from ovenbird.networks.onnx.reference import OnnxReference
+from ovenbird.networks.onnx.reference import RUNTIME, OnnxReference
 from ovenbird.networks.onnx.refusals import MICROSOFT
 from ovenbird.networks.onnx.versions import updated
 from ovenbird_runtime.manifest.program import InputSize
@@ -132,9 +133,14 @@ class OnnxSource:
         """Run the model by ONNX Runtime, on one thread, or by the onnx package. Raises NetworkUnreadable."""
         return self._reference.run(dict(zip(self.input_names, inputs, strict=True)))
 
-    def example_answers(self) -> list[Array]:
-        """Return what the network answers to `examples(1)`."""
-        return self.reference(self.examples(1))
+    @property
+    def concurrent(self) -> bool:
+        """Whether threads may run the model at once: those of ONNX Runtime may."""
+        return self._reference.name == RUNTIME
+
+    def answer_forms(self) -> list[ArrayForm]:
+        """Return the shapes and dtypes of the answers to `examples(1)`, which are asked for it."""
+        return [(answer.shape, answer.dtype) for answer in self.reference(self.examples(1))]
 
     def closer(self, inputs: list[Array]) -> None:
         """Say that there is nothing closer: ONNX Runtime computes in the file's own dtypes."""

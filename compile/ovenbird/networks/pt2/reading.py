@@ -41,7 +41,8 @@ def read_program(path: Path, trust: bool = False) -> ExportedProgram:
     """
     import torch
 
-    from ovenbird.networks.torch.tracing import first_line, steady_torch
+    from ovenbird.networks.torch.steady import steady_torch
+    from ovenbird.networks.torch.tracing import first_line
 
     if not path.is_file():
         raise NetworkUnreadable(f"{path}: no file there; torch.export.save(program, path) writes one")

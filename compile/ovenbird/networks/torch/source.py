@@ -13,6 +13,8 @@ import numpy as np
 import torch
 
 from ovenbird.networks.importing import import_exported
+from ovenbird.networks.network import ArrayForm
+from ovenbird.networks.torch.forms import dtype_of, keeps_nothing
 from ovenbird.networks.torch.tracing import Traced
 from ovenbird.networks.torch.widening import FLOATS, LOW, InDtype, holdable, other_dtypes
 from ovenbird_runtime.manifest.program import InputSize
@@ -66,13 +68,17 @@ class TorchSource:
         self.exported(batch)
         return [output.contiguous().numpy() for output in self.traced.run(tensors, self._references[batch])]
 
-    def example_answers(self) -> list[Array]:
-        """Return what the network answers to `examples(1)`: known since it was looked at, where its examples are so."""
-        self.exported(1 if self.batched else None)
-        pairs = zip(self.traced.examples, self.traced.batched, strict=True)
-        if self._references or any(batched and tensor.shape[0] != 1 for tensor, batched in pairs):
-            return self.reference(self.examples(1))
-        return [output.detach().contiguous().numpy() for output in self.traced.output_examples]
+    @property
+    def concurrent(self) -> bool:
+        """Whether threads may call the network at once, as its class says by `keeps_nothing`."""
+        return keeps_nothing(self.traced.flat.net)
+
+    def answer_forms(self) -> list[ArrayForm]:
+        """Return the shapes and dtypes of the answers to `examples(1)`, known since the network was looked at."""
+        return [
+            ((1, *tensor.shape[1:]) if self.batched else tuple(tensor.shape), dtype_of(tensor))
+            for tensor in self.traced.output_examples
+        ]
 
     def closer(self, inputs: list[Array]) -> list[Array] | None:
         """Run the network in torch with float64 in place of smaller floats; None where an operator has no float64."""

@@ -12,9 +12,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +22,11 @@ from torch.utils import _pytree as pytree
 
 from ovenbird.errors import NetworkUnreadable, NetworkUntraceable
 from ovenbird.networks.image_shapes import layout_of, resized_shapes, size_of
+from ovenbird.networks.torch.forms import call_for_forms, rows_apart
 from ovenbird.networks.torch.masks import Masks
 from ovenbird.networks.torch.places import traced_line
 from ovenbird.networks.torch.refusing import NUMBER, has_unknown_lengths
+from ovenbird.networks.torch.steady import steady_torch
 from ovenbird.networks.torch.widening import holdable
 from ovenbird_runtime.manifest.agreement import LIMITS
 from ovenbird_runtime.manifest.answers import AnswerStep, Boxes
@@ -34,21 +34,6 @@ from ovenbird_runtime.manifest.candidates import aligned, compare_output
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
-
-
-@contextlib.contextmanager
-def steady_torch() -> Iterator[None]:
-    """Run torch on one thread, so that its sums do not depend on the number of cores, and without its remarks."""
-    threads, logged = torch.get_num_threads(), logging.root.manager.disable
-    torch.set_num_threads(1)
-    logging.disable(logging.CRITICAL)  # torch logs a page of code where it cannot trace
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(logged)
-        torch.set_num_threads(threads)
 
 
 class FlatNetwork(nn.Module):
@@ -118,6 +103,7 @@ class Traced:
     output_names: tuple[str, ...]
     examples: tuple[torch.Tensor, ...]
     output_examples: tuple[torch.Tensor, ...]
+    """What it gives for them; without numbers where it need not be run to know (`forms.py`)."""
     batched: tuple[bool, ...]
     """Which inputs have a batch dimension; none where the network's batch cannot be changed."""
 
@@ -136,7 +122,7 @@ class Traced:
         """Run a network on its examples to see what it gives, and which inputs carry a batch."""
         with torch.no_grad(), steady_torch():
             try:
-                outputs = flatten_outputs(flat.call(flat.net, examples))
+                outputs = flatten_outputs(call_for_forms(flat.net, flat.call, examples))
             except NetworkUnreadable:
                 raise
             except Exception as error:
@@ -213,14 +199,14 @@ class Traced:
     def _find_batch(self) -> tuple[bool, ...]:
         """Find which inputs carry a batch: those as long as the first, if every output follows and rows stay apart.
 
-        A network says so by `rows_apart`, as those of ours do that take some seconds for an image.
+        A network may say so itself (`forms.py`), as those of ours do that take some seconds for an image.
         """
         none = (False,) * len(self.examples)
         rows = next((tensor.shape[0] for tensor in self.examples if tensor.dim()), 0)
         if not rows or any(tensor.dim() == 0 or tensor.shape[0] != rows for tensor in self.output_examples):
             return none
         self.batched = tuple(bool(tensor.dim()) and tensor.shape[0] == rows for tensor in self.examples)
-        if getattr(self.flat.net, "rows_apart", False):
+        if rows_apart(self.flat.net):
             return self.batched
         shift = tuple(
             _another(tensor) if b else tensor for tensor, b in zip(self.with_batch(1), self.batched, strict=True)

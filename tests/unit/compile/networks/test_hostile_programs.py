@@ -18,7 +18,8 @@ from ovenbird.errors import NetworkUnreadable, NetworkUnsafe
 from ovenbird.networks.pt2.expressions import check_expression
 from ovenbird.networks.pt2.program import check_operator
 from ovenbird.networks.pt2.reading import read_program
-from ovenbird.networks.torch.tracing import Traced, steady_torch
+from ovenbird.networks.torch.steady import steady_torch
+from ovenbird.networks.torch.tracing import Traced
 from ovenbird.networks.user.callables import read_pt2
 from support.hostile_programs import HOSTILE, SILENCED, Hostile, Small, write_honest
 

@@ -51,7 +51,7 @@ def test_the_figures_of_all_targets_are_the_worst_and_each_keeps_its_own() -> No
 class Tiny:
     """The tiny network in numpy, as a source; its kernel is that of the artifact times `scale`."""
 
-    framework, batched, one_row = "numpy", True, False
+    framework, batched, one_row, concurrent = "numpy", True, False, False
 
     def __init__(self, scale: float = 1.0) -> None:
         drawn = np.random.default_rng(0)

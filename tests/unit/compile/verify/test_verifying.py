@@ -10,10 +10,10 @@ import pytest
 from ovenbird.errors import VerificationFailed
 from ovenbird.models.packages.package import picture_pipeline
 from ovenbird.networks.network import Network
-from ovenbird.verify.cases import LEAST_ROWS, PATTERNS, Case, choose_golden, enough, make_cases, random_like, take
+from ovenbird.verify.cases import LEAST_ROWS, PATTERNS, choose_golden, enough, make_cases, random_like, take
 from ovenbird.verify.photographs import own_photographs
-from ovenbird.verify.stored import LARGE_ROW
-from ovenbird.verify.verifying import Verification, answers_to, judge, right_answers, rounded_up, verify_size
+from ovenbird.verify.references import right_answers
+from ovenbird.verify.verifying import Verification, judge, rounded_up, verify_size
 from ovenbird_runtime.manifest.agreement import LIMITS, Difference
 from ovenbird_runtime.manifest.manifest import TensorSpec, WeightsInfo
 
@@ -23,7 +23,7 @@ F32 = LIMITS["f32"]
 class Rows:
     """A source of rows of six numbers, or of two inputs of which one is shared by all rows."""
 
-    framework = "torch"
+    framework, concurrent = "torch", False
 
     def __init__(self, batched: bool = True, shared: bool = False) -> None:
         self.batched, self.shared = batched, shared
@@ -173,26 +173,6 @@ def test_golden_inputs_differ(batched: bool, shared: bool) -> None:
         row_inputs = row_inputs if batched else {name: array[row] for name, array in given.items()}
         expected = net.reference(row_inputs)["z"]
         assert np.array_equal(expected[0] if batched else expected, right[row])
-
-
-@pytest.mark.parametrize(("batched", "shared"), [(True, False), (True, True), (False, False)])
-@pytest.mark.parametrize("numbers", [6, LARGE_ROW // 4])
-def test_large_rows_are_run_one_at_a_time(
-    monkeypatch: pytest.MonkeyPatch, batched: bool, shared: bool, numbers: int
-) -> None:
-    """What torch holds between layers grows with its batch; rows that share an input, or are no batch, stay as one."""
-    net, sizes = network(batched, shared), []
-    whole = Rows.reference
-
-    def counted(self: Rows, inputs: list[Any]) -> list[Any]:
-        sizes.append(len(inputs[0]))
-        return whole(self, inputs)
-
-    monkeypatch.setattr(Rows, "reference", counted)
-    x = np.arange(4 * numbers, dtype=np.float32).reshape(4, numbers)
-    found = list(answers_to(net, Case("rows", {"x": x, **({"y": x[0]} if shared else {})})))
-    assert np.array_equal(np.concatenate([piece["z"] for piece in found]), x * 2 + (x[0] if shared else 0))
-    assert sizes == ([1] * 4 if batched and not shared and numbers > 6 else [4])
 
 
 def test_the_output_that_differs_is_named() -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -41,18 +40,13 @@ def test_a_network_without_float64_has_nothing_closer() -> None:
     assert of(Whole(), torch.zeros(1, 4)).closer([np.zeros((1, 4), np.float32)]) is None
 
 
-def test_answers_to_examples_are_those_of_the_network() -> None:
-    calls: list[Any] = []
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
+def test_answers_have_the_form_that_the_network_gives(rows: int, dtype: torch.dtype) -> None:
+    class Widened(nn.Module):
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return torch.cat([x, x], 1) * 2, (x > 1).sum(1)
 
-    class Counted(nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            calls.append(x.shape)
-            return x * 2
-
-    for rows in (1, 3):
-        source = of(Counted(), torch.arange(4.0 * rows).reshape(rows, 4))
-        source.exported(1)
-        before = len(calls)
-        (answer,) = source.example_answers()
-        assert np.array_equal(answer, source.examples(1)[0] * 2)
-        assert (len(calls) == before) == (rows == 1)
+    source = of(Widened(), torch.arange(4.0 * rows).reshape(rows, 4).to(dtype))
+    given = source.reference(source.examples(1))
+    assert source.answer_forms() == [(answer.shape, answer.dtype) for answer in given]
