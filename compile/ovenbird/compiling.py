@@ -38,6 +38,7 @@ from ovenbird.trust.sums import write_sums
 from ovenbird.verify.disagreement import check_disagreement
 from ovenbird.verify.parity import PARITY, parity, parity_bytes
 from ovenbird.verify.photographs import own_photographs
+from ovenbird.verify.references import References
 from ovenbird.verify.verifying import Verification, verify_programs
 from ovenbird_runtime.artifact.golden import golden_file, write_golden
 from ovenbird_runtime.errors import OvenbirdError
@@ -299,6 +300,7 @@ def _verify_variants(
     """
     unverified: dict[str, str] = {}
     found: dict[str, dict[str, Verification]] = {}
+    references = References()
     writer.write_manifest(None, {})
     for variant, ref in zip(variants, writer.variants, strict=True):
         why_not = runs_here(writer.folder / ref.path / "target.json")
@@ -310,7 +312,7 @@ def _verify_variants(
         unseen = own_photographs() if quantized is None or not low else quantized.held
         limits, device = held_to(variant, network, options).limits, BACKENDS[variant.kind].device
         found[variant.name] = verify_programs(
-            writer.folder, network.programs, batches, limits, unseen, ref.name, device, low
+            writer.folder, network.programs, batches, limits, unseen, ref.name, device, low, references
         )
         for program, one in found[variant.name].items():
             if low and options.max_disagreement is not None:

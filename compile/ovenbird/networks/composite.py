@@ -86,7 +86,7 @@ def load_captioner(recipe: CaptionerRecipe, weights: str | None) -> Composite:
 
 def _network(part: ProgramPart, key: str, name: str) -> Network:
     from ovenbird.networks.describing import describe
-    from ovenbird.networks.torch.part_source import PartSource
+    from ovenbird.networks.torch.source import PartSource
     from ovenbird.networks.torch.tracing import Traced
 
     traced = Traced.of(part.module, part.examples)

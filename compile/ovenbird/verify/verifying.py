@@ -20,7 +20,7 @@ from ovenbird.errors import VerificationFailed
 from ovenbird.networks.network import ArrayForm, Network
 from ovenbird.verify.agreeing import Agreement, agreement_of
 from ovenbird.verify.cases import Case, Pick, choose_golden, enough, make_cases, picked, take
-from ovenbird.verify.references import closer_answers, right_answers
+from ovenbird.verify.references import References, closer_answers
 from ovenbird.verify.runtime_process import artifact_running
 from ovenbird.verify.stored import Answers, Joined, form_of
 from ovenbird_runtime.manifest.agreement import LIMITS, Difference, Limits
@@ -74,15 +74,17 @@ def verify_programs(
     target: str | None = None,
     device: str = "cpu",
     counting: bool = False,
+    references: References | None = None,
 ) -> dict[str, Verification]:
     """Verify every program of an artifact, each with the network of its name; `counting`: how many answers agree, too.
+    `references`: what the networks were asked before.
 
     Raises VerificationFailed naming the program, where there are several, and the output; RuntimeFailed.
     """
     found = {}
     for program, network in networks.items():
         try:
-            options = (photographs, target, device, program, counting)
+            options = (photographs, target, device, program, counting, references)
             found[program] = verify(artifact, network, batch_sizes[program], limits, *options)
         except VerificationFailed as error:
             raise (VerificationFailed(f"program {program}: {error}") if len(networks) > 1 else error) from None
@@ -99,6 +101,7 @@ def verify(
     device: str = "cpu",
     program: str = MAIN,
     counting: bool = False,
+    references: References | None = None,
 ) -> Verification:
     """Compare a program of an artifact, or of its variant for `target`, run on `device`, with its network.
 
@@ -110,16 +113,15 @@ def verify(
     shown = photographs if counting else enough(network, photographs)
     cases = {size: make_cases(network.at(size), batch_sizes, shown) for size in network.image_sizes}
     given = {f"{size_text(size)}.{case.name}": case.inputs for size, some in cases.items() for case in some}
-    references: dict[InputSize, Answers] = {}
+    known = references or References()
     with artifact_running(artifact, given, target=target, device=device, program=program) as ended:
-        for size, some in cases.items():
-            references[size] = right_answers(network.at(size), some)
+        right = {size: known.right_answers(network.at(size), some) for size, some in cases.items()}
         answers = ended()
     found = []
     for size, some in cases.items():
         own = {case.name: answers[f"{size_text(size)}.{case.name}"] for case in some}
         try:
-            found.append(verify_size(network.at(size), size, some, own, references[size], limits, counting))
+            found.append(verify_size(network.at(size), size, some, own, right[size], limits, counting))
         except VerificationFailed as error:
             raise (VerificationFailed(f"at {size_text(size)}: {error}") if size else error) from None
     return worst(found)

@@ -1,6 +1,7 @@
 """A torch network as a `Source`: traced by torch.export at each batch size, with torch itself as the reference.
 
 source = TorchSource(Traced.of(net, example_inputs))
+PartSource(Traced.of(step, (tokens, positions, keys))).examples(4)      # its first four rows, then those anew
 """
 
 from __future__ import annotations
@@ -115,3 +116,17 @@ class TorchSource:
             if isinstance(tensor, torch.Tensor):
                 taken.update(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data)
         return taken.hexdigest()
+
+
+class PartSource(TorchSource):
+    """One program of a model of several: its examples are rows that differ, as tokens must."""
+
+    def examples(self, batch: int) -> list[Array]:
+        """Return as many rows of the examples."""
+        found = []
+        for tensor, batched in zip(self.traced.examples, self.traced.batched, strict=True):
+            if batched:
+                repeats = -(-batch // tensor.shape[0])
+                tensor = tensor.repeat(repeats, *[1] * (tensor.dim() - 1))[:batch].contiguous()
+            found.append(holdable(tensor).numpy())
+        return found

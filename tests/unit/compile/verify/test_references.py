@@ -10,7 +10,7 @@ import pytest
 from ovenbird.networks.network import Network
 from ovenbird.verify import references
 from ovenbird.verify.cases import Case
-from ovenbird.verify.references import MOST_AT_ONCE, right_answers, run_all
+from ovenbird.verify.references import MOST_AT_ONCE, References, run_all
 from ovenbird.verify.stored import LARGE_ROW
 from ovenbird_runtime.manifest.manifest import TensorSpec, WeightsInfo
 
@@ -60,7 +60,7 @@ def test_large_rows_are_run_apart(batched: bool, shared: bool, numbers: int, con
     net = network(Doubling(sizes.append, concurrent, batched), shared)
     x = np.arange(4 * numbers, dtype=np.float32).reshape(4, numbers)
     cases = [Case(name, {"x": x + add, **({"y": x[0]} if shared else {})}) for name, add in (("one", 0), ("two", 1))]
-    found = right_answers(net, cases)
+    found = References().right_answers(net, cases)
     for case in cases:
         assert np.array_equal(found[case.name]["z"], case.inputs["x"] * 2 + (x[0] if shared else 0))
     assert sizes == ([1] * 8 if batched and not shared and numbers > 6 else [4, 4])
@@ -104,3 +104,18 @@ def test_what_the_framework_raises_is_raised(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(MemoryError, match="no room"):
         list(run_all(network(Doubling(fail, concurrent=True)), calls(3)))
     assert list(run_all(network(Doubling(ignore, concurrent=True)), [])) == []
+
+
+def test_a_case_is_answered_once_of_each_network() -> None:
+    asked: list[int] = []
+    net, other = (network(Doubling(asked.append, concurrent=False)) for _ in range(2))
+    x = np.arange(24, dtype=np.float32).reshape(4, 6)
+    known = References()
+    first = known.right_answers(net, [Case("one", {"x": x})])
+    again = known.right_answers(net, [Case("one", {"x": x}), Case("two", {"x": x[:2]}), Case("three", {"x": x + 1})])
+    assert asked == [4, 2, 4]
+    assert np.array_equal(first["one"]["z"], again["one"]["z"])
+    assert np.array_equal(again["three"]["z"], 2 * x + 2)
+    known.right_answers(net, [Case("one", {"x": x + 1})])
+    known.right_answers(other, [Case("one", {"x": x})])
+    assert asked == [4, 2, 4, 4, 4]

@@ -12,7 +12,7 @@ from ovenbird.models.packages.package import picture_pipeline
 from ovenbird.networks.network import Network
 from ovenbird.verify.cases import LEAST_ROWS, PATTERNS, choose_golden, enough, make_cases, random_like, take
 from ovenbird.verify.photographs import own_photographs
-from ovenbird.verify.references import right_answers
+from ovenbird.verify.references import References
 from ovenbird.verify.verifying import Verification, judge, rounded_up, verify_size
 from ovenbird_runtime.manifest.agreement import LIMITS, Difference
 from ovenbird_runtime.manifest.manifest import TensorSpec, WeightsInfo
@@ -76,7 +76,7 @@ def judged(off: float, given_off: float) -> tuple[Verification, Rounding]:
     answers = {
         case.name: {"z": case.inputs["x"] * 2 - np.float32(given_off) * np.sign(case.inputs["x"])} for case in cases
     }
-    return verify_size(net, (), cases, answers, right_answers(net, cases), F32, False), source
+    return verify_size(net, (), cases, answers, References().right_answers(net, cases), F32, False), source
 
 
 def test_what_rounds_as_the_framework_does_is_held_to_float64() -> None:
