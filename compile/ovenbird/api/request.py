@@ -14,6 +14,7 @@ from ovenbird.artifact.packaging import check_output
 from ovenbird.artifact.report import CompileReport
 from ovenbird.backends.precisions import check_precisions
 from ovenbird.compiling import compile_network
+from ovenbird.host.symbols import read_symbols_early
 from ovenbird.networks.loading import NetworkOptions, check_request, load_model, name_of
 from ovenbird.options import DEFAULT_OPTIONS, CompileOptions
 from ovenbird.progress import Progress
@@ -47,6 +48,7 @@ class CompileRequest:
         """Load, compile, verify and write. Raises any CompilerError; then the folder is as it was before."""
         step = progress or Progress()
         step(f"loading {self.model}")
+        read_symbols_early()
         network = load_model(self.model, self.network)
         for note in network.notes:
             step(note)

@@ -35,6 +35,7 @@ def command(artifact: Path, model: str | None, images: Path | None, target: str 
 
     let_waiting_threads_sleep()
     from ovenbird.console.describe import blind_warning, random_warning
+    from ovenbird.host.symbols import read_symbols_early
     from ovenbird.progress import Progress
     from ovenbird.verify.parity import parity, parity_bytes
     from ovenbird.verify.photographs import own_photographs
@@ -54,6 +55,7 @@ def command(artifact: Path, model: str | None, images: Path | None, target: str 
     photographs = find_images(images) if images else own_photographs()
     with Progress.choose(options["quiet"]) as progress:
         progress(f"building {model or manifest.model.name} again")
+        read_symbols_early()
         network = rebuild_model(manifest, model, shared_options.read_network_options(options))
         framework = network.framework
         progress(f"comparing with {framework}")
