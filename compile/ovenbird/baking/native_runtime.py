@@ -27,6 +27,8 @@ from ovenbird.resources import cache_folder, sources_folder
 
 SOURCE_VARIABLE = "OVENBIRD_JPEG_SOURCE"
 COMMAND = "ovenbird-run"
+SMALL = ("-Os", "-static", "-s")
+"""What zig is always given, by CMake's own trials too: for each choice it builds its libraries, minutes of work."""
 _HINT = "give one that is built by --runtime FILE"
 
 
@@ -112,6 +114,7 @@ def _tools(work: Path, compiler: tuple[str, ...]) -> dict[str, Path | str]:
         c_compiler = compiler[0].removesuffix("g++") + "gcc" if compiler[0].endswith("g++") else "cc"
         return {"CMAKE_CXX_COMPILER": compiler[0], "CMAKE_C_COMPILER": c_compiler}
     python, module, name, _, *rest = compiler
+    rest += SMALL
     commands = {"CXX_COMPILER": ["c++", *rest], "C_COMPILER": ["cc", *rest], "AR": ["ar"], "RANLIB": ["ranlib"]}
     scripts: dict[str, Path | str] = {}
     for variable, words in commands.items():

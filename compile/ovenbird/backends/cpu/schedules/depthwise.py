@@ -9,7 +9,7 @@ from tvm.s_tir import Schedule
 
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
-from ovenbird.backends.cpu.schedules.levels import fills_vectors, store_as_vectors
+from ovenbird.backends.cpu.schedules.levels import store_as_vectors
 from ovenbird.backends.cpu.schedules.register_tile import unroll_vectorized
 from ovenbird.operators.blocks import divisors, extent, find_stages
 from ovenbird.passes.quantized.annotations import DOT, VECTOR_LANES
@@ -66,5 +66,4 @@ def schedule_depthwise(sch: Schedule, machine: Machine, choices: Choices) -> Non
         sch.annotate(tile[-1], VECTOR_LANES, machine.lanes("int32"))
     sch.unroll(position)
     sch.vectorize(lane)
-    if fills_vectors(sch, output, position, machine):
-        store_as_vectors(sch, output, position, machine)
+    store_as_vectors(sch, output, position, machine)

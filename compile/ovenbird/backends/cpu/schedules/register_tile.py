@@ -20,7 +20,7 @@ from tvm.s_tir.schedule import LoopRV, SBlockRV
 
 from ovenbird.backends.cpu.machine import DotKind, Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
-from ovenbird.backends.cpu.schedules.levels import fills_vectors, store_as_vectors
+from ovenbird.backends.cpu.schedules.levels import store_as_vectors
 from ovenbird.backends.cpu.schedules.packing import pack_at, packed_data, tiles_to_pack
 from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, choose_tile
 from ovenbird.operators.anchors import DILATION, VIEWED, Anchor, size_bytes
@@ -77,9 +77,8 @@ def schedule_register_tile(sch: Schedule, machine: Machine, choices: Choices) ->
         pack_at(sch, packed, part)
     dots = (machine.dot_of(stages.found.arithmetic), machine.lanes("int32")) if stages.found.taps > 1 else None
     accumulate_in_registers(sch, anchor, len(spatial), len(reduction), out_axis, streamed, dots)
-    if fills_vectors(sch, output, column, machine):
+    if store_as_vectors(sch, output, column, machine):
         sch.reorder(vectors, *inner)  # positions next to their lanes: what is stored lies side by side
-        store_as_vectors(sch, output, column, machine)
     unroll_vectorized(sch, *sch.get_loops(output)[-len(inner) - 2 :])
 
 
