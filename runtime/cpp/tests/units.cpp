@@ -240,6 +240,25 @@ void test_inflate() {
 }
 
 // A library without segments: found by fuzzing, as a copy from nowhere.
+template <typename Word> void test_not_finite_of(ovenbird_dtype dtype, Word infinity, Word nan, Word largest) {
+    for (size_t count : {0, 1, 255, 256, 257, 1000}) { // a block's length and its neighbours
+        std::vector<Word> words(count, largest);
+        CHECK(ob::count_not_finite(dtype, words.data(), count) == 0);
+        for (size_t i = 0; i < count; i += 3) words[i] = i % 2 ? infinity : nan;
+        CHECK(ob::count_not_finite(dtype, words.data(), count) == (count + 2) / 3);
+        std::vector<Word> all(count, static_cast<Word>(infinity | ~(static_cast<Word>(-1) >> 1))); // minus infinity
+        CHECK(ob::count_not_finite(dtype, all.data(), count) == count);
+    }
+}
+
+void test_not_finite() {
+    test_not_finite_of<uint32_t>(OVENBIRD_FLOAT32, 0x7f800000u, 0x7fc00000u, 0x7f7fffffu);
+    test_not_finite_of<uint16_t>(OVENBIRD_FLOAT16, 0x7c00u, 0x7e00u, 0x7bffu);
+    test_not_finite_of<uint64_t>(OVENBIRD_FLOAT64, 0x7ff0000000000000u, 0x7ff8000000000000u, 0x7fefffffffffffffu);
+    uint32_t whole = 0x7f800000u;
+    CHECK(ob::count_not_finite(OVENBIRD_INT32, &whole, 1) == 0);
+}
+
 void test_a_library_of_nothing() {
     Elf64_Ehdr header{};
     std::memcpy(header.e_ident, ELFMAG, SELFMAG);
@@ -275,6 +294,7 @@ int main() {
     test_batches();
     test_numbers();
     test_inflate();
+    test_not_finite();
     test_a_library_of_nothing();
     test_pool();
     std::printf("%d checks failed\n", failures);
