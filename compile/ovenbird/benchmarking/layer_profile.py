@@ -166,7 +166,7 @@ def reason(row: Mapping[str, Any], limits: Mapping[str, float]) -> str:
         return f"short: {each * 1e3:.0f} µs a call, of which starting the threads is a good part"
     if not row["gflops"]:
         return f"no arithmetic to rate: moves its data at {at}"
-    if "depthwise" in row["kind"]:
+    if row["kind"].startswith("depthwise"):
         return f"depthwise: a few multiply-adds for each value loaded, so loads set the pace; memory at {at}"
     if row["limit_share"] + memory_share >= GOOD_SHARE:
         arithmetic, memory = row["limit_share"] * each, memory_share * each

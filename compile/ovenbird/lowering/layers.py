@@ -52,6 +52,7 @@ def describe_function(name: str, function: tirx.PrimFunc) -> LayerRecord:
     """Return the record of one function, not yet called by anybody."""
     sch = Schedule(function)
     kind, flops = "elementwise", 0
+    anchors: list[str] = []
     shape: tuple[int, ...] = ()
     whole = False
     if KERNEL in (function.attrs or {}):
@@ -68,7 +69,8 @@ def describe_function(name: str, function: tirx.PrimFunc) -> LayerRecord:
         buffer = body.writes[0].source
         whole = whole or (body.init is not None and str(buffer.dtype) == "int32")
         if ANCHOR in body.annotations:
-            kind = body.name_hint
+            anchors.append(body.name_hint)
+            kind = " + ".join(anchors)
             shape = tuple(int(extent) for extent in buffer.shape)
         elif kind == "elementwise":
             shape = tuple(int(extent) for extent in buffer.shape)

@@ -55,18 +55,27 @@ def find_anchor(sch: Schedule) -> Anchor | None:
 
 def anchor_among(sch: Schedule, blocks: list[SBlockRV]) -> Anchor | None:
     """Return the first anchor among blocks that a schedule has in hand: asking again would lengthen its trace."""
+    return next(iter(anchors_among(sch, blocks)), None)
+
+
+def anchors_among(sch: Schedule, blocks: list[SBlockRV]) -> list[Anchor]:
+    """Return all anchors among blocks, in program order."""
+    found = []
     for block in blocks:
         body = sch.get(block)
         kind = body.annotations.get(ANCHOR)
-        if kind is not None:
-            return Anchor(
+        if kind is None:
+            continue
+        found.append(
+            Anchor(
                 block,
                 kind=cast(AnchorKind, str(kind)),
                 accumulator=str(body.writes[0].source.dtype),
                 operands=tuple(str(read.source.dtype) for read in body.reads),
                 details={str(name): value for name, value in body.annotations.items() if name != ANCHOR},
             )
-    return None
+        )
+    return found
 
 
 def find_stages(sch: Schedule) -> Stages:

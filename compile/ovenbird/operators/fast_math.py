@@ -1,11 +1,11 @@
-"""exp, tanh and erf in float32 as polynomials that run a whole vector at a time.
+"""exp, sigmoid, tanh and erf in float32 as polynomials that run a whole vector at a time.
 
 TVM lowers these intrinsics to calls into the C library, one lane after the other. The rules here replace that for the
 "llvm" target wherever an intrinsic stands on float32 (scalar or vector), so that sigmoid, SiLU, softmax and GELU, which
 are written with them, are fast too; other types keep TVM's lowering.
 
 Every function returns NaN for NaN, and the right limit for an infinity. Bounds, measured over the whole range by
-tests/unit/compile/operators/test_fast_math.py: exp, tanh and erf 1.5e-7 relative.
+tests/unit/compile/operators/test_fast_math.py: exp, sigmoid, tanh and erf 1.5e-7 relative.
 
 Example: after `register_fast_math()`, `tirx.exp(x)` compiles to about 20 vector instructions.
 """
@@ -34,6 +34,9 @@ EXP = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.666
 
 EXP_RANGE = (-104.5, 89.0)
 """Beyond these exp is infinite or rounds to zero."""
+
+SIGMOID_RANGE = (-86.0, 89.0)
+"""From an exp whose half is made of a normal power of two to one that is infinite."""
 
 TANH = (-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1)
 """tanh(x) = x + x**3 p(x**2) up to the limit, 1 - 2 / (exp(2 x) + 1) beyond; Cephes `tanhf`."""
@@ -84,20 +87,29 @@ def clamp(x: Expr, low: float, high: float) -> Expr:
     return tirx.Max(constant(low, x), tirx.Min(constant(high, x), x))
 
 
+def power_of_two(exponent: Expr) -> Expr:
+    """2**exponent of an int32 from -126 to 127."""
+    integer = exponent.ty.dtype
+    bits = (exponent + tirx.const(127, integer)) << tirx.const(23, integer)
+    return tirx.reinterpret(integer.replace("int32", "float32"), bits)
+
+
 def exp(x: Expr) -> Expr:
     """exp(x) = 2**n exp(x - n ln 2), the power as a product of two that are both normal numbers."""
-    dtype = x.ty.dtype
-    integer = dtype.replace("float32", "int32")
-
-    def power_of_two(exponent: Expr) -> Expr:
-        return tirx.reinterpret(dtype, (exponent + tirx.const(127, integer)) << tirx.const(23, integer))
 
     def scaled(fraction: Expr, n: Expr) -> Expr:
         return named(
             "half",
-            n >> tirx.const(1, integer),
+            n >> tirx.const(1, n.ty.dtype),
             lambda half: fraction * power_of_two(half) * power_of_two(n - half),
         )
+
+    return exp_within(x, EXP_RANGE, scaled)
+
+
+def exp_within(x: Expr, limits: tuple[float, float], scaled: Callable[[Expr, Expr], Expr]) -> Expr:
+    """exp(x) held between the limits: `scaled` multiplies exp(x - n ln 2) by 2**n."""
+    integer = x.ty.dtype.replace("float32", "int32")
 
     def of_clamped(x: Expr) -> Expr:
         return named(
@@ -118,7 +130,17 @@ def exp(x: Expr) -> Expr:
             ),
         )
 
-    return named("x", clamp(x, *EXP_RANGE), of_clamped)
+    return named("x", clamp(x, *limits), of_clamped)
+
+
+def sigmoid(x: Expr) -> Expr:
+    """1 / (1 + exp(-x)), whose exp may be held where adding it to 1 changes nothing: one power of two will do."""
+
+    def scaled(fraction: Expr, n: Expr) -> Expr:
+        return (fraction + fraction) * power_of_two(n - tirx.const(1, n.ty.dtype))
+
+    one = constant(1.0, x)
+    return one / (one + exp_within(-x, SIGMOID_RANGE, scaled))
 
 
 def tanh(x: Expr) -> Expr:
@@ -164,6 +186,6 @@ def register(name: str, function: Callable[[Expr], Expr]) -> None:
 
 @cache
 def register_fast_math() -> None:
-    """Register the three functions with TVM's code generator for processors, once."""
-    for name, function in (("exp", exp), ("tanh", tanh), ("erf", erf)):
+    """Register the functions with TVM's code generator for processors, once."""
+    for name, function in (("exp", exp), ("sigmoid", sigmoid), ("tanh", tanh), ("erf", erf)):
         register(name, function)

@@ -11,11 +11,13 @@ from ovenbird.backends.cpu.algorithms import Algorithm, Decisions
 from ovenbird.backends.cpu.lowering.context import CpuLowering
 from ovenbird.backends.cpu.lowering.handlers import HANDLERS
 from ovenbird.backends.cpu.machine import Machine
+from ovenbird.backends.cpu.schedules.expansion import tile_of
 from ovenbird.backends.optimisations import NOTHING, Without
 from ovenbird.lowering.blocked import BlockedForm, UnblockedForm
 from ovenbird.lowering.dumping import NOWHERE, Dump
 from ovenbird.lowering.entry_key import EntryKey, Networks
 from ovenbird.lowering.pipeline import lower
+from ovenbird.passes.fusion.join_expansions import join_expansions
 
 
 def lower_networks(
@@ -46,4 +48,7 @@ def lower_networks(
             function, form, HANDLERS, machine, measured, deciding or machine, key.batch, smallest, decided, without
         )
 
-    return lower(networks, begin, dump, fused="fusion" not in without)
+    lowered = lower(networks, begin, dump, fused="fusion" not in without)
+    if {"fusion", "layouts", "tiles"} & without:
+        return lowered
+    return join_expansions(lowered, lambda image: tile_of(*image[:4], machine) is not None)

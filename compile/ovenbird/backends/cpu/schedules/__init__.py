@@ -15,6 +15,7 @@ from ovenbird.backends.cpu.schedules.attention import schedule_attention
 from ovenbird.backends.cpu.schedules.choices import Choices, Defaults
 from ovenbird.backends.cpu.schedules.depthwise import schedule_depthwise
 from ovenbird.backends.cpu.schedules.elementwise import schedule_concatenation, schedule_generic
+from ovenbird.backends.cpu.schedules.expansion import schedule_expansion
 from ovenbird.backends.cpu.schedules.plain_loops import weigh_loops
 from ovenbird.backends.cpu.schedules.reduction import schedule_lanes
 from ovenbird.backends.cpu.schedules.register_tile import schedule_register_tile
@@ -22,27 +23,28 @@ from ovenbird.backends.cpu.schedules.row_ops import schedule_rows
 from ovenbird.backends.cpu.schedules.transposition import transposed
 from ovenbird.backends.cpu.schedules.winograd import schedule_winograd
 from ovenbird.operators.anchors import AnchorKind
-from ovenbird.operators.blocks import find_anchor
+from ovenbird.operators.blocks import anchors_among, leaf_blocks
 
 Rule = Callable[[Schedule, Machine, Choices], None]
 
-RULES: dict[AnchorKind | None, Rule] = {
-    "tile": schedule_register_tile,
-    "depthwise": schedule_depthwise,
-    "winograd": schedule_winograd,
-    "lanes": schedule_lanes,
-    "rows": schedule_rows,
-    "attention": schedule_attention,
-    "concatenation": schedule_concatenation,
-    None: schedule_generic,
+RULES: dict[tuple[AnchorKind, ...], Rule] = {
+    ("tile", "depthwise"): schedule_expansion,
+    ("tile",): schedule_register_tile,
+    ("depthwise",): schedule_depthwise,
+    ("winograd",): schedule_winograd,
+    ("lanes",): schedule_lanes,
+    ("rows",): schedule_rows,
+    ("attention",): schedule_attention,
+    ("concatenation",): schedule_concatenation,
+    (): schedule_generic,
 }
-"""By the anchor's kind; None where there is no anchor."""
+"""By the kinds of the anchors; of other several, by that of the first."""
 
 
 def apply_schedule(sch: Schedule, machine: Machine, choices: Choices) -> None:
-    """Schedule the function in `sch` by the rule of its anchor."""
-    anchor = find_anchor(sch)
-    RULES[anchor.kind if anchor is not None else None](sch, machine, choices)
+    """Schedule the function in `sch` by the rule of its anchors."""
+    kinds = tuple(anchor.kind for anchor in anchors_among(sch, leaf_blocks(sch)))
+    RULES[kinds if kinds in RULES else kinds[:1]](sch, machine, choices)
 
 
 def schedule_function(

@@ -6,6 +6,7 @@ Example: 3x3 depthwise on [1, 9, 56, 56, 16]: bands of rows in parallel, strips 
 from __future__ import annotations
 
 from tvm.s_tir import Schedule
+from tvm.s_tir.schedule import SBlockRV
 
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
@@ -28,11 +29,8 @@ def schedule_depthwise(sch: Schedule, machine: Machine, choices: Choices) -> Non
     if sch.get(anchor).name_hint == sch.get(output).name_hint:
         output = sch.cache_write(anchor, 0, "local")
     n, c, h, w, lane = sch.get_loops(output)
-    width, height = extent(sch, w), extent(sch, h)
-    most = max(min(8, machine.registers // (2 * machine.parts(stages.found.accumulator))), 1)
-    strip = max(divisors(width, most))
-    if strip < most / 2 and width > most:
-        strip = most
+    height = extent(sch, h)
+    strip = strip_of(extent(sch, w), machine, stages.found.accumulator)
     band = max(divisors(height, 16))
     if band < 4 and height > 8:
         band = 8  # a band's padding holds the rows above and below it as well: few rows a band would copy them often
@@ -51,19 +49,33 @@ def schedule_depthwise(sch: Schedule, machine: Machine, choices: Choices) -> Non
         sch.vectorize(lanes)
         if pairs:
             sch.annotate(column, PARTITION, 1)
+    accumulate_window(sch, anchor, machine.lanes("int32") if pairs else 0)
+    sch.unroll(position)
+    sch.vectorize(lane)
+    store_as_vectors(sch, output, position, machine)
+
+
+def strip_of(width: int, machine: Machine, accumulator: str = "float32") -> int:
+    """Return how many positions of a row have their accumulators in registers at one time."""
+    most = max(min(8, machine.registers // (2 * machine.parts(accumulator))), 1)
+    strip = max(divisors(width, most))
+    return most if strip < most / 2 and width > most else strip
+
+
+def accumulate_window(sch: Schedule, anchor: SBlockRV, pair_lanes: int = 0) -> None:
+    """Keep the accumulators of the anchor's tile in registers over the window; `pair_lanes`: of vectors of int32, where
+    two rows of the window are multiplied at once.
+    """
     sch.set_scope(anchor, 0, "local")
     loops = sch.get_loops(anchor)[-7:]
     tile, reduction = loops[:5], loops[5:]
     sch.reorder(*reduction, *tile)
     for loop in (*reduction[1:], *tile[:-1]):
         sch.unroll(loop)
-    if not pairs:
+    if not pair_lanes:
         sch.vectorize(tile[-1])
     init = sch.decompose_reduction(anchor, reduction[0])
     unroll_vectorized(sch, *sch.get_loops(init)[-5:])
-    if pairs:  # not before, or the start would have them too
+    if pair_lanes:  # not before, or the start would have them too
         sch.annotate(tile[-1], DOT, "words")
-        sch.annotate(tile[-1], VECTOR_LANES, machine.lanes("int32"))
-    sch.unroll(position)
-    sch.vectorize(lane)
-    store_as_vectors(sch, output, position, machine)
+        sch.annotate(tile[-1], VECTOR_LANES, pair_lanes)
