@@ -69,8 +69,14 @@ def _initializer(cls: type, fields: Fields) -> Function:
             factories.append((field.name, field.default_factory))
     required = names - set(values) - {name for name, _ in factories}
     prepare = getattr(cls, "__post_init__", None)
+    all_positional = len(positional) == len(fields)
 
     def __init__(self: Any, /, *args: Any, **given: Any) -> None:
+        if all_positional and not given and len(args) == len(positional):  # the shortest way: answers of hundreds of boxes
+            self.__dict__.update(zip(positional, args, strict=True))
+            if prepare is not None:
+                self.__post_init__()
+            return
         found = dict(zip(positional, args, strict=False))
         doubtful = len(args) > len(found) or not names.issuperset(given) or not found.keys().isdisjoint(given)
         found.update(given)

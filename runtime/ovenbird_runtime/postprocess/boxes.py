@@ -96,18 +96,10 @@ def find_boxes(
     clipped = whole if frame is None else np.clip(whole, 0.0, np.asarray(frame.original * 2, np.float64))
     seen: list[Rectangle] = [(left, top, right, bottom) for left, top, right, bottom in clipped.tolist()]
     indices: list[int] = classes[places].astype(np.int64).tolist()
-    found = zip(indices, scores.tolist(), seen, kept.tolist(), whole, strict=True)
-    return tuple(
-        Box(
-            _label(labels, index),
-            index,
-            score,
-            corners,
-            _mask(step, outputs, row, place, box, frame),
-            _keypoints(step, outputs, row, place, frame),
-        )
-        for index, score, corners, place, box in found
-    )
+    names = [_label(labels, index) for index in indices]
+    masks = _masks(step, outputs, row, kept, whole, frame)
+    points = _keypoints(step, outputs, row, kept, frame)
+    return tuple(map(Box, names, indices, scores.tolist(), seen, masks, points))
 
 
 def check_options(step: Boxes, asked: Asked) -> None:
@@ -143,21 +135,28 @@ def _to_photograph(boxes: Array, frame: Frame | None) -> Array:
     return result
 
 
-def _mask(
-    step: Boxes, outputs: Mapping[str, Array], row: int, place: int, box: Array, frame: Frame | None
-) -> Mask | None:
+def _masks(
+    step: Boxes, outputs: Mapping[str, Array], row: int, kept: Array, whole: Array, frame: Frame | None
+) -> Sequence[Mask | None]:
     if step.masks is None or frame is None:
-        return None
-    return Mask(outputs[step.masks][row, place].copy(), tuple(box.tolist()), frame.original)
+        return [None] * len(kept)
+    masks = outputs[step.masks][row]
+    return [
+        Mask(masks[place].copy(), tuple(box), frame.original)
+        for place, box in zip(kept.tolist(), whole.tolist(), strict=True)
+    ]
 
 
 def _keypoints(
-    step: Boxes, outputs: Mapping[str, Array], row: int, place: int, frame: Frame | None
-) -> tuple[Keypoint, ...] | None:
+    step: Boxes, outputs: Mapping[str, Array], row: int, kept: Array, frame: Frame | None
+) -> Sequence[tuple[Keypoint, ...] | None]:
     if step.keypoints is None:
-        return None
-    points = outputs[step.keypoints][row, place].tolist()
-    return tuple((*(frame.to_original(x, y) if frame is not None else (x, y)), score) for x, y, score in points)
+        return [None] * len(kept)
+    points: list[list[Keypoint]] = outputs[step.keypoints][row][kept].tolist()
+    return [
+        tuple((*(frame.to_original(x, y) if frame is not None else (x, y)), score) for x, y, score in one)
+        for one in points
+    ]
 
 
 def _label(labels: Sequence[str] | None, index: int) -> str:
