@@ -21,12 +21,12 @@ from ovenbird.backends.cpu.schedules.register_tile import (
     split_axes,
     unroll_vectorized,
 )
-from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, estimate, fits
+from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, choose_tile, estimate
 from ovenbird.operators.anchors import size_bytes
 from ovenbird.operators.blocks import anchors_among, divisors, extent, leaf_blocks
 
-PARTS = 2
-"""A core has so many parts at least: fewer would leave some without work."""
+LOSS = 1.15
+"""What the 1x1 convolution may cost in parts, above its best tile on cores that all have as much to do."""
 
 SCRATCH_SHARE = 16
 """The image of one part takes at most so many second-level caches."""
@@ -34,23 +34,22 @@ SCRATCH_SHARE = 16
 
 def tile_of(images: int, blocks: int, rows: int, columns: int, machine: Machine) -> Tile | None:
     """Return the register tile of the 1x1 convolution, whose vectors are the channel blocks of a part; None where the
-    parts would be too few, or their images too large.
+    cores would not have as many parts each, or their images would be too large.
     """
     block_bytes = rows * columns * machine.block * size_bytes("float32")
     tiles = [
-        tile
-        for vectors in divisors(blocks, SCRATCH_SHARE * machine.l2_bytes // block_bytes)
-        if images * blocks // vectors >= PARTS * machine.cores
-        for width in range(1, min(columns, machine.registers) + 1)
-        for height in (range(1, rows + 1) if width == columns else (1,))
-        if fits(tile := Tile(vectors, height, width), machine)
+        choose_tile(Extents(vectors, rows, columns), machine, vectors=vectors)
+        for vectors in divisors(blocks, min(SCRATCH_SHARE * machine.l2_bytes // block_bytes, machine.registers // 3))
     ]
 
     def cycles(tile: Tile) -> float:
         parts = -(-images * blocks // tile.vectors // machine.cores)
         return parts * estimate(tile, Extents(tile.vectors, rows, columns), machine, streamed=False)
 
-    return min(tiles, key=cycles, default=None)
+    best = min(tiles, key=cycles, default=None)
+    whole = Extents(blocks, rows, columns)
+    alone = estimate(choose_tile(whole, machine), whole, machine, streamed=False) * images / machine.cores
+    return best if best is not None and cycles(best) <= LOSS * alone else None
 
 
 def schedule_expansion(sch: Schedule, machine: Machine, choices: Choices) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.operators.anchors import FLOAT32, Arithmetic, size_bytes
+from ovenbird.operators.blocks import divisors
 
 CHAINS = 8
 """A fused multiply-add takes 4 cycles and two start per cycle: fewer chains than this leave the unit idle."""
@@ -88,12 +89,17 @@ def choose_rows(out_blocks: int, rows: int, machine: Machine, arithmetic: Arithm
     return min(tiles, key=cycles).columns
 
 
-def choose_tile(extents: Extents, machine: Machine, streamed: bool = False, arithmetic: Arithmetic = FLOAT32) -> Tile:
-    """Return the tile of least estimated cycles; its vectors divide the blocks of outputs."""
+def choose_tile(
+    extents: Extents,
+    machine: Machine,
+    streamed: bool = False,
+    arithmetic: Arithmetic = FLOAT32,
+    vectors: int | None = None,
+) -> Tile:
+    """Return the tile of least estimated cycles; its vectors divide the blocks of outputs, or are as many as asked."""
     candidates = [
         Tile(vectors, rows, columns)
-        for vectors in range(1, min(extents.out_blocks, 8) + 1)
-        if extents.out_blocks % vectors == 0
+        for vectors in ([vectors] if vectors else divisors(extents.out_blocks, 8))
         for columns in range(1, min(extents.columns, machine.registers) + 1)
         for rows in (range(1, extents.rows + 1) if columns == extents.columns else (1,))
         if fits(Tile(vectors, rows, columns), machine, arithmetic)

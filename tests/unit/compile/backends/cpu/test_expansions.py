@@ -115,12 +115,17 @@ def test_pooling_stays() -> None:
 
 
 
-def test_every_core_has_parts() -> None:
-    for cores in (1, 2, 4, 6):
-        tile = tile_of(1, 12, 40, 40, Machine(32, 16, 32 << 10, 512 << 10, cores))
-        assert tile is not None
-        assert 12 // tile.vectors >= 2 * cores
-    assert tile_of(1, 12, 40, 40, Machine(32, 16, 32 << 10, 512 << 10, cores=7)) is None
+@pytest.mark.parametrize(("blocks", "cores"), [(12, 1), (12, 2), (34, 2), (36, 6)])
+def test_cores_have_as_many_parts(blocks: int, cores: int) -> None:
+    tile = tile_of(1, blocks, 40, 40, Machine(32, 16, 32 << 10, 512 << 10, cores))
+    assert tile is not None
+    assert blocks % tile.vectors == 0
+    assert -(-blocks // tile.vectors // cores) * cores <= 1.15 * (blocks // tile.vectors)
+
+
+@pytest.mark.parametrize(("blocks", "cores"), [(2, 2), (9, 2), (12, 7), (12, 16)])
+def test_too_few_parts_stay_apart(blocks: int, cores: int) -> None:
+    assert tile_of(1, blocks, 40, 40, Machine(32, 16, 32 << 10, 512 << 10, cores)) is None
 
 
 def test_an_image_that_caches_do_not_hold_stays_in_memory() -> None:
