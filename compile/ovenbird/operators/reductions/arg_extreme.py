@@ -7,6 +7,7 @@ Example: `arg_extreme(data, axis=1, keepdims=False, largest=True, dtype="int64")
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from tvm import te, tirx
@@ -14,10 +15,16 @@ from tvm import te, tirx
 from ovenbird.operators.dense import ravel
 from ovenbird.operators.layout import extents
 
+MAX_INT32 = (1 << 31) - 1
+
 
 def arg_extreme(data: te.Tensor, axis: int | None, keepdims: bool, largest: bool, dtype: str) -> te.Tensor:
-    """Return the place of the extreme along `axis`; with None, its place in the flattened tensor."""
+    """Return the place of the extreme along `axis`; with None, its place in the flattened tensor.
+
+    Places are compared as int32, which vectors hold as many of as of the values, where that suffices.
+    """
     shape = extents(data)
+    narrow = "int32" if math.prod(shape) <= MAX_INT32 else dtype
     reduced = list(range(len(shape))) if axis is None else [axis % len(shape)]
     axes = {at: te.reduce_axis((0, shape[at]), name=f"k{at}") for at in reduced}
     kept = [1 if at in axes else extent for at, extent in enumerate(shape) if keepdims or at not in axes]
@@ -38,9 +45,10 @@ def arg_extreme(data: te.Tensor, axis: int | None, keepdims: bool, largest: bool
             else:
                 index.append(next(rest))
         place = ravel([axes[at].var for at in reduced], [shape[at] for at in reduced])
-        return reducer((tirx.Cast(dtype, place), data[tuple(index)]), axis=list(axes.values()))
+        return reducer((tirx.Cast(narrow, place), data[tuple(index)]), axis=list(axes.values()))
 
-    return te.compute(tuple(kept), body, name="arg_extreme")[0]
+    found = te.compute(tuple(kept), body, name="arg_extreme")[0]
+    return found if narrow == dtype else te.compute(tuple(kept), lambda *at: tirx.Cast(dtype, found(*at)), name="cast")
 
 
 def lowest(dtype: str, largest: bool) -> Any:

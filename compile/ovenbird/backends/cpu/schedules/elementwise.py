@@ -11,6 +11,7 @@ import tvm_ffi
 from tvm import tirx
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import LoopRV, SBlockRV
+from tvm.sym import Analyzer
 
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
@@ -81,12 +82,17 @@ def copies_rows(sch: Schedule, block: SBlockRV, loops: list[LoopRV], machine: Ma
     moved = False
     for region in body.reads:
         starts = [part.min for part in region.region]
-        if not starts or not starts[-1].same_as(axes[-1]):
+        if not starts or not follows(starts[-1], axes[-1]):
             if any(uses(start, axes[-1]) for start in starts):
                 return False
             continue  # the same for a whole row: the place that it comes from
         moved = moved or len(starts) != len(axes) or not all(a.same_as(b) for a, b in zip(starts, axes, strict=True))
     return moved
+
+
+def follows(place: tirx.Expr, axis: tirx.Var) -> bool:
+    """Return whether a place is an axis plus a constant."""
+    return isinstance(Analyzer().simplify(place - axis), tirx.IntImm)
 
 
 def uses(expression: tirx.Expr, variable: tirx.Var) -> bool:

@@ -10,6 +10,8 @@ Measured on a Zen 3 (AVX2), one thread, next to other work: 1024 and 256 channel
 
 from __future__ import annotations
 
+import math
+
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
@@ -25,6 +27,8 @@ FLAT_AXES = 4
 LEAST_BLOCKS = 64
 """Blocks of channels, each in a page of its own: what first translation buffers hold, of Zen's and Skylake's on."""
 LEAST_POSITIONS = 1024
+WAYS = 8
+"""Lines of one place that the second-level cache holds: of Zen's, fewer than of Intel's servers."""
 GROUP = 4
 """Tiles that are packed together: runs of memory that are long enough to be fetched ahead."""
 PACKED_SHARE = 3
@@ -38,16 +42,25 @@ def tiles_to_pack(sch: Schedule, anchor: Anchor, tile: Tile, machine: Machine) -
     if anchor.arithmetic != FLOAT32 or len(loops) != FLAT_AXES + 2 or len(data.shape) != IMAGE_AXES:
         return 0
     positions, blocks, lanes = extent(sch, loops[2]), extent(sch, loops[4]), extent(sch, loops[5])
-    if int(data.shape[1]) != blocks or blocks < LEAST_BLOCKS or positions < LEAST_POSITIONS:
+    spread = blocks >= LEAST_BLOCKS and positions >= LEAST_POSITIONS
+    if int(data.shape[1]) != blocks or not (spread or collides(positions * lanes, blocks, machine)):
         return 0
     tile_bytes = blocks * lanes * tile.columns * size_bytes(anchor.operand)
     return min(GROUP, machine.l2_bytes // PACKED_SHARE // tile_bytes)
 
 
-def packed_data(sch: Schedule, anchor: SBlockRV) -> SBlockRV:
-    """Have the anchor read its data from a copy, [N, C/b, positions, b]; return the block that makes it."""
+def collides(stride: int, blocks: int, machine: Machine) -> bool:
+    """Return whether lines that lie `stride` floats apart, one a block, are more than their places in the second-level
+    cache: on a map of 64x64 pixels all blocks have the same few.
+    """
+    way = machine.l2_bytes // WAYS
+    return blocks > machine.l2_bytes // math.gcd(stride * size_bytes("float32"), way)
+
+
+def packed_data(sch: Schedule, anchor: SBlockRV, columns: int) -> SBlockRV:
+    """Have the anchor read its data from a copy, [N, tiles, C/b, columns, b]; return the block that makes it."""
     packed = sch.reindex(anchor, ("read", 0))
-    sch.transform_layout(packed, ("write", 0), lambda n, p, c, v: (n, c, p, v))
+    sch.transform_layout(packed, ("write", 0), lambda n, p, c, v: (n, p // columns, c, p % columns, v))
     return packed
 
 
