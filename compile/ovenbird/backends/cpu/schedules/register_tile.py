@@ -71,7 +71,7 @@ def schedule_register_tile(sch: Schedule, machine: Machine, choices: Choices) ->
     sch.reorder(*axes.batch, *outer, tiles, out_tile, *grouped, *inner, vectors, axes.lanes)
     part = fuse_all(sch, [*axes.batch, *outer, tiles])
     sch.parallel(part)
-    packed = packed_data(sch, anchor, tile.columns) if grouped else None
+    packed = packed_data(sch, anchor) if grouped else None
     sch.compute_at(anchor, grouped[0] if grouped else out_tile, preserve_unit_loops=True)
     if packed is not None:
         pack_at(sch, packed, part)

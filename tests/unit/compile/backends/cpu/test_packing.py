@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules import packing
 
 
@@ -57,3 +58,17 @@ def test_a_residual_is_added_behind_packed_data(check: Any, packs: list[int]) ->
 def test_others_are_read_in_place(check: Any, packs: list[int], network: nn.Module, shape: tuple[int, ...]) -> None:
     check(network, torch.randn(shape))
     assert not any(packs)
+
+
+def test_lines_collide_on_maps_of_powers_of_two() -> None:
+    machine = Machine(32, 16, 32 << 10, 512 << 10, cores=2)
+    assert packing.collides(32 * 32 * 8, 60, machine)
+    assert packing.collides(16 * 16 * 8, 65, machine)
+    assert not packing.collides(16 * 16 * 8, 64, machine)
+    assert not packing.collides(31 * 33 * 8, 60, machine)
+    assert not packing.collides(28 * 28 * 8, 60, machine)
+
+
+def test_data_that_collide_are_packed(check: Any, packs: list[int]) -> None:
+    check(nn.Conv2d(544, 24, 1), torch.randn(1, 544, 32, 32))
+    assert all(packs)
