@@ -72,7 +72,7 @@ def _initializer(cls: type, fields: Fields) -> Function:
     all_positional = len(positional) == len(fields)
 
     def __init__(self: Any, /, *args: Any, **given: Any) -> None:
-        if all_positional and not given and len(args) == len(positional):  # the shortest way: answers of hundreds of boxes
+        if all_positional and not given and len(args) == len(positional):  # soonest: answers have hundreds of boxes
             self.__dict__.update(zip(positional, args, strict=True))
             if prepare is not None:
                 self.__post_init__()

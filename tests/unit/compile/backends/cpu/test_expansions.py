@@ -114,7 +114,6 @@ def test_pooling_stays() -> None:
     assert not joined(Bottleneck(before=nn.MaxPool2d(3, 1, 1)))
 
 
-
 @pytest.mark.parametrize(("blocks", "cores"), [(12, 1), (12, 2), (34, 2), (36, 6)])
 def test_cores_have_as_many_parts(blocks: int, cores: int) -> None:
     tile = tile_of(1, blocks, 40, 40, Machine(32, 16, 32 << 10, 512 << 10, cores))
