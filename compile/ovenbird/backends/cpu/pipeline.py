@@ -8,6 +8,7 @@ from __future__ import annotations
 from tvm import IRModule, relax
 
 from ovenbird.backends.cpu.algorithms import Algorithm, Decisions
+from ovenbird.backends.cpu.joining import join_expansions
 from ovenbird.backends.cpu.lowering.context import CpuLowering
 from ovenbird.backends.cpu.lowering.handlers import HANDLERS
 from ovenbird.backends.cpu.machine import Machine
@@ -17,7 +18,6 @@ from ovenbird.lowering.blocked import BlockedForm, UnblockedForm
 from ovenbird.lowering.dumping import NOWHERE, Dump
 from ovenbird.lowering.entry_key import EntryKey, Networks
 from ovenbird.lowering.pipeline import lower
-from ovenbird.passes.fusion.join_expansions import join_expansions
 
 
 def lower_networks(

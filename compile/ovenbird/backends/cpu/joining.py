@@ -3,7 +3,7 @@
     module = join_expansions(module, worth)     # behind FuseTIR; worth((1, 24, 40, 40, 8)) says whether to, by shape
 
 The image between them is the widest of the network: it is neither kept in memory nor padded by a copy any more. What
-makes one loop nest of the two is the schedule, `backends/cpu/schedules/expansion.py`.
+makes one loop nest of the two is the schedule, `schedules/expansion.py`.
 """
 
 from __future__ import annotations
