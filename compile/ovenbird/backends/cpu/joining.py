@@ -9,7 +9,7 @@ makes one loop nest of the two is the schedule, `schedules/expansion.py`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import tvm
@@ -24,7 +24,7 @@ from ovenbird.operators.blocks import anchors_among, is_reduction, leaf_blocks
 from ovenbird.passes.rewriting import rewritten
 from ovenbird.passes.shapes import static_shape
 
-Worth = Callable[[Sequence[int]], bool]
+Worth = Callable[[tuple[int, ...]], bool]
 """Whether two kernels are better one, by the shape of the image between them, [N, C/b, H, W, b]."""
 
 AXES = 5
@@ -68,7 +68,8 @@ class _Joining(PyExprMutator):  # type: ignore[misc]
         second = self.visit_expr_post_order(call)
         if first is None or not calls(first, self.expanding) or self.reads[image] != 1:
             return second
-        if not self.worth(static_shape(image) or ()):
+        shape = static_shape(image)
+        if shape is None or not self.worth(shape):
             return second
         first = self.visit_expr_post_order(first)
         arguments = [*first.args[1], *list(second.args[1])[1:]]

@@ -51,4 +51,9 @@ def lower_networks(
     lowered = lower(networks, begin, dump, fused="fusion" not in without)
     if {"fusion", "layouts", "tiles"} & without:
         return lowered
-    return join_expansions(lowered, lambda image: tile_of(*image[:4], machine) is not None)
+
+    def worth(image: tuple[int, ...]) -> bool:
+        batch, blocks, height, width, _ = image
+        return tile_of(batch, blocks, height, width, machine) is not None
+
+    return join_expansions(lowered, worth)

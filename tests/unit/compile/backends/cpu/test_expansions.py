@@ -65,6 +65,8 @@ class ReadTwice(Bottleneck):
         ({"dilation": 2}, (11, 11)),
         ({"kernel": 4, "stride": 3, "padding": 1}, (13, 12)),
         ({"activation": nn.Identity}, (1, 6)),
+        ({"stride": 2}, (2, 2)),
+        ({"stride": 2, "kernel": 5}, (2, 3)),
     ],
 )
 def test_agrees_with_torch(check, options, size) -> None:
