@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ovenbird.errors import UnsupportedOperator
+from ovenbird.networks.composed.nearest import takes
 from ovenbird.networks.torch.converters.converter import Arguments
 
 SCALES = {"scales_d": -3, "scales_h": -2, "scales_w": -1, "scales": -1}
@@ -31,7 +32,7 @@ def resize(node: Any, importer: Any) -> Any:
         )
     before, after = given.shape_of("input" if "input" in given.nodes else "self")[2:], given.shape[2:]
     if "_aa" not in name and given.dtype == "float32" and len(after) == 2:
-        plain = _plain(given, name, before, after)
+        plain = _plain(given, node, before, after)
         if plain is not None:
             return plain
     data = given["input" if "input" in given.nodes else "self"]
@@ -42,16 +43,18 @@ def resize(node: Any, importer: Any) -> Any:
     return data
 
 
-def _plain(given: Arguments, name: str, before: list[int], after: list[int]) -> Any:
-    """Resize by TVM's operator, which has a schedule of its own, where its steps are torch's: before / after."""
+def _plain(given: Arguments, node: Any, before: list[int], after: list[int]) -> Any:
+    """Resize by TVM's operator, which has a schedule of its own, where it takes the pixels that torch takes."""
     from tvm import relax
 
-    factors = given.values.get("scale_factors")
+    name, factors = node.target.__name__, given.values.get("scale_factors")
     if factors and not all(b * f == a for b, f, a in zip(before, factors, after, strict=True)):
         return None
     if name == "upsample_nearest2d.vec":
+        if not all(takes(_matrix(node, before, after, axis).argmax(axis=1), before[axis]) for axis in range(2)):
+            return None
         how = {"method": "nearest_neighbor", "coordinate_transformation_mode": "asymmetric", "rounding_method": "floor"}
-    elif name == "upsample_bilinear2d.vec":
+    elif name == "upsample_bilinear2d.vec" and not (given["align_corners"] and 1 in after):  # it divides by after - 1
         places = "align_corners" if given["align_corners"] else "half_pixel"
         how = {"method": "linear", "coordinate_transformation_mode": places}
     else:

@@ -186,6 +186,9 @@ def resizes() -> list[Call]:
         resized(scale_factor=1.3, mode="bilinear"),
         resized(scale_factor=1.5, mode="nearest-exact"),
         resized(scale_factor=1.3, mode="nearest"),
+        resized(size=(13, 46), mode="nearest"),  # 23 * (14 / 46) is below 7 in float32, where image.resize2d takes 7
+        lambda x: F.interpolate(x[:, :, :2, :2], size=(82, 2)),
+        resized(size=(1, 1), mode="bilinear", align_corners=True),
         resized(size=(5, 7), mode="area"),
         lambda x: F.interpolate(x[:, :, 0], size=9, mode="linear"),
         lambda x: F.interpolate(x[:, :, None, :6, :6], size=(2, 5, 7), mode="trilinear"),

@@ -83,6 +83,25 @@ def test_a_fixed_batch_stays_fixed(function: Any, rows: int) -> None:
     traced.export(None)
 
 
+def test_padded_tokens_are_computed_as_traced() -> None:
+    layer = nn.TransformerEncoderLayer(8, 2, 8, batch_first=True, dropout=0.0).eval()
+
+    class Padded(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = nn.TransformerEncoder(layer, 1)
+
+        def forward(self, tokens: torch.Tensor, padding: torch.Tensor) -> torch.Tensor:
+            encoded: torch.Tensor = self.encoder(tokens, src_key_padding_mask=padding)
+            return encoded
+
+    tokens, padding = torch.randn(1, 4, 8), torch.tensor([[False, False, False, True]])
+    traced = Traced.of(Padded(), (tokens, padding))
+    assert traced.batched == (True, True)
+    torch.testing.assert_close(traced.export(1).module()(tokens, padding)[0], traced.output_examples[0])
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
 def test_exports_have_the_batch_asked_for() -> None:
     program = Traced.of(Net(lambda x: x.relu()), (ONE,)).export(5)
     (node,) = [node for node in program.graph.nodes if node.op == "placeholder"]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from tvm import relax
 
+from ovenbird.networks.composed.nearest import takes
 from ovenbird.networks.onnx.converters.images.resampling_taps import (
     COORDINATES,
     ROUNDINGS,
@@ -120,11 +121,8 @@ def one_operator(
     image = axes[2:]
     size = (image[0].after, image[1].after)
     if mode == "nearest":
-        for axis in image:
-            step = np.float32(axis.before / axis.after)
-            simple = np.floor(np.arange(axis.after, dtype=np.float32) * step)
-            if not np.array_equal(simple, nearest(coordinates(axis, places), axis.before, rounding)):
-                return None
+        if not all(takes(nearest(coordinates(axis, places), axis.before, rounding), axis.before) for axis in image):
+            return None
         return relax.op.image.resize2d(
             data, size, layout="NCHW", method="nearest_neighbor",
             coordinate_transformation_mode="asymmetric", rounding_method="floor",
