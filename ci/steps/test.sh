@@ -33,8 +33,9 @@ left_out=(
 
 # Groups of their own within a package's unit tests.
 apart=(unit/compile/backends/cpu unit/compile/backends/cuda)
-# What starts first: what fails soonest, then what takes longest.
-first=(contract unit/compile e2e native unit/compile/backends/cpu e2e/serve unit/compile/backends/cuda security/serve bench)
+# What starts first: what fails soonest, then what takes longest: no core waits for a long group at the end.
+first=(contract unit/compile/backends/cpu e2e unit/compile native unit/compile/backends/cuda e2e/serve bench)
+first+=(security/serve e2e/notebooks e2e/captions)
 
 # Prints every folder that holds tests.
 folders() { find tests -name 'test_*.py' -printf '%h\n' | LC_ALL=C sort -u; }

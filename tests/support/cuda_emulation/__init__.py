@@ -12,6 +12,7 @@ nvcc was given, compiled by g++ with `emulation.h`, where threads are fibers and
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
@@ -47,10 +48,22 @@ class Emulation:
 def build_driver(folder: Path) -> Emulation:
     """The emulated driver alone."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in LIBRARIES:
-        (folder / "versions").write_text(f"{name} {{ *; }};\n")
-        compile_cc(folder, HERE / "driver.cc", name, f"-Wl,-soname,{name}", "-Wl,--version-script=versions", "-ldl")
+    for name, library in driver_libraries().items():
+        (folder / name).write_bytes(library)
     return Emulation(folder)
+
+
+@functools.cache
+def driver_libraries() -> dict[str, bytes]:
+    """The driver's libraries, by name: one object, linked under both names."""
+    with tempfile.TemporaryDirectory() as work:
+        folder = Path(work)
+        run_cc(folder, "-c", HERE / "driver.cc", "-o", "driver.o")
+        for name in LIBRARIES:
+            (folder / "versions").write_text(f"{name} {{ *; }};\n")
+            script = "-Wl,--version-script=versions"
+            run_cc(folder, "-shared", "driver.o", f"-Wl,-soname,{name}", script, "-ldl", "-o", name)
+        return {name: (folder / name).read_bytes() for name in LIBRARIES}
 
 
 def build_emulation(folder: Path, source: str) -> Emulation:
@@ -116,8 +129,13 @@ def host_source(source: str) -> str:
 
 
 def compile_cc(folder: Path, source: Path, output: str, *flags: str) -> None:
-    """Compile one shared library in `folder`. Raises CalledProcessError with g++'s words on stderr."""
-    command = ["g++", "-std=c++17", "-shared", "-fPIC", f"-I{HERE}", "-o", output, str(source), *flags]
+    """Compile one shared library in `folder`. Raises RuntimeError with g++'s words."""
+    run_cc(folder, "-shared", f"-I{HERE}", "-o", output, source, *flags)
+
+
+def run_cc(folder: Path, *arguments: str | Path) -> None:
+    """Run g++ in `folder`. Raises RuntimeError with its words."""
+    command = ["g++", "-std=c++17", "-fPIC", *map(str, arguments)]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"g++ failed for {output}:\n{done.stderr[:4000]}")
+        raise RuntimeError(f"g++ failed: {' '.join(command)}\n{done.stderr[:4000]}")
