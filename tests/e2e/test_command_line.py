@@ -33,6 +33,7 @@ def test_compile_without_output_writes_into_artifacts(tmp_path: Path) -> None:
     assert "networks-tokens, version 1" in done.out
 
 
+@pytest.mark.slow
 def test_a_name_of_ones_own(tmp_path: Path, ovenbird: Command) -> None:
     words = ("compile", "networks:tokens", "--batch-size", "1", "--name", "tokens.v2", "-q")
     done = ovenbird(*words, folder=tmp_path)

@@ -37,7 +37,7 @@ from support.verified_networks import NETWORKS
 F32 = LIMITS["f32"]
 ROUNDING = 8 * np.finfo(np.float32).eps
 """A mutant none of whose numbers is off by more, as a share of the largest in its place, is none (a norm undoes it)."""
-FEW = ("softmax_2000", "scales", "transformer", "detector", "mobile")
+FEW = ("softmax_2000", "detector", "mobile")
 """Networks of different answers: enough for a run without the slow tests."""
 IN_THE_ZOO = ("mobilenet_v2",)
 """The built-in network that verification has the least room for: its answers move by 0.3 % of their size."""
@@ -120,7 +120,7 @@ def reproduce(artifact: Path) -> None:
 
 
 COMPILED = [
-    ("softmax_2000", "net.body.5", "zero"),
+    pytest.param("softmax_2000", "net.body.5", "zero", marks=pytest.mark.slow),
     pytest.param("constant_part", "net.body.5", "zero", marks=pytest.mark.slow),
     pytest.param("tiny", "net.head", "scale", marks=pytest.mark.slow),
     ("scales", "net.quiet", "swap"),
@@ -156,6 +156,7 @@ def test_every_right_network_is_verified_and_reproduced(tmp_path: Path, name: st
     reproduce(tmp_path / "artifact")
 
 
+@pytest.mark.slow
 def test_winograds_constants_are_checked_to_a_percent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one of its numbers that matters least, off by 1 %."""
     for size, transform in winograd.TRANSFORMS.items():

@@ -87,6 +87,7 @@ def test_a_program_compiles_its_own_module_and_loads_it(tmp_path: Path) -> None:
     assert told["seconds"] > 0
 
 
+@pytest.mark.slow
 def test_the_command_and_the_function_write_the_same_bytes(
     ovenbird: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +118,7 @@ def test_errors_are_those_of_the_compiler(tmp_path: Path) -> None:
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.slow
 def test_a_callback_that_raises_ends_the_work_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +145,7 @@ def test_a_compiler_that_dies_is_an_error_of_ours(tmp_path: Path, monkeypatch: p
         ovenbird.compile("networks:detector", output=tmp_path / "x", progress=kill)
 
 
+@pytest.mark.slow
 def test_an_exported_program_compiles(tmp_path: Path) -> None:
     import torch
 
@@ -152,6 +155,7 @@ def test_an_exported_program_compiles(tmp_path: Path) -> None:
     assert [spec.name for spec in report.manifest.inputs] == ["input"]
 
 
+@pytest.mark.slow
 def test_the_page_s_programs_run(tmp_path: Path) -> None:
     page = (ROOT / "docs/reference/compiler-api.md").read_text(encoding="utf-8")
     program = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))

@@ -101,7 +101,8 @@ def test_a_full_file_system_leaves_nothing(ovenbird: Any, tmp_path: Path) -> Non
         subprocess.run(["umount", tmp_path], check=True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow  # test_interrupted.py has others
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     output = tmp_path / "artifact"
     command = [sys.executable, "-m", "ovenbird", "compile", "networks:detector", "-o", str(output)]

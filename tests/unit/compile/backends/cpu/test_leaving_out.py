@@ -107,7 +107,10 @@ def test_tiles(imported: Any, machine: Machine) -> None:
     assert 'scope="local"' not in plain.script()
 
 
-@pytest.mark.parametrize("without", OPTIMISATIONS)
+@pytest.mark.parametrize(
+    "without",
+    [one if one in ("fusion", "winograd") else pytest.param(one, marks=pytest.mark.slow) for one in OPTIMISATIONS],
+)
 def test_the_answers_stay(without: Optimisation) -> None:
     case = Case(Net().eval(), (torch.randn(1, 32, 8, 8),))
     ((found,),) = run_together([case], load_target("host"), BuildOptions(without=frozenset({without})))

@@ -129,7 +129,9 @@ def test_softmax_of_infinities_and_nan(machine: Compiler) -> None:
     np.testing.assert_allclose(result, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("rows", [1, 5, 17, 197])
+@pytest.mark.parametrize(
+    "rows", [1, pytest.param(5, marks=pytest.mark.slow), 17, pytest.param(197, marks=pytest.mark.slow)]
+)
 def test_linear_and_gelu_are_one_function(rows: int, machine: Compiler) -> None:
     network = nn.Sequential(nn.Linear(40, 50), nn.GELU())
     result, expected, names = run(network, machine, randn(1, rows, 40))

@@ -17,6 +17,7 @@ from ovenbird.networks.loading import load_network
 from ovenbird.operators.resampling import LINEAR, RESAMPLE, linear_kernel, resampling_kernel
 from ovenbird.options import CompileOptions
 from ovenbird.targets import load_target
+from ovenbird_runtime.manifest.agreement import Precision
 from support.cuda_emulation import build_emulation
 
 from .conftest import Compile
@@ -25,9 +26,11 @@ SYMBOL = f"__tvm_ffi_{RESAMPLE}"
 """As TVM's FFI names an exported function."""
 
 
-@pytest.mark.parametrize("target", [pytest.param("cuda-sm75", marks=pytest.mark.slow), "cuda-sm90"])
-def test_is_named_and_exported(compile_gpu: Compile, target: str) -> None:
-    compiled = compile_gpu("convolutions", target, "f16")
+@pytest.mark.parametrize(
+    ("target", "precision"), [pytest.param("cuda-sm75", "f16", marks=pytest.mark.slow), ("cuda-sm90", "f32")]
+)
+def test_is_named_and_exported(compile_gpu: Compile, target: str, precision: Precision) -> None:
+    compiled = compile_gpu("convolutions", target, precision)
     folder = compiled.folder
     assert json.loads((folder / "target.json").read_text())["resample"] == RESAMPLE
     with (folder / "model.so").open("rb") as stream:
@@ -46,7 +49,7 @@ def body(assembly: str) -> list[str]:
 
 def test_its_code_is_a_processor_s(compile_gpu: Compile) -> None:
     """As many vector instructions as the variant for the same processor alone has, and no memory asked for."""
-    ours = body(compile_gpu("convolutions", "cuda-sm90", "f16").host_code)
+    ours = body(compile_gpu("convolutions", "cuda-sm90", "f32").host_code)
     module = tvm.IRModule({RESAMPLE: resampling_kernel(), LINEAR: linear_kernel()})
     alone = tvm.tirx.build(module, load_target("x86-64-v3").tvm_target(), pipeline=codegen_pipeline())
     theirs = body(str(alone.inspect_source("asm")))
@@ -92,6 +95,7 @@ print(json.dumps({"expected": len(pipelines) * len(images), "counts": counts, "p
 """
 
 
+@pytest.mark.slow
 def test_pixels_are_pillow_s_on_the_gpu(tmp_path: Path) -> None:
     """The runtime calls it for images in the host's memory and hands the emulated GPU what it gives."""
     options = CompileOptions(("cuda-sm90", "x86-64-v3"), (1, 3), "none", dump=("cu",))

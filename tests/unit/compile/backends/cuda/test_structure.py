@@ -44,9 +44,9 @@ def test_there_are_four_chips() -> None:
         assert spec.min_driver == "13.0"
 
 
-@pytest.mark.parametrize(("target", "arch"), [("cuda-sm75", 75), ("cuda-sm90", 90)])
-def test_machine_code_and_ptx_and_no_source(compile_gpu: Compile, target: str, arch: int) -> None:
-    compiled = compile_gpu("convolutions", target, "f16")
+@pytest.mark.parametrize(("name", "arch"), [pytest.param("convolutions", 75, marks=pytest.mark.slow), ("deep", 90)])
+def test_machine_code_and_ptx_and_no_source(compile_gpu: Compile, name: str, arch: int) -> None:
+    compiled = compile_gpu(name, f"cuda-sm{arch}", "f16")
     assert fatbins(compiled.library) == [[Image("sass", arch), Image("ptx", arch)]] or fatbins(compiled.library) == [
         [Image("ptx", arch), Image("sass", arch)]
     ]
@@ -68,10 +68,13 @@ def test_every_function_is_a_kernel(compile_gpu: Compile, name: str) -> None:
     assert all(kernel.encode() in compiled.library for kernel in kernels)
 
 
-@pytest.mark.parametrize("target", ["cuda-sm75", "cuda-sm90"])
-def test_kernels_fit_the_chip(compile_gpu: Compile, tmp_path: Path, target: str) -> None:
+SLOW = [pytest.param("convolutions", target, marks=pytest.mark.slow) for target in ("cuda-sm75", "cuda-sm90")]
+
+
+@pytest.mark.parametrize(("name", "target"), [*SLOW, ("deep", "cuda-sm90")])
+def test_kernels_fit_the_chip(compile_gpu: Compile, tmp_path: Path, name: str, target: str) -> None:
     """Threads, registers and shared memory of each kernel, as ptxas counts them, and no spilled registers."""
-    compiled = compile_gpu("convolutions", target, "f16")
+    compiled = compile_gpu(name, target, "f16")
     chip = chip_of(CHIPS[target])
     (tmp_path / "kernels.cu").write_text(compiled.source)
     command = [str(find_nvcc().path), "--cubin", f"-arch={chip.arch}", "--std=c++17", "--resource-usage"]
@@ -103,6 +106,7 @@ def test_the_driver_is_asked_and_not_its_stand_in(compile_gpu: Compile) -> None:
         assert why.endswith("compiling needs none")
 
 
+@pytest.mark.slow
 def test_same_bytes_twice(compile_gpu: Compile, tmp_path: Path) -> None:
     first = compile_gpu("deep", "cuda-sm90", "f32")
     options = CompileOptions(("cuda-sm90",), (1, 3), "none")
