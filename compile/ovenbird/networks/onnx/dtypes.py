@@ -31,7 +31,8 @@ def computed(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def passed(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the dtype that an input or output of this dtype has outside of the network."""
+    """Return the dtype that an input or output of this dtype has outside of the network. Raises UnsupportedOperator."""
+    computed(dtype)
     return np.dtype(np.float32) if dtype.name == "bfloat16" else dtype
 
 

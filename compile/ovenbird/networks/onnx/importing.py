@@ -50,6 +50,7 @@ class GraphImporter:
 
     def __init__(self, model: Any) -> None:
         self.graph = model.graph
+        self.producer = model.producer_name
         self.opsets = opsets_of(model)
         self.functions = {(function.domain, function.name, function.overload): function for function in model.functions}
         self.builder = relax.BlockBuilder()
@@ -143,6 +144,7 @@ class GraphImporter:
                     self.builder,
                     branch,
                     self.declared,
+                    self.producer,
                 )
             )
             return result if isinstance(result, tuple) else (result,)

@@ -53,6 +53,9 @@ class Node:
     declared: Mapping[str, tuple[int, ...]] = field(default_factory=dict, repr=False)
     """The shapes that the model itself states for its values, where all of their extents are numbers."""
 
+    producer: str = ""
+    """What wrote the model."""
+
     def has(self, index: int) -> bool:
         """Return whether an optional input is given."""
         return index < len(self.inputs) and self.inputs[index] is not None

@@ -29,6 +29,12 @@ def floats(*values: float) -> Any:
     return np.array(values, np.float32)
 
 
+def by_torch(small: Small) -> Small:
+    """Make it a model that torch's exporter wrote, which is held to ONNX Runtime."""
+    small.model.producer_name, small.by_runtime = "pytorch", True
+    return small
+
+
 def resize(data: Any, *, scales: Any = None, sizes: Any = None, roi: Any = None, **attributes: Any) -> Small:
     return Small("Resize", {"x": data}, {"roi": roi, "scales": scales, "sizes": sizes}, **attributes)
 
@@ -111,6 +117,8 @@ CASES = [
     resize(IMAGE, sizes=ints(1, 2, 3, 3), roi=floats(0, 0, 0.4, 0.6, 1, 1, 1.2, 1.7), mode="linear",
            coordinate_transformation_mode="tf_crop_and_resize", extrapolation_value=10.0),
     resize(IMAGE, sizes=ints(1, 2, 8, 8), mode="linear", coordinate_transformation_mode="align_corners"),
+    by_torch(resize(IMAGE, scales=floats(1, 1, 1.3, 1.5), mode="linear",
+                    coordinate_transformation_mode="align_corners")),  # 5 pixels to 7, not to 7.5
     resize(BYTES, sizes=ints(1, 1, 8, 8), mode="nearest"),
     Small("Resize", {"x": IMAGE}, {"roi": floats(), "scales": floats(1, 1, 1.5, 0.6)}, opset=11, by_runtime=True,
           coordinate_transformation_mode="tf_half_pixel_for_nn", nearest_mode="floor"),

@@ -140,3 +140,10 @@ def test_half_precision_answers_as_it_is_compiled(stored: str, given: str, tmp_p
     assert str(main.params[0].ty.dtype) == str(main.ret_ty.fields[0].dtype) == given
     (answer,) = source.reference([np.array([[1, 3]], given)])
     assert (answer.dtype, answer.tolist()) == (np.dtype(given), [[3, 1.5]])
+
+
+def test_text_is_refused(tmp_path: Path) -> None:
+    words = np.array(["a"], object)
+    small = Small("StringNormalizer", {"x": words})
+    with pytest.raises(UnsupportedOperator, match="computes in text"):
+        OnnxSource.read(saved(small.model, tmp_path), {})

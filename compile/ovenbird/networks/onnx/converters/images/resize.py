@@ -81,6 +81,9 @@ def axes_of(node: Node) -> list[Axis]:
             common = min(scales) if policy == "not_larger" else max(scales)
             scales = [common] * len(chosen)
             sizes = [int(common * own[axis] + 0.5) for axis in chosen]
+    if node.producer == "pytorch" and node.attribute("coordinate_transformation_mode") == "align_corners":
+        # torch and ONNX Runtime align whole pixels; the standard aligns 13.5 of them where 9 are scaled by 1.5.
+        scales = [size / own[axis] for axis, size in zip(chosen, sizes, strict=True)]
     for index, axis in enumerate(chosen):
         if sizes[index] < 1:
             raise node.refuse(f"dimension {axis} of {list(own)} would have {sizes[index]} elements")
