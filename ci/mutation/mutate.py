@@ -159,12 +159,19 @@ class Tree:
 
 
 def sound_groups(faults: Sequence[Fault]) -> list[list[str]]:
-    """Return all tests of these faults, those that may share a process together (as ci/steps/test.sh does)."""
+    """Return all tests of these faults, those that may share a process together (as ci/steps/test.sh does).
+
+    Those that options choose are a group of their own: the options are for them alone.
+    """
     groups: dict[str, dict[str, None]] = {}
-    for test in (test for fault in faults for test in fault.tests):
-        folder = str(Path(test.partition("::")[0]).parent) if ".py" in test else test
-        name = re.sub(r"^(tests/unit/[a-z]+).*", r"\1", folder)
-        groups.setdefault(name, {})[test] = None
+    for fault in faults:
+        if any(word.startswith("-") for word in fault.tests):
+            groups[" ".join(fault.tests)] = dict.fromkeys(fault.tests)
+            continue
+        for test in fault.tests:
+            folder = str(Path(test.partition("::")[0]).parent) if ".py" in test else test
+            name = re.sub(r"^(tests/unit/[a-z]+).*", r"\1", folder)
+            groups.setdefault(name, {})[test] = None
     return [list(tests) for tests in groups.values()]
 
 

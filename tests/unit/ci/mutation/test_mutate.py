@@ -89,6 +89,11 @@ def test_the_two_tvms_never_meet() -> None:
         "tests/unit/compile/tuning/test_c.py",
     ]
     assert mutate.sound_groups([fault("any", "", "", " ".join(tests))]) == [tests[:2], tests[2:]]
+    chosen = [tests[0], "-k", "one"]
+    assert mutate.sound_groups([fault("a", "", "", tests[0]), fault("b", "", "", " ".join(chosen))]) == [
+        tests[:1],
+        chosen,
+    ]
 
 
 def test_the_table_lists_every_fault(repository: Path) -> None:
