@@ -117,6 +117,8 @@ CASES = [
     resize(IMAGE, sizes=ints(1, 2, 3, 3), roi=floats(0, 0, 0.4, 0.6, 1, 1, 1.2, 1.7), mode="linear",
            coordinate_transformation_mode="tf_crop_and_resize", extrapolation_value=10.0),
     resize(IMAGE, sizes=ints(1, 2, 8, 8), mode="linear", coordinate_transformation_mode="align_corners"),
+    Small("AffineGrid", {"theta": IMAGE[:, :, :2, :3].reshape(-1)[:6].reshape(1, 2, 3)}, {"size": ints(1, 3, 4, 5)},
+          by_runtime=True),
     by_torch(resize(IMAGE, scales=floats(1, 1, 1.3, 1.5), mode="linear",
                     coordinate_transformation_mode="align_corners")),  # 5 pixels to 7, not to 7.5
     resize(BYTES, sizes=ints(1, 1, 8, 8), mode="nearest"),
