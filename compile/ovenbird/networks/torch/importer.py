@@ -23,7 +23,7 @@ from ovenbird.networks.torch.converters.converter import dtype_name, dtype_of
 from ovenbird.networks.torch.converters.table import DISTRUSTED, torch_operators
 from ovenbird.networks.torch.decomposition import decompose
 from ovenbird.networks.torch.places import operands_of, operator_of, place_of
-from ovenbird.networks.torch.refusing import refuse_complex, refuse_unknown_lengths
+from ovenbird.networks.torch.refusing import refuse_complex, refuse_effects, refuse_unknown_lengths
 from ovenbird.networks.torch.state import refuse_state
 
 ALIGNMENT = 64
@@ -42,6 +42,7 @@ class Importer(ExportedProgramImporter):  # type: ignore[misc]
         """Return the Relax module. Raises UnsupportedOperator, ImportFailed."""
         refuse_complex(program)
         program = decompose(program, self.convert_map, torch_operators())
+        refuse_effects(program)
         refuse_state(program)
         self.constants = compute_constants(program)
         self.held = held_tensors(program)

@@ -35,6 +35,16 @@ def refuse_complex(program: ExportedProgram) -> None:
             )
 
 
+def refuse_effects(program: ExportedProgram) -> None:
+    """Raise UnsupportedOperator at the first operator that may end the call by values, as torch's inverse does."""
+    for node in program.graph.nodes:
+        if getattr(node.target, "__name__", "") == "with_effects":
+            raise UnsupportedOperator(
+                f"{str(node.args[1]).removesuffix('.default')} ends the call by values, as no artifact can; "
+                f"invert, solve or factor matrices before the network, or write out formulas ({place_of(node)})"
+            )
+
+
 def refuse_unknown_lengths(program: ExportedProgram, known: Container[Any]) -> None:
     """Raise UnsupportedOperator at the first tensor whose length only the values of the inputs say."""
     for node in program.graph.nodes:

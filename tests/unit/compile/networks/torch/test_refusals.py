@@ -29,6 +29,11 @@ class Found(nn.Module):
         return x.nonzero()
 
 
+class Inverse(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.inverse(x @ x.mT)
+
+
 class Noise(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + torch.randn_like(x)
@@ -72,6 +77,7 @@ class Projected(nn.Module):
         (Polar(), r"aten\.polar gives complex numbers.*\(test_refusals\.py:\d+"),
         (Found(), r"how many elements a mask takes depends on.*\(test_refusals\.py:\d+ \"return x\.nonzero"),
         (Chosen(), r"how many elements a mask takes depends on.*\(test_refusals\.py:\d+ \"return x\[x > 0\]"),
+        (Inverse(), r"ends the call by values.*\(test_refusals\.py:\d+ \"return torch\.inverse"),
         (Noise(), r"random numbers differ.*\(test_refusals\.py:\d+ \"return x \+ torch\.randn"),
         (Loop(), r"while_loop runs as often.*\(test_refusals\.py:\d+"),
         (Projected(), r"proj_size.*\(test_refusals\.py:\d+ \"return self\.layer\(x\)"),
