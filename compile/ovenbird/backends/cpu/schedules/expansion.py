@@ -22,7 +22,7 @@ from ovenbird.backends.cpu.schedules.register_tile import (
     split_axes,
     unroll_vectorized,
 )
-from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, choose_tile, estimate
+from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, choose_tile, estimate, fits
 from ovenbird.operators.anchors import size_bytes
 from ovenbird.operators.blocks import anchors_among, divisors, extent, leaf_blocks
 
@@ -40,7 +40,8 @@ def tile_of(images: int, blocks: int, rows: int, columns: int, machine: Machine)
     block_bytes = rows * columns * machine.block * size_bytes("float32")
     tiles = [
         choose_tile(Extents(vectors, rows, columns), machine, vectors=vectors)
-        for vectors in divisors(blocks, min(SCRATCH_SHARE * machine.l2_bytes // block_bytes, machine.registers // 3))
+        for vectors in divisors(blocks, SCRATCH_SHARE * machine.l2_bytes // block_bytes)
+        if fits(Tile(vectors, 1, 1), machine)
     ]
 
     def cycles(tile: Tile) -> float:

@@ -129,6 +129,12 @@ def test_too_few_parts_stay_apart(blocks: int, cores: int) -> None:
     assert tile_of(1, blocks, 40, 40, Machine(32, 16, 32 << 10, 512 << 10, cores)) is None
 
 
+def test_blocks_of_several_vectors_fit_the_registers() -> None:
+    """As where narrow targets share the packed weights of a wide one."""
+    tile = tile_of(1, 12, 40, 40, Machine(16, 16, 32 << 10, 512 << 10, cores=2, block_lanes=16))
+    assert tile is None or 4 * tile.vectors * (tile.positions + 1) + 1 <= 16
+
+
 def test_an_image_that_caches_do_not_hold_stays_in_memory() -> None:
     assert tile_of(1, 12, 256, 256, MACHINE) is not None
     assert tile_of(1, 12, 1024, 1024, MACHINE) is None
