@@ -1,7 +1,7 @@
 """Torch without what differs from machine to machine, and without its remarks; in several threads at once, too.
 
 with torch.no_grad(), steady_torch():
-    net(image)
+    ...                         # a call of a network
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from support.onnx_models import Small, run_together
 
 RANDOM = np.random.default_rng(0)
 IMAGE = RANDOM.standard_normal((1, 2, 4, 5)).astype(np.float32)
+FOUR = np.random.default_rng(1).standard_normal((2, 4, 3, 5)).astype(np.float32)
 WHOLE = RANDOM.integers(-9, 9, (3, 4)).astype(np.int32)
 ROWS = RANDOM.standard_normal((3, 4)).astype(np.float32)
 BYTES = RANDOM.integers(0, 255, (1, 1, 4, 4)).astype(np.uint8)
@@ -137,6 +138,10 @@ CASES = [
     Small("AveragePool", {"x": IMAGE}, kernel_shape=[2, 2], auto_pad="SAME_LOWER"),
     Small("LRN", {"x": IMAGE}, size=3, by_runtime=True),
     Small("InstanceNormalization", {"x": IMAGE}, {"s": floats(1, 2), "b": floats(3, 4)}),
+    Small("GroupNormalization", {"x": FOUR}, {"s": floats(1, 2, 3, 4), "b": floats(5, 6, 7, 8)}, num_groups=2),
+    Small("GroupNormalization", {"x": FOUR}, {"s": floats(1, 2), "b": floats(5, 6)}, opset=18, num_groups=2),
+    Small("MeanVarianceNormalization", {"x": FOUR}),
+    Small("MeanVarianceNormalization", {"x": FOUR}, axes=[1, 2]),
     Small("LayerNormalization", {"x": ROWS}, {"s": floats(1, 2, 3, 4)}, axis=-1, outputs=3),
     Small("BatchNormalization", {"x": IMAGE}, {key: floats(1, 2) for key in "sbmv"}),
     Small("Gemm", {"a": ROWS}, {"b": ROWS, "c": np.float32(2)}, alpha=0.5, beta=2.0, transB=1),
@@ -211,3 +216,18 @@ def test_a_converter_gives_what_onnx_does(index: int) -> None:
     for found, right in zip(given, expected, strict=True):
         assert (found.dtype, found.shape) == (right.dtype, right.shape)
         np.testing.assert_allclose(found, right, rtol=2e-3 if right.dtype == np.float16 else 1e-5, atol=1e-5)
+
+
+def test_normalizations_keep_their_digits_where_the_mean_is_large() -> None:
+    """The bodies by which the standard defines some of them subtract squares: with a mean of 1000 nothing is left."""
+    x, one, zero = FOUR + np.float32(1000), np.ones(4, np.float32), np.zeros(4, np.float32)
+    cases: list[tuple[Small, tuple[int, ...], tuple[int, ...]]] = [
+        (Small("GroupNormalization", {"x": x}, {"s": one, "b": zero}, num_groups=2), (2, 2, 30), (2,)),
+        (Small("InstanceNormalization", {"x": x}, {"s": one, "b": zero}), (2, 4, 15), (2,)),
+        (Small("LayerNormalization", {"x": x}, {"s": one[:1], "b": zero[:1]}, axis=1), (2, 60), (1,)),
+        (Small("MeanVarianceNormalization", {"x": x}), (2, 4, 15), (0, 2)),
+    ]
+    for (given,), (_, shape, axes) in zip(run_together([small for small, *_ in cases]), cases, strict=True):
+        rows = x.astype(np.float64).reshape(shape)
+        right = (rows - rows.mean(axes, keepdims=True)) / np.sqrt(rows.var(axes, keepdims=True) + 1e-5)
+        np.testing.assert_allclose(given, right.reshape(x.shape), atol=1e-3)

@@ -72,6 +72,32 @@ def instance(node: Node) -> relax.Expr:
     )
 
 
+def group(node: Node) -> relax.Expr:
+    """`GroupNormalization`: scale and shift of each channel, or of each group (version 18).
+
+    The standard's own body subtracts squares, and loses all digits where the mean is large beside the deviation.
+    """
+    rank, channels, groups = len(node.shape(0)), node.shape(0)[1], node.attribute("num_groups")
+    each = [node.tensor(index) for index in (1, 2)]
+    if node.shape(1) != (channels,):
+        each = [node.emit(relax.op.repeat(one, channels // groups, axis=0)) for one in each]
+    return relax.op.nn.group_norm(
+        node.tensor(0),
+        *each,
+        num_groups=groups,
+        channel_axis=1,
+        axes=list(range(2, rank)),
+        epsilon=node.attribute("epsilon", 1e-5),
+    )
+
+
+def mean_variance(node: Node) -> relax.Expr:
+    """`MeanVarianceNormalization` over some dimensions; its standard's body subtracts squares, too."""
+    _, centred, variance = spread(node, node.tensor(0), list(node.attribute("axes", [0, 2, 3])))
+    deviation = node.emit(relax.op.add(node.emit(relax.op.sqrt(variance)), scalar(node, 1e-9)))
+    return relax.op.divide(centred, deviation)
+
+
 def layer(node: Node) -> relax.Expr | tuple[relax.Expr, ...]:
     """`LayerNormalization` over all dimensions from the axis on; also its mean and inverse deviation."""
     rank = len(node.shape(0))
@@ -110,7 +136,9 @@ def across_channels(node: Node) -> relax.Expr:
 
 NORMALIZATIONS: dict[str, Converter] = {
     "BatchNormalization": batch,
+    "GroupNormalization": group,
     "InstanceNormalization": instance,
     "LRN": across_channels,
     "LayerNormalization": layer,
+    "MeanVarianceNormalization": mean_variance,
 }
