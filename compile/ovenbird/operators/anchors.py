@@ -62,6 +62,20 @@ class AttentionStages:
     WEIGHTED = "weighted"
 
 
+class PointwiseStages:
+    """The blocks of a 1x1 convolution in `operators.conv2d`, in their order."""
+
+    SUMS = "conv2d"
+    IMAGE = "unflatten"
+
+
+class DepthwiseStages:
+    """The blocks of a depthwise convolution whose image has a border, in their order."""
+
+    PADDED = "pad"
+    SUMS = "depthwise_conv2d"
+
+
 class WinogradStages:
     """The blocks of `operators.winograd`, in their order."""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from tvm import te, tirx
 
-from ovenbird.operators.anchors import DILATION, anchored
+from ovenbird.operators.anchors import DILATION, DepthwiseStages, PointwiseStages, anchored
 from ovenbird.operators.layout import extents
 
 
@@ -76,7 +76,7 @@ def pad(
             dtype = element.ty.dtype
         return tirx.if_then_else(tirx.all(*inside), element, tirx.const(value, dtype))
 
-    return te.compute(tuple(shape), body, name="pad")
+    return te.compute(tuple(shape), body, name=DepthwiseStages.PADDED)
 
 
 def conv2d(data: te.Tensor, weight: te.Tensor, window: Window, groups: int = 1) -> te.Tensor:
@@ -104,13 +104,13 @@ def conv2d(data: te.Tensor, weight: te.Tensor, window: Window, groups: int = 1) 
                 padded[n, channel(o), p // width, p % width, ii] * weight[o, ic, 0, 0, ii, v],
                 axis=[ic, ii],
             ),
-            name="conv2d",
+            name=PointwiseStages.SUMS,
             attrs=anchored("tile"),
         )
         return te.compute(
             (batch, out_blocks, height, width, block),
             lambda n, o, h, w, v: flat[n, o, h * width + w, v],
-            name="unflatten",
+            name=PointwiseStages.IMAGE,
         )
     kh = te.reduce_axis((0, window.kernel[0]), name="kh")
     kw = te.reduce_axis((0, window.kernel[1]), name="kw")
@@ -161,6 +161,6 @@ def depthwise_conv2d(data: te.Tensor, weight: te.Tensor, window: Window) -> te.T
             padded[n, c, h * stride_h + kh * dilate_h, w * stride_w + kw * dilate_w, v] * weight[c, kh, kw, v],
             axis=[kh, kw],
         ),
-        name="depthwise_conv2d",
+        name=DepthwiseStages.SUMS,
         attrs=anchored("depthwise"),
     )

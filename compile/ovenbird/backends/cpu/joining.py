@@ -19,7 +19,7 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import SBlockRV
 
-from ovenbird.operators.anchors import FLOAT32, AnchorKind
+from ovenbird.operators.anchors import FLOAT32, AnchorKind, DepthwiseStages, PointwiseStages
 from ovenbird.operators.blocks import anchors_among, is_reduction, leaf_blocks
 from ovenbird.passes.rewriting import rewritten
 from ovenbird.passes.shapes import static_shape
@@ -104,7 +104,7 @@ def expands(kernel: tirx.PrimFunc) -> bool:
     sch = Schedule(kernel)
     blocks = leaf_blocks(sch)
     names = [sch.get(block).name_hint for block in blocks[:2]]
-    return names == ["conv2d", "unflatten"] and _ends_with_maps(sch, blocks, "tile")
+    return names == [PointwiseStages.SUMS, PointwiseStages.IMAGE] and _ends_with_maps(sch, blocks, "tile")
 
 
 def is_window(kernel: tirx.PrimFunc) -> bool:
@@ -112,7 +112,7 @@ def is_window(kernel: tirx.PrimFunc) -> bool:
     sch = Schedule(kernel)
     blocks = leaf_blocks(sch)
     names = [sch.get(block).name_hint for block in blocks[:2]]
-    if names != ["pad", "depthwise_conv2d"] or not _ends_with_maps(sch, blocks[1:], "depthwise"):
+    if names != [DepthwiseStages.PADDED, DepthwiseStages.SUMS] or not _ends_with_maps(sch, blocks[1:], "depthwise"):
         return False
     return bool(sch.get(blocks[0]).reads[0].source.same_as(kernel.params[0]))
 
