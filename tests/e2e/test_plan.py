@@ -55,7 +55,7 @@ def test_efficientnet_lite0_gives_the_same_bits_by_its_plan(compiled: Compiled) 
     assert len(found["same"]) == 8  # two batch sizes, two inputs, two outputs
     assert len(found["pictures"]) >= 2
     assert found["launches"] > 0
-    assert 5e6 < found["arena_bytes"][0] < 8e6
+    assert 3e6 < found["arena_bytes"][0] < 5e6, "the widest images, between joined kernels, are not in it"
     assert 7 < found["arena_bytes"][1] / found["arena_bytes"][0] < 9
 
 
