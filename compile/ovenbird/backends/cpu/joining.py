@@ -42,8 +42,9 @@ class _Joining(PyExprMutator):  # type: ignore[misc]
     def __init__(self, module: IRModule, worth: Worth) -> None:
         super().__init__(module)
         kernels = {name: body for name, body in module.functions_items() if isinstance(body, tirx.PrimFunc)}
-        self.expanding = {name for name, body in kernels.items() if expands(body)}
-        self.windows = {name for name, body in kernels.items() if is_window(body)}
+        kinds = {name: kind_of(body) for name, body in kernels.items()}
+        self.expanding = {name for name, kind in kinds.items() if kind == "tile"}
+        self.windows = {name for name, kind in kinds.items() if kind == "depthwise"}
         self.worth = worth
         self.definitions: dict[relax.Var, relax.Expr] = {}
         self.reads: Counter[relax.Var] = Counter()
@@ -99,22 +100,18 @@ def calls(call: Any, kernels: set[Any]) -> bool:
     return named and call.args[0] in kernels and len(call.args) == 2
 
 
-def expands(kernel: tirx.PrimFunc) -> bool:
-    """Return whether a kernel is a 1x1 convolution in float32 with elementwise maps behind it."""
+def kind_of(kernel: tirx.PrimFunc) -> AnchorKind | None:
+    """Return which half of a pair a kernel may be, in float32 with elementwise maps behind it: "tile", a 1x1
+    convolution, or "depthwise", one of a padded image; None for others.
+    """
     sch = Schedule(kernel)
     blocks = leaf_blocks(sch)
     names = [sch.get(block).name_hint for block in blocks[:2]]
-    return names == [PointwiseStages.SUMS, PointwiseStages.IMAGE] and _ends_with_maps(sch, blocks, "tile")
-
-
-def is_window(kernel: tirx.PrimFunc) -> bool:
-    """Return whether a kernel is a depthwise convolution in float32 of a padded image, with elementwise maps."""
-    sch = Schedule(kernel)
-    blocks = leaf_blocks(sch)
-    names = [sch.get(block).name_hint for block in blocks[:2]]
+    if names == [PointwiseStages.SUMS, PointwiseStages.IMAGE]:
+        return "tile" if _ends_with_maps(sch, blocks, "tile") else None
     if names != [DepthwiseStages.PADDED, DepthwiseStages.SUMS] or not _ends_with_maps(sch, blocks[1:], "depthwise"):
-        return False
-    return bool(sch.get(blocks[0]).reads[0].source.same_as(kernel.params[0]))
+        return None
+    return "depthwise" if sch.get(blocks[0]).reads[0].source.same_as(kernel.params[0]) else None
 
 
 def _ends_with_maps(sch: Schedule, blocks: list[SBlockRV], kind: AnchorKind) -> bool:

@@ -62,14 +62,7 @@ def _deviation(node: Node, variance: relax.Expr, epsilon: float) -> relax.Var:
 
 def instance(node: Node) -> relax.Expr:
     """`InstanceNormalization`: each channel of each image is a group of its own."""
-    rank, channels = len(node.shape(0)), node.shape(0)[1]
-    return relax.op.nn.group_norm(
-        *(node.tensor(index) for index in range(3)),
-        num_groups=channels,
-        channel_axis=1,
-        axes=list(range(2, rank)),
-        epsilon=node.attribute("epsilon", 1e-5),
-    )
+    return in_groups(node, node.shape(0)[1], [node.tensor(index) for index in (1, 2)])
 
 
 def group(node: Node) -> relax.Expr:
@@ -77,16 +70,21 @@ def group(node: Node) -> relax.Expr:
 
     The standard's own body subtracts squares, and loses all digits where the mean is large beside the deviation.
     """
-    rank, channels, groups = len(node.shape(0)), node.shape(0)[1], node.attribute("num_groups")
+    channels, groups = node.shape(0)[1], node.attribute("num_groups")
     each = [node.tensor(index) for index in (1, 2)]
     if node.shape(1) != (channels,):
         each = [node.emit(relax.op.repeat(one, channels // groups, axis=0)) for one in each]
+    return in_groups(node, groups, each)
+
+
+def in_groups(node: Node, groups: int, each: list[relax.Expr]) -> relax.Expr:
+    """Return the image normalized by groups of channels; `each`: scale and shift of a channel."""
     return relax.op.nn.group_norm(
         node.tensor(0),
         *each,
         num_groups=groups,
         channel_axis=1,
-        axes=list(range(2, rank)),
+        axes=list(range(2, len(node.shape(0)))),
         epsilon=node.attribute("epsilon", 1e-5),
     )
 
