@@ -55,15 +55,15 @@ class Machine:
 
     @property
     def multiplies_words(self) -> bool:
-        """Return whether depthwise products are cheapest as pairs of 16-bit numbers."""
-        return self.dot == "pairs"
+        """Return whether depthwise products are cheapest as pairs of 16-bit numbers: those of x86."""
+        return self.dot in ("pairs", "vnni")
 
     @property
     def packs_levels(self) -> bool:
         """Return whether instructions round floats and pack them to levels of which a vector holds whole blocks: those
-        of x86, up to 32 bytes.
+        of x86.
         """
-        return self.dot in ("pairs", "vnni") and self.vector_bytes <= 32 and self.vector_bytes % self.block == 0
+        return self.dot in ("pairs", "vnni") and self.vector_bytes % self.block == 0
 
     @property
     def level_shift(self) -> int:

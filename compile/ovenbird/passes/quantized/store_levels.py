@@ -25,17 +25,17 @@ from tvm.s_tir import SBlock, SBlockRealize
 from ovenbird.passes.insert_prefetches import substitute
 from ovenbird.passes.quantized.annotations import STORED
 
-ROUND = {8: "llvm.x86.avx.cvt.ps2dq.256", 4: "llvm.x86.sse2.cvtps2dq"}
-TO_WORDS = {8: "llvm.x86.avx2.packssdw", 4: "llvm.x86.sse2.packssdw.128"}
-ADD_WORDS = {8: "llvm.sadd.sat.v16i16", 4: "llvm.sadd.sat.v8i16"}
-TO_BYTES = {8: "llvm.x86.avx2.packuswb", 4: "llvm.x86.sse2.packuswb.128"}
+ROUND = {16: "llvm.x86.avx512.mask.cvtps2dq.512", 8: "llvm.x86.avx.cvt.ps2dq.256", 4: "llvm.x86.sse2.cvtps2dq"}
+TO_WORDS = {16: "llvm.x86.avx512.packssdw.512", 8: "llvm.x86.avx2.packssdw", 4: "llvm.x86.sse2.packssdw.128"}
+ADD_WORDS = {16: "llvm.sadd.sat.v32i16", 8: "llvm.sadd.sat.v16i16", 4: "llvm.sadd.sat.v8i16"}
+TO_BYTES = {16: "llvm.x86.avx512.packuswb.512", 8: "llvm.x86.avx2.packuswb", 4: "llvm.x86.sse2.packuswb.128"}
 """LLVM's intrinsics, by the 32-bit lanes of a vector."""
-
-ORDER = {8: [0, 4, 1, 5, 2, 6, 3, 7], 4: [0, 1, 2, 3]}
-"""Where the groups of four bytes lie that packing leaves: the wider instructions pack each half by itself."""
 
 VECTORS = 4
 """Of 32 bits, for one of bytes."""
+
+PART_LANES = 4
+"""Of 32 bits, in the part of a wider vector that packing packs by itself."""
 
 
 class LevelLimits(NamedTuple):
@@ -118,14 +118,24 @@ def held_below(value: Any, limits: LevelLimits) -> Any:
 def levels(parts: list[Any], width: int, zero: int) -> Any:
     """Return four vectors of float32 as one of uint8."""
     call = tirx.call_llvm_pure_intrin
-    whole = [call(f"int32x{width}", ROUND[width], part) for part in parts]
+    whole = [rounded(part, width) for part in parts]
     words = [call(f"int16x{2 * width}", TO_WORDS[width], *whole[half : half + 2]) for half in (0, 2)]
     if zero:
         moved = tirx.Broadcast(tirx.const(zero, "int16"), 2 * width)
         words = [call(f"int16x{2 * width}", ADD_WORDS[width], word, moved) for word in words]
     packed = call(f"int8x{VECTORS * width}", TO_BYTES[width], *words)
-    ordered = tirx.Shuffle([tirx.reinterpret(f"int32x{width}", packed)], ORDER[width])
+    order = [first + VECTORS * part for first in range(VECTORS) for part in range(width // PART_LANES)]
+    ordered = tirx.Shuffle([tirx.reinterpret(f"int32x{width}", packed)], order)
     return tirx.reinterpret(f"uint8x{VECTORS * width}", ordered)
+
+
+def rounded(values: Any, width: int) -> Any:
+    """Return a vector of float32 as int32, to nearest, halves to even."""
+    unmasked = []
+    if width == 16:
+        nothing, all_, in_force = tirx.const(0, "int32"), tirx.const(-1, "int16"), tirx.const(4, "int32")
+        unmasked = [tirx.Broadcast(nothing, width), all_, in_force]
+    return tirx.call_llvm_pure_intrin(f"int32x{width}", ROUND[width], values, *unmasked)
 
 
 def vector(buffer: Any, first: int, width: int) -> Any:
