@@ -13,7 +13,6 @@ import itertools
 import json
 import pickletools
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -76,6 +75,8 @@ OF_TENSORS = (
     "builtins.set",
 )
 """What the pickle of a state_dict imports; all of torch but its modules."""
+MAKES_SEQUENCE = ("APPEND", "APPENDS", "EMPTY_LIST", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3")
+"""A pickle's last operation where its object is a list or a tuple; a tensor is what a function of torch returns."""
 
 
 def is_foreign(path: Path) -> bool:
@@ -192,9 +193,12 @@ def _zip(path: Path) -> str:
 
 def _pickled(path: Path, file: IO[bytes]) -> str:
     """Say what a pickle of torch's holds."""
-    own = [name for name in _imports(file) if not name.startswith(OF_TENSORS) or name.startswith("torch.nn.modules.")]
+    names, root = _looked_at(file.read(MAX_LOOKED_AT_BYTES))
+    own = [name for name in names if not name.startswith(OF_TENSORS) or name.startswith("torch.nn.modules.")]
     if not own:
-        return _weights(path, None)
+        bare = "a list of tensors" if root in MAKES_SEQUENCE else "one tensor" if root.startswith("torch.") else ""
+        way = "without the network that takes or holds it; give that: mynets:build, an .onnx or a .pt2 file"
+        return f"{bare}, {way}" if bare else _weights(path, None)
     name = next((name for name in own if not name.startswith("torch.nn.")), own[0])
     module, _, attribute = name.rpartition(".")
     place = (
@@ -206,34 +210,40 @@ def _pickled(path: Path, file: IO[bytes]) -> str:
     )
 
 
-def _imports(file: IO[bytes]) -> Iterator[str]:
-    """Yield what the pickles in a file would import, as `module.name`, each once."""
-    seen: set[str] = set()
-    data = file.read(MAX_LOOKED_AT_BYTES)
+def _looked_at(data: bytes) -> tuple[list[str], str]:
+    """Return what the pickles in a row would import, as `module.name`, each once, and the operation that makes the
+    object, or the function that returns it: a file of torch's before 1.6 holds five pickles, the object in the fourth.
+    """
+    found: dict[str, None] = {}
+    roots: list[str] = []
     start = 0
-    for _ in range(5):  # a file of torch's before 1.6 holds five pickles, the object in the fourth
+    for _ in range(5):
         strings, memo, last = ["", ""], dict[int, str](), ""
-        end = start
+        end, root, first = start, "", ""
         operations = itertools.islice(pickletools.genops(data[start:]), MAX_LOOKED_AT_OPERATIONS)
         for opcode, argument, position in operations:
             end = start + (position or 0) + 1
-            found = ""
+            name = ""
             if opcode.name == "GLOBAL":
-                found = str(argument).replace(" ", ".", 1)
+                name = str(argument).replace(" ", ".", 1)
             elif opcode.name == "STACK_GLOBAL":
-                found = ".".join(strings)
+                name = ".".join(strings)
             elif opcode.name in ("MEMOIZE", "BINPUT", "LONG_BINPUT"):
                 memo[len(memo) if argument is None else int(argument)] = last
                 continue
+            elif opcode.name != "STOP":
+                root = opcode.name
             named = memo.get(int(argument or 0)) if opcode.name.endswith("BINGET") else argument
             last = named if isinstance(named, str) else ""
             strings = [strings[-1], last] if last else strings
-            if found and found not in seen:
-                seen.add(found)
-                yield found
+            if name:
+                first = first or name
+                found[name] = None
+        roots.append(first if root == "REDUCE" else root)
         start = end
         if start >= len(data) or data[start : start + 1] != b"\x80":
-            return
+            break
+    return list(found), roots[3] if len(roots) > 3 else roots[0]
 
 
 def _weights(path: Path, count: int | None) -> str:

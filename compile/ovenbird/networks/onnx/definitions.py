@@ -59,20 +59,9 @@ def body_of(node: Any, schema: Any, opset: int, inputs: Sequence[Any]) -> Any:
     same: theirs is the first.
     """
     found = _body(node, schema, opset, inputs)
-    if found is not None and node.op_type == "AffineGrid":
-        _name_squeezed_axes(found.node)
     if found is None and (newest := schema_of(node.op_type, node.domain, MAX_OPSET)) is not None:
         found = _body(node, newest, min(_versions(newest), default=opset), inputs)
     return found
-
-
-def _name_squeezed_axes(nodes: Any) -> None:
-    """Name the axis that AffineGrid's body squeezes: it says none, and so loses the batch of one image, too."""
-    for node in nodes:
-        if node.op_type == "Squeeze" and len(node.input) == 1:
-            node.input.append("one_1d")  # what the body calls [1]
-        for attribute in node.attribute:
-            _name_squeezed_axes(attribute.g.node)
 
 
 MAX_OPSET = 1_000_000

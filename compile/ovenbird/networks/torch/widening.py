@@ -6,12 +6,14 @@ And any network computed in float64, where a closer reference is needed.
     same = InDtype(program, dtypes, traced.output_examples)         # an nn.Module of the same inputs and outputs
     closer = InDtype(program, FLOATS, traced.output_examples, torch.float64)
 
-Every tensor and every cast in between is of the one dtype, and each output is converted once to its own. numpy has no
-bfloat16: such inputs and outputs are float32, which holds every bfloat16.
+Every tensor and every cast in between is of the one dtype, and each output is converted once to its own. A finite
+number beyond what it holds is its last on that side. numpy has no bfloat16: such inputs and outputs are float32, which
+holds every bfloat16.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -78,7 +80,9 @@ class _Interpreter(torch.fx.Interpreter):
             return None  # of the dtype that was
 
         def changed(given: Any) -> Any:
-            return self.into if isinstance(given, torch.dtype) and given in self.dtypes else given
+            if isinstance(given, torch.dtype):
+                return self.into if given in self.dtypes else given
+            return self.held(given) if isinstance(given, float) else given
 
         args, kwargs = pytree.tree_map(changed, (args, kwargs))
         return super().call_function(target, args, kwargs)
@@ -86,6 +90,19 @@ class _Interpreter(torch.fx.Interpreter):
     def get_attr(self, target: Any, args: Any, kwargs: Any) -> Any:
         return self.converted(super().get_attr(target, args, kwargs))
 
+    def held(self, number: float) -> float:
+        """Return a number, the last one on its side where the dtype that is computed in ends before it.
+
+        A mask of float64's least number is not infinite: a row of nothing else has a softmax.
+        """
+        most = torch.finfo(self.into).max
+        return max(-most, min(number, most)) if math.isfinite(number) else number
+
     def converted(self, value: Any) -> Any:
         """Return a tensor of one of the dtypes in the one that is computed in, and anything else as it is."""
-        return value.to(self.into) if isinstance(value, torch.Tensor) and value.dtype in self.dtypes else value
+        if not isinstance(value, torch.Tensor) or value.dtype not in self.dtypes:
+            return value
+        most = torch.finfo(self.into).max
+        if torch.finfo(value.dtype).max > most:
+            value = torch.where(value.isinf(), value, value.clamp(-most, most))
+        return value.to(self.into)

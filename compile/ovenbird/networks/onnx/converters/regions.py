@@ -1,4 +1,6 @@
-"""Regions of images, places in them, and choices among boxes: RoiAlign, MaxRoiPool, GridSample, DeformConv, NMS."""
+"""Regions of images, places in them, and choices among boxes: RoiAlign, MaxRoiPool, AffineGrid, GridSample, DeformConv,
+NMS.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ import numpy as np
 from tvm import relax
 
 from ovenbird.networks.composed.deformable import deform_conv2d
-from ovenbird.networks.onnx.node import Converter, Node
+from ovenbird.networks.onnx.node import Converter, Node, literal
 from ovenbird.operators.indexing.sort import Sort
 from ovenbird.operators.own import own_call
 from ovenbird.operators.vision.deformable import DeformableColumns
@@ -49,6 +51,19 @@ def grid_sample(node: Node) -> relax.Expr:
         raise node.refuse(f"mode {mode!r} of a tensor of {len(node.shape(0))} axes is not known")
     operator = GridSample(mode, node.attribute("padding_mode", "zeros"), bool(node.attribute("align_corners", 0)))
     return floats(node, operator, node.tensor(0), node.tensor(1))
+
+
+def affine_grid(node: Node) -> relax.Expr:
+    """`AffineGrid(theta, size)`: the places of an image's pixels, [-1, 1] along each side, x first, by a matrix."""
+    sides = node.integers(1, "size")[2:]
+    aligned = bool(node.attribute("align_corners", 0))
+    if aligned and 1 in sides:
+        raise node.refuse("align_corners puts one pixel at both ends of its side; export it without, or with 2 pixels")
+    lines = [np.linspace(-1, 1, side) if aligned else (2 * np.arange(side) + 1) / side - 1 for side in sides]
+    places = np.stack([*np.meshgrid(*lines, indexing="ij")[::-1], np.ones(sides)], -1)
+    pixels = literal(places.reshape(1, -1, len(sides) + 1).astype(node.dtype(0)))
+    moved = node.emit(relax.op.matmul(pixels, node.emit(relax.op.permute_dims(node.tensor(0), [0, 2, 1]))))
+    return relax.op.reshape(moved, [node.shape(0)[0], *sides, len(sides)])
 
 
 def floats(node: Node, operator: Any, *tensors: relax.Expr) -> relax.Expr:
@@ -105,6 +120,7 @@ def non_max_suppression(node: Node) -> relax.Expr:
 PARAMETERS = ((2, "max_output_boxes_per_class"), (3, "iou_threshold"), (4, "score_threshold"))
 
 REGIONS: dict[str, Converter] = {
+    "AffineGrid": affine_grid,
     "DeformConv": deform_conv,
     "GridSample": grid_sample,
     "MaxRoiPool": max_roi_pool,

@@ -7,9 +7,11 @@ from typing import Any
 
 from tvm import relax
 
+from ovenbird.errors import UnsupportedOperator
 from ovenbird.networks.torch.converters.arithmetic import constant, fmod, maximum, minimum, remainder, whole
-from ovenbird.networks.torch.converters.converter import Converter, dtype_of
+from ovenbird.networks.torch.converters.converter import Arguments, Converter, dtype_of
 from ovenbird.networks.torch.converters.pointwise import pointwise
+from ovenbird.networks.torch.converters.refusals import CHANCE
 
 op = relax.op
 
@@ -189,6 +191,17 @@ def erf_complement(value: Any) -> Any:
     return op.subtract(constant(1, value), op.erf(value))
 
 
+def random_slope(node: Any, importer: Any) -> Any:
+    """Convert `rrelu`: outside of training the slope is the mean of those that it draws."""
+    given = Arguments.of(node, importer)
+    if given["training"]:
+        raise UnsupportedOperator(CHANCE)
+    value, noise = given["self"], given["noise"]
+    slope = constant((given["lower"] + given["upper"]) / 2, value)
+    below = given.emit(op.multiply(value, slope))
+    return relax.Tuple([given.emit(op.where(op.greater(value, constant(0, value)), value, below)), noise])
+
+
 def functions() -> dict[str, Converter]:
     """Return the converters; torch's own primitives have the names of its operators."""
     same = {
@@ -223,5 +236,6 @@ def functions() -> dict[str, Converter]:
         "fmod.default": pointwise(fmod, 2),
         "hypot.default": pointwise(hypotenuse, 2),
         "remainder.default": pointwise(remainder, 2),
+        "rrelu_with_noise_functional.default": random_slope,
         "softshrink.default": pointwise(soft_shrink, 1),
     }

@@ -53,7 +53,6 @@ DRAWS = (
     "randn.default",
     "randn_like.default",
     "randperm.default",
-    "rrelu_with_noise_functional.default",
     "uniform.default",
 )
 """torch's operators that draw random numbers."""

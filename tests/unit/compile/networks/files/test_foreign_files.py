@@ -47,6 +47,27 @@ def test_a_checkpoint_is_weights_too(tmp_path: Path) -> None:
     assert "--weights" in refusal(tmp_path / "last.ckpt")
 
 
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (torch.ones(2, 3), "one tensor, without the network"),
+        (nn.Parameter(torch.ones(2)), "one tensor, without the network"),
+        ([torch.ones(2), torch.ones(3)], "a list of tensors, without the network"),
+        ((torch.ones(2),), "a list of tensors, without the network"),
+        ({"a": torch.ones(2)}, "a state_dict"),
+    ],
+    ids=["tensor", "parameter", "list", "tuple", "dict"],
+)
+def test_tensors_without_names_are_told_from_a_state_dict(
+    tmp_path: Path, content: object, said: str, zipped: bool, protocol: int
+) -> None:
+    path = tmp_path / "net.pt"
+    torch.save(content, path, _use_new_zipfile_serialization=zipped, pickle_protocol=protocol)
+    assert refusal(path).startswith(said)
+
+
 def test_safetensors_are_weights(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 

@@ -30,9 +30,9 @@ def floats(*values: float) -> Any:
     return np.array(values, np.float32)
 
 
-def by_torch(small: Small) -> Small:
-    """Make it a model that torch's exporter wrote, which is held to ONNX Runtime."""
-    small.model.producer_name, small.by_runtime = "pytorch", True
+def written_by(producer: str, small: Small) -> Small:
+    """Make it a model that an exporter wrote, which is held to ONNX Runtime."""
+    small.model.producer_name, small.by_runtime = producer, True
     return small
 
 
@@ -120,8 +120,15 @@ CASES = [
     resize(IMAGE, sizes=ints(1, 2, 8, 8), mode="linear", coordinate_transformation_mode="align_corners"),
     Small("AffineGrid", {"theta": IMAGE[:, :, :2, :3].reshape(-1)[:6].reshape(1, 2, 3)}, {"size": ints(1, 3, 4, 5)},
           by_runtime=True),
-    by_torch(resize(IMAGE, scales=floats(1, 1, 1.3, 1.5), mode="linear",
-                    coordinate_transformation_mode="align_corners")),  # 5 pixels to 7, not to 7.5
+    Small("AffineGrid", {"theta": FOUR[:, :2, 0, :3]}, {"size": ints(2, 3, 4, 5)}, align_corners=1),
+    Small("AffineGrid", {"theta": FOUR[:, :3, 0, :4]}, {"size": ints(2, 3, 2, 1, 5)}, by_runtime=True),
+    # an exporter means whole pixels: 5 to 7, not to 7.5
+    *(written_by(producer, resize(IMAGE, scales=floats(1, 1, 1.3, 1.5), mode="linear",
+                                  coordinate_transformation_mode="align_corners"))
+      for producer in ("pytorch", "PaddlePaddle", "")),
+    written_by("tf2onnx", resize(IMAGE, scales=floats(1, 1, 1.3, 1.5), roi=floats(0, 0, 0.1, 0.2, 1, 1, 0.9, 1.3),
+                                 mode="linear", coordinate_transformation_mode="tf_crop_and_resize",
+                                 extrapolation_value=3.0)),
     resize(BYTES, sizes=ints(1, 1, 8, 8), mode="nearest"),
     Small("Resize", {"x": IMAGE}, {"roi": floats(), "scales": floats(1, 1, 1.5, 0.6)}, opset=11, by_runtime=True,
           coordinate_transformation_mode="tf_half_pixel_for_nn", nearest_mode="floor"),

@@ -205,6 +205,11 @@ def test_nodes_that_nobody_needs_are_left_out() -> None:
             UnsupportedOperator,
             "cannot be reshaped",
         ),
+        (
+            Small("AffineGrid", {"x": ROWS.reshape(2, 2, 3)}, {"size": np.int64([2, 1, 1, 4])}, align_corners=1),
+            UnsupportedOperator,
+            r"AffineGrid \(node\): align_corners puts one pixel at both ends",
+        ),
         (Small("Dropout", {"x": ROWS}, {"r": np.float32(0.5), "t": np.array(True)}), UnsupportedOperator, "training"),
         (turns(MAX_LOOP_TURNS + 1), UnsupportedOperator, f"more than {MAX_LOOP_TURNS} turns"),
         (Small("Slice", {"x": ROWS}, {"s": np.int64([9]), "e": np.int64([9])}), UnsupportedOperator, "no elements"),

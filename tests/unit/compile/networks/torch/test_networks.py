@@ -84,6 +84,34 @@ def test_a_network_is_computed_in_float32_whatever_it_is_stored_in(stored: torch
     np.testing.assert_allclose(found.astype("float64"), right, rtol=1e-3 if given == "float16" else 1e-5)
 
 
+class Masked(nn.Module):
+    """Hides places by float64's least number: in a weight, in a number of the code, and in an input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.least = torch.finfo(torch.float64).min
+        self.register_buffer("upper", torch.full((4, 4), self.least, dtype=torch.float64).triu(1))
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> Any:
+        rows = (x + self.upper).softmax(-1)
+        hidden = (x + (1 - (mask == 0).double()) * self.least).softmax(-1)
+        filled = torch.full_like(x, self.least).softmax(-1)
+        return rows, hidden, filled, (x * 0 + mask).softmax(-1), x.masked_fill(x > 0, -torch.inf).exp()
+
+
+def test_float64s_least_number_hides_as_it_does_in_torch() -> None:
+    """In float32 it is infinite, and the softmax of a row of nothing else is not a number."""
+    torch.manual_seed(0)
+    x, mask = torch.randn(2, 4, 4, dtype=torch.float64), torch.zeros(2, 4, 4, dtype=torch.float64)
+    mask[0, 1] = mask[1, 2, 1:] = torch.finfo(torch.float64).min
+    source = TorchSource(Traced.of(Masked(), (x, mask)))
+    machine = tvm.relax.VirtualMachine(tvm.compile(source.relax(2), "llvm"), tvm.cpu())
+    given = [tvm.runtime.tensor(one.numpy()) for one in (x, mask)]
+    for found, right in zip(machine["main"](*given), source.reference([x.numpy(), mask.numpy()]), strict=True):
+        assert np.isfinite(right).all()
+        np.testing.assert_allclose(found.numpy(), right, rtol=1e-5, atol=1e-6)
+
+
 def test_what_a_network_keeps_between_calls_is_refused_by_the_line_that_writes_it() -> None:
     with pytest.raises(NetworkUntraceable, match=r'keeps count .*test_networks.py:\d+ "self.count \+= 1"'):
         TorchSource(Traced.of(Counter(), (torch.ones(2, 4),))).relax(None)

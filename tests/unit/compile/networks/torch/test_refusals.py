@@ -39,6 +39,11 @@ class Noise(nn.Module):
         return x + torch.randn_like(x)
 
 
+class Slopes(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.rrelu(x, training=True)
+
+
 class Loop(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         start = torch.zeros((), dtype=torch.int64)
@@ -79,6 +84,7 @@ class Projected(nn.Module):
         (Chosen(), r"how many elements a mask takes depends on.*\(test_refusals\.py:\d+ \"return x\[x > 0\]"),
         (Inverse(), r"ends the call by values.*\(test_refusals\.py:\d+ \"return torch\.inverse"),
         (Noise(), r"random numbers differ.*\(test_refusals\.py:\d+ \"return x \+ torch\.randn"),
+        (Slopes(), r"random numbers differ.*\(test_refusals\.py:\d+ \"return nn\.functional\.rrelu"),
         (Loop(), r"while_loop runs as often.*\(test_refusals\.py:\d+"),
         (Projected(), r"proj_size.*\(test_refusals\.py:\d+ \"return self\.layer\(x\)"),
     ],

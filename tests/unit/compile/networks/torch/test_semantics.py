@@ -83,6 +83,8 @@ ARITHMETIC: list[Call] = [
     lambda x, k: torch.hypot(x, x.T),
     lambda x, k: F.selu(x),
     lambda x, k: F.elu(x, 0.5),
+    lambda x, k: F.rrelu(x, 0.1, 0.5),
+    lambda x, k: F.rrelu(x + 0, inplace=True),
     lambda x, k: torch.clamp_max(x > 0, k > 2),
     lambda x, k: (x > 0).amax(1),
     lambda x, k: k.isnan() | (x > 0).isinf(),

@@ -26,6 +26,15 @@ from ovenbird.networks.onnx.node import Converter, Node, literal
 FEW = 4
 """Elements that are added one by one; more are a product with a matrix."""
 
+BY_LENGTH = ("align_corners", "tf_crop_and_resize")
+"""Modes that place pixels by the length that results, not by the scale."""
+EXPORTERS = (
+    "", "onnx.compose.merge_models", "onnx.quantize", "onnxmltools", "onnxruntime.transformers", "paddle",
+    "paddlepaddle", "pytorch", "tf2onnx",
+)  # fmt: skip
+"""What writes frameworks' networks, or rewrites them, and what does not say: a length is of whole pixels there, 13
+where 9 are scaled by 1.5, as in ONNX Runtime. The standard's tests and its evaluator mean 13.5.
+"""
 BY_OPERATOR = {
     "half_pixel": "half_pixel",
     "pytorch_half_pixel": "half_pixel",
@@ -81,8 +90,7 @@ def axes_of(node: Node) -> list[Axis]:
             common = min(scales) if policy == "not_larger" else max(scales)
             scales = [common] * len(chosen)
             sizes = [int(common * own[axis] + 0.5) for axis in chosen]
-    if node.producer == "pytorch" and node.attribute("coordinate_transformation_mode") == "align_corners":
-        # torch and ONNX Runtime align whole pixels; the standard aligns 13.5 of them where 9 are scaled by 1.5.
+    if node.producer.lower() in EXPORTERS and node.attribute("coordinate_transformation_mode") in BY_LENGTH:
         scales = [size / own[axis] for axis, size in zip(chosen, sizes, strict=True)]
     for index, axis in enumerate(chosen):
         if sizes[index] < 1:
