@@ -25,6 +25,9 @@ from ovenbird.networks.torch.products import with_whole_products
 UNTABLED = (torch.ops.aten._upsample_bilinear2d_aa.vec, torch.ops.aten._upsample_bicubic2d_aa.vec)
 """Operators that torch would turn into an overload without a definition, where they are not ours."""
 
+OURS_FIRST = (torch.ops.aten.affine_grid_generator.default,)
+"""Operators whose definition by torch cannot be traced: it makes a tensor of a number where a side is one pixel."""
+
 _list_composites = getattr(listing, "_materialize_cpp_cia_ops", None)
 
 
@@ -53,6 +56,7 @@ def decompose(program: ExportedProgram, known: Container[str], ours: Container[s
 def _decompose(program: ExportedProgram, known: Container[str], ours: Container[str]) -> ExportedProgram:
     core: dict[Any, Any] = dict(default_decompositions().materialize())
     core.update({one: decomposition_table[one] for one in UNTABLED})
+    core.update({one: definitions()[one] for one in OURS_FIRST})
     core = with_whole_products(core)
     core = {one: definition for one, definition in core.items() if one.__name__ not in ours}
     program = _opened(program, with_numbers(core))

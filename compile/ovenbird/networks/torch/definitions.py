@@ -5,11 +5,14 @@ definitions()       # {torch.ops.aten.put.default: put, ...}, as torch's own tab
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from ovenbird.limits import MAX_DETERMINANT_SIDE
 
 aten = torch.ops.aten
 
@@ -185,11 +188,44 @@ def vector_norm(
     return size.pow(ord).sum(dims, keepdim).pow(1 / ord)
 
 
+def determinant(data: Tensor) -> Any:
+    """Write out the determinant of a small matrix by its first rows (Laplace); the factors that it has are not read."""
+    side = data.shape[-1]
+    if side > MAX_DETERMINANT_SIDE:
+        return NotImplemented
+    # of the rows from some on, by the columns that are left
+    below: dict[tuple[int, ...], Tensor] = {(): torch.ones_like(data[..., 0, 0])}
+    for row in reversed(range(side)):
+        found: dict[tuple[int, ...], Tensor] = {}
+        for columns in itertools.combinations(range(side), side - row):
+            parts = [
+                data[..., row, column] * below[columns[:place] + columns[place + 1 :]] * (-1) ** place
+                for place, column in enumerate(columns)
+            ]
+            found[columns] = torch.stack(parts).sum(0)
+        below = found
+    (total,) = below.values()
+    return total, data, torch.zeros(data.shape[:-1], dtype=torch.int32)
+
+
+def affine_places(theta: Tensor, size: list[int], align_corners: bool) -> Tensor:
+    """Move the places of an image's pixels, [-1, 1] along each side, x first, by a matrix: `F.affine_grid`."""
+    sides = size[2:]
+    ends = [0 if side == 1 else 1 if align_corners else (side - 1) / side for side in sides]
+    lines = [torch.linspace(-end, end, side, dtype=theta.dtype) for end, side in zip(ends, sides, strict=True)]
+    axes = torch.meshgrid(lines, indexing="ij")
+    places = torch.stack([*axes[::-1], torch.ones(sides, dtype=theta.dtype)], -1).reshape(1, -1, len(sides) + 1)
+    moved: Tensor = places.expand(theta.shape[0], -1, -1) @ theta.mT
+    return moved.reshape(theta.shape[0], *sides, len(sides))
+
+
 def definitions() -> dict[Any, Callable[..., Any]]:
     """Return the definitions by operator."""
     return {
+        aten._linalg_det.default: determinant,
         aten._trilinear.default: trilinear,
         aten.addbmm.default: add_products,
+        aten.affine_grid_generator.default: affine_places,
         aten.cummax.default: running_maximum,
         aten.cummin.default: running_minimum,
         aten.kthvalue.default: kth_smallest,

@@ -24,6 +24,8 @@ from torch.utils import _pytree as pytree
 
 LOW = frozenset({torch.float16, torch.bfloat16})
 FLOATS = LOW | {torch.float32}
+REGIONS = {torch.ops.higher_order.wrap_with_autocast: 4, torch.ops.higher_order.wrap_with_set_grad_enabled: 1}
+"""Blocks of the code with a graph of their own, and where it stands among the arguments: behind what is set in them."""
 
 
 def other_dtypes(program: ExportedProgram) -> frozenset[torch.dtype]:
@@ -31,7 +33,8 @@ def other_dtypes(program: ExportedProgram) -> frozenset[torch.dtype]:
 
     float64 in between alone, as of a grid, is meant.
     """
-    found = {dtype for node in program.graph.nodes for dtype in _dtypes(node) if dtype in LOW}
+    graphs = [part.graph for part in program.graph_module.modules() if isinstance(part, torch.fx.GraphModule)]
+    found = {dtype for graph in graphs for node in graph.nodes for dtype in _dtypes(node) if dtype in LOW}
     held = {dtype for node in program.graph.nodes if node.op == "placeholder" for dtype in _dtypes(node)}
     return frozenset(found | (held & {torch.float64}))
 
@@ -78,6 +81,9 @@ class _Interpreter(torch.fx.Interpreter):
     def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
         if target is torch.ops.aten._assert_tensor_metadata.default:
             return None  # of the dtype that was
+        if target in REGIONS:  # a region's own dtype, as autocast's, is no more than how numbers are kept
+            graph, *given = args[REGIONS[target] :]
+            return _Interpreter(graph, self.dtypes, self.into).run(*given)
 
         def changed(given: Any) -> Any:
             if isinstance(given, torch.dtype):

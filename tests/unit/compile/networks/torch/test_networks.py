@@ -84,6 +84,36 @@ def test_a_network_is_computed_in_float32_whatever_it_is_stored_in(stored: torch
     np.testing.assert_allclose(found.astype("float64"), right, rtol=1e-3 if given == "float16" else 1e-5)
 
 
+class Mixed(nn.Module):
+    """Computes a part of itself in bfloat16, as `torch.autocast` has it, and a part under another setting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.head = nn.Linear(8, 6), nn.Linear(6, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            inner = self.layer(x).float()
+        with torch.enable_grad():
+            inner = inner.to(torch.float16) * 2
+        with torch.autocast("cpu", enabled=False):
+            found: torch.Tensor = self.head(inner.float())
+        return found
+
+
+def test_regions_of_a_low_dtype_are_computed_in_float32() -> None:
+    torch.manual_seed(0)
+    net, x = Mixed(), torch.randn(2, 8)
+    source = TorchSource(Traced.of(net, (x,)))
+    module = source.relax(2)
+    assert "float16" not in module.script(show_meta=False)
+    found = tvm.relax.VirtualMachine(tvm.compile(module, "llvm"), tvm.cpu())["main"](tvm.runtime.tensor(x.numpy()))
+    with torch.no_grad():
+        wide = net.head(net.layer(x) * 2).numpy()
+    np.testing.assert_allclose(found[0].numpy(), wide, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(source.reference([x.numpy()])[0], wide, rtol=1e-5, atol=1e-6)
+
+
 class Masked(nn.Module):
     """Hides places by float64's least number: in a weight, in a number of the code, and in an input."""
 

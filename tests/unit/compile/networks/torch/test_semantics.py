@@ -84,6 +84,7 @@ ARITHMETIC: list[Call] = [
     lambda x, k: F.selu(x),
     lambda x, k: F.elu(x, 0.5),
     lambda x, k: F.rrelu(x, 0.1, 0.5),
+    lambda x, k: torch.linalg.det(x[:4, :4]) + torch.stack([x[:3, :3], x[3:, 3:]]).det() + x[:1, :1].det(),
     lambda x, k: F.rrelu(x + 0, inplace=True),
     lambda x, k: torch.clamp_max(x > 0, k > 2),
     lambda x, k: (x > 0).amax(1),
@@ -198,6 +199,9 @@ def resizes() -> list[Call]:
         lambda x: F.fold(F.unfold(x, 3, 1, 1, 2), (13, 14), 3, padding=1, stride=2),
         lambda x: torch.cdist(x[:, 0], x[:, 1]),
         lambda x: torch.cdist(x[:, 0], x[:, 1], p=1),
+        lambda x: F.affine_grid(x[:, 0, :2, :3], [2, 1, 4, 5], align_corners=True),
+        lambda x: F.affine_grid(x[:, 0, :2, :3], [2, 1, 1, 5], align_corners=False),
+        lambda x: torch.affine_grid_generator(x[:, 0, :3, :4], [2, 1, 3, 1, 2], True),
     ]
 
 
