@@ -44,11 +44,12 @@ def find_runtime(arch: str, musl: bool = False) -> Path:
             f"libjpeg-turbo for {arch} is built from its sources: name their folder in ${SOURCE_VARIABLE} "
             f"(in a clone ci/steps/jpeg_source.sh fetches them), or {_HINT}"
         )
-    key = _digest(sources, [*compiler, str(jpeg)])
+    options, commands = _options(arch, jpeg), _commands(compiler)
+    key = _digest(sources, [*options, *(word for name, words in commands.items() for word in (name, *words))])
     cache = cache_folder() / "runtimes" / key
     if not (cache / COMMAND).is_file():
         with tempfile.TemporaryDirectory(prefix="ovenbird-runtime-") as work:
-            built = _build(sources, Path(work), arch, compiler, jpeg)
+            built = _build(sources, Path(work), options, commands)
             cache.mkdir(parents=True, exist_ok=True)
             with replacing(cache / COMMAND) as partial:
                 shutil.copy(built, partial)
@@ -75,51 +76,62 @@ def _jpeg_source() -> Path | None:
     return None
 
 
+def _options(arch: str, jpeg: Path | None) -> list[str]:
+    """Return what CMake is told beside the compiler."""
+    options = ["-DCMAKE_BUILD_TYPE=MinSizeRel", "-DOVENBIRD_STATIC_CLI=ON", "-DOVENBIRD_UNITY=ON"]
+    if jpeg is not None:
+        options.append(f"-DOVENBIRD_JPEG_SOURCE={jpeg}")
+    if arch != platform.machine():
+        options += ["-DCMAKE_SYSTEM_NAME=Linux", f"-DCMAKE_SYSTEM_PROCESSOR={arch}"]
+    return options
+
+
+def _commands(compiler: tuple[str, ...]) -> dict[str, list[str]]:
+    """Return the command of each tool by CMake's name for it."""
+    if len(compiler) == 1:
+        c_compiler = compiler[0].removesuffix("g++") + "gcc" if compiler[0].endswith("g++") else "cc"
+        return {"CXX_COMPILER": [compiler[0]], "C_COMPILER": [c_compiler]}
+    python, module, name, _, *rest = compiler
+    tools = {
+        "CXX_COMPILER": ["c++", *rest, *SMALL],
+        "C_COMPILER": ["cc", *rest, *SMALL],
+        "AR": ["ar"],
+        "RANLIB": ["ranlib"],
+    }
+    return {tool: [python, module, name, *words] for tool, words in tools.items()}
+
+
 def _digest(sources: Path, words: list[str]) -> str:
-    """Return a name for what is built: of the sources' bytes, and of what builds them."""
+    """Return a name for what is built: of the sources' bytes, and of every word that builds them."""
     digest = hashlib.sha256("\0".join(words).encode())
     for path in sorted(path for path in sources.rglob("*") if path.is_file()):
         digest.update(f"\0{path.relative_to(sources)}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:32]
 
 
-def _build(sources: Path, work: Path, arch: str, compiler: tuple[str, ...], jpeg: Path | None) -> Path:
+def _build(sources: Path, work: Path, options: list[str], commands: dict[str, list[str]]) -> Path:
     """Build the command in `work`. Raises BakeFailed with the compiler's last line."""
-    tools = [tool for tool in ("cmake", "ninja") if shutil.which(tool) is None]
-    if tools:
-        raise BakeFailed(f"the C++ runtime is built by cmake and ninja; missing: {', '.join(tools)}; {_HINT}")
-    options = ["-DCMAKE_BUILD_TYPE=MinSizeRel", "-DOVENBIRD_STATIC_CLI=ON", "-DOVENBIRD_UNITY=ON"]
-    options += [f"-D{name}={path}" for name, path in _tools(work, compiler).items()]
-    if jpeg is not None:
-        options.append(f"-DOVENBIRD_JPEG_SOURCE={jpeg}")
-    if arch != platform.machine():
-        options += ["-DCMAKE_SYSTEM_NAME=Linux", f"-DCMAKE_SYSTEM_PROCESSOR={arch}"]
+    missing = [tool for tool in ("cmake", "ninja") if shutil.which(tool) is None]
+    if missing:
+        raise BakeFailed(f"the C++ runtime is built by cmake and ninja; missing: {', '.join(missing)}; {_HINT}")
+    tools = [f"-DCMAKE_{name}={_program(work / name.lower(), words)}" for name, words in commands.items()]
     folder = work / "build"
     for command in (
-        ["cmake", "-S", str(sources), "-B", str(folder), "-G", "Ninja", *options],
+        ["cmake", "-S", str(sources), "-B", str(folder), "-G", "Ninja", *options, *tools],
         ["cmake", "--build", str(folder), "--target", COMMAND],
     ):
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         if done.returncode:
             lines = [line for line in done.stdout.splitlines() if "error" in line.lower()] or [done.stdout]
-            raise BakeFailed(
-                f"the C++ runtime does not build by {shlex.join(compiler)}: {last_line(lines[0])}; {_HINT}"
-            )
+            compiler = shlex.join(commands["CXX_COMPILER"])
+            raise BakeFailed(f"the C++ runtime does not build by {compiler}: {last_line(lines[0])}; {_HINT}")
     return folder / COMMAND
 
 
-def _tools(work: Path, compiler: tuple[str, ...]) -> dict[str, Path | str]:
-    """Return CMake's names for the compiler and its tools; a command of several words becomes a script in `work`."""
-    if len(compiler) == 1:
-        c_compiler = compiler[0].removesuffix("g++") + "gcc" if compiler[0].endswith("g++") else "cc"
-        return {"CMAKE_CXX_COMPILER": compiler[0], "CMAKE_C_COMPILER": c_compiler}
-    python, module, name, _, *rest = compiler
-    rest += SMALL
-    commands = {"CXX_COMPILER": ["c++", *rest], "C_COMPILER": ["cc", *rest], "AR": ["ar"], "RANLIB": ["ranlib"]}
-    scripts: dict[str, Path | str] = {}
-    for variable, words in commands.items():
-        script = work / variable.lower()
-        script.write_text(f'#!/bin/sh\nexec {shlex.join([python, module, name, *words])} "$@"\n', encoding="utf-8")
-        script.chmod(0o755)
-        scripts[f"CMAKE_{variable}"] = script
-    return scripts
+def _program(script: Path, words: list[str]) -> Path | str:
+    """Return one program that is the command: itself, or a script where it has several words."""
+    if len(words) == 1:
+        return words[0]
+    script.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n', encoding="utf-8")
+    script.chmod(0o755)
+    return script
