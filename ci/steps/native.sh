@@ -98,11 +98,12 @@ if [ -n "$cross" ]; then
 elif [ -n "$sanitize" ]; then
     options+=(-DOVENBIRD_SANITIZE="$sanitize" -DOVENBIRD_UNITY=ON)
     if [ -n "$fuzz" ]; then
-        options+=(-DCMAKE_BUILD_TYPE=RelWithDebInfo -DOVENBIRD_FUZZERS=ON)
+        options+=(-DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS="-O2 -g1" -DOVENBIRD_FUZZERS=ON)
+        targets=(ovenbird-fuzz)
     else # what tests/native runs with sanitizers, for seconds; to optimise it takes minutes, and hides what is undefined
         options+=(-DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS="-O0 -g1")
-        targets=(--target ovenbird-tests ovenbird-run ovenbird-sessions ovenbird-mutants)
     fi
+    targets=(--target ovenbird-tests ovenbird-run ovenbird-sessions ovenbird-mutants "${targets[@]}")
 else
     options+=(-DCMAKE_BUILD_TYPE=MinSizeRel -DOVENBIRD_STATIC_CLI=ON)
 fi

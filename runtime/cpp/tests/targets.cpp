@@ -20,6 +20,10 @@
 
 namespace {
 
+// Little of each: damage is looked for, not patience. All seeds are smaller.
+constexpr int64_t MOST_UNPACKED_BYTES = 1 << 16;
+constexpr double MOST_MEGAPIXELS = 0.01;
+
 // Seals a manifest anew, so that what is behind the digest is reached too.
 std::string sealed(std::string_view data) {
     std::string text(data);
@@ -67,10 +71,10 @@ void read(const std::string &kind, std::string_view data) {
         if (!ob::read_bundle(file) || !ob::read_bundle(ob::File(data)))
             ob::fail(OVENBIRD_MANIFEST_INVALID, "there is no trailer");
     } else if (kind == "npz") {
-        ob::read_npz(data, "a.npz", 1 << 24, OVENBIRD_INPUT_UNREADABLE);
-    } else if (kind == "jpeg" || kind == "png") { // small pictures: damage is looked for, not patience
+        ob::read_npz(data, "a.npz", MOST_UNPACKED_BYTES, OVENBIRD_INPUT_UNREADABLE);
+    } else if (kind == "jpeg" || kind == "png") {
         std::string file = kind == "png" ? checked(data) : std::string(data);
-        ob::open_picture({nullptr, file.data(), file.size()}, 1.0);
+        ob::open_picture({nullptr, file.data(), file.size()}, MOST_MEGAPIXELS);
     }
 }
 

@@ -239,7 +239,6 @@ void test_inflate() {
     CHECK(!ob::inflate("", 0, out));
 }
 
-// A library without segments: found by fuzzing, as a copy from nowhere.
 template <typename Word> void test_not_finite_of(ovenbird_dtype dtype, Word infinity, Word nan, Word largest) {
     for (size_t count : {0, 1, 255, 256, 257, 1000}) { // a block's length and its neighbours
         std::vector<Word> words(count, largest);
@@ -259,7 +258,7 @@ void test_not_finite() {
     CHECK(ob::count_not_finite(OVENBIRD_INT32, &whole, 1) == 0);
 }
 
-void test_a_library_of_nothing() {
+Elf64_Ehdr library_header(size_t segments) {
     Elf64_Ehdr header{};
     std::memcpy(header.e_ident, ELFMAG, SELFMAG);
     header.e_ident[EI_CLASS] = ELFCLASS64;
@@ -273,12 +272,44 @@ void test_a_library_of_nothing() {
 #endif
     header.e_phoff = sizeof header;
     header.e_phentsize = sizeof(Elf64_Phdr);
+    header.e_phnum = static_cast<Elf64_Half>(segments);
+    return header;
+}
+
+template <typename Library> std::string why_not_loaded(const Library &library) {
     try {
-        ob::ElfImage(reinterpret_cast<const unsigned char *>(&header), sizeof header, "model.so", ob::host_symbols());
-        CHECK(false);
+        ob::ElfImage(reinterpret_cast<const unsigned char *>(&library), sizeof library, "model.so", ob::host_symbols());
+        return "";
     } catch (const ob::Error &error) {
-        CHECK(error.message.find("its header is odd") != std::string::npos);
+        return error.message;
     }
+}
+
+// Found by fuzzing, as a copy from nowhere.
+void test_a_library_of_nothing() {
+    CHECK(why_not_loaded(library_header(0)).find("its header is odd") != std::string::npos);
+}
+
+// A table of symbols whose last chain has no end in the file, and 256 MiB of zeros behind it.
+void test_a_library_of_endless_symbols() {
+    struct {
+        Elf64_Ehdr header = library_header(2);
+        Elf64_Phdr all{}, dynamic{};
+        Elf64_Dyn entries[4] = {};
+        uint32_t table[6] = {1, 1, 0, 0, 1}; // a bucket, the first symbol, no filter, the bucket's symbol, its chain
+    } library;
+    const char *start = reinterpret_cast<const char *>(&library);
+    auto place = [&](const void *field) { return static_cast<Elf64_Addr>(static_cast<const char *>(field) - start); };
+    library.all.p_type = PT_LOAD;
+    library.all.p_flags = PF_R;
+    library.all.p_filesz = sizeof library;
+    library.all.p_memsz = 256 << 20;
+    library.dynamic.p_type = PT_DYNAMIC;
+    library.dynamic.p_vaddr = place(library.entries);
+    library.dynamic.p_memsz = sizeof library.entries;
+    library.entries[0].d_tag = DT_GNU_HASH;
+    library.entries[0].d_un.d_ptr = place(library.table);
+    CHECK(why_not_loaded(library).find("it has too many symbols") != std::string::npos);
 }
 
 } // namespace
@@ -296,6 +327,7 @@ int main() {
     test_inflate();
     test_not_finite();
     test_a_library_of_nothing();
+    test_a_library_of_endless_symbols();
     test_pool();
     std::printf("%d checks failed\n", failures);
     return failures != 0;

@@ -14,7 +14,7 @@ namespace ob {
 namespace {
 
 constexpr uint64_t MAX_SPAN_BYTES = uint64_t{1} << 34;
-constexpr size_t MAX_SEGMENTS = 64, MAX_SYMBOLS = 1 << 20;
+constexpr size_t MAX_SEGMENTS = 64;
 
 #if defined(__x86_64__)
 constexpr uint16_t MACHINE = EM_X86_64;
@@ -45,7 +45,7 @@ ElfImage::ElfImage(const unsigned char *file, size_t bytes, const std::string &n
     : name_(name) {
     load_segments(file, bytes);
     Dynamic dynamic = read_dynamic();
-    read_symbols(dynamic, host);
+    read_symbols(dynamic, host, bytes / sizeof(Elf64_Sym));
     relocate(dynamic.relocations, dynamic.relocation_bytes);
     relocate(dynamic.jumps, dynamic.jump_bytes);
     for (const auto &[symbol, function] : host.offered) {
@@ -153,7 +153,7 @@ ElfImage::Dynamic ElfImage::read_dynamic() {
     return found;
 }
 
-void ElfImage::read_symbols(const Dynamic &dynamic, const HostSymbols &host) {
+void ElfImage::read_symbols(const Dynamic &dynamic, const HostSymbols &host, uint64_t most) {
     if (!within(dynamic.strings, dynamic.string_bytes, span_.bytes())) refuse("its names leave their segment");
     uint64_t count = 0;
     if (dynamic.hash) {
@@ -161,16 +161,16 @@ void ElfImage::read_symbols(const Dynamic &dynamic, const HostSymbols &host) {
     } else if (dynamic.gnu_hash) { // the table does not say how many there are: the end of its last chain does
         uint64_t buckets = read<uint32_t>(dynamic.gnu_hash), first = read<uint32_t>(dynamic.gnu_hash + 4);
         uint64_t bloom = read<uint32_t>(dynamic.gnu_hash + 8);
-        if (buckets > MAX_SYMBOLS || bloom > MAX_SYMBOLS) refuse("it has too many symbols");
+        if (buckets > most || bloom > most) refuse("it has too many symbols");
         uint64_t table = dynamic.gnu_hash + 16 + 8 * bloom, chains = table + 4 * buckets;
         for (uint64_t i = 0; i < buckets; ++i) count = std::max<uint64_t>(count, read<uint32_t>(table + 4 * i));
         if (count && count < first) refuse("its table of symbols is damaged");
-        while (count && !(read<uint32_t>(chains + 4 * (count - first)) & 1)) ++count;
+        while (count && count <= most && !(read<uint32_t>(chains + 4 * (count - first)) & 1)) ++count;
         count = count ? count + 1 : first;
     } else {
         refuse("it has no table of symbols");
     }
-    if (count > MAX_SYMBOLS) refuse("it has too many symbols");
+    if (count > most) refuse("it has too many symbols");
     for (uint64_t i = 0; i < count; ++i) {
         Elf64_Sym symbol = read<Elf64_Sym>(dynamic.symbols + i * sizeof(Elf64_Sym));
         std::string_view name = text(dynamic.strings + symbol.st_name, dynamic.strings + dynamic.string_bytes);

@@ -45,7 +45,8 @@ class ElfImage {
     }
     void load_segments(const unsigned char *file, size_t bytes);
     Dynamic read_dynamic();
-    void read_symbols(const Dynamic &dynamic, const HostSymbols &host);
+    // At most so many: what the file has room for. A table in pages that it does not fill would never end.
+    void read_symbols(const Dynamic &dynamic, const HostSymbols &host, uint64_t most);
     void write_word(uint64_t address, uint64_t value);
     void relocate(uint64_t table, uint64_t bytes);
     void protect();
