@@ -62,13 +62,19 @@ void test_trees() {
         {65536, "68d647e619a930e7b1082f74f334b0c65a315725569bdc123f0ee11881717bfe"},
         {(size_t{3} << 20) + 1000, "e6a0e027cc785a2f599feebf8806b7b195b438865fdb71aff03eae81e40a911e"},
     };
-    for (const auto &[size, digest] : cases) {
-        std::vector<unsigned char> data(size + 1);
-        for (size_t i = 0; i < size; ++i) data[i] = static_cast<unsigned char>(i % 251);
-        ob::Blake3Tree tree(size);
-        for (size_t i = tree.pieces(); i-- > 0;) tree.add(i, data.data() + i * ob::Blake3Tree::PIECE_BYTES); // any order
-        CHECK(tree.hex() == digest);
+    size_t wide = ob::Blake3Tree::use_lanes(SIZE_MAX);
+    for (size_t lanes = wide; lanes >= 4; lanes /= 2) { // each form that this processor has
+        CHECK(ob::Blake3Tree::use_lanes(lanes) == lanes);
+        for (const auto &[size, digest] : cases) {
+            std::vector<unsigned char> data(size + 1);
+            for (size_t i = 0; i < size; ++i) data[i] = static_cast<unsigned char>(i % 251);
+            ob::Blake3Tree tree(size);
+            for (size_t i = tree.pieces(); i-- > 0;) tree.add(i, data.data() + i * tree.PIECE_BYTES); // any order
+            CHECK(tree.hex() == digest);
+        }
     }
+    ob::Blake3Tree::use_lanes(SIZE_MAX);
+    std::printf("digests by %zu lanes at most\n", wide);
 }
 
 void test_signatures() { // RFC 8032, 7.1, tests 1 to 3

@@ -230,7 +230,7 @@ __attribute__((target("avx512f,avx512vl"))) void hash_16(const unsigned char *co
     Lanes<16>::hash(inputs, blocks, counter, step, flags, first, last, out);
 }
 
-Width choose_width() {
+Width widest(size_t most) {
     // Intel's manual, CPUID and XGETBV: what there is, and whether the system keeps the registers. The compiler's own
     // question reads the names of all processors, 5 KB of code.
     constexpr uint32_t OSXSAVE = 1u << 27, AVX = 1u << 28, AVX2 = 1u << 5, AVX512F = 1u << 16, AVX512VL = 1u << 31;
@@ -239,21 +239,26 @@ Width choose_width() {
     if (!__get_cpuid(1, &a, &b, &c, &d) || (c & (OSXSAVE | AVX)) != (OSXSAVE | AVX)) return {4, hash_4};
     __asm__("xgetbv" : "=a"(saved), "=d"(d) : "c"(0));
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return {4, hash_4};
-    if ((saved & WHOLE) == WHOLE && (b & AVX512F) && (b & AVX512VL)) return {16, hash_16};
-    if ((saved & HALVES) == HALVES && (b & AVX2)) return {8, hash_8};
+    if (most >= 16 && (saved & WHOLE) == WHOLE && (b & AVX512F) && (b & AVX512VL)) return {16, hash_16};
+    if (most >= 8 && (saved & HALVES) == HALVES && (b & AVX2)) return {8, hash_8};
     return {4, hash_4};
 }
 
 #else
 
-Width choose_width() { return {4, hash_4}; }
+Width widest(size_t) { return {4, hash_4}; }
 
 #endif
+
+Width &chosen_width() {
+    static Width width = widest(MOST_LANES);
+    return width;
+}
 
 // `count` inputs side by side, `size` bytes apart. Lanes that are left over compute the last one again.
 void hash_many(const unsigned char *data, size_t size, size_t count, uint64_t counter, uint64_t step, uint32_t flags,
                uint32_t first, uint32_t last, unsigned char *out) {
-    static const Width width = choose_width();
+    const Width width = chosen_width();
     for (size_t done = 0; done < count; done += width.lanes) {
         const unsigned char *inputs[MOST_LANES];
         unsigned char found[MOST_LANES * DIGEST_BYTES];
@@ -319,6 +324,11 @@ Node subtree(const unsigned char *data, size_t bytes, uint64_t counter) {
 }
 
 } // namespace
+
+size_t Blake3Tree::use_lanes(size_t most) {
+    chosen_width() = widest(most);
+    return chosen_width().lanes;
+}
 
 Blake3Tree::Blake3Tree(size_t bytes)
     : bytes_(bytes), nodes_(std::max<size_t>(1, (bytes + PIECE_BYTES - 1) / PIECE_BYTES)) {}

@@ -30,6 +30,9 @@ class Blake3Tree {
     // After every piece was added.
     std::string hex() const;
 
+    // For tests, before there are threads: chunks side by side from now on, at most so many. Returns how many there are.
+    static size_t use_lanes(size_t most);
+
     // What a node of the tree is computed from: its value as another's child and as the root differ in a flag.
     struct Node {
         uint32_t state[8];
