@@ -112,7 +112,7 @@ using Binary32 = float (*)(float, float);
 using Binary64 = double (*)(double, double);
 
 struct Symbol {
-    char name[40];
+    char name[16];
     void *address;
 };
 
@@ -126,7 +126,6 @@ template <typename Function> void *address(Function *function) { return reinterp
 void *find_symbol(std::string_view name) {
     using Copy = void *(*)(void *, const void *, size_t);
     static const Symbol symbols[] = {
-        {"TVMFFIErrorSetRaisedFromCStrParts", address(set_error)},
         {"memcpy", address(static_cast<Copy>(std::memcpy))},
         {"memmove", address(static_cast<Copy>(std::memmove))},
         {"memset", address(static_cast<void *(*)(void *, int, size_t)>(std::memset))},
@@ -172,6 +171,7 @@ void *find_symbol(std::string_view name) {
         OB_BINARY(pow),
         OB_BINARY(remainder),
     };
+    if (name == "TVMFFIErrorSetRaisedFromCStrParts") return address(set_error); // longer than all others
     for (const Symbol &symbol : symbols) {
         if (name == symbol.name) return symbol.address;
     }

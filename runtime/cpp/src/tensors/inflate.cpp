@@ -17,8 +17,8 @@ struct Code {
     std::array<uint16_t, 288> symbols{};
     std::array<uint16_t, 1 << TABLE_BITS> table{};
 
-    // False where lengths ask for more codes than there are.
-    bool build(const uint8_t *lengths, size_t count) {
+    // False where lengths ask for more codes than there are. Once a block, and of five places.
+    [[gnu::noinline]] bool build(const uint8_t *lengths, size_t count) {
         counts.fill(0);
         table.fill(0);
         for (size_t i = 0; i < count; ++i) ++counts[lengths[i]];
