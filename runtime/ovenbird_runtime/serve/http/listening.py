@@ -17,7 +17,16 @@ from collections.abc import Callable
 from .errors import StartFailed
 
 _SO_ATTACH_FILTER = 26  # asm-generic/socket.h; Python has no name for it
-_DROP_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)  # struct sock_filter: BPF_RET | BPF_K, 0 bytes of the packet pass
+_DROP_SYN = b"".join(
+    struct.pack("HBBI", *instruction)  # struct sock_filter: code, jump if true, jump if false, constant
+    for instruction in (
+        (0x30, 0, 0, 13),  # BPF_LD | BPF_B | BPF_ABS: the flags of the TCP header
+        (0x54, 0, 0, 0x12),  # BPF_ALU | BPF_AND | BPF_K: SYN and ACK of them
+        (0x15, 0, 1, 0x02),  # BPF_JMP | BPF_JEQ | BPF_K: SYN alone?
+        (0x06, 0, 0, 0),  # BPF_RET | BPF_K: no byte of the packet passes
+        (0x06, 0, 0, 0xFFFFFFFF),  # all pass
+    )
+)
 
 
 async def listen(
@@ -68,13 +77,15 @@ def bound_socket(
 
 
 def stop_handshakes(sock: socket.socket) -> None:
-    """Have the kernel drop whatever asks this listener for a connection; the queue stays as it is.
+    """Have the kernel drop whatever asks this listener for a connection; the queue stays as it is, and who has been
+    answered may still enter it.
 
     Closing a listener resets the clients in its queue, and one can enter between the last accept and the close. Behind
-    this filter (Linux, classic BPF, socket(7)) nobody enters: a client that asks repeats itself a second later, and is
-    then refused by the closed port, which loses nothing that was sent. Where the kernel has no filters, a client may
-    still be reset in that moment.
+    this filter (Linux, classic BPF, socket(7)) nobody asks to: a client that does repeats itself a second later, and is
+    then refused by the closed port, which loses nothing that was sent. A handshake that has begun goes on: its client
+    holds itself for connected, and sends. Where the kernel has no filters, a client may still be reset in that moment.
     """
-    program = ctypes.create_string_buffer(_DROP_ALL, len(_DROP_ALL))
+    program = ctypes.create_string_buffer(_DROP_SYN, len(_DROP_SYN))
+    count = len(_DROP_SYN) // struct.calcsize("HBBI")
     with contextlib.suppress(OSError):
-        sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", 1, ctypes.addressof(program)))
+        sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", count, ctypes.addressof(program)))

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from ovenbird_runtime.serve.http.errors import StartFailed
-from ovenbird_runtime.serve.http.listening import listen
+from ovenbird_runtime.serve.http.listening import listen, stop_handshakes
 
 
 @contextlib.asynccontextmanager
@@ -68,3 +68,22 @@ def test_a_port_in_use_is_named() -> None:
                     pass
 
     asyncio.run(run())
+
+
+def test_who_has_been_answered_still_enters_where_nobody_else_may() -> None:
+    with socket.socket() as listener, socket.socket() as begun, socket.socket() as late:
+        listener.bind(("127.0.0.1", 0))
+        # the kernel answers, but a connection is none before data comes: a handshake that has begun, and no more
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 30)
+        listener.listen(4)
+        listener.settimeout(5)
+        begun.settimeout(5)
+        begun.connect(listener.getsockname())
+        stop_handshakes(listener)
+        late.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            late.connect(listener.getsockname())
+        begun.sendall(b"x")
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.recv(1) == b"x"
