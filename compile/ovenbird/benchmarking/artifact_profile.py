@@ -17,6 +17,7 @@ import numpy as np
 
 from ovenbird.artifact.layer_table import layers_of
 from ovenbird.benchmarking.layer_profile import explain
+from ovenbird.benchmarking.roofline import limits_in
 from ovenbird.benchmarking.running import LIMITS_S, PROFILE_RUNS, PROFILE_S
 from ovenbird.benchmarking.worker_processes import run_module
 from ovenbird.errors import EngineFailed
@@ -76,8 +77,7 @@ def _profile(
         np.savez(path, allow_pickle=False, **{spec.name: _values(spec, entry.batch) for spec in program.inputs})
         arguments = [str(artifact.root.resolve()), str(path), str(entry.batch), str(threads), str(PROFILE_RUNS), name]
         rows = run_module("ovenbird.benchmarking.layer_profile", arguments, threads, PROFILE_S)["rows"]
-    if target.precision == "int8":
-        limits = {**limits, "gflops": limits.get("int8_gops", limits["gflops"])}
+    limits = limits_in(target.precision, limits)
     return VariantProfile(name, threads, entry.batch, entry.program, tuple(explain(rows, layers, limits)), limits)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ovenbird.replacing import replacing
+from ovenbird_runtime.manifest.agreement import Precision
 
 NETWORK_FILE, ARTIFACT_FOLDER, UNTUNED_FOLDER = "network.json", "artifact", "artifact-untuned"
 DEFAULT_SECONDS = 1.0
@@ -35,13 +36,16 @@ class Runs:
 
 @dataclass(frozen=True)
 class Job:
-    """One process's work. `folder` is what `preparing` wrote; `started` is `time.perf_counter()` before the process."""
+    """One process's work. `folder` is what `preparing` wrote; `precision`, of all engines; `started`,
+    `time.perf_counter()` before the process.
+    """
 
     engine: str
     folder: str
     batch: int
     threads: int
     runs: Runs = Runs()
+    precision: Precision = "f32"
     started: float = 0.0
     hold: bool = False
 

@@ -3,7 +3,8 @@
     python -m ovenbird.benchmarking.roofline TARGET THREADS       # {"gflops": 543.1, "gbytes_per_s": 78.4, ...}
 
 `gflops`: chains of independent fused multiply-adds in registers, as many as hide their latency, on every thread.
-`int8_gops`: the same of `vpdpbusd`, where the target has it; a product and its addition count two.
+`int8_gops`, `bf16_gflops`: the same of `vpdpbusd` and of the instruction that multiplies bfloat16, where the target
+has them; a product and its addition count two.
 `gbytes_per_s`: the sum of an array far larger than the last cache. A program of its own, threads in the environment.
 """
 
@@ -20,6 +21,7 @@ from ovenbird.measure.tvm_alone import import_tvm_alone
 
 if TYPE_CHECKING:
     from ovenbird.targets import TargetSpec
+    from ovenbird_runtime.manifest.agreement import Precision
 
 STEPS = 4_000_000
 READ_BYTES = 512 * 1024**2
@@ -67,7 +69,14 @@ def measure(target: TargetSpec, threads: int) -> dict[str, float]:
     """Compile and time both kernels on `threads` threads."""
     import tvm
 
-    from ovenbird.measure.arithmetic import CHAINS, dot_module, multiply_add_module, multiply_add_operations
+    from ovenbird.backends.cpu.machine import bfloat16_of
+    from ovenbird.measure.arithmetic import (
+        CHAINS,
+        bfloat16_module,
+        dot_module,
+        multiply_add_module,
+        multiply_add_operations,
+    )
 
     lanes = max(target.vector_bits // 32, 1)
     built = target.tvm_target()
@@ -91,7 +100,20 @@ def measure(target: TargetSpec, threads: int) -> dict[str, float]:
         totals = tvm.runtime.tensor(np.zeros((threads, CHAINS, lanes), "int32"))
         taken = seconds(module["main"], ones, totals)
         found["int8_gops"] = 4 * multiply_add_operations(lanes, threads, STEPS) / taken / 1e9
+    kind = bfloat16_of(target)
+    if kind:
+        module = tvm.compile(bfloat16_module(kind, threads, STEPS), target=built)
+        ones = tvm.runtime.tensor(np.full(lanes, 0x3F803F80, "int32"))
+        totals = tvm.runtime.tensor(np.zeros((threads, CHAINS, lanes), "float32"))
+        taken = seconds(module["main"], ones, totals)
+        found["bf16_gflops"] = 2 * multiply_add_operations(lanes, threads, STEPS) / taken / 1e9
     return found
+
+
+def limits_in(precision: Precision, limits: dict[str, float]) -> dict[str, float]:
+    """Return the limits with the arithmetic of a precision as `gflops`; of float32 where that has none of its own."""
+    own = {"int8": "int8_gops", "bf16": "bf16_gflops"}.get(precision, "gflops")
+    return {**limits, "gflops": limits.get(own, limits["gflops"])}
 
 
 def main(arguments: list[str]) -> int:

@@ -76,7 +76,7 @@ def measure_case(
     expected = Expected.read(folder, case.batch)
 
     def run(engine: BenchEngine, runs: Runs) -> Answer:
-        job = Job(engine.name, str(folder), case.batch, case.threads, runs)
+        job = Job(engine.name, str(folder), case.batch, case.threads, runs, precision=expected.precision)
         answer, outputs = run_worker(job, engine.start_limit_s + (0 if runs.repeat == 0 else run_limit(runs)))
         error = expected.check(engine.name, outputs)
         measured.errors[engine.name] = max(error, measured.errors.get(engine.name, 0.0))

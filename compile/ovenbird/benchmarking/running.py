@@ -25,6 +25,7 @@ from ovenbird.benchmarking.layer_profile import explain
 from ovenbird.benchmarking.preparing import LAYERS_FILE, PrepareRequest
 from ovenbird.benchmarking.report import machine
 from ovenbird.benchmarking.report.results import Benchmark, CaseResult, case_result
+from ovenbird.benchmarking.roofline import limits_in
 from ovenbird.benchmarking.rounds import BenchCase, measure_case
 from ovenbird.benchmarking.worker_processes import run_module, run_preparing
 from ovenbird.errors import EngineFailed, NoPeers, OutputsDisagree, UsageError
@@ -200,8 +201,8 @@ def _able(network: dict[str, Any], engines: list[BenchEngine], batch: int) -> tu
         why = network["onnx"].get(str(batch), "") if engine.needs == "onnx" else ""
         if engine.needs == "torch" and network["framework"] != "torch":
             why = f"the network came from {network['framework']}"
-        if engine.needs == "torch" and network["precision"] != "f32":
-            why = f"it would compute in float32, the others in {network['precision']}"
+        if network["precision"] not in engine.precisions:
+            why = f"it does not compute in {network['precision']} here"
         if why:
             left_out[engine.name] = why
         else:
@@ -241,7 +242,8 @@ def _footprints(
         if result is None or engine.name in (OWN_UNTUNED, "torch-jit", "torch-inductor"):
             continue
         step(f"looking at the memory of {engine.title}")
-        job = Job(engine.name, str(folder), case.case.batch, case.case.threads, hold=True)
+        precision = benchmark.networks[_key(*network)]["precision"]
+        job = Job(engine.name, str(folder), case.case.batch, case.case.threads, precision=precision, hold=True)
         try:
             taken: dict[str, Any] = dict(footprint(job, engine.start_limit_s))
         except EngineFailed:
@@ -265,9 +267,7 @@ def _profile(
     rows = run_module("ovenbird.benchmarking.layer_profile", arguments, case.threads, PROFILE_S)["rows"]
     layers_file = folder / f"{ARTIFACT_FOLDER}.{LAYERS_FILE}"
     layers = json.loads(layers_file.read_text(encoding="utf-8")) if layers_file.is_file() else {}
-    limits = benchmark.limits[str(case.threads)]
-    if network["precision"] == "int8":
-        limits = {**limits, "gflops": limits.get("int8_gops", limits["gflops"])}
+    limits = limits_in(network["precision"], benchmark.limits[str(case.threads)])
     explained = explain(rows, layers, limits)
     if plan.profile:
         benchmark.profiles[case.label] = explained

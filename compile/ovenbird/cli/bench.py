@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from ovenbird.benchmarking.report.results import Benchmark
     from ovenbird.benchmarking.running import BenchPlan
-    from ovenbird_runtime.manifest.agreement import Precision
 
 
 @click.command("bench", short_help="Time artifacts against other engines.")
@@ -48,8 +47,9 @@ if TYPE_CHECKING:
 @click.option("--untuned", is_flag=True, help="Time the artifact without tuning records as well.")
 @click.option("--weights", metavar="FILE|random:SEED", help="[default: the network's own, or random:0 without them]")
 @shared_options.trust
-@click.option("--precision", metavar="f32|int8", default="f32", show_default=True,
-              help="Of all engines; in int8, ONNX Runtime's quantizer makes the peers' network.")  # fmt: skip
+@click.option("--precision", metavar="f32|f16|bf16|int8", default="f32", show_default=True,
+              help="Of all engines; in int8, ONNX Runtime's quantizer makes the peers' network; in f16 the peers "
+              "compute in float32, as ours does on processors.")  # fmt: skip
 @click.option("--profile", is_flag=True, help="Time every layer, and rate it against the machine's limits.")
 @click.option("--estimates", is_flag=True,
               help="Print each layer's estimated time next to the measured one, and how alike they rank.")  # fmt: skip
@@ -72,6 +72,7 @@ def command(models: tuple[str, ...], output: Path | None, **options: Any) -> Non
     the other, each in a fresh process on the same inputs, weights, threads and precision; peers that are not installed
     are named and left out. Where outputs disagree, nothing is compared and the exit code is 1.
     """
+    from ovenbird.backends.precisions import parse_precision
     from ovenbird.benchmarking.engines import INSTALL_HINT, parse_peers
     from ovenbird.benchmarking.jobs import Runs
     from ovenbird.benchmarking.report.markdown import markdown
@@ -98,7 +99,7 @@ def command(models: tuple[str, ...], output: Path | None, **options: Any) -> Non
         work=options["work"],
         quiet=options["quiet"],
         trust=options["trust"],
-        precision=_precision(options["precision"]),
+        precision=parse_precision(options["precision"]),
         neighbours=options["neighbours"],
     )
     if options["ablation"] or options["switches"]:
@@ -141,17 +142,6 @@ def _run_ablation(plan: BenchPlan, options: dict[str, Any], output: Path | None)
         found = run_ablation(plan, switches, _typed(), step, path, write)
     write(found)
     click.echo(found.to_json() if options["as_json"] else ablation_page(found), nl=False)
-
-
-def _precision(text: str) -> Precision:
-    """Read what engines are compared in. Raises UsageError."""
-    from ovenbird.backends.precisions import parse_precision
-    from ovenbird.errors import UsageError
-
-    found = parse_precision(text)
-    if found not in ("f32", "int8"):
-        raise UsageError(f"--precision {text}: engines are compared in f32 or int8")
-    return found
 
 
 def _numbers(option: str, text: str | None, least: int, most: int) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import tvm
 from tvm.script import tirx as T
 
+from ovenbird.passes.quantized.bfloat16_dots import INSTRUCTIONS, imported
 from ovenbird.passes.quantized.emit_dots import VNNI
 
 CHAINS = 12
@@ -67,6 +68,37 @@ def dot_module(lanes: int, cores: int, steps: int = STEPS) -> tvm.IRModule:
                     out[core, chain, lane] = sums[chain, lane]
 
     return tvm.IRModule({"main": main.with_attr("global_symbol", "main").with_attr("tirx.noalias", True)})
+
+
+def bfloat16_module(kind: str, cores: int, steps: int = STEPS) -> tvm.IRModule:
+    """Return the same of an instruction for bfloat16 (`passes.quantized.bfloat16_dots`), `main(x [lanes] int32, out
+    [cores, CHAINS, lanes] float32)`; a lane multiplies and adds two numbers.
+    """
+    lanes, function = INSTRUCTIONS[kind].lanes, INSTRUCTIONS[kind].function
+    sum_dtype = f"float32x{lanes}"
+
+    @T.prim_func  # type: ignore[untyped-decorator]
+    def main(x: T.Buffer((lanes,), "int32"), out: T.Buffer((cores, CHAINS, lanes), "float32")):  # type: ignore
+        for core in T.parallel(cores):
+            sums = T.alloc_buffer((CHAINS, lanes), "float32", scope="local")
+            for chain in T.unroll(CHAINS):
+                for lane in T.vectorized(lanes):
+                    sums[chain, lane] = T.float32(0)
+            for _step in T.serial(steps):
+                for chain in T.unroll(CHAINS):
+                    sums[chain, T.Ramp(0, 1, lanes)] = T.call_extern(
+                        sum_dtype,
+                        function,
+                        sums[chain, T.Ramp(0, 1, lanes)],
+                        x[T.Ramp(0, 1, lanes)],
+                        x[T.Ramp(0, 1, lanes)],
+                    )
+            for chain in T.unroll(CHAINS):
+                for lane in T.vectorized(lanes):
+                    out[core, chain, lane] = sums[chain, lane]
+
+    found = main.with_attr("global_symbol", "main").with_attr("tirx.noalias", True)
+    return tvm.IRModule({"main": imported(found, {kind})})
 
 
 def multiply_add_operations(lanes: int, cores: int, steps: int = STEPS) -> int:

@@ -13,10 +13,11 @@ import importlib
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from ovenbird.errors import UsageError, suggest
 from ovenbird_runtime.console.installing import install_hint
+from ovenbird_runtime.manifest.agreement import Precision
 from ovenbird_runtime.tensors.arrays import Arrays
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class BenchEngine:
 
     `needs`: what of the work folder it eats, "artifact", "onnx" or "torch". `start_limit_s`: how long it may take until
     its first outputs are there. `converted`: a converter of its own stands between the network and it, which may get a
-    network wrong: it is left out then, and nobody else is.
+    network wrong: it is left out then, and nobody else is. `precisions`: what it can be compared in; f16 is float32
+    here, with our large matrices stored in half.
     """
 
     name: str
@@ -59,6 +61,7 @@ class BenchEngine:
     start: Callable[[Job], Runner]
     start_limit_s: float = 180.0
     converted: bool = False
+    precisions: tuple[Precision, ...] = get_args(Precision)
 
     def missing(self) -> str:
         """Return the package that is not installed, or nothing."""

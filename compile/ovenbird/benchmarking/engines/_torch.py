@@ -9,6 +9,7 @@ import importlib
 import json
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from ovenbird.benchmarking.engines import Runner
 from ovenbird.benchmarking.jobs import NETWORK_FILE, Job
-from ovenbird_runtime.tensors.arrays import Arrays
+from ovenbird_runtime.tensors.arrays import Array, Arrays
 
 
 def load() -> str:
@@ -46,6 +47,13 @@ def examples(job: Job, names: tuple[str, ...]) -> tuple[Any, ...]:
         return tuple(torch.from_numpy(archive[name]) for name in names)
 
 
+def arithmetic_of(job: Job) -> AbstractContextManager[Any]:
+    """Return the context in which torch computes as all engines do: `autocast` where that is bfloat16."""
+    import torch
+
+    return torch.autocast("cpu", torch.bfloat16, enabled=job.precision == "bf16")
+
+
 def runner_of(module: Callable[..., Any], inputs: tuple[str, ...], outputs: tuple[str, ...], job: Job) -> Runner:
     """Wrap a callable of tensors as a function of arrays on the job's threads."""
     import torch
@@ -53,8 +61,16 @@ def runner_of(module: Callable[..., Any], inputs: tuple[str, ...], outputs: tupl
     torch.set_num_threads(job.threads)
 
     def run(arrays: Mapping[str, Any]) -> Arrays:
-        with torch.inference_mode():
+        with torch.inference_mode(), arithmetic_of(job):
             found = module(*(torch.from_numpy(arrays[name]) for name in inputs))
-            return {name: tensor.numpy() for name, tensor in zip(outputs, found, strict=True)}
+            return {name: numpy_of(tensor) for name, tensor in zip(outputs, found, strict=True)}
 
     return run
+
+
+def numpy_of(tensor: Any) -> Array:
+    """Return a tensor as an array; bfloat16, which numpy does not know, as float32."""
+    import torch
+
+    found: Array = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    return found

@@ -97,4 +97,5 @@ ENGINE = BenchEngine(
     load=load,
     start=start,
     converted=True,
+    precisions=("f32", "f16"),
 )

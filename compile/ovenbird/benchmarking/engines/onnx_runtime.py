@@ -45,6 +45,7 @@ ENGINE = BenchEngine(
     package="onnxruntime",
     distributions=("onnxruntime",),
     needs="onnx",
+    precisions=("f32", "f16", "int8"),
     load=load,
     start=start,
 )

@@ -1,5 +1,6 @@
-"""OpenVINO on its CPU plugin: float32 by the precision hint (it would take bfloat16 where it can), latency mode.
-A network of QuantizeLinear and DequantizeLinear is computed in int8 all the same.
+"""OpenVINO on its CPU plugin: float32 by the precision hint (it would take bfloat16 where it can), bfloat16 where all
+engines are compared in that, latency mode. A network of QuantizeLinear and DequantizeLinear is computed in int8 all the
+same.
 
 run = ENGINE.start(job)         # CompiledModel of the network's ONNX file
 """
@@ -14,7 +15,7 @@ from ovenbird.benchmarking.engines import BenchEngine, Runner
 from ovenbird.benchmarking.jobs import Job
 from ovenbird_runtime.tensors.arrays import Arrays
 
-CONFIG: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
+CONFIG: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
 
 
 def load() -> str:
@@ -25,8 +26,10 @@ def load() -> str:
 def start(job: Job) -> Runner:
     """Read and compile the ONNX file."""
     openvino: Any = importlib.import_module("openvino")
+    hint = "bf16" if job.precision == "bf16" else "f32"
+    config = {**CONFIG, "INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": job.threads}
     core = openvino.Core()
-    model = core.compile_model(str(job.onnx), "CPU", {**CONFIG, "INFERENCE_NUM_THREADS": job.threads})
+    model = core.compile_model(str(job.onnx), "CPU", config)
     request = model.create_infer_request()
     names = [output.get_any_name() for output in model.outputs]
 
@@ -43,6 +46,7 @@ ENGINE = BenchEngine(
     package="openvino",
     distributions=("openvino",),
     needs="onnx",
+    precisions=("f32", "f16", "int8", "bf16"),
     load=load,
     start=start,
 )

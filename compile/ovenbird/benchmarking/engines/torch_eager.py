@@ -21,6 +21,7 @@ ENGINE = BenchEngine(
     package="torch",
     distributions=("torch",),
     needs="torch",
+    precisions=("f32", "f16", "bf16"),
     load=_torch.load,
     start=start,
 )

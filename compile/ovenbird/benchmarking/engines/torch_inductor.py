@@ -29,7 +29,10 @@ def start(job: Job) -> Runner:
     config.freezing = True
     compile_with: Any = torch.compile
     compiled = compile_with(module, backend="inductor", dynamic=False, fullgraph=True)
-    with torch.no_grad():  # freezing is for no_grad; inference tensors cannot be its parameters
+    with (
+        torch.no_grad(),
+        _torch.arithmetic_of(job),
+    ):  # freezing is for no_grad; inference tensors cannot be its parameters
         compiled(*_torch.examples(job, inputs))
     return _torch.runner_of(compiled, inputs, outputs, job)
 
@@ -40,6 +43,7 @@ ENGINE = BenchEngine(
     package="torch",
     distributions=("torch",),
     needs="torch",
+    precisions=("f32", "f16", "bf16"),
     load=_torch.load,
     start=start,
     start_limit_s=START_LIMIT_S,

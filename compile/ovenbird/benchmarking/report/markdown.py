@@ -17,6 +17,9 @@ from ovenbird.benchmarking.report.statistics import Spread
 
 PROFILE_ROWS = 25
 
+OTHER_LIMITS = {"int8_gops": "G operations/s of 8 bits", "bf16_gflops": "GFLOP/s of bfloat16"}
+"""Of arithmetic that some processors have, and what it counts in."""
+
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Return a Markdown table; the first column is left-aligned, the others right-aligned."""
@@ -63,7 +66,8 @@ def provenance_lines(benchmark: Benchmark) -> list[str]:
         lines.append(
             f"Measured limits with {threads} thread{'s' if threads != '1' else ''}: "
             f"{limits['gflops']:.0f} GFLOP/s in registers, {limits['gbytes_per_s']:.0f} GB/s from memory"
-            + (f", {limits['int8_gops']:.0f} G operations/s of 8 bits." if "int8_gops" in limits else ".")
+            + "".join(f", {limits[key]:.0f} {text}" for key, text in OTHER_LIMITS.items() if key in limits)
+            + "."
         )
     for name, network in benchmark.networks.items():
         tuned = network["tuned"]

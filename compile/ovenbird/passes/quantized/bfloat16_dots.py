@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from tvm import tirx
 from tvm.ir import StringImm
+from tvm.s_tir import SBlockRealize
 
 BFLOAT16 = frozenset({"bf16", "bfdot", "bf16-plain"})
 PAIR = 2
@@ -80,11 +81,21 @@ def widened(bits: Any, width: int) -> Any:
 def imported(function: Any, kinds: Collection[str]) -> Any:
     """Return the function with LLVM's text for what it uses."""
     for one in (INSTRUCTIONS[kind] for kind in sorted(kinds) if kind in INSTRUCTIONS):
-        realize = function.body
-        block = realize.block
-        text = tirx.AttrStmt(tirx.const(0, "int32"), "pragma_import_llvm", StringImm(one.text), block.body)
-        function = function.with_body(type(realize)(realize.iter_values, realize.predicate, rebuilt(block, text)))
+        function = importing_text(function, one.text)
     return function
+
+
+def importing_text(function: Any, text: str) -> Any:
+    """Return a function with LLVM's text of one that it calls."""
+
+    def importing(body: Any) -> Any:
+        return tirx.AttrStmt(tirx.const(0, "int32"), "pragma_import_llvm", StringImm(text), body)
+
+    realize = function.body
+    if not isinstance(realize, SBlockRealize):
+        return function.with_body(importing(realize))
+    block = rebuilt(realize.block, importing(realize.block.body))
+    return function.with_body(SBlockRealize(realize.iter_values, realize.predicate, block))
 
 
 def rebuilt(block: Any, body: Any) -> Any:

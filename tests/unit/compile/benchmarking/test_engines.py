@@ -1,12 +1,16 @@
 """Engines are found by name; what is not installed is named with the way to install it."""
 
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from ovenbird.benchmarking.engines import FILES, INSTALL_HINT, PEERS, TORCH_ENGINES, find_engine, parse_peers
+from ovenbird.benchmarking.engines import FILES, INSTALL_HINT, PEERS, TORCH_ENGINES, _torch, find_engine, parse_peers
+from ovenbird.benchmarking.jobs import Job
 from ovenbird.benchmarking.running import installed_peers
 from ovenbird.errors import NoPeers, UsageError
+from ovenbird_runtime.manifest.agreement import Precision
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -45,3 +49,30 @@ def test_no_peer_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(NoPeers, match=r"onnxruntime is not installed .* torch is not installed"):
         installed_peers(PEERS)
+
+
+@pytest.mark.parametrize(
+    ("precision", "able"),
+    [
+        ("f32", {"ort", "openvino", "ncnn", *TORCH_ENGINES}),
+        ("bf16", {"openvino", "torch-eager", "torch-inductor"}),
+        ("int8", {"ort", "openvino"}),
+    ],
+)
+def test_peers_are_compared_in_what_they_compute_in(precision: Precision, able: set[str]) -> None:
+    assert {name for name in PEERS if precision in find_engine(name).precisions} == able
+
+
+def test_torch_multiplies_bfloat16_where_all_engines_do(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    layer = torch.nn.Linear(64, 8).eval()
+    data = np.random.default_rng(0).standard_normal((4, 64)).astype(np.float32)
+
+    def answer(precision: Precision) -> np.ndarray:
+        job = Job("torch-eager", str(tmp_path), 4, 1, precision=precision)
+        return _torch.runner_of(lambda x: (layer(x),), ("x",), ("y",), job)({"x": data})["y"]
+
+    exact, rounded = answer("f32"), answer("bf16")
+    assert rounded.dtype == np.float32
+    error = np.abs(rounded - exact).max() / np.abs(exact).max()
+    assert 1e-4 < error < 2e-2  # 8 bits of mantissa: neither float32 nor wrong

@@ -78,7 +78,7 @@ REFUSED = [
     ),
     ("ovenbird tune resnet18 --precision int8", "UsageError: --precision int8: there is no search for int8"),
     ("ovenbird tune resnet18 --fp16", "UsageError: --precision f16: on host it takes the records of f32"),
-    ("ovenbird bench resnet18 --precision half", "UsageError: --precision half: engines are compared in f32 or int8"),
+    ("ovenbird bench resnet18 --precision int4", "UsageError: --precision 'int4': there are f32, int8 and bf16 on"),
     ("ovenbird compile a:b --name a/b", "UsageError: --name: 'a/b' is no model's name"),
     ("ovenbird export net.onnx", "No such command 'export': here it is `ovenbird compile`"),
     ("ovenbird benchmark net.onnx", "No such command 'benchmark': here it is `ovenbird bench`"),
