@@ -109,7 +109,8 @@ def compile_network(
         for variant in variants:
             folder = dump / variant.name if dump else None
             own = quantized.modules if quantized is not None and variant.precision == "int8" else modules
-            built, records = _build(network, own, variant, packings[variant.kind], options, step, folder)
+            rounds = variant.precision == "int8" and mixes_bfloat16(variants, options)
+            built, records = _build(network, own, variant, packings[variant.kind], options, step, folder, rounds)
             layers[variant.name] = list(built.layers)
             if built.unplanned:
                 unplanned[variant.name] = "; ".join(dict.fromkeys(built.unplanned.values()))
@@ -214,11 +215,23 @@ def _quantize(
     if isinstance(network, Composite):
         raise UsageError(f"{network.name} has several programs, which are compiled in f32: leave --precision out")
     narrow = any(BACKENDS[one.kind].wants_narrow(one.spec) for one in variants if one.precision == "int8")
+    rounds = mixes_bfloat16(variants, options)
     if options.calibration.quantizer == "onnxruntime":
         from ovenbird.quantize.by_onnxruntime import quantize_by_onnxruntime
 
         return quantize_by_onnxruntime(network, modules, options.calibration, step, narrow)
-    return quantize_modules(network, modules, options.calibration, step, narrow)
+    return quantize_modules(network, modules, options.calibration, step, narrow, rounds)
+
+
+def mixes_bfloat16(variants: Sequence[Variant], options: CompileOptions) -> bool:
+    """Return whether layers that `--precision auto` leaves in floats may multiply bfloat16: where each target of int8
+    can, as the layers are chosen once for all.
+    """
+    specs = [one.spec for one in variants if one.precision == "int8"]
+    able = all(
+        "bf16" in BACKENDS[spec.kind].precisions and not BACKENDS[spec.kind].lacks(spec, "bf16") for spec in specs
+    )
+    return options.calibration.mix_below is not None and able
 
 
 def _add_calibration(
@@ -268,12 +281,13 @@ def _build(
     options: CompileOptions,
     step: Progress,
     dump: Path | None,
+    some_bfloat16: bool,
 ) -> tuple[BuiltModule, Any]:
     """Build the imported network for one variant."""
     from ovenbird.backends.building import build_module
 
     records = _records(network, variant, options)
-    wanted = BuildOptions(variant.precision, options.fast_math, packing, records, options.without)
+    wanted = BuildOptions(variant.precision, some_bfloat16, options.fast_math, packing, records, options.without)
 
     def follow(text: str, done: int, total: int) -> None:
         step(f"{variant.name}: {text}", done, total)

@@ -43,12 +43,14 @@ FindRecords = Callable[[TargetSpec], "TuningLog | None"]
 class BuildOptions:
     """Options of a build.
 
-    `precision`: what was asked for; a backend computes in `Backend.precision` of it. `fast_math`: let the code
+    `precision`: what was asked for; a backend computes in `Backend.precision` of it. `some_bfloat16`: layers in floats
+    whose weights are bfloat16 multiply that, next to others in int8, as the target can. `fast_math`: let the code
     approximate division, exp and others. `packing`: what `Backend.packing` returned. `without`: optimisations to leave
     out, of those that the backend has.
     """
 
     precision: Precision = "f32"
+    some_bfloat16: bool = False
     fast_math: bool = False
     packing: Any = None
     records: TuningLog | None = None

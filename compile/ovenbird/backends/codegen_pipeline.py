@@ -26,6 +26,7 @@ from ovenbird.passes.insert_prefetches import insert_prefetches
 from ovenbird.passes.keep_locals_on_stack import keep_locals_on_stack
 from ovenbird.passes.quantized.emit_dots import emit_dots
 from ovenbird.passes.quantized.keep_products import keep_products, mark_exact
+from ovenbird.passes.quantized.round_vectors import round_vectors
 from ovenbird.passes.quantized.store_levels import store_levels
 
 PIPELINE = "ovenbird"
@@ -52,6 +53,7 @@ def passes() -> tuple[Any, Any, Any]:
         emit_dots,
         mark_exact(EXACT),
         store_levels,
+        round_vectors,
         before,
         keep_nan,
         keep_locals_on_stack,

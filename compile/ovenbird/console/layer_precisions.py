@@ -5,6 +5,7 @@ for line in mixture_lines(calibration_of(open_artifact(Path("artifacts/resnet50"
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -35,9 +36,10 @@ def mixture_lines(calibration: Mapping[str, Any] | None) -> Iterator[str]:
         return
     try:
         mixture, layers = calibration["mixture"], calibration["layers"]
-        floats = sum(layer["precision"] == "f32" for layer in layers)
+        count = Counter(layer["precision"] for layer in layers)
+        floats = f"{count['f32']} of {len(layers)} layers f32" + (f", {count['bf16']} bf16" if count["bf16"] else "")
         yield (
-            f"precision  {floats} of {len(layers)} layers f32; time saved {mixture['saved']:.0%}, all int8 "
+            f"precision  {floats}; time saved {mixture['saved']:.0%}, all int8 "
             f"{mixture['saved_int8']:.0%}; answers expected to change {mixture['expected']:.2%}, "
             f"all int8 {mixture['expected_int8']:.2%}"
         )

@@ -47,6 +47,8 @@ class Value:
 
     `levels` says which levels it stands for: an operator that knows them takes them, any other has them made floats.
 
+    `rounded` is the image in bfloat16, bits as uint16, where something has asked for that.
+
     `unpadded` and `padding` (top, left, bottom, right) say that the value is another one inside a border of zeros: a
     convolution takes that border into its own padding, and it is written out only for others.
     """
@@ -60,6 +62,7 @@ class Value:
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
     levels: Levels | None = None
     pending: Deferred | None = None
+    rounded: relax.Expr | None = None
 
     @property
     def has_image(self) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tvm import IRModule, relax
@@ -21,7 +21,7 @@ from ovenbird.passes.quantized.absorb_padding import absorb_padding
 from ovenbird.passes.share_constants import array_of
 from ovenbird.progress import Progress
 from ovenbird.quantize.auto.mixing import HeldAnswers, Mixture, choose_mixture
-from ovenbird.quantize.auto.sensitivity import SwitchedNetwork, measure_noise
+from ovenbird.quantize.auto.sensitivity import SwitchedNetwork, measure_noise, rounded_noises
 from ovenbird.quantize.auto.times import layer_times
 from ovenbird.quantize.distilling import distil
 from ovenbird.quantize.fold_norms import fold_norms
@@ -40,12 +40,14 @@ from ovenbird_runtime.tensors.arrays import Array
 class Mixed:
     """What `--precision auto` holds to: the share of answers that may change, told by the result at place `output`.
 
-    `held`: inputs that calibration does not see, whose answers are counted as well.
+    `held`: inputs that calibration does not see, whose answers are counted as well. `some_bfloat16`: layers that stay
+    floats may multiply bfloat16.
     """
 
     most: float
     output: int
     held: Sequence[Sequence[Array]] = ()
+    some_bfloat16: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,10 @@ class Quantizer:
             switched = SwitchedNetwork(floats, points, calibration, mixed.output)
             shares = measure_noise(switched, rows, step)
             held = HeldAnswers(switched, mixed.held) if mixed.held else None
-            mixture = choose_mixture(layer_times(points, narrow), shares, mixed.most, held)
+            times = layer_times(points, narrow, mixed.some_bfloat16)
+            if mixed.some_bfloat16:
+                shares = replace(shares, rounded=rounded_noises(shares, times))
+            mixture = choose_mixture(times, shares, mixed.most, held)
         return Quantizer(points.signature, calibration, noise, distillates, mixture)
 
     def try_quantize(self, module: IRModule) -> IRModule | None:
@@ -111,7 +116,8 @@ class Quantizer:
         points = choose_points(floats)
         if points.signature != self.signature:
             return None
-        chosen = points if self.mixture is None else points.without(self.mixture.floats)
+        mixture = self.mixture
+        chosen = points if mixture is None else points.without(mixture.floats, mixture.floats - mixture.exact)
         return quantized_module(floats, chosen, self.calibration)
 
     @property

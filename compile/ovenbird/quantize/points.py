@@ -53,7 +53,9 @@ class Points:
     layers: list[relax.Var] = field(default_factory=list)
     """The layers with quantized weights or operands, in order."""
     floats: frozenset[relax.Var] = frozenset()
-    """Those that stay as they are after all."""
+    """Those that stay floats after all."""
+    rounded: frozenset[relax.Var] = frozenset()
+    """Of those: whose weights become bfloat16, by which such layers are known."""
 
     def layers_of_roots(self) -> dict[relax.Var, list[relax.Var]]:
         """Return the layers that read each root, or what was moved of it; where none does, the layer before it."""
@@ -69,8 +71,10 @@ class Points:
                 found[root] = [before[-1] if before else self.layers[0]]
         return found
 
-    def without(self, places: Collection[int]) -> Points:
-        """Return these points with some layers in floats, and what belongs to none of the others."""
+    def without(self, places: Collection[int], rounded: Collection[int] = ()) -> Points:
+        """Return these points with some layers in floats, and what belongs to none of the others; `rounded`: those of
+        them that multiply bfloat16.
+        """
         floats = frozenset(self.layers[place] for place in places)
         exact = {root for root, layers in self.layers_of_roots().items() if floats.issuperset(layers)}
         uses = {
@@ -78,7 +82,8 @@ class Points:
             for use, source in self.uses.items()
             if use[0] not in floats and self.root_of[source] not in exact
         }
-        return replace(self, uses=uses, floats=floats)
+        halves = frozenset(self.layers[place] for place in rounded)
+        return replace(self, uses=uses, floats=floats, rounded=halves)
 
     @property
     def signature(self) -> str:

@@ -48,13 +48,15 @@ def quantize_modules(
     options: CalibrationOptions,
     step: Progress,
     narrow: bool = False,
+    some_bfloat16: bool = False,
 ) -> Quantized:
-    """Calibrate a network and quantize its modules; `narrow`: by weights that processors without VNNI add up faster.
+    """Calibrate a network and quantize its modules; `narrow`: by weights that processors without VNNI add up faster;
+    `some_bfloat16`: layers that stay floats may multiply bfloat16.
 
     Raises UsageError, BuildFailed, UnsupportedOperator.
     """
     free = options.source is None
-    mixed = _mixed(network, options)
+    mixed = _mixed(network, options, some_bfloat16)
     first: Pictures | None = None
     quantizers: dict[InputSize, Quantizer] = {}
     found: dict[EntryKey, Any] = {}
@@ -95,7 +97,7 @@ def quantize_modules(
     return Quantized(found, first.held, evidence, lambda: noisiest)
 
 
-def _mixed(network: Network, options: CalibrationOptions) -> Mixed | None:
+def _mixed(network: Network, options: CalibrationOptions, some_bfloat16: bool) -> Mixed | None:
     """Return what `--precision auto` holds to, None where all layers are to be quantized. Raises UsageError."""
     if options.mix_below is None:
         return None
@@ -105,4 +107,5 @@ def _mixed(network: Network, options: CalibrationOptions) -> Mixed | None:
             "--precision auto weighs layers by the classes that they change, no output holds a score for each class; "
             "give --precision int8, or --answer classes"
         )
-    return Mixed(options.mix_below, [spec.name for spec in network.outputs].index(scores[0]))
+    place = [spec.name for spec in network.outputs].index(scores[0])
+    return Mixed(options.mix_below, place, some_bfloat16=some_bfloat16)

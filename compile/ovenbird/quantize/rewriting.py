@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from tvm import IRModule, relax
 
+from ovenbird.operators.bfloat16.numbers import bits, widened
 from ovenbird.passes.quantized.form import levels, reals, weight
 from ovenbird.passes.shapes import static_shape
 from ovenbird.passes.share_constants import array_of
@@ -68,6 +69,8 @@ class Quantizing(Rewriter):
         operands = [self._operand(var, index, operand) for index, operand in enumerate(self._flat(value))]
         if var in self.layers:
             operands[1] = self.emit(self._weight(var, value))
+        elif var in self.points.rounded:
+            operands[1] = relax.const(widened(bits(array_of(value.args[1]))))
         call = relax.Call(value.op, self._nested(value, operands), value.attrs, value.ty_args)
         if var in self.lost and not any(self._adds_bias(reader) for reader, _ in self.graph.readers.get(var, [])):
             lost = self.lost[var].astype(np.float32)

@@ -19,6 +19,7 @@ from ovenbird.backends.cpu.pipeline import lower_networks
 from ovenbird.backends.cpu.schedules import schedule_function
 from ovenbird.lowering.dumping import Dump
 from ovenbird.lowering.entry_key import Networks
+from ovenbird.passes.quantized.round_vectors import ROUNDS
 from ovenbird.targets import TargetSpec
 
 
@@ -29,9 +30,11 @@ class CpuCompiler(Compiler):
         self.target = target
         self.packing = options.packing or packing_of(target, options.records)
         half = options.precision == "f16" and widens_halves(target)
-        bfloat16 = (bfloat16_of(target) or "bf16-plain") if options.precision == "bf16" else ""
+        rounds = options.precision == "bf16" or options.some_bfloat16
+        bfloat16 = (bfloat16_of(target) or "bf16-plain") if rounds else ""
         machine = machine_of(target, self.packing.block)
-        self.machine = dataclasses.replace(machine, half_weights=half, bfloat16=bfloat16)
+        every = options.precision == "bf16"
+        self.machine = dataclasses.replace(machine, half_weights=half, bfloat16=bfloat16, rounds_weights=every)
         self.without = options.without
 
     def lower(self, networks: Networks, dump: Dump) -> tvm.IRModule:
@@ -41,7 +44,8 @@ class CpuCompiler(Compiler):
 
     def schedule(self, function: tirx.PrimFunc) -> tirx.PrimFunc:
         """Schedule by the rule of the function's anchor."""
-        return schedule_function(function, self.machine, by_anchor="tiles" not in self.without)
+        scheduled = schedule_function(function, self.machine, by_anchor="tiles" not in self.without)
+        return scheduled.with_attr(ROUNDS, 1) if self.machine.bfloat16 == "bf16" else scheduled
 
     def for_host(self, function: tirx.PrimFunc) -> tirx.PrimFunc:
         """Return the function as it is: all are the processor's."""

@@ -1,6 +1,6 @@
 """Joins a 1x1 convolution and the depthwise one that alone reads it to one kernel, as inverted bottlenecks begin.
 
-    module = join_expansions(module, worth)     # behind FuseTIR; worth((1, 24, 40, 40, 8)) says whether to, by shape
+    module = join_expansions(module, worth)     # behind FuseTIR; worth((1, 24, 40, 40, 8), FLOAT32) says whether to
 
 The image between them is the widest of the network: it is neither kept in memory nor padded by a copy any more. What
 makes one loop nest of the two is the schedule, `schedules/expansion.py`.
@@ -9,7 +9,7 @@ makes one loop nest of the two is the schedule, `schedules/expansion.py`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import tvm
@@ -19,13 +19,14 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import SBlockRV
 
-from ovenbird.operators.anchors import FLOAT32, AnchorKind, DepthwiseStages, PointwiseStages
+from ovenbird.operators.anchors import FLOAT32, Anchor, AnchorKind, Arithmetic, DepthwiseStages, PointwiseStages
+from ovenbird.operators.bfloat16 import sums as bfloat16
 from ovenbird.operators.blocks import anchors_among, is_reduction, leaf_blocks
 from ovenbird.passes.rewriting import rewritten
 from ovenbird.passes.shapes import static_shape
 
-Worth = Callable[[tuple[int, ...]], bool]
-"""Whether two kernels are better one, by the shape of the image between them, [N, C/b, H, W, b]."""
+Worth = Callable[[tuple[int, ...], Arithmetic], bool]
+"""Whether two kernels are better one, by the shape of the image between them, [N, C/b, H, W, b], and how it is made."""
 
 AXES = 5
 """Of an image in blocks of channels."""
@@ -42,9 +43,10 @@ class _Joining(PyExprMutator):  # type: ignore[misc]
     def __init__(self, module: IRModule, worth: Worth) -> None:
         super().__init__(module)
         kernels = {name: body for name, body in module.functions_items() if isinstance(body, tirx.PrimFunc)}
-        kinds = {name: kind_of(body) for name, body in kernels.items()}
-        self.expanding = {name for name, kind in kinds.items() if kind == "tile"}
-        self.windows = {name for name, kind in kinds.items() if kind == "depthwise"}
+        halves = {name: half_of(body) for name, body in kernels.items()}
+        known = {name: half for name, half in halves.items() if half is not None}
+        self.expanding = {name: half.arithmetic for name, half in known.items() if half.kind == "tile"}
+        self.windows = {name: half.arithmetic for name, half in known.items() if half.kind == "depthwise"}
         self.worth = worth
         self.definitions: dict[relax.Var, relax.Expr] = {}
         self.reads: Counter[relax.Var] = Counter()
@@ -70,7 +72,7 @@ class _Joining(PyExprMutator):  # type: ignore[misc]
         if first is None or not calls(first, self.expanding) or self.reads[image] != 1:
             return second
         shape = static_shape(image)
-        if shape is None or not self.worth(shape):
+        if shape is None or not self.worth(shape, self.expanding[first.args[0]]):
             return second
         first = self.visit_expr_post_order(first)
         arguments = [*first.args[1], *list(second.args[1])[1:]]
@@ -94,31 +96,34 @@ class _Joining(PyExprMutator):  # type: ignore[misc]
         return self.joined[key]
 
 
-def calls(call: Any, kernels: set[Any]) -> bool:
+def calls(call: Any, kernels: Container[Any]) -> bool:
     """Return whether an expression calls one of these kernels, which have one output each."""
     named = isinstance(call, relax.Call) and getattr(call.op, "name", "") == "relax.call_tir"
     return named and call.args[0] in kernels and len(call.args) == 2
 
 
-def kind_of(kernel: tirx.PrimFunc) -> AnchorKind | None:
-    """Return which half of a pair a kernel may be, in float32 with elementwise maps behind it: "tile", a 1x1
-    convolution, or "depthwise", one of a padded image; None for others.
+def half_of(kernel: tirx.PrimFunc) -> Anchor | None:
+    """Return the anchor of a kernel that may be half of a pair, with elementwise maps behind it: "tile", a 1x1
+    convolution that sums in float32, or "depthwise", one of a padded float32 image; None of others.
     """
     sch = Schedule(kernel)
     blocks = leaf_blocks(sch)
     names = [sch.get(block).name_hint for block in blocks[:2]]
     if names == [PointwiseStages.SUMS, PointwiseStages.IMAGE]:
-        return "tile" if _ends_with_maps(sch, blocks, "tile") else None
-    if names != [DepthwiseStages.PADDED, DepthwiseStages.SUMS] or not _ends_with_maps(sch, blocks[1:], "depthwise"):
+        return _anchor_before_maps(sch, blocks, "tile")
+    if names != [DepthwiseStages.PADDED, DepthwiseStages.SUMS]:
         return None
-    return "depthwise" if sch.get(blocks[0]).reads[0].source.same_as(kernel.params[0]) else None
+    found = _anchor_before_maps(sch, blocks[1:], "depthwise")
+    return found if sch.get(blocks[0]).reads[0].source.same_as(kernel.params[0]) else None
 
 
-def _ends_with_maps(sch: Schedule, blocks: list[SBlockRV], kind: AnchorKind) -> bool:
-    """Return whether the first block is the only anchor, of floats, and the others map images in blocks."""
+def _anchor_before_maps(sch: Schedule, blocks: list[SBlockRV], kind: AnchorKind) -> Anchor | None:
+    """Return the first block where it is the only anchor, of floats, and the others map images in blocks."""
     anchors = anchors_among(sch, blocks)
-    if [anchor.kind for anchor in anchors] != [kind] or anchors[0].arithmetic != FLOAT32:
-        return False
-    if any(operand != "float32" for operand in anchors[0].operands):
-        return False
-    return all(len(sch.get_loops(block)) == AXES and not is_reduction(sch, block) for block in blocks[1:])
+    known = (FLOAT32, bfloat16.ARITHMETIC) if kind == "tile" else (FLOAT32,)
+    if [anchor.kind for anchor in anchors] != [kind] or anchors[0].arithmetic not in known:
+        return None
+    if any(operand != anchors[0].operand for operand in anchors[0].operands):
+        return None
+    maps = all(len(sch.get_loops(block)) == AXES and not is_reduction(sch, block) for block in blocks[1:])
+    return anchors[0] if maps else None

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ovenbird.operators.anchors import Arithmetic, size_bytes
+from ovenbird.operators.bfloat16.numbers import is_bfloat16
 from ovenbird.targets import TargetSpec
+from ovenbird_runtime.tensors.arrays import Array
 
 DotKind = Literal["vnni", "narrow", "pairs", "usdot", "sdot", "plain", "words", "bf16", "bfdot", "bf16-plain"]
 """How four products of 8-bit numbers, or two of bfloat16, are added up (`passes.quantized.emit_dots`)."""
@@ -25,7 +27,8 @@ class Machine:
     `memory_bytes_per_cycle`: for all cores together, 0 where it was not measured.
     `half_weights`: whether weights may be stored as float16 (`storage.py`).
     `adds_narrow`: whether an instruction adds two products of 8-bit numbers in 16 bits.
-    `bfloat16`: how products of bfloat16 are added up, "" where floats are multiplied as float32.
+    `bfloat16`: how products of bfloat16 are added up, "" where floats are multiplied as float32. `rounds_weights`: of
+    all weights, which are rounded; otherwise only of those that are bfloat16 as they come.
     """
 
     vector_bytes: int
@@ -39,6 +42,7 @@ class Machine:
     half_weights: bool = False
     adds_narrow: bool = False
     bfloat16: DotKind | Literal[""] = ""
+    rounds_weights: bool = True
 
     def dot_of(self, arithmetic: Arithmetic) -> DotKind:
         """Return how sums of a kind are added up: a cheaper way where pairs of products fit in 16 bits."""
@@ -114,6 +118,11 @@ def dot_of(target: TargetSpec) -> DotKind:
     if ("avx512_vnni" if wide else "avx_vnni") in target.features:
         return "vnni"
     return "pairs" if not wide or "avx512bw" in target.features else "plain"
+
+
+def multiplies_bfloat16(machine: Machine, weight: Array) -> bool:
+    """Return whether a layer by these weights, float32, multiplies bfloat16."""
+    return bool(machine.bfloat16) and (machine.rounds_weights or is_bfloat16(weight))
 
 
 def bfloat16_of(target: TargetSpec) -> DotKind | Literal[""]:

@@ -18,6 +18,7 @@ from ovenbird.lowering.blocked import BlockedForm, UnblockedForm
 from ovenbird.lowering.dumping import NOWHERE, Dump
 from ovenbird.lowering.entry_key import EntryKey, Networks
 from ovenbird.lowering.pipeline import lower
+from ovenbird.operators.anchors import Arithmetic
 
 
 def lower_networks(
@@ -52,8 +53,8 @@ def lower_networks(
     if {"fusion", "layouts", "tiles"} & without:
         return lowered
 
-    def worth(image: tuple[int, ...]) -> bool:
+    def worth(image: tuple[int, ...], arithmetic: Arithmetic) -> bool:
         batch, blocks, height, width, _ = image
-        return tile_of(batch, blocks, height, width, machine) is not None
+        return tile_of(batch, blocks, height, width, machine, arithmetic) is not None
 
     return join_expansions(lowered, worth)

@@ -36,6 +36,11 @@ def widened(array: Array) -> Array:
     return found
 
 
+def is_bfloat16(array: Array) -> bool:
+    """Return whether each float32 of an array is a bfloat16: its lower half is 0."""
+    return not (np.ascontiguousarray(array, np.float32).view(np.uint32) & 0xFFFF).any()
+
+
 def rounded_bits(value: Any) -> Any:
     """Return the expression of `bits` of a float32."""
     whole = tirx.reinterpret("uint32", value)

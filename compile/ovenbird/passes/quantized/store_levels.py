@@ -52,7 +52,7 @@ def store_levels(function: tirx.PrimFunc, _module: Any, _context: Any) -> tirx.P
     kept: list[Any] = []
 
     def visit(loop: tirx.For) -> Any:
-        if STORED not in loop.annotations or not is_whole(loop):
+        if STORED not in loop.annotations or not is_certain(loop.body.body):
             return loop
         width, *limits = (int(number) for number in loop.annotations[STORED])
         buffer = tirx.decl_buffer((int(loop.extent), int(loop.body.extent)), "float32", "values", scope="local")
@@ -63,10 +63,9 @@ def store_levels(function: tirx.PrimFunc, _module: Any, _context: Any) -> tirx.P
     return with_buffers(changed, kept) if kept else function
 
 
-def is_whole(loop: tirx.For) -> bool:
-    """Return whether all positions of a loop are there: tiles may run over the end of the image."""
-    predicate = loop.body.body.predicate
-    return isinstance(predicate, tirx.IntImm) and bool(predicate.value)
+def is_certain(realize: SBlockRealize) -> bool:
+    """Return whether a block is done wherever its loops come: tiles may run over the end of the image."""
+    return isinstance(realize.predicate, tirx.IntImm) and bool(realize.predicate.value)
 
 
 def stored(loop: tirx.For, buffer: Any, width: int, limits: LevelLimits) -> tirx.Stmt:

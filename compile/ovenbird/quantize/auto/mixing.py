@@ -1,13 +1,14 @@
 """Which layers stay in floats, so that few enough answers change: `--precision auto`.
 
     mixture = choose_mixture(layer_times(points, narrow), shares, most=0.01, held=HeldAnswers(network, rows))
-    mixture.floats                       # places of layers
+    mixture.floats, mixture.exact        # places of layers; those of them in float32 where others are in bfloat16
     mixture.saved, mixture.saved_int8    # shares of the time in float32: as chosen, and of int8 alone
 
 What a layer brings into the answers is measured (`sensitivity.py`), what it saves in time is estimated (`times.py`).
-Layers that save nothing stay in floats. Then those with the most noise for the time that they save become floats, one
-after the other, until so few answers are expected to change that a count of the photographs which were left out keeps
-what is allowed nine times in ten; and until it does.
+Layers that save nothing stay in floats. Then steps are taken by the noise that each takes away for the time that it
+costs, the most first: a layer of int8 becomes one of floats (bfloat16, where the processor multiplies that and it
+pays), one of bfloat16 becomes float32. That ends where so few answers are expected to change that a count of the
+photographs which were left out keeps what is allowed nine times in ten; and where it does.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ SURE = 0.9
 NEAR = 0.5
 """Of what answers are off by, the lead below which a class that is still right is not counted on: compiled code rounds
 otherwise than what is chosen by."""
+ROUNDED_APART = 1.64
+"""Deviations of what rounding to bfloat16 makes of two scores' difference, of which nothing is computed, that a lead
+has to have besides: enough 19 times in 20."""
 HALF, KEPT = 0.5, 0.9
 """Where it leaves so much of what int8 saves, int8's share of other answers is halved, whatever is allowed."""
 
@@ -44,6 +48,8 @@ class Mixture:
     """Estimated."""
     shares: NoiseShares
     most: float
+    exact: frozenset[int] = frozenset()
+    """Of those in floats: that multiply float32."""
     held: int = 0
     """Photographs that calibration left out, on which it was judged as well."""
     turned: tuple[int, int] = (0, 0)
@@ -52,7 +58,7 @@ class Mixture:
     @property
     def saved(self) -> float:
         """The share of the layers' time in float32 that is saved."""
-        return saved_share(self.times, self.floats)
+        return saved_share(self.times, self.floats, self.exact)
 
     @property
     def saved_int8(self) -> float:
@@ -66,15 +72,17 @@ class Mixture:
         found = []
         for place, (noise, time) in enumerate(zip(self.shares.layers, self.times, strict=True)):
             why = f"noise for the time it saves: {ranks[place]} of {len(ranks)}"
+            rounds = place in self.floats and place not in self.exact
             if place in self.floats:
                 why = (
                     f"{why}, among those that cost the most answers" if time.saved > 0 else "whole numbers save no time"
                 )
             found.append(
                 {
-                    "precision": "f32" if place in self.floats else "int8",
+                    "precision": "bf16" if rounds else "f32" if place in self.floats else "int8",
                     "time": round(time.floats / total, 4),
-                    "saved": round(time.saved / total, 4),
+                    "saved": round((time.floats - time.whole) / total, 4),
+                    **({} if time.halves is None else {"saved_bf16": round((time.floats - time.halves) / total, 4)}),
                     "answers_db": round(decibels(self.shares.signal, noise), 1),
                     "why": why,
                 }
@@ -89,7 +97,7 @@ class Mixture:
             **(held if self.held else {}),
             "max_disagreement": self.most,
             "expected_int8": round(everywhere, 5),
-            "expected": round(self.shares.disagreement(self.floats), 5),
+            "expected": round(self.shares.disagreement(self.floats, self.exact), 5),
             "saved_int8": round(self.saved_int8, 4),
             "saved": round(self.saved, 4),
         }
@@ -103,9 +111,9 @@ class HeldAnswers:
         self.right = [network.scores(row, ()) for row in rows]
         self.order = list(range(len(self.rows)))
 
-    def turned(self, floats: Collection[int], enough: int | None = None, near: float = 0.0) -> int:
-        """Return how many change with these layers in floats, or lead by less than `near` of what they are off by;
-        counting ends beyond `enough`.
+    def turned(self, floats: Collection[int], enough: int | None = None, near: float = 0.0, apart: float = 0.0) -> int:
+        """Return how many change with these layers in floats, or lead by less than `near` of what they are off by and
+        `apart`; counting ends beyond `enough`.
         """
         whole = [unit for unit in range(self.network.units) if unit not in floats]
         found: list[int] = []
@@ -113,7 +121,7 @@ class HeldAnswers:
             if enough is not None and len(found) > enough:
                 break
             given = self.network.scores(self.rows[at], whole)
-            if (lead(given, self.right[at]) < near * (given - self.right[at]).std(axis=-1)).any():
+            if (lead(given, self.right[at]) < near * (given - self.right[at]).std(axis=-1) + apart).any():
                 found.append(at)
         self.order = [*found, *(at for at in self.order if at not in found)]  # those will tell soonest next time
         return len(found)
@@ -138,22 +146,50 @@ def choose_mixture(
     floats = {place for place, time in enumerate(times) if time.saved <= 0}
     if len(floats) == len(times):  # it was asked for, all the same
         floats = set()
-    for place in ordered(shares.layers, times):
-        if place in floats:
+    exact = {place for place, time in enumerate(times) if time.halves is None}
+
+    def keeps() -> bool:
+        if shares.disagreement(floats, exact) > aim:
+            return False
+        apart = ROUNDED_APART * math.sqrt(2 * shares.factor * shares.rounding(floats, exact))
+        return held is None or held.turned(floats, allowed, NEAR, apart) <= allowed
+
+    for place, rounds in steps(times, shares):
+        if not rounds and place in floats:
             continue
-        expected = shares.disagreement(floats)
-        cheap = expected > half and saved_share(times, {*floats, place}) >= least
-        if not cheap and expected <= aim and (held is None or held.turned(floats, allowed, NEAR) <= allowed):
+        ahead = ({*floats, place}, {*exact, place} if rounds else exact)
+        cheap = shares.disagreement(floats, exact) > half and saved_share(times, *ahead) >= least
+        if not cheap and keeps():
             break
-        floats.add(place)
+        floats, exact = ahead
     turned = (0, 0) if held is None else (held.turned(()), held.turned(floats))
-    return Mixture(frozenset(floats), times, shares, most, count, turned)
+    return Mixture(frozenset(floats), times, shares, most, frozenset(exact & floats), count, turned)
 
 
-def saved_share(times: Sequence[LayerTime], floats: Collection[int]) -> float:
-    """Return the share of the layers' time in float32 that is saved with these in floats."""
-    saved = sum(time.saved for place, time in enumerate(times) if place not in floats)
-    return saved / sum(time.floats for time in times)
+def steps(times: Sequence[LayerTime], shares: NoiseShares) -> list[tuple[int, bool]]:
+    """Return the steps from int8 everywhere to float32 everywhere, the most noise for its time first: which layer, and
+    whether it goes from bfloat16 to float32; that comes after its other one.
+    """
+    found: list[tuple[float, int, bool]] = []
+    for place, (noise, time) in enumerate(zip(shares.layers, times, strict=True)):
+        left = shares.rounded[place] if time.halves is not None else 0.0
+        first = (noise - left) / max(time.saved, 1e-9)
+        found.append((-first, place, False))
+        if time.halves is not None:
+            found.append((-min(left / max(time.floats - time.halves, 1e-9), first), place, True))
+    return [(place, rounds) for _, place, rounds in sorted(found, key=lambda step: (step[0], step[2]))]
+
+
+def saved_share(times: Sequence[LayerTime], floats: Collection[int], exact: Collection[int] = ()) -> float:
+    """Return the share of the layers' time in float32 that is saved with these in floats, some in float32."""
+    total = sum(time.floats for time in times)
+
+    def taken(place: int, time: LayerTime) -> float:
+        if place not in floats:
+            return time.whole
+        return time.floats if place in exact else time.left
+
+    return 1 - sum(taken(place, time) for place, time in enumerate(times)) / total
 
 
 def aimed_share(most: float, count: int) -> float:

@@ -229,7 +229,17 @@ def test_a_layer_takes_time_for_products_weights_and_images() -> None:
     )
     times = layer_times(points, narrow=False)
     assert [time.floats for time in times] == pytest.approx(floats)
-    assert [time.whole for time in times] == pytest.approx([time / 4 for time in floats])
+    whole = (
+        0.26 * 64 * places * 4 + 1.7 * 256 + places * (1.8 * 4 + 4.2 * 64),
+        1.3 * 64 * places * 9 + 1.7 * 576 + places * (1.8 + 4.2) * 64,
+        0.26 * 2 * 16384 + 1.7 * 32768 + 1.8 * 16384 + 4.2 * 2,
+    )
+    assert [time.whole for time in times] == pytest.approx(whole)
+    assert [time.halves for time in times] == [None] * 3
+    first, window, last = layer_times(points, narrow=False, some_bfloat16=True)
+    assert first.halves == pytest.approx(0.5 * 64 * places * 4 + 5 * 256 + places * (8 * 4 + 6 * 64))
+    assert window.halves is None, "depthwise"
+    assert last.halves == pytest.approx(0.5 * 2 * 16384 + 5 * 32768 + 8 * 16384 + 6 * 2)
     slower = layer_times(points, narrow=True)
     assert [time.floats for time in slower] == pytest.approx(floats)
     whole = (

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
 from ovenbird.console.layer_precisions import mixture_lines
-from ovenbird.quantize.auto.mixing import aimed_share, choose_mixture, ordered
+from ovenbird.quantize.auto.mixing import aimed_share, choose_mixture, ordered, steps
 from ovenbird.quantize.auto.sensitivity import NoiseShares
 from ovenbird.quantize.auto.times import LayerTime
 from ovenbird_runtime.errors import FileChanged
@@ -94,3 +95,32 @@ def test_the_choice_is_told_with_its_reasons() -> None:
     assert not list(mixture_lines({"layers": []}))
     with pytest.raises(FileChanged, match="no table of layers"):
         list(mixture_lines({"layers": [{}], "mixture": {}}))
+
+
+HALVES = tuple(LayerTime(time, time / 4, time / 2) for time in (10.0, 40.0, 20.0, 30.0))
+ROUNDED = dataclasses.replace(SHARES, rounded=(0.002, 0.001, 0.0001, 0.0))
+
+
+def test_bfloat16_stands_between_int8_and_float32() -> None:
+    # noise for time: 0.018 / 2.5, 0.009 / 10; float32 of the first layer, 0.002 / 5; 0.0009 / 5 of the third
+    assert steps(HALVES, ROUNDED)[:4] == [(0, False), (1, False), (0, True), (2, False)]
+    for most in (0.2, 0.1, 0.05, 0.0):
+        mixture = choose_mixture(HALVES, ROUNDED, most)
+        assert ROUNDED.disagreement(mixture.floats, mixture.exact) <= most / 2
+        assert mixture.exact <= mixture.floats
+    assert mixture.exact == {0, 1, 2}, "nothing may change"
+    rows = choose_mixture(HALVES, ROUNDED, 0.1).rows()
+    assert [row["precision"] for row in rows] == ["f32", "bf16", "int8", "int8"]
+    assert rows[0]["saved_bf16"] == 0.05
+    (line, *_) = mixture_lines({"layers": [{"layer": "", **row} for row in rows], "mixture": mixture.document()})
+    assert "1 of 4 layers f32, 1 bf16; time saved" in line
+
+
+def test_bfloat16_costs_less_of_what_int8_saves() -> None:
+    only = tuple(LayerTime(one.floats, one.whole) for one in HALVES)
+    mixture, exact = choose_mixture(HALVES, ROUNDED, 0.1), choose_mixture(only, SHARES, 0.1)
+    assert mixture.floats == exact.floats == {0, 1}
+    assert mixture.saved == pytest.approx(0.75 - (0.75 * 0.1 + 0.25 * 0.4))
+    assert exact.saved == pytest.approx(0.75 - 0.75 * (0.1 + 0.4))
+    assert ROUNDED.disagreement({0, 1}) > SHARES.disagreement({0, 1}), "what it rounds is counted"
+    assert ROUNDED.disagreement({0, 1}, exact={0, 1}) == SHARES.disagreement({0, 1})

@@ -7,6 +7,7 @@ from tvm import relax
 
 from ovenbird.backends.cpu.algorithms import ConvolutionShape, allows_winograd, choose_algorithm
 from ovenbird.backends.cpu.lowering.context import CpuLowering
+from ovenbird.backends.cpu.machine import multiplies_bfloat16
 from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import Lowered
 from ovenbird.lowering.windows import conv2d_window
@@ -76,13 +77,15 @@ def emit_convolution(lowering: CpuLowering, data: Value, kernel: Array, window: 
         blocked = lowering.emit_te("depthwise_conv2d", conv2d.depthwise_conv2d, *tensors, window=window)
         return Value(shape, data.dtype, image=blocked)
     if groups == 1 and channels <= max(4, block * 3 // 4) and data.image is None:
-        weight = layout.pack_conv_weight_output_only(kernel, block)
-        tensors = (lowering.form.plain(data), lowering.weight(weight))
-        blocked = lowering.emit_te("conv2d", conv2d.conv2d_from_plain, *tensors, window=window)
+        halves = multiplies_bfloat16(lowering.machine, kernel) and window.dilation[1] == 1
+        pack = bfloat16.pack_plain_weight if halves else layout.pack_conv_weight_output_only
+        operator = bfloat16.conv2d_from_plain if halves else conv2d.conv2d_from_plain
+        tensors = (lowering.form.plain(data), lowering.weight(pack(kernel, block)))
+        blocked = lowering.emit_te("conv2d", operator, *tensors, window=window)
         return Value(shape, data.dtype, image=blocked)
-    if lowering.machine.bfloat16:
+    if multiplies_bfloat16(lowering.machine, kernel):
         kernel, groups = merge_groups(kernel, groups, block)
-        tensors = (lowering.form.image(data), lowering.weight(bfloat16.pack_conv_weight(kernel, block)))
+        tensors = (rounded_image(lowering, data), lowering.weight(bfloat16.pack_conv_weight(kernel, block)))
         blocked = lowering.emit_te("conv2d", bfloat16.conv2d, *tensors, window=window, groups=groups)
         return Value(shape, data.dtype, image=blocked)
     grids = grids_of(window, (height, width))
@@ -104,6 +107,14 @@ def emit_convolution(lowering: CpuLowering, data: Value, kernel: Array, window: 
     tensors = (lowering.form.image(data), lowering.weight(weight))
     blocked = lowering.emit_te("conv2d", conv2d.conv2d, *tensors, window=window, groups=groups)
     return Value(shape, data.dtype, image=blocked)
+
+
+def rounded_image(lowering: CpuLowering, data: Value) -> relax.Expr:
+    """Return an image in bfloat16, once for all that read it so: of one reader it is the end of the kernel before."""
+    if data.rounded is None:
+        image = lowering.form.image(data)
+        data.rounded = lowering.builder.emit_te(bfloat16.rounded, image, primfunc_name_hint="round")
+    return data.rounded
 
 
 def emit_winograd(lowering: CpuLowering, data: Value, weight: Array, window: Window, grids: int) -> relax.Expr:

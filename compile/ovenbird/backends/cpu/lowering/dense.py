@@ -13,17 +13,16 @@ from ovenbird.backends.cpu.lowering.attention import as_matrices, emit_attention
 from ovenbird.backends.cpu.lowering.context import CpuLowering
 from ovenbird.backends.cpu.lowering.reshape import reshaped
 from ovenbird.backends.cpu.lowering.views import trace_view
+from ovenbird.backends.cpu.machine import multiplies_bfloat16
 from ovenbird.backends.cpu.schedules.tile_choice import choose_rows
 from ovenbird.backends.cpu.storage import stored_weight
 from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import Lowered
 from ovenbird.operators import dense, layout
-from ovenbird.operators.anchors import Arithmetic
 from ovenbird.operators.bfloat16 import sums as bfloat16
 from ovenbird.passes.shapes import static_shape
 from ovenbird_runtime.tensors.arrays import Array
 
-BFLOAT16 = Arithmetic("float32", "uint16", bfloat16.TAPS)
 UNPACKED_ROWS = 2
 """A matrix that so many rows are multiplied by is read in place: packed, it would be read, written and read again."""
 
@@ -45,7 +44,7 @@ def lower_matmul(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
 def lower_packed(lowering: CpuLowering, data: Value, weight: Value, shape: tuple[int, ...]) -> Value:
     """[..., M, K] x constant [K, N], with the weights packed by column blocks."""
     assert weight.constant is not None
-    if lowering.machine.bfloat16:
+    if multiplies_bfloat16(lowering.machine, weight.constant):
         return lower_bfloat16(lowering, data, weight.constant, shape)
     packed = layout.pack_matmul_weight(weight.constant, lowering.block)
     rows = math.prod(shape[:-1])
@@ -64,7 +63,7 @@ def lower_bfloat16(lowering: CpuLowering, data: Value, weight: Array, shape: tup
     """[..., M, K] x constant [K, N], both rounded to bfloat16."""
     packed = bfloat16.pack_matmul_weight(weight, lowering.block)
     rows = math.prod(shape[:-1])
-    tile_rows = choose_rows(packed.shape[0], rows, lowering.machine, BFLOAT16)
+    tile_rows = choose_rows(packed.shape[0], rows, lowering.machine, bfloat16.ARITHMETIC)
     plain = reshaped(lowering, lowering.form.plain(data), (rows, data.shape[-1]))
     tensors = (plain, lowering.weight(packed))
     result = lowering.emit_te("matmul", bfloat16.matmul, *tensors, columns=shape[-1], tile_rows=tile_rows)

@@ -16,6 +16,7 @@ from tvm import relax, topi
 from ovenbird.backends.cpu.lowering.context import CpuLowering
 from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import INJECTIVE, Lowered
+from ovenbird.operators.bfloat16 import sums as bfloat16
 from ovenbird.passes.shapes import static_shape
 
 
@@ -107,4 +108,6 @@ def blocked_operand(lowering: CpuLowering, value: Value, shape: tuple[int, ...])
         return lowering.form.image(Value(full_shape, value.dtype, constant=constant))
     if not lowering.form.is_image(value) or value.shape[1] != shape[1]:
         return None
+    if value.rounded is not None and value.shape == shape:  # a residual sum: so nothing reads the image in float32
+        return lowering.builder.emit_te(bfloat16.widened, value.rounded, primfunc_name_hint="widen")
     return lowering.form.image(value)

@@ -23,7 +23,7 @@ from ovenbird.backends.cpu.schedules.register_tile import (
     unroll_vectorized,
 )
 from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, choose_tile, estimate, fits
-from ovenbird.operators.anchors import size_bytes
+from ovenbird.operators.anchors import FLOAT32, Arithmetic, size_bytes
 from ovenbird.operators.blocks import anchors_among, divisors, extent, leaf_blocks
 
 LOSS = 1.15
@@ -33,35 +33,39 @@ SCRATCH_SHARE = 16
 """The image of one part takes at most so many second-level caches."""
 
 
-def tile_of(images: int, blocks: int, rows: int, columns: int, machine: Machine) -> Tile | None:
+def tile_of(
+    images: int, blocks: int, rows: int, columns: int, machine: Machine, arithmetic: Arithmetic = FLOAT32
+) -> Tile | None:
     """Return the register tile of the 1x1 convolution, whose vectors are the channel blocks of a part; None where the
     cores would not have as many parts each, or their images would be too large.
     """
     block_bytes = rows * columns * machine.block * size_bytes("float32")
     tiles = [
-        choose_tile(Extents(vectors, rows, columns), machine, vectors=vectors)
+        choose_tile(Extents(vectors, rows, columns), machine, arithmetic=arithmetic, vectors=vectors)
         for vectors in divisors(blocks, SCRATCH_SHARE * machine.l2_bytes // block_bytes)
-        if fits(Tile(vectors, 1, 1), machine)
+        if fits(Tile(vectors, 1, 1), machine, arithmetic)
     ]
 
     def cycles(tile: Tile) -> float:
         parts = -(-images * blocks // tile.vectors // machine.cores)
-        return parts * estimate(tile, Extents(tile.vectors, rows, columns), machine, streamed=False)
+        return parts * estimate(tile, Extents(tile.vectors, rows, columns), machine, False, arithmetic)
 
     best = min(tiles, key=cycles, default=None)
     whole = Extents(blocks, rows, columns)
-    alone = estimate(choose_tile(whole, machine), whole, machine, streamed=False) * images / machine.cores
+    tile = choose_tile(whole, machine, arithmetic=arithmetic)
+    alone = estimate(tile, whole, machine, False, arithmetic) * images / machine.cores
     return best if best is not None and cycles(best) <= LOSS * alone else None
 
 
 def schedule_expansion(sch: Schedule, machine: Machine, choices: Choices) -> None:
     """Schedule a function of two anchors, "tile" and "depthwise", with elementwise maps behind each."""
     blocks = leaf_blocks(sch)
-    expand, window = (anchor.block for anchor in anchors_among(sch, blocks))
+    found, following = anchors_among(sch, blocks)
+    expand, window = found.block, following.block
     first, second = (next(at for at, one in enumerate(blocks) if one is block) for block in (expand, window))
     padded, output = blocks[second - 1], blocks[-1]
     images, channels, rows, columns, _ = (extent(sch, loop) for loop in sch.get_loops(blocks[first + 1]))
-    tile = tile_of(images, channels, rows, columns, machine)
+    tile = tile_of(images, channels, rows, columns, machine, found.arithmetic)
     assert tile is not None
     for block in (*blocks[first + 1 : second - 1], *blocks[second + 1 : -1]):
         sch.compute_inline(block)
@@ -90,7 +94,8 @@ def schedule_expansion(sch: Schedule, machine: Machine, choices: Choices) -> Non
     sch.reorder(row_tiles, tiles, row, column, vector, lane)
     spatial, reduction = split_axes(sch, expand)
     weights = math.prod(extent(sch, loop) for loop in (spatial[1], spatial[-1], *reduction))
-    streamed = weights * size_bytes("float32") > machine.l2_bytes // STREAMED_SHARE
+    streamed = weights * size_bytes(found.operand) > machine.l2_bytes // STREAMED_SHARE
+    dots = (machine.dot_of(found.arithmetic), machine.lanes("int32")) if found.taps > 1 else None
     sch.compute_at(expand, tiles, preserve_unit_loops=True)
-    accumulate_in_registers(sch, expand, len(spatial), len(reduction), 1, streamed)
+    accumulate_in_registers(sch, expand, len(spatial), len(reduction), 1, streamed, dots)
     unroll_vectorized(sch, row, column, vector, lane)

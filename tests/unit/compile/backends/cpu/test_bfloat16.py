@@ -16,6 +16,7 @@ from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.networks.importing import import_exported
 from ovenbird.operators.bfloat16.numbers import bits, widened
 from ovenbird.targets import load_target
+from ovenbird_runtime.machine.cpu import this_machine
 
 
 class Layers(nn.Module):
@@ -45,8 +46,21 @@ def build(target: str) -> tuple[Layers, tuple[torch.Tensor, ...], BuiltModule]:
     """Return the layers, inputs, and their code in bf16."""
     torch.manual_seed(0)
     net, inputs = Layers().eval(), (torch.randn(1, 32, 9, 9), torch.randn(5, 33))
-    module = import_exported(torch.export.export(net, inputs))
-    return net, inputs, build_module({EntryKey(): module}, load_target(target), BuildOptions(precision="bf16"))
+    return net, inputs, code_of(net, inputs, target)
+
+
+def code_of(net: nn.Module, inputs: tuple[torch.Tensor, ...], target: str = "x86-64-v2") -> BuiltModule:
+    """Return a network's code in bf16; for the plain target products are written out."""
+    module = import_exported(torch.export.export(net.eval(), inputs))
+    return build_module({EntryKey(): module}, load_target(target), BuildOptions(precision="bf16"))
+
+
+def answers(built: BuiltModule, *inputs: torch.Tensor) -> list[np.ndarray]:
+    """Return what the code gives."""
+    machine, (entry,) = relax.VirtualMachine(built.executable, tvm.cpu()), built.entries
+    weights = [tvm.runtime.tensor(built.tensors[index]) for index in entry.weights]
+    found = machine[entry.function](*(tvm.runtime.tensor(one.numpy()) for one in inputs), *weights)
+    return [found.numpy()] if hasattr(found, "numpy") else [one.numpy() for one in found]
 
 
 def test_numbers_are_rounded_as_torch_rounds_them() -> None:
@@ -60,14 +74,12 @@ def test_numbers_are_rounded_as_torch_rounds_them() -> None:
 
 def test_sums_are_those_of_rounded_numbers() -> None:
     net, (x, y), built = build("x86-64-v2")
-    machine, (entry,) = relax.VirtualMachine(built.executable, tvm.cpu()), built.entries
-    weights = [tvm.runtime.tensor(built.tensors[index]) for index in entry.weights]
-    found = machine[entry.function](*(tvm.runtime.tensor(one.numpy()) for one in (x, y)), *weights)
+    found = answers(built, x, y)
     image = right(net.groups, right(net.point, right(net.square, x).relu()))
     matrix = (rounded(y) @ rounded(net.matrix.weight).T + net.matrix.bias.detach().double()).float()
     for one, wanted, exact in zip(found, (image, matrix), net(x, y), strict=True):
-        error = np.abs(one.numpy() - wanted.numpy()).max()
-        assert error < 1e-5 < 1e-3 < np.abs(one.numpy() - exact.detach().numpy()).max()
+        error = np.abs(one - wanted.numpy()).max()
+        assert error < 1e-5 < 1e-3 < np.abs(one - exact.detach().numpy()).max()
 
 
 @pytest.mark.parametrize(
@@ -80,3 +92,84 @@ def test_two_products_are_one_instruction(target: str, instruction: str, unwante
     assert code.count(instruction) > 100
     assert unwanted not in code
     assert "ovenbird_two_products" not in code, "a call, or a symbol of its own"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "options", "size"),
+    [
+        (3, {"stride": 2, "padding": 1}, (20, 20)),
+        (7, {"stride": 2, "padding": 3}, (19, 23)),
+        (4, {"stride": 4}, (16, 12)),
+        (1, {}, (5, 7)),
+        ((5, 2), {"padding": (0, 1), "dilation": (2, 1)}, (17, 9)),
+        (3, {"dilation": 2}, (9, 9)),  # columns with gaps: in float32
+    ],
+)
+def test_a_first_layer_multiplies_pairs_of_columns(kernel, options, size) -> None:
+    torch.manual_seed(1)
+    net, x = nn.Conv2d(3, 20, kernel, **options), torch.randn(2, 3, *size)
+    (found,) = answers(code_of(net, (x,)), x)
+    exact = options.get("dilation") == 2
+    weight, image = (one.detach().double() if exact else rounded(one) for one in (net.weight, x))
+    wanted = nn.functional.conv2d(image, weight, net.bias.detach().double(), net.stride, net.padding, net.dilation)
+    assert np.abs(found - wanted.numpy()).max() < 1e-5
+
+
+class Residual(nn.Module):
+    """A sum with what a layer reads as well, twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.third = (nn.Conv2d(16, 16, 3, padding=1) for _ in range(3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.first(x).relu()
+        z = (self.second(y) + y).relu()
+        return self.third(z) + z
+
+
+def test_a_residual_is_added_as_the_layer_beside_it_reads_it() -> None:
+    torch.manual_seed(2)
+    net, x = Residual(), torch.randn(1, 16, 12, 12)
+    built = code_of(net, (x,))
+    (found,) = answers(built, x)
+    y = right(net.first, x).relu()
+    z = (right(net.second, y) + rounded(y).float()).relu()
+    wanted = right(net.third, z) + rounded(z).float()
+    assert np.abs(found - wanted.numpy()).max() < 1e-4  # numbers half way between two may be rounded otherwise
+    assert np.mean(np.abs(found - wanted.numpy()) > 1e-5) < 0.01
+    alone = [layer for layer in built.layers if layer.name.startswith(("round", "widen"))]
+    assert len(alone) <= 1, "the input; all else is the end of a kernel"
+
+
+def test_what_is_no_number_stays_so() -> None:
+    net, x = nn.Sequential(nn.Conv2d(16, 16, 1), nn.Conv2d(16, 16, 1)), torch.randn(1, 16, 4, 4)
+    x[0, 3, 1, 2], x[0, 5, 2, 2] = torch.nan, torch.inf
+    for target in ("x86-64-v2", *(["x86-64-cooperlake"] if runs_here("x86-64-cooperlake") else [])):
+        (found,) = answers(code_of(net, (x,), target), x)
+        finite = np.isfinite(found).all(axis=(0, 1))
+        assert not finite[1, 2]
+        assert not finite[2, 2]
+        assert finite.sum() == 14
+
+
+def runs_here(target: str) -> bool:
+    """Return whether this machine has a target's instructions."""
+    machine, spec = this_machine(), load_target(target)
+    return spec.arch == machine.arch and set(spec.features) <= machine.features
+
+
+@pytest.mark.skipif(not runs_here("x86-64-cooperlake"), reason="this processor does not multiply bfloat16")
+def test_the_instructions_give_those_sums() -> None:
+    _, (x, y), built = build("x86-64-cooperlake")
+    found = answers(built, x, y)
+    for one, plain in zip(found, answers(build("x86-64-v2")[2], x, y), strict=True):
+        assert np.abs(one - plain).max() < 1e-2 * np.abs(plain).max()  # a sum half way is rounded otherwise
+        assert np.mean(np.abs(one - plain) > 1e-5) < 0.2
+
+
+def test_floats_are_rounded_by_one_instruction() -> None:
+    (library,) = build("x86-64-cooperlake")[2].executable.mod.imports
+    code = str(library.inspect_source("asm"))
+    assert code.count("vcvtneps2bf16") >= 2
+    assert "ovenbird_rounded" not in code, "a call, or a symbol of its own"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 import tvm
@@ -81,11 +83,11 @@ def test_agrees_with_torch_where_the_border_is_of_one_side(check) -> None:
     check(Bottleneck(stride=2, padding=0, before=nn.ZeroPad2d((0, 1, 0, 1))), torch.randn(1, 16, 12, 12))
 
 
-def kernels(network: nn.Module, size: tuple[int, int] = (20, 20)) -> list[list[str]]:
+def kernels(network: nn.Module, size: tuple[int, int] = (20, 20), machine: Machine = MACHINE) -> list[list[str]]:
     """Return the blocks of each kernel that a network becomes."""
     image = torch.randn(1, 16, *size)
     module = import_exported(torch.export.export(network.eval(), (image,)))
-    lowered = lower_networks({EntryKey("main", 1): module}, MACHINE)
+    lowered = lower_networks({EntryKey("main", 1): module}, machine)
     bodies = [body for _, body in lowered.functions_items() if isinstance(body, tirx.PrimFunc)]
     return [_blocks(body) for body in bodies]
 
@@ -102,6 +104,12 @@ def joined(network: nn.Module, size: tuple[int, int] = (20, 20)) -> bool:
 
 def test_both_are_one_kernel() -> None:
     assert joined(Bottleneck())
+
+
+def test_both_are_one_kernel_where_the_first_multiplies_bfloat16() -> None:
+    machine = dataclasses.replace(MACHINE, vector_bytes=64, registers=32, bfloat16="bf16")
+    found = kernels(Bottleneck(), machine=machine)
+    assert any({"conv2d", "depthwise_conv2d", "round"} <= set(blocks) for blocks in found)
 
 
 def test_a_wide_image_that_others_read_stays() -> None:
