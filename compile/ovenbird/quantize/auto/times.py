@@ -3,10 +3,10 @@
     times = layer_times(points, narrow=True)
     times[3].saved                       # in multiply-adds of float32; below 0 where floats are faster
 
-Nothing is timed, so two compiles choose alike. Those of floats, and of weights, were fitted to the 50 layers of
-EfficientNet-lite0 in their network, those of whole numbers without VNNI to 24 of its convolutions by themselves (12
-depthwise, 12 of 1x1; one thread of a Zen 3, processor time), which they give within 19 %; those with VNNI, and of
-bfloat16, to its layers in their network (one thread of a Zen 5, least of three profiles), within 14 % on average.
+Nothing is timed, so two compiles choose alike. Where there is no VNNI, prices of floats were fitted to the 50 layers of
+EfficientNet-lite0 in their network, those of whole numbers to 24 of its convolutions by themselves (12 depthwise, 12 of
+1x1; one thread of a Zen 3, processor time), which they give within 19 %; where there is, both to its layers in their
+network (one thread of a Zen 5, least of three profiles), which they give within 14 % on average.
 """
 
 from __future__ import annotations
@@ -20,34 +20,41 @@ from tvm import relax
 from ovenbird.passes.shapes import static_shape
 from ovenbird.quantize.points import CONVOLUTIONS, Points
 
-WEIGHT_BYTE, IMAGE_BYTE = 2.2, 1.2
-"""Multiply-adds of float32 that take as long as a byte of weights, from memory, or of images, from caches."""
-FLOAT_BYTES = 4
-
 
 @dataclass(frozen=True)
 class LayerCosts:
-    """In multiply-adds of float32: a product, one of a depthwise layer, and a weight, an operand's value, a result."""
+    """In multiply-adds of float32: a product, a weight, an operand's value, a result."""
 
     product: float
-    depthwise: float
     weight: float
     operand: float
     result: float
 
     def time(self, layer: LayerWork) -> float:
         """Return the time of a layer."""
-        product = self.depthwise if layer.depthwise else self.product
         moved = self.weight * layer.weight + self.operand * layer.operand + self.result * layer.result
-        return product * layer.result * layer.row + moved
+        return self.product * layer.result * layer.row + moved
 
 
-FLOATS = LayerCosts(1, 1, FLOAT_BYTES * WEIGHT_BYTE, FLOAT_BYTES * IMAGE_BYTE, FLOAT_BYTES * IMAGE_BYTE)
-NARROW = LayerCosts(0.51, 0.91, 4.2, 1.9, 5.8)
-"""Whole numbers without VNNI, pairs of products in 16 bits."""
-VNNI = LayerCosts(0.26, 1.3, 1.7, 1.8, 4.2)
-BFLOAT16 = LayerCosts(0.5, math.inf, 5.0, 8.0, 6.0)
-"""Depthwise layers stay float32."""
+@dataclass(frozen=True)
+class Prices:
+    """What layers cost in one arithmetic: dense ones and those of products, and depthwise ones."""
+
+    dense: LayerCosts
+    depthwise: LayerCosts
+
+    def time(self, layer: LayerWork) -> float:
+        """Return the time of a layer."""
+        return (self.depthwise if layer.depthwise else self.dense).time(layer)
+
+
+NARROW_FLOATS = Prices(LayerCosts(1, 8.8, 4.8, 4.8), LayerCosts(1, 8.8, 4.8, 4.8))
+NARROW = Prices(LayerCosts(0.51, 4.2, 1.9, 5.8), LayerCosts(0.91, 4.2, 1.9, 5.8))
+"""Where there is no VNNI; pairs of products in 16 bits."""
+VNNI_FLOATS = Prices(LayerCosts(0.94, 11.4, 4.5, 6.1), LayerCosts(1.24, 0, 13.4, 3.4))
+VNNI = Prices(LayerCosts(0.26, 1.7, 0.5, 5.8), LayerCosts(1.55, 0, 2.8, 0.4))
+BFLOAT16 = LayerCosts(0.5, 5.0, 6.0, 6.0)
+"""Of dense layers; depthwise ones stay float32."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +92,9 @@ def layer_times(points: Points, narrow: bool, some_bfloat16: bool = False) -> tu
     """Return the times of each layer; `narrow`: on a processor without VNNI; `some_bfloat16`: which multiplies bfloat16
     for layers that are not in whole numbers.
     """
-    whole, found = NARROW if narrow else VNNI, []
+    (exact, whole), found = (NARROW_FLOATS, NARROW) if narrow else (VNNI_FLOATS, VNNI), []
     for layer in (_layer(points, var) for var in points.layers):
-        floats = FLOATS.time(layer)
+        floats = exact.time(layer)
         halves = BFLOAT16.time(layer) if some_bfloat16 and not layer.depthwise else math.inf
         found.append(LayerTime(floats, whole.time(layer), halves if halves < floats else None))
     return tuple(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -222,32 +223,25 @@ def test_a_layer_takes_time_for_products_weights_and_images() -> None:
     module = folded(import_exported(torch.export.export(net.eval(), (torch.zeros(1, 4, 16, 16),))))
     points = choose_points(module)
     places = 16 * 16
-    floats = (
-        64 * places * 4 + 2.2 * 4 * 256 + 1.2 * 4 * places * (4 + 64),
-        64 * places * 9 + 2.2 * 4 * 576 + 1.2 * 4 * places * 128,
-        2 * 16384 + 2.2 * 4 * 32768 + 1.2 * 4 * (16384 + 2),
-    )
+
+    def taken(dense: tuple[float, ...], window: tuple[float, ...]) -> list[float]:
+        """Return the times at the prices of a product, a weight, an operand's value and a result."""
+        work = ((64 * places * 4, 256, 4 * places, 64 * places), (64 * places * 9, 576, 64 * places, 64 * places))
+        matrix = (2 * 16384, 32768, 16384, 2)
+        found = ((work[0], dense), (work[1], window), (matrix, dense))
+        return [sum(math.prod(pair) for pair in zip(*one, strict=True)) for one in found]
+
     times = layer_times(points, narrow=False)
-    assert [time.floats for time in times] == pytest.approx(floats)
-    whole = (
-        0.26 * 64 * places * 4 + 1.7 * 256 + places * (1.8 * 4 + 4.2 * 64),
-        1.3 * 64 * places * 9 + 1.7 * 576 + places * (1.8 + 4.2) * 64,
-        0.26 * 2 * 16384 + 1.7 * 32768 + 1.8 * 16384 + 4.2 * 2,
-    )
-    assert [time.whole for time in times] == pytest.approx(whole)
+    assert [time.floats for time in times] == pytest.approx(taken((0.94, 11.4, 4.5, 6.1), (1.24, 0, 13.4, 3.4)))
+    assert [time.whole for time in times] == pytest.approx(taken((0.26, 1.7, 0.5, 5.8), (1.55, 0, 2.8, 0.4)))
     assert [time.halves for time in times] == [None] * 3
-    first, window, last = layer_times(points, narrow=False, some_bfloat16=True)
-    assert first.halves == pytest.approx(0.5 * 64 * places * 4 + 5 * 256 + places * (8 * 4 + 6 * 64))
-    assert window.halves is None, "depthwise"
-    assert last.halves == pytest.approx(0.5 * 2 * 16384 + 5 * 32768 + 8 * 16384 + 6 * 2)
+    halves = [time.halves for time in layer_times(points, narrow=False, some_bfloat16=True)]
+    dense, _, matrix = taken((0.5, 5, 6, 6), (0,) * 4)
+    assert halves == [pytest.approx(dense), None, pytest.approx(matrix)], "depthwise layers multiply float32"
     slower = layer_times(points, narrow=True)
-    assert [time.floats for time in slower] == pytest.approx(floats)
-    whole = (
-        0.51 * 64 * places * 4 + 4.2 * 256 + places * (1.9 * 4 + 5.8 * 64),
-        0.91 * 64 * places * 9 + 4.2 * 576 + places * (1.9 + 5.8) * 64,
-        0.51 * 2 * 16384 + 4.2 * 32768 + 1.9 * 16384 + 5.8 * 2,
-    )
-    assert [time.whole for time in slower] == pytest.approx(whole), "a depthwise product takes longer than a dense one"
+    assert [time.floats for time in slower] == pytest.approx(taken(*[(1, 8.8, 4.8, 4.8)] * 2))
+    narrow = taken((0.51, 4.2, 1.9, 5.8), (0.91, 4.2, 1.9, 5.8))
+    assert [time.whole for time in slower] == pytest.approx(narrow), "a depthwise product takes longer than a dense one"
     assert all(time.saved > 0 for time in slower)
 
 
