@@ -22,6 +22,8 @@ from ovenbird.networks.torch.converters.quantization import keeps_weight
 aten = torch.ops.aten
 FILLS = (aten.full_like.default, aten.new_full.default, aten.fill.Scalar)
 """Operators whose last argument is the number that they fill a tensor with."""
+OF_NUMBERS = (torch.sym_float, torch.sym_int, torch.sym_ite, torch.sym_max, torch.sym_min, torch.sym_not)
+"""Functions of Python numbers that stand in a graph as checks of shapes leave them."""
 FILLED = {
     aten.new_ones.default: 1,
     aten.new_zeros.default: 0,
@@ -85,7 +87,8 @@ def held_tensors(program: ExportedProgram) -> dict[str, Any]:
 def _computable(node: Any, values: dict[Any, Any], weighed: set[Any]) -> bool:
     """Return whether a node has known operands, no side effect and no chance in it, and a result that is no larger.
 
-    A weight that is repeated stays one in memory: `share_broadcast_matrices` multiplies by it once.
+    A weight that is repeated stays one in memory: `share_broadcast_matrices` multiplies by it once. Whole numbers are
+    no weights but sizes and places.
     """
     if node.op != "call_function" or not all(operand in values for operand in node.all_input_nodes):
         return False
@@ -94,14 +97,15 @@ def _computable(node: Any, values: dict[Any, Any], weighed: set[Any]) -> bool:
     if isinstance(node.target, torch._ops.OpOverload):
         if torch.Tag.nondeterministic_seeded in node.target.tags or node.target._schema.is_mutable:
             return False
-    elif node.target.__module__ not in ("_operator", "operator", "math"):
+    elif node.target.__module__ not in ("_operator", "operator", "math") and node.target not in OF_NUMBERS:
         return False
     found = torch.utils._pytree.tree_leaves(node.meta.get("val"))
     if not all(_is_fixed(one.shape) for one in found if isinstance(one, torch.Tensor)):
         return True  # how long it is depends on values, which are known here
     size = sum(int(one.numel()) for one in found if isinstance(one, torch.Tensor))
     given = sum(int(values[operand].numel()) for operand in node.all_input_nodes if hasattr(values[operand], "numel"))
-    if node.target is torch.ops.aten.expand.default and weighed.intersection(node.all_input_nodes):
+    repeats = node.target is aten.expand.default and node.meta["val"].is_floating_point()
+    if repeats and weighed.intersection(node.all_input_nodes):
         return size <= given
     return size <= max(given, MAX_COMPUTED_ELEMENTS)
 

@@ -188,6 +188,11 @@ def vector_norm(
     return size.pow(ord).sum(dims, keepdim).pow(1 / ord)
 
 
+def all_true(data: Tensor) -> Tensor:
+    """Return whether all are true, as a check asks that traces keep (`torch._check_tensor_all`)."""
+    return data.all()
+
+
 def determinant(data: Tensor) -> Any:
     """Write out the determinant of a small matrix by its first rows (Laplace); the factors that it has are not read."""
     side = data.shape[-1]
@@ -222,6 +227,7 @@ def affine_places(theta: Tensor, size: list[int], align_corners: bool) -> Tensor
 def definitions() -> dict[Any, Callable[..., Any]]:
     """Return the definitions by operator."""
     return {
+        aten._is_all_true.default: all_true,
         aten._linalg_det.default: determinant,
         aten._trilinear.default: trilinear,
         aten.addbmm.default: add_products,

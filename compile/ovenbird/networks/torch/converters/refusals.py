@@ -65,6 +65,7 @@ REFUSALS: dict[str, Converter] = {
     "_local_scalar_dense.default": refuse(NUMBER),
     "cond": refuse(BRANCH),
     "nms.default": refuse(BOXES),
+    **dict.fromkeys(("sym_float", "sym_int", "sym_ite", "sym_max", "sym_min", "sym_not"), refuse(NUMBER)),
     "true_places.default": refuse(LENGTH),
     "while_loop": refuse(LOOP),
 }

@@ -84,6 +84,24 @@ def test_a_network_is_computed_in_float32_whatever_it_is_stored_in(stored: torch
     np.testing.assert_allclose(found.astype("float64"), right, rtol=1e-3 if given == "float16" else 1e-5)
 
 
+class Checked(nn.Module):
+    """Checks shapes that it keeps in a tensor, as detectors with deformable attention do: of nothing that is given."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        shapes = torch.empty((2, 2), dtype=torch.int64)
+        for level in range(2):
+            shapes[level, 0], shapes[level, 1] = x.shape[1] >> level, torch.tensor(4 >> level)
+        torch._check_tensor_all(shapes.prod(1).sum() == 20)
+        return x * shapes.sum()
+
+
+def test_checks_of_what_no_input_changes_are_made_when_it_is_imported() -> None:
+    source = TorchSource(Traced.of(Checked(), (torch.ones(2, 4),)))
+    text = source.relax(2).script(show_meta=False)
+    assert "R.const(12" in text
+    assert "R.all" not in text
+
+
 class Mixed(nn.Module):
     """Computes a part of itself in bfloat16, as `torch.autocast` has it, and a part under another setting."""
 
