@@ -1,6 +1,6 @@
 """TVM's lowering of scheduled kernels, and passes of ours: before it, floats kept as they are written, prefetches,
-products of 8-bit numbers and stores of levels; behind it maxima that keep NaN, local buffers on the stack, products
-apart from sums.
+products of 8-bit numbers, stores of levels and of bfloat16; behind it maxima that keep NaN, local buffers on the stack,
+products apart from sums.
 
 In a library for a GPU this concerns what `for_host` keeps on the processor.
 

@@ -69,7 +69,6 @@ def measure(target: TargetSpec, threads: int) -> dict[str, float]:
     """Compile and time both kernels on `threads` threads."""
     import tvm
 
-    from ovenbird.backends.cpu.machine import bfloat16_of
     from ovenbird.measure.arithmetic import (
         CHAINS,
         bfloat16_module,
@@ -100,7 +99,8 @@ def measure(target: TargetSpec, threads: int) -> dict[str, float]:
         totals = tvm.runtime.tensor(np.zeros((threads, CHAINS, lanes), "int32"))
         taken = seconds(module["main"], ones, totals)
         found["int8_gops"] = 4 * multiply_add_operations(lanes, threads, STEPS) / taken / 1e9
-    kind = bfloat16_of(target)
+    wide = "avx512_bf16" in target.features and target.vector_bits == 512
+    kind = "bf16" if wide else "bfdot" if target.arch == "aarch64" and "bf16" in target.features else ""
     if kind:
         module = tvm.compile(bfloat16_module(kind, threads, STEPS), target=built)
         ones = tvm.runtime.tensor(np.full(lanes, 0x3F803F80, "int32"))
