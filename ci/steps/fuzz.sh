@@ -15,23 +15,23 @@ artifact=${1:?usage: fuzz.sh ARTIFACT [KIND...]}
 shift
 [ -f "$artifact/manifest.json" ] || fail "NoArtifact: '$artifact' holds no manifest.json"
 ci/steps/native.sh --fuzz
-target=$(dirname "$(ls "$artifact"/targets/*/plan.json | head -n 1)")
 MAX_BYTES=8192 # of an input: what is damaged is as damaged in a small file, and read a thousand times as often
 folder=build/fuzz
-seed() { # KIND FILE...
+seed() { # KIND FILE...; each by its digest, as libFuzzer names what it keeps
     local kind=$1 file
     shift
     mkdir -p "$folder/$kind"
     for file in "$@"; do
-        [ "$(stat -c %s "$file")" -gt "$MAX_BYTES" ] || cp "$file" "$folder/$kind/"
+        [ ! -f "$file" ] || [ "$(stat -c %s "$file")" -gt "$MAX_BYTES" ] || cp "$file" "$folder/$kind/$(sha1sum <"$file" | cut -c 1-40)"
     done
 }
 mkdir -p "$folder"
-seed manifest "$artifact/manifest.json"
-seed json "$target/target.json" conformance/plans/valid/*.json
-seed target "$target/target.json"
-seed plan "$target/plan.json" conformance/plans/valid/*.json
-seed npz "$artifact/evidence/golden.npz" conformance/answers/*.npz
+python3 ci/steps/fuzz_seeds.py "$artifact" "$folder"
+seed manifest "$folder"/manifest-*.json
+seed json "$folder"/target-*.json conformance/plans/valid/*.json
+seed target "$folder"/target-*.json
+seed plan "$folder"/plan-*.json conformance/plans/valid/*.json
+seed npz "$folder/deflated.npz" "$artifact"/evidence/golden*.npz conformance/answers/*.npz
 seed jpeg conformance/pictures/*.jpg
 seed png conformance/pictures/*.png
 printf 'data0 4 a\n\x04\0\0\0\0\0\0\0\x06\0\0\0\0\0\0\0OVENBIRD' >"$folder/bundle.bin"
@@ -43,9 +43,6 @@ for style in gnu sysv; do
         runtime/cpp/tests/library.c -o "$folder/$style.so"
 done
 seed elf "$folder"/*.so
-python3 ci/steps/fuzz_seeds.py "$artifact" "$folder"
-seed npz "$folder/deflated.npz"
-seed manifest "$folder"/steps-*.json
 # The words of JSON files, which chance does not find.
 grep -oh '"[A-Za-z0-9_]*"' artifacts/*.schema.json conformance/plans/valid/*.json | sort -u >"$folder/words"
 [ $# -gt 0 ] || set -- manifest json target plan elf npz bundle jpeg png

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Writes what ci/steps/fuzz.sh begins with and no file holds: packed arrays, manifests of all steps.
+"""Writes what ci/steps/fuzz.sh begins with and no file holds: packed arrays, JSON in one line, manifests of all steps.
 
     ci/steps/fuzz_seeds.py artifacts/resnet50 build/fuzz
 
-The artifact's manifest is written once for each pipeline and each kind of answer that conformance/ has.
+The artifact's manifest is written as it is, and once for each pipeline and each kind of answer that conformance/ has.
 """
 
 from __future__ import annotations
@@ -30,21 +30,27 @@ def cases(kind: str, field: str) -> list[Any]:
     return list({json.dumps(case[field]): case[field] for case in found}.values())
 
 
+def write(value: Any, into: Path) -> None:
+    """Write JSON in one line."""
+    into.write_text(json.dumps(value), encoding="utf-8")
+
+
 def manifests(artifact: Path, folder: Path) -> None:
     """Write manifests whose first program has each pipeline, and each of the answers; their seals are made anew."""
     source = json.loads((artifact / "manifest.json").read_text(encoding="utf-8"))
-    changes: list[dict[str, Any]] = [
-        {"preprocess": {"default": "it", "pipelines": {"it": steps}}} for steps in cases("pipelines", "steps")
-    ]
+    changes: list[dict[str, Any]] = [{}]
+    changes += [{"preprocess": {"default": "it", "pipelines": {"it": steps}}} for steps in cases("pipelines", "steps")]
     changes += [{"postprocess": steps} for steps in cases("answers", "postprocess")]
     first = next(iter(source["programs"]))
     for number, change in enumerate(changes):
         programs = source["programs"] | {first: source["programs"][first] | change}
-        text = json.dumps(source | {"programs": programs}, indent=1)
-        (folder / f"steps-{number}.json").write_text(text, encoding="utf-8")
+        write(source | {"programs": programs}, folder / f"manifest-{number}.json")
 
 
 if __name__ == "__main__":
     given, made = map(Path, sys.argv[1:])
     packed(CONFORMANCE / "answers" / "classification.npz", made / "deflated.npz")
     manifests(given, made)
+    for name in ("plan", "target"):
+        for number, path in enumerate(given.glob(f"targets/*/{name}.json")):
+            write(json.loads(path.read_text(encoding="utf-8")), made / f"{name}-{number}.json")
