@@ -27,8 +27,9 @@ from ovenbird.resources import cache_folder, sources_folder
 
 SOURCE_VARIABLE = "OVENBIRD_JPEG_SOURCE"
 COMMAND = "ovenbird-run"
-SMALL = ("-Os", "-static", "-s")
-"""What zig is always given, by CMake's own trials too: for each choice it builds its libraries, minutes of work."""
+SMALL = ("-Os", "-flto", "-static", "-s")
+"""What zig is always given, by CMake's own trials too: for each choice it builds its libraries, minutes of work. CMake
+does not know that it optimises at link time, too: a fifteenth smaller."""
 _HINT = "give one that is built by --runtime FILE"
 
 
