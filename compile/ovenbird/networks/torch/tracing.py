@@ -12,6 +12,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
+import io
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -159,7 +161,7 @@ class Traced:
         failure: Exception | None = None
         with torch.no_grad(), steady_torch():
             try:
-                program = torch.export.export(instead or self.flat, inputs, strict=False)
+                program = traced_in_silence(instead or self.flat, inputs)
                 if not has_unknown_lengths(program):
                     return program
             except Exception as error:  # noqa: BLE001 - whatever the network and torch raise
@@ -177,7 +179,7 @@ class Traced:
         self.flat.masks = Masks()
         try:
             self.flat(*inputs)
-            return torch.export.export(self.flat, inputs, strict=False) if self.flat.masks.used else None
+            return traced_in_silence(self.flat, inputs) if self.flat.masks.used else None
         except Exception:  # noqa: BLE001 - what torch said of the network as it is tells more
             return None
         finally:
@@ -225,6 +227,15 @@ class Traced:
             return none
         apart = tuple(torch.cat(pair) for pair in zip(*alone, strict=True))
         return self.batched if same_rows(self.output_names, apart, together) else none
+
+
+def traced_in_silence(network: nn.Module, inputs: tuple[torch.Tensor, ...]) -> ExportedProgram:
+    """Trace a network; torch prints a page of code on standard error where it fails, and the user is told in a line."""
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        program = torch.export.export(network, inputs, strict=False)
+    sys.stderr.write(said.getvalue())
+    return program
 
 
 def tiled(tensor: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
