@@ -139,6 +139,15 @@ def test_slow_tests_are_run_where_they_are_asked_for(tree: Path) -> None:
     assert "left out: tests marked slow: " not in whole.stdout
 
 
+def test_a_group_of_slow_tests_alone_is_no_failure(tree: Path) -> None:
+    (tree / "tests/brand_new/deeper/test_a.py").write_text("import pytest\n@pytest.mark.slow\n" + PASSES)
+    for options in ({}, {"SLOW": "1"}):
+        done = run_suite(tree, **options)
+        assert done.returncode == 0, done.stdout + done.stderr
+    (tree / "tests/brand_new/deeper/test_a.py").write_text("")
+    assert "TestsFailed: group(s) brand_new/deeper;" in run_suite(tree).stderr, "no test is there, and no mark says why"
+
+
 def test_what_measures_runs_when_all_others_are_done(tree: Path) -> None:
     alone = "import pytest\npytestmark = pytest.mark.alone\n"
     (tree / "tests/unit/runtime/test_b.py").write_text(alone + PASSES)
