@@ -287,7 +287,14 @@ def _build(
     from ovenbird.backends.building import build_module
 
     records = _records(network, variant, options)
-    wanted = BuildOptions(variant.precision, some_bfloat16, options.fast_math, packing, records, options.without)
+    wanted = BuildOptions(
+        variant.precision,
+        some_bfloat16=some_bfloat16,
+        fast_math=options.fast_math,
+        packing=packing,
+        records=records,
+        without=options.without,
+    )
 
     def follow(text: str, done: int, total: int) -> None:
         step(f"{variant.name}: {text}", done, total)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -50,6 +50,7 @@ class BuildOptions:
     """
 
     precision: Precision = "f32"
+    _: KW_ONLY
     some_bfloat16: bool = False
     fast_math: bool = False
     packing: Any = None

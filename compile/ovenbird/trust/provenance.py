@@ -79,7 +79,7 @@ def record_origin(
             parameters["calibration"]["quantizer"] = calibration.quantizer
     for spec in specs:
         for precision in options.precisions:
-            parameters |= BACKENDS[spec.kind].heeded(BuildOptions(precision, options.fast_math))
+            parameters |= BACKENDS[spec.kind].heeded(BuildOptions(precision, fast_math=options.fast_math))
     name = writer.network.model_name
     made = Making(
         commit=find_commit([spec.name for spec in specs]),

@@ -13,6 +13,8 @@ from google.protobuf.json_format import ParseDict
 from in_toto_attestation.predicates.provenance.v1.provenance_pb2 import Provenance
 from in_toto_attestation.v1.statement_pb2 import Statement
 
+from ovenbird.backends.base import BuildOptions
+from ovenbird.backends.table import BACKENDS
 from ovenbird.trust import versions
 from ovenbird_runtime.artifact.artifact import open_artifact
 from ovenbird_runtime.artifact.origin import PROVENANCE, SBOM, read_origin
@@ -176,3 +178,12 @@ def test_a_commit_that_decides_nothing_is_not_named(checkout: Path) -> None:
 def test_no_commit_outside_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(versions, "PACKAGE", tmp_path / "site-packages" / "ovenbird")
     assert versions.find_commit() is None
+
+
+def test_provenance_tells_which_options_a_backend_heeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def heeded(_backend: Any, options: BuildOptions) -> dict[str, Any]:
+        return {"heeded": [options.precision, options.fast_math, options.some_bfloat16]}
+
+    monkeypatch.setattr(type(BACKENDS["llvm"]), "heeded", heeded)
+    statement = load(written(tmp_path / "net", fast_math=True) / PROVENANCE)
+    assert statement["predicate"]["buildDefinition"]["externalParameters"]["heeded"] == ["f32", True, False]
