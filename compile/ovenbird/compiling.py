@@ -105,12 +105,13 @@ def compile_network(
         modules = _import(network, batches, step)
         variants = choose_variants(specs, options.precisions, modules)
         packings = _packings(network, variants, options)
-        quantized = _quantize(network, modules, variants, options, step)
+        some_bfloat16 = mixes_bfloat16(variants, options)
+        quantized = _quantize(network, modules, variants, options, step, some_bfloat16)
         for variant in variants:
             folder = dump / variant.name if dump else None
             own = quantized.modules if quantized is not None and variant.precision == "int8" else modules
-            rounds = variant.precision == "int8" and mixes_bfloat16(variants, options)
-            built, records = _build(network, own, variant, packings[variant.kind], options, step, folder, rounds)
+            some = some_bfloat16 and variant.precision == "int8"
+            built, records = _build(network, own, variant, packings[variant.kind], options, step, folder, some)
             layers[variant.name] = list(built.layers)
             if built.unplanned:
                 unplanned[variant.name] = "; ".join(dict.fromkeys(built.unplanned.values()))
@@ -205,6 +206,7 @@ def _quantize(
     variants: Sequence[Variant],
     options: CompileOptions,
     step: Progress,
+    some_bfloat16: bool,
 ) -> Quantized | None:
     """Return the network in whole numbers; None where no variant is to be, or it came so."""
     from ovenbird.passes.quantized.form import is_quantized
@@ -215,12 +217,11 @@ def _quantize(
     if isinstance(network, Composite):
         raise UsageError(f"{network.name} has several programs, which are compiled in f32: leave --precision out")
     narrow = any(BACKENDS[one.kind].wants_narrow(one.spec) for one in variants if one.precision == "int8")
-    rounds = mixes_bfloat16(variants, options)
     if options.calibration.quantizer == "onnxruntime":
         from ovenbird.quantize.by_onnxruntime import quantize_by_onnxruntime
 
         return quantize_by_onnxruntime(network, modules, options.calibration, step, narrow)
-    return quantize_modules(network, modules, options.calibration, step, narrow, rounds)
+    return quantize_modules(network, modules, options.calibration, step, narrow, some_bfloat16)
 
 
 def mixes_bfloat16(variants: Sequence[Variant], options: CompileOptions) -> bool:

@@ -5,7 +5,11 @@ Example: two Zen 5 cores at 4.2 GHz with 512-bit vectors reach 2 cores x 2 units
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import tvm
+from tvm import tirx
 from tvm.script import tirx as T
 
 from ovenbird.passes.quantized.bfloat16_dots import INSTRUCTIONS, imported
@@ -22,52 +26,19 @@ def multiply_add_module(lanes: int, cores: int, steps: int = STEPS) -> tvm.IRMod
     """Return a module `main(x [lanes], out [cores, CHAINS, lanes])`: on each core, CHAINS
     x `steps` vector multiply-adds.
     """
-
-    @T.prim_func  # type: ignore[untyped-decorator]
-    def main(x: T.Buffer((lanes,), "float32"), out: T.Buffer((cores, CHAINS, lanes), "float32")):  # type: ignore
-        for core in T.parallel(cores):
-            sums = T.alloc_buffer((CHAINS, lanes), "float32", scope="local")
-            for chain in T.unroll(CHAINS):
-                for lane in T.vectorized(lanes):
-                    sums[chain, lane] = x[lane]
-            for _step in T.serial(steps):
-                for chain in T.unroll(CHAINS):
-                    for lane in T.vectorized(lanes):
-                        sums[chain, lane] = sums[chain, lane] * x[lane] + x[lane]
-            for chain in T.unroll(CHAINS):
-                for lane in T.vectorized(lanes):
-                    out[core, chain, lane] = sums[chain, lane]
-
-    return tvm.IRModule({"main": main.with_attr("global_symbol", "main").with_attr("tirx.noalias", True)})
+    return chains_module(lanes, cores, steps, "float32", "float32", lambda sums, x: sums * x + x)
 
 
 def dot_module(lanes: int, cores: int, steps: int = STEPS) -> tvm.IRModule:
     """Return the same of `vpdpbusd` on sums of int32: `main(x [lanes] int32, out [cores, CHAINS, lanes] int32)`; a lane
     multiplies and adds four numbers of 8 bits.
     """
-    name, sum_dtype, byte_dtype = VNNI[lanes], f"int32x{lanes}", f"int8x{4 * lanes}"
 
-    @T.prim_func  # type: ignore[untyped-decorator]
-    def main(x: T.Buffer((lanes,), "int32"), out: T.Buffer((cores, CHAINS, lanes), "int32")):  # type: ignore
-        for core in T.parallel(cores):
-            sums = T.alloc_buffer((CHAINS, lanes), "int32", scope="local")
-            for chain in T.unroll(CHAINS):
-                for lane in T.vectorized(lanes):
-                    sums[chain, lane] = x[lane]
-            for _step in T.serial(steps):
-                for chain in T.unroll(CHAINS):
-                    sums[chain, T.Ramp(0, 1, lanes)] = T.call_llvm_pure_intrin(
-                        sum_dtype,
-                        name,
-                        sums[chain, T.Ramp(0, 1, lanes)],
-                        T.reinterpret(byte_dtype, x[T.Ramp(0, 1, lanes)]),
-                        T.reinterpret(byte_dtype, x[T.Ramp(0, 1, lanes)]),
-                    )
-            for chain in T.unroll(CHAINS):
-                for lane in T.vectorized(lanes):
-                    out[core, chain, lane] = sums[chain, lane]
+    def step(sums: Any, x: Any) -> Any:
+        four = tirx.reinterpret(f"int8x{4 * lanes}", x)
+        return tirx.call_llvm_pure_intrin(f"int32x{lanes}", VNNI[lanes], sums, four, four)
 
-    return tvm.IRModule({"main": main.with_attr("global_symbol", "main").with_attr("tirx.noalias", True)})
+    return chains_module(lanes, cores, steps, "int32", "int32", step)
 
 
 def bfloat16_module(kind: str, cores: int, steps: int = STEPS) -> tvm.IRModule:
@@ -75,30 +46,36 @@ def bfloat16_module(kind: str, cores: int, steps: int = STEPS) -> tvm.IRModule:
     [cores, CHAINS, lanes] float32)`; a lane multiplies and adds two numbers.
     """
     lanes, function = INSTRUCTIONS[kind].lanes, INSTRUCTIONS[kind].function
-    sum_dtype = f"float32x{lanes}"
+
+    def step(sums: Any, x: Any) -> Any:
+        return tirx.call_extern(f"float32x{lanes}", function, sums, x, x)
+
+    module = chains_module(lanes, cores, steps, "int32", "float32", step)
+    return tvm.IRModule({"main": imported(module["main"], {kind})})
+
+
+def chains_module(
+    lanes: int, cores: int, steps: int, given: str, summed: str, step: Callable[[Any, Any], Any]
+) -> tvm.IRModule:
+    """Return a module `main(x [lanes], out [cores, CHAINS, lanes])` of dtypes `given` and `summed`: chains of vectors
+    from 0 on, each `step(sums, x)` of the one before it.
+    """
 
     @T.prim_func  # type: ignore[untyped-decorator]
-    def main(x: T.Buffer((lanes,), "int32"), out: T.Buffer((cores, CHAINS, lanes), "float32")):  # type: ignore
+    def main(x: T.Buffer((lanes,), given), out: T.Buffer((cores, CHAINS, lanes), summed)):  # type: ignore
         for core in T.parallel(cores):
-            sums = T.alloc_buffer((CHAINS, lanes), "float32", scope="local")
+            sums = T.alloc_buffer((CHAINS, lanes), summed, scope="local")
             for chain in T.unroll(CHAINS):
                 for lane in T.vectorized(lanes):
-                    sums[chain, lane] = T.float32(0)
+                    sums[chain, lane] = T.Cast(summed, 0)
             for _step in T.serial(steps):
                 for chain in T.unroll(CHAINS):
-                    sums[chain, T.Ramp(0, 1, lanes)] = T.call_extern(
-                        sum_dtype,
-                        function,
-                        sums[chain, T.Ramp(0, 1, lanes)],
-                        x[T.Ramp(0, 1, lanes)],
-                        x[T.Ramp(0, 1, lanes)],
-                    )
+                    sums[chain, T.Ramp(0, 1, lanes)] = step(sums[chain, T.Ramp(0, 1, lanes)], x[T.Ramp(0, 1, lanes)])
             for chain in T.unroll(CHAINS):
                 for lane in T.vectorized(lanes):
                     out[core, chain, lane] = sums[chain, lane]
 
-    found = main.with_attr("global_symbol", "main").with_attr("tirx.noalias", True)
-    return tvm.IRModule({"main": imported(found, {kind})})
+    return tvm.IRModule({"main": main.with_attr("global_symbol", "main").with_attr("tirx.noalias", True)})
 
 
 def multiply_add_operations(lanes: int, cores: int, steps: int = STEPS) -> int:

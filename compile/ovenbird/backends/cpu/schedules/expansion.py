@@ -19,6 +19,7 @@ from ovenbird.backends.cpu.schedules.depthwise import accumulate_window, strip_o
 from ovenbird.backends.cpu.schedules.register_tile import (
     STREAMED_SHARE,
     accumulate_in_registers,
+    dots_of,
     split_axes,
     unroll_vectorized,
 )
@@ -95,7 +96,6 @@ def schedule_expansion(sch: Schedule, machine: Machine, choices: Choices) -> Non
     spatial, reduction = split_axes(sch, expand)
     weights = math.prod(extent(sch, loop) for loop in (spatial[1], spatial[-1], *reduction))
     streamed = weights * size_bytes(found.operand) > machine.l2_bytes // STREAMED_SHARE
-    dots = (machine.dot_of(found.arithmetic), machine.lanes("int32")) if found.taps > 1 else None
     sch.compute_at(expand, tiles, preserve_unit_loops=True)
-    accumulate_in_registers(sch, expand, len(spatial), len(reduction), 1, streamed, dots)
+    accumulate_in_registers(sch, expand, len(spatial), len(reduction), 1, streamed, dots_of(found, machine))
     unroll_vectorized(sch, row, column, vector, lane)

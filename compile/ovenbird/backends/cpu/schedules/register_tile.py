@@ -75,7 +75,7 @@ def schedule_register_tile(sch: Schedule, machine: Machine, choices: Choices) ->
     sch.compute_at(anchor, grouped[0] if grouped else out_tile, preserve_unit_loops=True)
     if packed is not None:
         pack_at(sch, packed, part)
-    dots = (machine.dot_of(stages.found.arithmetic), machine.lanes("int32")) if stages.found.taps > 1 else None
+    dots = dots_of(stages.found, machine)
     accumulate_in_registers(sch, anchor, len(spatial), len(reduction), out_axis, streamed, dots)
     if store_as_vectors(sch, output, column, machine):
         sch.reorder(vectors, *inner)  # positions next to their lanes: what is stored lies side by side
@@ -153,6 +153,11 @@ def output_axes(sch: Schedule, output: SBlockRV, lanes: int, rank: int) -> Outpu
     return OutputAxes([loops[0]], loops[1], loops[2], loops[3], loops[4], 1)
 
 
+def dots_of(anchor: Anchor, machine: Machine) -> tuple[DotKind, int] | None:
+    """Return how several products of an anchor are added up in one step, inside each of so many lanes; None for one."""
+    return (machine.dot_of(anchor.arithmetic), machine.lanes("int32")) if anchor.taps > 1 else None
+
+
 def accumulate_in_registers(
     sch: Schedule,
     anchor: SBlockRV,
@@ -164,7 +169,7 @@ def accumulate_in_registers(
 ) -> None:
     """Put the reduction outside the tile, unroll the tile and keep its accumulators in registers.
 
-    `dots`: how several products are added up in one step, the last axis of the reduction, inside each of so many lanes.
+    `dots`: of `dots_of`; the step is the last axis of the reduction.
     """
     sch.set_scope(anchor, 0, "local")
     loops = sch.get_loops(anchor)[-(spatial + reduction) :]
