@@ -53,7 +53,7 @@ class Result:
     processor_seconds: float | None = None
     peak_bytes: int | None = None
     weights_bytes: int | None = None
-    """As torch has them (the ONNX file's size); as the artifact packs them where the network was not timed."""
+    """As the network was imported, before they are packed for a target."""
     artifact_bytes: int | None = None
     kernels: int | None = None
     ours_s: float | None = None
@@ -130,7 +130,7 @@ def _compiled(name: str, work: Path, settings: Settings) -> dict[str, Any]:
     return took | {
         "outcome": RIGHT,
         "error": max(output["peak"] for output in figures.values()),
-        "weights_bytes": sum(path.stat().st_size for path in (artifact / "weights").iterdir()),
+        "weights_bytes": report["weights_bytes"],
         "artifact_bytes": report["size_bytes"],
         "kernels": _kernels(artifact),
     }
@@ -147,7 +147,7 @@ def _kernels(artifact: Path) -> int | None:
 
 def _timed(name: str, work: Path, settings: Settings) -> dict[str, Any]:
     """Time the artifact against ONNX Runtime; say why where that cannot be done."""
-    from ovenbird.benchmarking.jobs import NETWORK_FILE, onnx_file
+    from ovenbird.benchmarking.jobs import NETWORK_FILE
     from ovenbird.benchmarking.preparing import ERROR_FILE
 
     request = work / "request.json"
@@ -167,7 +167,8 @@ def _timed(name: str, work: Path, settings: Settings) -> dict[str, Any]:
     done = subprocess.run(timing, capture_output=True, text=True, check=False, timeout=PREPARE_LIMIT_S)
     if done.returncode:
         return {"not_timed": _last_line(done.stderr)[:200]}
-    return {**json.loads(done.stdout.splitlines()[-1]), "weights_bytes": onnx_file(work, 1).stat().st_size}
+    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return measured
 
 
 def _last_line(text: str) -> str:

@@ -89,6 +89,8 @@ def compile_network(
     """Compile `network`, or a model of several programs, into the folder `output`. Raises any CompilerError; then
     `output` is as it was before.
     """
+    from ovenbird.passes.share_constants import constants_bytes
+
     began = time.monotonic()
     stop = Interruption(progress or Progress())
     specs = [load_target(name) for name in dict.fromkeys(options.targets)]
@@ -103,6 +105,7 @@ def compile_network(
         writer = ArtifactWriter(staging.folder, network)
         tuning: dict[str, Any] = {}
         modules = _import(network, batches, step)
+        weights_bytes = constants_bytes(modules.values())
         variants = choose_variants(specs, options.precisions, modules)
         packings = _packings(network, variants, options)
         some_bfloat16 = mixes_bfloat16(variants, options)
@@ -155,6 +158,7 @@ def compile_network(
         unplanned=unplanned,
         one_row=any(one.source.one_row for one in network.programs.values()),
         notes=network.notes,
+        weights_bytes=weights_bytes,
         seconds=time.monotonic() - began,
     )
 

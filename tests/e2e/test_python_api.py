@@ -57,6 +57,7 @@ print(json.dumps({
     "off": off, "errors": report.errors, "modes": modes, "printed": printed.getvalue(), "steps": steps,
     "inputs": [spec.name for spec in model.inputs], "name": model.name, "tvm": "tvm" in sys.modules,
     "seconds": report.seconds, "verified": report.verified,
+    "weights": [report.weights_bytes, sum(4 * one.numel() for one in net.state_dict().values() if one.ndim)],
 }))
 """
 
@@ -85,6 +86,8 @@ def test_a_program_compiles_its_own_module_and_loads_it(tmp_path: Path) -> None:
     assert "tracing and importing" in texts
     assert texts[-1].startswith("putting")
     assert told["seconds"] > 0
+    imported, held = told["weights"]
+    assert held * 0.9 <= imported <= held
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
 from blake3 import blake3
 
@@ -157,16 +157,20 @@ def write_file(path: Path, data: bytes) -> None:
 
 def blake3_file(path: Path) -> str:
     """Return the BLAKE3 of a file's bytes in hexadecimal."""
-    return blake3().update_mmap(path).hexdigest()
+    return _digest(path, blake3())
 
 
 def sha256_file(path: Path) -> str:
     """Return the sha256 of a file's bytes in hexadecimal."""
-    taken = hashlib.sha256()
+    return _digest(path, hashlib.sha256())
+
+
+def _digest(path: Path, taken: Any) -> str:
+    """Read a file in pieces: mapped, all of its bytes would count as the compiler's memory."""
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
             taken.update(chunk)
-    return taken.hexdigest()
+    return str(taken.hexdigest())
 
 
 def sync_tree(folder: Path) -> None:

@@ -44,6 +44,8 @@ class CompileReport:
     """Whether rows go through one by one, as the network fixes its batch at 1."""
     notes: tuple[str, ...] = ()
     """What was assumed for the user, a line each."""
+    weights_bytes: int = 0
+    """What the network's weights take as it was imported, before they are packed for a target."""
     seconds: float = 0.0
 
     @property

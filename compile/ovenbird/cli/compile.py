@@ -92,6 +92,7 @@ def _print_json(report: CompileReport) -> None:
     document = {
         "output": str(report.output),
         "size_bytes": report.size_bytes,
+        "weights_bytes": report.weights_bytes,
         "model": encode(report.manifest.model),
         "parity": encode(report.parity) if report.parity else None,
         "verified": list(report.verified),

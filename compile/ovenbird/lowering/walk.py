@@ -13,14 +13,13 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import tvm
 from tvm import relax
 
 from ovenbird.lowering.form import Form
 from ovenbird.lowering.value import Value
 from ovenbird.passes.shapes import static_shape
-from ovenbird.passes.share_constants import SharedConstants, array_of, key_of
+from ovenbird.passes.share_constants import SharedConstants, array_of, constant_of, key_of
 from ovenbird_runtime.tensors.arrays import Array
 
 OUT_ELEMENTWISE_FUSABLE = 4
@@ -151,14 +150,12 @@ class Lowering:
 
     def constant(self, array: Array) -> Value:
         """Return a constant value."""
-        return Value(array.shape, str(array.dtype), plain=relax.const(array), constant=array)
+        return Value(array.shape, str(array.dtype), plain=constant_of(array), constant=array)
 
     def weight(self, array: Array) -> relax.Expr:
         """Return packed weights as a constant, the one that an earlier function has where it has equal ones."""
-        key = key_of(np.ascontiguousarray(array))
-        if key not in self.kept:
-            self.kept[key] = relax.const(array)
-        return self.kept[key]
+        constant = constant_of(array)
+        return self.kept.setdefault(key_of(array_of(constant)), constant)
 
     def emit_te(self, name: str, function: Callable[..., object], *tensors: relax.Expr, **options: object) -> relax.Var:
         """Emit a tensor expression as a function of its own, into which elementwise operators behind it may fuse."""

@@ -168,7 +168,8 @@ def pack_channels(array: Array, block: int) -> Array:
     batch, channels, height, width = array.shape
     count = blocks(channels, block)
     padded = pad_axis(array, 1, count * block).reshape(batch, count, block, height, width)
-    return np.ascontiguousarray(padded.transpose(0, 1, 3, 4, 2))
+    packed: Array = padded.transpose(0, 1, 3, 4, 2)
+    return packed
 
 
 def pack_conv_weight(weight: Array, block: int) -> Array:
@@ -177,7 +178,8 @@ def pack_conv_weight(weight: Array, block: int) -> Array:
     out_blocks, in_blocks = blocks(outputs, block), blocks(inputs, block)
     padded = pad_axis(pad_axis(weight, 0, out_blocks * block), 1, in_blocks * block)
     split = padded.reshape(out_blocks, block, in_blocks, block, height, width)
-    return np.ascontiguousarray(split.transpose(0, 2, 4, 5, 3, 1))
+    packed: Array = split.transpose(0, 2, 4, 5, 3, 1)
+    return packed
 
 
 def pack_conv_weight_output_only(weight: Array, block: int) -> Array:
@@ -185,7 +187,8 @@ def pack_conv_weight_output_only(weight: Array, block: int) -> Array:
     outputs, inputs, height, width = weight.shape
     out_blocks = blocks(outputs, block)
     split = pad_axis(weight, 0, out_blocks * block).reshape(out_blocks, block, inputs, height, width)
-    return np.ascontiguousarray(split.transpose(0, 2, 3, 4, 1))
+    packed: Array = split.transpose(0, 2, 3, 4, 1)
+    return packed
 
 
 def pack_depthwise_weight(weight: Array, block: int) -> Array:
@@ -193,7 +196,8 @@ def pack_depthwise_weight(weight: Array, block: int) -> Array:
     channels, _, height, width = weight.shape
     count = blocks(channels, block)
     split = pad_axis(weight, 0, count * block).reshape(count, block, height, width)
-    return np.ascontiguousarray(split.transpose(0, 2, 3, 1))
+    packed: Array = split.transpose(0, 2, 3, 1)
+    return packed
 
 
 def pack_matmul_weight(weight: Array, block: int) -> Array:
@@ -201,4 +205,5 @@ def pack_matmul_weight(weight: Array, block: int) -> Array:
     depth, columns = weight.shape
     count = blocks(columns, block)
     split = pad_axis(weight, 1, count * block).reshape(depth, count, block)
-    return np.ascontiguousarray(split.transpose(1, 0, 2))
+    packed: Array = split.transpose(1, 0, 2)
+    return packed

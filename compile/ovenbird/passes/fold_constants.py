@@ -21,7 +21,7 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from ovenbird.passes.rewriting import rewritten
 from ovenbird.passes.shapes import static_shape
-from ovenbird.passes.share_constants import array_of
+from ovenbird.passes.share_constants import array_of, constant_of
 from ovenbird_runtime.tensors.arrays import Array
 
 Folded: TypeAlias = "Callable[[relax.Call, list[Array]], Array | None]"
@@ -159,4 +159,4 @@ class _Folding(PyExprMutator):  # type: ignore[misc]
         found = FOLDED[name](call, arrays) if all(one.dtype.kind in "fiub" for one in arrays) else None
         if found is None or found.shape != shape or str(found.dtype) != str(call.ty.dtype):
             return call
-        return relax.const(np.ascontiguousarray(found).reshape(shape), str(found.dtype))
+        return constant_of(found)

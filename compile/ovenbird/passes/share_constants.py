@@ -1,6 +1,7 @@
 """Constants where they lie: weights are most of what a compile holds, so they are copied only to change them.
 
 array = array_of(constant)          # shares the memory of the tensor, and keeps it
+constant = constant_of(array.T)     # the one copy that rearranging takes
 kept: SharedConstants = {}          # modules that were imported one after the other then hold one copy of equal weights
 modules = [share_constants(module, kept) for module in modules]
 """
@@ -8,7 +9,8 @@ modules = [share_constants(module, kept) for module in modules]
 from __future__ import annotations
 
 import hashlib
-from typing import TypeAlias
+from collections.abc import Iterable
+from typing import Any, TypeAlias
 
 import numpy as np
 import tvm
@@ -31,9 +33,35 @@ def array_of(constant: tvm.ir.GenericConst) -> Array:
     return found
 
 
+def constant_of(array: Array) -> tvm.ir.GenericConst:
+    """Return an array of any strides as a constant: written once, where `relax.const` would copy it twice."""
+    try:
+        tensor = tvm.runtime.empty(array.shape, str(array.dtype))
+        np.from_dlpack(tensor)[...] = array
+    except (BufferError, RuntimeError, TypeError):  # bfloat16
+        return relax.const(np.ascontiguousarray(array))
+    return relax.const(tensor)
+
+
 def key_of(array: Array) -> ArrayKey:
     """Return what tells an array from others: its digest, dtype and shape."""
     return hashlib.sha256(array.reshape(-1).view(np.uint8).data).digest(), str(array.dtype), array.shape
+
+
+def constants_bytes(modules: Iterable[IRModule]) -> int:
+    """Return what the constants of imported modules take, in bytes; what several hold in one place counts once."""
+    found: dict[int, int] = {}
+
+    def visit(node: Any) -> None:
+        if isinstance(node, tvm.ir.GenericConst):
+            array = array_of(node)
+            found[array.ctypes.data] = array.nbytes
+
+    for module in modules:
+        for function in module.functions.values():
+            if isinstance(function, relax.Function):
+                relax.analysis.post_order_visit(function, visit)
+    return sum(found.values())
 
 
 def share_constants(module: IRModule, kept: SharedConstants) -> IRModule:
