@@ -245,7 +245,7 @@ def _compiled(sample: Sample | Together) -> list[np.ndarray]:
 
     from ovenbird.backends.building import build_module
     from ovenbird.lowering.entry_key import EntryKey
-    from ovenbird.networks.importing import import_exported
+    from ovenbird.networks.torch.importer import import_exported
     from ovenbird.networks.torch.tracing import Traced
     from ovenbird.targets import load_target
 

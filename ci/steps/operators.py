@@ -86,7 +86,7 @@ def from_torch(text: str, inputs: list[np.ndarray[Any, Any]]) -> Pair:
     from torch import nn
     from torch.nn import functional
 
-    from ovenbird.networks.importing import import_exported
+    from ovenbird.networks.torch.importer import import_exported
 
     class Function(nn.Module):
         """A function of tensors, or one of a module's outputs."""

@@ -26,7 +26,7 @@ from ovenbird.interruption import Interruption
 from ovenbird.lowering.dumping import keep_kinds
 from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.networks.composite import Composite
-from ovenbird.networks.importing import reason
+from ovenbird.networks.import_errors import reason
 from ovenbird.networks.network import Network
 from ovenbird.options import DEFAULT_OPTIONS, CompileOptions
 from ovenbird.progress import Progress

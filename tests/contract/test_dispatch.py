@@ -16,7 +16,7 @@ OTHERS = {
     "runtime/ovenbird_runtime/manifest/schema1.py": 'target.startswith("cuda")',
     "runtime/ovenbird_runtime/serve/v2/metadata.py": 'model.device == "cpu"',
     "compile/ovenbird/lowering/dumping.py": 'module.kind == "llvm"',
-    "compile/ovenbird/passes/keep_locals_on_stack.py": 'target.kind.name != "llvm"',
+    "compile/ovenbird/passes/kernels/keep_locals_on_stack.py": 'target.kind.name != "llvm"',
     "compile/ovenbird/passes/floats/keep_rounding.py": 'target.kind.name != "llvm"',
 }
 """Names of others, which decide nothing of ours: TVM's of what LLVM compiles for the host, torch's device of a file's

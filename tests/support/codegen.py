@@ -24,7 +24,7 @@ from ovenbird.backends.base import BuildOptions
 from ovenbird.backends.building import DEFAULT, build_module
 from ovenbird.lowering.built import BuiltModule
 from ovenbird.lowering.entry_key import EntryKey
-from ovenbird.networks.importing import import_exported
+from ovenbird.networks.torch.importer import import_exported
 from ovenbird.networks.torch.tracing import Traced
 from ovenbird.targets import TargetSpec
 from support.guarded import GUARD_PAGES, run_guarded

@@ -166,7 +166,7 @@ def rehearse() -> None:
     importlib.import_module("tqdm").tqdm.monitor_interval = 0  # a thread of torch's progress bars
     torch = importlib.import_module("torch")
     program = torch.export.export(torch.nn.Conv2d(1, 1, 1), (torch.ones(1, 1, 1, 1),))
-    importlib.import_module("ovenbird.networks.importing").import_exported(program)
+    importlib.import_module("ovenbird.networks.torch.importer").import_exported(program)
     importlib.import_module("ovenbird.operators.resampling").resampling_kernel()
 
 

@@ -22,8 +22,8 @@ from ovenbird.operators.fast_math import register_fast_math
 from ovenbird.operators.quantized.rounding import EXACT
 from ovenbird.passes.floats.keep_nan import keep_nan
 from ovenbird.passes.floats.keep_rounding import keep_rounding
-from ovenbird.passes.insert_prefetches import insert_prefetches
-from ovenbird.passes.keep_locals_on_stack import keep_locals_on_stack
+from ovenbird.passes.kernels.insert_prefetches import insert_prefetches
+from ovenbird.passes.kernels.keep_locals_on_stack import keep_locals_on_stack
 from ovenbird.passes.quantized.emit_dots import emit_dots
 from ovenbird.passes.quantized.keep_products import keep_products, mark_exact
 from ovenbird.passes.quantized.round_vectors import round_vectors

@@ -1,4 +1,4 @@
-"""Shapes of images: which dimension is what, and the same shape at another size.
+"""Shapes of images: which dimension is what, the same shape at another size, and the input that pictures go into.
 
 layout_of((1, 3, 224, 224))                         # "NCHW"
 with_size((1, 224, 224, 3), (320, 480))             # (1, 320, 480, 3)
@@ -7,9 +7,11 @@ with_size((1, 224, 224, 3), (320, 480))             # (1, 320, 480, 3)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from ovenbird.errors import UsageError
+from ovenbird_runtime.manifest.program import TensorSpec
 
 CHANNELS = (1, 3, 4)
 """How many channels a picture may have: grey, colour, colour with transparency."""
@@ -56,3 +58,36 @@ def resized_shapes(shapes: Sequence[Sequence[int]], size: tuple[int, ...]) -> li
     return [
         with_size(shape, (height, width)) if layout_of(shape) and size_of(shape) == base else None for shape in shapes
     ]
+
+
+@dataclass(frozen=True)
+class PictureInput:
+    """The input that pictures go into."""
+
+    height: int
+    width: int
+    layout: Literal["CHW", "HWC"]
+    channels: int = 3
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.height, self.width
+
+
+def picture_input(inputs: Sequence[TensorSpec]) -> PictureInput:
+    """Return the one input that pictures go into. Raises UsageError where there is none."""
+    shapes = ", ".join(f"{spec.name} {spec.dtype} {list(spec.shape)}" for spec in inputs)
+    spec = inputs[0]
+    layout = layout_of(spec.shape)
+    if len(inputs) != 1 or not layout:
+        raise UsageError(f"pre-processing is for networks with one input, of images; this one takes {shapes}")
+    channels = spec.shape[1] if layout == "NCHW" else spec.shape[3]
+    if channels not in (1, 3):
+        raise UsageError(f"pictures have 3 channels, red, green and blue, or 1, grey; this network takes {shapes}")
+    if spec.dtype != "float32":
+        raise UsageError(f"pictures go into float32 inputs; this network takes {shapes}")
+    if not spec.batched:
+        raise UsageError(f"pictures go into networks of any batch; this one takes {shapes} only")
+    height, width = spec.shape[2:] if layout == "NCHW" else spec.shape[1:3]
+    return PictureInput(int(height), int(width), "CHW" if layout == "NCHW" else "HWC", int(channels))

@@ -12,8 +12,8 @@ from typing import Any
 from ovenbird.errors import UsageError
 from ovenbird.networks.detection.exports import read_export
 from ovenbird.networks.detection.kinds import answering_outputs, chosen_kind
+from ovenbird.networks.image_shapes import picture_input
 from ovenbird.networks.network import Network
-from ovenbird.networks.processing.pipelines import picture_input
 from ovenbird_runtime.manifest.answers import LABELS, Boxes
 from ovenbird_runtime.manifest.manifest import TensorSpec
 

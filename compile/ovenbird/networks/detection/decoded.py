@@ -15,7 +15,7 @@ import torch
 from ovenbird.errors import ImportFailed
 from ovenbird.networks.detection.kinds import DetectorKind
 from ovenbird.networks.image_shapes import size_of
-from ovenbird.networks.importing import import_exported, reason
+from ovenbird.networks.import_errors import reason
 from ovenbird.networks.network import ArrayForm, NetworkSource
 from ovenbird.networks.torch.tracing import Traced
 from ovenbird_runtime.manifest.program import InputSize
@@ -51,6 +51,8 @@ class DecodedSource:
 
     def relax(self, batch: int | None) -> tvm.IRModule:
         """Import both, and put one behind the other. Raises what either import raises."""
+        from ovenbird.networks.torch.importer import import_exported  # TVM
+
         given = self.source.relax(batch)
         shapes = [shape for shape, _ in self.source.answer_forms()]
         rows = [(batch or 1, *shapes[place][1:]) if self.batched else shapes[place] for place in self.order]

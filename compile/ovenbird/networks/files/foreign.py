@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from ovenbird.limits import MAX_LOOKED_AT_BYTES, MAX_LOOKED_AT_OPERATIONS, MAX_PROGRAM_MEMBERS
+from ovenbird.networks.files.python_source import names_in_source
 
 ONNX = "export the network to ONNX where it was made"
 RECIPES = {
@@ -137,8 +138,6 @@ def _folder(path: Path) -> str:
 
 
 def _python(path: Path) -> str:
-    from ovenbird.networks.user.code import names_in_source
-
     if not path.is_file():
         return "no file there"
     names = names_in_source(path)

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.errors import WeightsUnavailable, WeightsUnreadable
+from ovenbird.networks.files.archive import Archive
 from ovenbird.networks.files.foreign import pointer
 from ovenbird.networks.files.unread import why_unread
-from ovenbird.networks.pt2.archive import Archive
 
 if TYPE_CHECKING:
     import torch

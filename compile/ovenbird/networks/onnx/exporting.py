@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.errors import NetworkUntraceable
-from ovenbird.networks.importing import reason
+from ovenbird.networks.import_errors import reason
 
 if TYPE_CHECKING:
     from ovenbird.networks.network import Network

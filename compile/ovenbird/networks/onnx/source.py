@@ -23,7 +23,7 @@ import numpy as np
 from ovenbird.errors import ExtraMissing, NetworkError, NetworkUnreadable, UsageError
 from ovenbird.limits import MAX_NETWORK_ELEMENTS
 from ovenbird.networks.image_shapes import image_shape, resized_shapes
-from ovenbird.networks.importing import import_error, reason
+from ovenbird.networks.import_errors import import_error, reason
 from ovenbird.networks.network import ArrayForm
 from ovenbird.networks.onnx.dtypes import element_dtype, passed
 from ovenbird.networks.onnx.external_data import read_external_data

@@ -13,11 +13,12 @@ from dataclasses import replace
 
 from ovenbird.errors import UsageError, suggest
 from ovenbird.networks.detection.answering import decoded, with_labels
+from ovenbird.networks.image_shapes import PictureInput, picture_input
 from ovenbird.networks.network import Network
 from ovenbird.networks.processing.characters import characters_of
 from ovenbird.networks.processing.labels import read_labels
 from ovenbird.networks.processing.options import AnswerName, ProcessingOptions
-from ovenbird.networks.processing.pipelines import PictureInput, line_pipeline, make_pipeline, picture_input
+from ovenbird.networks.processing.pipelines import line_pipeline, make_pipeline, options_of
 from ovenbird_runtime.manifest.answers import LABELS, AnswerStep, Boxes, Classification, Ctc, Raw, Vector
 from ovenbird_runtime.manifest.program import TensorSpec
 
@@ -60,8 +61,6 @@ def _base(network: Network, options: ProcessingOptions, picture: PictureInput) -
     if options.base != "imagenet":
         raise UsageError(f"--preprocess {options.base} cannot be changed by other options; imagenet can")
     if options.base in network.pipelines:
-        from ovenbird.networks.processing.pipelines import options_of
-
         return options_of(network.pipelines[options.base])
     shorter = min(picture.height, picture.width)
     return ProcessingOptions(resize=round(shorter * 256 / 224), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))

@@ -10,14 +10,9 @@ to 1. Both are for red, green and blue, whatever order the network takes its cha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
-
 from ovenbird.errors import UsageError
-from ovenbird.networks.image_shapes import layout_of
+from ovenbird.networks.image_shapes import PictureInput
 from ovenbird.networks.processing.options import BRIGHT, Channels, ProcessingOptions
-from ovenbird_runtime.manifest.program import TensorSpec
 from ovenbird_runtime.manifest.steps import (
     CentreCrop,
     Normalise,
@@ -31,21 +26,6 @@ from ovenbird_runtime.manifest.steps import (
 )
 
 
-@dataclass(frozen=True)
-class PictureInput:
-    """The input that pictures go into."""
-
-    height: int
-    width: int
-    layout: Literal["CHW", "HWC"]
-    channels: int = 3
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width."""
-        return self.height, self.width
-
-
 def line_pipeline(picture: PictureInput) -> Pipeline:
     """Return what PaddleOCR's recogniser does with a line of text (`rec_image_shape`, RecResizeImg)."""
     half = (0.5,) * 3
@@ -54,24 +34,6 @@ def line_pipeline(picture: PictureInput) -> Pipeline:
         Pad(size=picture.size, value=None, place="top-left"),
         Normalise(mean=half, std=half, order="bgr", layout=picture.layout),
     )
-
-
-def picture_input(inputs: Sequence[TensorSpec]) -> PictureInput:
-    """Return the one input that pictures go into. Raises UsageError where there is none."""
-    shapes = ", ".join(f"{spec.name} {spec.dtype} {list(spec.shape)}" for spec in inputs)
-    spec = inputs[0]
-    layout = layout_of(spec.shape)
-    if len(inputs) != 1 or not layout:
-        raise UsageError(f"pre-processing is for networks with one input, of images; this one takes {shapes}")
-    channels = spec.shape[1] if layout == "NCHW" else spec.shape[3]
-    if channels not in (1, 3):
-        raise UsageError(f"pictures have 3 channels, red, green and blue, or 1, grey; this network takes {shapes}")
-    if spec.dtype != "float32":
-        raise UsageError(f"pictures go into float32 inputs; this network takes {shapes}")
-    if not spec.batched:
-        raise UsageError(f"pictures go into networks of any batch; this one takes {shapes} only")
-    height, width = spec.shape[2:] if layout == "NCHW" else spec.shape[1:3]
-    return PictureInput(int(height), int(width), "CHW" if layout == "NCHW" else "HWC", int(channels))
 
 
 def make_pipeline(options: ProcessingOptions, picture: PictureInput, base: ProcessingOptions) -> Pipeline:

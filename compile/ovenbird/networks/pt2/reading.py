@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.errors import NetworkUnreadable, NetworkUnsafe
 from ovenbird.limits import MAX_PROGRAM_JSON_MB
-from ovenbird.networks.pt2.archive import Archive
+from ovenbird.networks.files.archive import Archive
 from ovenbird.networks.pt2.program import check_program
 from ovenbird.networks.pt2.tensors import check_table, read_examples
 

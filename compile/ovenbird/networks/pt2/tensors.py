@@ -19,8 +19,8 @@ from typing import Any
 
 from ovenbird.errors import NetworkUnreadable, NetworkUnsafe
 from ovenbird.limits import MAX_NETWORK_ELEMENTS
+from ovenbird.networks.files.archive import Archive
 from ovenbird.networks.files.unread import why_unread
-from ovenbird.networks.pt2.archive import Archive
 from ovenbird.networks.pt2.program import check_path
 
 Examples = tuple[tuple[Any, ...], dict[str, Any]]

@@ -1,6 +1,6 @@
 """TVM's importer of torch programs with our converters, and with torch as its judge.
 
-    module = Importer().convert(program)
+    module = import_exported(traced.export(batch=8))    # "main" takes the inputs only, weights are constants
 
 Every node's result has to be of the dtype and the shape that torch says it has: what a converter reads otherwise than
 torch is refused by name, never compiled. What depends on no input is computed by torch itself (`constants.py`).
@@ -8,6 +8,7 @@ torch is refused by name, never compiled. What depends on no input is computed b
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from tvm import relax
 from tvm.relax.frontend.torch.exported_program_translator import ExportedProgramImporter
 
 from ovenbird.errors import ImportFailed, NetworkError, UnsupportedOperator
+from ovenbird.networks.import_errors import import_error
 from ovenbird.networks.torch.constants import compute_constants, held_tensors
 from ovenbird.networks.torch.converters.converter import dtype_name, dtype_of
 from ovenbird.networks.torch.converters.table import DISTRUSTED, torch_operators
@@ -25,9 +27,23 @@ from ovenbird.networks.torch.decomposition import decompose
 from ovenbird.networks.torch.places import operands_of, operator_of, place_of
 from ovenbird.networks.torch.refusing import refuse_complex, refuse_effects, refuse_unknown_lengths
 from ovenbird.networks.torch.state import refuse_state
+from ovenbird.passes.bound_indices import bound_indices
+from ovenbird.passes.quantized.unify_quantization import unify_quantization
 
 ALIGNMENT = 64
 """Bytes: where TVM wants tensors to begin."""
+
+
+def import_exported(program: ExportedProgram) -> tvm.IRModule:
+    """Import an ExportedProgram. Raises UnsupportedOperator, ImportFailed."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return unify_quantization(bound_indices(Importer().convert(program)))
+    except NetworkError:
+        raise
+    except Exception as error:
+        raise import_error(error) from error
 
 
 class Importer(ExportedProgramImporter):  # type: ignore[misc]

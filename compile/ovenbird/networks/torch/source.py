@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ovenbird.networks.importing import import_exported
 from ovenbird.networks.network import ArrayForm
 from ovenbird.networks.torch.forms import dtype_of, keeps_nothing
 from ovenbird.networks.torch.tracing import Traced
@@ -56,6 +55,8 @@ class TorchSource:
 
     def relax(self, batch: int | None) -> tvm.IRModule:
         """Trace and import. Raises NetworkUntraceable, UnsupportedOperator, ImportFailed."""
+        from ovenbird.networks.torch.importer import import_exported  # TVM, which tracing does without
+
         return import_exported(self.exported(batch))
 
     def reference(self, inputs: list[Array]) -> list[Array]:

@@ -8,7 +8,6 @@ What it prints goes to standard error: standard output is the command's.
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import importlib
 import importlib.util
@@ -20,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import ovenbird
 from ovenbird.errors import NetworkUnreadable, UsageError, suggest
 from ovenbird.models._torchvision import import_torchvision
 from ovenbird.networks.reference import Arguments, Reference
@@ -94,7 +94,7 @@ def _is_installed(path: Path) -> bool:
     return (
         any(part in ("site-packages", "dist-packages") for part in path.parts)
         or standard in path.parents
-        or Path(__file__).parents[1] in path.parents
+        or Path(ovenbird.__file__).parent in path.parents
     )
 
 
@@ -105,21 +105,6 @@ def defined_names(module: ModuleType) -> list[str]:
         for name, value in vars(module).items()
         if not name.startswith("_") and (callable(value) and getattr(value, "__module__", "") == module.__name__)
     ]
-
-
-def names_in_source(path: Path) -> list[str]:
-    """Return the public functions, classes and variables at the top of a file, without running it."""
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
-    found: list[str] = []
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            found.append(node.name)
-        elif isinstance(node, ast.Assign):
-            found += [target.id for target in node.targets if isinstance(target, ast.Name)]
-    return [name for name in found if not name.startswith("_")]
 
 
 def _import_module(reference: Reference) -> ModuleType:

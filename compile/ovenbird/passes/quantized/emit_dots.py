@@ -31,8 +31,8 @@ import tvm_ffi
 from tvm import tirx
 from tvm.s_tir import SBlock, SBlockRealize
 
-from ovenbird.passes.insert_prefetches import substitute, uses
-from ovenbird.passes.quantized.annotations import DOT, VECTOR_LANES
+from ovenbird.passes.kernels.annotations import DOT, VECTOR_LANES
+from ovenbird.passes.kernels.expressions import substitute, uses
 from ovenbird.passes.quantized.bfloat16_dots import BFLOAT16, PAIR, imported, two_products
 
 VNNI = {16: "llvm.x86.avx512.vpdpbusd.512", 8: "llvm.x86.avx512.vpdpbusd.256", 4: "llvm.x86.avx512.vpdpbusd.128"}

@@ -18,7 +18,7 @@ import tvm_ffi
 from tvm import tirx
 from tvm.s_tir import SBlock, SBlockRealize
 
-from ovenbird.passes.insert_prefetches import substitute
+from ovenbird.passes.kernels.expressions import substitute
 from ovenbird.passes.quantized.bfloat16_dots import importing_text
 from ovenbird.passes.quantized.store_levels import is_certain, ramp, with_buffers
 

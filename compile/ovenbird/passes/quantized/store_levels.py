@@ -22,8 +22,8 @@ import tvm_ffi
 from tvm import tirx
 from tvm.s_tir import SBlock, SBlockRealize
 
-from ovenbird.passes.insert_prefetches import substitute
-from ovenbird.passes.quantized.annotations import STORED
+from ovenbird.passes.kernels.annotations import STORED
+from ovenbird.passes.kernels.expressions import substitute
 
 ROUND = {16: "llvm.x86.avx512.mask.cvtps2dq.512", 8: "llvm.x86.avx.cvt.ps2dq.256", 4: "llvm.x86.sse2.cvtps2dq"}
 TO_WORDS = {16: "llvm.x86.avx512.packssdw.512", 8: "llvm.x86.avx2.packssdw", 4: "llvm.x86.sse2.packssdw.128"}

@@ -13,8 +13,9 @@ from torch import nn
 from tvm import relax
 
 from ovenbird.errors import ImportFailed, NetworkUnreadable, UnsupportedOperator, UsageError
-from ovenbird.networks.importing import import_error, import_exported
+from ovenbird.networks.import_errors import import_error
 from ovenbird.networks.onnx.source import OnnxSource
+from ovenbird.networks.torch.importer import import_exported
 from ovenbird.networks.torch.tracing import Traced
 
 

@@ -14,7 +14,7 @@ from tvm import relax
 from ovenbird.backends.base import BuildOptions
 from ovenbird.backends.building import build_module
 from ovenbird.lowering.entry_key import EntryKey
-from ovenbird.networks.importing import import_exported
+from ovenbird.networks.torch.importer import import_exported
 from ovenbird.passes.share_broadcast_matrices import share_broadcast_matrices
 from ovenbird.targets import load_target
 

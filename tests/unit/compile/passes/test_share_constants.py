@@ -16,7 +16,7 @@ from ovenbird.backends.base import BuildOptions
 from ovenbird.backends.table import BACKENDS
 from ovenbird.lowering.dumping import NOWHERE
 from ovenbird.lowering.entry_key import EntryKey
-from ovenbird.networks.importing import import_exported
+from ovenbird.networks.torch.importer import import_exported
 from ovenbird.passes.share_constants import array_of, constant_of, constants_bytes, key_of
 from ovenbird.targets import load_target
 

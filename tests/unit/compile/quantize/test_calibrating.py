@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from ovenbird.networks.importing import import_exported
+from ovenbird.networks.torch.importer import import_exported
 from ovenbird.quantize.auto.mixing import HeldAnswers, choose_mixture
 from ovenbird.quantize.auto.sensitivity import SwitchedNetwork
 from ovenbird.quantize.auto.times import layer_times

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ovenbird.lowering.pipeline import prepare
-from ovenbird.networks.importing import import_exported
+from ovenbird.networks.torch.importer import import_exported
 from ovenbird.quantize.distilling import distil
 from ovenbird.quantize.fold_norms import fold_norms
 from ovenbird.quantize.points import choose_points

@@ -13,7 +13,7 @@ from ovenbird.backends.cpu.schedules.choices import Choices
 from ovenbird.backends.cpu.schedules.levels import store_as_vectors
 from ovenbird.backends.cpu.schedules.register_tile import unroll_vectorized
 from ovenbird.operators.blocks import divisors, extent, find_stages
-from ovenbird.passes.quantized.annotations import DOT, VECTOR_LANES
+from ovenbird.passes.kernels.annotations import DOT, VECTOR_LANES
 
 PARTITION = "pragma_loop_partition_hint"
 """Read by TVM: a loop that is split where its conditions change, so that most of its turns test nothing."""

@@ -11,7 +11,7 @@ from tvm.s_tir.schedule import LoopRV, SBlockRV
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.operators.blocks import extent
 from ovenbird.operators.quantized.rounding import LEVEL_RANGE
-from ovenbird.passes.quantized.annotations import STORED
+from ovenbird.passes.kernels.annotations import STORED
 
 
 def store_as_vectors(sch: Schedule, output: SBlockRV, position: LoopRV, machine: Machine) -> bool:

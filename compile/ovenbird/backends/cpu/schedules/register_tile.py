@@ -25,8 +25,8 @@ from ovenbird.backends.cpu.schedules.packing import pack_at, packed_data, tiles_
 from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, choose_tile
 from ovenbird.operators.anchors import DILATION, VIEWED, Anchor, size_bytes
 from ovenbird.operators.blocks import divisors, extent, find_stages, fuse_all
-from ovenbird.passes.insert_prefetches import PREFETCH, PREFETCH_STEPS
-from ovenbird.passes.quantized.annotations import DOT, VECTOR_LANES
+from ovenbird.passes.kernels.annotations import DOT, VECTOR_LANES
+from ovenbird.passes.kernels.insert_prefetches import PREFETCH, PREFETCH_STEPS
 
 STREAMED_SHARE = 8
 """Weights of more than this share of the second-level cache are taken to come from memory at each inference."""

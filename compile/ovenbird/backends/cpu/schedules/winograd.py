@@ -18,7 +18,7 @@ from ovenbird.backends.cpu.schedules.tile_choice import Extents, choose_tile
 from ovenbird.operators.anchors import Anchor, size_bytes
 from ovenbird.operators.anchors import WinogradStages as Stage
 from ovenbird.operators.blocks import anchor_among, divisors, extent, leaf_blocks
-from ovenbird.passes.insert_prefetches import PREFETCH, PREFETCH_STEPS
+from ovenbird.passes.kernels.insert_prefetches import PREFETCH, PREFETCH_STEPS
 
 AXES = 5
 """Loops of each stage: two over the points of a tile, blocks of channels, tiles, lanes."""

@@ -13,7 +13,7 @@ from tvm import tirx
 from tvm.ir import Range
 
 from ovenbird.operators.loops import WORK
-from ovenbird.passes.insert_prefetches import substitute
+from ovenbird.passes.kernels.expressions import substitute
 
 THREADS = 128
 

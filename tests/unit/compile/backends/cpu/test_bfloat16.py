@@ -13,7 +13,7 @@ from ovenbird.backends.base import BuildOptions
 from ovenbird.backends.building import build_module
 from ovenbird.lowering.built import BuiltModule
 from ovenbird.lowering.entry_key import EntryKey
-from ovenbird.networks.importing import import_exported
+from ovenbird.networks.torch.importer import import_exported
 from ovenbird.operators.bfloat16.numbers import bits, widened
 from ovenbird.targets import load_target
 from ovenbird_runtime.machine.cpu import this_machine

@@ -13,7 +13,7 @@ from ovenbird.backends.cpu.lowering.image_ops import PARTS_AT_ONCE
 from ovenbird.backends.cpu.machine import machine_of
 from ovenbird.backends.cpu.pipeline import lower_networks
 from ovenbird.lowering.entry_key import EntryKey
-from ovenbird.networks.importing import import_exported
+from ovenbird.networks.torch.importer import import_exported
 from ovenbird.targets import load_target
 
 CHANNELS = 16

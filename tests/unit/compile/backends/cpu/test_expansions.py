@@ -14,7 +14,7 @@ from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.pipeline import lower_networks
 from ovenbird.backends.cpu.schedules.expansion import tile_of
 from ovenbird.lowering.entry_key import EntryKey
-from ovenbird.networks.importing import import_exported
+from ovenbird.networks.torch.importer import import_exported
 
 WIDE = 96
 MACHINE = Machine(32, 16, 32 << 10, 512 << 10, cores=2)

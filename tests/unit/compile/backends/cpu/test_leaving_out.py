@@ -20,7 +20,7 @@ from ovenbird.backends.optimisations import OPTIMISATIONS, Optimisation
 from ovenbird.compiling import compile_network
 from ovenbird.errors import UsageError
 from ovenbird.lowering.entry_key import EntryKey
-from ovenbird.networks.importing import import_exported
+from ovenbird.networks.torch.importer import import_exported
 from ovenbird.options import CompileOptions
 from ovenbird.targets import load_target
 from support.codegen import Case, run_together

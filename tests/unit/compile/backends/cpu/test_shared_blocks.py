@@ -16,7 +16,7 @@ from ovenbird.backends.cpu.machine import machine_of
 from ovenbird.backends.cpu.packing import packing_of
 from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, choose_tile, fits
 from ovenbird.lowering.entry_key import EntryKey
-from ovenbird.networks.importing import import_exported
+from ovenbird.networks.torch.importer import import_exported
 from ovenbird.targets import load_target
 from ovenbird_runtime.machine.cpu import this_machine
 

@@ -17,7 +17,7 @@ from ovenbird.backends.cpu.machine import machine_of
 from ovenbird.backends.cpu.storage import MAX_ROWS, stored_weight
 from ovenbird.lowering.built import BuiltModule
 from ovenbird.lowering.entry_key import EntryKey
-from ovenbird.networks.importing import import_exported
+from ovenbird.networks.torch.importer import import_exported
 from ovenbird.targets import load_target
 
 DEPTH, WIDTH, ROWS = 1030, 2050, 3

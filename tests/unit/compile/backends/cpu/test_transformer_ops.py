@@ -20,7 +20,7 @@ from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.pipeline import lower_networks
 from ovenbird.backends.cpu.schedules import schedule_function
 from ovenbird.lowering.entry_key import EntryKey
-from ovenbird.networks.importing import import_exported
+from ovenbird.networks.torch.importer import import_exported
 from support.codegen import Function
 
 MACHINES = [(16, 32), (8, 16), (4, 32)]

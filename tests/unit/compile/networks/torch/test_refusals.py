@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ovenbird.errors import NetworkUntraceable, UnsupportedOperator
-from ovenbird.networks.importing import import_exported
+from ovenbird.networks.torch.importer import import_exported
 from ovenbird.networks.torch.tracing import Traced
 
 

@@ -15,7 +15,8 @@ import tvm
 import tvm_ffi
 from tvm import tirx
 
-from ovenbird.passes.quantized.annotations import DOT
+from ovenbird.passes.kernels.annotations import DOT
+from ovenbird.passes.kernels.expressions import substitute, uses
 
 PREFETCH = "ovenbird.prefetch"
 """The annotation of a loop; its value is the distance in steps of that loop."""
@@ -73,22 +74,3 @@ def prefetches(loop: tirx.For, distance: int, parameters: list[Any]) -> list[tir
             call = tirx.call_llvm_intrin("void", "llvm.prefetch.p0", address, READ, ALL_CACHE_LEVELS, DATA)
             statements.append(tirx.Evaluate(call))
     return statements
-
-
-def substitute(expression: Any, values: dict[Any, Any]) -> Any:
-    """Return the expression with variables replaced."""
-
-    def visit(var: tirx.Var) -> Any:
-        for known, value in values.items():
-            if known.same_as(var):
-                return tirx.const(value, str(var.ty.dtype)) if isinstance(value, int) else value
-        return var
-
-    return tvm_ffi.structural_map(expression, (tirx.Var, visit))
-
-
-def uses(expression: Any, var: tirx.Var) -> bool:
-    """Return True if `var` occurs in the expression."""
-    found: list[bool] = []
-    tvm_ffi.structural_walk(expression, (tirx.Var, lambda other: found.append(other.same_as(var))))
-    return any(found)

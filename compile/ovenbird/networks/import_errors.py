@@ -1,35 +1,10 @@
-"""From a traced torch network to Relax, with an error that names the operator when TVM cannot follow.
-
-module = import_exported(traced.export(batch=8))    # IRModule; "main" takes the inputs only, weights are constants
-"""
+"""What TVM's importers raise, as an error that names the operator they stopped at."""
 
 from __future__ import annotations
 
-import warnings
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from ovenbird.errors import ImportFailed, NetworkError
-
-if TYPE_CHECKING:
-    import tvm
-    from torch.export import ExportedProgram
-
-
-def import_exported(program: ExportedProgram) -> tvm.IRModule:
-    """Import an ExportedProgram. Raises UnsupportedOperator, ImportFailed."""
-    from ovenbird.networks.torch.importer import Importer
-    from ovenbird.passes.bound_indices import bound_indices
-    from ovenbird.passes.quantized.unify_quantization import unify_quantization
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return unify_quantization(bound_indices(Importer().convert(program)))
-    except NetworkError:
-        raise
-    except Exception as error:
-        raise import_error(error) from error
 
 
 def import_error(error: Exception) -> NetworkError:
