@@ -16,7 +16,6 @@ SEVERAL_HOMES = {
     "Chip": "what CUDA's schedules count on; what a device of the runtime reports of itself",
     "Code": "an artifact's code as the engine runs it; what a kind of device asks of code",
     "Converter": "of a node of an ONNX file; of a node of torch's graph",
-    "Entry": "the code for a batch size: with its kernels when it is built, as `target.json` lists it in an artifact",
     "Limits": "of the agreement with the framework, in the manifest; of a server's settings",
     "Tile": "of registers on a processor, and of threads on a GPU",
     "Windows": "of a pool in an ONNX file; of one in torch's graph",

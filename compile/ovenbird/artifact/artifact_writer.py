@@ -33,7 +33,6 @@ from ovenbird_runtime.manifest.agreement import Precision
 from ovenbird_runtime.manifest.answers import LABELS
 from ovenbird_runtime.manifest.manifest import (
     Dtype,
-    Entry,
     FileRecord,
     Manifest,
     ModelInfo,
@@ -92,10 +91,7 @@ class ArtifactWriter:
             tvm_ffi=version("apache-tvm-ffi"),
             alignment=ALIGNMENT_BYTES,
             vector_bits=spec.vector_bits,
-            entries=tuple(
-                Entry(entry.program, entry.batch, entry.size, entry.function, tuple(entry.weights))
-                for entry in built.entries
-            ),
+            entries=tuple(built.entries),
             tensors=tensors,
             compute=(spec.chip,) if spec.chip else (),
             driver=spec.min_driver,

@@ -11,23 +11,11 @@ from ovenbird.linking.library import link_library
 from ovenbird.lowering.layers import LayerRecord
 from ovenbird.targets import TargetSpec
 from ovenbird_runtime.artifact.plan import Plan
+from ovenbird_runtime.manifest.target import Entry
 from ovenbird_runtime.tensors.arrays import Array
 
 StepReport = Callable[[str, int, int], None]
 """Called with a step's name, and how many of how many steps are done."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One program compiled for one batch size and image size: its function in the library, and the tensors that
-    follow the inputs.
-    """
-
-    program: str
-    batch: int
-    size: tuple[int, ...]
-    function: str
-    weights: list[int]
 
 
 @dataclass

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import tvm
 from tvm import IRModule, relax, tirx
 
-from ovenbird.lowering.built import BuiltModule, Entry, StepReport
+from ovenbird.lowering.built import BuiltModule, StepReport
 from ovenbird.lowering.dumping import NOWHERE, Dump
 from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.lowering.layers import LayerRecord, describe_layers
@@ -42,6 +42,7 @@ from ovenbird.passes.share_broadcast_matrices import share_broadcast_matrices
 from ovenbird.passes.share_constants import SharedConstants
 from ovenbird.passes.widen_sequences import widen_sequences
 from ovenbird.planning.write_plan import write_plan
+from ovenbird_runtime.manifest.target import Entry
 
 if TYPE_CHECKING:
     from ovenbird.backends.base import Compiler
@@ -77,7 +78,7 @@ def compile_networks(
     report("generate code", 2, 3)
     module = compiler.allocate(module)
     dump.module("allocated", module)
-    entries = [Entry(key.program, key.batch, key.size, key.function, order[key.function]) for key in networks]
+    entries = [Entry(key.program, key.batch, key.size, key.function, tuple(order[key.function])) for key in networks]
     if compiler.why_unplanned:
         plan, unplanned = None, {entry.function: compiler.why_unplanned for entry in entries}
     else:

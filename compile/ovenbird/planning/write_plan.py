@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 import tvm
 
-from ovenbird.lowering.built import Entry
 from ovenbird.planning.place_tensors import place_tensors
 from ovenbird.planning.read_calls import NotStraightLine, read_calls
 from ovenbird.planning.tensors import StraightLine, TensorView
 from ovenbird_runtime.artifact.plan import Buffer, Plan, PlanCall, PlanEntry
 from ovenbird_runtime.limits import ALIGNMENT_BYTES, PLAN_VERSION
+from ovenbird_runtime.manifest.target import Entry
 
 
 def write_plan(module: tvm.IRModule, entries: Sequence[Entry]) -> tuple[Plan | None, dict[str, str]]:

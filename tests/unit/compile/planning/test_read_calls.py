@@ -9,11 +9,11 @@ import pytest
 import tvm
 from tvm import relax, te, tirx
 
-from ovenbird.lowering.built import Entry
 from ovenbird.planning.read_calls import NotStraightLine, read_calls
 from ovenbird.planning.write_plan import write_plan
 from ovenbird_runtime.artifact.plan import Buffer
 from ovenbird_runtime.artifact.plan_file import decode_plan, plan_bytes
+from ovenbird_runtime.manifest.target import Entry
 
 Body = Callable[[relax.BlockBuilder, relax.Var, relax.Var], relax.Expr]
 
@@ -153,11 +153,11 @@ def test_a_plan_holds_the_entries_that_can_be_planned() -> None:
         return builder.emit(relax.op.argsort(x))
 
     module = allocated(straight, main_b2=sorting)
-    plan, unplanned = write_plan(module, [Entry("main", 1, (), "main", [0]), Entry("main", 2, (), "main_b2", [0])])
+    plan, unplanned = write_plan(module, [Entry("main", 1, (), "main", (0,)), Entry("main", 2, (), "main_b2", (0,))])
     assert plan is not None
     assert [entry.batch for entry in plan.entries] == [1]
     assert plan.entries[0].buffers[-1] == Buffer("arena", 0, "float32", (2, 8))
     assert decode_plan(plan_bytes(plan)) == plan
     assert set(unplanned) == {"main_b2"}
-    nothing, unplanned = write_plan(module, [Entry("main", 2, (), "main_b2", [0])])
+    nothing, unplanned = write_plan(module, [Entry("main", 2, (), "main_b2", (0,))])
     assert nothing is None
