@@ -35,7 +35,7 @@ Framework = Callable[[Array, Boxes], Found]
 
 def main(arguments: Sequence[str]) -> int:
     """Compare and print."""
-    from ovenbird.models._torchvision import import_torchvision
+    from ovenbird.networks.torchvision import import_torchvision
 
     given = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
     import_torchvision()
@@ -45,7 +45,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def hold(given: dict[str, Any]) -> dict[str, Any]:
     """Return how many boxes were compared, and what share of them both sides have."""
-    from ovenbird.networks.loading import NetworkOptions, load_network
+    from ovenbird.loading.load import load_network
+    from ovenbird.loading.options import NetworkOptions
     from ovenbird.networks.processing.options import parse_size
     from ovenbird.verify.photographs import read_photographs
     from ovenbird.verify.runtime_process import run_artifact

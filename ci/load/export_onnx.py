@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from ovenbird.networks.loading import NetworkOptions, load_network
+from ovenbird.loading.load import load_network
+from ovenbird.loading.options import NetworkOptions
 
 OPSET = 17
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ovenbird.models._torchvision import import_torchvision
+from ovenbird.networks.torchvision import import_torchvision
 
 if sys.version_info >= (3, 11):
     import tomllib

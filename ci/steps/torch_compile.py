@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ovenbird.models._torchvision import import_torchvision
+from ovenbird.networks.torchvision import import_torchvision
 
 COLUMNS = ("network", "compiled", "eager", "error", "first_s", "second_s", "ms", "peer_ms", "why")
 LIMIT = 1e-4

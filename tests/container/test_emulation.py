@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ovenbird.networks.loading import NetworkOptions, load_network
+from ovenbird.loading.load import load_network
+from ovenbird.loading.options import NetworkOptions
 from ovenbird.verify.photographs import read_photographs
 from support.baking import MODEL, ROOT, ovenbird, step
 from support.emulation import emulate

@@ -11,7 +11,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from ovenbird.compiling import compile_network
-from ovenbird.networks.loading import NetworkOptions, load_network
+from ovenbird.loading.load import load_network
+from ovenbird.loading.options import NetworkOptions
 from ovenbird.networks.processing.options import ProcessingOptions
 from ovenbird.options import CompileOptions
 from ovenbird.verify.photographs import own_photographs

@@ -19,8 +19,9 @@ import pytest
 
 from ovenbird.compiling import compile_network
 from ovenbird.errors import VerificationFailed
+from ovenbird.loading.load import load_network
+from ovenbird.loading.options import NetworkOptions
 from ovenbird.models import model_names
-from ovenbird.networks.loading import NetworkOptions, load_network
 from ovenbird.networks.network import Network
 from ovenbird.networks.torch.source import TorchSource
 from ovenbird.operators import winograd

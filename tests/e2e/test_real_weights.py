@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from ovenbird.networks.loading import NetworkOptions, load_network
+from ovenbird.loading.load import load_network
+from ovenbird.loading.options import NetworkOptions
 from ovenbird.verify.photographs import read_photographs
 from ovenbird.verify.runtime_process import run_artifact
 

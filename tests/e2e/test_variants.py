@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ovenbird.compiling import compile_network
-from ovenbird.networks.loading import load_network
+from ovenbird.loading.load import load_network
 from ovenbird.options import CompileOptions
 from ovenbird_runtime.artifact.artifact import open_artifact
 

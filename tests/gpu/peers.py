@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ovenbird.models._torchvision import import_torchvision
+from ovenbird.networks.torchvision import import_torchvision
 
 WARM, TIMED = 5, 30
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from ovenbird.compiling import compile_network
-from ovenbird.networks.loading import NetworkOptions, load_network
+from ovenbird.loading.load import load_network
+from ovenbird.loading.options import NetworkOptions
 from ovenbird.options import CompileOptions
 from ovenbird.targets import TargetSpec
 from ovenbird_runtime.manifest.agreement import LIMITS, Precision, compare

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 
 from ovenbird.compiling import compile_network
-from ovenbird.models._torchvision import import_torchvision
 from ovenbird.models.packages.captions.git import git_programs, new_git, sharpen
 from ovenbird.networks.composite import compose
+from ovenbird.networks.torchvision import import_torchvision
 from ovenbird.verify.photographs import own_photographs, read_photographs
 from ovenbird_runtime.manifest.manifest import WeightsInfo
 from support.git_searches import PIECES, PROMPTS, SEARCHES

@@ -25,9 +25,9 @@ from ovenbird.backends.cuda.plans.plan import KernelPlan
 from ovenbird.backends.cuda.plans.space import plan_space
 from ovenbird.backends.cuda.schedules import apply_schedule
 from ovenbird.linking.library import link_library
+from ovenbird.loading.load import load_network
 from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.measure.tasks import Task, extract_tasks
-from ovenbird.networks.loading import load_network
 from ovenbird.targets import TargetSpec
 from support.cuda_emulation import add_kernels
 

@@ -11,7 +11,7 @@ from unittest import mock
 import numpy as np
 import torch
 
-from ovenbird.models._torchvision import import_torchvision
+from ovenbird.networks.torchvision import import_torchvision
 
 
 def nms(boxes: torch.Tensor, scores: torch.Tensor, threshold: float) -> torch.Tensor:

@@ -35,10 +35,11 @@ IMPORTED = (
     "license_expression", "cyclonedx.model.bom", "cyclonedx.contrib.license.factories", "tvm.relax.frontend.torch",
     "tvm.relax.frontend.onnx", "tvm.s_tir.meta_schedule", "ovenbird.cli.compile", "ovenbird.cli.verify",
     "ovenbird.cli.tune", "ovenbird.api.request", "ovenbird.compiling", "ovenbird.console.describe",
-    "ovenbird.networks.loading", "ovenbird.networks.pt2.program", "ovenbird.networks.torch.source",
+    "ovenbird.loading.load", "ovenbird.networks.pt2.program", "ovenbird.networks.torch.source",
     "ovenbird.networks.user.callables", "ovenbird.tuning.session", "ovenbird.backends.building",
-    "ovenbird.backends.cpu.compiler", "ovenbird.trust.sbom", "ovenbird.linking.library", "ovenbird.models._torchvision",
-    "ovenbird.passes.quantized.emit_dots", "ovenbird.quantize.quantizing", "ovenbird_runtime.artifact.variant",
+    "ovenbird.backends.cpu.compiler", "ovenbird.trust.sbom", "ovenbird.linking.library",
+    "ovenbird.networks.torchvision", "ovenbird.passes.quantized.emit_dots", "ovenbird.quantize.quantizing",
+    "ovenbird_runtime.artifact.variant",
 )  # fmt: skip
 LONGEST_REQUEST = 1 << 16
 MOST_DESCRIPTORS = 8

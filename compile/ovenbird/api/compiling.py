@@ -20,7 +20,7 @@ from ovenbird.artifact.report import CompileReport
 from ovenbird.backends.precisions import parse_precisions
 from ovenbird.errors import UsageError
 from ovenbird.limits import MAX_BATCH
-from ovenbird.networks.loading import NetworkOptions
+from ovenbird.loading.options import NetworkOptions
 from ovenbird.networks.processing.options import ProcessingOptions
 from ovenbird.options import (
     DEFAULT_BATCHES,

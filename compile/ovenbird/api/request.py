@@ -15,7 +15,9 @@ from ovenbird.artifact.report import CompileReport
 from ovenbird.backends.precisions import check_precisions
 from ovenbird.compiling import compile_network
 from ovenbird.host.symbols import read_symbols_early
-from ovenbird.networks.loading import NetworkOptions, check_request, load_model, name_of
+from ovenbird.loading.load import load_model
+from ovenbird.loading.options import NetworkOptions
+from ovenbird.loading.request import check_request, name_of
 from ovenbird.options import DEFAULT_OPTIONS, CompileOptions
 from ovenbird.progress import Progress
 from ovenbird.targets import load_target

@@ -36,7 +36,7 @@ from ovenbird_runtime.errors import OvenbirdError
 from ovenbird_runtime.manifest.agreement import Precision
 
 if TYPE_CHECKING:
-    from ovenbird.networks.loading import NetworkOptions
+    from ovenbird.loading.options import NetworkOptions
     from ovenbird.networks.network import Network
     from ovenbird.progress import Progress
 
@@ -72,7 +72,7 @@ class PrepareRequest:
 
 def network_options(facts: dict[str, Any]) -> NetworkOptions:
     """Return the options that build this network again, from a request or from `network.json`."""
-    from ovenbird.networks.loading import NetworkOptions
+    from ovenbird.loading.options import NetworkOptions
 
     size = facts["image_size"]
     return NetworkOptions(
@@ -133,7 +133,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _load(facts: dict[str, Any]) -> Network:
     """Load the network; where its own weights can be neither found nor fetched, with random ones, which time alike."""
-    from ovenbird.networks.loading import load_network
+    from ovenbird.loading.load import load_network
 
     try:
         return load_network(facts["model"], network_options(facts))

@@ -184,7 +184,8 @@ def _report_native(report: Any, what: str, as_json: bool, warning: str) -> None:
 
 def _compile(model: str, output: Path, options: dict[str, Any], progress: Any) -> Artifact:
     from ovenbird.compiling import compile_network
-    from ovenbird.networks.loading import check_request, load_network
+    from ovenbird.loading.load import load_network
+    from ovenbird.loading.request import check_request
     from ovenbird.options import CompileOptions
     from ovenbird_runtime.artifact.artifact import open_artifact
 

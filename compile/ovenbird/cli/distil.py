@@ -58,7 +58,7 @@ def command(
     from ovenbird.distilling.learning import LearningOptions
     from ovenbird.distilling.running import DistilPlan, distil
     from ovenbird.interruption import Interruption
-    from ovenbird.networks.loading import name_of
+    from ovenbird.loading.request import name_of
     from ovenbird.progress import Progress
 
     plan = DistilPlan(

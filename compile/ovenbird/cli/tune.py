@@ -53,7 +53,7 @@ def command(model: str, **options: Any) -> None:
     from ovenbird.backends.precisions import check_precision, parse_precision
     from ovenbird.backends.table import BACKENDS
     from ovenbird.errors import UsageError
-    from ovenbird.networks.loading import load_network
+    from ovenbird.loading.load import load_network
     from ovenbird.targets import load_target
     from ovenbird.tuning.run import TuneOptions, check_target, list_tasks, tune_network
     from ovenbird.tuning.table import Display

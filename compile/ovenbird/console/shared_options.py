@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from ovenbird.networks.loading import NetworkOptions
+    from ovenbird.loading.options import NetworkOptions
     from ovenbird.networks.processing.options import ProcessingOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -186,7 +186,7 @@ def processing_options(command: F) -> F:
 
 def read_network_options(options: dict[str, Any]) -> NetworkOptions:
     """Turn the command line's strings into NetworkOptions. Raises UsageError."""
-    from ovenbird.networks.loading import NetworkOptions
+    from ovenbird.loading.options import NetworkOptions
     from ovenbird.networks.processing.options import parse_size
     from ovenbird.networks.reference import parse_keywords
     from ovenbird.networks.sizes import parse_sizes

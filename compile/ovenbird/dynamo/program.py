@@ -20,7 +20,7 @@ from ovenbird.api.request import CompileRequest
 from ovenbird.dynamo.inspection import Inspection, compiled_batches
 from ovenbird.dynamo.open_batch import FIX
 from ovenbird.dynamo.reporting import EagerOnly
-from ovenbird.networks.loading import NetworkOptions
+from ovenbird.loading.options import NetworkOptions
 from ovenbird.networks.torch.steady import steady_torch
 from ovenbird.networks.torch.tracing import Traced, first_line
 from ovenbird.options import CompileOptions

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.models._default_weights import TorchvisionWeights
-from ovenbird.models._torchvision import imagenet_labels, import_torchvision
 from ovenbird.models.recipe import ModelRecipe, imagenet_pipelines
+from ovenbird.networks.torchvision import imagenet_labels, import_torchvision
 
 if TYPE_CHECKING:
     from torch import nn

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ovenbird.errors import ExtraMissing, WeightsUnavailable, WeightsUnreadable
-from ovenbird.models._torchvision import import_torchvision
 from ovenbird.networks.files.unread import why_unread
+from ovenbird.networks.torchvision import import_torchvision
 
 if TYPE_CHECKING:
     import torch

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ovenbird.models._default_weights import PackageWeights, require
-from ovenbird.models._torchvision import imagenet_labels
 from ovenbird.models.recipe import ModelRecipe
+from ovenbird.networks.torchvision import imagenet_labels
 from ovenbird_runtime.manifest.steps import CentreCrop, Normalise, Pad, Pipeline, RandomCrop, Resize, Zoom
 
 if TYPE_CHECKING:

@@ -8,17 +8,20 @@ last linear layer. One without gives what its network gives, and says in `output
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING
 
+from ovenbird.networks.processing.usual import pipelines_for
+from ovenbird.networks.sizes import scaled
 from ovenbird_runtime.manifest.answers import LABELS, AnswerStep, Boxes, Classification, Vector
-from ovenbird_runtime.manifest.steps import Pipeline, imagenet, zoom_crop_pad
+from ovenbird_runtime.manifest.steps import Normalise, Pipeline, imagenet, zoom_crop_pad
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
+
+    from ovenbird.networks.weights import DefaultWeights
 
 CLASSIFIER_OUTPUTS: tuple[AnswerStep, ...] = (
     Classification(output="logits", labels=LABELS),
@@ -33,24 +36,6 @@ def imagenet_pipelines(resize: int = 256) -> dict[str, Pipeline]:
     Sizes in pixels.
     """
     return {"imagenet": imagenet(resize=resize), "zoom-crop-pad": zoom_crop_pad()}
-
-
-class DefaultWeights(Protocol):
-    """The weights a recipe has of its own."""
-
-    @property
-    def origin(self) -> Literal["package", "torchvision", "file"]:
-        """The manifest's word for where they come from."""
-        ...
-
-    @property
-    def detail(self) -> str:
-        """Which weights exactly, for the manifest."""
-        ...
-
-    def state_dict(self) -> Mapping[str, torch.Tensor]:
-        """Return the tensors. Raises WeightsUnavailable, WeightsUnreadable."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -84,6 +69,21 @@ class ModelRecipe:
         if any(isinstance(step, Boxes) for step in self.outputs):
             return self.outputs
         return tuple(replace(step, output=name) for name, step in zip(outputs, self.outputs, strict=True))
+
+    def pipelines_at(self, height: int, width: int) -> dict[str, Pipeline]:
+        """Return the pre-processings for another square image size, in pixels, the recipe's normalisation kept; none
+        for other shapes.
+        """
+        base = (self.image_size, self.image_size)
+        if (height, width) == base:
+            return self.pipelines
+        if isinstance(self.outputs[0], Boxes):
+            return {name: scaled(steps, base, (height, width)) for name, steps in self.pipelines.items()}
+        normalise = next(step for step in next(iter(self.pipelines.values())) if isinstance(step, Normalise))
+        return {
+            name: tuple(normalise if isinstance(step, Normalise) else step for step in steps)
+            for name, steps in pipelines_for(height, width).items()
+        }
 
     def whole(self, net: nn.Module) -> nn.Module:
         """Return what is compiled of `net`, whose weights are loaded: it, or with its embedding as a second output."""

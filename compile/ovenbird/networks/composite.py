@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ovenbird.errors import NetworkUnreadable
-from ovenbird.models.packages.captions.recipe import CaptionerRecipe
 from ovenbird.networks.network import Network
 from ovenbird.networks.programs import ProgramPart, Programs
 from ovenbird.networks.sizes import program_of
@@ -76,12 +75,6 @@ def compose(programs: Programs, name: str, weights: WeightsInfo) -> Composite:
         raise NetworkUnreadable(str(error)) from None
     batches = {key: part.batch_sizes for key, part in programs.parts.items()}
     return Composite(name, programs.licence, weights, networks, batches, dict(programs.states), programs.loop, files)
-
-
-def load_captioner(recipe: CaptionerRecipe, weights: str | None) -> Composite:
-    """Return a built-in captioner. Raises ExtraMissing, WeightsError, NetworkError, UsageError."""
-    found = recipe.load(weights)
-    return compose(found.programs, recipe.name, found.weights)
 
 
 def _network(part: ProgramPart, key: str, name: str) -> Network:

@@ -23,7 +23,9 @@ from ovenbird_runtime.artifact.names import model_name_from
 from ovenbird_runtime.errors import shown
 
 ReferenceKind = Literal["built-in", "callable", "package", "file"]
-FILES = (".onnx", ".pt2", ".cfg")
+CFG = ".cfg"
+"""darknet's networks; their weights are a file of their own."""
+FILES = (".onnx", ".pt2", CFG)
 PACKAGES = ("torchvision", "timm", "hf")
 """Prefixes of networks that an installed package brings: `torchvision:NAME`, `timm:NAME`, `hf:NAME`."""
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ovenbird.errors import UsageError, WeightsMismatch
 from ovenbird.networks.files.paths import check_path
@@ -22,12 +22,28 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from ovenbird.models.recipe import DefaultWeights
-
 NAMED_IN_A_MESSAGE = 3
 """How many tensors of a kind an error names before it gives their count."""
 
 EMBEDDED = WeightsInfo(origin="embedded", detail="in the network given")
+
+
+class DefaultWeights(Protocol):
+    """The weights a recipe has of its own."""
+
+    @property
+    def origin(self) -> Literal["package", "torchvision", "file"]:
+        """The manifest's word for where they come from."""
+        ...
+
+    @property
+    def detail(self) -> str:
+        """Which weights exactly, for the manifest."""
+        ...
+
+    def state_dict(self) -> Mapping[str, torch.Tensor]:
+        """Return the tensors. Raises WeightsUnavailable, WeightsUnreadable."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import dataclasses
 
 from ovenbird.errors import UsageError, VerificationFailed
+from ovenbird.loading.load import load_model, only_network
+from ovenbird.loading.options import NetworkOptions
 from ovenbird.models import captioner_names, model_names
 from ovenbird.networks.composite import Composite
-from ovenbird.networks.loading import NetworkOptions, load_model, only_network
 from ovenbird.networks.network import Network
 from ovenbird.networks.sizes import program_of
 from ovenbird_runtime.artifact.artifact import Artifact

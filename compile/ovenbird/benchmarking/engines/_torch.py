@@ -28,7 +28,7 @@ def load() -> str:
 def network(job: Job) -> tuple[Any, tuple[str, ...], tuple[str, ...]]:
     """Build the network of the work folder: the module, its inputs' and its outputs' names."""
     from ovenbird.benchmarking.preparing import network_options
-    from ovenbird.networks.loading import load_network
+    from ovenbird.loading.load import load_network
 
     facts = json.loads((Path(job.folder) / NETWORK_FILE).read_text(encoding="utf-8"))
     with warnings.catch_warnings():

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.models._default_weights import UserWeights, require
-from ovenbird.models._torchvision import coco_labels, import_torchvision
 from ovenbird.models.recipe import ModelRecipe
+from ovenbird.networks.torchvision import coco_labels, import_torchvision
 from ovenbird_runtime.manifest.answers import LABELS, Boxes
 from ovenbird_runtime.manifest.steps import Normalise, Resize
 

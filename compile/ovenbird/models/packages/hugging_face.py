@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from ovenbird.errors import NetworkUnreadable, UsageError, WeightsUnavailable
-from ovenbird.models._torchvision import import_torchvision
 from ovenbird.models.packages.fetching import check_hub, fetched, quiet_libraries
 from ovenbird.models.packages.package import Package, PackagedNetwork, example, picture_pipeline, scaled
 from ovenbird.networks.processing.options import Sides
+from ovenbird.networks.torchvision import import_torchvision
 from ovenbird_runtime.manifest.steps import Interpolation, Pipeline
 
 FILTERS: Mapping[int, Interpolation] = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}

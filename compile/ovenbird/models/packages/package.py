@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.errors import ExtraMissing
-from ovenbird.models.recipe import DefaultWeights
 from ovenbird.networks.processing.options import Sides
+from ovenbird.networks.weights import DefaultWeights
 from ovenbird_runtime.manifest.steps import CentreCrop, Interpolation, Normalise, Pipeline, Resize
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ovenbird.errors import NetworkUnreadable, UnknownNetwork, UsageError, WeightsUnavailable, suggest
 from ovenbird.models._default_weights import INSTEAD
-from ovenbird.models._torchvision import imagenet_labels, import_torchvision
 from ovenbird.models.packages.fetching import check_hub, fetched
 from ovenbird.models.packages.package import Package, PackagedNetwork, example, picture_pipeline
 from ovenbird.models.packages.sources import check_mentioned
 from ovenbird.networks.processing.options import Sides
+from ovenbird.networks.torchvision import imagenet_labels, import_torchvision
 from ovenbird_runtime.manifest.steps import Pipeline
 
 if TYPE_CHECKING:

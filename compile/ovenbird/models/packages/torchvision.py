@@ -14,7 +14,6 @@ from typing import Any
 
 from ovenbird.errors import UnknownNetwork, UnsupportedOperator, UsageError, suggest
 from ovenbird.models._default_weights import TorchvisionWeights
-from ovenbird.models._torchvision import import_torchvision
 from ovenbird.models.packages.detection import detector
 from ovenbird.models.packages.package import (
     Package,
@@ -26,6 +25,7 @@ from ovenbird.models.packages.package import (
 from ovenbird.models.packages.sources import check_mentioned
 from ovenbird.networks.processing.options import Sides
 from ovenbird.networks.reference import Arguments
+from ovenbird.networks.torchvision import import_torchvision
 from ovenbird.networks.user.code import call_target
 from ovenbird_runtime.manifest.steps import Pipeline
 

@@ -19,10 +19,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import ovenbird
 from ovenbird.errors import NetworkUnreadable, UsageError, suggest
-from ovenbird.models._torchvision import import_torchvision
 from ovenbird.networks.reference import Arguments, Reference
+from ovenbird.networks.torchvision import import_torchvision
 from ovenbird_runtime.errors import OvenbirdError
 
 NAMED_IN_A_MESSAGE = 8
@@ -94,7 +93,7 @@ def _is_installed(path: Path) -> bool:
     return (
         any(part in ("site-packages", "dist-packages") for part in path.parts)
         or standard in path.parents
-        or Path(ovenbird.__file__).parent in path.parents
+        or Path(__file__).parents[2] in path.parents  # ovenbird
     )
 
 

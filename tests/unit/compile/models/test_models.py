@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from ovenbird.errors import UnknownNetwork
+from ovenbird.loading.load import load_network
+from ovenbird.loading.options import NetworkOptions
 from ovenbird.models import model_names, recipe, recipes
-from ovenbird.models._torchvision import import_torchvision
 from ovenbird.models._two_outputs import TwoOutputs
-from ovenbird.networks.loading import NetworkOptions, load_network
+from ovenbird.networks.torchvision import import_torchvision
 from ovenbird_runtime.preprocess.interpreted import problem
 
 EMBEDDINGS = {
@@ -73,7 +74,7 @@ def test_another_image_size_keeps_the_normalisation() -> None:
 
 IMPORT = """
 import sys, torch
-from ovenbird.models._torchvision import import_torchvision
+from ovenbird.networks.torchvision import import_torchvision
 import_torchvision()
 import_torchvision()
 try:

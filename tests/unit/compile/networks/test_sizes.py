@@ -11,7 +11,8 @@ from onnx import TensorProto, helper
 from torch import nn
 
 from ovenbird.errors import NetworkUntraceable, UsageError
-from ovenbird.networks.loading import NetworkOptions, load_network
+from ovenbird.loading.load import load_network
+from ovenbird.loading.options import NetworkOptions
 from ovenbird.networks.network import Network
 from ovenbird.networks.sizes import at_sizes, parse_sizes, program_of, scaled
 from ovenbird.networks.torch.source import TorchSource

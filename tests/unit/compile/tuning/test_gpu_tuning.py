@@ -22,11 +22,11 @@ from ovenbird.backends.cuda.plans.space import plan_space
 from ovenbird.backends.cuda.schedules import apply_schedule
 from ovenbird.backends.table import BACKENDS
 from ovenbird.errors import NoCudaCompiler
+from ovenbird.loading.load import load_network
 from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.measure.log_writer import LogWriter
 from ovenbird.measure.measuring import Outcome
 from ovenbird.measure.tasks import Task, extract_tasks
-from ovenbird.networks.loading import load_network
 from ovenbird.records.provenance import Provenance, read_provenance
 from ovenbird.records.tuning_log import TuningLog
 from ovenbird.records.tuning_records import own_folder

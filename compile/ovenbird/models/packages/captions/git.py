@@ -21,11 +21,11 @@ from torch import nn
 
 from ovenbird.errors import NetworkUnreadable, WeightsUnavailable
 from ovenbird.models._default_weights import require
-from ovenbird.models._torchvision import import_torchvision
 from ovenbird.models.packages.captions.recipe import Captioner
 from ovenbird.networks.files.paths import check_path
 from ovenbird.networks.files.state_dicts import fit_names, read_state_dict
 from ovenbird.networks.programs import ProgramPart, Programs
+from ovenbird.networks.torchvision import import_torchvision
 from ovenbird.networks.weights import WeightsChoice, load_strictly, parse_weights
 from ovenbird_runtime.manifest.generation import Beam, Greedy, KeptState, TextLoop, Use, WordPiece
 from ovenbird_runtime.manifest.manifest import WeightsInfo

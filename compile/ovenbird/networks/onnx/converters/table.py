@@ -21,10 +21,10 @@ from ovenbird.networks.onnx.converters.layers.pooling import POOLING
 from ovenbird.networks.onnx.converters.layers.spectra import SPECTRA
 from ovenbird.networks.onnx.converters.maps.arithmetic import ARITHMETIC
 from ovenbird.networks.onnx.converters.maps.elementwise import ELEMENTWISE
-from ovenbird.networks.onnx.converters.maps.quantization import QUANTIZATION
 from ovenbird.networks.onnx.converters.maps.reductions import REDUCTIONS
 from ovenbird.networks.onnx.converters.microsoft.fused import FUSED
 from ovenbird.networks.onnx.converters.microsoft.quantized import QUANTIZED
+from ovenbird.networks.onnx.converters.quantization import QUANTIZATION
 from ovenbird.networks.onnx.converters.recurrent import RECURRENT
 from ovenbird.networks.onnx.converters.regions import REGIONS
 from ovenbird.networks.onnx.converters.structure.control import CONTROL

@@ -10,7 +10,7 @@ import pytest
 from ovenbird.backends.cuda.toolchain import find_nvcc
 from ovenbird.compiling import compile_network
 from ovenbird.errors import NoCudaCompiler
-from ovenbird.networks.loading import load_network
+from ovenbird.loading.load import load_network
 from ovenbird.options import CompileOptions
 from ovenbird_runtime.artifact.artifact import open_artifact
 from ovenbird_runtime.manifest.agreement import Precision

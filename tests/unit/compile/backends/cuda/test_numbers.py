@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ovenbird.networks.loading import load_network
+from ovenbird.loading.load import load_network
 from ovenbird_runtime.manifest.agreement import Precision
 from support.cuda_emulation import build_emulation
 

@@ -13,7 +13,7 @@ from elftools.elf.elffile import ELFFile
 
 from ovenbird.backends.codegen_pipeline import codegen_pipeline
 from ovenbird.compiling import compile_network
-from ovenbird.networks.loading import load_network
+from ovenbird.loading.load import load_network
 from ovenbird.operators.resampling import LINEAR, RESAMPLE, linear_kernel, resampling_kernel
 from ovenbird.options import CompileOptions
 from ovenbird.targets import load_target

@@ -21,7 +21,7 @@ from ovenbird.backends.cuda.plans.tiling import (
 from ovenbird.backends.cuda.toolchain import find_nvcc
 from ovenbird.compiling import compile_network, runs_here
 from ovenbird.errors import BuildFailed, NoCudaCompiler, TargetInvalid
-from ovenbird.networks.loading import load_network
+from ovenbird.loading.load import load_network
 from ovenbird.options import CompileOptions
 from ovenbird.targets import load_target, target_folders
 from support.fatbin import Image, fatbins

@@ -9,11 +9,11 @@ import torch
 
 from ovenbird.errors import UsageError
 from ovenbird.models import recipe
-from ovenbird.models._torchvision import import_torchvision
 from ovenbird.models.packages.detection.one_stage import OneStage
 from ovenbird.models.packages.detection.two_stage import TwoStage
 from ovenbird.models.packages.table import PACKAGES
 from ovenbird.networks.random_weights import randomise
+from ovenbird.networks.torchvision import import_torchvision
 from ovenbird_runtime.manifest.agreement import LIMITS
 from ovenbird_runtime.manifest.answers import Boxes
 from ovenbird_runtime.manifest.candidates import aligned, compare_output

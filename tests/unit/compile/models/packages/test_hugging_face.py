@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from ovenbird.errors import NetworkUnreadable, UsageError, WeightsUnavailable
-from ovenbird.models._torchvision import import_torchvision
+from ovenbird.loading.load import load_network
+from ovenbird.loading.options import NetworkOptions
 from ovenbird.models.packages import hugging_face as ours
-from ovenbird.networks.loading import NetworkOptions, load_network
+from ovenbird.networks.torchvision import import_torchvision
 from ovenbird_runtime.manifest.steps import CentreCrop, Normalise, Resize
 
 

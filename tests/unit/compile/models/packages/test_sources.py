@@ -29,7 +29,8 @@ def test_a_misspelt_name_is_refused_with_the_close_ones(name: str, close: str) -
 
 
 def test_torch_is_not_imported_for_it() -> None:
-    code = "import sys; from ovenbird.networks.loading import check_request, NetworkOptions\n"
+    code = "import sys\nfrom ovenbird.loading.options import NetworkOptions\n"
+    code += "from ovenbird.loading.request import check_request\n"
     code += "try: check_request('torchvision:resnet19', NetworkOptions())\nfinally: print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout.strip(), "UnknownNetwork" in done.stderr) == ("False", True)

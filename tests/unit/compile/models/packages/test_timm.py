@@ -9,11 +9,12 @@ import pytest
 from PIL import Image
 
 from ovenbird.errors import ExtraMissing, NetworkUnreadable, UnknownNetwork, UsageError
-from ovenbird.models._torchvision import import_torchvision
+from ovenbird.loading.load import load_network
+from ovenbird.loading.options import NetworkOptions
 from ovenbird.models.packages import timm as ours
 from ovenbird.models.packages.package import Package
 from ovenbird.models.packages.table import PACKAGES
-from ovenbird.networks.loading import NetworkOptions, load_network
+from ovenbird.networks.torchvision import import_torchvision
 from ovenbird_runtime.preprocess.interpreted import apply
 
 PICTURE = Path(__file__).parents[5] / "examples" / "chelsea.png"

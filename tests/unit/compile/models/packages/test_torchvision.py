@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 
 from ovenbird.errors import UnknownNetwork, UnsupportedOperator, UsageError, WeightsMismatch
-from ovenbird.models._torchvision import import_torchvision
+from ovenbird.loading.load import load_network
+from ovenbird.loading.options import NetworkOptions
 from ovenbird.models.packages import torchvision
 from ovenbird.models.packages.table import PACKAGES
-from ovenbird.networks.loading import NetworkOptions, load_network
+from ovenbird.networks.torchvision import import_torchvision
 from ovenbird_runtime.manifest.answers import Classification
 from ovenbird_runtime.manifest.steps import CentreCrop, Resize
 from ovenbird_runtime.preprocess.interpreted import apply

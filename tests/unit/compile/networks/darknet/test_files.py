@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from ovenbird.errors import NetworkUnreadable, UsageError, WeightsMismatch, WeightsUnavailable, WeightsUnreadable
+from ovenbird.loading.load import load_network
+from ovenbird.loading.options import NetworkOptions
 from ovenbird.networks.darknet.building import build_network
 from ovenbird.networks.darknet.cfg import parse_cfg
 from ovenbird.networks.darknet.weights import WeightsFile
-from ovenbird.networks.loading import NetworkOptions, load_network
 from support.darknet_files import write_weights
 
 NET = "[net]\nwidth=32\nheight=32\n"

@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from ovenbird.errors import NetworkUnreadable
+from ovenbird.loading.load import load_network
+from ovenbird.loading.options import NetworkOptions
 from ovenbird.models.detectors.tiny_yolov2_voc import CFG
 from ovenbird.networks.darknet.building import build_network, image_of
 from ovenbird.networks.darknet.cfg import parse_cfg, read_cfg
 from ovenbird.networks.darknet.layers import Reorg
 from ovenbird.networks.darknet.weights import WeightsFile
-from ovenbird.networks.loading import NetworkOptions, load_network
 from support.darknet_files import write_weights
 from support.real_data import test_data
 

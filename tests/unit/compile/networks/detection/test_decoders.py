@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from ovenbird.errors import UsageError
+from ovenbird.loading.load import load_network
+from ovenbird.loading.options import NetworkOptions
 from ovenbird.networks.detection.kinds import KINDS, chosen_kind
-from ovenbird.networks.loading import NetworkOptions, load_network
 from ovenbird.networks.processing.options import ProcessingOptions
 from ovenbird_runtime.manifest.program import TensorSpec
 from support.real_data import test_data

@@ -8,8 +8,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from ovenbird.errors import UsageError
+from ovenbird.loading.load import load_network
+from ovenbird.loading.options import NetworkOptions
 from ovenbird.networks.detection.exports import read_export
-from ovenbird.networks.loading import NetworkOptions, load_network
 from ovenbird.networks.network import Network
 from ovenbird.networks.processing.options import ProcessingOptions
 

@@ -9,7 +9,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from ovenbird.errors import ImportFailed, NetworkUnreadable, UnsupportedOperator
-from ovenbird.networks.loading import NetworkOptions, load_network
+from ovenbird.loading.load import load_network
+from ovenbird.loading.options import NetworkOptions
 from ovenbird.networks.network import Network
 from ovenbird.networks.processing.options import ProcessingOptions
 from ovenbird_runtime.postprocess.boxes import BoxSettings, find_boxes

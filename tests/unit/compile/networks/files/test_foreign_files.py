@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from ovenbird.errors import NetworkUnreadable, WeightsUnavailable
+from ovenbird.loading.options import NetworkOptions
+from ovenbird.loading.request import check_request
 from ovenbird.networks.files.foreign import SUFFIXES, refusal
-from ovenbird.networks.loading import NetworkOptions, check_request
 from support.hostile_programs import Touch, saved
 
 

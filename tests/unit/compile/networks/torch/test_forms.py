@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from ovenbird.models._torchvision import import_torchvision
 from ovenbird.networks.torch.forms import call_for_forms
 from ovenbird.networks.torch.steady import steady_torch
 from ovenbird.networks.torch.tracing import Traced
+from ovenbird.networks.torchvision import import_torchvision
 
 WAIT_S = 60.0
 

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from ovenbird.errors import NetworkUnreadable, NetworkUntraceable, UsageError, WeightsMismatch
-from ovenbird.networks.loading import NetworkOptions, check_request, load_network
+from ovenbird.loading.load import load_network
+from ovenbird.loading.options import NetworkOptions
+from ovenbird.loading.request import check_request
 
 NETS = """
 import dataclasses

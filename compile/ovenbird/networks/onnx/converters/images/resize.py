@@ -118,7 +118,7 @@ def resampled(node: Node, axes: Sequence[Axis], mode: str, places: str, rounding
             data = along(node, data, index, axes[index], mode, places, rounding)
     if not whole:
         return data
-    from ovenbird.networks.onnx.converters.maps.quantization import saturated
+    from ovenbird.networks.onnx.converters.quantization import saturated
 
     return saturated(node, data, dtype)
 

@@ -13,8 +13,8 @@ from tvm import relax
 from ovenbird.networks.onnx.converters.layers.matrices import gemm
 from ovenbird.networks.onnx.converters.layers.pooling import average, global_average
 from ovenbird.networks.onnx.converters.maps.elementwise import leaky_relu, unary
-from ovenbird.networks.onnx.converters.maps.quantization import bias_of, dequantize, dequantized, of_floats, quantize
 from ovenbird.networks.onnx.converters.maps.reductions import softmax
+from ovenbird.networks.onnx.converters.quantization import bias_of, dequantize, dequantized, of_floats, quantize
 from ovenbird.networks.onnx.node import Converter, Node, as_expression
 
 
