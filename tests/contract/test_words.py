@@ -11,16 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOT_OURS = {"Give": "Return", "Gives": "Return", "Tell": "Report, Print", "Whether": "Return whether"}
 GIVE_UP = "Give up "
 # Types of one name in several homes, and why; a new one needs a better name first.
-SEVERAL_HOMES = {
-    "Arguments": "what a user's callable is called with; what a node of torch's graph has",
-    "Chip": "what CUDA's schedules count on; what a device of the runtime reports of itself",
-    "Code": "an artifact's code as the engine runs it; what a kind of device asks of code",
-    "Converter": "of a node of an ONNX file; of a node of torch's graph",
-    "Limits": "of the agreement with the framework, in the manifest; of a server's settings",
-    "Tile": "of registers on a processor, and of threads on a GPU",
-    "Windows": "of a pool in an ONNX file; of one in torch's graph",
-    "Value": "of an ONNX graph while it is read; of any network while it is lowered",
-}
+SEVERAL_HOMES = {}
 
 
 def sources(*folders: str) -> dict[str, ast.Module]:
@@ -67,6 +58,4 @@ def test_a_public_type_has_one_home() -> None:
         for name in named_types(tree):
             homes[name].append(path)
     several = {name: paths for name, paths in homes.items() if len(paths) > 1}
-    new = {name: paths for name, paths in several.items() if name not in SEVERAL_HOMES}
-    assert not new, "one name, one meaning: name what each of them is, or say in SEVERAL_HOMES why both may stay"
-    assert several.keys() == SEVERAL_HOMES.keys(), "these have one home by now: take them out of SEVERAL_HOMES"
+    assert not several, "one name, one meaning: name what each of them is"

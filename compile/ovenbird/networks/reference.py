@@ -40,7 +40,7 @@ _NO_WORDS = ("true", "false", "null", "nan", "inf")
 
 
 @dataclass(frozen=True)
-class Arguments:
+class CallArguments:
     """What a callable is called with."""
 
     positional: tuple[Any, ...] = ()
@@ -66,7 +66,7 @@ class Reference:
     """The built-in's, the callable's dotted name, the package's network, or the file's path."""
     place: str = ""
     """The module or `.py` file of a callable, or the package's prefix."""
-    arguments: Arguments = field(default_factory=Arguments)
+    arguments: CallArguments = field(default_factory=CallArguments)
 
     @property
     def path(self) -> Path:
@@ -103,11 +103,11 @@ def parse_reference(text: str, keywords: Mapping[str, Any] | None = None) -> Ref
     twice = sorted(set(arguments.keywords) & set(keywords or {}))
     if twice:
         raise UsageError(f"--arg {twice[0]}: {text} gives it, too")
-    arguments = Arguments(arguments.positional, {**arguments.keywords, **(keywords or {})})
+    arguments = CallArguments(arguments.positional, {**arguments.keywords, **(keywords or {})})
     return Reference(kind, text, found["name"], found["place"], arguments)
 
 
-def parse_arguments(text: str, call: str) -> Arguments:
+def parse_arguments(text: str, call: str) -> CallArguments:
     """Read `(1, size=320)` as literals; `text` is what an error names. Raises UsageError."""
     if len(call) > MAX_ARGUMENT_CHARACTERS:
         raise UsageError(f"the arguments have {len(call)} characters, limit {MAX_ARGUMENT_CHARACTERS}")
@@ -124,7 +124,7 @@ def parse_arguments(text: str, call: str) -> Arguments:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UsageError(f"{shown(text)}: {twice[0]} is given twice")
-    return Arguments(positional, {str(one.arg): _literal(text, str(one.arg), one.value) for one in tree.keywords})
+    return CallArguments(positional, {str(one.arg): _literal(text, str(one.arg), one.value) for one in tree.keywords})
 
 
 def parse_keywords(pairs: tuple[str, ...]) -> dict[str, Any]:

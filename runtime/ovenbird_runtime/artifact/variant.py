@@ -17,7 +17,7 @@ from ..errors import (
     shown,
 )
 from ..machine.cpu import MachineFacts, version_pair
-from ..machine.device_kind import Chip
+from ..machine.device_kind import DeviceChip
 from ..machine.devices import DEVICES, Device, parse_devices
 from ..machine.versions import TVM_FFI_VERSION, TVM_VERSION
 from ..manifest.agreement import Precision
@@ -109,7 +109,7 @@ def choose_variant(
     raise NoVariant(f"no variant runs on this machine ({describe(machine, asked)}): " + "; ".join(map(str, reasons)))
 
 
-def rank(target: Target, chip: Chip) -> tuple[int, tuple[int, ...], int, int]:
+def rank(target: Target, chip: DeviceChip) -> tuple[int, tuple[int, ...], int, int]:
     """Return what orders the variants that run here, the best highest."""
     return -EXACTNESS.index(target.precision), chip.rank(target), target.vector_bits, len(target.cpu_features)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..dataclass import dataclass
 from .cpuid import hidden_features
-from .device_kind import Code, DeviceKind
+from .device_kind import CodeNeeds, DeviceKind
 
 _ARCH = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
 
@@ -152,10 +152,10 @@ def _read(path: Path) -> str:
 class Processor:
     """The processor as a device: what code needs of it is in `MachineFacts`, and it has no chips to choose from."""
 
-    def check(self, code: Code) -> None:
+    def check(self, code: CodeNeeds) -> None:
         """Refuse nothing."""
 
-    def rank(self, code: Code) -> tuple[int, ...]:
+    def rank(self, code: CodeNeeds) -> tuple[int, ...]:
         """Return the same for all code."""
         return ()
 

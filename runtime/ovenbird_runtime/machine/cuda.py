@@ -19,7 +19,7 @@ from ..console.installing import install_hint
 from ..dataclass import dataclass
 from ..errors import DriverMissing, DriverTooOld, GpuMissing, LibraryMissing, WrongChip
 from .cpu import version_pair
-from .device_kind import Code, DeviceKind
+from .device_kind import CodeNeeds, DeviceKind
 
 DRIVER_LIBRARY, CUDART = "libcuda.so.1", "libcudart.so.13"
 OLDEST_DRIVER = (13, 0)
@@ -39,7 +39,7 @@ class Gpu:
     compute: tuple[int, int]
     name: str = ""
 
-    def check(self, code: Code) -> None:
+    def check(self, code: CodeNeeds) -> None:
         """Raise what says why `code` does not run here, DriverTooOld or WrongChip; return where it does.
 
         Machine code runs on later chips of the same generation, the PTX that comes with it on all later ones.
@@ -56,7 +56,7 @@ class Gpu:
                 f"cuda:{self.index} is sm_{self.compute[0]}{self.compute[1]}: compile with a target for it"
             )
 
-    def rank(self, code: Code) -> tuple[int, int]:
+    def rank(self, code: CodeNeeds) -> tuple[int, int]:
         """Return the latest compute capability of the code that this chip has; (0, 0) where it has none of them."""
         return max((level for level in compute_levels(code) if level <= self.compute), default=(0, 0))
 
@@ -119,7 +119,7 @@ def dotted(version: tuple[int, int]) -> str:
     return f"{version[0]}.{version[1]}"
 
 
-def compute_levels(code: Code) -> list[tuple[int, int]]:
+def compute_levels(code: CodeNeeds) -> list[tuple[int, int]]:
     """Return the compute capabilities of code: sm_90 is (9, 0), sm_120 is (12, 0)."""
     found = []
     for name in code.compute:

@@ -13,7 +13,7 @@ from typing import Protocol
 from ..dataclass import dataclass
 
 
-class Code(Protocol):
+class CodeNeeds(Protocol):
     """The part of `target.json` that a chip is asked about."""
 
     @property
@@ -32,14 +32,14 @@ class Code(Protocol):
         ...
 
 
-class Chip(Protocol):
+class DeviceChip(Protocol):
     """One device of this machine, as its driver describes it."""
 
-    def check(self, code: Code) -> None:
+    def check(self, code: CodeNeeds) -> None:
         """Raise the MachineError that says why the chip does not run `code`; return where it does."""
         ...
 
-    def rank(self, code: Code) -> tuple[int, ...]:
+    def rank(self, code: CodeNeeds) -> tuple[int, ...]:
         """Return what orders the variants that the chip runs, the best highest."""
         ...
 
@@ -57,7 +57,7 @@ class DeviceKind:
     name: str
     code: str
     dlpack: int
-    probe: Callable[[int], Chip]
+    probe: Callable[[int], DeviceChip]
     own_memory: bool = False
     libraries: tuple[str, ...] = ()
     load_vendor: Callable[[], object] = lambda: None

@@ -23,7 +23,7 @@ Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "opencv-lin
 """Pillow's filters, which widen where they shrink (antialiasing), and OpenCV's `INTER_LINEAR`, which takes four pixels
 whatever the scale.
 """
-Value = Annotated[int, Range(0, 255)]
+PixelValue = Annotated[int, Range(0, 255)]
 Placement = Literal["centre", "top-left"]
 Values = Annotated[tuple[Annotated[float, Range(-1e6, 1e6)], ...], Count(1, 3)]
 """One number for all channels, or one each for red, green and blue."""
@@ -78,7 +78,7 @@ class Pad:
 
     step: Literal["pad"] = "pad"
     size: Size = (224, 224)
-    value: Value | Annotated[tuple[Value, ...], Count(3, 3)] | None = 0
+    value: PixelValue | Annotated[tuple[PixelValue, ...], Count(3, 3)] | None = 0
     """Of the canvas's pixels, or one each for red, green and blue. None makes them 0 after normalising, as networks
     have it that pad normalised images; only `normalise` may follow then.
     """

@@ -16,14 +16,14 @@ from ..console.signals import CAUGHT
 from ..errors import OvenbirdError, WrongModelName
 from ..limits import MAX_THREADS, MAX_WORKERS
 from ..manifest.agreement import Precision
-from .settings import Limits, ModelSource, Settings
+from .settings import ModelSource, ServerLimits, Settings
 
 _DEFAULT = Settings(artifacts=())
 _PORT = click.IntRange(0, 65535)
 _COUNT = click.IntRange(1)
 _SECONDS = click.FloatRange(0.01)
 
-# option, the field of Limits, its type, its help
+# option, the field of ServerLimits, its type, its help
 _LIMITS: tuple[tuple[str, str, Any, str], ...] = (
     ("--max-body-bytes", "body_bytes", _COUNT, "Largest body, also after unpacking."),
     ("--max-buffered-bytes", "buffered_bytes", _COUNT, "Requests and answers in memory at one time."),
@@ -49,7 +49,7 @@ _LIMITS: tuple[tuple[str, str, Any, str], ...] = (
 
 
 def _with_limits(command: Any) -> Any:
-    defaults = Limits()
+    defaults = ServerLimits()
     for option, name, kind, text in reversed(_LIMITS):
         default = getattr(defaults, name)
         shown = default is not None
@@ -160,7 +160,7 @@ def serve(artifacts: tuple[ModelSource, ...], debug: bool, **options: Any) -> No
         from .process import serve as run
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error.name} is not installed: {install_hint('serve')}") from None
-    limits = Limits(**{field.name: options.pop(field.name) for field in dataclasses.fields(Limits)})
+    limits = ServerLimits(**{field.name: options.pop(field.name) for field in dataclasses.fields(ServerLimits)})
     try:
         code = run(Settings(artifacts=artifacts, limits=limits, **options))
     except OvenbirdError as error:

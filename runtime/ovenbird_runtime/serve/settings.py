@@ -34,7 +34,7 @@ class ModelSource(Settled):
 
 
 @dataclass(frozen=True)
-class Limits(HttpLimits):
+class ServerLimits(HttpLimits):
     """What a client may send and ask for. Bytes, seconds, and counts, as the names say."""
 
     megapixels: float = limits.SERVE_MEGAPIXELS
@@ -69,4 +69,4 @@ class Settings(Settled):
     nan: NanPolicy = "refuse"
     backend_url: str | None = None
     """Where the networks run, if not here; the operator's to set."""
-    limits: Limits = Limits()
+    limits: ServerLimits = ServerLimits()

@@ -18,7 +18,7 @@ from ovenbird_runtime.bench import bench
 from ovenbird_runtime.copying import copy_artifact
 from ovenbird_runtime.model import Model
 from ovenbird_runtime.preprocess.images import open_image, open_pixels
-from ovenbird_runtime.serve.settings import Limits, ModelSource, Settings
+from ovenbird_runtime.serve.settings import ModelSource, ServerLimits, Settings
 from support.pictures import noise
 
 WHOLE = [2, np.int64(2), np.int8(2), np.uint16(2), np.array(2), np.array([2, 7])[0]]
@@ -57,8 +57,8 @@ def test_whole_numbers_of_any_type_are_taken(model: Model, tiny: Path, value: An
     assert type(bench(model, value, 0.01).batch) is int
     with ovenbird_runtime.load(tiny, threads=value, workers=value) as loaded:
         assert (loaded.threads, type(loaded.threads)) == (2, int)
-    settings = Settings((), workers=value, threads=value, port=value, limits=Limits(images=value))
-    assert settings == Settings((), workers=2, threads=2, port=2, limits=Limits(images=2))
+    settings = Settings((), workers=value, threads=value, port=value, limits=ServerLimits(images=value))
+    assert settings == Settings((), workers=2, threads=2, port=2, limits=ServerLimits(images=2))
     assert {type(settings.workers), type(settings.threads), type(settings.limits.images)} == {int}
 
 
@@ -73,7 +73,7 @@ def test_what_is_no_whole_number(model: Model, tiny: Path, value: Any) -> None:
     with pytest.raises(errors.WrongOption, match=r"workers is .*, expected a whole number"):
         Settings((), workers=value)
     with pytest.raises(errors.WrongOption, match=r"images is .*, expected a whole number"):
-        Limits(images=value)
+        ServerLimits(images=value)
     if value is None:
         return  # the default
     with pytest.raises(errors.WrongOption, match=r"seed is .*, expected a whole number from 0 to 2\*\*63 - 1"):
@@ -87,7 +87,7 @@ def test_real_numbers_of_any_type_are_taken(model: Model, value: Any) -> None:
     for call in (open_image, open_pixels):
         assert call(noise(40, 30), value).size == (40, 30)
     assert model.predict(noise(40, 30), max_megapixels=value)
-    assert type(Limits(megapixels=value).megapixels) is float
+    assert type(ServerLimits(megapixels=value).megapixels) is float
     assert type(Settings((), drain_seconds=value).drain_seconds) is float
 
 
@@ -102,7 +102,7 @@ def test_what_is_no_real_number(model: Model, value: Any) -> None:
         bench(model, 1, value)
     if value != 0 or value is None:
         with pytest.raises(errors.WrongOption, match="megapixels is "):
-            Limits(megapixels=value)
+            ServerLimits(megapixels=value)
 
 
 @pytest.mark.parametrize("value", [True, np.bool_(True), np.bool_(False)])

@@ -24,7 +24,7 @@ from ovenbird.models.packages.package import (
 )  # fmt: skip
 from ovenbird.models.packages.sources import check_mentioned
 from ovenbird.networks.processing.options import Sides
-from ovenbird.networks.reference import Arguments
+from ovenbird.networks.reference import CallArguments
 from ovenbird.networks.torchvision import import_torchvision
 from ovenbird.networks.user.code import call_target
 from ovenbird_runtime.manifest.steps import Pipeline
@@ -72,7 +72,7 @@ def _load(name: str, keywords: Mapping[str, Any], size: Sides | None, weights: s
         options["image_size"] = (size or own)[0]
     if kind == "segmentation":
         options["weights_backbone"] = None
-    arguments = Arguments(keywords={"weights": None, **options, **keywords})
+    arguments = CallArguments(keywords={"weights": None, **options, **keywords})
     net = call_target(f"torchvision:{name}", builder, arguments)
     net.rows_apart = net.keeps_nothing = True  # large ones take seconds for an image: see networks/torch/forms.py
     own_classes = not {"num_classes"} & set(keywords)

@@ -33,11 +33,11 @@ from ovenbird.networks.onnx.definitions import (
 )
 from ovenbird.networks.onnx.dtypes import computed, element_dtype, passed, widened
 from ovenbird.networks.onnx.folding import fold, foldable
-from ovenbird.networks.onnx.node import Node, Value, as_expression, dtype_of, shape_of
+from ovenbird.networks.onnx.node import Node, OnnxValue, as_expression, dtype_of, shape_of
 from ovenbird.networks.onnx.refusals import refusal
 from ovenbird.passes.quantized.unify_quantization import unify_quantization
 
-Scope = ChainMap[str, Value]
+Scope = ChainMap[str, OnnxValue]
 
 
 def import_model(model: Any, shapes: Mapping[str, Sequence[int]]) -> tvm.IRModule:
@@ -81,14 +81,14 @@ class GraphImporter:
                 raise
         return self.builder.get()
 
-    def _output(self, output: Any, found: Value) -> relax.Expr:
+    def _output(self, output: Any, found: OnnxValue) -> relax.Expr:
         if found is None or isinstance(found, list):
             raise UnsupportedOperator(f"the output {output.name!r} is no tensor; give its parts as outputs, one each")
         if not math.prod(shape_of(found)):
             raise UnsupportedOperator(f"the output {output.name!r} has no elements: {list(shape_of(found))}")
         return self._cast(as_expression(found), passed(element_dtype(output.type.tensor_type.elem_type)).name)
 
-    def import_graph(self, graph: Any, scope: Scope, opsets: Mapping[str, int], depth: int = 0) -> list[Value]:
+    def import_graph(self, graph: Any, scope: Scope, opsets: Mapping[str, int], depth: int = 0) -> list[OnnxValue]:
         """Import a graph's nodes into the scope and return its outputs."""
         wanted = [output.name for output in graph.output]
         self.import_nodes(graph.node, wanted, scope, opsets, depth)
@@ -107,7 +107,7 @@ class GraphImporter:
                 if name:
                     scope[name] = self._held(value, node)
 
-    def import_node(self, node: Any, scope: Scope, opsets: Mapping[str, int], depth: int) -> Sequence[Value]:
+    def import_node(self, node: Any, scope: Scope, opsets: Mapping[str, int], depth: int) -> Sequence[OnnxValue]:
         """Return the outputs of one node."""
         domain = "" if node.domain in MAIN_DOMAINS else node.domain
         opset = opsets.get(domain, 1)
@@ -125,7 +125,7 @@ class GraphImporter:
         converter = CONVERTERS.get(f"{domain}.{node.op_type}" if domain else node.op_type)
         if converter is not None:
 
-            def branch(graph: Any, given: Sequence[Value]) -> list[Value]:
+            def branch(graph: Any, given: Sequence[OnnxValue]) -> list[OnnxValue]:
                 inner = scope.new_child({tensor.name: weight(tensor) for tensor in graph.initializer})
                 inner.update(zip((value.name for value in graph.input), given, strict=False))
                 return self.import_graph(graph, inner, opsets, depth)
@@ -160,10 +160,10 @@ class GraphImporter:
         node: Any,
         body: Any,
         attributes: dict[str, Any],
-        inputs: Sequence[Value],
+        inputs: Sequence[OnnxValue],
         outer_opsets: Mapping[str, int],
         depth: int,
-    ) -> Sequence[Value]:
+    ) -> Sequence[OnnxValue]:
         """Import a function's body in place of the node that calls it."""
         if depth >= MAX_FUNCTION_DEPTH:
             raise UnsupportedOperator(f"functions call each other {depth} deep at {node.op_type}")
@@ -175,7 +175,7 @@ class GraphImporter:
         self.import_nodes(called(node, body, attributes), wanted, scope, {**outer_opsets, **opsets}, depth + 1)
         return [scope[name] if is_read else None for name, is_read in read.items()]
 
-    def _held(self, value: Value, node: Any) -> Value:
+    def _held(self, value: OnnxValue, node: Any) -> OnnxValue:
         """Return a node's output bound to a variable. Raises UnsupportedOperator for sizes that nothing can hold."""
         if isinstance(value, list):
             return [self._held(each, node) for each in value]
@@ -213,7 +213,7 @@ def weight(tensor: Any) -> Any:
     return widened(numpy_helper.to_array(tensor))
 
 
-def known(value: Value) -> bool:
+def known(value: OnnxValue) -> bool:
     """Return whether a value is computed already, or left out."""
     return value is None or isinstance(value, np.ndarray) or (isinstance(value, list) and all(map(known, value)))
 

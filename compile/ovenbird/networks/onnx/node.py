@@ -20,10 +20,10 @@ from ovenbird.errors import UnsupportedOperator
 from ovenbird.passes.shapes import static_shape
 from ovenbird_runtime.tensors.arrays import Array
 
-Value = Any
-"""`Array | relax.Expr | list[Value]`, or None where an optional input is left out."""
+OnnxValue = Any
+"""`Array | relax.Expr | list[OnnxValue]`, or None where an optional input is left out."""
 
-Converter = Callable[["Node"], "Value | tuple[Value, ...]"]
+OnnxConverter = Callable[["Node"], "OnnxValue | tuple[OnnxValue, ...]"]
 """Returns the node's output, a tuple where the operator has several. Raises what `Node.refuse` makes."""
 
 
@@ -39,7 +39,7 @@ class Node:
     version: int
     """The version in which the operator was last changed, at most `opset`: what its definition is called by."""
 
-    inputs: list[Value]
+    inputs: list[OnnxValue]
     outputs: tuple[str, ...]
     """The names of the outputs; "" for one that nobody reads."""
 
@@ -47,7 +47,7 @@ class Node:
     """By name, defaults of the operator's definition included: int, float, str, lists, arrays, graphs."""
 
     builder: relax.BlockBuilder
-    branch: Callable[[Any, Sequence[Value]], list[Value]] = field(repr=False)
+    branch: Callable[[Any, Sequence[OnnxValue]], list[OnnxValue]] = field(repr=False)
     """Imports a graph that is an attribute, given its inputs; it sees the names around the node."""
 
     declared: Mapping[str, tuple[int, ...]] = field(default_factory=dict, repr=False)
@@ -117,7 +117,7 @@ class Node:
         return f"{self.op_type} ({self.name})" if self.name else self.op_type
 
 
-def as_expression(value: Value) -> relax.Expr:
+def as_expression(value: OnnxValue) -> relax.Expr:
     """Return a value as a Relax expression."""
     return literal(value) if isinstance(value, np.ndarray) else value
 
@@ -127,7 +127,7 @@ def literal(array: Any) -> relax.Expr:
     return relax.const(array, str(array.dtype))
 
 
-def shape_of(value: Value) -> tuple[int, ...]:
+def shape_of(value: OnnxValue) -> tuple[int, ...]:
     """Return the static shape of an array or an expression. Raises UnsupportedOperator where there is none."""
     if isinstance(value, np.ndarray):
         return tuple(value.shape)
@@ -137,6 +137,6 @@ def shape_of(value: Value) -> tuple[int, ...]:
     return found
 
 
-def dtype_of(value: Value) -> str:
+def dtype_of(value: OnnxValue) -> str:
     """Return the dtype of an array or an expression by numpy's name."""
     return str(value.dtype) if isinstance(value, np.ndarray) else str(value.ty.dtype.dtype)

@@ -1,7 +1,7 @@
 """Python code of the user's: found, imported, called; a fault of it is one line that names the user's own line.
 
     target = import_target(parse_reference("nets/mine.py:build"))
-    made = call_target("nets/mine.py:build", target, Arguments(keywords={"size": 320}))
+    made = call_target("nets/mine.py:build", target, CallArguments(keywords={"size": 320}))
 
 What it prints goes to standard error: standard output is the command's.
 """
@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from ovenbird.errors import NetworkUnreadable, UsageError, suggest
-from ovenbird.networks.reference import Arguments, Reference
+from ovenbird.networks.reference import CallArguments, Reference
 from ovenbird.networks.torchvision import import_torchvision
 from ovenbird_runtime.errors import OvenbirdError
 
@@ -48,7 +48,7 @@ def import_target(reference: Reference) -> Any:
     return target
 
 
-def call_target(text: str, target: Callable[..., Any], arguments: Arguments) -> Any:
+def call_target(text: str, target: Callable[..., Any], arguments: CallArguments) -> Any:
     """Call a function or a class of the user's. Raises UsageError for arguments that do not fit, NetworkUnreadable."""
     _check_arguments(text, target, arguments)
     with users_code(text):
@@ -175,7 +175,7 @@ def _load(name: str, path: Path) -> ModuleType:
     return module
 
 
-def _check_arguments(text: str, target: Callable[..., Any], arguments: Arguments) -> None:
+def _check_arguments(text: str, target: Callable[..., Any], arguments: CallArguments) -> None:
     """Refuse arguments that the callable does not take, and name those that it needs. Raises UsageError."""
     try:
         signature = inspect.signature(target)

@@ -23,7 +23,7 @@ from ..http.encoding import decompress
 from ..http.errors import BadRequest, BodyTooLarge, UnsupportedContent
 from ..http.messages import Request, json_text
 from ..http.multipart import parse_multipart
-from ..settings import Limits
+from ..settings import ServerLimits
 
 ImageBytes = bytes | memoryview
 """The bytes of an image's file."""
@@ -54,7 +54,7 @@ class PredictForm:
     """Memory that was made next to the request's body: what was unpacked, and pictures out of JSON."""
 
 
-def read_form(request: Request, limits: Limits) -> PredictForm:
+def read_form(request: Request, limits: ServerLimits) -> PredictForm:
     """Read a request. Raises MissingImage, BadRequest, WrongOption, UnsupportedContent, BodyTooLarge."""
     body = decompress(request.body, request.header("content-encoding"), limits.body_bytes)
     kind = request.header("content-type").partition(";")[0].strip().lower()
@@ -86,7 +86,7 @@ def read_form(request: Request, limits: Limits) -> PredictForm:
     return _checked([memoryview(body)] if body else [], fields, limits, made)
 
 
-def _from_json(body: Bytes, fields: dict[str, Any], limits: Limits) -> list[bytes]:
+def _from_json(body: Bytes, fields: dict[str, Any], limits: ServerLimits) -> list[bytes]:
     """Return the images of a JSON body; its options go to `fields`. Raises BadRequest, BodyTooLarge."""
     try:
         value = msgspec.json.decode(json_text(body))
@@ -133,12 +133,14 @@ def _decoded(text: str) -> bytes:
     return base64.b64decode(bare + b"=" * (-len(bare) % 4), validate=True)
 
 
-def _check_count(count: int, limits: Limits) -> None:
+def _check_count(count: int, limits: ServerLimits) -> None:
     if count > limits.images:
         raise BodyTooLarge(f"the request has {count} images, limit {limits.images} (--max-images)")
 
 
-def _checked(images: Sequence[bytes | memoryview], fields: Mapping[str, Any], limits: Limits, made: int) -> PredictForm:
+def _checked(
+    images: Sequence[bytes | memoryview], fields: Mapping[str, Any], limits: ServerLimits, made: int
+) -> PredictForm:
     if not images or all(len(image) == 0 for image in images):
         raise MissingImage(f"no image came with the request: {_SEND}")
     _check_count(len(images), limits)

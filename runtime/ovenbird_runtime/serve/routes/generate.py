@@ -25,7 +25,7 @@ from ..http.encoding import decompress
 from ..http.errors import BadRequest
 from ..http.messages import Request, Response, json_text
 from ..models.text_deployment import TextDeployment
-from ..settings import Limits
+from ..settings import ServerLimits
 from .forms import read_base64, read_option
 from .texts import TextEventForm, Tokens, event_bytes, stream_text, write_texts
 
@@ -102,7 +102,7 @@ async def _form(context: Context, request: Request, streams: bool) -> GenerateFo
     return form
 
 
-def _read(request: Request, limits: Limits, streams: bool) -> GenerateForm:
+def _read(request: Request, limits: ServerLimits, streams: bool) -> GenerateForm:
     body = decompress(request.body, request.header("content-encoding"), limits.body_bytes)
     try:
         value = msgspec.json.decode(json_text(body))

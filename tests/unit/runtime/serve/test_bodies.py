@@ -18,7 +18,7 @@ from ovenbird_runtime.serve.http.encoding import compress, decompress
 from ovenbird_runtime.serve.http.errors import BadRequest, BodyTooLarge, ServeError, UnsupportedContent
 from ovenbird_runtime.serve.http.messages import Request, Response
 from ovenbird_runtime.serve.http.multipart import parse_multipart
-from ovenbird_runtime.serve.settings import Limits
+from ovenbird_runtime.serve.settings import ServerLimits
 from ovenbird_runtime.serve.telemetry import metric_names
 from ovenbird_runtime.serve.telemetry.metrics import Metrics
 
@@ -39,7 +39,7 @@ def test_parts_come_in_their_order() -> None:
         ),
         ('content-disposition: form-data; name="top"', b"3"),
     )
-    first, second = parse_multipart(body, KIND, Limits())
+    first, second = parse_multipart(body, KIND, ServerLimits())
     assert (first.name, first.filename, bytes(first.content)) == ("image", "a.jpg", b"\r\n--mar\r\n\0")
     assert (second.name, second.filename, bytes(second.content)) == ("top", None, b"3")
 
@@ -56,21 +56,21 @@ def test_parts_come_in_their_order() -> None:
 )  # fmt: skip
 def test_damaged_forms_are_refused(body: bytes) -> None:
     with pytest.raises(BadRequest):
-        parse_multipart(body, KIND, Limits())
+        parse_multipart(body, KIND, ServerLimits())
 
 
 @pytest.mark.parametrize("kind", ["multipart/form-data", 'multipart/form-data; boundary=""', "x; boundary=" + "a" * 71])
 def test_boundary_is_checked(kind: str) -> None:
     with pytest.raises(BadRequest, match="boundary"):
-        parse_multipart(b"--a--", kind, Limits())
+        parse_multipart(b"--a--", kind, ServerLimits())
 
 
 def test_forms_beyond_the_limits_are_refused() -> None:
     many = form(*[('Content-Disposition: form-data; name="a"', b"")] * 65)
     with pytest.raises(BadRequest, match="more than 64 parts"):
-        parse_multipart(many, KIND, Limits())
+        parse_multipart(many, KIND, ServerLimits())
     with pytest.raises(BadRequest, match="5000 bytes, limit 4096"):
-        parse_multipart(form(('Content-Disposition: form-data; name="a"', b"x" * 5000)), KIND, Limits())
+        parse_multipart(form(('Content-Disposition: form-data; name="a"', b"x" * 5000)), KIND, ServerLimits())
 
 
 @pytest.mark.alone
@@ -78,7 +78,7 @@ def test_hostile_form_takes_linear_time() -> None:
     body = b"--mark\r\n" + b'Content-Disposition: form-data; name="a' + b"\r\n--mar" * 1_000_000
     start = time.monotonic()
     with pytest.raises(BadRequest):
-        parse_multipart(body, KIND, Limits())
+        parse_multipart(body, KIND, ServerLimits())
     assert time.monotonic() - start < 1
 
 
@@ -91,7 +91,7 @@ def test_no_form_crashes(data: bytes) -> None:
         form(('Content-Disposition: form-data; name="a"', data)),
     ):
         with contextlib.suppress(BadRequest):
-            parse_multipart(body, KIND, Limits())
+            parse_multipart(body, KIND, ServerLimits())
 
 
 def bare(data: bytes) -> bytes:

@@ -20,7 +20,7 @@ from ovenbird_runtime.serve.http.messages import Request
 from ovenbird_runtime.serve.lifecycle import Lifecycle
 from ovenbird_runtime.serve.models.slots import Slots
 from ovenbird_runtime.serve.offload import Offload
-from ovenbird_runtime.serve.settings import Limits, Settings
+from ovenbird_runtime.serve.settings import ServerLimits, Settings
 from ovenbird_runtime.serve.telemetry.logs import Log
 from ovenbird_runtime.serve.telemetry.metric_names import (
     CANCELLED,
@@ -54,7 +54,7 @@ class Server:
 
 
 def seconds_for(asked: float | None, usual: float, **limits: Any) -> float:
-    context = Server(limits=Limits(max_timeout_ms=60_000, **limits)).context
+    context = Server(limits=ServerLimits(max_timeout_ms=60_000, **limits)).context
     context.slots.usual_seconds = usual
     return context.seconds_for(asked)
 
@@ -136,7 +136,7 @@ def test_status_without_an_error_is_counted() -> None:
 @pytest.mark.parametrize(("held", "status"), [(0, 200), (1_000_000, 503)])
 def test_answer_that_finds_no_room_is_written_down_once(held: int, status: int) -> None:
     """As the refusal that its client gets, and no more as the answer that was made first."""
-    server = Server(limits=Limits(buffered_bytes=1_000_000))
+    server = Server(limits=ServerLimits(buffered_bytes=1_000_000))
     for number in range(2000):
         server.metrics.add(REQUESTS, 1, f"route-{number}", "200")
     server.context.account.held = held  # other clients', who do not read

@@ -1,8 +1,8 @@
 """Plans: the choices of the GPU code generator for one function, as numbers. Tuning chooses among them.
 
-    from ovenbird.backends.cuda.plans.tiling import Tile, Tiling
+    from ovenbird.backends.cuda.plans.tiling import BlockTile, Tiling
 
-    plan = Tiling(Tile(64, 64, 16, 64, 0.85), splits=4)          # a matrix product in tiles
+    plan = Tiling(BlockTile(64, 64, 16, 64, 0.85), splits=4)          # a matrix product in tiles
     str(VectorPlan(warps=8))                                     # "vectors of 8 warps x 32 lanes"
 
 `plans.space` lists those that fit a function and a chip; the schedules follow them.

@@ -24,7 +24,7 @@ class ProductShape:
 
 
 @dataclass(frozen=True)
-class Tile:
+class BlockTile:
     """What one block of threads computes. `per_thread`: outputs a thread holds; `efficiency`: share of the peak."""
 
     rows: int
@@ -35,23 +35,23 @@ class Tile:
 
 
 FLOAT32_TILES = (
-    Tile(128, 128, 8, 256, 1.0),
-    Tile(128, 64, 16, 256, 0.9),
-    Tile(64, 64, 16, 256, 0.75),
-    Tile(64, 64, 16, 64, 0.85),
-    Tile(32, 64, 16, 128, 0.6),
-    Tile(32, 32, 16, 64, 0.5),
-    Tile(16, 64, 16, 64, 0.4),
-    Tile(8, 64, 16, 32, 0.3),
+    BlockTile(128, 128, 8, 256, 1.0),
+    BlockTile(128, 64, 16, 256, 0.9),
+    BlockTile(64, 64, 16, 256, 0.75),
+    BlockTile(64, 64, 16, 64, 0.85),
+    BlockTile(32, 64, 16, 128, 0.6),
+    BlockTile(32, 32, 16, 64, 0.5),
+    BlockTile(16, 64, 16, 64, 0.4),
+    BlockTile(8, 64, 16, 32, 0.3),
 )
 """Of plain multiply-adds: each thread holds (rows x columns) / threads outputs, in pieces of 4 x 4."""
 
 FLOAT16_TILES = (
-    Tile(128, 64, 16, 256, 0.75),
-    Tile(64, 64, 32, 128, 0.65),
-    Tile(32, 64, 32, 128, 0.45),
-    Tile(32, 32, 32, 128, 0.35),
-    Tile(16, 64, 64, 128, 0.25),
+    BlockTile(128, 64, 16, 256, 0.75),
+    BlockTile(64, 64, 32, 128, 0.65),
+    BlockTile(32, 64, 32, 128, 0.45),
+    BlockTile(32, 32, 32, 128, 0.35),
+    BlockTile(16, 64, 64, 128, 0.25),
 )
 """Of tensor cores: each warp holds (rows x columns) / warps outputs, in pieces of 16 x 16."""
 
@@ -76,7 +76,7 @@ TENSOR_CORE_SPEED = 12.0
 class Tiling:
     """The tile, and into how many parts the summed axis is cut."""
 
-    tile: Tile
+    tile: BlockTile
     splits: int
 
     def __str__(self) -> str:
@@ -89,7 +89,7 @@ OPERAND_MARGIN, SUM_MARGIN = 8, 4
 """What the schedules add to each row of a shared tile, in elements: of operands on tensor cores, and of their sums."""
 
 
-def shared_bytes(tile: Tile, dtype: str) -> int:
+def shared_bytes(tile: BlockTile, dtype: str) -> int:
     """Return the shared memory that a block of threads takes; tensor cores give their sums to it too."""
     if dtype != "float16":
         return 4 * (tile.rows + tile.columns) * tile.inner
@@ -97,7 +97,7 @@ def shared_bytes(tile: Tile, dtype: str) -> int:
     return operands + 4 * tile.rows * (tile.columns + SUM_MARGIN)
 
 
-def tiles_for(chip: Chip, dtype: str) -> tuple[Tile, ...]:
+def tiles_for(chip: Chip, dtype: str) -> tuple[BlockTile, ...]:
     """Return the tiles for operands of a dtype that fit the chip's shared memory."""
     tiles = FLOAT16_TILES if dtype == "float16" else FLOAT32_TILES
     return tuple(tile for tile in tiles if shared_bytes(tile, dtype) <= chip.shared_bytes)

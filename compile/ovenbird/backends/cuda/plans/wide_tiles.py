@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 
 from ovenbird.backends.cuda.chip import WARP, Chip
-from ovenbird.backends.cuda.plans.tiling import Tile, shared_bytes, tiles_for
+from ovenbird.backends.cuda.plans.tiling import BlockTile, shared_bytes, tiles_for
 
 ACROSS, PIECE = 16, 4
 """Threads along a row of a tile at most, and the piece of outputs that each thread holds (`schedules.simt`)."""
@@ -26,14 +26,14 @@ SIMT_SHAPES = ((8, 16, 32, 64, 128), (32, 64, 128), (8, 16, 32), (32, 64, 128, 2
 TENSOR_SHAPES = ((16, 32, 64, 128), (32, 64, 128), (16, 32, 64), (32, 64, 128, 256))
 
 
-def wide_tiles(chip: Chip, dtype: str) -> tuple[Tile, ...]:
+def wide_tiles(chip: Chip, dtype: str) -> tuple[BlockTile, ...]:
     """Return all tiles for operands of a dtype within the chip's limits."""
     half = dtype == "float16"
     known = tiles_for(chip, dtype)
     shapes = {(tile.rows, tile.columns, tile.inner, tile.threads) for tile in known}
     found = list(known)
     for rows, columns, inner, threads in itertools.product(*(TENSOR_SHAPES if half else SIMT_SHAPES)):
-        tile = Tile(rows, columns, inner, threads, efficiency(rows, columns, half))
+        tile = BlockTile(rows, columns, inner, threads, efficiency(rows, columns, half))
         fits = tensor_core_fits(tile) if half else simt_fits(tile)
         within = threads <= chip.max_threads and shared_bytes(tile, dtype) <= chip.shared_bytes
         if fits and within and (rows, columns, inner, threads) not in shapes:
@@ -47,7 +47,7 @@ def efficiency(rows: int, columns: int, half: bool) -> float:
     return float(min(1.0, reuse**0.55) * (0.85 if half else 1.0))
 
 
-def simt_fits(tile: Tile) -> bool:
+def simt_fits(tile: BlockTile) -> bool:
     """Return whether threads hold whole pieces of 4 x 4, copy whole vectors, and keep their outputs in registers."""
     across = min(tile.columns // PIECE, ACROSS)
     down, rest = divmod(tile.threads, across)
@@ -59,7 +59,7 @@ def simt_fits(tile: Tile) -> bool:
     return whole and high * wide >= LEAST_OUTPUTS and high * wide + 2 * (high + wide) <= THREAD_REGISTERS
 
 
-def tensor_core_fits(tile: Tile) -> bool:
+def tensor_core_fits(tile: BlockTile) -> bool:
     """Return whether warps hold whole fragments, copy something each, and keep their sums in registers."""
     warps = tile.threads // WARP
     down = min(tile.rows // SIDE, DOWN[warps])

@@ -1,6 +1,6 @@
 """Products by plain multiply-adds: shared tiles stored with the summed axis first, 4 x 4 pieces a thread.
 
-Example: `schedule_simt(sch, product, Tile(64, 64, 16, 256, 0.75))`.
+Example: `schedule_simt(sch, product, BlockTile(64, 64, 16, 256, 0.75))`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from tvm.s_tir import Schedule
 from tvm.s_tir.dlight.gpu.matmul import auto_inline_producers
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
-from ovenbird.backends.cuda.plans.tiling import Tile
+from ovenbird.backends.cuda.plans.tiling import BlockTile
 from ovenbird.operators.anchors import RUNS
 from ovenbird.operators.blocks import fuse_all, is_reduction, leaf_blocks
 
@@ -19,13 +19,13 @@ VECTOR = 4
 """float32 values in one load or store of 16 bytes."""
 
 
-def thread_grid(tile: Tile) -> tuple[int, int]:
+def thread_grid(tile: BlockTile) -> tuple[int, int]:
     """Return the block's threads as (along rows, along columns), each with whole pieces of 4 x 4."""
     columns = min(tile.columns // VECTOR, 16)
     return tile.threads // columns, columns
 
 
-def schedule_simt(sch: Schedule, product: SBlockRV, tile: Tile) -> None:
+def schedule_simt(sch: Schedule, product: SBlockRV, tile: BlockTile) -> None:
     """Schedule the product and what is fused around it."""
     down, across = thread_grid(tile)
     widths = lanes_of(sch, product, VECTOR)
@@ -66,7 +66,7 @@ def lanes_of(sch: Schedule, product: SBlockRV, most: int) -> tuple[int, int]:
     return first, second
 
 
-def padded_loops(sch: Schedule, product: SBlockRV, tile: Tile) -> tuple[LoopRV, LoopRV, LoopRV, LoopRV]:
+def padded_loops(sch: Schedule, product: SBlockRV, tile: BlockTile) -> tuple[LoopRV, LoopRV, LoopRV, LoopRV]:
     """Return the loops over batch (and parts of the sum), rows, columns and the summed axis, padded to whole tiles."""
     outer = len(sch.get(product).iter_vars) - 3
     sch.pad_einsum(product, [1] * outer + [tile.rows, tile.columns, tile.inner])

@@ -3,7 +3,7 @@
 The instructions are CUDA's `nvcuda::wmma`, which every chip from sm_70 on has. After TVM's `MatmulTensorization`
 (`tvm.s_tir.dlight.gpu.matmul`), with tiles by shape and without its fixed padding.
 
-Example: `schedule_tensor_core(sch, product, Tile(64, 64, 32, 128, 0.65))`.
+Example: `schedule_tensor_core(sch, product, BlockTile(64, 64, 32, 128, 0.65))`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tvm.s_tir.dlight.gpu.matmul import auto_inline_producers
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
 from ovenbird.backends.cuda.chip import WARP
-from ovenbird.backends.cuda.plans.tiling import Tile
+from ovenbird.backends.cuda.plans.tiling import BlockTile
 from ovenbird.backends.cuda.schedules.intrinsics import wmma_group
 from ovenbird.backends.cuda.schedules.simt import bind_blocks, inline_epilogue, lanes_of, padded_loops
 
@@ -27,14 +27,14 @@ STORE_LANES = 4
 """float32 values in one store of 16 bytes."""
 
 
-def warp_grid(tile: Tile) -> tuple[int, int]:
+def warp_grid(tile: BlockTile) -> tuple[int, int]:
     """Return the block's warps as (along rows, along columns), each with whole fragments."""
     warps = tile.threads // WARP
     down = min(tile.rows // SIDE, {1: 1, 2: 1, 4: 2, 8: 2}[warps])
     return down, warps // down
 
 
-def schedule_tensor_core(sch: Schedule, product: SBlockRV, tile: Tile) -> None:
+def schedule_tensor_core(sch: Schedule, product: SBlockRV, tile: BlockTile) -> None:
     """Schedule the product and what is fused around it."""
     down, across = warp_grid(tile)
     lanes = lanes_of(sch, product, LANES)
@@ -72,7 +72,7 @@ def schedule_tensor_core(sch: Schedule, product: SBlockRV, tile: Tile) -> None:
     sch.vectorize(vector)
 
 
-def copy_tile(sch: Schedule, product: SBlockRV, index: int, at: LoopRV, tile: Tile, run: int) -> SBlockRV:
+def copy_tile(sch: Schedule, product: SBlockRV, index: int, at: LoopRV, tile: BlockTile, run: int) -> SBlockRV:
     """Copy an operand's tile into shared memory at loop `at`, by all threads of the block."""
     copy = sch.cache_read(product, index, "shared")
     sch.compute_at(copy, at)

@@ -19,7 +19,7 @@ from ovenbird.errors import UsageError
 from ovenbird.models._default_weights import TorchvisionWeights
 from ovenbird.models.packages.package import PackagedNetwork, example
 from ovenbird.networks.processing.options import Sides
-from ovenbird.networks.reference import Arguments
+from ovenbird.networks.reference import CallArguments
 from ovenbird.networks.user.code import call_target
 from ovenbird_runtime.manifest.steps import Normalise, Pipeline, Resize, letterbox
 
@@ -36,7 +36,7 @@ def load_detector(
     from ovenbird.models.packages.detection.one_stage import OneStage
     from ovenbird.models.packages.detection.two_stage import TwoStage
 
-    arguments = Arguments(keywords={"weights": None, "weights_backbone": None, **keywords})
+    arguments = CallArguments(keywords={"weights": None, "weights_backbone": None, **keywords})
     net = call_target(f"torchvision:{name}", builder, arguments).eval()
     transform = net.transform
     fixed = transform.fixed_size

@@ -7,7 +7,7 @@ from typing import Any
 from tvm import relax
 
 from ovenbird.networks.composed.einsum import einsum
-from ovenbird.networks.onnx.node import Converter, Node
+from ovenbird.networks.onnx.node import Node, OnnxConverter
 from ovenbird.operators.indexing.scan import Scan
 from ovenbird.operators.indexing.scatter import Reduction, ScatterElements, ScatterSlices
 from ovenbird.operators.indexing.topk import TopK
@@ -32,7 +32,7 @@ def topk(node: Node) -> tuple[Any, ...]:
     return (relax.TupleGetItem(call, 0), relax.TupleGetItem(call, 1))
 
 
-def running(operation: Any) -> Converter:
+def running(operation: Any) -> OnnxConverter:
     """`CumSum` and `CumProd`."""
 
     def convert(node: Node) -> relax.Expr:
@@ -72,7 +72,7 @@ def einstein_sum(node: Node) -> relax.Expr:
         raise node.refuse(str(error)) from None
 
 
-INDEXING: dict[str, Converter] = {
+INDEXING: dict[str, OnnxConverter] = {
     "CumProd": running("product"),
     "CumSum": running("sum"),
     "Einsum": einstein_sum,

@@ -14,7 +14,7 @@ from ovenbird.networks.onnx.converters.layers.convolutions import convolution
 from ovenbird.networks.onnx.converters.layers.matrices import matmul
 from ovenbird.networks.onnx.converters.maps.elementwise import elementwise
 from ovenbird.networks.onnx.dtypes import computed, element_dtype
-from ovenbird.networks.onnx.node import Converter, Node, Value, as_expression, dtype_of
+from ovenbird.networks.onnx.node import Node, OnnxConverter, OnnxValue, as_expression, dtype_of
 from ovenbird.passes.quantized.form import kept_weight, levels, reals
 
 INTEGERS = ("int8", "uint8", "int16", "uint16", "int32")
@@ -28,7 +28,7 @@ def saturated(node: Node, data: relax.Expr, dtype: str) -> relax.Expr:
     return relax.op.astype(held, dtype)
 
 
-def aligned(node: Node, index: int) -> Value:
+def aligned(node: Node, index: int) -> OnnxValue:
     """Return a scale or zero point in the shape of the data: one for all, one a channel, or one a block."""
     shape, own, value = node.shape(0), node.shape(index), node.inputs[index]
     known = isinstance(value, np.ndarray)
@@ -44,7 +44,7 @@ def aligned(node: Node, index: int) -> Value:
     return value.take(places, axis) if known else node.take(value, places, axis)
 
 
-def in_dtype(node: Node, value: Value, dtype: str) -> Value:
+def in_dtype(node: Node, value: OnnxValue, dtype: str) -> OnnxValue:
     """Return a value in another dtype; a constant at once, for TVM builds a library for each that it folds."""
     if dtype_of(value) == dtype:
         return value
@@ -64,7 +64,7 @@ def scale_of(node: Node, index: int) -> Any:
     return None if zero.shape != scale.shape else (scale, zero)
 
 
-def dequantize(node: Node) -> Value:
+def dequantize(node: Node) -> OnnxValue:
     """`DequantizeLinear`: (x - zero point) * scale."""
     found, data = scale_of(node, 1), node.inputs[0]
     if found is not None and dtype_of(data) in ("int8", "uint8"):
@@ -128,21 +128,21 @@ def convolution_integer(node: Node) -> relax.Expr:
     return convolution(inner)
 
 
-def of_floats(node: Node, inputs: list[Any], operator: Converter, scale: int, zero: int) -> relax.Expr:
+def of_floats(node: Node, inputs: list[Any], operator: OnnxConverter, scale: int, zero: int) -> relax.Expr:
     """Return a quantized operator: computed in float32, then quantized."""
     result = node.emit(operator(replace(node, inputs=inputs)))
     ends = [node.inputs[index] if node.has(index) else None for index in (scale, zero)]
     return quantize(replace(node, inputs=[result, *ends], attributes={}))
 
 
-def dequantized(node: Node, data: int, scale: int, zero: int, axis: int) -> Value:
+def dequantized(node: Node, data: int, scale: int, zero: int, axis: int) -> OnnxValue:
     """Return inputs `data`, `scale`, `zero` as float32, per channel along the axis."""
     inputs = [node.inputs[index] for index in (data, scale, zero)]
     found = dequantize(replace(node, inputs=inputs, attributes={"axis": axis}))
     return in_dtype(node, found if isinstance(found, np.ndarray) else node.emit(found), "float32")
 
 
-def bias_of(node: Node, index: int) -> Value:
+def bias_of(node: Node, index: int) -> OnnxValue:
     """Return a bias as float32: it is in units of the product of both scales."""
     bias, *scales = in_dtype(node, node.inputs[index], "float32"), node.inputs[1], node.inputs[4]
     if all(isinstance(value, np.ndarray) for value in (bias, *scales)):
@@ -164,7 +164,7 @@ def qlinear_convolution(node: Node) -> relax.Expr:
     return of_floats(node, inputs, convolution, 6, 7)
 
 
-QUANTIZATION: dict[str, Converter] = {
+QUANTIZATION: dict[str, OnnxConverter] = {
     "ConvInteger": convolution_integer,
     "DequantizeLinear": dequantize,
     "MatMulInteger": matmul_integer,

@@ -7,7 +7,7 @@ from typing import Any
 from tvm import relax
 
 from ovenbird.networks.composed.recurrent import Direction, part, piece, recurrent, reordered, stacked, zeros
-from ovenbird.networks.onnx.node import Converter, Node, as_expression
+from ovenbird.networks.onnx.node import Node, OnnxConverter, as_expression
 from ovenbird.operators.recurrent.activations import DEFAULTS, KNOWN, Activation
 from ovenbird.operators.recurrent.layer import GATES, Recurrent
 
@@ -106,7 +106,7 @@ def activations(node: Node, kind: str, index: int) -> tuple[Activation, ...]:
     return tuple(chosen)
 
 
-RECURRENT: dict[str, Converter] = {
+RECURRENT: dict[str, OnnxConverter] = {
     "GRU": layer,
     "LSTM": layer,
     "RNN": layer,

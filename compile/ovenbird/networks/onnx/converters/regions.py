@@ -10,7 +10,7 @@ import numpy as np
 from tvm import relax
 
 from ovenbird.networks.composed.deformable import deform_conv2d
-from ovenbird.networks.onnx.node import Converter, Node, literal
+from ovenbird.networks.onnx.node import Node, OnnxConverter, literal
 from ovenbird.operators.indexing.sort import Sort
 from ovenbird.operators.own import own_call
 from ovenbird.operators.vision.deformable import DeformableColumns
@@ -119,7 +119,7 @@ def non_max_suppression(node: Node) -> relax.Expr:
 
 PARAMETERS = ((2, "max_output_boxes_per_class"), (3, "iou_threshold"), (4, "score_threshold"))
 
-REGIONS: dict[str, Converter] = {
+REGIONS: dict[str, OnnxConverter] = {
     "AffineGrid": affine_grid,
     "DeformConv": deform_conv,
     "GridSample": grid_sample,

@@ -2,7 +2,7 @@
 
 A family of operators has a file, which ends with its own table:
 
-    SCATTERS: dict[str, Converter] = {"ScatterND": scatter_nd}
+    SCATTERS: dict[str, OnnxConverter] = {"ScatterND": scatter_nd}
 
 A converter takes a `Node` and returns a Relax expression, a tuple of them for several outputs, or arrays where the
 result is known while importing. Keys are names of the standard's operators; those of another domain are written
@@ -32,9 +32,9 @@ from ovenbird.networks.onnx.converters.structure.gathers import GATHERS
 from ovenbird.networks.onnx.converters.structure.padding import PADDING
 from ovenbird.networks.onnx.converters.structure.sequences import SEQUENCES
 from ovenbird.networks.onnx.converters.structure.shapes import SHAPES
-from ovenbird.networks.onnx.node import Converter
+from ovenbird.networks.onnx.node import OnnxConverter
 
-CONVERTERS: dict[str, Converter] = {
+CONVERTERS: dict[str, OnnxConverter] = {
     **ARITHMETIC,
     **COLUMNS,
     **CONTROL,

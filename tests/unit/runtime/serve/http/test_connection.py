@@ -10,7 +10,7 @@ from ovenbird_runtime.serve.http.account import Account
 from ovenbird_runtime.serve.http.errors import ServeError
 from ovenbird_runtime.serve.http.messages import Request, Response
 from ovenbird_runtime.serve.http.server import HttpServer
-from ovenbird_runtime.serve.settings import Limits
+from ovenbird_runtime.serve.settings import ServerLimits
 
 LARGE = bytes(range(256)) * 78_125  # 20 MB
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -24,7 +24,7 @@ Connect = Callable[[bytes], Awaitable[socket.socket]]
 
 
 def run(
-    limits: Limits,
+    limits: ServerLimits,
     handle: Callable[[Request], Awaitable[Response]],
     work: Callable[[HttpServer, Connect], Awaitable[None]],
 ) -> None:
@@ -85,7 +85,7 @@ def test_answer_that_is_not_read_is_counted_once_and_comes_whole() -> None:
         sock.close()
         await until(lambda: server.account.held == 0)
 
-    run(Limits(), large, work)
+    run(ServerLimits(), large, work)
 
 
 def test_client_that_takes_too_long_to_read_is_cut_off() -> None:
@@ -101,7 +101,7 @@ def test_client_that_takes_too_long_to_read_is_cut_off() -> None:
         assert taken < len(LARGE)
         assert server.account.held == 0
 
-    run(Limits(write_seconds=0.5), large, work)
+    run(ServerLimits(write_seconds=0.5), large, work)
 
 
 def test_bodies_count_until_they_are_answered() -> None:
@@ -121,7 +121,7 @@ def test_bodies_count_until_they_are_answered() -> None:
         await until(lambda: server.account.held == 0)
         sock.close()
 
-    run(Limits(), waiting, work)
+    run(ServerLimits(), waiting, work)
 
 
 def test_many_small_parts_make_reads_small() -> None:
@@ -142,4 +142,4 @@ def test_many_small_parts_make_reads_small() -> None:
         await asyncio.get_running_loop().sock_sendall(sock, (b"c350\r\n" + b"a" * 50_000 + b"\r\n") * 20)
         await until(lambda: max(sizes, default=0) == 65536)
 
-    run(Limits(), large, work)
+    run(ServerLimits(), large, work)

@@ -13,7 +13,7 @@ from ovenbird_runtime.serve.http.errors import BadRequest
 from ovenbird_runtime.serve.http.messages import Request
 from ovenbird_runtime.serve.http.multipart import parse_multipart
 from ovenbird_runtime.serve.routes.forms import read_form
-from ovenbird_runtime.serve.settings import Limits
+from ovenbird_runtime.serve.settings import ServerLimits
 
 PICTURE = b"\xff\xd8\r\n--mar\r\n\0" * 1000
 KIND = "multipart/form-data; boundary=mark"
@@ -46,7 +46,7 @@ def one(head: str) -> bytes:
     ],
 )
 def test_one_picture_as_clients_send_it(head: str) -> None:
-    (part,) = parse_multipart(one(head), KIND, Limits())
+    (part,) = parse_multipart(one(head), KIND, ServerLimits())
     assert (part.name, bytes(part.content)) == ("image", PICTURE)
     assert part.filename
 
@@ -65,7 +65,7 @@ def test_one_picture_as_clients_send_it(head: str) -> None:
     ],
 )
 def test_boundary_as_clients_write_it(kind: str) -> None:
-    (part,) = parse_multipart(one('Content-Disposition: form-data; name="image"; filename="a"'), kind, Limits())
+    (part,) = parse_multipart(one('Content-Disposition: form-data; name="image"; filename="a"'), kind, ServerLimits())
     assert part.content == PICTURE
 
 
@@ -74,7 +74,7 @@ def test_preamble_padding_and_epilogue() -> None:
         b"This is a message of many parts.\r\n--mark \t\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n"
         b"--mark\r\nContent-Disposition: form-data; name=b\r\n\r\n\r\n--mark--  \r\nand after it\r\n--mark\r\n"
     )
-    assert [(part.name, bytes(part.content)) for part in parse_multipart(body, KIND, Limits())] == [
+    assert [(part.name, bytes(part.content)) for part in parse_multipart(body, KIND, ServerLimits())] == [
         ("a", b"1"),
         ("b", b""),
     ]
@@ -89,20 +89,20 @@ def request(body: bytes, kind: str = KIND) -> Request:
 @pytest.mark.parametrize("name", ["image", "images", "file", "files"])
 def test_picture_without_a_filename(name: str) -> None:
     """`curl -F 'image=<a.jpg'`, requests' `files={"image": (None, data)}`."""
-    form = read_form(request(one(f"Content-Disposition: form-data; name={name}")), Limits())
+    form = read_form(request(one(f"Content-Disposition: form-data; name={name}")), ServerLimits())
     assert [bytes(image) for image in form.images] == [PICTURE]
-    assert len(PICTURE) > Limits().field_bytes
+    assert len(PICTURE) > ServerLimits().field_bytes
 
 
 def test_other_fields_keep_their_limit() -> None:
     with pytest.raises(BadRequest, match=r"'top' has \d+ bytes, limit 4096 \(--max-field-bytes\)"):
-        read_form(request(one("Content-Disposition: form-data; name=top")), Limits())
+        read_form(request(one("Content-Disposition: form-data; name=top")), ServerLimits())
 
 
 def test_file_field_that_nobody_filled() -> None:
     empty = 'Content-Disposition: form-data; name="file"; filename=""\r\nContent-Type: application/octet-stream'
     body = b"--mark\r\n" + empty.encode() + b"\r\n\r\n\r\n" + one("Content-Disposition: form-data; name=image")
-    assert [bytes(image) for image in read_form(request(body), Limits()).images] == [PICTURE]
+    assert [bytes(image) for image in read_form(request(body), ServerLimits()).images] == [PICTURE]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_file_field_that_nobody_filled() -> None:
 )  # fmt: skip
 def test_parts_that_are_none(head: str) -> None:
     with pytest.raises(BadRequest):
-        parse_multipart(one(head), KIND, Limits())
+        parse_multipart(one(head), KIND, ServerLimits())
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_hostile_headers_take_little_time(head: str) -> None:
     body = (b"--mark\r\n" + head.encode() + b"\r\n\r\n\r\n") * 64 + b"--mark--"
     start = time.monotonic()
     with contextlib.suppress(BadRequest):
-        parse_multipart(body, KIND, Limits())
+        parse_multipart(body, KIND, ServerLimits())
     assert time.monotonic() - start < 2
 
 
@@ -149,6 +149,6 @@ PARAMETER = st.tuples(
 @given(st.lists(PARAMETER, max_size=6))
 def test_no_header_crashes(parameters: list[str]) -> None:
     with contextlib.suppress(BadRequest):
-        parse_multipart(one("Content-Disposition: form-data; " + ";".join(parameters)), KIND, Limits())
+        parse_multipart(one("Content-Disposition: form-data; " + ";".join(parameters)), KIND, ServerLimits())
     with contextlib.suppress(BadRequest):
-        parse_multipart(one("a: b"), "multipart/form-data; " + ";".join(parameters), Limits())
+        parse_multipart(one("a: b"), "multipart/form-data; " + ";".join(parameters), ServerLimits())

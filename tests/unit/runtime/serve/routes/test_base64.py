@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ovenbird_runtime.serve.http.errors import BadRequest
 from ovenbird_runtime.serve.http.messages import Request
 from ovenbird_runtime.serve.routes.forms import PredictForm, read_form
-from ovenbird_runtime.serve.settings import Limits
+from ovenbird_runtime.serve.settings import ServerLimits
 
 DATA = bytes(range(256)) + b"\xfb\xff\xfe>?"
 
@@ -22,7 +22,7 @@ def read(image: Any, before: bytes = b"") -> PredictForm:
     request = Request()
     request.body = before + json.dumps({"image": image}).encode()
     request.headers = {"content-type": "application/json"}
-    return read_form(request, Limits())
+    return read_form(request, ServerLimits())
 
 
 @given(
@@ -62,4 +62,4 @@ def test_what_is_made_of_a_body_is_counted() -> None:
     assert read(base64.b64encode(DATA).decode()).made_bytes == len(DATA)
     request = Request()
     request.body = DATA
-    assert read_form(request, Limits()).made_bytes == 0
+    assert read_form(request, ServerLimits()).made_bytes == 0

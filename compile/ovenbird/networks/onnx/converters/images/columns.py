@@ -8,7 +8,7 @@ import math
 import numpy as np
 from tvm import relax
 
-from ovenbird.networks.onnx.node import Converter, Node, literal
+from ovenbird.networks.onnx.node import Node, OnnxConverter, literal
 
 
 def image_of_columns(node: Node) -> relax.Expr:
@@ -49,6 +49,6 @@ def image_of_columns(node: Node) -> relax.Expr:
     return relax.op.reshape(node.emit(relax.op.sum(gathered, [3])), [batch, rows // taps, *image])
 
 
-COLUMNS: dict[str, Converter] = {
+COLUMNS: dict[str, OnnxConverter] = {
     "Col2Im": image_of_columns,
 }

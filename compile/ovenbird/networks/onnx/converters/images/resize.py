@@ -21,7 +21,7 @@ from ovenbird.networks.onnx.converters.images.resampling_taps import (
     nearest,
     taps,
 )
-from ovenbird.networks.onnx.node import Converter, Node, literal
+from ovenbird.networks.onnx.node import Node, OnnxConverter, literal
 
 FEW = 4
 """Elements that are added one by one; more are a product with a matrix."""
@@ -192,7 +192,7 @@ def along(node: Node, data: relax.Expr, index: int, axis: Axis, mode: str, place
     return result
 
 
-RESIZE: dict[str, Converter] = {
+RESIZE: dict[str, OnnxConverter] = {
     "Resize": resize,
     "Upsample": upsample,
 }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from tvm import relax
 
 from ovenbird.networks.onnx.converters.structure.padding import padded, sides
-from ovenbird.networks.onnx.node import Converter, Node
+from ovenbird.networks.onnx.node import Node, OnnxConverter
 
 LAYOUTS = {1: ("NCW", "OIW", "IOW"), 2: ("NCHW", "OIHW", "IOHW"), 3: ("NCDHW", "OIDHW", "IODHW")}
 
@@ -120,7 +120,7 @@ def steps(node: Node, name: str, count: int) -> list[int]:
     return list(node.attribute(name) or [1] * count)
 
 
-CONVOLUTIONS: dict[str, Converter] = {
+CONVOLUTIONS: dict[str, OnnxConverter] = {
     "Conv": convolution,
     "ConvTranspose": transposed,
 }

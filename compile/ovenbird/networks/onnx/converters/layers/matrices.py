@@ -9,7 +9,7 @@ from tvm import relax
 
 from ovenbird.limits import MAX_DETERMINANT_SIDE
 from ovenbird.networks.onnx.converters.maps.elementwise import scalar
-from ovenbird.networks.onnx.node import Converter, Node
+from ovenbird.networks.onnx.node import Node, OnnxConverter
 
 
 def matmul(node: Node) -> relax.Expr:
@@ -56,7 +56,7 @@ def determinant(node: Node) -> relax.Expr:
     return relax.op.reshape(minor(0, tuple(range(side))), outer)
 
 
-MATRICES: dict[str, Converter] = {
+MATRICES: dict[str, OnnxConverter] = {
     "Det": determinant,
     "Gemm": gemm,
     "MatMul": matmul,

@@ -6,10 +6,10 @@ import numpy as np
 from tvm import relax
 
 from ovenbird.networks.onnx.converters.maps.elementwise import scalar
-from ovenbird.networks.onnx.node import Converter, Node, Value, literal
+from ovenbird.networks.onnx.node import Node, OnnxConverter, OnnxValue, literal
 
 
-def batch(node: Node) -> Value | tuple[Value, ...]:
+def batch(node: Node) -> OnnxValue | tuple[OnnxValue, ...]:
     """`BatchNormalization` by the statistics given, or by those of the batch where it is in training mode."""
     epsilon = node.attribute("epsilon", 1e-5)
     if not node.attribute("spatial", 1) and len(node.shape(0)) > 2:  # version 7
@@ -22,7 +22,7 @@ def batch(node: Node) -> Value | tuple[Value, ...]:
     return node.emit(relax.TupleGetItem(node.emit(normal), 0))
 
 
-def trained_batch(node: Node, epsilon: float) -> tuple[Value, ...]:
+def trained_batch(node: Node, epsilon: float) -> tuple[OnnxValue, ...]:
     """Return the batch normalized by its own mean and variance, and the running mean and variance after it."""
     rank = len(node.shape(0))
     axes = [axis for axis in range(rank) if axis != 1]
@@ -132,7 +132,7 @@ def across_channels(node: Node) -> relax.Expr:
     return relax.op.divide(data, node.emit(relax.op.power(base, scalar(node, node.attribute("beta", 0.75)))))
 
 
-NORMALIZATIONS: dict[str, Converter] = {
+NORMALIZATIONS: dict[str, OnnxConverter] = {
     "BatchNormalization": batch,
     "GroupNormalization": group,
     "InstanceNormalization": instance,

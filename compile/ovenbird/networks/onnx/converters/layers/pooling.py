@@ -11,7 +11,7 @@ from tvm import relax
 from ovenbird.networks.onnx.converters.layers.convolutions import LAYOUTS, spatial, steps
 from ovenbird.networks.onnx.converters.maps.elementwise import scalar
 from ovenbird.networks.onnx.converters.structure.padding import padded, sides
-from ovenbird.networks.onnx.node import Converter, Node, literal
+from ovenbird.networks.onnx.node import Node, OnnxConverter, literal
 from ovenbird.operators.indexing.scatter import ScatterElements
 from ovenbird.operators.own import own_call
 
@@ -23,7 +23,7 @@ MEANS: tuple[Callable[..., relax.Expr], ...] = (
 )  # fmt: skip
 
 
-class Windows:
+class _Windows:
     """The windows of a pooling node: how they lie, and how far the last ones reach."""
 
     def __init__(self, node: Node) -> None:
@@ -72,7 +72,7 @@ class Windows:
 
 def largest(node: Node) -> relax.Expr | tuple[relax.Expr, ...]:
     """`MaxPool`; places of the largest are not computed."""
-    windows = Windows(node)
+    windows = _Windows(node)
     if len(node.outputs) > 1 and node.outputs[1]:
         return with_places(node, windows)
     data, before, after = node.tensor(0), windows.before, windows.after
@@ -89,7 +89,7 @@ def largest(node: Node) -> relax.Expr | tuple[relax.Expr, ...]:
     )
 
 
-def with_places(node: Node, windows: Windows) -> tuple[relax.Expr, ...]:
+def with_places(node: Node, windows: _Windows) -> tuple[relax.Expr, ...]:
     """Return the largest of each window, and where in the flattened tensor it is."""
     taps = gathered(node, windows, -math.inf)
     best = node.emit(relax.op.argmax(taps, -1, keepdims=False))
@@ -114,7 +114,7 @@ def with_places(node: Node, windows: Windows) -> tuple[relax.Expr, ...]:
     return found, node.emit(relax.op.add(inside, start))
 
 
-def gathered(node: Node, windows: Windows, value: float) -> relax.Expr:
+def gathered(node: Node, windows: _Windows, value: float) -> relax.Expr:
     """Return the elements of each window as a last dimension."""
     if not node.dtype(0).startswith("float"):
         value = int(np.iinfo(node.dtype(0)).min)
@@ -134,7 +134,7 @@ def gathered(node: Node, windows: Windows, value: float) -> relax.Expr:
 
 def average(node: Node) -> relax.Expr:
     """`AveragePool`: the border counts, or does not."""
-    windows = Windows(node)
+    windows = _Windows(node)
     include = bool(node.attribute("count_include_pad", 0))
     exact = windows.given == windows.after or not include
     if exact and all(step == 1 for step in windows.dilations):
@@ -149,7 +149,7 @@ def average(node: Node) -> relax.Expr:
     return relax.op.divide(total(node, windows, node.tensor(0)), literal(windows.counts(include).astype(node.dtype(0))))
 
 
-def total(node: Node, windows: Windows, data: relax.Expr) -> relax.Var:
+def total(node: Node, windows: _Windows, data: relax.Expr) -> relax.Var:
     """Return the sum of each window, zeros beyond the border."""
     data = padded(node, data, *windows.around())
     axes = list(range(2, 2 + windows.count))
@@ -169,7 +169,7 @@ def lp_pool(node: Node) -> relax.Expr:
     """`LpPool`: the p-norm of each window."""
     p = float(node.attribute("p", 2))
     powers = _powers(node, p)
-    return _root(node, total(node, Windows(node), powers), p)
+    return _root(node, total(node, _Windows(node), powers), p)
 
 
 def _powers(node: Node, p: float) -> relax.Expr:
@@ -185,7 +185,7 @@ def _root(node: Node, value: relax.Expr, p: float) -> relax.Expr:
     return relax.op.sqrt(value) if p == 2 else relax.op.power(value, scalar(node, 1 / p))
 
 
-def global_pool(reduce: Callable[..., relax.Expr]) -> Converter:
+def global_pool(reduce: Callable[..., relax.Expr]) -> OnnxConverter:
     """Pooling over all but batch and channels."""
     return lambda node: reduce(node.tensor(0), all_places(node.shape(0)), keepdims=True)
 
@@ -229,7 +229,7 @@ def all_places(shape: Sequence[int]) -> list[int]:
     return list(range(2, len(shape)))
 
 
-POOLING: dict[str, Converter] = {
+POOLING: dict[str, OnnxConverter] = {
     "AveragePool": average,
     "GlobalAveragePool": global_average,
     "GlobalLpPool": global_lp,

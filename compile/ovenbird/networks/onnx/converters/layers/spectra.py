@@ -12,7 +12,7 @@ import numpy as np
 from tvm import relax
 
 from ovenbird.limits import MAX_FOLDED_ELEMENTS
-from ovenbird.networks.onnx.node import Converter, Node, literal
+from ovenbird.networks.onnx.node import Node, OnnxConverter, literal
 from ovenbird_runtime.tensors.arrays import Array
 
 FIRST_WITH_AXIS_INPUT = 20
@@ -90,7 +90,7 @@ def pairs(numbers: Array) -> Array:
     return np.stack([numbers.real, numbers.imag], -1)
 
 
-SPECTRA: dict[str, Converter] = {
+SPECTRA: dict[str, OnnxConverter] = {
     "DFT": fourier,
     "STFT": windowed_fourier,
 }

@@ -14,15 +14,15 @@ import numpy as np
 from tvm import relax, tirx
 
 from ovenbird.networks.onnx.converters.maps.elementwise import converted, elementwise
-from ovenbird.networks.onnx.node import Converter, Node, literal
+from ovenbird.networks.onnx.node import Node, OnnxConverter, literal
 
 
-def binary(operator: Callable[[relax.Expr, relax.Expr], relax.Expr]) -> Converter:
+def binary(operator: Callable[[relax.Expr, relax.Expr], relax.Expr]) -> OnnxConverter:
     """Return the converter to a Relax operator of two tensors."""
     return lambda node: operator(node.tensor(0), node.tensor(1))
 
 
-def variadic(operator: Callable[[relax.Expr, relax.Expr], relax.Expr]) -> Converter:
+def variadic(operator: Callable[[relax.Expr, relax.Expr], relax.Expr]) -> OnnxConverter:
     """Return the converter to a Relax operator of two tensors, over one or more."""
 
     def convert(node: Node) -> relax.Expr:
@@ -143,7 +143,7 @@ def stretched(node: Node) -> list[relax.Expr]:
     ]
 
 
-def comparison(operator: Callable[[relax.Expr, relax.Expr], relax.Expr]) -> Converter:
+def comparison(operator: Callable[[relax.Expr, relax.Expr], relax.Expr]) -> OnnxConverter:
     """Return the converter to a comparison; truth values are compared as whole numbers."""
 
     def convert(node: Node) -> relax.Expr:
@@ -155,7 +155,7 @@ def comparison(operator: Callable[[relax.Expr, relax.Expr], relax.Expr]) -> Conv
     return convert
 
 
-ARITHMETIC: dict[str, Converter] = {
+ARITHMETIC: dict[str, OnnxConverter] = {
     "Add": binary(relax.op.add),
     "And": binary(relax.op.logical_and),
     "BitShift": shift,

@@ -14,10 +14,10 @@ import numpy as np
 from tvm import relax, te, tirx
 
 from ovenbird.networks.onnx.dtypes import computed, element_dtype
-from ovenbird.networks.onnx.node import Converter, Node, Value, literal
+from ovenbird.networks.onnx.node import Node, OnnxConverter, OnnxValue, literal
 
 
-def unary(operator: Callable[[relax.Expr], relax.Expr]) -> Converter:
+def unary(operator: Callable[[relax.Expr], relax.Expr]) -> OnnxConverter:
     """Return the converter to a Relax operator of one tensor."""
     return lambda node: operator(node.tensor(0))
 
@@ -85,7 +85,7 @@ def cast(node: Node) -> relax.Expr:
     return converted(node, computed(element_dtype(node.attribute("to"))).name)
 
 
-def cast_like(node: Node) -> Value:
+def cast_like(node: Node) -> OnnxValue:
     """`CastLike`: to the dtype of the second input, whose values do not matter."""
     known = node.known(0)
     return converted(node, node.dtype(1)) if known is None else known.astype(node.dtype(1))
@@ -136,7 +136,9 @@ def clip(node: Node) -> relax.Expr:
     """`Clip`: the bounds are attributes before version 11; where they cross, the upper one wins."""
     data = node.tensor(0)
     if node.version < 11:
-        bounds: list[Value] = [np.array(node.attribute(name, default), node.dtype(0)) for name, default in OLD_BOUNDS]
+        bounds: list[OnnxValue] = [
+            np.array(node.attribute(name, default), node.dtype(0)) for name, default in OLD_BOUNDS
+        ]
     else:
         bounds = [node.inputs[index] if node.has(index) else None for index in (1, 2)]
     known = [each for each in bounds if isinstance(each, np.ndarray)]
@@ -203,7 +205,7 @@ def bit_cast(node: Node) -> relax.Expr:
     return elementwise(node, lambda number: tirx.reinterpret(dtype, number), node.tensor(0))
 
 
-ELEMENTWISE: dict[str, Converter] = {
+ELEMENTWISE: dict[str, OnnxConverter] = {
     "Abs": absolute,
     "Acos": unary(relax.op.acos),
     "Acosh": unary(relax.op.acosh),

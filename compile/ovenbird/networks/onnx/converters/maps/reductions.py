@@ -9,7 +9,7 @@ import numpy as np
 from tvm import relax
 
 from ovenbird.networks.onnx.converters.maps.elementwise import scalar
-from ovenbird.networks.onnx.node import Converter, Node, literal
+from ovenbird.networks.onnx.node import Node, OnnxConverter, literal
 
 Reduce = Callable[..., relax.Expr]
 Map = Callable[[Node, relax.Expr], relax.Expr]
@@ -28,7 +28,7 @@ def _same(node: Node, value: relax.Expr) -> relax.Expr:
     return value
 
 
-def reduction(reduce: Reduce, before: Map = _same, after: Map = _same) -> Converter:
+def reduction(reduce: Reduce, before: Map = _same, after: Map = _same) -> OnnxConverter:
     """Return the converter to a reduction of a map of the elements, and a map of what comes out."""
 
     def convert(node: Node) -> relax.Expr:
@@ -40,7 +40,7 @@ def reduction(reduce: Reduce, before: Map = _same, after: Map = _same) -> Conver
     return convert
 
 
-def extreme(reduce: Reduce) -> Converter:
+def extreme(reduce: Reduce) -> OnnxConverter:
     """Return the converter of `ReduceMax` or `ReduceMin`: of truth values, "any" and "all"."""
 
     def convert(node: Node) -> relax.Expr:
@@ -81,7 +81,7 @@ def log_sum_exp(node: Node) -> relax.Expr:
     return result if node.attribute("keepdims", 1) else relax.op.squeeze(result, axes)
 
 
-def place_of(reduce: Reduce) -> Converter:
+def place_of(reduce: Reduce) -> OnnxConverter:
     """`ArgMax`, `ArgMin`: the first of equals, or the last."""
 
     def convert(node: Node) -> relax.Expr:
@@ -96,7 +96,7 @@ def place_of(reduce: Reduce) -> Converter:
     return convert
 
 
-def softmax(operator: Callable[[relax.Expr, int], relax.Expr]) -> Converter:
+def softmax(operator: Callable[[relax.Expr, int], relax.Expr]) -> OnnxConverter:
     """`Softmax`, `LogSoftmax`: along an axis; before version 13, over all dimensions from the axis on."""
 
     def convert(node: Node) -> relax.Expr:
@@ -168,7 +168,7 @@ def lp_normalization(node: Node) -> relax.Expr:
     return relax.op.divide(data, node.emit(relax.op.where(nothing, scalar(node, 1), norm)))
 
 
-REDUCTIONS: dict[str, Converter] = {
+REDUCTIONS: dict[str, OnnxConverter] = {
     "ArgMax": place_of(relax.op.argmax),
     "ArgMin": place_of(relax.op.argmin),
     "Hardmax": hardmax,

@@ -15,7 +15,7 @@ from ovenbird.networks.onnx.converters.layers.convolutions import convolution
 from ovenbird.networks.onnx.converters.layers.matrices import gemm
 from ovenbird.networks.onnx.converters.layers.normalizations import layer
 from ovenbird.networks.onnx.converters.maps.elementwise import gelu, hard_sigmoid, leaky_relu, scalar
-from ovenbird.networks.onnx.node import Converter, Node
+from ovenbird.networks.onnx.node import Node, OnnxConverter
 
 PLAIN = {"Relu": relax.op.nn.relu, "Sigmoid": relax.op.sigmoid, "Tanh": relax.op.tanh}
 SKIP_SUM = 3
@@ -69,7 +69,7 @@ def fused_matmul(node: Node) -> relax.Expr:
     return result if alpha == 1 else relax.op.multiply(node.emit(result), scalar(node, alpha))
 
 
-def biased_gelu(approximate: str) -> Converter:
+def biased_gelu(approximate: str) -> OnnxConverter:
     """Return the converter of `BiasGelu` or `FastGelu`: Gelu of the sum with a bias, which may be left out."""
 
     def convert(node: Node) -> relax.Expr:
@@ -99,7 +99,7 @@ def skip_layer(node: Node) -> tuple[Any, ...]:
     return (*outputs, total)
 
 
-FUSED: dict[str, Converter] = {
+FUSED: dict[str, OnnxConverter] = {
     "com.microsoft.BiasGelu": biased_gelu("none"),
     "com.microsoft.FastGelu": biased_gelu("tanh"),
     "com.microsoft.FusedConv": fused_convolution,

@@ -15,10 +15,10 @@ from ovenbird.networks.onnx.converters.layers.pooling import average, global_ave
 from ovenbird.networks.onnx.converters.maps.elementwise import leaky_relu, unary
 from ovenbird.networks.onnx.converters.maps.reductions import softmax
 from ovenbird.networks.onnx.converters.quantization import bias_of, dequantize, dequantized, of_floats, quantize
-from ovenbird.networks.onnx.node import Converter, Node, as_expression
+from ovenbird.networks.onnx.node import Node, OnnxConverter, as_expression
 
 
-def of_two(operator: Callable[[relax.Expr, relax.Expr], relax.Expr]) -> Converter:
+def of_two(operator: Callable[[relax.Expr, relax.Expr], relax.Expr]) -> OnnxConverter:
     """Return the converter of `QLinearAdd` or `QLinearMul`."""
 
     def convert(node: Node) -> relax.Expr:
@@ -28,7 +28,7 @@ def of_two(operator: Callable[[relax.Expr, relax.Expr], relax.Expr]) -> Converte
     return convert
 
 
-def of_one(operator: Converter) -> Converter:
+def of_one(operator: OnnxConverter) -> OnnxConverter:
     """Return the converter of a quantized operator of one value."""
 
     def convert(node: Node) -> relax.Expr:
@@ -64,7 +64,7 @@ def quantized_gemm(node: Node) -> relax.Expr:
     return of_floats(inner, inputs, gemm, 7, 8) if node.has(7) else gemm(replace(inner, inputs=inputs))
 
 
-QUANTIZED: dict[str, Converter] = {
+QUANTIZED: dict[str, OnnxConverter] = {
     "com.microsoft.DequantizeLinear": dequantize,
     "com.microsoft.QGemm": quantized_gemm,
     "com.microsoft.QLinearAdd": of_two(relax.op.add),

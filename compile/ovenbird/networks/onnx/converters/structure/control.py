@@ -11,10 +11,10 @@ import numpy as np
 from tvm import relax
 
 from ovenbird.limits import MAX_LOOP_TURNS
-from ovenbird.networks.onnx.node import Converter, Node, Value, as_expression, dtype_of, shape_of
+from ovenbird.networks.onnx.node import Node, OnnxConverter, OnnxValue, as_expression, dtype_of, shape_of
 
 
-def condition(node: Node) -> tuple[Value, ...]:
+def condition(node: Node) -> tuple[OnnxValue, ...]:
     """`If`: the branch taken; of both, one, where the condition is computed."""
     decided = node.known(0)
     if decided is not None:
@@ -24,7 +24,7 @@ def condition(node: Node) -> tuple[Value, ...]:
     return tuple(_one_of(node, then, other) for then, other in pairs)
 
 
-def _one_of(node: Node, then: Value, other: Value) -> relax.Expr:
+def _one_of(node: Node, then: OnnxValue, other: OnnxValue) -> relax.Expr:
     if isinstance(then, list) or isinstance(other, list) or then is None or other is None:
         raise node.refuse("its condition is computed from the network's inputs, and a branch gives a sequence")
     if shape_of(then) != shape_of(other) or dtype_of(then) != dtype_of(other):
@@ -33,13 +33,13 @@ def _one_of(node: Node, then: Value, other: Value) -> relax.Expr:
     return relax.op.where(scalar, as_expression(then), as_expression(other))
 
 
-def loop(node: Node) -> tuple[Value, ...]:
+def loop(node: Node) -> tuple[OnnxValue, ...]:
     """`Loop` of a known number of turns, its body once a turn."""
     count = node.integers(0, "number of turns")[0] if node.has(0) else MAX_LOOP_TURNS + 1
-    going: Value = node.inputs[1] if node.has(1) else np.array(True)
+    going: OnnxValue = node.inputs[1] if node.has(1) else np.array(True)
     body = node.attribute("body")
     carried = list(node.inputs[2:])
-    collected: list[list[Value]] = [[] for _ in range(len(body.output) - 1 - len(carried))]
+    collected: list[list[OnnxValue]] = [[] for _ in range(len(body.output) - 1 - len(carried))]
     turn = 0
     while turn < count and _goes_on(node, going):
         if turn == MAX_LOOP_TURNS:
@@ -52,13 +52,13 @@ def loop(node: Node) -> tuple[Value, ...]:
     return (*carried, *(_stacked(node, column, 0, False) for column in collected))
 
 
-def _goes_on(node: Node, going: Value) -> bool:
+def _goes_on(node: Node, going: OnnxValue) -> bool:
     if not isinstance(going, np.ndarray):
         raise node.refuse("when it ends is computed from the network's inputs")
     return bool(going.reshape(-1)[0])
 
 
-def scan(node: Node) -> tuple[Value, ...]:
+def scan(node: Node) -> tuple[OnnxValue, ...]:
     """`Scan`: its body once a slice of the inputs."""
     if node.version < 9:
         raise node.refuse("version 8 scans batches; convert the model to a newer version")
@@ -72,7 +72,7 @@ def scan(node: Node) -> tuple[Value, ...]:
     turns = shape_of(scanned[0])[axes[0]]
     if turns > MAX_LOOP_TURNS:
         raise node.refuse(f"it has {turns} turns, limit {MAX_LOOP_TURNS}")
-    collected: list[list[Value]] = [[] for _ in range(len(body.output) - len(carried))]
+    collected: list[list[OnnxValue]] = [[] for _ in range(len(body.output) - len(carried))]
     for turn in range(turns):
         slices = [
             _slice(node, value, axis, turns - 1 - turn if backwards else turn)
@@ -88,14 +88,14 @@ def scan(node: Node) -> tuple[Value, ...]:
     return (*carried, *(_stacked(node, column, axis, bool(back)) for column, axis, back in columns))
 
 
-def _slice(node: Node, value: Value, axis: int, place: int) -> Value:
+def _slice(node: Node, value: OnnxValue, axis: int, place: int) -> OnnxValue:
     if isinstance(value, np.ndarray):
         return np.take(value, place, axis)
     part = node.emit(relax.op.strided_slice(value, [axis], [place], [place + 1]))
     return node.emit(relax.op.squeeze(part, [axis]))
 
 
-def _stacked(node: Node, values: list[Any], axis: int, backwards: bool) -> Value:
+def _stacked(node: Node, values: list[Any], axis: int, backwards: bool) -> OnnxValue:
     if not values:
         raise node.refuse("it has no turns, and its outputs no elements")
     values = values[::-1] if backwards else values
@@ -106,7 +106,7 @@ def _stacked(node: Node, values: list[Any], axis: int, backwards: bool) -> Value
     return node.emit(relax.op.concat(parts, axis)) if len(parts) > 1 else parts[0]
 
 
-CONTROL: dict[str, Converter] = {
+CONTROL: dict[str, OnnxConverter] = {
     "If": condition,
     "Loop": loop,
     "Scan": scan,

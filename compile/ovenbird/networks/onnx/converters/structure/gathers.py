@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from tvm import relax
 
-from ovenbird.networks.onnx.node import Converter, Node, literal
+from ovenbird.networks.onnx.node import Node, OnnxConverter, literal
 from ovenbird_runtime.tensors.arrays import Array
 
 
@@ -43,7 +43,7 @@ def gather_nd(node: Node) -> relax.Expr:
     return relax.op.gather_nd(node.tensor(0), literal(within(node, places, extents)), batch)
 
 
-GATHERS: dict[str, Converter] = {
+GATHERS: dict[str, OnnxConverter] = {
     "Gather": gather,
     "GatherElements": gather_elements,
     "GatherND": gather_nd,

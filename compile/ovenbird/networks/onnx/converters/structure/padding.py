@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from tvm import relax
 
-from ovenbird.networks.onnx.node import Converter, Node
+from ovenbird.networks.onnx.node import Node, OnnxConverter
 from ovenbird_runtime.tensors.arrays import Array
 
 
@@ -81,6 +81,6 @@ def sides(
     return pads[:count], pads[count:]
 
 
-PADDING: dict[str, Converter] = {
+PADDING: dict[str, OnnxConverter] = {
     "Pad": pad,
 }

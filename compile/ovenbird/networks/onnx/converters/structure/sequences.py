@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from tvm import relax
 
-from ovenbird.networks.onnx.node import Converter, Node, Value, as_expression
+from ovenbird.networks.onnx.node import Node, OnnxConverter, OnnxValue, as_expression
 
 
-def sequence(node: Node, index: int = 0) -> list[Value]:
+def sequence(node: Node, index: int = 0) -> list[OnnxValue]:
     """Return an input that is a sequence."""
     value = node.inputs[index]
     if not isinstance(value, list):
@@ -16,41 +16,41 @@ def sequence(node: Node, index: int = 0) -> list[Value]:
     return value
 
 
-def construct(node: Node) -> list[Value]:
+def construct(node: Node) -> list[OnnxValue]:
     """`SequenceConstruct`."""
     return list(node.inputs)
 
 
-def empty(node: Node) -> list[Value]:
+def empty(node: Node) -> list[OnnxValue]:
     """`SequenceEmpty`."""
     return []
 
 
-def at(node: Node) -> Value:
+def at(node: Node) -> OnnxValue:
     """`SequenceAt`."""
     return sequence(node)[_place(node, 1, len(sequence(node)) - 1)]
 
 
-def insert(node: Node) -> list[Value]:
+def insert(node: Node) -> list[OnnxValue]:
     """`SequenceInsert`: at the end where no place is given."""
     values = list(sequence(node))
     values.insert(_place(node, 2, len(values)) if node.has(2) else len(values), node.inputs[1])
     return values
 
 
-def erase(node: Node) -> list[Value]:
+def erase(node: Node) -> list[OnnxValue]:
     """`SequenceErase`: the last where no place is given."""
     values = list(sequence(node))
     del values[_place(node, 1, len(values) - 1) if node.has(1) else -1]
     return values
 
 
-def length(node: Node) -> Value:
+def length(node: Node) -> OnnxValue:
     """`SequenceLength`."""
     return np.array(len(sequence(node)), np.int64)
 
 
-def split(node: Node) -> list[Value]:
+def split(node: Node) -> list[OnnxValue]:
     """`SplitToSequence`: into parts of a size, of sizes, or single slices."""
     own = node.shape(0)
     axis = node.attribute("axis", 0) % len(own)
@@ -71,7 +71,7 @@ def split(node: Node) -> list[Value]:
     return [node.emit(relax.op.squeeze(part, [axis])) for part in parts]
 
 
-def concat(node: Node) -> Value:
+def concat(node: Node) -> OnnxValue:
     """`ConcatFromSequence`: along an axis, or along a new one."""
     parts = [as_expression(value) for value in sequence(node)]
     if not parts:
@@ -91,7 +91,7 @@ def _place(node: Node, index: int, last: int) -> int:
     return place
 
 
-SEQUENCES: dict[str, Converter] = {
+SEQUENCES: dict[str, OnnxConverter] = {
     "ConcatFromSequence": concat,
     "SequenceAt": at,
     "SequenceConstruct": construct,

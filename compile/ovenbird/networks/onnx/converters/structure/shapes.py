@@ -9,26 +9,26 @@ from tvm import relax
 
 from ovenbird.limits import MAX_NETWORK_ELEMENTS
 from ovenbird.networks.onnx.dtypes import computed, element_dtype, widened
-from ovenbird.networks.onnx.node import Converter, Node, Value, literal
+from ovenbird.networks.onnx.node import Node, OnnxConverter, OnnxValue, literal
 
 
-def shape(node: Node) -> Value:
+def shape(node: Node) -> OnnxValue:
     """`Shape`, or a part of it: known, whatever the values are."""
     found = np.array(node.shape(0), np.int64)
     return found[slice(node.attribute("start", 0), node.attribute("end"))]
 
 
-def size(node: Node) -> Value:
+def size(node: Node) -> OnnxValue:
     """`Size`: known, whatever the values are."""
     return np.array(math.prod(node.shape(0)), np.int64)
 
 
-def identity(node: Node) -> Value:
+def identity(node: Node) -> OnnxValue:
     """`Identity`, and what does nothing here: `Dropout` when not training."""
     return node.inputs[0]
 
 
-def dropout(node: Node) -> Value:
+def dropout(node: Node) -> OnnxValue:
     """`Dropout`: nothing is dropped outside of training, the mask is all true."""
     training = node.known(2) if node.has(2) else np.array(False)
     if training is None or (bool(training) and not (node.has(1) and node.known(1) is not None and not node.known(1))):
@@ -107,7 +107,7 @@ def concat(node: Node) -> relax.Expr:
     return parts[0] if len(parts) == 1 else relax.op.concat(parts, axis)
 
 
-def split(node: Node) -> tuple[Value, ...]:
+def split(node: Node) -> tuple[OnnxValue, ...]:
     """`Split`: by sizes, or into equal parts of which the last may be smaller."""
     own = node.shape(0)
     axis = node.attribute("axis", 0) % len(own)
@@ -129,7 +129,7 @@ def split(node: Node) -> tuple[Value, ...]:
     return tuple(next(parts) if extent else nothing for extent in sizes)
 
 
-def cut(node: Node) -> Value:
+def cut(node: Node) -> OnnxValue:
     """`Slice`: as Python's, ends beyond the edge are the edge."""
     own = node.shape(0)
     if node.version < 10:
@@ -222,7 +222,7 @@ def filled(node: Node) -> relax.Expr:
     return relax.op.full(shape, literal(widened(value).reshape(())))
 
 
-def eye_like(node: Node) -> Value:
+def eye_like(node: Node) -> OnnxValue:
     """`EyeLike`: known, whatever the values are."""
     wanted = node.attribute("dtype")
     dtype = computed(element_dtype(wanted)) if wanted is not None else np.dtype(node.dtype(0))
@@ -254,7 +254,7 @@ def reverse_sequence(node: Node) -> relax.Expr:
     return relax.op.gather_elements(node.tensor(0), literal(np.broadcast_to(index, own).astype(np.int64)), time)
 
 
-SHAPES: dict[str, Converter] = {
+SHAPES: dict[str, OnnxConverter] = {
     "Compress": compress,
     "Concat": concat,
     "ConstantOfShape": filled,

@@ -19,7 +19,7 @@ LAYOUTS = {1: "NCW", 2: "NCHW", 3: "NCDHW"}
 
 
 @dataclass(frozen=True)
-class Windows:
+class _Windows:
     """Where the windows of a pool stand: one number for each spatial dimension."""
 
     image: list[int]
@@ -30,7 +30,7 @@ class Windows:
     dilation: list[int]
 
     @classmethod
-    def of(cls, given: Arguments, sides: int) -> Windows:
+    def of(cls, given: Arguments, sides: int) -> _Windows:
         """Read them; torch lets one number stand for all dimensions, and an empty stride for the kernel."""
 
         def each(name: str, default: list[int]) -> list[int]:
@@ -90,7 +90,7 @@ def average(sides: int, pool: Callable[..., Any]) -> Converter:
         from tvm import relax
 
         given = Arguments.of(node, importer)
-        windows = Windows.of(given, sides)
+        windows = _Windows.of(given, sides)
         data = in_batch(given, sides)
         divisor, include_pad = given.values.get("divisor_override"), bool(given["count_include_pad"])
         around = {"layout": LAYOUTS[sides]}
@@ -115,7 +115,7 @@ def maximum_with_places(sides: int, pool: Callable[..., Any]) -> Converter:
         from tvm import relax
 
         given = Arguments.of(node, importer)
-        windows = Windows.of(given, sides)
+        windows = _Windows.of(given, sides)
         pads = windows.pads if windows.grown else windows.padding
         pooled = pool(
             in_batch(given, sides), windows.kernel, windows.stride, pads, windows.dilation, layout=LAYOUTS[sides]
@@ -144,7 +144,7 @@ def as_given(given: Arguments, result: Any) -> Any:
     return given.emit(relax.op.reshape(result, given.shape))
 
 
-def _places(given: Arguments, windows: Windows) -> Any:
+def _places(given: Arguments, windows: _Windows) -> Any:
     """Lay the places of each window beside each other, find the first of the largest, and say where it is."""
     from tvm import relax
 

@@ -11,7 +11,7 @@ from ovenbird.backends.cuda.chip import Chip, chip_of
 from ovenbird.backends.cuda.device_module import compiling_with, load_device_module
 from ovenbird.backends.cuda.plans.plan import ChainPlan, GroupPlan, ThreadPlan, VectorPlan
 from ovenbird.backends.cuda.plans.space import default_plan, plan_space, product_plans
-from ovenbird.backends.cuda.plans.tiling import ProductShape, Tile, Tiling, shared_bytes
+from ovenbird.backends.cuda.plans.tiling import BlockTile, ProductShape, Tiling, shared_bytes
 from ovenbird.backends.cuda.plans.wide_tiles import wide_tiles
 from ovenbird.backends.cuda.schedules import apply_schedule
 from ovenbird.backends.cuda.toolchain import find_nvcc
@@ -100,7 +100,7 @@ def test_the_largest_tiles_fit_as_ptxas_counts(target: str, dtype: str) -> None:
         pytest.skip(str(error))
     chip = CHIPS[target]
 
-    def outputs(tile: Tile) -> tuple[float, int]:
+    def outputs(tile: BlockTile) -> tuple[float, int]:
         return tile.rows * tile.columns / tile.threads, shared_bytes(tile, dtype)
 
     tiles = sorted(wide_tiles(chip, dtype), key=outputs)[-3:]
