@@ -22,6 +22,7 @@ from server_tables import served_line, server_lines
 
 from ovenbird.benchmarking.ablation.results import Ablation
 from ovenbird.benchmarking.ablation.table import ablation_lines, side_lines
+from ovenbird.benchmarking.engines import OWN_TVM
 from ovenbird.benchmarking.report.markdown import mean_lines, profile_lines, provenance_lines, summary_lines
 from ovenbird.benchmarking.report.results import Benchmark, read_benchmark
 
@@ -124,6 +125,11 @@ def readme_lines(found: dict[str, Benchmark]) -> list[str]:
         "(least–most). Made by `make bench`.",
         "",
     ]
+    if any(OWN_TVM in case.engines for benchmark in headline for case in benchmark.cases):
+        lines += [
+            "With `ovenbird-native` beside the runtime, its engine runs the artifact; without it, TVM's does.",
+            "",
+        ]
     if "zoo" in found:
         lines += [f"{len(found['zoo'].cases)} other networks:", "", *mean_lines(found["zoo"]), ""]
     for name, benchmark in found.items():

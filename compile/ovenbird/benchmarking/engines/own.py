@@ -15,9 +15,11 @@ from ovenbird.benchmarking.engines import OWN, BenchEngine, Runner
 from ovenbird.benchmarking.jobs import NETWORK_FILE, Job
 
 
-def load() -> str:
-    """Import the runtime and return its version."""
-    return str(runtime().__version__)
+def load(engine: str | None = None) -> str:
+    """Import the runtime and return its version, and whether code with a plan runs on its native engine."""
+    version = str(runtime().__version__)
+    native = engine != "tvm" and importlib.import_module("ovenbird_runtime.engine.native").is_installed()
+    return f"{version}, native" if native else version
 
 
 def runtime() -> Any:

@@ -15,6 +15,6 @@ ENGINE = BenchEngine(
     package="ovenbird_runtime",
     distributions=("ovenbird-runtime",),
     needs="artifact",
-    load=own.load,
+    load=functools.partial(own.load, engine="tvm"),
     start=functools.partial(own.start, engine="tvm"),
 )

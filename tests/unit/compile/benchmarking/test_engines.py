@@ -10,6 +10,7 @@ from ovenbird.benchmarking.engines import FILES, INSTALL_HINT, PEERS, TORCH_ENGI
 from ovenbird.benchmarking.jobs import Job
 from ovenbird.benchmarking.running import installed_peers
 from ovenbird.errors import NoPeers, UsageError
+from ovenbird_runtime.machine.versions import __version__
 from ovenbird_runtime.manifest.agreement import Precision
 
 
@@ -35,6 +36,14 @@ def test_unknown_peer_is_refused(text: str) -> None:
 def test_close_name_is_offered() -> None:
     with pytest.raises(UsageError, match="did you mean openvino"):
         parse_peers("openvin")
+
+
+@pytest.mark.parametrize(("name", "said"), [("ovenbird", ", native"), ("ovenbird-tvm", "")])
+def test_the_engine_that_runs_stands_beside_the_version(name: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ovenbird_runtime.engine.native.is_installed", lambda: True)
+    assert find_engine(name).load() == f"{__version__}{said}"
+    monkeypatch.setattr("ovenbird_runtime.engine.native.is_installed", lambda: False)
+    assert find_engine(name).load() == __version__
 
 
 def test_missing_peer_is_left_out_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
