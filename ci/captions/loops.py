@@ -16,6 +16,8 @@ import onnxruntime
 import torch
 
 OPSET = 17
+HELD = 0.01
+"""What caches hold at first: of zeros that nobody wrote, the system has one page, which is never read from memory."""
 
 
 class _Flat(torch.nn.Module):
@@ -83,7 +85,8 @@ class OnnxLoop:
 
     def step_inputs(self, count: int, position: int) -> dict[str, np.ndarray]:
         """Return inputs of a step of `count` sequences."""
-        states = {name: np.zeros((count, *state.shape), np.float32) for name, state in self._states.items()}
+        shapes = {name: (count, *state.shape) for name, state in self._states.items()}
+        states = {name: np.full(shape, HELD, np.float32) for name, shape in shapes.items()}
         return {"token": np.full(count, 101), "position": np.full(count, position), **states}
 
     def step(self, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

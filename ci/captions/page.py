@@ -19,19 +19,28 @@ HEAD = """<!-- Written by ci/captions; do not edit. -->
 caption of {tokens} tokens out, asked by Apache's `ab` on the same machine. {chip}, {processors} processors. Weights are
 random: times do not depend on them.
 
-- Ours is compiled with `--precision {precision}` (f16 is how the step's weights are stored); all others are f32.
+- Ours is compiled with `--precision {precision}`: {stored} All others are f32 where nothing else is said.
 - *ovenbird*: all captions in flight are written at once, up to 64; one joins at the next step.
 - *ovenbird, one at a time*: the same server with `--max-batch 1`.
 - *transformers + FastAPI*: `GitForCausalLM.generate` in torch, as most people serve it.
 """
+STORED = {
+    "f32": "as the others.",
+    "f16": "the step's weights are stored as float16, all is computed in float32.",
+    "bf16": "products with weights are of bfloat16, summed in float32; weights take two bytes.",
+}
+MANY, MANY_BAR = 16, 2.5
+"""Callers, and how many times the captions a second of one caller they should get."""
 
 
 def write_page(found: Mapping[str, Any], path: Path) -> None:
     """Write the page and its plots."""
     rows: list[Row] = list(found["cells"].values())
     asked, swept = [row for row in rows if not row["batch"]], [row for row in rows if row["batch"]]
-    lines = [HEAD.format(**found)]
+    stored = STORED.get(found["precision"], "")
+    lines = [HEAD.format(**found, stored=stored)]
     lines += _programs(found.get("programs", {}))
+    lines += _many_callers(found.get("programs", {}), asked, int(found["tokens"]))
     for requests in sorted({row["requests"] for row in asked}):
         lines += [f"## {requests} requests", "", *_table([row for row in asked if row["requests"] == requests]), ""]
     if asked:
@@ -77,7 +86,31 @@ def _programs(found: Mapping[str, Any]) -> list[str]:
         f"{'holds' if bar['ratio'] <= bar['limit'] else 'does not hold'} |"
         for bar in found["bars"]
     ]
-    return [*lines, "", *found["notes"], ""]
+    return [*lines, "", *(f"- {note}" for note in found["notes"]), ""]
+
+
+def _many_callers(programs: Mapping[str, Any], rows: Sequence[Row], tokens: int) -> list[str]:
+    """Return what many callers get of one caller's captions a second, and what they could by the programs' times."""
+    batched = [row for row in rows if row["server"] == "ovenbird" and row["concurrency"] in (1, MANY)]
+    most = max((row["requests"] for row in batched), default=0)
+    rate = {row["concurrency"]: row["per_second"] for row in batched if row["requests"] == most}
+    if not programs or len(rate) < 2:
+        return []
+    encoder, prefill, one, many = (
+        programs["ms"][what]["ovenbird"] for what in ("encoder", "prefill", "step of 1", f"step of {MANY}")
+    )
+    once, ratio = encoder + prefill, rate[MANY] / rate[1]
+    could = (once + tokens * one) / (once + tokens * many / MANY)
+    return [
+        f"## {MANY} callers",
+        "",
+        f"They get {ratio:.2f} times the captions/s of one caller (bar: {MANY_BAR}, "
+        f"{'holds' if ratio >= MANY_BAR else 'does not hold'}). By the times above it can be {could:.2f} at most: each "
+        f"caption needs encoder and prefill, {once:.0f} ms of all processors that no batch makes cheaper, and {tokens} "
+        f"steps, {tokens * one:.0f} ms for one caller, {tokens * many / MANY:.0f} ms where {MANY} share them. With "
+        f"steps for nothing it would be {(once + tokens * one) / once:.2f}.",
+        "",
+    ]
 
 
 def _by_server(rows: Sequence[Row]) -> dict[str, list[Row]]:

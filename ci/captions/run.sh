@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Captions under load, whole: GIT base compiled for this machine, served by us and by transformers behind FastAPI, asked by
-# Apache's `ab`; before that its programs against torch and ONNX Runtime. An hour or more on two processors.
+# Apache's `ab`; before that its programs against torch and ONNX Runtime. Some twenty minutes on a Zen 5 of two processors,
+# an hour or more on a Zen 3.
 #
 #     ci/captions/run.sh [PHOTO.jpg]        default: the photograph that the compiler verifies with
 #
-# Writes docs/benchmarks/captions.md and its plots. WEIGHTS=FOLDER|random:SEED (default random:7). PRECISION=f32|f16.
+# Writes docs/benchmarks/captions.md and its plots. WEIGHTS=FOLDER|random:SEED (default random:7). PRECISION=f32|f16|bf16
+# (default: bf16 where this machine multiplies it, f16 elsewhere).
 # REQUESTS=32,256 CONCURRENCY=1,8,16,64 SWEEP=1,2,4,8,16,32,64. What is in build/captions/PRECISION is not measured again:
 # stopped, it goes on where it was; SECONDS_EACH=500 stops it by itself (exit code 75). AGAIN=1 begins anew.
 set -euo pipefail
@@ -13,7 +15,11 @@ cd "$(dirname "$0")/../.."
 python=${VENV:-.venv}/bin/python
 photo=${1:-compile/ovenbird/data/chelsea.jpg}
 weights=${WEIGHTS:-random:7}
-precision=${PRECISION:-f32}
+precision=${PRECISION:-$("$python" -c '
+from ovenbird.backends.table import BACKENDS
+from ovenbird.targets import load_target
+host = load_target("host")
+print("f16" if BACKENDS[host.kind].lacks(host, "bf16") else "bf16")')}
 work=build/captions/$precision
 artifact=$work/git_base_textcaps
 

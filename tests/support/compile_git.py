@@ -1,6 +1,6 @@
 """Compile a tiny GIT of transformers and write what its own `generate` answers: a program of its own.
 
-python tests/support/compile_git.py OUTPUT_DIR
+python tests/support/compile_git.py OUTPUT_DIR [PRECISION]
 """
 
 from __future__ import annotations
@@ -11,17 +11,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from ovenbird.backends.precisions import parse_precision
 from ovenbird.compiling import compile_network
 from ovenbird.models.packages.captions.git import git_programs, new_git, sharpen
 from ovenbird.networks.composite import compose
 from ovenbird.networks.torchvision import import_torchvision
+from ovenbird.options import CompileOptions
 from ovenbird.verify.photographs import own_photographs, read_photographs
 from ovenbird_runtime.manifest.manifest import WeightsInfo
 from support.git_searches import PIECES, PROMPTS, SEARCHES
 
 LENGTH = 14
+NOISE = 40
+"""Pictures of noise, beside photographs."""
 
 
 def network(seed: int = 3) -> Any:
@@ -42,15 +47,16 @@ def network(seed: int = 3) -> Any:
     return net
 
 
-def main(folder: Path) -> None:
-    """Compile, then put what transformers answers into the folder."""
+def main(folder: Path, precision: str = "f32") -> None:
+    """Compile, then put what transformers answers in float32 into the folder."""
     torch.set_num_threads(1)
     net = network()
     programs = git_programs(net, ("\n".join(PIECES) + "\n").encode(), {"max_length": LENGTH})
     sizes = {"encode": (1,), "prefill": (1,), "step": (1, 4)}
     parts = {name: replace(part, batch_sizes=sizes[name]) for name, part in programs.parts.items()}
     programs = replace(programs, parts=parts)
-    compile_network(compose(programs, "tiny_git", WeightsInfo("random", random=True, seed=3)), folder)
+    composite = compose(programs, "tiny_git", WeightsInfo("random", random=True, seed=3))
+    compile_network(composite, folder, CompileOptions(precisions=(parse_precision(precision),)))
     pixels = torch.from_numpy(read_photographs(own_photographs(), programs.parts["encode"].pipeline))
     right: dict[str, Any] = {}
     for name, search in SEARCHES.items():
@@ -62,8 +68,12 @@ def main(folder: Path) -> None:
                     do_sample=False, **search,
                 )  # fmt: skip
             right[f"{name} {len(prompt)}"] = found.tolist()
+    drawn = torch.randn((NOISE, *pixels.shape[1:]), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        right["noise"] = net.generate(pixel_values=drawn, max_length=LENGTH, do_sample=False).tolist()
+    np.save(folder / "noise.npy", drawn.numpy())
     (folder / "right.json").write_text(json.dumps(right))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

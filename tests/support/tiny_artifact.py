@@ -74,9 +74,9 @@ def coupled_artifact() -> Path:
 
 
 @functools.cache
-def compiled_by(script: Path) -> Path:
+def compiled_by(script: Path, *arguments: str) -> Path:
     """Compile what a script compiles once; return its folder, which nobody may change."""
-    return _compile(script)
+    return _compile(script, *arguments)
 
 
 def _compile(script: Path, *arguments: str) -> Path:

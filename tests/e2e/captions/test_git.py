@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import ovenbird_runtime
@@ -97,6 +98,35 @@ def test_programs_share_their_weights(git: Path, model: Model) -> None:
     shared = by_program["prefill"] & by_program["step"]
     matrices = [index for index in shared if len(target.tensors[index].shape) > 1]
     assert len(matrices) >= 2 * 6 - 4  # of the last layer, only keys and values are prefilled
+
+
+def test_bfloat16_multiplies_in_all_programs_and_changes_few_tokens() -> None:
+    """Prefill and step share matrices of two bytes; behind the same tokens the next one is nearly always the same."""
+    if find_spec("transformers") is None or find_spec("tvm") is None:
+        pytest.skip("transformers is not installed: pip install transformers")
+    folder = compiled_by(SCRIPT, "bf16")
+    compared = differ = 0
+    with ovenbird_runtime.load(folder, threads=2) as model:
+        target, writer = model.target, model.text_writer(4)
+        assert writer is not None
+        matrices = {
+            entry.program: {index for index in entry.weights if len(target.tensors[index].shape) == 3}
+            for entry in target.entries
+        }
+        halves = {name: {target.tensors[index].dtype for index in found} for name, found in matrices.items()}
+        assert (halves["prefill"], halves["step"]) == ({"uint16"}, {"uint16"})
+        assert "uint16" in halves["encode"]  # positions are no weights of a product
+        assert matrices["prefill"] < matrices["step"]
+        wanted = request({}, (2,), writer.loop.max_length)
+        texts = [writer.write(picture[None], wanted)[0].tokens for picture in np.load(folder / "noise.npy")]
+    for own, row in zip(texts, json.loads((folder / "right.json").read_text())["noise"], strict=True):
+        pairs = list(zip(own, row, strict=False))[1:]
+        alike = next((place for place, (one, other) in enumerate(pairs) if one != other), len(pairs))
+        compared += min(alike + 1, len(pairs))
+        differ += alike < len(pairs)
+    print(f"of {compared} tokens {differ} differ")
+    assert compared > 150
+    assert differ <= 0.05 * compared
 
 
 def test_a_folder_brings_its_own_settings(tmp_path: Path) -> None:
