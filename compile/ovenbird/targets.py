@@ -87,25 +87,25 @@ class TargetSpec:
         return tvm.target.Target({"kind": self.kind, "arch": self.chip, "host": host, **dict(self.attributes)})
 
 
-def target_folders(root: Path | None = None) -> dict[str, Path]:
+def target_folders() -> dict[str, Path]:
     """Return every target's name and folder, sorted by name. A folder is a target when it holds a `target.toml`."""
-    root = root or resource_folder("targets")
+    root = resource_folder("targets")
     if not root.is_dir():
         raise TargetInvalid(f"no folder of targets at {root}; the installation is incomplete")
     return {folder.name: folder for folder in sorted(root.iterdir()) if (folder / TARGET_FILE).is_file()}
 
 
-def find_target(name: str, root: Path | None = None) -> Path:
+def find_target(name: str) -> Path:
     """Return the folder of the target `name`. Raises UnknownTarget with the names that are close."""
-    folders = target_folders(root)
+    folders = target_folders()
     if name not in folders:
         raise UnknownTarget(f"unknown target {name!r}{suggest(name, folders)} (`ovenbird targets` lists all)")
     return folders[name]
 
 
-def load_target(name: str, root: Path | None = None) -> TargetSpec:
+def load_target(name: str) -> TargetSpec:
     """Read the target `name`. Raises UnknownTarget, TargetInvalid."""
-    return parse_target(name, find_target(name, root) / TARGET_FILE)
+    return parse_target(name, find_target(name) / TARGET_FILE)
 
 
 def parse_target(name: str, path: Path) -> TargetSpec:

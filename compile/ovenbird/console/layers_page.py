@@ -22,6 +22,7 @@ COLOURS = (
 )
 """Of the kinds of layers that begin or go on so; the first that fits."""
 OTHER = "#8a6d5a"
+BAR_PIXELS = 960
 LEAST_SHARE = 0.004
 """A layer below this share of the time has no piece of the bar of its own."""
 
@@ -31,7 +32,7 @@ def colour_of(kind: str) -> str:
     return next((colour for part, colour in COLOURS if part in kind), OTHER)
 
 
-def time_bar(rows: Sequence[dict[str, Any]], width: int = 960) -> Html:
+def time_bar(rows: Sequence[dict[str, Any]]) -> Html:
     """Return the time of a run as one bar, a piece a layer, kinds together and the slowest first; a legend below."""
     kinds: dict[str, float] = {}
     for row in rows:
@@ -55,7 +56,7 @@ def time_bar(rows: Sequence[dict[str, Any]], width: int = 960) -> Html:
         for kind in order
         if kinds[kind] >= LEAST_SHARE
     ]
-    whole = element("div", *pieces, style=f"max-width:{width}px;white-space:nowrap;font-size:0;background:#8883")
+    whole = element("div", *pieces, style=f"max-width:{BAR_PIXELS}px;white-space:nowrap;font-size:0;background:#8883")
     return joined((whole, element("div", *legend, style="margin:6px 0;font-size:85%;line-height:1.8")))
 
 

@@ -90,12 +90,12 @@ def cpu_name() -> str:
     return f"{values['model name']} (family {values.get('cpu family', '?')}, model {values.get('model', '?')})"
 
 
-def cpu_flags(cpuinfo: Path = CPUINFO) -> frozenset[str]:
+def cpu_flags() -> frozenset[str]:
     """Return the processor's flags as the kernel shows them (`flags` on x86-64, `Features` on aarch64)."""
     try:
-        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
-        raise TargetInvalid(f"target 'host': cannot read {cpuinfo}: {error.strerror}") from None
+        raise TargetInvalid(f"target 'host': cannot read {CPUINFO}: {error.strerror}") from None
     for line in lines:
         key, _, value = line.partition(":")
         if key.strip() in ("flags", "Features"):

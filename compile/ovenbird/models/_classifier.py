@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.models._default_weights import TorchvisionWeights
-from ovenbird.models.recipe import ModelRecipe, imagenet_pipelines
+from ovenbird.models.recipe import ModelRecipe
 from ovenbird.networks.torchvision import imagenet_labels, import_torchvision
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LICENCE = "BSD-3-Clause (torchvision); the weights were trained on ImageNet, whose terms are for research"
 
 
-def classifier(name: str, *, head: str, weights: str, summary: str, resize: int = 256) -> ModelRecipe:
+def classifier(name: str, *, head: str, weights: str, summary: str) -> ModelRecipe:
     """Return the recipe of torchvision's classifier `name`, whose last linear layer is at the path `head`."""
 
     def network() -> nn.Module:
@@ -34,5 +34,4 @@ def classifier(name: str, *, head: str, weights: str, summary: str, resize: int 
         head=head,
         weights=TorchvisionWeights(enum, member),
         labels=imagenet_labels,
-        pipelines=imagenet_pipelines(resize=resize),
     )

@@ -30,12 +30,9 @@ CLASSIFIER_OUTPUTS: tuple[AnswerStep, ...] = (
 """What a classifier's two outputs mean, in order."""
 
 
-def imagenet_pipelines(resize: int = 256) -> dict[str, Pipeline]:
-    """Return the two pre-processings of an ImageNet classifier of 224x224; the first is the default.
-
-    Sizes in pixels.
-    """
-    return {"imagenet": imagenet(resize=resize), "zoom-crop-pad": zoom_crop_pad()}
+def imagenet_pipelines() -> dict[str, Pipeline]:
+    """Return the two pre-processings of an ImageNet classifier of 224x224 pixels; the first is the default."""
+    return {"imagenet": imagenet(), "zoom-crop-pad": zoom_crop_pad()}
 
 
 @dataclass(frozen=True)

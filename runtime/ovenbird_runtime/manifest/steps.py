@@ -187,10 +187,10 @@ def imagenet(size: int = 224, resize: int = 256, interpolation: Interpolation = 
     )
 
 
-def zoom_crop_pad(size: int = 224, factor: float = 1.5, crop: int = 100) -> Pipeline:
+def zoom_crop_pad(size: int = 224, crop: int = 100) -> Pipeline:
     """Return zoom to 150 % -> random crop of 100x100 -> zero-pad to the input, normalised as ImageNet."""
     return (
-        Zoom(factor=factor),
+        Zoom(factor=1.5),
         RandomCrop(size=(crop, crop)),
         Pad(size=(size, size)),
         Normalise(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),

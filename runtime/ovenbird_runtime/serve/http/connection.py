@@ -188,7 +188,7 @@ class HttpConnection(Peer):
         if response.pieces is not None:
             await self._send_pieces(request, response, response.pieces)
             return
-        keep = request.keep_alive and not response.close and not self._listener.draining
+        keep = request.keep_alive and not self._listener.draining
         head = response.head(keep)
         body = b"" if request.method == "HEAD" else response.body
         if len(body) < PIECE_BYTES:
@@ -205,7 +205,7 @@ class HttpConnection(Peer):
     async def _send_pieces(self, request: Request, response: Response, pieces: Pieces) -> None:
         """Write a body as it is made, each piece as a chunk."""
         chunked = request.version != "1.0"
-        keep = chunked and request.keep_alive and not response.close and not self._listener.draining
+        keep = chunked and request.keep_alive and not self._listener.draining
         error: BaseException | None = None
         try:
             self.transport.write(response.head(keep, chunked))

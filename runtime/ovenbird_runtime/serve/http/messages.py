@@ -127,12 +127,12 @@ class Pieces(Protocol):
 
 
 class Response:
-    """A status, a body and headers; `close` ends the connection after it.
+    """A status, a body and headers.
 
     `pieces` are a body that is not known yet, in place of `body`: they go in chunks (RFC 9112 7.1).
     """
 
-    __slots__ = ("body", "close", "headers", "pieces", "status")
+    __slots__ = ("body", "headers", "pieces", "status")
 
     def __init__(
         self,
@@ -140,10 +140,9 @@ class Response:
         body: bytes = b"",
         content_type: str = "application/json",
         headers: Iterable[tuple[str, str]] = (),
-        close: bool = False,
     ) -> None:
         """Make a response; `headers` are added to content type and length."""
-        self.status, self.body, self.close = status, body, close
+        self.status, self.body = status, body
         self.pieces: Pieces | None = None
         self.headers = [("Content-Type", content_type), *headers] if body or content_type else [*headers]
 

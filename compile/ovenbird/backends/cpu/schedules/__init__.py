@@ -38,7 +38,7 @@ RULES: dict[tuple[AnchorKind, ...], Rule] = {
     ("concatenation",): schedule_concatenation,
     (): schedule_generic,
 }
-"""By the kinds of the anchors; of other several, by that of the first."""
+"""By the kinds of the anchors; of several others, by that of the first."""
 
 
 def apply_schedule(sch: Schedule, machine: Machine, choices: Choices) -> None:
@@ -47,14 +47,14 @@ def apply_schedule(sch: Schedule, machine: Machine, choices: Choices) -> None:
     RULES[kinds if kinds in RULES else kinds[:1]](sch, machine, choices)
 
 
-def schedule_function(
-    function: tirx.PrimFunc, machine: Machine, choices: Choices | None = None, by_anchor: bool = True
-) -> tirx.PrimFunc:
-    """Return the scheduled function, its attributes kept; unless `by_anchor`, by the rule for functions without one."""
+def schedule_function(function: tirx.PrimFunc, machine: Machine, by_anchor: bool = True) -> tirx.PrimFunc:
+    """Return the function by its default schedule, its attributes kept; unless `by_anchor`, by the rule for functions
+    without one.
+    """
     function = transposed(function, machine) or function
     sch = Schedule(weigh_loops(function))
     if by_anchor:
-        apply_schedule(sch, machine, choices or Defaults())
+        apply_schedule(sch, machine, Defaults())
     else:
         schedule_generic(sch, machine, Defaults())
     return sch.mod["main"].with_attrs(function.attrs) if function.attrs else sch.mod["main"]

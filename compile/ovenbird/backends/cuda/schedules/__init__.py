@@ -48,9 +48,9 @@ def refuse(sch: Schedule) -> None:
     raise BuildFailed(f"{name} is written as serial loops, which no GPU schedule can spread: compile for a CPU target")
 
 
-def schedule_function(function: tirx.PrimFunc, chip: Chip, plan: KernelPlan | None = None) -> tirx.PrimFunc:
-    """Return the scheduled function, its attributes kept. Raises BuildFailed for one that no rule can schedule."""
+def schedule_function(function: tirx.PrimFunc, chip: Chip) -> tirx.PrimFunc:
+    """Return the function by its default plan, its attributes kept. Raises BuildFailed for want of a rule."""
     if has_parallel_loops(function):
         return bind_loops(function)
-    scheduled = apply_schedule(Schedule(function, debug_mask="none"), chip, plan).mod["main"]
+    scheduled = apply_schedule(Schedule(function, debug_mask="none"), chip).mod["main"]
     return scheduled.with_attrs(function.attrs) if function.attrs else scheduled

@@ -23,12 +23,12 @@ REDUCTIONS: dict[str | None, Reduction] = {
 """By torch's names."""
 
 
-def axis_of(given: Arguments, name: str = "dim") -> int:
+def axis_of(given: Arguments) -> int:
     """Return a dimension counted from the first. Raises UnsupportedOperator for a number, which has none."""
     rank = len(given.shape_of("self"))
     if not rank:
         raise UnsupportedOperator("a tensor without dimensions has no order; take it as it is")
-    return int(given[name]) % rank
+    return int(given["dim"]) % rank
 
 
 def parts(given: Arguments, call: Any) -> Any:

@@ -8,8 +8,8 @@ from typing import Any
 from ovenbird.networks.torch.converters.converter import Arguments, Converter
 
 
-def reduction(reduce: Callable[..., Any], dtype: str | None = None) -> Converter:
-    """Return a converter of `reduce(data, axes, keepdims)`, computed in the result's dtype or in the one given.
+def reduction(reduce: Callable[..., Any]) -> Converter:
+    """Return a converter of `reduce(data, axes, keepdims)`, computed in the result's dtype.
 
     `sum` of whole numbers or truth values is int64, `mean` of them needs a dtype; so torch says.
     """
@@ -17,7 +17,7 @@ def reduction(reduce: Callable[..., Any], dtype: str | None = None) -> Converter
     def convert(node: Any, importer: Any) -> Any:
         given = Arguments.of(node, importer)
         computed = "int8" if given.dtype == "bool" else given.dtype  # TVM has no least truth value
-        data = given.cast(given["self"], dtype or computed)
+        data = given.cast(given["self"], computed)
         if not given.shape_of("self"):
             return given.cast(data, given.dtype)
         result = given.emit(reduce(data, axes(given), bool(given.values.get("keepdim", False))))

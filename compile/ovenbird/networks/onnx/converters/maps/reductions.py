@@ -137,10 +137,6 @@ def _absolute(node: Node, value: relax.Expr) -> relax.Expr:
     return value if node.dtype(0).startswith("u") else node.emit(relax.op.abs(value))
 
 
-def _exponential(node: Node, value: relax.Expr) -> relax.Expr:
-    return node.emit(relax.op.exp(value))
-
-
 def _logarithm(node: Node, value: relax.Expr) -> relax.Expr:
     return _in_floats(node, value, relax.op.log)
 

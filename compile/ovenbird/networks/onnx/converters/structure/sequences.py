@@ -8,11 +8,11 @@ from tvm import relax
 from ovenbird.networks.onnx.node import Node, OnnxConverter, OnnxValue, as_expression
 
 
-def sequence(node: Node, index: int = 0) -> list[OnnxValue]:
-    """Return an input that is a sequence."""
-    value = node.inputs[index]
+def sequence(node: Node) -> list[OnnxValue]:
+    """Return the first input, a sequence."""
+    value = node.inputs[0]
     if not isinstance(value, list):
-        raise node.refuse(f"input {index} is no sequence")
+        raise node.refuse("input 0 is no sequence")
     return value
 
 
