@@ -173,7 +173,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--sweep", type=numbers, default=[1, 2, 4, 8, 16, 32, 64], help="sequences at a time at most")
     parser.add_argument("--tokens", type=int, default=20, help="of each caption [20]")
     parser.add_argument("--seconds", type=float, default=math.inf, help="no cell begins after these; exit code 75")
-    parser.add_argument("--page", type=Path, help="write this page, and plots beside it, from the results")
+    parser.add_argument("--page", type=Path, help="write this page, and plots next to it, from the results")
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "build/captions", metavar="DIR")
     options = parser.parse_args(arguments)
     options.output.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The page of the captioner's benchmark, from what was measured: tables, and three plots beside it.
+"""The page of the captioner's benchmark, from what was measured: tables, and three plots next to it.
 
 write_page(found, Path("captions.md"))      # and captions-sorted.png, captions-throughput.png, captions-batch.png
 

@@ -1,4 +1,4 @@
-"""Compile detectors and time them from a photograph's bytes to its boxes, beside what else runs them.
+"""Compile detectors and time them from a photograph's bytes to its boxes, next to what else runs them.
 
     .venv/bin/python ci/detectors                       all of them: an hour or two; goes on where it stopped
     .venv/bin/python ci/detectors yolo ssdlite --again  those with a word in their name

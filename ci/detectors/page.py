@@ -18,7 +18,7 @@ NAMES = {
 }  # fmt: skip
 NETWORKS = [name for name in NAMES if name not in ("cv2.dnn", "ovenbird-native")]
 INTRODUCTION = """\
-`make detectors`: compile each, verify it against its framework, and time it beside other engines in one process, in
+`make detectors`: compile each, verify it against its framework, and time it against other engines in one process, in
 blocks of calls in turn. {chip}; {threads}.
 Milliseconds are medians of the blocks' shortest calls{clock}.
 
@@ -28,7 +28,7 @@ Milliseconds are medians of the blocks' shortest calls{clock}.
   `cv2.dnn` reads darknet's own files.
 - *In C++* is `ovenbird_native.load(...).predict(jpeg)`: decoding, network and suppression in C++.
 - With random weights the score asked for is such that some 300 candidates are suppressed, on all sides.
-- Beside an artifact a target needs the runtime: some 20 MB, numpy and Pillow ([containers](../how-to/containers.md)).
+- Besides an artifact a target needs the runtime: some 20 MB, numpy and Pillow ([containers](../how-to/containers.md)).
   The *image* is `FROM scratch` and needs neither: the C++ runtime with the model behind it, one file.
 - A ratio is our time by the peer's, with its quartiles over the blocks: below 1 we are faster.
 """

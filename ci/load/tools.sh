@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What a load test needs beside the compiler: Apache's `ab` (as root, where it is missing), and the servers that ours is
+# What a load test needs next to the compiler: Apache's `ab` (as root, where it is missing), and the servers that ours is
 # compared with (requirements.txt) in $VENV (default .venv).    ci/load/tools.sh
 set -euo pipefail
 cd "$(dirname "$0")/../.."

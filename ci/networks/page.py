@@ -48,8 +48,8 @@ def _summary(results: Sequence[Result], right: Sequence[Result], listed: Collect
         "`make networks`: compile each with untrained weights at its own image size, untuned, in a process of its own;",
         "verify it against torch; time it and ONNX Runtime in one process, in blocks of calls in turn.",
         "",
-        "- With one thread, times are the processor's and may have been taken beside other work; so may the seconds of",
-        "  compiling: the processor's are beside them.",
+        "- With one thread, times are the processor's and may have been taken while others worked, as may those of",
+        "  compiling; the processor's are next to them.",
         "- Errors are the largest of any output, in units of what its answers differ by from input to input.",
         f"- {tried} of {len(listed)} were tried: **{len(right)}** compiled and verified;"
         f" {sum(one.ratio is not None for one in right)} were timed.",

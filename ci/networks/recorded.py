@@ -1,4 +1,4 @@
-"""What became of networks, kept in files: one a network as the command goes, and one beside the page for all machines.
+"""What became of networks, kept in files: one a network as the command goes, and one next to the page for all machines.
 
 recorded(RECORD)["timm:levit_128s"].seconds         # what the page is made of
 write_record(RECORD, recorded(RECORD) | kept(Path("build/networks")))
@@ -42,7 +42,7 @@ def kept(results: Path) -> dict[str, Result]:
 
 
 def recorded(record: Path) -> dict[str, Result]:
-    """Return the results that are kept beside the page, by name; none where there is no such file."""
+    """Return the results that are kept next to the page, by name; none where there is no such file."""
     if not record.is_file():
         return {}
     found = [_result(one) for one in json.loads(record.read_text(encoding="utf-8"))]

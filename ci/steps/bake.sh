@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Bakes the image of one target's artifact into build/ci/images/TARGET.tar (a docker-archive, with TARGET.json and
-# TARGET.cdx.json beside it), or takes it from the cache where its key is the same.
+# TARGET.cdx.json next to it), or takes it from the cache where its key is the same.
 #
 #     ci/steps/bake.sh TARGET             settings: ci/steps/pipeline.sh; BASE=, TOOLS_BASE= name other bases
 set -euo pipefail

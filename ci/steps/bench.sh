@@ -60,7 +60,7 @@ run() { # run NAME: false where NAME is no table of ours
             ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 peers=openvino,torch-eager,torch-jit \
                 table avx2 resnet50 --target x86-64-v3 --threads 2,1 --no-footprint
             ;;
-        chip) # a page of this processor's own, beside those of others
+        chip) # a page of this processor's own, next to those of others
             peers=ort,openvino,ncnn table "chip-$(slug_of_processor)" "${small[@]}" --threads 2,1 --no-footprint
             ;;
         ablation) ablation ;;

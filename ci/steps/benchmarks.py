@@ -3,8 +3,8 @@ what each optimisation gains in docs/explanation/why-these-optimisations.md.
 
     .venv/bin/python ci/steps/benchmarks.py         # `make bench` calls this after each table
 
-The tables lie in docs/benchmarks/<name>.json, with their full report (.md) and picture (.png) beside them; a table that
-was not measured is left out. ablation.json is what `ovenbird bench --ablation` wrote, server.json is what
+The tables lie in docs/benchmarks/<name>.json, with their full report (.md) and picture (.png) next to them; a table
+that was not measured is left out. ablation.json is what `ovenbird bench --ablation` wrote, server.json is what
 ci/load/run.sh measured, reliability.json what ci/load/reliability.py found.
 """
 

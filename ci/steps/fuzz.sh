@@ -7,7 +7,7 @@
 #
 # It begins at the smallest files that use all there is of their kind: those of conformance/, a library that is built
 # here, and the artifact's, so far as they are small (a tiny network's; one that writes text brings states and a loop). What it finds worth keeping stays in build/fuzz/KIND, so that the
-# next run goes on from there. A crash, a leak or a hang (TIMEOUT_S, 30) ends it with exit code 1, the input beside it.
+# next run goes on from there. A crash, a leak or a hang (TIMEOUT_S, 30) ends it with exit code 1, the input next to it.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . ci/steps/common.sh

@@ -2,7 +2,7 @@
 
 .venv/bin/python ci/steps/native_costs.py artifacts/efficientnet-lite0            # after `make native`; 10 s
 .venv/bin/python ci/steps/native_costs.py DIR --plain-sha --most                  # exit code 1 where one is above
-.venv/bin/python ci/steps/native_costs.py DIR --processor                         # beside other work, too
+.venv/bin/python ci/steps/native_costs.py DIR --processor                         # next to other work, too
 
 Each figure is the shortest of a second; with `--processor` in processor time of all threads. With `--plain-sha` digests
 are computed without the processor's instructions.

@@ -34,7 +34,7 @@ PACKAGES = {
     "ncnn": ("ncnn", "numpy", "PIL"),
 }
 LIBRARIES = {"numpy": "numpy.libs", "PIL": "pillow.libs"}
-"""Folders beside a package that belong to it."""
+"""Folders next to a package that belong to it."""
 ONNX = """
 import sys, time, numpy as np, onnxruntime as ort
 options = ort.SessionOptions()
@@ -191,7 +191,7 @@ def main() -> None:
     parser.add_argument("artifact")
     parser.add_argument("image")
     parser.add_argument("--onnx", help="the same network, for ONNX Runtime")
-    parser.add_argument("--ncnn", help="the same network as ncnn's .param, its .bin beside it, for ncnn")
+    parser.add_argument("--ncnn", help="the same network as ncnn's .param, its .bin next to it, for ncnn")
     parser.add_argument("--size", default="224x224", help="height x width of ncnn's images")
     parser.add_argument("--plain-sha", action="store_true", help="without the processor's instructions for SHA-256")
     parser.add_argument("--plot", type=Path, help="write the figures as bars here, a PNG file")

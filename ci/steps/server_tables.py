@@ -11,8 +11,8 @@ from typing import Any
 SERVED_AT = 8
 POOLED = (
     "requests/s: median of the rounds, each its turns' answers over their seconds. p50 and p99: of all requests of all "
-    "rounds together (their number beside them), the first of a turn, who find no queue, among them; `ab` tells whole "
-    "milliseconds. What failed counts neither as an answer nor as a time. `ab` speaks HTTP/1.0: ours "
+    "rounds together (their number next to them), the first of a turn, who find no queue, among them; `ab` prints "
+    "whole milliseconds. What failed counts neither as an answer nor as a time. `ab` speaks HTTP/1.0: ours "
     "keeps such connections, the others (uvicorn) take a new one for each request. Where the two processors are "
     "virtual, both may stand on one core for a while: the network on both then takes 29 ms instead of 16, and how "
     "often that came decides the p99 of one request at a time."

@@ -245,7 +245,7 @@ def _add_calibration(
     found: dict[str, dict[str, Verification]],
     tuning: dict[str, Any],
 ) -> None:
-    """Write what int8 was calibrated on, and how it then answered, beside the figures of the manifest."""
+    """Write what int8 was calibrated on, and how it then answered, next to the figures of the manifest."""
     for name in tuning:
         if name.endswith("-int8"):
             tuning[name] = {**tuning[name], "calibration": evidence.summary()}

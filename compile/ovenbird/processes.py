@@ -29,7 +29,8 @@ WAITING_THREADS_SLEEP = {"OMP_WAIT_POLICY": "passive"}
 
 def let_waiting_threads_sleep() -> None:
     """Let threads of torch sleep that wait for one another, in this process and its children, unless the user said what
-    they do: by default they turn in a loop, and beside other work that takes ten times the time of the work itself.
+    they do: by default they turn in a loop, which takes ten times the time of the work itself on a machine with other
+    work.
 
     OpenMP reads it when torch is imported.
     """

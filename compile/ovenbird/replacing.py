@@ -15,7 +15,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a hidden name beside `path` to write to: it takes that file's place in one rename, or is removed.
+    """Yield a hidden name next to `path` to write to: it takes that file's place in one rename, or is removed.
 
     Names differ between processes and threads, so that two writers of one file leave that of the later one. What a
     loss of power may take is the writer's to sync. Raises OSError.

@@ -1,4 +1,4 @@
-"""Where the folders that come with the compiler lie: beside the package in a checkout, inside it when installed.
+"""Where the folders that come with the compiler lie: next to the package in a checkout, inside it when installed.
 
 resource_folder("targets")      # .../targets in a clone, .../site-packages/ovenbird/_targets in an installation
 """

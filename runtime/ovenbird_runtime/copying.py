@@ -3,7 +3,7 @@
     copy_artifact("/model/artifact", "/artifact").bytes     # from an image volume to a folder of the server's own
 
 What is written is what was checked: each file is hashed while it is copied, and the manifest comes last, so a copy that
-was cut off is no artifact. Until then it lies there under another name, by which an unfinished copy is told from a
+was cut off is no artifact. Until then it lies there under another name, by which an unfinished copy is known from a
 folder of somebody's own files. Files that the manifest does not list stay behind, but for its sums and signatures.
 """
 

@@ -145,7 +145,7 @@ SERVE_LOG_LINES = 4096  # waiting to be written; more are dropped and counted
 SERVE_TENSOR_RANK = 8
 SERVE_JSON_FIELD_BYTES = 64 * 1024  # of a v2 request, but for its tensors: shape, parameters, outputs, id
 
-# Serving gRPC: what HTTP/2 adds. Windows are what a client may send before it is told that we have read.
+# Serving gRPC: what HTTP/2 adds. Windows are what a client may send before it hears that we have read.
 SERVE_FRAME_BYTES = 64 * 1024
 SERVE_STREAM_WINDOW_BYTES = 1024 * 1024
 SERVE_WINDOW_BYTES = 8 * 1024 * 1024  # of a connection

@@ -229,7 +229,7 @@ class Model:
         """Do what `run` does with arrays that `arrays.check_inputs` gave, `batch` rows each. Raises UnknownProgram,
         EngineError.
 
-        `crowded` tells that other calls are there or about to come, with which this one shares the threads.
+        `crowded`: other calls are there or about to come, with which this one shares the threads.
         """
         try:
             result: dict[str, Array] = self._engine.run(batch, arrays, crowded, self.manifest.program_name(program))

@@ -48,7 +48,7 @@ def predict(
     max_megapixels: float,
     pace: Pace = UNHURRIED,
 ) -> list[Prediction]:
-    """Return one prediction per image, in input order, those left out of which `pace` is told. `run` takes and returns
+    """Return one prediction per image, in input order, but those left out that `pace` hears of. `run` takes and returns
     the network's own tensors.
     """
     check_takes_pictures(manifest)
@@ -169,7 +169,7 @@ def tensor_of(
     pace: Pace = UNHURRIED,
 ) -> tuple[Array, list[Frame]]:
     """Open and pre-process images into one tensor for the input `spec`, and return where each lies in its image; the
-    first has index `first` in its call. Those that cannot be read are left out where `pace` is told.
+    first has index `first` in its call. Those that cannot be read are left out where `pace` hears of them.
 
     Raises ImageError, PipelineError.
     """

@@ -10,6 +10,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # A docstring's first word that ruff takes for a verb in the imperative, and what to write.
 NOT_OURS = {"Give": "Return", "Gives": "Return", "Tell": "Report, Print", "Whether": "Return whether"}
 GIVE_UP = "Give up "
+PRIVATE = re.compile(r"\b(beside|told|tells|unwell)\b", re.IGNORECASE)
+"""Words of our own, where the field has one (docs/how-to/style.md)."""
 # Types of one name in several homes, and why; a new one needs a better name first.
 SEVERAL_HOMES = {}
 
@@ -35,6 +37,17 @@ def test_functions_say_what_they_return_in_the_standard_words() -> None:
             if first in NOT_OURS and not text.startswith(GIVE_UP):
                 offenders.append(f"{path}:{node.lineno}: {first} -> {NOT_OURS[first]}")
     assert not offenders
+
+
+def test_no_private_word_returns() -> None:
+    offenders = [
+        f"{path.relative_to(ROOT)}:{number}: {found[0]}"
+        for folder in ("compile/ovenbird", "runtime/ovenbird_runtime")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if (found := PRIVATE.search(line))
+    ]
+    assert not offenders, "docs/how-to/style.md has the word to write instead"
 
 
 def named_types(tree: ast.Module) -> Iterator[str]:

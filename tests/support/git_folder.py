@@ -25,7 +25,7 @@ def main(folder: Path) -> None:
     net.save_pretrained(folder)
     settings = {"max_length": 12, "num_beams": 4, "early_stopping": True, "length_penalty": 0.6}
     (folder / "generation_config.json").write_text(json.dumps(settings | {"no_repeat_ngram_size": 2}))
-    with pytest.raises(WeightsUnavailable, match=r"no vocab\.txt beside them"):
+    with pytest.raises(WeightsUnavailable, match=r"no vocab\.txt next to them"):
         load_git("tiny", str(folder))
     (folder / "vocab.txt").write_text("\n".join(PIECES))
     found = load_git("tiny", str(folder))

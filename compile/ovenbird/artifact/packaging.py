@@ -1,4 +1,4 @@
-"""Writing an artifact: beside its place, on disk for certain, then renamed; a failure or Ctrl-C leaves nothing behind.
+"""Writing an artifact: next to its place, on disk for certain, then renamed; a failure or Ctrl-C leaves nothing behind.
 
     with Staging(Path("artifacts/resnet50")) as staging:
         writer = ArtifactWriter(staging.folder, network)
@@ -35,7 +35,7 @@ MANIFEST = "manifest.json"
 
 
 class Staging:
-    """A folder beside the output that becomes the output in one rename, or vanishes."""
+    """A folder next to the output that becomes the output in one rename, or vanishes."""
 
     def __init__(self, output: Path) -> None:
         """Check that `output` can become an artifact. Raises OutputError."""
@@ -86,7 +86,7 @@ class Staging:
             CLEANUPS.remove(self._clean)
 
     def _sweep(self) -> None:
-        """Remove what compilers that were killed left beside the output."""
+        """Remove what compilers that were killed left next to the output."""
         for leftover in self.output.parent.glob(f".{glob_escape(self.output.name)}.*"):
             found = re.fullmatch(r"\.(\d+)\.(partial|replaced)", leftover.name.removeprefix(f".{self.output.name}"))
             if found and not Path(f"/proc/{found.group(1)}").exists():

@@ -97,7 +97,7 @@ class Backend(ABC):
         return {}
 
     def heeded(self, options: BuildOptions) -> Mapping[str, Any]:
-        """Return those of the options that decide the code's bytes, as an artifact's provenance tells them."""
+        """Return those of the options that decide the code's bytes, as an artifact's provenance lists them."""
         return {}
 
     def why_not_here(self, target_json: Path) -> str:

@@ -2,7 +2,7 @@
 
 built = build_module({EntryKey("main", 1): one, EntryKey("main", 8): eight}, load_target("host"))
 built.export(Path("model.so"))
-built.tensors                    # the packed weights, in a file of their own beside the library
+built.tensors                    # the packed weights, in a file of their own next to the library
 """
 
 from __future__ import annotations

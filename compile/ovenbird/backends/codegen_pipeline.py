@@ -37,7 +37,7 @@ SCOPE = "pragma_scope"
 
 @cache
 def codegen_pipeline() -> str:
-    """Return the pipeline's name; the first call tells TVM of it, and of how exp, tanh and erf are compiled."""
+    """Return the pipeline's name; the first call registers it with TVM, and how exp, tanh and erf are compiled."""
     compilation_pipeline.PIPELINE_MAP[PIPELINE] = passes
     register_fast_math()
     return PIPELINE

@@ -77,7 +77,7 @@ def prepared(sources: Path, artifact: Artifact | None, containerfile: str) -> It
 def copy_into(artifact: Artifact, folder: Path) -> None:
     """Copy what the manifest lists, and what seals it (the manifest, sums, signatures), readable for everyone.
 
-    Nothing else that lies beside them: no private key. Raises ArtifactError, OSError.
+    Nothing else that lies next to them: no private key. Raises ArtifactError, OSError.
     """
     folder.mkdir(parents=True)
     write_files(artifact, folder)

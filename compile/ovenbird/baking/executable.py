@@ -49,7 +49,7 @@ def write_executable(
 ) -> ExecutableReport:
     """Write the executable of an artifact's code for a target, by a static `ovenbird-run` for its processor.
 
-    With `weights_inside` False the weights go to the folder of its name and ".weights", which must stay beside it.
+    With `weights_inside` False the weights go to the folder of its name and ".weights", which must stay next to it.
     Raises ArtifactError, UsageError, BakeFailed, OutputError.
     """
     arch = arch_of(artifact, target)

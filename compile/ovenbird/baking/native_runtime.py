@@ -78,7 +78,7 @@ def _jpeg_source() -> Path | None:
 
 
 def _options(arch: str, jpeg: Path | None) -> list[str]:
-    """Return what CMake is told beside the compiler."""
+    """Return CMake's options besides the compiler."""
     options = ["-DCMAKE_BUILD_TYPE=MinSizeRel", "-DOVENBIRD_STATIC_CLI=ON", "-DOVENBIRD_UNITY=ON"]
     if jpeg is not None:
         options.append(f"-DOVENBIRD_JPEG_SOURCE={jpeg}")

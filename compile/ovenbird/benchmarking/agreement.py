@@ -4,7 +4,7 @@ expected = Expected.read(folder, batch=1)               # what `preparing` wrote
 worst = expected.check("ort", outputs)                  # root mean square of errors, as a share of the output's spread
 
 The rule and its limits are those of `compile` (`ovenbird_runtime.manifest.agreement`), by the precision of all engines;
-a detector's candidates are laid beside the right ones first, as `compile` does it.
+a detector's candidates are paired with the right ones first, as `compile` does it.
 """
 
 from __future__ import annotations

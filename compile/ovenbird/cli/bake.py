@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
               help="Where to write the executable, or what .o and .h follow. [default: the model's name]")  # fmt: skip
 @click.option(
-    "--weights-apart", is_flag=True, help="Of an executable: the weights in a folder beside it, FILE.weights."
+    "--weights-apart", is_flag=True, help="Of an executable: the weights in a folder next to it, FILE.weights."
 )
 @click.option("--musl", is_flag=True, help="Of an executable: built by ziglang against musl, half as large.")
 @click.option("--runtime", type=click.Path(path_type=Path, dir_okay=False, exists=True),
@@ -132,7 +132,7 @@ def _bake_executable(artifact: Artifact, arch: str, options: dict[str, Any], pro
     report = write_executable(artifact, options["target"], runtime, output, not options["weights_apart"])
     _report_native(report, f"{report.path}: {report.arch}", options["as_json"], warning)
     if report.weights_folder and not options["as_json"]:
-        click.echo(f"{report.weights_folder}: the weights, which stay beside it")
+        click.echo(f"{report.weights_folder}: the weights, which stay next to it")
 
 
 def _bake_embedded(artifact: Artifact, options: dict[str, Any], progress: Any) -> None:

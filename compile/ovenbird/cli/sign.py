@@ -1,4 +1,4 @@
-"""`ovenbird sign`: put a signature beside an artifact's manifest.
+"""`ovenbird sign`: put a signature next to an artifact's manifest.
 
 ovenbird sign artifacts/resnet50 --key release.key
 """

@@ -146,7 +146,7 @@ def network_options(command: F) -> F:
             "--preprocess",
             metavar="NAME|FILE",
             help="The pre-processing that the artifact uses by default: imagenet, or a .toml file. "
-            "[default: the file NETWORK.preprocess.toml beside the network's; none: no file]",
+            "[default: the file NETWORK.preprocess.toml next to the network's; none: no file]",
         ),
         click.option(
             "--weights",

@@ -4,7 +4,7 @@
     found.inputs, found.frozen                  # places of its arguments: tensors of the call, tensors of the module
 
 Dynamo passes a module's parameters and buffers as arguments, next to what the user calls it with. Code is generated for
-their values, so they are told apart here, by where Dynamo found them.
+their values, so they are distinguished here, by where Dynamo found them.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 read_symbols_early()        # before torch and TVM are imported
 
 TVM says for each of its errors in which functions it came up. For the first one of a process, it reads the symbols of
-every library that is loaded by then, and while TVM is imported some errors come up that nobody sees: beside torch's
+every library that is loaded by then, and while TVM is imported some errors come up that nobody sees: next to torch's
 libraries that is 1.1 s of processor time of every compile on Zen 3, before them a third of it. Errors keep their file,
 line and message, and Python's part of their trace.
 """

@@ -24,7 +24,7 @@ from ovenbird.networks.processing.applying import apply_processing
 from ovenbird.networks.reference import Reference, ReferenceKind, parse_reference
 from ovenbird.networks.sizes import at_sizes
 
-NO_PIXELS = "how pictures become its input is not said: --preprocess imagenet, or a file beside the network"
+NO_PIXELS = "how pictures become its input is not said: --preprocess imagenet, or a file next to the network"
 
 
 def load_network(model: str, options: NetworkOptions = NOTHING_SAID) -> Network:

@@ -1,4 +1,4 @@
-"""What a user says about a network on the command line, or in the file of pre-processing beside it.
+"""What a user says about a network on the command line, or in the file of pre-processing next to it.
 
 options, note = with_document(parse_reference("net.onnx"), NetworkOptions(size=(320, 320)))
 note                                        # "pre-processing from net.preprocess.toml"
@@ -25,7 +25,7 @@ class NetworkOptions:
 
     weights: str | None = None
     preprocess: str | None = None
-    """The name of a pre-processing, a file of it, or "none": not even the file beside the network."""
+    """The name of a pre-processing, a file of it, or "none": not even the file next to the network."""
     processing: ProcessingOptions = field(default_factory=ProcessingOptions)
     """What the command line says about pixels, labels and answers."""
     input_shapes: dict[str, tuple[int, ...]] | None = None
@@ -49,7 +49,7 @@ NOTHING_SAID = NetworkOptions()
 def with_document(reference: Reference, options: NetworkOptions) -> tuple[NetworkOptions, str]:
     """Return the options with what a file of pre-processing says where the command line is silent, and a line about it.
 
-    The file is the one given, or the one beside the network. Raises PreprocessInvalid, UsageError.
+    The file is the one given, or the one next to the network. Raises PreprocessInvalid, UsageError.
     """
     path, given = None, options.preprocess
     if given is not None and (given.lower().endswith(".toml") or check_path("--preprocess", given).is_file()):

@@ -1,4 +1,4 @@
-"""What a compile gives: the code, its entries, and the tensors they take, which go into a file beside the library."""
+"""What a compile gives: the code, its entries, and the tensors they take, which go into a file next to the library."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
     prepare      one dataflow block, repeated matrices shared, constant parts computed    prepared.relax
     walk         the backend's handlers: layouts, packed weights, tensor expressions      walked.relax, walked.tir
     fuse         elementwise epilogues into what they follow                              fused.relax, fused.tir
-    externalize  constants become parameters, in a file beside the library                lowered.relax
+    externalize  constants become parameters, in a file next to the library               lowered.relax
     schedule     each kernel by its tuning record, else by the backend's default          scheduled.tir
     allocate     every tensor in planned memory, every kernel called by name              allocated.relax
     plan         the calls over one arena, where a program is a straight line             plan.json

@@ -178,7 +178,7 @@ class LogWriter:
 
 
 def decisions(trace: Any) -> list[Any]:
-    """Return the numbers that tell one trace of a space from another."""
+    """Return the numbers that distinguish the traces of a space."""
     return [[int(n) for n in one] if hasattr(one, "__iter__") else int(one) for one in trace.decisions.values()]
 
 

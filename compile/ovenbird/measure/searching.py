@@ -27,7 +27,7 @@ class Candidate:
 
 
 class Search(Protocol):
-    """The search of one task: asked for candidates batch by batch, told what each gave."""
+    """The search of one task: asked for candidates batch by batch, given the outcome of each."""
 
     exhausted: bool
 

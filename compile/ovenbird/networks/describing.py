@@ -59,7 +59,7 @@ def _renamed(option: str, found: Sequence[str], given: Sequence[str]) -> list[st
     ]
     for name in names:
         if names.count(name) > 1:
-            raise UsageError(f"two tensors are named {name!r}; tell them apart with {option}")
+            raise UsageError(f"two tensors are named {name!r}; name each of them with {option}")
     return names
 
 

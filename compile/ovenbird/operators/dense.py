@@ -45,7 +45,7 @@ def ravel(index: Sequence[Any], shape: Sequence[int]) -> Any:
 def matmul_packed(data: te.Tensor, weight: te.Tensor, columns: int, tile_rows: int = 1) -> te.Tensor:
     """[..., M, K] x [N/b, K, b] -> [..., M, N]: the rows of all leading axes are one matrix.
 
-    Weights of float16 beside data of float32 are widened as they are read.
+    Weights of float16 for data of float32 are widened as they are read.
     """
     shape = extents(data)
     rows, depth = shape[:-1], shape[-1]

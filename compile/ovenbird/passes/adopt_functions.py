@@ -1,4 +1,4 @@
-"""Functions that an importer wrote beside `main` (a tensor expression that no Relax operator says) go where it goes.
+"""Functions that an importer wrote next to `main` (a tensor expression that no Relax operator says) go where it goes.
 
 main = adopt_functions(module, builder)     # calls the builder's copies; equal ones of several networks are shared
 """

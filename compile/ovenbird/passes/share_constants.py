@@ -44,7 +44,7 @@ def constant_of(array: Array) -> tvm.ir.GenericConst:
 
 
 def key_of(array: Array) -> ArrayKey:
-    """Return what tells an array from others: its digest, dtype and shape."""
+    """Return what identifies an array: its digest, dtype and shape."""
     return hashlib.sha256(array.reshape(-1).view(np.uint8).data).digest(), str(array.dtype), array.shape
 
 

@@ -38,7 +38,7 @@ from ovenbird_runtime.tensors.arrays import Array
 
 @dataclass(frozen=True)
 class Mixed:
-    """What `--precision auto` holds to: the share of answers that may change, told by the result at place `output`.
+    """What `--precision auto` holds to: the share of answers that may change, by the result at place `output`.
 
     `held`: inputs that calibration does not see, whose answers are counted as well. `some_bfloat16`: layers that stay
     floats may multiply bfloat16.

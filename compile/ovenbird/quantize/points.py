@@ -5,7 +5,7 @@
     points.uses[(variable, 0)]           # the tensor that operand 0 of a call is to be read from, quantized
 
 - What convolutions of images and products of matrices multiply by weights. Products of two computed tensors, as in
-  attention, stay float: they are one kernel with their softmax, and cost little beside the layers.
+  attention, stay float: they are one kernel with their softmax, and cost little against the layers.
 - What pools, means, concatenations, resizes and residual sums read of images: they pass whole numbers on. Of a sum,
   one side comes from the layer before it in registers, and stays float.
 - What only moves numbers has the scale of what it moves.

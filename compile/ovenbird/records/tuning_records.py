@@ -53,7 +53,7 @@ def own_folder(model: str, spec: TargetSpec, precision: Precision = "f32") -> Pa
 
 
 def log_place(model: str, spec: TargetSpec, precision: Precision) -> Path:
-    """Return a log's place among others; those of other processors lie beside it, as `<model>@<mcpu>-<date>`.
+    """Return a log's place among others; those of other processors lie next to it, as `<model>@<mcpu>-<date>`.
 
     In another precision a network has other functions, and a log of its own: `<model>+fp16`.
     """

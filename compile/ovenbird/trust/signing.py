@@ -28,7 +28,7 @@ PASSWORD = "OVENBIRD_KEY_PASSWORD"
 
 
 def make_key(path: Path) -> PublicKey:
-    """Write a new private key to `path` (readable for its owner only) and its public one beside it, `.pub`.
+    """Write a new private key to `path` (readable for its owner only) and its public one next to it, `.pub`.
 
     Where $OVENBIRD_KEY_PASSWORD is set, the private key is encrypted with it. Raises OutputError where either exists.
     """

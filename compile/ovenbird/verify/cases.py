@@ -28,7 +28,7 @@ RANDOM_SEED = 20_15
 LEAST_ROWS = 8
 """Rows at least, over all cases; of them random, one for each of `PATTERNS` at least."""
 MAP_NUMBERS = 1 << 16
-"""Where each answer has as many numbers in a row, a row for each of `PATTERNS` tells as much, and takes less time."""
+"""Where each answer has as many numbers in a row, a row for each of `PATTERNS` shows as much, and takes less time."""
 MAP_SIDE = 8
 """Arrays whose last two sides are at least as long have places, as images do."""
 PATTERNS = ((1, 1.0), (16, 1.0), (4, 1.0), (1, 0.25))
@@ -82,7 +82,7 @@ def enough(network: Network, photographs: Sequence[Path]) -> Sequence[Path]:
 
 
 def _least_rows(network: Network, shown: int) -> int:
-    """Return how many rows are random at least, beside so many photographs."""
+    """Return how many rows are random at least, with so many photographs."""
     if any(isinstance(step, Boxes) for step in network.postprocess):
         return 2  # each candidate of an image is a row
     return len(PATTERNS) if _gives_maps(network) else max(len(PATTERNS), LEAST_ROWS - shown)

@@ -3,7 +3,7 @@
 answers = run_artifact(Path("artifacts/resnet50"), {"case0": {"image": array}})
 answers["case0"]["logits"]
 with artifact_running(Path("artifacts/resnet50"), cases) as answers:
-    ...                 # runs beside this
+    ...                 # runs at the same time
     answers()["case0"]["logits"]
 """
 

@@ -105,7 +105,7 @@ def verify(
 ) -> Verification:
     """Compare a program of an artifact, or of its variant for `target`, run on `device`, with its network.
 
-    The framework works beside the artifact: of a segmenter's compile each takes a minute.
+    The framework and the artifact work at the same time: of a segmenter's compile each takes a minute.
     `counting`: also how many answers agree, which code of low precision is judged by.
 
     Raises VerificationFailed naming the output, RuntimeFailed.

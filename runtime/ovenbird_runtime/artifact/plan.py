@@ -32,7 +32,7 @@ from ..manifest.fields import ITEM_BYTES, Batch, Dtype, Name
 from ..manifest.schema import Count, Range, Text
 
 PLAN = "plan.json"
-"""The file's name, beside `model.so`."""
+"""The file's name, next to `model.so`."""
 
 Index = Annotated[int, Range(0, MAX_PLAN_BUFFERS)]
 Indices = Annotated[tuple[Index, ...], Count(0, MAX_KERNEL_BUFFERS)]
@@ -91,7 +91,7 @@ class PlanEntry:
 
 @dataclass(frozen=True)
 class Plan:
-    """`plan.json`: the programs of the `model.so` beside it, for each batch and size that can be planned."""
+    """`plan.json`: the programs of the `model.so` next to it, for each batch and size that can be planned."""
 
     plan_version: Annotated[int, Range(1, PLAN_VERSION)]
     alignment: Annotated[int, Range(ALIGNMENT_BYTES, ALIGNMENT_BYTES)]

@@ -223,7 +223,7 @@ class Engine:
         """Run a program on `batch` rows of checked arrays (see `arrays.check_inputs`); return its outputs,
         new arrays.
 
-        `crowded` tells that other calls are there or about to come: threads are better shared out then.
+        `crowded`: other calls are there or about to come: threads are better shared out then.
         Raises EngineCallFailed, EngineForked; WrongShape where there is no code for images of this size.
         """
         self._check_process()

@@ -61,7 +61,7 @@ class TaskQueue(Generic[T]):
     """First come, first served; a wide worker runs alone, lanes run at the same time."""
 
     def __init__(self, lanes: int, costs: Callable[[T], LaneCosts]) -> None:
-        """Begin empty; `lanes` says how many there may be beside the wide worker, 0 that there will be none; `costs`
+        """Begin empty; `lanes` says how many there may be next to the wide worker, 0 that there will be none; `costs`
         are those of a task: of its program and image size.
         """
         self._costs = costs

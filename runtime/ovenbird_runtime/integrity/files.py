@@ -1,7 +1,7 @@
 """Opening files of an artifact that may be hostile: plain files only, below one folder, through no link.
 
 descriptor = open_plain(Path("artifacts/resnet50"), "manifest.json")      # the caller closes it
-data = read_up_to(descriptor, 4 << 20)                                    # one byte more tells that there is more
+data = read_up_to(descriptor, 4 << 20)                                    # one byte more shows that there is more
 """
 
 from __future__ import annotations

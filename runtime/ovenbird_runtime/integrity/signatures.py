@@ -1,9 +1,9 @@
-"""Who signed an artifact: public keys, the signatures beside a manifest, and their check before anything is loaded.
+"""Who signed an artifact: public keys, the signatures next to a manifest, and their check before anything is loaded.
 
     keys = read_public_keys("release.pub")               # PEM, one Ed25519 key or several
     check_signature(root, manifest_bytes, keys)          # raises SignatureMissing, SignatureForeign, SignatureWrong
 
-A signature is the 64 raw bytes of Ed25519 over `manifest.json` (which holds the sha256 of every other file), beside it
+A signature is the 64 raw bytes of Ed25519 over `manifest.json` (which holds the sha256 of every other file), next to it
 in `manifest.json.<key id>.sig`; the key id is the first half of the sha256 of the public key (DER). Several may lie
 there, so that keys can be replaced. `openssl pkeyutl -verify -rawin` reads the same files.
 """

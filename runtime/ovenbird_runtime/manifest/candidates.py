@@ -1,4 +1,4 @@
-"""Answers of a detector laid beside the right ones: each candidate beside the one that is the same box.
+"""Answers of a detector paired with the right ones: each candidate with the one that is the same box.
 
     given = aligned(steps, given, right, LIMITS["f32"])
     compare_output(steps, "scores", given["scores"], right["scores"], LIMITS["f32"]).fault
@@ -177,7 +177,7 @@ def _differ(one: list[Array], two: list[Array], limits: Limits) -> Array:
 
 
 def boxes_agreeing(steps: tuple[AnswerStep, ...], given: Arrays, right: Arrays) -> tuple[int, int]:
-    """Count the right candidates above their step's score, and those of them that `aligned` laid beside the same box:
+    """Count the right candidates above their step's score, and those of them that `aligned` paired with the same box:
     its class, an intersection over union of 0.99, a score within 0.001.
     """
     count = same = 0

@@ -12,7 +12,7 @@ One definition gives all three, so that they cannot drift apart:
     json_schema(File, "A file")                     # {"type": "object", "properties": ...}
 
 Supported: bool, int, float, str, Literal, X | None, unions, tuple[X, ...], dict[str, X], dataclasses, `Json`
-(any JSON). A union of dataclasses is told apart by their first field, a Literal.
+(any JSON). A union of dataclasses is distinguished by their first field, a Literal.
 
 Written by hand: a target installs nothing for it, and an artifact is a stranger's: each refusal names field, value and
 limit in one line.

@@ -65,7 +65,7 @@ class WeightTensor:
 
 @dataclass(frozen=True)
 class Target:
-    """`target.json`: what the code beside it needs of the machine, and how to call it."""
+    """`target.json`: what the code next to it needs of the machine, and how to call it."""
 
     schema_version: SchemaVersion
     target: Folder

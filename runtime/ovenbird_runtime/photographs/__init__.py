@@ -1,1 +1,1 @@
-"""Photographs as files: what was found drawn into copies of them, many of them beside each other's decoding."""
+"""Photographs as files: what was found drawn into copies of them, many of them while others are decoded."""

@@ -76,7 +76,7 @@ def drawn_into(image: Image, prediction: Answered) -> Image:
 
 
 def prediction_html(prediction: Answered, image: Image | None) -> Html:
-    """Return the photograph with what was found, beside a table of the answers."""
+    """Return the photograph with what was found, next to a table of the answers."""
     parts = [element("div", element("b", prediction.model), f", pixels by {prediction.preprocess}")]
     if prediction.weights.random:
         parts.append(element("div", _RANDOM, style="color:#c00;font-weight:bold"))

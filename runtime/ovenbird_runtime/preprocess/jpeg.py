@@ -73,7 +73,7 @@ def metadata_of(data: bytes) -> tuple[bytes, bytes]:
 
 
 def without_metadata(data: bytes) -> bytes:
-    """Return a JPEG without the segments that tell of the picture, and change none of its pixels: EXIF, XMP, colour
+    """Return a JPEG without the segments that describe the picture, and change none of its pixels: EXIF, XMP, colour
     profiles, more pictures, Photoshop's notes, comments. Pillow reads them all, and joins them.
     """
     kept, place = [], 0

@@ -48,7 +48,7 @@ _LAST_LINES_SECONDS = 0.1  # in which the log's thread writes what waits
 
 
 def serve(settings: Settings) -> int:
-    """Serve until told to stop; return the process's exit code. Raises OvenbirdError where it cannot start."""
+    """Serve until asked to stop; return the process's exit code. Raises OvenbirdError where it cannot start."""
     CAUGHT.catch()
     keep_memory()
     settings = replace(settings, limits=replace(settings.limits, connections=_connections(settings)))

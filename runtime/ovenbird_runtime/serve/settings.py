@@ -1,4 +1,4 @@
-"""Everything that a server can be told, with its default; one field for each option of `ovenbird-rt serve`.
+"""Every option of a server, with its default; one field for each option of `ovenbird-rt serve`.
 
 Settings(artifacts=(ModelSource("resnet50", Path("artifacts/resnet50")),), port=8000)
 """

@@ -1,6 +1,6 @@
 """Which algorithm computes a convolution: direct, or Winograd with tiles of 2x2 or 4x4 outputs.
 
-By default an estimate in cycles decides; `tune` measures and its choice, kept beside the records, comes first.
+By default an estimate in cycles decides; `tune` measures and its choice, kept with the records, comes first.
 
 Example: `choose_algorithm(ConvolutionShape(1, 64, 64, 56, 56), machine)` is "winograd4".
 """

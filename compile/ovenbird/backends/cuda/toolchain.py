@@ -37,7 +37,7 @@ class Nvcc:
     def command(self, arch: str, flags: Sequence[str] = ()) -> list[str]:
         """Return the command that makes kernels.fatbin of kernels.cu in the current folder, the same bytes every time.
 
-        Names are relative: the folder's own would reach the fat binary. --keep has intermediate files lie beside them,
+        Names are relative: the folder's own would reach the fat binary. --keep has intermediate files lie next to them,
         named after the source: elsewhere they are named after the process, and the PTX's registers depend on that.
         """
         level = arch.removeprefix("sm_")

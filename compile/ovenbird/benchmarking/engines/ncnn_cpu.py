@@ -40,7 +40,7 @@ def convert(job: Job) -> Path:
     made = stem.with_name(f"{stem.name}.ncnn.bin")
     if made.is_file() and made.stat().st_mtime_ns > job.onnx.stat().st_mtime_ns:
         return stem.with_name(f"{stem.name}.ncnn")
-    link = stem.with_suffix(".onnx")  # everything it writes lies beside what it reads
+    link = stem.with_suffix(".onnx")  # everything it writes lies next to what it reads
     link.unlink(missing_ok=True)
     link.symlink_to(job.onnx.resolve())
     converter = importlib.import_module("pnnx").EXEC_PATH

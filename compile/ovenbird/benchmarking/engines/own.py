@@ -30,7 +30,7 @@ def runtime() -> Any:
 
 
 def start(job: Job, engine: str | None = None) -> Runner:
-    """Load the artifact that `network.json` names: the one compiled beside it, or a user's own."""
+    """Load the artifact that `network.json` names: the one compiled next to it, or a user's own."""
     facts = json.loads((Path(job.folder) / NETWORK_FILE).read_text(encoding="utf-8"))
     return start_folder(Path(facts["artifact"]), job, engine)
 

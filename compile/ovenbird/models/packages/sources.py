@@ -17,7 +17,7 @@ REGISTERED = re.compile(rb"^@register_model\b(?:.*\n)+?def (\w+)\(", re.MULTILIN
 def check_mentioned(package: str, name: str) -> None:
     """Refuse a name that is nowhere in the sources of an installed package's `models`. Raises UnknownNetwork.
 
-    One that is there may be none of a network's: the package itself tells then.
+    One that is there may be none of a network's: the package itself says so then.
     """
     texts = [path.read_bytes() for path in _sources(package)]
     whole = re.compile(rb"(?<!\w)" + re.escape(name.encode()) + rb"(?!\w)")

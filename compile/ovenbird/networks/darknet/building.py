@@ -110,7 +110,7 @@ def statistics(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> list[torch.Tensor]:
 def convolutional(section: Section, assembly: Assembly) -> None:
     """Add a convolution: bias (scales, means, variances), then weights."""
     for key in ("binary", "xnor", "bin_output", "antialiasing", "share_index", "deform", "flipped"):
-        section.refuse(key, "it changes the arithmetic, and its weights cannot be told from others")
+        section.refuse(key, "it changes the arithmetic, and its weights look like any others")
     before = assembly.shape_of(assembly.before)
     filters, size = section.whole("filters", 1, 1, MOST_FILTERS), section.whole("size", 1, 1, MOST_SIZE)
     stride = section.whole("stride", 1, 1, MOST_SIZE)

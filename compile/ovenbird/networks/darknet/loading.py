@@ -3,7 +3,7 @@
     found = load_darknet(Path("yolov3-tiny.cfg"), parse_weights("yolov3-tiny.weights"), size=None)
     found.net, found.example, found.classes         # the torch module, one image, 80
 
-Without `--weights`, `yolov3-tiny.weights` beside the `.cfg` is taken, and `yolov3-tiny.names` for the labels.
+Without `--weights`, `yolov3-tiny.weights` next to the `.cfg` is taken, and `yolov3-tiny.names` for the labels.
 """
 
 from __future__ import annotations

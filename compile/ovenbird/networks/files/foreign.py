@@ -249,7 +249,7 @@ def _weights(path: Path, count: int | None) -> str:
     many = "" if count is None else f" of {count} tensors"
     return (
         f"a state_dict{many}: weights without the network that they belong to; "
-        f"give that, and these beside it: ovenbird compile resnet50 --weights {path}, or mynets:build --weights {path}"
+        f"give that, and these with it: ovenbird compile resnet50 --weights {path}, or mynets:build --weights {path}"
     )
 
 

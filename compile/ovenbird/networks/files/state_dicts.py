@@ -118,7 +118,7 @@ def _content(found: Any) -> str:
 
 
 def fit_names(state: State, wanted: Iterable[str]) -> tuple[State, str]:
-    """Return `state` with the prefix that all its names have taken off, or put on, where the network's names tell.
+    """Return `state` with the prefix that all its names have taken off, or put on, where the network's names show it.
 
     Only where there is no doubt: every name has the prefix on one side, and none has it on the other. The second value
     says what was done, "" where nothing was.

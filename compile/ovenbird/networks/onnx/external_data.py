@@ -1,4 +1,4 @@
-"""Weights that an ONNX model keeps in files beside it ("external data"), read into the model.
+"""Weights that an ONNX model keeps in files next to it ("external data"), read into the model.
 
     model = onnx.load("net.onnx", load_external_data=False)
     read_external_data(model, Path("models"))       # net.onnx.data, in that folder
@@ -56,7 +56,7 @@ def locate(what: str, folder: Path, location: str) -> Path:
     try:
         found = (folder / path).resolve(strict=True)
     except (OSError, ValueError, RuntimeError):
-        raise NetworkUnreadable(f"{what} is in {location[:80]!r}, and no such file is beside the model") from None
+        raise NetworkUnreadable(f"{what} is in {location[:80]!r}, and no such file is next to the model") from None
     if not found.is_relative_to(folder.resolve()):
         raise NetworkUnsafe(
             f"{what} is in {location[:80]!r}, a link that leads out of the model's folder; copy the file"

@@ -33,7 +33,7 @@ KEPT = ("DequantizeLinear",)
 """Operators whose converters compute what is known: weights of eight bits stay of eight bits."""
 
 MAX_TOLD_ELEMENTS = 4096
-"""Values that the inference of an output's shape is told: enough for any shape, axes or sizes."""
+"""Values that the inference of an output's shape gets: enough for any shape, axes or sizes."""
 
 
 def foldable(node: Any, schema: Any) -> bool:

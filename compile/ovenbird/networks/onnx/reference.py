@@ -4,7 +4,7 @@
     reference.name, reference.run({"x": x})
 
 ONNX Runtime lacks the newest operators and versions, which is no fault of the model; what it refuses for another
-reason is one, and is told in its words. A model of half precision answers in float32, as it is compiled.
+reason is one, and is given in its words. A model of half precision answers in float32, as it is compiled.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _session(model: Any) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # sums that do not depend on the number of cores
-    options.log_severity_level = 4  # what it refuses is told once, by us
+    options.log_severity_level = 4  # what it refuses is reported once, by us
     version = model.ir_version
     try:
         model.ir_version = min(version, OLDER_IR)

@@ -5,7 +5,7 @@
 
     base = "imagenet"
     resize = 256
-    labels = "labels.txt"                       # beside the file
+    labels = "labels.txt"                       # next to the file
     answer = { logits = "classes", embedding = "embedding" }
 
 Its keys are the names of `compile`'s options, and `steps`, a whole pipeline as the manifest has it.
@@ -38,7 +38,7 @@ SUFFIX = ".preprocess.toml"
 
 
 def find_document(network: Path) -> Path | None:
-    """Return the file beside a network's that has its name, `net.preprocess.toml` for `net.onnx`; None without one."""
+    """Return the file next to a network's that has its name, `net.preprocess.toml` for `net.onnx`; None without one."""
     path = network.with_name(f"{network.stem}{SUFFIX}")
     return path if path.is_file() else None
 

@@ -130,7 +130,7 @@ def _check_overload(target: str, namespace: str, name: str, overload: str) -> No
 
 
 def _check_tree(text: str, arguments: bool) -> None:
-    """Check the JSON that tells how inputs or outputs are nested; inputs are (args, kwargs)."""
+    """Check the JSON that says how inputs or outputs are nested; inputs are (args, kwargs)."""
 
     def look(node: Any, depth: int) -> None:
         if isinstance(node, list):

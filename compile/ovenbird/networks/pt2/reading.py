@@ -1,7 +1,7 @@
 """From a `.pt2` file to an ExportedProgram: a checked copy is what torch loads.
 
 program = read_program(Path("net.pt2"))
-program = read_program(Path("old.pt2"), trust=True)     # torch.export.load, which runs what the file tells it to
+program = read_program(Path("old.pt2"), trust=True)     # torch.export.load, which runs what the file asks for
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MARKS = {"archive_format": b"pt2", "archive_version": b"0", "byteorder": b"littl
 IGNORED = (".data/", "extra/")
 """Members that compiling does not need. They stay out of the copy."""
 
-TRUST = "--trust reads it all the same, and runs what it tells torch to: only for files that you made"
+TRUST = "--trust reads it all the same, and runs what it asks torch for: only for files that you made"
 
 
 def read_program(path: Path, trust: bool = False) -> ExportedProgram:

@@ -33,7 +33,7 @@ def keeps_nothing(net: nn.Module) -> bool:
 def call_for_forms(net: nn.Module, call: Callable[..., Any], examples: Sequence[torch.Tensor]) -> Any:
     """Call a network for the structure, shapes and dtypes of what it returns; the tensors may be without numbers.
 
-    Numbers are computed where the network does not say that it keeps nothing and keeps rows apart: then they tell
+    Numbers are computed where the network does not say that it keeps nothing and keeps rows apart: then they show
     whether it does, and a first call may be what sets it up. Raises what the network raises.
     """
     if not (rows_apart(net) and keeps_nothing(net)):

@@ -180,7 +180,7 @@ class Traced:
         try:
             self.flat(*inputs)
             return traced_in_silence(self.flat, inputs) if self.flat.masks.used else None
-        except Exception:  # noqa: BLE001 - what torch said of the network as it is tells more
+        except Exception:  # noqa: BLE001 - what torch said of the network as it is says more
             return None
         finally:
             self.flat.masks = None
@@ -230,7 +230,7 @@ class Traced:
 
 
 def traced_in_silence(network: nn.Module, inputs: tuple[torch.Tensor, ...]) -> ExportedProgram:
-    """Trace a network; torch prints a page of code on standard error where it fails, and the user is told in a line."""
+    """Trace a network; torch prints a page of code on standard error where it fails; the user gets one line."""
     said = io.StringIO()
     with contextlib.redirect_stderr(said):
         program = torch.export.export(network, inputs, strict=False)

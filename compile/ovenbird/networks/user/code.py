@@ -35,7 +35,7 @@ def import_target(reference: Reference) -> Any:
     except NetworkUnreadable as error:
         if "operator torchvision::" not in str(error):
             raise
-        import_torchvision()  # beside a torch that it was not built for: it can be helped
+        import_torchvision()  # next to a torch that it was not built for: it can be helped
         module = import_(reference)
     target: Any = module
     for part in reference.name.split("."):

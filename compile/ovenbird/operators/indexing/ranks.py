@@ -63,7 +63,7 @@ def rank_of_float(bits: Any, ranks: str, dtype: str) -> Any:
 
 
 def sort_ranks(ranks: Any, order: Any, here: Any, room: int, count: int) -> None:
-    """Write the loops that sort `count` ranks, and the order beside them, from place `here` on; from `room` places
+    """Write the loops that sort `count` ranks, and the order along with them, from place `here` on; from `room` places
     behind it on there is room for as many.
     """
     if count <= FEW:

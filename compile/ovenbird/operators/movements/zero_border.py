@@ -49,7 +49,7 @@ class ZeroBorder(OwnOperator):
                     with T.Then():
                         zeros(row, 0, left)
                         with T.serial(width) as step:
-                            # As a place within the image, which the compiler cannot tell from the condition
+                            # As a place within the image, which the compiler cannot see in the condition
                             inner = tirx.max(tirx.min(own - top, height - 1), 0)
                             value = source[(image * height + inner) * width + step]
                             T.buffer_store(target, value, [row * columns + left + step])

@@ -2,7 +2,7 @@
 
 A part is what one lane sums while a piece of the tensor is in the first-level cache: its mean, and the sum of squares
 of what is left after that mean is taken off. Parts are joined by Chan, Golub & LeVeque (1979), from the mean of the
-first: no step takes the difference of two large sums, so a mean that is large beside the spread costs no digits.
+first: no step takes the difference of two large sums, so a mean that is large against the spread costs no digits.
 
 Both layouts are rows of memory that a group or a block of channels fills: `part_moments` is the same for both.
 

@@ -1,6 +1,6 @@
 """Layer, group and instance norms of plain tensors over any axes, for where no backend has code of its own.
 
-TVM's own take mean(x * x) - mean(x) * mean(x), which loses every digit where the mean is large beside the spread. Here
+TVM's own take mean(x * x) - mean(x) * mean(x), which loses every digit where the mean is large against the spread. Here
 the mean comes first; what is left after it is taken off says by how much that mean was off, and how wide the spread is.
 Half precision is summed in float32.
 

@@ -123,7 +123,7 @@ class HeldAnswers:
             given = self.network.scores(self.rows[at], whole)
             if (lead(given, self.right[at]) < near * (given - self.right[at]).std(axis=-1) + apart).any():
                 found.append(at)
-        self.order = [*found, *(at for at in self.order if at not in found)]  # those will tell soonest next time
+        self.order = [*found, *(at for at in self.order if at not in found)]  # those will show it soonest next time
         return len(found)
 
 

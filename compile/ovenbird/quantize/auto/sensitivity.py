@@ -131,7 +131,7 @@ def measure_noise(
 
 def rounded_noises(shares: NoiseShares, times: Sequence[LayerTime]) -> tuple[float, ...]:
     """Return what each layer would bring into the answers by multiplying bfloat16: as large a share of their signal as
-    of its own results'. EfficientNet-lite0's 34 such layers, and sums beside them, gave 36.2 dB; that is 38.0.
+    of its own results'. EfficientNet-lite0's 34 such layers, and sums next to them, gave 36.2 dB; that is 38.0.
     """
     noise = shares.signal * 10 ** (-BFLOAT16_DB / 10)
     return tuple(0.0 if time.halves is None else noise for time in times)

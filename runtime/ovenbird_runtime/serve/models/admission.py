@@ -60,7 +60,7 @@ class Admission:
         self.rows_of: Counter[InputSize] = Counter()
 
     def take(self, rows: int, deadline: float, size: InputSize = ()) -> Permit:
-        """Return a permit for `rows` of one image size, or whatever else tells apart what rows cost.
+        """Return a permit for `rows` of one image size, or whatever else decides what rows cost.
 
         Raises QueueFull, DeadlineExceeded, BadRequest.
 

@@ -6,7 +6,7 @@
 
 A copy may take minutes, in any order, its manifest first or last, with times that are not its own. So a version counts
 as there when two looks in a row see the same; one that cannot be loaded is tried again when any of its files changes,
-and now and then without. Only the manifest tells versions apart: whoever touches files changes nothing.
+and now and then without. Only the manifest distinguishes versions: whoever touches files changes nothing.
 """
 
 from __future__ import annotations

@@ -137,7 +137,7 @@ def test_more_bytes_than_there_are_is_unreadable(tmp_path: Path, numbers: dict[s
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     write_model(tmp_path / "net.onnx", external("net.data"))
-    with pytest.raises(NetworkUnreadable, match=r"'net\.data', and no such file is beside the model"):
+    with pytest.raises(NetworkUnreadable, match=r"'net\.data', and no such file is next to the model"):
         OnnxSource.read(tmp_path / "net.onnx", {})
 
 

@@ -132,7 +132,7 @@ def lower_resize2d(lowering: CpuLowering, call: relax.Call) -> Lowered | None:
 
 
 def resize_options(lowering: CpuLowering, attrs: Any, shape: Sequence[int]) -> dict[str, Any]:
-    """Return what `topi.image.resize2d` is to be told of a call whose result has this shape, for an image in blocks."""
+    """Return the options of `topi.image.resize2d` for a call whose result has this shape, for an image in blocks."""
     return {
         "roi": [float(value) for value in attrs.roi],
         "size": list(shape[2:]),

@@ -84,9 +84,9 @@ def axes_of_vectors(sch: Schedule, block: SBlockRV, spatial: list[LoopRV], lanes
         count, columns = count + 1, columns * extent(sch, loop)
         if columns % lanes == 0:
             return count
-        beside = [region.region[-count].min for region in reads if len(region.region) >= count]
+        starts = [region.region[-count].min for region in reads if len(region.region) >= count]
         whole = [int(region.source.shape[-count]) for region in reads if len(region.region) >= count]
-        if not all(at.same_as(axis) for at in beside) or any(size != extent(sch, loop) for size in whole):
+        if not all(at.same_as(axis) for at in starts) or any(size != extent(sch, loop) for size in whole):
             return 0
     return 0
 

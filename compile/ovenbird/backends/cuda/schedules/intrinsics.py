@@ -3,7 +3,7 @@
 TVM writes every instruction as a script and registers it when the module is imported, which takes 9 s of processor once
 torch is loaded (Zen 3). So the module is loaded here without its registrations, and only those of the group are made.
 Its parser looks at the whole call stack each time; for frames without a file Python then searches all loaded modules,
-unless it is told where those frames come from.
+unless it knows where those frames come from.
 
 Example: `wmma_group()["load_a"]` is the name of an instruction for `Schedule.tensorize`.
 """

@@ -4,7 +4,7 @@
     candidates = search.next_batch()          # plans that were never measured; none when all were
 
 Each candidate is a schedule with its trace, as MetaSchedule's candidates are: logs, resuming and `compile` do not
-tell them apart.
+distinguish them.
 """
 
 from __future__ import annotations

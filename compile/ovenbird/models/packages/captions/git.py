@@ -296,7 +296,7 @@ def _generation(folder: Path | None) -> Mapping[str, Any]:
 
 
 def _vocabulary(folder: Path | None, choice: WeightsChoice, size: int) -> bytes:
-    """Return `vocab.txt` beside the weights; for random ones, which mean nothing, pieces that are numbers.
+    """Return `vocab.txt` next to the weights; for random ones, which mean nothing, pieces that are numbers.
 
     Raises WeightsUnavailable.
     """
@@ -304,5 +304,5 @@ def _vocabulary(folder: Path | None, choice: WeightsChoice, size: int) -> bytes:
         return "".join(f"t{number}\n" for number in range(size)).encode()
     place = (folder or choice.file.parent) / "vocab.txt"
     if not place.is_file():
-        raise WeightsUnavailable(f"weights {choice.file}: no vocab.txt beside them, the tokenizer's vocabulary")
+        raise WeightsUnavailable(f"weights {choice.file}: no vocab.txt next to them, the tokenizer's vocabulary")
     return place.read_bytes()

@@ -223,11 +223,11 @@ def functions() -> dict[str, Converter]:
         "log2": log2,
         "sinh": sinh,
     }
-    told = {"isfinite": is_finite, "isinf": is_infinite, "isnan": is_nan, "signbit": sign_bit}
+    truths = {"isfinite": is_finite, "isinf": is_infinite, "isnan": is_nan, "signbit": sign_bit}
     return {
         **{f"{name}.default": pointwise(compute, 1) for name, compute in same.items()},
         **{f"{name}.default": pointwise(compute, 1, "INT_TO_FLOAT") for name, compute in of_floats.items()},
-        **{f"{name}.default": pointwise(compute, 1, "ALWAYS_BOOL") for name, compute in told.items()},
+        **{f"{name}.default": pointwise(compute, 1, "ALWAYS_BOOL") for name, compute in truths.items()},
         "copysign.Scalar": pointwise(copy_sign, 2, "INT_TO_FLOAT"),
         "copysign.Tensor": pointwise(copy_sign, 2, "INT_TO_FLOAT"),
         "elu.default": pointwise(elu, 1),

@@ -3,7 +3,7 @@
     "add.Tensor": pointwise(add, 2)
 
 torch's own `elementwise_dtypes` says what is computed in and what comes out: a Python number never widens a tensor of
-its kind, a float beside whole numbers makes floats, a comparison compares in the common dtype.
+its kind, a float with whole numbers makes floats, a comparison compares in the common dtype.
 """
 
 from __future__ import annotations

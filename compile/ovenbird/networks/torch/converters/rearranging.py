@@ -25,7 +25,7 @@ def as_strided(node: Any, importer: Any) -> Any:
     offset = given["storage_offset"]
     places = memory.as_strided(given["size"], given["stride"], right.storage_offset() if offset is None else offset)
     if bool((places < 0).any()):
-        raise UnsupportedOperator("as_strided reads memory beside its operand; index the whole tensor instead")
+        raise UnsupportedOperator("as_strided reads memory outside its operand; index the whole tensor instead")
     return _gathered(given, [given["self"]], places)
 
 

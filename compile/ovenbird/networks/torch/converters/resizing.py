@@ -68,8 +68,8 @@ def _matrix(node: Any, before: list[int], after: list[int], axis: int) -> np.nda
     The identity lies in this dimension and another, which keeps its size (torch's antialiasing errs on one of 1).
     """
     count, sides = before[axis], len(before)
-    beside = (axis + 1) % sides if sides > 1 else None
-    shape = [count if place in (axis, beside) else 1 for place in range(sides)]
+    other = (axis + 1) % sides if sides > 1 else None
+    shape = [count if place in (axis, other) else 1 for place in range(sides)]
     identity = torch.eye(count).reshape(1, 1 if sides > 1 else count, *shape)
     args: list[Any] = [identity]
     for argument, value in zip(node.target._schema.arguments[1:], _complete(node)[1:], strict=True):
@@ -83,7 +83,7 @@ def _matrix(node: Any, before: list[int], after: list[int], axis: int) -> np.nda
         args.append(given)
     with torch.no_grad():
         resized = node.target(*args)
-    ahead = beside is not None and axis < beside  # of the two dimensions, the one that was resized comes first
+    ahead = other is not None and axis < other  # of the two dimensions, the one that was resized comes first
     flat: np.ndarray = resized.numpy().reshape([after[axis] if ahead else count, -1])
     return np.ascontiguousarray(flat if ahead else flat.T)
 

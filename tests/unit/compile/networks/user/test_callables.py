@@ -169,7 +169,7 @@ def test_ways_to_name_a_network(model: str, options: dict, inputs: dict | None, 
 
 def test_what_was_assumed_is_said() -> None:
     assumed = "example input image [1, 3, 224, 224]; --size or --input-shapes gives another"
-    pixels = "how pictures become its input is not said: --preprocess imagenet, or a file beside the network"
+    pixels = "how pictures become its input is not said: --preprocess imagenet, or a file next to the network"
     assert load_network("nets.py:net").notes == (assumed, pixels)
     assert load_network("nets.py:build(32)").notes == (pixels,)
     sized = NetworkOptions(preprocess="imagenet", image_sizes=((32, 32), (48, 48)))

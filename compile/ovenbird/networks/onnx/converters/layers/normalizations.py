@@ -68,7 +68,7 @@ def instance(node: Node) -> relax.Expr:
 def group(node: Node) -> relax.Expr:
     """`GroupNormalization`: scale and shift of each channel, or of each group (version 18).
 
-    The standard's own body subtracts squares, and loses all digits where the mean is large beside the deviation.
+    The standard's own body subtracts squares, and loses all digits where the mean is large against the deviation.
     """
     channels, groups = node.shape(0)[1], node.attribute("num_groups")
     each = [node.tensor(index) for index in (1, 2)]

@@ -145,7 +145,7 @@ def as_given(given: Arguments, result: Any) -> Any:
 
 
 def _places(given: Arguments, windows: _Windows) -> Any:
-    """Lay the places of each window beside each other, find the first of the largest, and say where it is."""
+    """Lay the places of each window side by side, find the first of the largest, and say where it is."""
     from tvm import relax
 
     op = relax.op
