@@ -219,7 +219,9 @@ def _quantize(
     if all(variant.precision != "int8" for variant in variants) or any(map(is_quantized, modules.values())):
         return None
     if isinstance(network, Composite):
-        raise UsageError(f"{network.name} has several programs, which are compiled in f32: leave --precision out")
+        raise UsageError(
+            f"{network.name} has several programs, which are not compiled in int8: give --precision f32, f16 or bf16"
+        )
     narrow = any(BACKENDS[one.kind].wants_narrow(one.spec) for one in variants if one.precision == "int8")
     if options.calibration.quantizer == "onnxruntime":
         from ovenbird.quantize.by_onnxruntime import quantize_by_onnxruntime

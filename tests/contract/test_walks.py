@@ -1,4 +1,4 @@
-"""Pages that walk through the code name files that are there, in an order that climbs back nowhere it should not."""
+"""Pages that walk through the code name files that are there; their order is a reader's to check."""
 
 import re
 from pathlib import Path
