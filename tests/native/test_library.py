@@ -16,6 +16,8 @@ EXECUTABLE_BYTES = 1_930_000
 """With JPEG and the C library, without weights; 1.907 MB of x86-64 when this was written."""
 LIBRARY_BYTES = 436_000
 """The shared library, stripped, optimised as a whole; libjpeg-turbo is one of its own. 432 KB when this was written."""
+CORE_BYTES = 300_000
+"""The same without predictions: artifacts, digests, signatures, sessions. 288 KB when this was written."""
 
 
 def test_sessions_are_used_from_many_threads(detector: Path) -> None:
@@ -26,8 +28,7 @@ def test_sessions_are_used_from_many_threads(detector: Path) -> None:
 def test_the_executable_is_small_and_needs_no_library() -> None:
     command = build() / "ovenbird-run"
     assert command.stat().st_size <= EXECUTABLE_BYTES
-    needed = subprocess.run(["readelf", "-d", command], capture_output=True, text=True, check=True).stdout
-    assert "NEEDED" not in needed
+    assert needed_by(command) == ""
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="chroot needs root")
@@ -56,22 +57,39 @@ def test_another_project_finds_the_package(detector: Path, tmp_path: Path, kind:
             "-DOVENBIRD_UNITY=ON",
         )
         cmake("--build", folder)
-        symbols = subprocess.run(
-            ["nm", "-D", "--defined-only", folder / "libovenbird.so"], capture_output=True, text=True, check=True
-        ).stdout
-        names = {line.split()[-1].partition("@")[0] for line in symbols.splitlines()}
-        assert names, "nothing is exported"
-        assert {name for name in names if not name.startswith("ovenbird_")} == set()
-        subprocess.run(["strip", folder / "libovenbird.so"], check=True)
-        assert (folder / "libovenbird.so").stat().st_size <= LIBRARY_BYTES
+        exported = {name: exports(folder / f"lib{name}.so") for name in ("ovenbird", "ovenbird-core")}
+        predicting = exported["ovenbird"] - exported["ovenbird-core"]
+        assert {"ovenbird_run", "ovenbird_open_embedded"} <= exported["ovenbird-core"] < exported["ovenbird"]
+        assert {"ovenbird_predict", "ovenbird_preprocess", "ovenbird_box_at"} <= predicting
+        assert {name for name in exported["ovenbird"] if not name.startswith("ovenbird_")} == set()
+        assert stripped_bytes(folder / "libovenbird.so") <= LIBRARY_BYTES
+        assert stripped_bytes(folder / "libovenbird-core.so") <= CORE_BYTES
+        assert "jpeg" not in needed_by(folder / "libovenbird-core.so")
     cmake("--install", folder, "--prefix", tmp_path / "prefix")
     cmake("-S", ROOT / "runtime/cpp/example", "-B", tmp_path / "example", f"-DCMAKE_PREFIX_PATH={tmp_path / 'prefix'}")
     cmake("--build", tmp_path / "example")
     done = run(tmp_path / "example" / "shapes", detector)
     assert (done.code, done.out.splitlines()[1:]) == (0, ["classes: 1 5", "features: 1 16"]), done.err
+    assert ("libovenbird-core" in needed_by(tmp_path / "example" / "shapes")) == (kind == "shared")
     done = run(tmp_path / "example" / "version")
     assert done.code == 0
     assert done.out.startswith(f"ovenbird {__version__}, ArtifactNotFound: 'nowhere' is no artifact: ")
+
+
+def exports(library: Path) -> set[str]:
+    symbols = subprocess.run(["nm", "-D", "--defined-only", library], capture_output=True, text=True, check=True).stdout
+    return {line.split()[-1].partition("@")[0] for line in symbols.splitlines()}
+
+
+def stripped_bytes(library: Path) -> int:
+    subprocess.run(["strip", library], check=True)
+    return library.stat().st_size
+
+
+def needed_by(program: Path) -> str:
+    """Return the lines that name libraries to load with a program or library."""
+    read = subprocess.run(["readelf", "-d", program], capture_output=True, text=True, check=True).stdout
+    return "\n".join(line for line in read.splitlines() if "(NEEDED)" in line)
 
 
 def cmake(*arguments: str | Path) -> None:
