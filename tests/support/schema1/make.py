@@ -13,10 +13,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+import ovenbird.networks.loading as loading
 import torch
 from torch import nn
 
-import ovenbird.networks.loading as loading
 from ovenbird.compiling import compile_network
 from ovenbird.models.recipe import ModelRecipe
 from ovenbird.options import CompileOptions
