@@ -125,6 +125,11 @@ def multiplies_bfloat16(machine: Machine, weight: Array) -> bool:
     return bool(machine.bfloat16) and (machine.rounds_weights or is_bfloat16(weight))
 
 
+def rounds_all(machine: Machine) -> bool:
+    """Return whether all products are of bfloat16, those of two activations, too."""
+    return bool(machine.bfloat16) and machine.rounds_weights
+
+
 def bfloat16_of(target: TargetSpec) -> DotKind | Literal[""]:
     """Return the target's instruction that adds two products of bfloat16 to a float32; "" where it has none."""
     if target.arch == "aarch64":

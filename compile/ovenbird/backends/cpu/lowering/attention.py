@@ -19,11 +19,13 @@ from tvm import relax, te, topi
 from ovenbird.backends.cpu.lowering.context import CpuLowering
 from ovenbird.backends.cpu.lowering.reshape import keeps_order, reshaped
 from ovenbird.backends.cpu.lowering.views import View, scalar, trace_view
+from ovenbird.backends.cpu.machine import rounds_all
 from ovenbird.backends.cpu.schedules.attention import choose_tiling
 from ovenbird.lowering.operator_names import SHAPERS
 from ovenbird.lowering.value import Value
 from ovenbird.operators import layout
 from ovenbird.operators.attention import AttentionPlan, attention, pack_mask
+from ovenbird.operators.bfloat16 import sums as bfloat16
 from ovenbird.operators.layout import extents
 from ovenbird.passes.shapes import static_shape
 
@@ -39,6 +41,7 @@ class Attention:
     scale: float
     masks: list[tuple[relax.Expr, tuple[int, ...]]]
     columns: int
+    depth: int
     keep_empty: bool
 
 
@@ -109,7 +112,7 @@ def find_attention(lowering: CpuLowering, call: relax.Call) -> Attention | None:
             scale *= factor if name == "relax.multiply" else 1.0 / factor
         expr = first
     query, key = scores.args
-    columns = (static_shape(key) or (0,))[-1]
+    depth, columns = (static_shape(key) or (0, 0))[-2:]
     ranks = {len(static_shape(operand) or ()) for operand in (query, key, right, left)}
     leads = {(static_shape(operand) or ())[:-2] for operand in (query, key)} | {(static_shape(right) or ())[:-2]}
     if not ranks <= {3, 4} or len({math.prod(lead) for lead in leads}) != 1:
@@ -119,7 +122,7 @@ def find_attention(lowering: CpuLowering, call: relax.Call) -> Attention | None:
     views = (trace_view(lowering, query), trace_view(lowering, key), trace_view(lowering, right))
     if views[2].scale != 1.0:
         return None
-    return Attention(views, scale * views[0].scale * views[1].scale, masks, columns, keep_empty)
+    return Attention(views, scale * views[0].scale * views[1].scale, masks, columns, depth, keep_empty)
 
 
 def masks_follow(lowering: CpuLowering, expr: relax.Expr) -> bool:
@@ -164,6 +167,8 @@ def emit_attention(lowering: CpuLowering, found: Attention, shape: tuple[int, ..
     rows, width = shape[-2:]
     views = [functools.partial(as_matrices, view) for view in found.views]
     sources = [lowering.expression(view.source) for view in found.views]
+    if found.depth % bfloat16.TAPS == 0 and rounds_all(lowering.machine):
+        sources = rounded(lowering, sources)
     lanes = lowering.block
     count = layout.blocks(found.columns, lanes)
     tile_rows, vectors = choose_tiling(count, rows, layout.blocks(width, lanes), lowering.machine)
@@ -180,6 +185,15 @@ def emit_attention(lowering: CpuLowering, found: Attention, shape: tuple[int, ..
     )
     result = lowering.emit_te("attention", attention, *sources, *masks, plan=plan)
     return reshaped(lowering, result, shape)
+
+
+def rounded(lowering: CpuLowering, sources: list[relax.Expr]) -> list[relax.Expr]:
+    """Return what attention reads in bfloat16, each tensor once: mostly the end of the kernels that make it."""
+    emit_te, kept = lowering.builder.emit_te, {}
+    for one in sources:
+        if one not in kept:
+            kept[one] = emit_te(bfloat16.rounded, one, primfunc_name_hint="round")
+    return [kept[one] for one in sources]
 
 
 def as_matrices(view: View, tensor: te.Tensor) -> te.Tensor:

@@ -12,13 +12,14 @@ from typing import NamedTuple
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
-from ovenbird.backends.cpu.machine import Machine
+from ovenbird.backends.cpu.machine import DotKind, Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
-from ovenbird.backends.cpu.schedules.register_tile import unroll_vectorized
+from ovenbird.backends.cpu.schedules.register_tile import dots_of, unroll_vectorized
 from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, estimate, fits
 from ovenbird.operators.anchors import ROWS, VECTORS
 from ovenbird.operators.anchors import AttentionStages as Stage
-from ovenbird.operators.blocks import divisors, extent, fuse_all, leaf_blocks
+from ovenbird.operators.blocks import anchor_among, divisors, extent, fuse_all, leaf_blocks
+from ovenbird.passes.kernels.annotations import DOT, VECTOR_LANES
 
 TILED = (Stage.ROW_SUM, Stage.LANE_SUM, Stage.POWERS, Stage.ROW_MAX, Stage.LANE_MAX, Stage.SCORES)
 """The stages of one tile of rows, consumers first, and those of a whole matrix."""
@@ -72,6 +73,9 @@ def schedule_attention(sch: Schedule, machine: Machine, choices: Choices) -> Non
     weighted = blocks[Stage.WEIGHTED]
     annotations = sch.get(weighted).annotations
     rows, vectors = int(annotations[ROWS]), int(annotations[VECTORS])
+    anchor = anchor_among(sch, [weighted])
+    assert anchor is not None
+    dots = dots_of(anchor, machine)
     axes = output_axes(sch, blocks[last], weighted, rows, machine)
 
     matrices = extent(sch, axes.batch)
@@ -91,9 +95,9 @@ def schedule_attention(sch: Schedule, machine: Machine, choices: Choices) -> Non
             sch.compute_at(blocks[name], axes.batch, preserve_unit_loops=True)
     # Reductions last: once their start is a block of its own, nothing moves any more.
     for name in PACKED:
-        schedule_packing(sch, blocks[name], parallel=not pack_inside)
+        schedule_packing(sch, blocks[name], not pack_inside, dots is not None)
     for block in (weighted, blocks[Stage.PRODUCTS]):
-        accumulate(sch, block)
+        accumulate(sch, block, dots)
     unroll_vectorized(sch, *score_loops)
     for name in (Stage.LANE_MAX, Stage.LANE_SUM):
         m, lane, o = sch.get_loops(blocks[name])[-3:]
@@ -107,7 +111,7 @@ def schedule_attention(sch: Schedule, machine: Machine, choices: Choices) -> Non
 
 def output_axes(sch: Schedule, output: SBlockRV, weighted: SBlockRV, rows: int, machine: Machine) -> AttentionAxes:
     """Split the output's loops [B, M, E] into tiles; columns are stored by the widest vector that divides them."""
-    _, blocks, _, lane, _ = (extent(sch, loop) for loop in sch.get_loops(weighted))
+    _, blocks, _, lane, *_ = (extent(sch, loop) for loop in sch.get_loops(weighted))
     batch, row, column = sch.get_loops(output)
     width = math.gcd(extent(sch, column), lane)
     tiles, in_tile = sch.split(row, [None, rows])
@@ -126,22 +130,32 @@ def split_scores(sch: Schedule, scores: SBlockRV, products: SBlockRV, vectors: i
     return m, inner, lane
 
 
-def accumulate(sch: Schedule, block: SBlockRV) -> None:
-    """Put the reduction outside a tile [1, blocks, rows, lanes] whose accumulators stay in registers."""
+def accumulate(sch: Schedule, block: SBlockRV, dots: tuple[DotKind, int] | None) -> None:
+    """Put the reduction outside a tile [1, blocks, rows, lanes] whose accumulators stay in registers; `dots` as in
+    `register_tile`.
+    """
     sch.set_scope(block, 0, "local")
-    batch, o, m, lane, reduction = sch.get_loops(block)[-5:]
-    sch.reorder(reduction, batch, m, o, lane)
-    unroll_vectorized(sch, batch, m, o, lane)
+    batch, o, m, lane, reduction, *taps = sch.get_loops(block)[-5 if dots is None else -6 :]
+    sch.reorder(reduction, batch, m, o, lane, *taps)
+    if dots is None:
+        unroll_vectorized(sch, batch, m, o, lane)
+    else:
+        for loop in (batch, m, o):
+            sch.unroll(loop)
     init = sch.decompose_reduction(block, reduction)
     unroll_vectorized(sch, *sch.get_loops(init)[-4:])
+    if dots is not None:
+        kind, lanes = dots
+        sch.annotate(lane, DOT, kind)
+        sch.annotate(lane, VECTOR_LANES, lanes)
 
 
-def schedule_packing(sch: Schedule, block: SBlockRV, parallel: bool) -> None:
-    """Copy one matrix's, or all matrices', keys or values into blocks."""
+def schedule_packing(sch: Schedule, block: SBlockRV, parallel: bool, paired: bool) -> None:
+    """Copy one matrix's, or all matrices', keys or values into blocks; `paired`: two rows of them side by side."""
     loops = sch.get_loops(block)
     if parallel:
         sch.parallel(fuse_all(sch, loops[:2]))
-    if str(sch.get(block).name_hint) == Stage.VALUES:
+    if str(sch.get(block).name_hint) == Stage.VALUES and not paired:
         sch.vectorize(loops[-1])
     else:
         sch.unroll(loops[-1])

@@ -142,6 +142,68 @@ def test_a_residual_is_added_as_the_layer_beside_it_reads_it() -> None:
     assert len(alone) <= 1, "the input; all else is the end of a kernel"
 
 
+class Attention(nn.Module):
+    """Attention of 2 heads to `columns` rows of another sequence; a mask hides some of them, from one row all."""
+
+    def __init__(self, columns: int, masked: bool) -> None:
+        super().__init__()
+        self.query, self.key, self.value = (nn.Linear(24, 24) for _ in range(3))
+        hidden = torch.rand(1, 1, 9, columns) < 0.3
+        self.register_buffer("mask", torch.where(hidden, float("-inf"), 0.0) if masked else None)
+
+    def heads(self, layer: nn.Linear, x: torch.Tensor) -> torch.Tensor:
+        return layer(x).view(*x.shape[:2], 2, 12).transpose(1, 2)
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        query, key, value = self.heads(self.query, x), self.heads(self.key, y), self.heads(self.value, y)
+        found = nn.functional.scaled_dot_product_attention(query, key, value, self.mask)
+        return found.transpose(1, 2).flatten(2)
+
+    def rounded(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Return the answer where all that is multiplied was rounded, in float64."""
+
+        def heads(layer: nn.Linear, z: torch.Tensor) -> torch.Tensor:
+            rows = rounded(z) @ rounded(layer.weight).T + layer.bias.detach().double()
+            return rounded(rows.float()).view(*z.shape[:2], 2, 12).transpose(1, 2)
+
+        query, key, value = heads(self.query, x), heads(self.key, y), heads(self.value, y)
+        scores = query @ key.transpose(2, 3) * 12**-0.5 + (0 if self.mask is None else self.mask)
+        powers = rounded(torch.exp(scores - scores.amax(-1, keepdim=True)).float())
+        return (powers @ value / powers.sum(-1, keepdim=True)).transpose(1, 2).flatten(2)
+
+
+@pytest.mark.parametrize(("columns", "masked"), [(16, False), (19, False), (19, True)])
+@pytest.mark.parametrize("target", ["x86-64-v2", "x86-64-cooperlake"])
+def test_attention_multiplies_rounded_numbers(columns: int, masked: bool, target: str) -> None:
+    if not runs_here(target):
+        pytest.skip("this processor does not multiply bfloat16")
+    torch.manual_seed(4)
+    net, x, y = Attention(columns, masked), torch.randn(2, 9, 24), torch.randn(2, columns, 24)
+    built = code_of(net, (x, y), target)
+    (found,) = answers(built, x, y)
+    wanted, exact = net.rounded(x, y).numpy(), net(x, y).detach().numpy()
+    assert np.isfinite(found).all()
+    error = np.abs(found - wanted)
+    assert np.mean(error > 1e-5) < 0.1  # a number half way between two may be rounded otherwise
+    assert error.mean() < 0.1 * np.abs(found - exact).mean()
+    assert [layer.name for layer in built.layers if layer.name.startswith("round")] == []
+
+
+def test_attention_rounds_what_others_read_in_float32() -> None:
+    """The keys are an output as well: they come as float32, and attention reads them in bfloat16."""
+
+    class Both(Attention):
+        def forward(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            return super().forward(x, y), self.heads(self.key, y)
+
+    torch.manual_seed(5)
+    net, x, y = Both(19, False), torch.randn(1, 9, 24), torch.randn(1, 19, 24)
+    found, keys = answers(code_of(net, (x, y)), x, y)
+    assert np.mean(np.abs(found - net.rounded(x, y).numpy()) > 1e-5) < 0.1
+    rows = rounded(y) @ rounded(net.key.weight).T + net.key.bias.detach().double()
+    assert np.abs(keys - rows.view(1, 19, 2, 12).transpose(1, 2).numpy()).max() < 1e-5
+
+
 def test_what_is_no_number_stays_so() -> None:
     net, x = nn.Sequential(nn.Conv2d(16, 16, 1), nn.Conv2d(16, 16, 1)), torch.randn(1, 16, 4, 4)
     x[0, 3, 1, 2], x[0, 5, 2, 2] = torch.nan, torch.inf
