@@ -38,8 +38,8 @@ def schedule_depthwise(sch: Schedule, machine: Machine, choices: Choices) -> Non
     strip_factors = choices.tiles(sch, w, [strip], innermost=machine.registers - 4)
     bands, row = sch.split(h, band_factors)
     strips, position = sch.split(w, strip_factors)
-    sch.reorder(n, c, bands, row, strips, position, lane)
-    parallel = sch.fuse(n, c, bands)
+    sch.reorder(n, bands, c, row, strips, position, lane)  # cores divide rows, as in the layers around
+    parallel = sch.fuse(n, bands, c)
     sch.parallel(parallel)
     sch.compute_at(anchor, strips, preserve_unit_loops=True)
     pairs = stages.found.taps > 1

@@ -7,6 +7,7 @@ scalar is used at once for all vectors and never waits in a register: with it ou
 
 Loops: parallel(n, output chunk, position tile) -> output tile of the chunk -> reduction -> positions -> vectors, lanes.
 An output chunk is as many output tiles as have their weights fit in half of L2, so weights and data are both reused.
+Where all weights do, and the data are more, position tiles are outermost: each core has rows of its own in every layer.
 Where a tile's data lie in too many pages, those of several are packed first (`packing.py`), and take turns.
 """
 
@@ -64,12 +65,13 @@ def schedule_register_tile(sch: Schedule, machine: Machine, choices: Choices) ->
     tiles, column = sch.split(axes.columns, column_factors)
     group = 0 if stages.before else tiles_to_pack(sch, stages.found, tile, machine)
     tiles, *grouped = sch.split(tiles, [None, group]) if group else [tiles]
-    outer, inner = [chunks], [column]
+    outer, inner = [tiles], [column]
     if axes.rows is not None:
         row_tiles, row = sch.split(axes.rows, choices.tiles(sch, axes.rows, [tile.rows], innermost=4))
-        outer, inner = [chunks, *near_rows(sch, row_tiles, stages.found)], [row, column]
-    sch.reorder(*axes.batch, *outer, tiles, out_tile, *grouped, *inner, vectors, axes.lanes)
-    part = fuse_all(sch, [*axes.batch, *outer, tiles])
+        outer, inner = [*near_rows(sch, row_tiles, stages.found), tiles], [row, column]
+    outer = [*outer, chunks] if keeps_positions(sch, anchor, weight_bytes, machine) else [chunks, *outer]
+    sch.reorder(*axes.batch, *outer, out_tile, *grouped, *inner, vectors, axes.lanes)
+    part = fuse_all(sch, [*axes.batch, *outer])
     sch.parallel(part)
     packed = packed_data(sch, anchor) if grouped else None
     sch.compute_at(anchor, grouped[0] if grouped else out_tile, preserve_unit_loops=True)
@@ -80,6 +82,15 @@ def schedule_register_tile(sch: Schedule, machine: Machine, choices: Choices) ->
     if store_as_vectors(sch, output, column, machine):
         sch.reorder(vectors, *inner)  # positions next to their lanes: what is stored lies side by side
     unroll_vectorized(sch, *sch.get_loops(output)[-len(inner) - 2 :])
+
+
+def keeps_positions(sch: Schedule, anchor: SBlockRV, weight_bytes: int, machine: Machine) -> bool:
+    """Return whether cores divide positions rather than outputs among them: where the data are more than the weights,
+    and those stay in the second-level cache. A core then reads what it has written in the layer before.
+    """
+    data = sch.get(anchor).reads[0].source
+    data_bytes = math.prod(map(int, data.shape)) * size_bytes(str(data.dtype))
+    return weight_bytes <= min(data_bytes, machine.l2_bytes // CHUNK_SHARE)
 
 
 def near_rows(sch: Schedule, row_tiles: LoopRV, anchor: Anchor) -> list[LoopRV]:
@@ -204,6 +215,9 @@ def unroll_vectorized(sch: Schedule, *loops: LoopRV) -> None:
 def schedule_copy(sch: Schedule, block: SBlockRV, machine: Machine) -> None:
     """Schedule a stage before the anchor (padding, packing): parallel over the outer axes, vectors inside."""
     loops = sch.get_loops(block)
+    if len(loops) == 5:  # a blocked image: cores divide rows, as what reads it does
+        loops[1], loops[2] = loops[2], loops[1]
+        sch.reorder(*loops)
     outer, inner = loops[:-1], loops[-1]
     keep = 1 if len(loops) > 3 else 0
     if outer:
