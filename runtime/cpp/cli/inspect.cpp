@@ -9,7 +9,7 @@ namespace {
 
 const std::string &text_at(const Json &value, const char *name) { return value.find(name)->text; }
 double number_at(const Json &value, const char *name) { return value.find(name)->real; }
-bool is_null(const Json &value, const char *name) { return !given(value, name); }
+bool is_null(const Json &value, const char *name) { return !value.given(name); }
 
 std::string megabytes(double bytes, const char *how) { return format(how, bytes / 1e6) + " MB"; }
 
@@ -53,7 +53,7 @@ void add_trust(std::vector<std::string> &lines, const Json &found) {
 std::string answer_of(const Json &step) {
     std::vector<std::string> names{text_at(step, "output")};
     for (const char *name : {"scores", "classes", "masks", "keypoints"}) {
-        if (const Json *found = given(step, name)) names.push_back(found->text);
+        if (const Json *found = step.given(name)) names.push_back(found->text);
     }
     std::string text = str(text_at(step, "step"), " of ", join(names));
     if (text_at(step, "step") != "boxes") return text;
@@ -74,7 +74,7 @@ void add_program(std::vector<std::string> &lines, const Json &program) {
     }
     const Json *preprocess = program.find("preprocess"),
                *pipelines = preprocess ? preprocess->find("pipelines") : nullptr;
-    const Json *usual = preprocess ? given(*preprocess, "default") : nullptr;
+    const Json *usual = preprocess ? preprocess->given("default") : nullptr;
     std::vector<std::string> names, sizes;
     if (pipelines) {
         for (const std::string &name : pipelines->names) {
@@ -120,14 +120,14 @@ void add_variant(std::vector<std::string> &lines, const Json &variant, const std
                         text_at(variant, "precision"), ", ", join(texts), ", code ",
                         megabytes(number_at(variant, "code_bytes"), "%.2f"), ", weights ",
                         megabytes(number_at(variant, "weight_bytes"), "%.1f")));
-    lines.push_back("         plan " + plan_of(given(variant, "plan")));
+    lines.push_back("         plan " + plan_of(variant.given("plan")));
 }
 
 std::vector<std::string> inspection_lines(const Json &found) {
     const Json &model = *found.find("model"), &weights = *model.find("weights"), &programs = *found.find("programs");
     auto optional_text = [&](const char *name) { return weights.find(name) ? weights.find(name)->text : ""; };
     bool random = weights.find("random") && weights.find("random")->truth;
-    const Json *seed = given(weights, "seed");
+    const Json *seed = weights.given("seed");
     std::string origin = random ? str("RANDOM (seed ", seed ? std::to_string(seed->integer) : "None", ")")
                                 : str(text_at(weights, "origin"), " ", optional_text("detail"));
     std::vector<std::string> lines{
@@ -141,7 +141,7 @@ std::vector<std::string> inspection_lines(const Json &found) {
         if (programs.items.size() > 1) lines.push_back("program  " + programs.names[i]);
         add_program(lines, programs.items[i]);
     }
-    if (const Json *parity = given(found, "parity")) {
+    if (const Json *parity = found.given("parity")) {
         const Json &each = *parity->find("programs");
         for (size_t i = 0; i < each.items.size(); ++i) {
             const Json &largest = *each.items[i].find("max_abs_error");
@@ -149,7 +149,7 @@ std::vector<std::string> inspection_lines(const Json &found) {
             for (size_t j = 0; j < largest.items.size(); ++j) {
                 errors.push_back(str(largest.names[j], " ", format("%.2g", largest.items[j].real)));
             }
-            const Json *agreement = given(each.items[i], "top1_agreement");
+            const Json *agreement = each.items[i].given("top1_agreement");
             lines.push_back(
                 str("parity   ", each.items.size() > 1 ? each.names[i] + ": " : "", "max abs error ", join(errors),
                     agreement ? str(", top-1 agreement ", format("%.1f", 100 * agreement->real), " %") : ""));

@@ -75,7 +75,7 @@ void run_tensors(Session &session, const Options &options) {
 // Height and width, as in 640 or 320x480.
 Size read_sides(const std::string &text) {
     std::vector<std::string> parts = split(text, "x");
-    Size found;
+    std::vector<int64_t> found;
     for (const std::string &part : parts) {
         bool digits = part.size() < 7 && part.find_first_not_of("0123456789") == part.npos;
         int64_t side = digits ? std::stoll(part) : 0;

@@ -23,7 +23,7 @@ const ob::NamedTensor &answer(const ob::Json &value, const char *field, const st
 }
 
 std::string line_of(const ob::Json &value, const std::string &folder) {
-    ob::Precision precision = ob::read_precision(*value.find("precision"), ob::Where("precision"));
+    ob::Precision precision = ob::read_precision(ob::Value(*value.find("precision"), "precision"));
     ob::Difference found =
         ob::compare(answer(value, "given", folder), answer(value, "right", folder), ob::usual_limits(precision));
     ob::JsonObject line;

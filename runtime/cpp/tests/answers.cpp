@@ -58,9 +58,8 @@ Case read_case(const ob::Json &value, const std::string &folder) {
         spec.shape[0] = ob::DIM_BATCH;
         found.program.outputs.push_back(spec);
     }
-    ob::Where where("postprocess");
     for (const ob::Json &step : value.find("postprocess")->items) {
-        ob::read_answer(found.program.answers.emplace_back(), step, where);
+        ob::read_answer(found.program.answers.emplace_back(), ob::Value(step, "postprocess"));
     }
     if (const ob::Json *labels = value.find("labels")) {
         for (const ob::Json &label : labels->items) found.labels.push_back(label.text);

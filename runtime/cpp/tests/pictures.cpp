@@ -30,7 +30,7 @@ std::string line_of(const ob::Json &value, const std::string &folder) {
     ob::Picture picture = ob::open_picture({file.c_str(), nullptr, 0}, ob::MAX_IMAGE_MEGAPIXELS);
     const ob::Json *steps = value.find("steps"), *seed = value.find("seed"), *index = value.find("index");
     if (!steps) return pixels_line(picture);
-    ob::Pipeline pipeline = ob::read_pipeline(*steps, ob::Where("steps"));
+    ob::Pipeline pipeline = ob::read_pipeline(ob::Value(*steps, "steps"));
     return input_line(ob::prepare(pipeline, std::move(picture), seed ? static_cast<uint64_t>(seed->integer) : 0,
                                   index ? static_cast<uint64_t>(index->integer) : 0));
 }

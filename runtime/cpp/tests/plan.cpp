@@ -13,16 +13,16 @@ ob::Program program_of(const ob::Json &value) {
         only.names.push_back(name);
         only.items.push_back(*value.find(name));
     }
-    return ob::read_program(only, ob::Where("program.json"));
+    return ob::read_program(ob::Value(only, "program.json"));
 }
 
 std::vector<ob::WeightTensor> tensors_of(const ob::Json &value) {
     std::vector<ob::WeightTensor> tensors;
-    ob::Where where("program.json");
-    for (const ob::Json &item : value.find("tensors")->items) {
-        tensors.push_back({item.find("file")->text, item.find("offset")->integer,
-                           ob::read_dtype(*item.find("dtype"), where),
-                           ob::read_wholes(*item.find("shape"), where, 0, 1 << 30, 0, 8)});
+    for (const ob::Json &one : value.find("tensors")->items) {
+        ob::Value item(one, "program.json");
+        tensors.push_back({item.field("file")->text, item.field("offset")->integer,
+                           ob::read_dtype(item.field("dtype")), {}});
+        item.shape("shape", tensors.back().shape, 0, 1 << 30, 0, 8);
     }
     return tensors;
 }

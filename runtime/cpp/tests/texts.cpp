@@ -33,7 +33,7 @@ ob::Tokens search(const ob::Json &value) {
     }
     ob::SearchSettings settings{whole_numbers(*value.find("end")), value.find("max_length")->integer,
                                 value.find("no_repeat_ngram_size")->integer};
-    ob::SearchKind kind = ob::read_search(*value.find("search"), ob::Where("search"));
+    ob::SearchKind kind = ob::read_search(ob::Value(*value.find("search"), "search"));
     auto search = ob::search_for(kind, settings, whole_numbers(*value.find("prompt")));
     while (!search->done()) {
         ob::LogitRows rows;

@@ -194,7 +194,7 @@ void test_fields() {
     ob::Json value = ob::parse_json("{\"size\": 1, \"extra\": 2, \"another\": 3}", "x");
     auto message = [&](std::string_view fields) {
         try {
-            ob::check_fields(value, ob::Where("x"), fields);
+            ob::check_fields(ob::Value(value, "x"), fields);
             return std::string();
         } catch (const ob::Error &error) {
             return error.message;

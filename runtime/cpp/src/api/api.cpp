@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 using namespace ob;
 
@@ -58,6 +59,22 @@ ovenbird_status open_by(const ovenbird_open_options *options, ovenbird_artifact 
 std::string &ob::last_message() {
     thread_local std::string message;
     return message;
+}
+
+ovenbird_status ob::guarded_call(void (*work)(const void *), const void *given) {
+    try {
+        work(given);
+        return OVENBIRD_OK;
+    } catch (const Error &error) {
+        last_message() = error.message;
+        return error.status;
+    } catch (const std::bad_alloc &) {
+        last_message() = "there is no memory";
+        return OVENBIRD_OUT_OF_MEMORY;
+    } catch (const std::exception &error) {
+        last_message() = one_line(error.what());
+        return OVENBIRD_INTERNAL;
+    }
 }
 
 const char *ovenbird_version(void) { return OVENBIRD_VERSION; }

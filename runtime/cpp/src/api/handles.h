@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
-#include <new>
 #include <vector>
 
 #include "base/errors.h"
@@ -30,20 +29,11 @@ namespace ob {
 
 std::string &last_message(); // of this thread
 
+// Does the work; what it throws becomes a status, and this thread's message. What catches is there once, for all
+// functions of the interface.
+ovenbird_status guarded_call(void (*work)(const void *), const void *given);
 template <typename Work> ovenbird_status guarded(const Work &work) {
-    try {
-        work();
-        return OVENBIRD_OK;
-    } catch (const Error &error) {
-        last_message() = error.message;
-        return error.status;
-    } catch (const std::bad_alloc &) {
-        last_message() = "there is no memory";
-        return OVENBIRD_OUT_OF_MEMORY;
-    } catch (const std::exception &error) {
-        last_message() = one_line(error.what());
-        return OVENBIRD_INTERNAL;
-    }
+    return guarded_call([](const void *given) { (*static_cast<const Work *>(given))(); }, &work);
 }
 
 inline void need(const void *pointer, const char *name) {

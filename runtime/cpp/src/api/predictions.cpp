@@ -179,8 +179,8 @@ ovenbird_status ovenbird_preprocess(const ovenbird_artifact *artifact, const ove
         auto found = std::make_unique<ovenbird_result>();
         PreparedInput input = prepare_input(*artifact->model, sources_of(image, 1)[0], options_of(options), 0);
         Shape shape = input.prepared.shape;
-        shape.insert(shape.begin(), 1);
-        found->outputs.push_back({input.spec, std::move(shape), std::move(input.prepared.data)});
+        shape.push_front(1);
+        found->outputs.push_back({input.spec, shape, std::move(input.prepared.data)});
         found->model = artifact->model;
         *result = found.release();
     });

@@ -9,31 +9,21 @@ namespace ob {
 
 namespace {
 
-void read_boxes(AnswerStep &step, const Json &value, const Where &where) {
-    check_fields(value, where,
-                 "step? output? scores? classes? masks? keypoints? labels? score? iou? max_boxes? "
-                 "agnostic? nms?");
+void read_boxes(AnswerStep &step, const Value &value) {
+    check_fields(value, "step? output? scores? classes? masks? keypoints? labels? score? iou? max_boxes? "
+                        "agnostic? nms?");
     step.output = "boxes";
-    auto name = [&](const char *field, std::string &into) {
-        if (const Json *found = value.find(field)) into = read_text(*found, where.field(field), NAME);
-    };
-    name("output", step.output);
-    name("scores", step.scores);
-    name("classes", step.classes);
-    if (const Json *found = given(value, "masks")) step.masks = read_text(*found, where.field("masks"), NAME);
-    if (const Json *found = given(value, "keypoints")) {
-        step.keypoints = read_text(*found, where.field("keypoints"), NAME);
-    }
-    if (const Json *found = given(value, "labels")) step.labels = read_text(*found, where.field("labels"), PATH);
-    if (const Json *found = value.find("score")) step.score = read_real(*found, where.field("score"), 0.0, 1.0);
-    if (const Json *found = value.find("iou")) step.iou = read_real(*found, where.field("iou"), 0.0, 1.0);
-    if (const Json *found = value.find("max_boxes")) {
-        step.max_boxes = read_whole(*found, where.field("max_boxes"), 1, MAX_BOXES);
-    }
-    if (const Json *found = value.find("agnostic")) step.agnostic = read_flag(*found, where.field("agnostic"));
-    if (const Json *found = value.find("nms")) {
-        step.nms = static_cast<NmsKind>(read_choice(*found, where.field("nms"), {"hard", "soft", "none"}));
-    }
+    value.text("output", step.output, NAME);
+    value.text("scores", step.scores, NAME);
+    value.text("classes", step.classes, NAME);
+    if (Value found = value.given("masks")) step.masks = read_text(found, NAME);
+    if (Value found = value.given("keypoints")) step.keypoints = read_text(found, NAME);
+    if (Value found = value.given("labels")) step.labels = read_text(found, PATH);
+    value.real("score", step.score, 0.0, 1.0);
+    value.real("iou", step.iou, 0.0, 1.0);
+    value.whole("max_boxes", step.max_boxes, 1, MAX_BOXES);
+    value.flag("agnostic", step.agnostic);
+    value.choice("nms", step.nms, "hard soft none");
 }
 
 const TensorSpec *find_output(const Program &program, const std::string &name) {
@@ -109,28 +99,21 @@ std::string step_problem(const AnswerStep &step, const Program &program) {
 
 } // namespace
 
-void read_answer(AnswerStep &step, const Json &value, const Where &where) {
+void read_answer(AnswerStep &step, const Value &value) {
     static const AnswerKind kinds[] = {AnswerKind::Boxes, AnswerKind::Classification, AnswerKind::Text,
                                        AnswerKind::Embedding, AnswerKind::Raw};
-    static const Json nothing;
-    const Json *name = value.kind == Json::Kind::Object ? value.find("step") : nullptr;
-    step.kind = kinds[read_choice(name ? *name : nothing, where.field("step"),
-                                  {"boxes", "classification", "ctc", "embedding", "raw"})];
+    step.kind = kinds[read_choice(value.field("step"), "boxes classification ctc embedding raw")];
     if (step.kind == AnswerKind::Boxes) {
-        read_boxes(step, value, where);
+        read_boxes(step, value);
         return;
     }
-    if (step.kind == AnswerKind::Classification) {
-        check_fields(value, where, "step? output labels?");
-    } else if (step.kind == AnswerKind::Text) {
-        check_fields(value, where, "step? output labels blank?");
-    } else {
-        check_fields(value, where, "step? output");
-    }
-    step.output = text_field(value, where, "output", NAME);
-    const Json *labels = step.kind == AnswerKind::Text ? value.find("labels") : given(value, "labels");
-    if (labels) step.labels = read_text(*labels, where.field("labels"), PATH);
-    if (const Json *found = value.find("blank")) step.blank = read_whole(*found, where.field("blank"), 0, MAX_LABELS);
+    check_fields(value, step.kind == AnswerKind::Classification ? "step? output labels?"
+                        : step.kind == AnswerKind::Text         ? "step? output labels blank?"
+                                                                : "step? output");
+    value.text("output", step.output, NAME);
+    Value labels = step.kind == AnswerKind::Text ? value.field("labels") : value.given("labels");
+    if (labels) step.labels = read_text(labels, PATH);
+    value.whole("blank", step.blank, 0, MAX_LABELS);
 }
 
 std::vector<std::string> outputs_of(const AnswerStep &step) {

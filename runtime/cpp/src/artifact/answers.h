@@ -10,7 +10,7 @@
 
 namespace ob {
 
-void read_answer(AnswerStep &step, const Json &value, const Where &where);
+void read_answer(AnswerStep &step, const Value &value);
 
 // The outputs that a step reads, its own first.
 std::vector<std::string> outputs_of(const AnswerStep &step);

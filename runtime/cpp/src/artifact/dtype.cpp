@@ -17,10 +17,9 @@ constexpr DtypeInfo DTYPES[] = {
 
 const DtypeInfo &info(ovenbird_dtype dtype) { return DTYPES[dtype]; }
 
-ovenbird_dtype read_dtype(const Json &value, const Where &where) {
-    return static_cast<ovenbird_dtype>(read_choice(value, where,
-                                                   {"float32", "float16", "float64", "int8", "int16", "int32", "int64",
-                                                    "uint8", "uint16", "uint32", "uint64", "bool"}));
+ovenbird_dtype read_dtype(const Value &value) {
+    return static_cast<ovenbird_dtype>(
+        read_choice(value, "float32 float16 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool"));
 }
 
 std::string shape_text(const Shape &shape, bool quotes) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/schema.h"
+#include "base/shape.h"
 #include "ovenbird.h"
 
 namespace ob {
@@ -20,12 +21,10 @@ struct DtypeInfo {
 };
 
 const DtypeInfo &info(ovenbird_dtype dtype);
-ovenbird_dtype read_dtype(const Json &value, const Where &where);
+ovenbird_dtype read_dtype(const Value &value);
 
 // Dimensions that depend on the call, as they stand in ovenbird_spec.
 constexpr int64_t DIM_BATCH = -1, DIM_HEIGHT = -2, DIM_WIDTH = -3, DIM_OPEN = -4;
-
-using Shape = std::vector<int64_t>;
 
 // As Python writes a tuple: ('N', 3, 32, 32); `plain` without quotes: (N, 3, 32, 32).
 std::string shape_text(const Shape &shape, bool quotes = true);

@@ -8,29 +8,27 @@ namespace ob {
 
 namespace {
 
-std::vector<StateUse> read_uses(const Json &value, const Where &where) {
-    return read_items<StateUse>(value, where, 1, MAX_PROGRAMS, [](StateUse &use, const Json &item, const Where &here) {
-        check_fields(item, here, "program tensor");
-        use.program = text_field(item, here, "program", PROGRAM);
-        use.tensor = text_field(item, here, "tensor", NAME);
-    });
+void read_use(StateUse &use, const Value &value) {
+    check_fields(value, "program tensor");
+    value.text("program", use.program, PROGRAM);
+    value.text("tensor", use.tensor, NAME);
 }
 
-void read_state(KeptState &state, const Json &value, const Where &where) {
-    check_fields(value, where, "dtype shape axis reads writes");
-    state.dtype = read_dtype(*value.find("dtype"), where.field("dtype"));
-    state.shape = wholes_field(value, where, "shape", 1, MAX_DIM, 1, MAX_RANK - 1);
-    state.axis = static_cast<size_t>(whole_field(value, where, "axis", 0, MAX_RANK - 2));
-    state.reads = read_uses(*value.find("reads"), where.field("reads"));
-    state.writes = read_uses(*value.find("writes"), where.field("writes"));
+void read_state(KeptState &state, const Value &value) {
+    check_fields(value, "dtype shape axis reads writes");
+    state.dtype = read_dtype(value.field("dtype"));
+    value.shape("shape", state.shape, 1, MAX_DIM, 1, MAX_RANK - 1);
+    state.axis = static_cast<size_t>(read_whole(value.field("axis"), 0, MAX_RANK - 2));
+    state.reads = read_items<StateUse>(value.field("reads"), 1, MAX_PROGRAMS, read_use);
+    state.writes = read_items<StateUse>(value.field("writes"), 1, MAX_PROGRAMS, read_use);
 }
 
-void read_vocabulary(TextLoop &loop, const Json &value, const Where &where) {
-    check_fields(value, where, "kind? file? lower_case?");
-    if (const Json *kind = value.find("kind")) read_choice(*kind, where.field("kind"), {"wordpiece"});
+void read_vocabulary(TextLoop &loop, const Value &value) {
+    check_fields(value, "kind? file? lower_case?");
+    if (Value kind = value.field("kind")) read_choice(kind, "wordpiece");
     loop.vocabulary = "vocabulary.txt";
-    if (const Json *file = value.find("file")) loop.vocabulary = read_text(*file, where.field("file"), PATH);
-    if (const Json *flag = value.find("lower_case")) loop.lower_case = read_flag(*flag, where.field("lower_case"));
+    value.text("file", loop.vocabulary, PATH);
+    value.flag("lower_case", loop.lower_case);
 }
 
 StateUses uses_of(const std::vector<KeptState> &states, const std::string &program,
@@ -46,27 +44,23 @@ StateUses uses_of(const std::vector<KeptState> &states, const std::string &progr
 
 } // namespace
 
-SearchKind read_search(const Json &value, const Where &where) {
-    static const Json nothing;
-    const Json *name = value.kind == Json::Kind::Object ? value.find("kind") : nullptr;
+SearchKind read_search(const Value &value) {
     SearchKind search;
-    if (read_choice(name ? *name : nothing, where.field("kind"), {"beam", "greedy"}) == 1) {
-        check_fields(value, where, "kind?");
+    if (read_choice(value.field("kind"), "beam greedy") == 1) {
+        check_fields(value, "kind?");
         return search;
     }
-    check_fields(value, where, "kind? beams? length_penalty? early_stopping?");
+    check_fields(value, "kind? beams? length_penalty? early_stopping?");
     search.beams = 4;
-    if (const Json *found = value.find("beams")) search.beams = read_whole(*found, where.field("beams"), 2, MAX_BEAMS);
-    if (const Json *found = value.find("length_penalty")) {
-        search.length_penalty = read_real(*found, where.field("length_penalty"), -10.0, 10.0);
-    }
-    if (const Json *found = value.find("early_stopping")) {
+    value.whole("beams", search.beams, 2, MAX_BEAMS);
+    value.real("length_penalty", search.length_penalty, -10.0, 10.0);
+    if (Value found = value.field("early_stopping")) {
         if (found->kind == Json::Kind::Bool) {
             search.early_stopping = found->truth ? EarlyStopping::Yes : EarlyStopping::No;
         } else if (found->kind == Json::Kind::String && found->text == "never") {
             search.early_stopping = EarlyStopping::Never;
         } else {
-            refuse(where.field("early_stopping"), *found, "another kind of value (see the JSON Schema)");
+            refuse(found, "another kind of value (see the JSON Schema)");
         }
     }
     return search;
@@ -74,41 +68,31 @@ SearchKind read_search(const Json &value, const Where &where) {
 
 bool TextLoop::ends(int64_t token) const { return std::find(end.begin(), end.end(), token) != end.end(); }
 
-std::vector<KeptState> read_states(const Json &value, const Where &where) {
-    check_object(value, where, 0, MAX_IO_TENSORS, &NAME);
-    std::vector<KeptState> states(value.items.size());
-    for (size_t i = 0; i < value.items.size(); ++i) {
-        states[i].name = value.names[i];
-        read_state(states[i], value.items[i], where.key(value.names[i]));
+std::vector<KeptState> read_states(const Value &value) {
+    std::vector<KeptState> states(check_object(value, 0, MAX_IO_TENSORS, &NAME));
+    for (size_t i = 0; i < states.size(); ++i) {
+        states[i].name = value->names[i];
+        read_state(states[i], value.entry(i));
     }
     return states;
 }
 
-TextLoop read_loop(const Json &value, const Where &where) {
-    check_fields(value, where,
-                 "once step token position logits begin end hidden max_length vocabulary search? "
-                 "no_repeat_ngram_size?");
+TextLoop read_loop(const Value &value) {
+    check_fields(value, "once step token position logits begin end hidden max_length vocabulary search? "
+                        "no_repeat_ngram_size?");
     TextLoop loop;
-    loop.once = read_texts(*value.find("once"), where.field("once"), 1, MAX_PROGRAMS, PROGRAM);
-    auto text = [&](const char *name, const TextKind &kind) {
-        return read_text(*value.find(name), where.field(name), kind);
-    };
-    loop.step = text("step", PROGRAM);
-    loop.token = text("token", NAME);
-    loop.position = text("position", NAME);
-    loop.logits = text("logits", NAME);
-    auto tokens = [&](const char *name, int64_t least, int64_t most) {
-        return read_wholes(*value.find(name), where.field(name), 0, MAX_DIM, least, most);
-    };
-    loop.begin = tokens("begin", 1, MAX_TOKENS);
-    loop.end = tokens("end", 0, 16);
-    loop.hidden = tokens("hidden", 0, 1024);
-    loop.max_length = whole_field(value, where, "max_length", 2, MAX_TOKENS);
-    read_vocabulary(loop, *value.find("vocabulary"), where.field("vocabulary"));
-    if (const Json *search = value.find("search")) loop.search = read_search(*search, where.field("search"));
-    if (const Json *size = value.find("no_repeat_ngram_size")) {
-        loop.no_repeat_ngram_size = read_whole(*size, where.field("no_repeat_ngram_size"), 0, MAX_TOKENS);
-    }
+    loop.once = read_texts(value.field("once"), 1, MAX_PROGRAMS, PROGRAM);
+    value.text("step", loop.step, PROGRAM);
+    value.text("token", loop.token, NAME);
+    value.text("position", loop.position, NAME);
+    value.text("logits", loop.logits, NAME);
+    value.wholes("begin", loop.begin, 0, MAX_DIM, 1, MAX_TOKENS);
+    value.wholes("end", loop.end, 0, MAX_DIM, 0, 16);
+    value.wholes("hidden", loop.hidden, 0, MAX_DIM, 0, 1024);
+    value.whole("max_length", loop.max_length, 2, MAX_TOKENS);
+    read_vocabulary(loop, value.field("vocabulary"));
+    if (Value search = value.field("search")) loop.search = read_search(search);
+    value.whole("no_repeat_ngram_size", loop.no_repeat_ngram_size, 0, MAX_TOKENS);
     return loop;
 }
 

@@ -53,9 +53,9 @@ struct TextLoop {
 
 using NamedPrograms = std::vector<std::pair<std::string, Program>>;
 
-std::vector<KeptState> read_states(const Json &value, const Where &where);
-SearchKind read_search(const Json &value, const Where &where);
-TextLoop read_loop(const Json &value, const Where &where);
+std::vector<KeptState> read_states(const Value &value);
+SearchKind read_search(const Value &value);
+TextLoop read_loop(const Value &value);
 
 // The states that a program reads or writes: its tensor's name, and the state's place.
 using StateUses = std::vector<std::pair<std::string, size_t>>;

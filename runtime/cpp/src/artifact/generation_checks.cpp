@@ -38,7 +38,7 @@ void check_use(const NamedPrograms &programs, const KeptState &state, const Stat
         invalid(where, ": ", use.program, " has no ", written ? "output " : "input ", shown(use.tensor));
     }
     Shape expected = state.shape;
-    expected.insert(expected.begin(), DIM_BATCH);
+    expected.push_front(DIM_BATCH);
     if (written && spec->shape.size() == expected.size()) {
         int64_t rows = spec->shape[1 + state.axis];
         if (rows >= 1 && rows <= state.capacity()) expected[1 + state.axis] = rows;

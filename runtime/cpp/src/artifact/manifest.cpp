@@ -12,51 +12,42 @@ namespace ob {
 
 namespace {
 
-void read_model(Manifest &manifest, const Json &value, const Where &where) {
-    check_fields(value, where, "name version source_digest licence weights");
-    manifest.model = text_field(value, where, "name", NAME);
-    manifest.version = text_field(value, where, "version", FREE);
-    text_field(value, where, "source_digest", FREE);
-    manifest.licence = text_field(value, where, "licence", FREE);
-    Where here = where.field("weights");
-    const Json &weights = *value.find("weights");
-    check_fields(weights, here, "origin detail? random? seed?");
-    const Json &origin = *weights.find("origin");
-    read_choice(origin, here.field("origin"), {"file", "package", "torchvision", "random", "embedded"});
-    manifest.origin = origin.text;
-    if (const Json *text = weights.find("detail")) {
-        manifest.origin_detail = read_text(*text, here.field("detail"), FREE);
-    }
-    if (const Json *flag = weights.find("random")) manifest.random_weights = read_flag(*flag, here.field("random"));
-    if (const Json *seed = given(weights, "seed")) {
-        manifest.seed = read_whole(*seed, here.field("seed"), 0, INT64_MAX);
-    }
+void read_model(Manifest &manifest, const Value &value) {
+    check_fields(value, "name version source_digest licence weights");
+    std::string source;
+    value.text("name", manifest.model, NAME);
+    value.text("version", manifest.version, FREE);
+    value.text("source_digest", source, FREE);
+    value.text("licence", manifest.licence, FREE);
+    Value weights = value.field("weights");
+    check_fields(weights, "origin detail? random? seed?");
+    Value origin = weights.field("origin");
+    read_choice(origin, "file package torchvision random embedded");
+    manifest.origin = origin->text;
+    weights.text("detail", manifest.origin_detail, FREE);
+    weights.flag("random", manifest.random_weights);
+    if (Value seed = weights.given("seed")) manifest.seed = read_whole(seed, 0, INT64_MAX);
 }
 
-void read_files(Manifest &manifest, const Json &value, const Where &where) {
-    check_object(value, where, 1, MAX_FILES, &PATH);
-    manifest.files.resize(value.items.size());
-    for (size_t i = 0; i < value.items.size(); ++i) {
-        Where here = where.key(value.names[i]);
-        const Json &item = value.items[i];
-        check_fields(item, here, "size sha256 blake3?");
+void read_files(Manifest &manifest, const Value &value) {
+    manifest.files.resize(check_object(value, 1, MAX_FILES, &PATH));
+    for (size_t i = 0; i < manifest.files.size(); ++i) {
+        Value item = value.entry(i);
+        check_fields(item, "size sha256 blake3?");
         auto &[name, record] = manifest.files[i];
-        name = value.names[i];
-        record.size = whole_field(item, here, "size", 0, MAX_FILE_BYTES);
-        record.sha256 = text_field(item, here, "sha256", SHA256);
-        if (const Json *digest = given(item, "blake3"))
-            record.blake3 = read_text(*digest, here.field("blake3"), SHA256);
+        name = value->names[i];
+        item.whole("size", record.size, 0, MAX_FILE_BYTES);
+        item.text("sha256", record.sha256, SHA256);
+        if (Value digest = item.given("blake3")) record.blake3 = read_text(digest, SHA256);
     }
     sort(manifest.files, [](const auto &one, const auto &two) { return one.first < two.first; });
 }
 
-void read_variant(VariantRef &variant, const Json &value, const Where &where) {
-    check_fields(value, where, "target path precision?");
-    variant.target = text_field(value, where, "target", FOLDER);
-    variant.path = text_field(value, where, "path", PATH);
-    if (const Json *name = value.find("precision")) {
-        variant.precision = read_precision(*name, where.field("precision"));
-    }
+void read_variant(VariantRef &variant, const Value &value) {
+    check_fields(value, "target path precision?");
+    value.text("target", variant.target, FOLDER);
+    value.text("path", variant.path, PATH);
+    if (Value name = value.field("precision")) variant.precision = read_precision(name);
 }
 
 // The digest is taken of the file with its own 64 characters as zeros.
@@ -143,32 +134,26 @@ void check_version(const Json &value, const std::string &where) {
 Manifest decode_manifest(std::string_view data, const std::string &file) {
     Manifest manifest;
     manifest.source = parse_json(data, file);
-    const Json &value = manifest.source;
-    check_version(value, file);
-    Where where(file);
-    check_fields(value, where,
-                 "schema_version model programs parity tuning variants files states? loop? digest?");
-    whole_field(value, where, "schema_version", SCHEMA_VERSION, SCHEMA_VERSION);
-    read_model(manifest, *value.find("model"), where.field("model"));
-    Where list = where.field("programs");
-    const Json &programs = check_object(*value.find("programs"), list, 1, MAX_PROGRAMS, &PROGRAM);
-    manifest.programs.resize(programs.items.size());
-    for (size_t i = 0; i < programs.items.size(); ++i) {
-        manifest.programs[i] = {programs.names[i], read_program(programs.items[i], list.key(programs.names[i]))};
+    check_version(manifest.source, file);
+    Value value(manifest.source, file);
+    check_fields(value, "schema_version model programs parity tuning variants files states? loop? digest?");
+    read_whole(value.field("schema_version"), SCHEMA_VERSION, SCHEMA_VERSION);
+    read_model(manifest, value.field("model"));
+    Value programs = value.field("programs");
+    manifest.programs.resize(check_object(programs, 1, MAX_PROGRAMS, &PROGRAM));
+    for (size_t i = 0; i < manifest.programs.size(); ++i) {
+        manifest.programs[i] = {programs->names[i], read_program(programs.entry(i))};
     }
-    if (const Json *parity = given(value, "parity")) manifest.parity = read_parity(*parity, where.field("parity"));
-    Where tuning = where.field("tuning");
-    const Json &records = check_object(*value.find("tuning"), tuning, 0, INT64_MAX, nullptr);
-    for (size_t i = 0; i < records.items.size(); ++i) check_finite(records.items[i], tuning.key(records.names[i]));
-    manifest.variants =
-        read_items<VariantRef>(*value.find("variants"), where.field("variants"), 1, MAX_VARIANTS, read_variant);
-    read_files(manifest, *value.find("files"), where.field("files"));
-    if (const Json *states = value.find("states")) manifest.states = read_states(*states, where.field("states"));
-    if (const Json *loop = given(value, "loop")) manifest.loop = read_loop(*loop, where.field("loop"));
+    if (Value parity = value.given("parity")) manifest.parity = read_parity(parity);
+    Value tuning = value.field("tuning");
+    size_t records = check_object(tuning, 0, INT64_MAX, nullptr);
+    for (size_t i = 0; i < records; ++i) check_finite(tuning.entry(i));
+    manifest.variants = read_items<VariantRef>(value.field("variants"), 1, MAX_VARIANTS, read_variant);
+    read_files(manifest, value.field("files"));
+    if (Value states = value.field("states")) manifest.states = read_states(states);
+    if (Value loop = value.given("loop")) manifest.loop = read_loop(loop);
     manifest.digest = std::string(64, '0');
-    if (const Json *digest = value.find("digest")) {
-        manifest.digest = read_text(*digest, where.field("digest"), SHA256);
-    }
+    value.text("digest", manifest.digest, SHA256);
     check_seal(manifest, data, file);
     check_manifest(manifest, file);
     return manifest;

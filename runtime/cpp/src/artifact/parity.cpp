@@ -11,51 +11,43 @@ constexpr double MOST = 1e30;
 constexpr int64_t COUNT = int64_t{1} << 31;
 constexpr double AGREEMENT_PEAK_RATIO = 20.0;
 
-Limits read_limits(const Json &value, const Where &where) {
-    check_fields(value, where, "rms peak offset mismatches");
-    auto share = [&](const char *name) { return read_real(*value.find(name), where.field(name), 0, MOST); };
+Limits read_limits(const Value &value) {
+    check_fields(value, "rms peak offset mismatches");
+    auto share = [&](const char *name) { return read_real(value.field(name), 0, MOST); };
     return {share("rms"), share("peak"), share("offset"), share("mismatches")};
 }
 
-Limits read_variant(const Json &value, const Where &where) {
-    check_fields(value, where, "precision limits outputs?");
-    read_precision(*value.find("precision"), where.field("precision"));
-    Limits limits = read_limits(*value.find("limits"), where.field("limits"));
-    if (const Json *outputs = value.find("outputs")) {
-        Where list = where.field("outputs");
-        check_object(*outputs, list, 0, MAX_IO_TENSORS, &NAME);
-        for (size_t i = 0; i < outputs->items.size(); ++i) {
-            const Json &item = outputs->items[i];
-            Where here = list.key(outputs->names[i]);
-            check_fields(item, here, "rms peak mismatches dependence blind");
-            for (const char *name : {"rms", "peak", "mismatches", "dependence"}) {
-                read_real(*item.find(name), here.field(name), 0, MOST);
-            }
-            read_flag(*item.find("blind"), here.field("blind"));
+Limits read_variant(const Value &value) {
+    check_fields(value, "precision limits outputs?");
+    read_precision(value.field("precision"));
+    Limits limits = read_limits(value.field("limits"));
+    if (Value outputs = value.field("outputs")) {
+        size_t count = check_object(outputs, 0, MAX_IO_TENSORS, &NAME);
+        for (size_t i = 0; i < count; ++i) {
+            Value item = outputs.entry(i);
+            check_fields(item, "rms peak mismatches dependence blind");
+            for (const char *name : {"rms", "peak", "mismatches", "dependence"}) read_real(item.field(name), 0, MOST);
+            bool blind;
+            item.flag("blind", blind);
         }
     }
     return limits;
 }
 
-ProgramParity read_program_parity(const Json &value, const Where &where) {
-    check_fields(value, where,
-                 "max_abs_error tolerance top1_agreement variants? boxes? boxes_agreement?");
-    Where errors = where.field("max_abs_error");
-    const Json &largest = check_object(*value.find("max_abs_error"), errors, 0, MAX_IO_TENSORS, &NAME);
-    for (size_t i = 0; i < largest.items.size(); ++i) {
-        read_real(largest.items[i], errors.key(largest.names[i]), 0, MOST);
-    }
-    read_real(*value.find("tolerance"), where.field("tolerance"), 0, MOST);
-    if (const Json *share = given(value, "top1_agreement")) read_real(*share, where.field("top1_agreement"), 0, 1);
-    if (const Json *count = given(value, "boxes")) read_whole(*count, where.field("boxes"), 0, COUNT);
-    if (const Json *share = given(value, "boxes_agreement")) read_real(*share, where.field("boxes_agreement"), 0, 1);
+ProgramParity read_program_parity(const Value &value) {
+    check_fields(value, "max_abs_error tolerance top1_agreement variants? boxes? boxes_agreement?");
+    Value errors = value.field("max_abs_error");
+    size_t outputs = check_object(errors, 0, MAX_IO_TENSORS, &NAME);
+    for (size_t i = 0; i < outputs; ++i) read_real(errors.entry(i), 0, MOST);
+    read_real(value.field("tolerance"), 0, MOST);
+    if (Value share = value.given("top1_agreement")) read_real(share, 0, 1);
+    if (Value count = value.given("boxes")) read_whole(count, 0, COUNT);
+    if (Value share = value.given("boxes_agreement")) read_real(share, 0, 1);
     ProgramParity parity;
-    if (const Json *variants = value.find("variants")) {
-        Where list = where.field("variants");
-        check_object(*variants, list, 0, MAX_VARIANTS, &FOLDER);
-        for (size_t i = 0; i < variants->items.size(); ++i) {
-            const std::string &name = variants->names[i];
-            parity.variants.emplace_back(name, read_variant(variants->items[i], list.key(name)));
+    if (Value variants = value.field("variants")) {
+        size_t count = check_object(variants, 0, MAX_VARIANTS, &FOLDER);
+        for (size_t i = 0; i < count; ++i) {
+            parity.variants.emplace_back(variants->names[i], read_variant(variants.entry(i)));
         }
     }
     return parity;
@@ -63,9 +55,7 @@ ProgramParity read_program_parity(const Json &value, const Where &where) {
 
 } // namespace
 
-Precision read_precision(const Json &value, const Where &where) {
-    return static_cast<Precision>(read_choice(value, where, {"f32", "f16", "bf16", "int8"}));
-}
+Precision read_precision(const Value &value) { return static_cast<Precision>(read_choice(value, "f32 f16 bf16 int8")); }
 
 const char *precision_name(Precision precision) {
     static const char *names[] = {"f32", "f16", "bf16", "int8"};
@@ -93,16 +83,15 @@ Limits Parity::limits_for(const std::string &variant, Precision precision, const
     return usual_limits(precision);
 }
 
-Parity read_parity(const Json &value, const Where &where) {
-    check_fields(value, where, "images random_inputs programs");
-    whole_field(value, where, "images", 0, COUNT);
-    whole_field(value, where, "random_inputs", 0, COUNT);
+Parity read_parity(const Value &value) {
+    check_fields(value, "images random_inputs programs");
+    read_whole(value.field("images"), 0, COUNT);
+    read_whole(value.field("random_inputs"), 0, COUNT);
     Parity parity;
-    Where list = where.field("programs");
-    const Json &programs = check_object(*value.find("programs"), list, 0, MAX_PROGRAMS, &PROGRAM);
-    for (size_t i = 0; i < programs.items.size(); ++i) {
-        const std::string &name = programs.names[i];
-        parity.programs.emplace_back(name, read_program_parity(programs.items[i], list.key(name)));
+    Value programs = value.field("programs");
+    size_t count = check_object(programs, 0, MAX_PROGRAMS, &PROGRAM);
+    for (size_t i = 0; i < count; ++i) {
+        parity.programs.emplace_back(programs->names[i], read_program_parity(programs.entry(i)));
     }
     return parity;
 }

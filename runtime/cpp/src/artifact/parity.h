@@ -12,7 +12,7 @@ namespace ob {
 
 enum class Precision { F32, F16, Bf16, Int8 };
 
-Precision read_precision(const Json &value, const Where &where);
+Precision read_precision(const Value &value);
 const char *precision_name(Precision precision);
 
 // The target's name, the precision after it unless f32.
@@ -36,6 +36,6 @@ struct Parity {
     Limits limits_for(const std::string &variant, Precision precision, const std::string &program) const;
 };
 
-Parity read_parity(const Json &value, const Where &where);
+Parity read_parity(const Value &value);
 
 } // namespace ob

@@ -42,61 +42,48 @@ const Pipeline *Program::pipeline(std::string_view name) const {
 
 namespace {
 
-int64_t read_dim(const Json &value, const Where &where, bool open) {
-    if (value.kind == Json::Kind::Integer && !value.huge && value.integer >= 0 && value.integer <= MAX_DIM) {
-        return value.integer;
+int64_t read_dim(const Value &value, bool open) {
+    if (value->kind == Json::Kind::Integer && !value->huge && value->integer >= 0 && value->integer <= MAX_DIM) {
+        return value->integer;
     }
-    if (value.kind == Json::Kind::String && value.text.size() == 1) {
-        size_t place = std::string_view(open ? "NHW?" : "N").find(value.text[0]);
+    if (value->kind == Json::Kind::String && value->text.size() == 1) {
+        size_t place = std::string_view(open ? "NHW?" : "N").find(value->text[0]);
         if (place != std::string_view::npos) return -1 - static_cast<int64_t>(place);
     }
-    refuse(where, value, "another kind of value (see the JSON Schema)");
+    refuse(value, "another kind of value (see the JSON Schema)");
 }
 
-Shape read_shape(const Json &value, const Where &where, bool open) {
+Shape read_shape(const Value &value, bool open) {
     Shape shape;
-    for (const Json &item : check_list(value, where, 0, MAX_RANK).items) {
-        shape.push_back(read_dim(item, where.item(shape.size()), open));
-    }
+    size_t rank = check_list(value, 0, MAX_RANK);
+    for (size_t d = 0; d < rank; ++d) shape.push_back(read_dim(value.item(d), open));
     return shape;
 }
 
-void read_spec(TensorSpec &spec, const Json &value, const Where &where) {
-    check_fields(value, where, "name dtype shape layout?");
-    spec.name = text_field(value, where, "name", NAME);
-    spec.dtype = read_dtype(*value.find("dtype"), where.field("dtype"));
-    spec.shape = read_shape(*value.find("shape"), where.field("shape"), true);
-    if (const Json *layout = value.find("layout")) spec.layout = read_text(*layout, where.field("layout"), LAYOUT);
+void read_spec(TensorSpec &spec, const Value &value) {
+    check_fields(value, "name dtype shape layout?");
+    value.text("name", spec.name, NAME);
+    spec.dtype = read_dtype(value.field("dtype"));
+    spec.shape = read_shape(value.field("shape"), true);
+    value.text("layout", spec.layout, LAYOUT);
 }
 
-std::vector<TensorSpec> read_specs(const Json &value, const Where &where) {
-    return read_items<TensorSpec>(value, where, 1, MAX_IO_TENSORS, read_spec);
+void read_size_shape(Shape &shape, const Value &value) { shape = read_shape(value, false); }
+
+void read_program_size(ProgramSize &one, const Value &value) {
+    check_fields(value, "size inputs outputs");
+    value.shape("size", one.size, 1, MAX_SIDE_PIXELS, 2, 2);
+    one.inputs = read_items<Shape>(value.field("inputs"), 1, MAX_IO_TENSORS, read_size_shape);
+    one.outputs = read_items<Shape>(value.field("outputs"), 1, MAX_IO_TENSORS, read_size_shape);
 }
 
-std::vector<Shape> read_shapes(const Json &value, const Where &where) {
-    return read_items<Shape>(value, where, 1, MAX_IO_TENSORS, [](Shape &shape, const Json &item, const Where &here) {
-        shape = read_shape(item, here, false);
-    });
-}
-
-void read_program_size(ProgramSize &one, const Json &value, const Where &where) {
-    check_fields(value, where, "size inputs outputs");
-    one.size = wholes_field(value, where, "size", 1, MAX_SIDE_PIXELS, 2, 2);
-    one.inputs = read_shapes(*value.find("inputs"), where.field("inputs"));
-    one.outputs = read_shapes(*value.find("outputs"), where.field("outputs"));
-}
-
-void read_preprocess(Program &program, const Json &value, const Where &where) {
-    check_fields(value, where, "default? pipelines?");
-    if (const Json *name = given(value, "default")) {
-        program.default_pipeline = read_text(*name, where.field("default"), NAME);
-    }
-    if (const Json *pipelines = value.find("pipelines")) {
-        Where here = where.field("pipelines");
-        check_object(*pipelines, here, 0, MAX_PIPELINES, &NAME);
-        for (size_t i = 0; i < pipelines->items.size(); ++i) {
-            const std::string &name = pipelines->names[i];
-            program.pipelines.emplace_back(name, read_pipeline(pipelines->items[i], here.key(name)));
+void read_preprocess(Program &program, const Value &value) {
+    check_fields(value, "default? pipelines?");
+    if (Value name = value.given("default")) program.default_pipeline = read_text(name, NAME);
+    if (Value pipelines = value.field("pipelines")) {
+        size_t count = check_object(pipelines, 0, MAX_PIPELINES, &NAME);
+        for (size_t i = 0; i < count; ++i) {
+            program.pipelines.emplace_back(pipelines->names[i], read_pipeline(pipelines.entry(i)));
         }
     }
 }
@@ -156,19 +143,17 @@ void check_sizes(const Program &program, const std::string &where) {
 
 } // namespace
 
-Program read_program(const Json &value, const Where &where) {
-    check_fields(value, where, "inputs outputs preprocess? postprocess? sizes?");
+Program read_program(const Value &value) {
+    check_fields(value, "inputs outputs preprocess? postprocess? sizes?");
     Program program;
-    program.inputs = read_specs(*value.find("inputs"), where.field("inputs"));
-    program.outputs = read_specs(*value.find("outputs"), where.field("outputs"));
-    if (const Json *preprocess = value.find("preprocess")) {
-        read_preprocess(program, *preprocess, where.field("preprocess"));
+    program.inputs = read_items<TensorSpec>(value.field("inputs"), 1, MAX_IO_TENSORS, read_spec);
+    program.outputs = read_items<TensorSpec>(value.field("outputs"), 1, MAX_IO_TENSORS, read_spec);
+    if (Value preprocess = value.field("preprocess")) read_preprocess(program, preprocess);
+    if (Value steps = value.field("postprocess")) {
+        program.answers = read_items<AnswerStep>(steps, 0, MAX_IO_TENSORS, read_answer);
     }
-    if (const Json *steps = value.find("postprocess")) {
-        program.answers = read_items<AnswerStep>(*steps, where.field("postprocess"), 0, MAX_IO_TENSORS, read_answer);
-    }
-    if (const Json *sizes = value.find("sizes")) {
-        program.sizes = read_items<ProgramSize>(*sizes, where.field("sizes"), 0, MAX_IMAGE_SIZES, read_program_size);
+    if (Value sizes = value.field("sizes")) {
+        program.sizes = read_items<ProgramSize>(sizes, 0, MAX_IMAGE_SIZES, read_program_size);
     }
     return program;
 }

@@ -66,7 +66,7 @@ struct Program {
     const Pipeline *pipeline(std::string_view name) const;
 };
 
-Program read_program(const Json &value, const Where &where);
+Program read_program(const Value &value);
 
 // The program as it is for images of one of its sizes; throws WrongShape.
 Program at(const Program &program, const Size &size);

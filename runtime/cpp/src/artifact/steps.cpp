@@ -1,5 +1,6 @@
 #include "artifact/steps.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/limits.h"
@@ -9,106 +10,84 @@ namespace ob {
 
 namespace {
 
-Size read_size(const Json &value, const Where &where) { return read_wholes(value, where, 1, MAX_SIDE_PIXELS, 2, 2); }
-
-std::vector<double> read_values(const Json &value, const Where &where) {
-    std::vector<double> found;
-    for (const Json &item : check_list(value, where, 1, 3).items) {
-        found.push_back(read_real(item, where.item(found.size()), -1e6, 1e6));
-    }
-    return found;
+void read_size(const Value &value, const char *name, Size &size) {
+    value.shape(name, size, 1, MAX_SIDE_PIXELS, 2, 2);
 }
 
-Filter read_filter(const Json &value, const Where &where) {
-    return static_cast<Filter>(
-        read_choice(value, where, {"nearest", "bilinear", "bicubic", "lanczos", "opencv-linear"}));
+void read_values(const Value &value, std::vector<double> &into) {
+    if (!value) return;
+    into.resize(check_list(value, 1, 3));
+    for (size_t i = 0; i < into.size(); ++i) into[i] = read_real(value.item(i), -1e6, 1e6);
 }
 
-void read_resize(Step &step, const Json &value, const Where &where) {
-    check_fields(value, where, "step? shorter? fit? exact? interpolation? enlarge? rounding?");
-    if (const Json *side = given(value, "shorter")) {
-        step.shorter = read_whole(*side, where.field("shorter"), 1, MAX_SIDE_PIXELS);
-    }
-    if (const Json *size = given(value, "fit")) step.fit = read_size(*size, where.field("fit"));
-    if (const Json *size = given(value, "exact")) step.exact = read_size(*size, where.field("exact"));
-    if (const Json *name = value.find("interpolation")) {
-        step.interpolation = read_filter(*name, where.field("interpolation"));
-    }
-    if (const Json *flag = value.find("enlarge")) step.enlarge = read_flag(*flag, where.field("enlarge"));
-    if (const Json *name = value.find("rounding")) {
-        step.round_down = read_choice(*name, where.field("rounding"), {"nearest", "down"}) == 1;
-    }
+void read_filter(const Value &value, Filter &filter) {
+    value.choice("interpolation", filter, "nearest bilinear bicubic lanczos opencv-linear");
 }
 
-void read_zoom(Step &step, const Json &value, const Where &where) {
-    check_fields(value, where, "step? factor? interpolation?");
-    if (const Json *factor = value.find("factor")) {
-        step.factor = read_real(*factor, where.field("factor"), 1 / MAX_ZOOM_FACTOR, MAX_ZOOM_FACTOR);
-    }
-    if (const Json *name = value.find("interpolation")) {
-        step.interpolation = read_filter(*name, where.field("interpolation"));
-    }
+void read_resize(Step &step, const Value &value) {
+    check_fields(value, "step? shorter? fit? exact? interpolation? enlarge? rounding?");
+    if (Value side = value.given("shorter")) step.shorter = read_whole(side, 1, MAX_SIDE_PIXELS);
+    if (value.given("fit")) read_size(value, "fit", step.fit);
+    if (value.given("exact")) read_size(value, "exact", step.exact);
+    read_filter(value, step.interpolation);
+    value.flag("enlarge", step.enlarge);
+    value.choice("rounding", step.round_down, "nearest down");
 }
 
-void read_crop(Step &step, const Json &value, const Where &where) {
-    check_fields(value, where, "step? size?");
+void read_zoom(Step &step, const Value &value) {
+    check_fields(value, "step? factor? interpolation?");
+    value.real("factor", step.factor, 1 / MAX_ZOOM_FACTOR, MAX_ZOOM_FACTOR);
+    read_filter(value, step.interpolation);
+}
+
+void read_crop(Step &step, const Value &value) {
+    check_fields(value, "step? size?");
     if (step.kind == StepKind::RandomCrop) step.size = {100, 100};
-    if (const Json *size = value.find("size")) step.size = read_size(*size, where.field("size"));
+    read_size(value, "size", step.size);
 }
 
-void read_pad(Step &step, const Json &value, const Where &where) {
-    check_fields(value, where, "step? size? value? place?");
-    if (const Json *size = value.find("size")) step.size = read_size(*size, where.field("size"));
-    if (const Json *fill = value.find("value")) {
-        bool one = fill->kind == Json::Kind::Integer && !fill->huge && fill->integer >= 0 && fill->integer <= 255;
-        bool three = fill->kind == Json::Kind::List && fill->items.size() == 3;
-        for (const Json &item : fill->items) {
-            three = three && item.kind == Json::Kind::Integer && !item.huge && item.integer >= 0 && item.integer <= 255;
-        }
-        if (fill->kind == Json::Kind::Null) {
-            step.value.clear();
-        } else if (one) {
-            step.value = {fill->integer};
-        } else if (three) {
-            step.value = {fill->items[0].integer, fill->items[1].integer, fill->items[2].integer};
-        } else {
-            refuse(where.field("value"), *fill, "another kind of value (see the JSON Schema)");
-        }
-    }
-    if (const Json *place = value.find("place")) {
-        step.top_left = read_choice(*place, where.field("place"), {"centre", "top-left"}) == 1;
-    }
+bool is_level(const Json &value) {
+    return value.kind == Json::Kind::Integer && !value.huge && value.integer >= 0 && value.integer <= 255;
 }
 
-void read_normalise(Step &step, const Json &value, const Where &where) {
-    check_fields(value, where, "step? mean? std? scale? order? layout?");
-    if (const Json *mean = value.find("mean")) step.mean = read_values(*mean, where.field("mean"));
-    if (const Json *std = value.find("std")) step.std = read_values(*std, where.field("std"));
-    if (const Json *scale = given(value, "scale")) step.scale = read_real(*scale, where.field("scale"), 1e-9, 1e6);
-    if (const Json *order = value.find("order")) {
-        step.order = static_cast<Order>(read_choice(*order, where.field("order"), {"rgb", "bgr", "grey"}));
+void read_fill(Shape &levels, const Value &value) {
+    bool three = value->kind == Json::Kind::List && value->items.size() == 3;
+    if (three) three = std::all_of(value->items.begin(), value->items.end(), is_level);
+    if (!three && !is_level(*value) && value->kind != Json::Kind::Null) {
+        refuse(value, "another kind of value (see the JSON Schema)");
     }
-    if (const Json *layout = value.find("layout")) {
-        step.rows_of_pixels = read_choice(*layout, where.field("layout"), {"CHW", "HWC"}) == 1;
-    }
+    levels.clear();
+    if (is_level(*value)) levels.push_back(value->integer);
+    for (const Json &item : value->items) levels.push_back(item.integer);
 }
 
-void read_step(Step &step, const Json &value, const Where &where) {
-    static const char *sorted[] = {"centre-crop", "normalise", "pad", "random-crop", "resize", "zoom"};
+void read_pad(Step &step, const Value &value) {
+    check_fields(value, "step? size? value? place?");
+    read_size(value, "size", step.size);
+    if (Value fill = value.field("value")) read_fill(step.value, fill);
+    value.choice("place", step.top_left, "centre top-left");
+}
+
+void read_normalise(Step &step, const Value &value) {
+    check_fields(value, "step? mean? std? scale? order? layout?");
+    read_values(value.field("mean"), step.mean);
+    read_values(value.field("std"), step.std);
+    if (Value scale = value.given("scale")) step.scale = read_real(scale, 1e-9, 1e6);
+    value.choice("order", step.order, "rgb bgr grey");
+    value.choice("layout", step.rows_of_pixels, "CHW HWC");
+}
+
+void read_step(Step &step, const Value &value) {
     static const StepKind kinds[] = {StepKind::CentreCrop, StepKind::Normalise, StepKind::Pad,
                                      StepKind::RandomCrop, StepKind::Resize,    StepKind::Zoom};
-    const Json *name = value.kind == Json::Kind::Object ? value.find("step") : nullptr;
-    static const Json nothing;
-    size_t place = read_choice(name ? *name : nothing, where.field("step"),
-                               {sorted[0], sorted[1], sorted[2], sorted[3], sorted[4], sorted[5]});
-    step.kind = kinds[place];
+    step.kind = kinds[read_choice(value.field("step"), "centre-crop normalise pad random-crop resize zoom")];
     switch (step.kind) {
-    case StepKind::Resize: read_resize(step, value, where); break;
-    case StepKind::Zoom: read_zoom(step, value, where); break;
+    case StepKind::Resize: read_resize(step, value); break;
+    case StepKind::Zoom: read_zoom(step, value); break;
     case StepKind::CentreCrop:
-    case StepKind::RandomCrop: read_crop(step, value, where); break;
-    case StepKind::Pad: read_pad(step, value, where); break;
-    case StepKind::Normalise: read_normalise(step, value, where); break;
+    case StepKind::RandomCrop: read_crop(step, value); break;
+    case StepKind::Pad: read_pad(step, value); break;
+    case StepKind::Normalise: read_normalise(step, value); break;
     }
 }
 
@@ -123,9 +102,7 @@ const char *step_name(StepKind kind) {
     return names[static_cast<int>(kind)];
 }
 
-Pipeline read_pipeline(const Json &value, const Where &where) {
-    return read_items<Step>(value, where, 1, MAX_STEPS, read_step);
-}
+Pipeline read_pipeline(const Value &value) { return read_items<Step>(value, 1, MAX_STEPS, read_step); }
 
 std::string problem(const Pipeline &pipeline) {
     const Step &last = pipeline.back();

@@ -13,7 +13,7 @@
 
 namespace ob {
 
-using Size = std::vector<int64_t>; // height, then width, in pixels; empty where there is none
+using Size = Shape; // height, then width, in pixels; empty where there is none
 
 enum class StepKind { Resize, Zoom, CentreCrop, RandomCrop, Pad, Normalise };
 enum class Filter { Nearest, Bilinear, Bicubic, Lanczos, OpencvLinear };
@@ -30,7 +30,7 @@ struct Step {
     double factor = 1.5;
     // crops and pad
     Size size{224, 224};
-    std::vector<int64_t> value{0}; // one, three, or none: the canvas is 0 after normalising
+    Shape value{0}; // one, three, or none: the canvas is 0 after normalising
     bool top_left = false;
     // normalise
     std::vector<double> mean{0.0}, std{1.0};
@@ -42,7 +42,7 @@ struct Step {
 using Pipeline = std::vector<Step>;
 
 const char *step_name(StepKind kind);
-Pipeline read_pipeline(const Json &value, const Where &where);
+Pipeline read_pipeline(const Value &value);
 
 // What is wrong with a pipeline beyond its steps' own types, in one line; empty where nothing is.
 std::string problem(const Pipeline &pipeline);

@@ -9,21 +9,21 @@ namespace ob {
 
 namespace {
 
-void read_entry(Entry &entry, const Json &value, const Where &where) {
-    check_fields(value, where, "program batch size function weights");
-    entry.program = text_field(value, where, "program", PROGRAM);
-    entry.batch = whole_field(value, where, "batch", 1, MAX_COMPILED_BATCH);
-    entry.size = wholes_field(value, where, "size", 1, MAX_SIDE_PIXELS, 0, 2);
-    entry.function = text_field(value, where, "function", FUNCTION);
-    entry.weights = wholes_field(value, where, "weights", 0, MAX_TENSORS, 0, MAX_TENSORS);
+void read_entry(Entry &entry, const Value &value) {
+    check_fields(value, "program batch size function weights");
+    value.text("program", entry.program, PROGRAM);
+    value.whole("batch", entry.batch, 1, MAX_COMPILED_BATCH);
+    value.shape("size", entry.size, 1, MAX_SIDE_PIXELS, 0, 2);
+    value.text("function", entry.function, FUNCTION);
+    value.wholes("weights", entry.weights, 0, MAX_TENSORS, 0, MAX_TENSORS);
 }
 
-void read_tensor(WeightTensor &tensor, const Json &value, const Where &where) {
-    check_fields(value, where, "file offset dtype shape");
-    tensor.file = text_field(value, where, "file", PATH);
-    tensor.offset = whole_field(value, where, "offset", 0, MAX_FILE_BYTES);
-    tensor.dtype = read_dtype(*value.find("dtype"), where.field("dtype"));
-    tensor.shape = wholes_field(value, where, "shape", 0, MAX_DIM, 0, MAX_RANK);
+void read_tensor(WeightTensor &tensor, const Value &value) {
+    check_fields(value, "file offset dtype shape");
+    value.text("file", tensor.file, PATH);
+    value.whole("offset", tensor.offset, 0, MAX_FILE_BYTES);
+    tensor.dtype = read_dtype(value.field("dtype"));
+    value.shape("shape", tensor.shape, 0, MAX_DIM, 0, MAX_RANK);
 }
 
 const Program *find_program(const Manifest &manifest, const std::string &name) {
@@ -76,36 +76,34 @@ void check_entry(const Entry &entry, const Target &target, const Manifest &manif
 } // namespace
 
 Target decode_target(std::string_view data, const std::string &file) {
-    Json value = parse_json(data, file);
-    check_version(value, file);
-    Where where(file);
-    check_fields(value, where,
-                 "schema_version target precision kind triple arch cpu_features glibc tvm tvm_ffi "
-                 "alignment vector_bits entries tensors compute? driver? resample? resample_linear?");
-    auto field = [&](const char *name) -> const Json & { return *value.find(name); };
-    auto text = [&](const char *name, const TextKind &kind) { return read_text(field(name), where.field(name), kind); };
+    Json json = parse_json(data, file);
+    check_version(json, file);
+    Value value(json, file);
+    check_fields(value, "schema_version target precision kind triple arch cpu_features glibc tvm tvm_ffi "
+                        "alignment vector_bits entries tensors compute? driver? resample? resample_linear?");
     Target target;
-    read_whole(field("schema_version"), where.field("schema_version"), SCHEMA_VERSION, SCHEMA_VERSION);
-    target.target = text("target", FOLDER);
-    target.precision = read_precision(field("precision"), where.field("precision"));
-    read_choice(field("kind"), where.field("kind"), {"llvm", "cuda"});
-    target.kind = field("kind").text;
-    target.triple = text("triple", FREE);
-    read_choice(field("arch"), where.field("arch"), {"x86_64", "aarch64"});
-    target.arch = field("arch").text;
-    target.cpu_features = read_texts(field("cpu_features"), where.field("cpu_features"), 0, 512, CPU_FEATURE);
-    target.glibc = text("glibc", VERSION);
-    target.tvm = text("tvm", FREE);
-    target.tvm_ffi = text("tvm_ffi", FREE);
-    read_whole(field("alignment"), where.field("alignment"), ALIGNMENT_BYTES, ALIGNMENT_BYTES);
-    target.vector_bits = read_whole(field("vector_bits"), where.field("vector_bits"), 0, 65536);
-    Where entries = where.field("entries"), tensors = where.field("tensors");
-    target.entries = read_items<Entry>(field("entries"), entries, 1, MAX_ENTRIES, read_entry);
-    target.tensors = read_items<WeightTensor>(field("tensors"), tensors, 0, MAX_TENSORS, read_tensor);
-    if (value.find("compute")) read_texts(field("compute"), where.field("compute"), 0, 64, COMPUTE);
-    if (value.find("driver")) text("driver", DRIVER);
-    if (value.find("resample")) target.resample = text("resample", FUNCTION_OR_NONE);
-    if (value.find("resample_linear")) target.resample_linear = text("resample_linear", FUNCTION_OR_NONE);
+    std::string driver;
+    Value kind = value.field("kind"), arch = value.field("arch");
+    read_whole(value.field("schema_version"), SCHEMA_VERSION, SCHEMA_VERSION);
+    value.text("target", target.target, FOLDER);
+    target.precision = read_precision(value.field("precision"));
+    read_choice(kind, "llvm cuda");
+    target.kind = kind->text;
+    value.text("triple", target.triple, FREE);
+    read_choice(arch, "x86_64 aarch64");
+    target.arch = arch->text;
+    target.cpu_features = read_texts(value.field("cpu_features"), 0, 512, CPU_FEATURE);
+    value.text("glibc", target.glibc, VERSION);
+    value.text("tvm", target.tvm, FREE);
+    value.text("tvm_ffi", target.tvm_ffi, FREE);
+    read_whole(value.field("alignment"), ALIGNMENT_BYTES, ALIGNMENT_BYTES);
+    value.whole("vector_bits", target.vector_bits, 0, 65536);
+    target.entries = read_items<Entry>(value.field("entries"), 1, MAX_ENTRIES, read_entry);
+    target.tensors = read_items<WeightTensor>(value.field("tensors"), 0, MAX_TENSORS, read_tensor);
+    if (Value compute = value.field("compute")) read_texts(compute, 0, 64, COMPUTE);
+    value.text("driver", driver, DRIVER);
+    value.text("resample", target.resample, FUNCTION_OR_NONE);
+    value.text("resample_linear", target.resample_linear, FUNCTION_OR_NONE);
     return target;
 }
 

@@ -1,9 +1,15 @@
 #include "base/errors.h"
 
+#include <cstdarg>
+
 namespace ob {
 
-void fail_of(ovenbird_status status, const char *letters, const PartWord *words) {
-    throw Error{status, one_line(str_of(letters, words))};
+void fail_of(ovenbird_status status, const char *letters, ...) {
+    va_list words;
+    va_start(words, letters);
+    Error error{status, one_line(str_of_list(letters, words))};
+    va_end(words);
+    throw error;
 }
 
 const char *status_name(ovenbird_status status) {

@@ -19,10 +19,9 @@ struct Error {
 
 // Throws an Error whose message is the parts, made one line. They are put together there, not at each of the hundreds
 // of calls, which keeps those small.
-[[noreturn]] void fail_of(ovenbird_status status, const char *letters, const PartWord *words);
+[[noreturn]] void fail_of(ovenbird_status status, const char *letters, ...);
 template <typename... Parts> [[noreturn]] void fail(ovenbird_status status, const Parts &...parts) {
-    const PartWord words[] = {part_word(parts)...};
-    fail_of(status, part_letters<Parts...>(), words);
+    fail_of(status, part_letters<Parts...>(), part_word(parts)...);
 }
 
 // The name of a status as the Python runtime's class has it.

@@ -217,6 +217,11 @@ const Json *Json::find(std::string_view name) const {
 
 Json parse_json(std::string_view data, const std::string &where) { return Parser(data, where).whole(); }
 
+const Json *Json::given(std::string_view name) const {
+    const Json *found = find(name);
+    return found && found->kind != Kind::Null ? found : nullptr;
+}
+
 std::string shown(const Json &value) {
     if (value.kind == Json::Kind::String) return shown(value.text);
     std::string out;

@@ -25,6 +25,7 @@ struct Json {
 
     // The value of a field; nullptr where there is none.
     const Json *find(std::string_view name) const;
+    const Json *given(std::string_view name) const; // nor where it is null
     bool is_number() const { return kind == Kind::Integer || kind == Kind::Real; }
 };
 

@@ -9,15 +9,37 @@
 
 namespace ob {
 
-std::string Where::text() const {
-    if (!outer_) return std::string(name_);
-    if (index_ >= 0) return str(outer_->text(), "[", index_, "]");
-    if (quoted_) return str(outer_->text(), "[", shown(name_), "]");
-    return str(outer_->text(), ".", name_);
+namespace {
+
+const Json &null() {
+    static const Json value;
+    return value;
 }
 
-void refuse_of(const Where &where, const Json &value, const char *letters, const PartWord *words) {
-    invalid(where.text(), " is ", shown(value), ", expected ", str_of(letters, words));
+} // namespace
+
+Value::Value(const Json &json, std::string_view file) : json_(&json), there_(true), name_(file) {}
+
+Value::Value(const Json *json, const Value &outer, std::string_view name, long index)
+    : json_(json ? json : &null()), there_(json), outer_(&outer), name_(name), index_(index) {}
+
+Value Value::item(size_t index) const { return Value(&json_->items[index], *this, {}, static_cast<long>(index)); }
+
+Value Value::entry(size_t index) const { return Value(&json_->items[index], *this, json_->names[index], ENTRY); }
+
+Value Value::field(const char *name) const { return Value(json_->find(name), *this, name, FIELD); }
+
+Value Value::given(const char *name) const { return Value(json_->given(name), *this, name, FIELD); }
+
+std::string Value::where() const {
+    if (!outer_) return std::string(name_);
+    if (index_ == FIELD) return str(outer_->where(), ".", name_);
+    if (index_ == ENTRY) return str(outer_->where(), "[", shown(name_), "]");
+    return str(outer_->where(), "[", index_, "]");
+}
+
+void refuse_of(const Value &value, const std::string &expected) {
+    invalid(value.where(), " is ", shown(*value), ", expected ", expected);
 }
 
 namespace {
@@ -38,30 +60,31 @@ Field next_field(std::string_view &fields) {
 
 } // namespace
 
-void check_fields(const Json &value, const Where &where, std::string_view known) {
-    if (value.kind != Json::Kind::Object) refuse(where, value, "an object");
+void check_fields(const Value &value, std::string_view known) {
+    if (value->kind != Json::Kind::Object) refuse(value, "an object");
     const std::string *unknown = nullptr;
-    for (const std::string &name : value.names) {
+    for (const std::string &name : value->names) {
         bool found = false;
         for (std::string_view rest = known; !found && !rest.empty();) found = next_field(rest).name == name;
         if (!found && (!unknown || name < *unknown)) unknown = &name;
     }
-    if (unknown) invalid(where.text(), " has an unknown field ", shown(*unknown));
+    if (unknown) invalid(value.where(), " has an unknown field ", shown(*unknown));
     while (!known.empty()) {
         Field field = next_field(known);
-        if (field.required && !value.find(field.name)) {
-            invalid(where.text(), " lacks the field '", field.name, "'");
+        if (field.required && !value->find(field.name)) {
+            invalid(value.where(), " lacks the field '", field.name, "'");
         }
     }
 }
 
 namespace {
 
-void check_count(size_t count, const Where &where, int64_t low, int64_t high) {
-    int64_t found = static_cast<int64_t>(count);
+size_t checked_count(const Value &value, int64_t low, int64_t high) {
+    int64_t found = static_cast<int64_t>(value->items.size());
     if (found < low || found > high) {
-        invalid(where.text(), " has ", found, " items, expected ", low, " to ", high);
+        invalid(value.where(), " has ", found, " items, expected ", low, " to ", high);
     }
+    return value->items.size();
 }
 
 bool is_alpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
@@ -145,19 +168,18 @@ const TextKind HEXADECIMAL{"([0-9a-f]{2})+", 2 * MAX_CONSTANT_BYTES, [](std::str
                                return !text.empty() && text.size() % 2 == 0 && is_hexadecimal(text);
                            }};
 
-const Json &check_list(const Json &value, const Where &where, int64_t low, int64_t high) {
-    if (value.kind != Json::Kind::List) refuse(where, value, "a list");
-    check_count(value.items.size(), where, low, high);
-    return value;
+size_t check_list(const Value &value, int64_t low, int64_t high) {
+    if (value->kind != Json::Kind::List) refuse(value, "a list");
+    return checked_count(value, low, high);
 }
 
-const Json &check_object(const Json &value, const Where &where, int64_t low, int64_t high, const TextKind *keys) {
-    if (value.kind != Json::Kind::Object) refuse(where, value, "an object");
-    check_count(value.items.size(), where, low, high);
+size_t check_object(const Value &value, int64_t low, int64_t high, const TextKind *keys) {
+    if (value->kind != Json::Kind::Object) refuse(value, "an object");
+    size_t count = checked_count(value, low, high);
     if (keys) {
-        for (const std::string &name : value.names) check_text(name, str("a name in ", where.text()), *keys);
+        for (const std::string &name : value->names) check_text(name, str("a name in ", value.where()), *keys);
     }
-    return value;
+    return count;
 }
 
 void check_text(std::string_view value, const std::string &where, const TextKind &kind) {
@@ -166,86 +188,89 @@ void check_text(std::string_view value, const std::string &where, const TextKind
     if (!kind.matches(value)) invalid(where, " is ", shown(value), ", expected text like ", kind.pattern);
 }
 
-void check_finite(const Json &value, const Where &where) {
-    for (const Json &item : value.items) check_finite(item, where);
-    if (value.kind == Json::Kind::Real && !std::isfinite(value.real)) refuse(where, value, "a finite number");
-    if (value.kind == Json::Kind::Integer && (value.huge || value.integer == INT64_MIN)) {
-        refuse(where, value, "a number of 64 bits");
+namespace {
+
+void check_finite_of(const Json &json, const Value &value) {
+    for (const Json &item : json.items) check_finite_of(item, value);
+    const char *expected = nullptr;
+    if (json.kind == Json::Kind::Real && !std::isfinite(json.real)) expected = "a finite number";
+    if (json.kind == Json::Kind::Integer && (json.huge || json.integer == INT64_MIN)) expected = "a number of 64 bits";
+    if (expected) invalid(value.where(), " is ", shown(json), ", expected ", expected);
+}
+
+} // namespace
+
+void check_finite(const Value &value) { check_finite_of(*value, value); }
+
+int64_t read_whole(const Value &value, int64_t low, int64_t high) {
+    if (value->kind != Json::Kind::Integer) refuse(value, "a whole number");
+    if (value->huge || value->integer < low || value->integer > high) {
+        refuse(value, format("%g", static_cast<double>(low)), " to ", format("%g", static_cast<double>(high)));
     }
+    return value->integer;
 }
 
-int64_t read_whole(const Json &value, const Where &where, int64_t low, int64_t high) {
-    if (value.kind != Json::Kind::Integer) refuse(where, value, "a whole number");
-    if (value.huge || value.integer < low || value.integer > high) {
-        refuse(where, value, format("%g", static_cast<double>(low)), " to ", format("%g", static_cast<double>(high)));
+double read_real(const Value &value, double low, double high) {
+    if (!value->is_number()) refuse(value, "a number");
+    check_finite(value);
+    if (!(value->real >= low && value->real <= high)) {
+        refuse(value, format("%g", low), " to ", format("%g", high));
     }
-    return value.integer;
+    return value->real;
 }
 
-double read_real(const Json &value, const Where &where, double low, double high) {
-    if (!value.is_number()) refuse(where, value, "a number");
-    check_finite(value, where);
-    if (!(value.real >= low && value.real <= high)) {
-        refuse(where, value, format("%g", low), " to ", format("%g", high));
+std::string read_text(const Value &value, const TextKind &kind) {
+    if (value->kind != Json::Kind::String) refuse(value, "a string");
+    if (static_cast<int64_t>(value->text.size()) > kind.max_chars || !kind.matches(value->text)) {
+        check_text(value->text, value.where(), kind);
     }
-    return value.real;
+    return value->text;
 }
 
-bool read_flag(const Json &value, const Where &where) {
-    if (value.kind != Json::Kind::Bool) refuse(where, value, "true or false");
-    return value.truth;
+std::vector<std::string> read_texts(const Value &value, int64_t least, int64_t most, const TextKind &kind) {
+    auto read = [&](std::string &text, const Value &item) { text = read_text(item, kind); };
+    return read_items<std::string>(value, least, most, read);
 }
 
-std::string read_text(const Json &value, const Where &where, const TextKind &kind) {
-    if (value.kind != Json::Kind::String) refuse(where, value, "a string");
-    if (static_cast<int64_t>(value.text.size()) > kind.max_chars || !kind.matches(value.text)) {
-        check_text(value.text, where.text(), kind);
+void Value::text(const char *name, std::string &into, const TextKind &kind) const {
+    if (Value found = field(name)) into = read_text(found, kind);
+}
+
+void Value::whole(const char *name, int64_t &into, int64_t low, int64_t high) const {
+    if (Value found = field(name)) into = read_whole(found, low, high);
+}
+
+void Value::real(const char *name, double &into, double low, double high) const {
+    if (Value found = field(name)) into = read_real(found, low, high);
+}
+
+void Value::flag(const char *name, bool &into) const {
+    Value found = field(name);
+    if (!found) return;
+    if (found->kind != Json::Kind::Bool) refuse(found, "true or false");
+    into = found->truth;
+}
+
+void Value::wholes(const char *name, std::vector<int64_t> &into, int64_t low, int64_t high, int64_t least,
+                   int64_t most) const {
+    Value found = field(name);
+    if (!found) return;
+    into.resize(check_list(found, least, most));
+    for (size_t i = 0; i < into.size(); ++i) into[i] = read_whole(found.item(i), low, high);
+}
+
+void Value::shape(const char *name, Shape &into, int64_t low, int64_t high, int64_t least, int64_t most) const {
+    std::vector<int64_t> dims;
+    wholes(name, dims, low, high, least, most);
+    if (field(name)) into = Shape(dims.data(), dims.data() + dims.size());
+}
+
+size_t read_choice(const Value &value, const char *options) {
+    std::vector<std::string> known = split(options, " ");
+    for (size_t place = 0; place < known.size(); ++place) {
+        if (value->kind == Json::Kind::String && value->text == known[place]) return place;
     }
-    return value.text;
-}
-
-std::vector<int64_t> read_wholes(const Json &value, const Where &where, int64_t low, int64_t high, int64_t least,
-                                 int64_t most) {
-    check_list(value, where, least, most);
-    std::vector<int64_t> found;
-    found.reserve(value.items.size());
-    for (size_t i = 0; i < value.items.size(); ++i) {
-        found.push_back(read_whole(value.items[i], where.item(i), low, high));
-    }
-    return found;
-}
-
-std::vector<std::string> read_texts(const Json &value, const Where &where, int64_t least, int64_t most,
-                                    const TextKind &kind) {
-    auto read = [&](std::string &text, const Json &item, const Where &here) { text = read_text(item, here, kind); };
-    return read_items<std::string>(value, where, least, most, read);
-}
-
-int64_t whole_field(const Json &object, const Where &where, const char *name, int64_t low, int64_t high) {
-    return read_whole(*object.find(name), where.field(name), low, high);
-}
-
-std::string text_field(const Json &object, const Where &where, const char *name, const TextKind &kind) {
-    return read_text(*object.find(name), where.field(name), kind);
-}
-
-std::vector<int64_t> wholes_field(const Json &object, const Where &where, const char *name, int64_t low, int64_t high,
-                                  int64_t least, int64_t most) {
-    return read_wholes(*object.find(name), where.field(name), low, high, least, most);
-}
-
-size_t read_choice(const Json &value, const Where &where, std::initializer_list<const char *> options) {
-    size_t place = 0;
-    for (const char *option : options) {
-        if (value.kind == Json::Kind::String && value.text == option) return place;
-        ++place;
-    }
-    refuse(where, value, "one of ", join(std::vector<std::string>(options.begin(), options.end())));
-}
-
-const Json *given(const Json &object, std::string_view name) {
-    const Json *found = object.find(name);
-    return found && found->kind != Json::Kind::Null ? found : nullptr;
+    refuse(value, "one of ", join(known));
 }
 
 } // namespace ob

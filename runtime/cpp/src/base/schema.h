@@ -1,41 +1,21 @@
 // Reading JSON into structures, strictly: unknown fields, wrong types and numbers out of range are refused by name.
 //
-//     Where where{"manifest.json"};
-//     check_fields(value, where, "size sha256 blake3?");
-//     record.size = whole_field(value, where, "size", 0, MAX_FILE_BYTES);
+//     Value value(json, "manifest.json");
+//     check_fields(value, "size sha256 blake3?");
+//     value.whole("size", record.size, 0, MAX_FILE_BYTES);
 //
 // The messages are those of `ovenbird_runtime/manifest/schema.py`.
 #pragma once
 
-#include <initializer_list>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/errors.h"
 #include "base/json.h"
+#include "base/shape.h"
 
 namespace ob {
-
-// Where a value stands in its file; made into text only for a message. Lives as long as what it was made from.
-class Where {
-  public:
-    explicit Where(std::string_view file) : name_(file) {}
-    Where field(std::string_view name) const { return Where(this, name, -1, false); }
-    Where item(size_t index) const { return Where(this, {}, static_cast<long>(index), false); }
-    Where key(std::string_view name) const { return Where(this, name, -1, true); }
-    std::string text() const;
-
-  private:
-    Where(const Where *outer, std::string_view name, long index, bool quoted)
-        : outer_(outer), name_(name), index_(index), quoted_(quoted) {}
-
-    const Where *outer_ = nullptr;
-    std::string_view name_;
-    long index_ = -1;
-    bool quoted_ = false;
-};
 
 // A kind of text: what it looks like for people, how long it may be, and whether a string is one.
 struct TextKind {
@@ -46,51 +26,76 @@ struct TextKind {
 extern const TextKind NAME, FOLDER, PATH, SHA256, PROGRAM, VERSION, FREE, LAYOUT, CPU_FEATURE, FUNCTION, KERNEL,
     FUNCTION_OR_NONE, COMPUTE, DRIVER, HEXADECIMAL;
 
-[[noreturn]] void refuse_of(const Where &where, const Json &value, const char *letters, const PartWord *words);
-template <typename... Parts> [[noreturn]] void refuse(const Where &where, const Json &value, const Parts &...expected) {
-    const PartWord words[] = {part_word(expected)...};
-    refuse_of(where, value, part_letters<Parts...>(), words);
+// A value, or that there is none, and where it stands in its file, which is made into text only for a message. Lives as
+// long as what it was made from.
+class Value {
+  public:
+    Value(const Json &json, std::string_view file);
+
+    explicit operator bool() const { return there_; }
+    const Json &operator*() const { return *json_; } // null where there is none
+    const Json *operator->() const { return json_; }
+    std::string where() const;
+
+    Value item(size_t index) const;       // of a list
+    Value entry(size_t index) const;      // of an object, by its place
+    Value field(const char *name) const;  // none where the object does not have it
+    Value given(const char *name) const;  // nor where it is null
+
+    // A field that is there goes into its place.
+    void text(const char *name, std::string &into, const TextKind &kind) const;
+    void whole(const char *name, int64_t &into, int64_t low, int64_t high) const;
+    void real(const char *name, double &into, double low, double high) const;
+    void flag(const char *name, bool &into) const;
+    void shape(const char *name, Shape &into, int64_t low, int64_t high, int64_t least, int64_t most) const;
+    void wholes(const char *name, std::vector<int64_t> &into, int64_t low, int64_t high, int64_t least,
+                int64_t most) const;
+    template <typename Kind> void choice(const char *name, Kind &into, const char *options) const;
+
+  private:
+    Value(const Json *json, const Value &outer, std::string_view name, long index);
+
+    const Json *json_;
+    bool there_;
+    const Value *outer_ = nullptr;
+    std::string_view name_; // of a field or an entry, or the file
+    long index_ = FIELD;
+    static constexpr long FIELD = -1, ENTRY = -2;
+};
+
+[[noreturn]] void refuse_of(const Value &value, const std::string &expected);
+template <typename... Parts> [[noreturn]] void refuse(const Value &value, const Parts &...expected) {
+    refuse_of(value, str(expected...));
 }
 template <typename... Parts> [[noreturn]] void invalid(const Parts &...message) {
     fail(OVENBIRD_MANIFEST_INVALID, message...);
 }
 
 // Names with spaces between them; those with a question mark may be left out.
-void check_fields(const Json &value, const Where &where, std::string_view known);
-const Json &check_list(const Json &value, const Where &where, int64_t low, int64_t high);
-const Json &check_object(const Json &value, const Where &where, int64_t low, int64_t high, const TextKind *keys);
+void check_fields(const Value &value, std::string_view known);
+// Give how many items there are.
+size_t check_list(const Value &value, int64_t low, int64_t high);
+size_t check_object(const Value &value, int64_t low, int64_t high, const TextKind *keys);
 void check_text(std::string_view value, const std::string &where, const TextKind &kind);
-void check_finite(const Json &value, const Where &where);
+void check_finite(const Value &value);
 
-int64_t read_whole(const Json &value, const Where &where, int64_t low, int64_t high);
-double read_real(const Json &value, const Where &where, double low, double high);
-bool read_flag(const Json &value, const Where &where);
-std::string read_text(const Json &value, const Where &where, const TextKind &kind);
-std::vector<int64_t> read_wholes(const Json &value, const Where &where, int64_t low, int64_t high, int64_t least,
-                                 int64_t most);
+int64_t read_whole(const Value &value, int64_t low, int64_t high);
+double read_real(const Value &value, double low, double high);
+std::string read_text(const Value &value, const TextKind &kind);
+std::vector<std::string> read_texts(const Value &value, int64_t least, int64_t most, const TextKind &kind);
 
-// What is said of a field that the object has.
-int64_t whole_field(const Json &object, const Where &where, const char *name, int64_t low, int64_t high);
-std::string text_field(const Json &object, const Where &where, const char *name, const TextKind &kind);
-std::vector<int64_t> wholes_field(const Json &object, const Where &where, const char *name, int64_t low, int64_t high,
-                                  int64_t least, int64_t most);
-
-// A list whose items `read(into, value, where)` reads, each in its place: nothing is moved while it grows.
-template <typename Item, typename Read>
-std::vector<Item> read_items(const Json &value, const Where &where, int64_t low, int64_t high, const Read &read) {
-    const std::vector<Json> &items = check_list(value, where, low, high).items;
-    std::vector<Item> found(items.size());
-    for (size_t i = 0; i < items.size(); ++i) read(found[i], items[i], where.item(i));
-    return found;
+// The place of a string among the options, which have spaces between them.
+size_t read_choice(const Value &value, const char *options);
+template <typename Kind> void Value::choice(const char *name, Kind &into, const char *options) const {
+    if (Value found = field(name)) into = static_cast<Kind>(read_choice(found, options));
 }
 
-std::vector<std::string> read_texts(const Json &value, const Where &where, int64_t least, int64_t most,
-                                    const TextKind &kind);
-
-// The place of a string among the options.
-size_t read_choice(const Json &value, const Where &where, std::initializer_list<const char *> options);
-
-// The field of an object, nullptr where it is not there or null.
-const Json *given(const Json &object, std::string_view name);
+// A list whose items `read(into, value)` reads, each in its place: nothing is moved while it grows.
+template <typename Item, typename Read>
+std::vector<Item> read_items(const Value &value, int64_t low, int64_t high, const Read &read) {
+    std::vector<Item> found(check_list(value, low, high));
+    for (size_t i = 0; i < found.size(); ++i) read(found[i], value.item(i));
+    return found;
+}
 
 } // namespace ob

@@ -11,20 +11,29 @@
 
 namespace ob {
 
-std::string str_of(const char *letters, const PartWord *words) {
+std::string str_of_list(const char *letters, va_list words) {
     std::string out;
-    for (; *letters; ++letters, ++words) {
-        const void *place = reinterpret_cast<const void *>(*words);
+    for (; *letters; ++letters) {
+        PartWord word = va_arg(words, PartWord);
+        const void *place = reinterpret_cast<const void *>(word);
         switch (*letters) {
         case 's': out += *static_cast<const std::string *>(place); break;
         case 'v': out += *static_cast<const std::string_view *>(place); break;
         case 'q': out += std::string(*static_cast<const Quoted *>(place)); break;
         case 't': out += static_cast<const char *>(place); break;
-        case 'c': out.push_back(static_cast<char>(*words)); break;
-        case 'i': out += std::to_string(static_cast<long long>(*words)); break;
-        default: out += std::to_string(*words); break;
+        case 'c': out.push_back(static_cast<char>(word)); break;
+        case 'i': out += std::to_string(static_cast<long long>(word)); break;
+        default: out += std::to_string(word); break;
         }
     }
+    return out;
+}
+
+std::string str_of(const char *letters, ...) {
+    va_list words;
+    va_start(words, letters);
+    std::string out = str_of_list(letters, words);
+    va_end(words);
     return out;
 }
 

@@ -4,6 +4,7 @@
 //     shown("a\nb")            // 'a\nb', as Python quotes it, cut to 80 characters
 #pragma once
 
+#include <cstdarg>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -49,10 +50,10 @@ template <typename Type> PartWord part_word(const Type &part) {
 }
 
 // The parts, one after the other.
-std::string str_of(const char *letters, const PartWord *words);
+std::string str_of(const char *letters, ...);
+std::string str_of_list(const char *letters, va_list words);
 template <typename... Parts> std::string str(const Parts &...parts) {
-    const PartWord words[] = {part_word(parts)...};
-    return str_of(part_letters<Parts...>(), words);
+    return str_of(part_letters<Parts...>(), part_word(parts)...);
 }
 
 // A number as printf writes it.

@@ -114,8 +114,8 @@ Selftest selftest(Session &session) {
                 fail(OVENBIRD_SELFTEST_FAILED, golden.file, " has no ", spec.name, ": compile the artifact again");
             }
             NamedTensor given{spec.name, spec.dtype, answers[0][i].shape, {}}, expected = *right;
-            if (!program.batched()) given.shape.insert(given.shape.begin(), std::max<int64_t>(cases, 1));
-            if (!program.batched() && !cases) expected.shape.insert(expected.shape.begin(), 1);
+            if (!program.batched()) given.shape.push_front(std::max<int64_t>(cases, 1));
+            if (!program.batched() && !cases) expected.shape.push_front(1);
             for (const std::vector<OutputTensor> &answer : answers) {
                 given.data.append(reinterpret_cast<const char *>(answer[i].data.data()), answer[i].data.bytes());
             }

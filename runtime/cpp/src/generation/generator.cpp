@@ -152,7 +152,7 @@ void Generator::step(std::vector<Text> &texts) {
                                         view_of(loop_.position, OVENBIRD_INT64, {batch}, positions.data())};
     for (const auto &[tensor, state] : reads_) {
         Shape shape = manifest_.states[state].shape;
-        shape.insert(shape.begin(), batch);
+        shape.push_front(batch);
         inputs.push_back(view_of(tensor, manifest_.states[state].dtype, shape, bank_.data(state)));
     }
     std::vector<OutputTensor> outputs = session_.run(loop_.step, inputs.data(), inputs.size(), true, false);

@@ -65,7 +65,7 @@ Extent resized_extent(const Step &step, Extent size) {
 }
 
 // The picture on a canvas; `value` holds one number for all channels, or one each.
-Picture on_canvas(const Picture &picture, Extent size, const std::vector<int64_t> &value, int64_t left, int64_t top) {
+Picture on_canvas(const Picture &picture, Extent size, const Shape &value, int64_t left, int64_t top) {
     Picture found(size.width, size.height, picture.channels);
     uint8_t *out = found.pixels.data();
     for (size_t i = 0; i < found.pixels.bytes(); ++i) {
@@ -149,7 +149,7 @@ class Application {
         int64_t left = step.top_left ? 0 : right / 2, top = step.top_left ? 0 : down / 2;
         inner_.reset();
         if (step.value.empty()) inner_ = Area{left, top, picture_.width, picture_.height};
-        std::vector<int64_t> value = step.value.empty() ? std::vector<int64_t>{0} : step.value;
+        Shape value = step.value.empty() ? Shape{0} : step.value;
         picture_ = on_canvas(picture_, {step.size[1], step.size[0]}, value, left, top);
         frame_.crop(-left, -top, step.size[1], step.size[0]);
     }
