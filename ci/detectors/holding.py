@@ -5,7 +5,8 @@
 Both get the same tensor of each photograph. torchvision: its RPN, heads and `postprocess_detections`; darknet: OpenCV's
 own reading, decoding and suppression; transformers and effdet: what they call post-processing. A box agrees where the
 other side has one of its class, of an intersection over union of 0.99, and of its score to 0.001. Where a side ends at
-its largest number of boxes, those that the other one has below its last are not compared.
+its largest number of boxes, those that the other one has below its last are not compared; nor are, of random weights,
+those whose score ties with that of a box that suppresses them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from ovenbird_runtime.manifest.answers import Boxes
 from ovenbird_runtime.tensors.arrays import Array
 
 IOU, SCORE = 0.99, 1e-3
+TIE = 1e-5
+"""Random weights give boxes side by side the same score to rounding, which then says which of them suppresses the
+other."""
 SURE = 0.3
 """Boxes above it are compared, of real weights; of random ones all above the model's own score."""
 
@@ -63,7 +67,7 @@ def hold(given: dict[str, Any]) -> dict[str, Any]:
     least = SURE if not network.weights.random else step.score
     settings = BoxSettings(step.score, step.iou, step.max_boxes, step.agnostic)
     picture = np.tile(pixels.shape[:1:-1], 2)
-    compared = agreed = 0
+    compared = agreed = tied = 0
     for row in range(len(pixels)):
         boxes = find_boxes(step, outputs, row, settings, None, None)
         own = tuple(np.array([getattr(one, name) for one in boxes]) for name in ("box", "score", "index"))
@@ -71,10 +75,15 @@ def hold(given: dict[str, Any]) -> dict[str, Any]:
         limit = max([least] + [scores.min() + SCORE for _, scores, _ in sides if len(scores) >= step.max_boxes])
         one_side, other_side = (with_area(side, picture) for side in sides)
         for one, other in ((one_side, other_side), (other_side, one_side)):
-            sure = one[1] > limit
-            compared += int(sure.sum())
-            agreed += sum(has(other, [part[place] for part in one]) for place in np.flatnonzero(sure))
-    return {"photographs": len(pixels), "held": compared, "held_agreed": agreed, "least": least}
+            for place in np.flatnonzero(one[1] > limit):
+                box = [part[place] for part in one]
+                same = has(other, box)
+                if not same and network.weights.random and is_tied(other, box, step.iou):
+                    tied += 1
+                else:
+                    compared, agreed = compared + 1, agreed + same
+    held = {"held": compared, "held_agreed": agreed, "tied": tied}
+    return {"photographs": len(pixels), **held, "least": least}
 
 
 def with_area(found: Found, picture: Array) -> Found:
@@ -88,12 +97,23 @@ def has(found: Found, box: Sequence[Any]) -> bool:
     """Return whether there is such a box."""
     corners, scores, classes = found
     near = (classes == box[2]) & (np.abs(scores - box[1]) <= SCORE)
-    if not near.any():
-        return False
-    one, others = np.asarray(box[0]), corners[near]
+    return bool((overlaps(box[0], corners[near]) >= IOU).any())
+
+
+def is_tied(found: Found, box: Sequence[Any], iou: float) -> bool:
+    """Return whether there is a box that this one suppresses, or is suppressed by, as rounding falls."""
+    corners, scores, classes = found
+    near = (classes == box[2]) & (np.abs(scores - box[1]) <= TIE)
+    return bool((overlaps(box[0], corners[near]) > iou).any())
+
+
+def overlaps(box: Any, others: Array) -> Array:
+    """Return a box's intersections over unions with others [K, 4]."""
+    one = np.asarray(box)
     common = np.clip(np.minimum(one[2:], others[:, 2:]) - np.maximum(one[:2], others[:, :2]), 0, None).prod(1)
     areas = (one[2:] - one[:2]).prod() + (others[:, 2:] - others[:, :2]).prod(1)
-    return bool((common >= IOU * (areas - common)).any())
+    found: Array = common / (areas - common)
+    return found
 
 
 def framework_of(network: Any, given: dict[str, Any]) -> Framework | None:

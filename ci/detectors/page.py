@@ -39,7 +39,8 @@ VERIFIED = """\
 photographs and random inputs against its framework: of the boxes above the model's own score, those that the artifact
 gives with the same class, an intersection over union of 0.99 at least, and a score within 0.001. Then it is held to the
 framework's whole detector, its own decoding and suppression (torchvision, transformers, effdet; `cv2.dnn` of darknet's
-files), on the photographs of a row: boxes of both sides above 0.3, or above the model's score with random weights.
+files), on the photographs of a row: boxes of both sides above 0.3, or above the model's score with random weights,
+and then but for *ties*: boxes that suppress each other as rounding falls, of equal scores to 1e-5.
 Seconds are of the whole command `compile`, by the clock of a machine with other work, and of all processors; rows are
 of the day that each was last tried.
 """
@@ -102,7 +103,7 @@ def verified(results: Sequence[dict[str, Any]], titles: Sequence[str], before: s
             one["title"], f"`{one['network']}`", one["weights"], "x".join(map(str, one["size"])),
             "" if one["agreed"] is None else f"{one['agreed'] * 100:.1f} %", str(one["compared"] or ""),
             str(one.get("photographs", "")),
-            f"{one['held_agreed'] / one['held'] * 100:.1f} %" if one.get("held") else "", str(one.get("held", "")),
+            _held(one), str(one.get("held", "")),
             _whole_seconds(one.get("compile_seconds")), _whole_seconds(one.get("processor_seconds")),
             f"{one['artifact_bytes'] / 1e6:.1f}", one["chip"].rpartition(", ")[0],
         ]
@@ -119,6 +120,14 @@ def verified(results: Sequence[dict[str, Any]], titles: Sequence[str], before: s
 def _cells(line: str) -> list[str]:
     """Return the cells of a table's row."""
     return line.removeprefix("| ").removesuffix(" |").split(" | ")
+
+
+def _held(one: dict[str, Any]) -> str:
+    """Return the share of boxes that are the framework's, and how many tied."""
+    if not one.get("held"):
+        return ""
+    tied = f", {one['tied']} ties" if one.get("tied") else ""
+    return f"{one['held_agreed'] / one['held'] * 100:.1f} %{tied}"
 
 
 def _missing(one: dict[str, Any]) -> dict[str, str]:

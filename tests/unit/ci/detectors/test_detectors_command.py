@@ -221,6 +221,14 @@ def test_boxes_are_held_to_a_framework_s(command: dict[str, ModuleType]) -> None
         assert not holding.has(found, box)
 
 
+def test_equal_scores_tie_where_boxes_suppress_each_other(command: dict[str, ModuleType]) -> None:
+    holding = command["holding"]
+    found = (np.array([[0, 0, 10, 10]], np.float32), np.array([0.9]), np.array([1]))
+    assert holding.is_tied(found, ((0, 2, 10, 12), 0.9 + 5e-6, 1), 0.5)  # 80 of 120
+    for box in (((0, 4, 10, 14), 0.9, 1), ((0, 2, 10, 12), 0.9001, 1), ((0, 2, 10, 12), 0.9, 2)):
+        assert not holding.is_tied(found, box, 0.5)
+
+
 def test_blocks_pair_their_ratios(command: dict[str, ModuleType]) -> None:
     ticks = iter(range(10**9))
     times = command["timing"]
