@@ -101,7 +101,7 @@ def _steps(facts: Facts, network: str, weights: str, work: Path, settings: Setti
         steps["image"] = partial(_image, work, settings.runtime)
     if settings.bench:
         files = [str(network), str(weights)] if facts.get("darknet") else None
-        steps["prepare"] = lambda: _prepared(network, weights, work, settings)
+        steps["prepare"] = lambda: _prepared(facts, network, weights, work, settings)
         timings = ("end_to_end", *(f"batch_{size}" for size in settings.batch_sizes)) if settings.timed else ()
         steps |= {what: partial(_timed, work, files, what, settings) for what in timings}
     return steps
@@ -173,12 +173,13 @@ def _image(work: Path, runtime: Path) -> dict[str, Any]:
     return {"image_bytes": size}
 
 
-def _prepared(network: str, weights: str, work: Path, settings: Settings) -> dict[str, Any]:
-    """Write the ONNX files; count parameters in the first."""
-    facts: dict[str, Any] = {"folder": str(work), "model": str(work / "artifact"), "quiet": True, "network": network}
-    facts |= {"batch_sizes": settings.batch_sizes, "weights": weights if ":" in weights or "." in weights else None}
+def _prepared(facts: Facts, network: str, weights: str, work: Path, settings: Settings) -> dict[str, Any]:
+    """Write the ONNX files, at the size that was compiled; count parameters in the first."""
+    given: dict[str, Any] = {"folder": str(work), "model": str(work / "artifact"), "quiet": True, "network": network}
+    given |= {"batch_sizes": settings.batch_sizes, "weights": weights if ":" in weights or "." in weights else None}
+    given |= {"image_size": int(facts["size"])} if "size" in facts else {}
     request = work / "request.json"
-    request.write_text(json.dumps(facts), encoding="utf-8")
+    request.write_text(json.dumps(given), encoding="utf-8")
     _said([sys.executable, str(HERE / "prepare.py"), str(request)], LIMIT_S, work / "error.json")
     reasons = json.loads((work / "network.json").read_text(encoding="utf-8"))["onnx"]
     for batch, reason in reasons.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -209,6 +210,20 @@ def test_a_run_goes_on_where_time_was_over(
     assert (found["compile"], found["batch_1"], found["done"]) == (7, 1, ["compile", "batch_1"])
     assert kept == [found]
     assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize(("facts", "size"), [({}, None), ({"size": "640"}, 640)])
+def test_peers_get_the_network_at_the_size_that_was_compiled(
+    command: dict[str, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, facts: dict[str, str], size: int
+) -> None:
+    def said(arguments: list[str], *_: object) -> str:
+        (tmp_path / "network.json").write_text('{"onnx": {}}')
+        return ""
+
+    trying = command["trying"]
+    monkeypatch.setattr(trying, "_said", said)
+    trying._prepared(facts, "one", "random:0", tmp_path, trying.Settings(tmp_path, 1))
+    assert json.loads((tmp_path / "request.json").read_text()).get("image_size") == size
 
 
 def test_boxes_are_held_to_a_framework_s(command: dict[str, ModuleType]) -> None:
