@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ovenbird.benchmarking.report.machine import processor_name
-from ovenbird.git import ask_git
+from ovenbird.process.git import ask_git
 
 RIGHT, REFUSED, WRONG, INTERNAL, CRASHED = "right", "refused", "WRONG", "INTERNAL", "CRASHED"
 FAULTS = {"VerificationFailed": WRONG, "InternalError": INTERNAL}

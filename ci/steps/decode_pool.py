@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 
 import ovenbird_runtime
-from ovenbird_runtime.predict import choose_pipeline, image_input
+from ovenbird_runtime.predicting.predict import choose_pipeline, image_input
 from ovenbird_runtime.preprocess.images import open_pixels
 
 PORTION = 8

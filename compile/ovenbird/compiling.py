@@ -22,14 +22,14 @@ from ovenbird.backends.base import BuildOptions
 from ovenbird.backends.table import BACKENDS
 from ovenbird.errors import BuildFailed, UsageError
 from ovenbird.host.garbage import only_new_garbage
-from ovenbird.interruption import Interruption
 from ovenbird.lowering.dumping import keep_kinds
 from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.networks.composite import Composite
 from ovenbird.networks.import_errors import reason
 from ovenbird.networks.network import Network
 from ovenbird.options import DEFAULT_OPTIONS, CompileOptions
-from ovenbird.progress import Progress
+from ovenbird.process.interruption import Interruption
+from ovenbird.process.progress import Progress
 from ovenbird.quantize.evidence import CALIBRATION, CalibrationEvidence
 from ovenbird.records.tuning_records import find_records, provenance
 from ovenbird.targets import TargetSpec, load_target
@@ -351,8 +351,8 @@ def _verify_variants(
 
 def _noisiest(network: Network, quantized: Quantized | None) -> str:
     """Return the layer that adds the most noise; of what came quantized, the tensor with the coarsest levels."""
+    from ovenbird.quantize.calibration.pictures import find_pictures
     from ovenbird.quantize.imported import SHOWN, coarsest_tensor
-    from ovenbird.quantize.pictures import find_pictures
 
     if quantized is not None:
         return quantized.noisiest()

@@ -18,7 +18,7 @@ DEFAULT_PICTURES = 64
 DEFAULT_DISAGREEMENT = 0.01
 """The share of answers that `--precision auto` may change."""
 RangeMethod = Literal["max", "percentile", "mse", "entropy"]
-"""How a range follows from what was seen (`quantize.ranges`)."""
+"""How a range follows from what was seen (`quantize.calibration.ranges`)."""
 QuantizerName = Literal["own", "onnxruntime"]
 """Whose quantizer makes whole numbers of a network."""
 

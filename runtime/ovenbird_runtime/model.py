@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from .arguments import whole
 from .artifact.artifact import Artifact, open_artifact
 from .artifact.variant import choose_variant
-from .captions import predict_texts
 from .engine.inputs import NanPolicy, check_inputs
 from .engine.loading import EngineName, load_code
 from .errors import EngineCallFailed, LibraryMissing, MachineError, NoVariant, OvenbirdError
@@ -31,10 +30,11 @@ from .manifest.program import InputSize
 from .options import TILE_OVERLAP, PredictOptions, fresh_seed, with_aliases
 from .photographs.ahead import ImageFailed, ImagesDone, Pace
 from .postprocess.prediction import Prediction
-from .predict import predict, sources_of, with_sources
+from .predicting.captions import predict_texts
+from .predicting.predict import predict, sources_of, with_sources
+from .predicting.tiled import predict_tiled
 from .preprocess.preprocessor import Preprocessor
 from .tensors.arrays import Array
-from .tiled import predict_tiled
 
 if TYPE_CHECKING:
     from .engine.learning import Lanes

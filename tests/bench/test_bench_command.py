@@ -71,8 +71,8 @@ def test_no_worker_outlives_the_benchmark(home: Path, prepared: Path, number: si
     code = (
         "from ovenbird.benchmarking.jobs import Job\n"
         "from ovenbird.benchmarking.worker_processes import started_worker\n"
-        "from ovenbird.interruption import Interruption\n"
-        "from ovenbird.progress import Progress\n"
+        "from ovenbird.process.interruption import Interruption\n"
+        "from ovenbird.process.progress import Progress\n"
         f"job = Job('ovenbird', {str(prepared)!r}, 1, 1, hold=True)\n"
         "with Interruption(Progress()), started_worker(job) as (process, folder, said):\n"
         "    print(process.pid, flush=True)\n"

@@ -8,8 +8,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MAX_LINES = 400
-MAX_MODULES = 15
+MAX_MODULES = 14
 """Of one folder: about a dozen can be overlooked, more are a drawer."""
+A_COMMAND_A_FILE = "compile/ovenbird/cli"
 SOURCES = sorted(
     path
     for folder in ("compile", "runtime", "tests", "ci", "targets")
@@ -50,7 +51,7 @@ def test_modules_say_what_they_are_for() -> None:
 
 def test_a_folder_holds_about_a_dozen_modules() -> None:
     counts = Counter(name(path.parent) for path in MODULES if path.name != "__init__.py")
-    drawers = {folder: count for folder, count in counts.items() if count > MAX_MODULES}
+    drawers = {at: count for at, count in counts.items() if count > MAX_MODULES and at != A_COMMAND_A_FILE}
     assert not drawers, f"more than {MAX_MODULES} modules; make rooms of those that belong together"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ovenbird.processes import python_process
+from ovenbird.process.children import python_process
 from ovenbird_runtime.artifact.artifact import open_artifact
 from ovenbird_runtime.artifact.golden import GOLDEN, read_golden
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from e2e.networks import OneRow, coarse, segmenter
-from ovenbird.processes import python_process
+from ovenbird.process.children import python_process
 from ovenbird_runtime.artifact.artifact import open_artifact
 from ovenbird_runtime.artifact.golden import golden_file
 from ovenbird_runtime.manifest.manifest import Manifest

@@ -26,7 +26,7 @@ from ovenbird.networks.network import Network
 from ovenbird.networks.torch.source import TorchSource
 from ovenbird.operators import winograd
 from ovenbird.options import CompileOptions
-from ovenbird.processes import python_process
+from ovenbird.process.children import python_process
 from ovenbird.verify.cases import Case, make_cases
 from ovenbird.verify.photographs import own_photographs
 from ovenbird.verify.verifying import judge

@@ -14,7 +14,7 @@ from tvm import relax
 
 from ovenbird.backends.building import build_module
 from ovenbird.lowering.entry_key import EntryKey
-from ovenbird.operators.own import OwnOperator, Spec, own_call
+from ovenbird.operators.writing.own import OwnOperator, Spec, own_call
 from ovenbird.targets import load_target
 from support.guarded import run_guarded
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from ovenbird.errors import BuildFailed
-from ovenbird.processes import WAITING_THREADS_SLEEP, ending, environment
+from ovenbird.process.children import WAITING_THREADS_SLEEP, ending, environment
 
 if TYPE_CHECKING:
     from ovenbird.api.request import CompileRequest

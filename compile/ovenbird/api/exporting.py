@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from ovenbird.errors import NetworkUnreadable, UsageError
-from ovenbird.networks.torch.refusing import has_unknown_lengths
+from ovenbird.networks.torch.graph.refusing import has_unknown_lengths
 from ovenbird.networks.torch.steady import steady_torch
 from ovenbird.networks.torch.tracing import Traced
 from ovenbird.networks.user.named_inputs import name_inputs

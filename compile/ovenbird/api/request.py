@@ -19,7 +19,7 @@ from ovenbird.loading.load import load_model
 from ovenbird.loading.options import NetworkOptions
 from ovenbird.loading.request import check_request, name_of
 from ovenbird.options import DEFAULT_OPTIONS, CompileOptions
-from ovenbird.progress import Progress
+from ovenbird.process.progress import Progress
 from ovenbird.targets import load_target
 
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from ovenbird.api.request import CompileRequest
 from ovenbird.artifact.report import CompileReport
 from ovenbird.host.garbage import look_seldom
-from ovenbird.interruption import unwind
-from ovenbird.progress import Progress
+from ovenbird.process.interruption import unwind
+from ovenbird.process.progress import Progress
 from ovenbird_runtime.errors import OvenbirdError
 
 

@@ -20,10 +20,10 @@ import numpy as np
 
 from ovenbird.artifact.layer_table import LAYERS, layers_bytes
 from ovenbird.artifact.packaging import MANIFEST, blake3_file, sha256_file, write_file, writing
-from ovenbird.isolated import run_isolated
 from ovenbird.networks.composite import Composite
 from ovenbird.networks.network import Network
 from ovenbird.networks.sizes import program_of
+from ovenbird.process.isolated import run_isolated
 from ovenbird.targets import TargetSpec
 from ovenbird_runtime.artifact.plan import PLAN
 from ovenbird_runtime.artifact.plan_checks import check_plan

@@ -25,7 +25,7 @@ from typing import IO, Any
 from blake3 import blake3
 
 from ovenbird.errors import OutputError, output_error
-from ovenbird.interruption import CLEANUPS
+from ovenbird.process.interruption import CLEANUPS
 from ovenbird_runtime.artifact.artifact import open_artifact
 from ovenbird_runtime.copying import SUMS
 from ovenbird_runtime.errors import OvenbirdError, shown

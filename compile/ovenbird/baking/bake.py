@@ -20,7 +20,7 @@ from ovenbird.baking.labels import SBOM_PATH, describe_source, image_labels
 from ovenbird.baking.measuring import image_bytes
 from ovenbird.baking.sbom import merge_sbom
 from ovenbird.errors import UsageError
-from ovenbird.progress import Progress
+from ovenbird.process.progress import Progress
 from ovenbird.targets import find_target
 from ovenbird_runtime.artifact.artifact import Artifact
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ovenbird.git import ask_git
+from ovenbird.process.git import ask_git
 from ovenbird_runtime import __version__
 from ovenbird_runtime.artifact.artifact import Artifact
 from ovenbird_runtime.errors import one_line

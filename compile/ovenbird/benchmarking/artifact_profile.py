@@ -17,11 +17,11 @@ import numpy as np
 
 from ovenbird.artifact.layer_table import layers_of
 from ovenbird.benchmarking.layer_profile import explain
-from ovenbird.benchmarking.roofline import limits_in
+from ovenbird.benchmarking.machine.roofline import limits_in
 from ovenbird.benchmarking.running import LIMITS_S, PROFILE_RUNS, PROFILE_S
 from ovenbird.benchmarking.worker_processes import run_module
 from ovenbird.errors import EngineFailed
-from ovenbird.progress import Progress
+from ovenbird.process.progress import Progress
 from ovenbird_runtime.artifact.artifact import Artifact
 from ovenbird_runtime.artifact.variant import choose_variant
 from ovenbird_runtime.errors import OvenbirdError
@@ -59,7 +59,7 @@ def profile_artifact(artifact: Artifact, threads: int, step: Progress) -> list[V
             if not limits:
                 step("measuring what this machine can do")
                 arguments = ["host", str(threads)]
-                limits = run_module("ovenbird.benchmarking.roofline", arguments, threads, LIMITS_S)
+                limits = run_module("ovenbird.benchmarking.machine.roofline", arguments, threads, LIMITS_S)
             step(f"{variant.name}: timing every layer")
             found.append(_profile(artifact, target, variant.name, known.get(variant.name, {}), limits, threads))
         except (EngineFailed, OvenbirdError) as error:

@@ -30,7 +30,7 @@ from ovenbird.benchmarking.jobs import (
 )
 from ovenbird.benchmarking.quantized_onnx import quantize_onnx
 from ovenbird.errors import NetworkUntraceable, WeightsUnavailable
-from ovenbird.networks.onnx.exporting import export_onnx
+from ovenbird.networks.onnx.files.exporting import export_onnx
 from ovenbird.quantize.evidence import CALIBRATION
 from ovenbird_runtime.errors import OvenbirdError
 from ovenbird_runtime.manifest.agreement import Precision
@@ -38,7 +38,7 @@ from ovenbird_runtime.manifest.agreement import Precision
 if TYPE_CHECKING:
     from ovenbird.loading.options import NetworkOptions
     from ovenbird.networks.network import Network
-    from ovenbird.progress import Progress
+    from ovenbird.process.progress import Progress
 
 ERROR_FILE, LAYERS_FILE = "error.json", "layers.json"
 FALLBACK_WEIGHTS = "random:0"
@@ -277,7 +277,7 @@ def _write_onnx(folder: Path, network: Network, batch: int) -> str:
 
 def main(arguments: list[str]) -> int:
     """Prepare what the request file asks for."""
-    from ovenbird.progress import Progress
+    from ovenbird.process.progress import Progress
 
     facts = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
     request = PrepareRequest(**facts | {name: tuple(facts.get(name, ())) for name in ("batch_sizes", "without")})

@@ -17,8 +17,8 @@ import numpy as np
 from ovenbird.backends.table import BACKENDS
 from ovenbird.errors import BuildFailed, ExtraMissing
 from ovenbird.networks.network import Network
-from ovenbird.networks.onnx.quantizing import quantize_file
-from ovenbird.quantize.pictures import find_pictures
+from ovenbird.networks.onnx.files.quantizing import quantize_file
+from ovenbird.quantize.calibration.pictures import find_pictures
 from ovenbird.targets import load_target
 
 PICTURES = 16

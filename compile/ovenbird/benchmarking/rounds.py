@@ -17,7 +17,7 @@ from pathlib import Path
 from ovenbird.benchmarking.agreement import Expected
 from ovenbird.benchmarking.engines import OWN, OWN_UNTUNED, BenchEngine
 from ovenbird.benchmarking.jobs import DEFAULT_SECONDS, MAX_RUNS, Answer, Job, Runs
-from ovenbird.benchmarking.neighbours import busy_neighbours
+from ovenbird.benchmarking.machine.neighbours import busy_neighbours
 from ovenbird.benchmarking.worker_processes import run_worker
 from ovenbird.errors import EngineFailed, NoPeers, OutputsDisagree
 

@@ -22,14 +22,14 @@ from ovenbird.benchmarking.estimates import with_estimates
 from ovenbird.benchmarking.footprint import footprint, installed_bytes
 from ovenbird.benchmarking.jobs import ARTIFACT_FOLDER, Job, Runs, inputs_file
 from ovenbird.benchmarking.layer_profile import explain
+from ovenbird.benchmarking.machine.roofline import limits_in
 from ovenbird.benchmarking.preparing import LAYERS_FILE, PrepareRequest
 from ovenbird.benchmarking.report import machine
 from ovenbird.benchmarking.report.results import Benchmark, CaseResult, case_result
-from ovenbird.benchmarking.roofline import limits_in
 from ovenbird.benchmarking.rounds import BenchCase, measure_case
 from ovenbird.benchmarking.worker_processes import run_module, run_preparing
 from ovenbird.errors import EngineFailed, NoPeers, OutputsDisagree, UsageError
-from ovenbird.progress import Progress
+from ovenbird.process.progress import Progress
 from ovenbird_runtime.manifest.agreement import Precision
 
 LIMITS_S, PROFILE_S = 240.0, 240.0
@@ -128,7 +128,7 @@ def run_benchmark(
 
 def _measure_limits(plan: BenchPlan, threads: int, benchmark: Benchmark) -> None:
     """Note what the machine can do on `threads` threads; of several measurements, the greater."""
-    found = run_module("ovenbird.benchmarking.roofline", [plan.target, str(threads)], threads, LIMITS_S)
+    found = run_module("ovenbird.benchmarking.machine.roofline", [plan.target, str(threads)], threads, LIMITS_S)
     before = benchmark.limits.get(str(threads), {})
     benchmark.limits[str(threads)] = {name: max(value, before.get(name, 0.0)) for name, value in found.items()}
 

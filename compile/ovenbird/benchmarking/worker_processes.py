@@ -24,7 +24,7 @@ from ovenbird import errors
 from ovenbird.benchmarking import preparing
 from ovenbird.benchmarking.jobs import NETWORK_FILE, Answer, Job, read_answer, write_job
 from ovenbird.errors import EngineFailed
-from ovenbird.processes import ending, environment, python_process
+from ovenbird.process.children import ending, environment, python_process
 from ovenbird_runtime.tensors.arrays import Arrays
 
 POLL_S = 0.02

@@ -68,7 +68,7 @@ def command(model: str, **options: Any) -> None:
     from ovenbird.baking.bake import BakeOptions, bake, check_variant
     from ovenbird.baking.builders import find_builder
     from ovenbird.errors import UsageError
-    from ovenbird.progress import Progress
+    from ovenbird.process.progress import Progress
     from ovenbird.targets import find_target, load_target
     from ovenbird_runtime.artifact.artifact import open_artifact
     from ovenbird_runtime.machine.devices import CPU

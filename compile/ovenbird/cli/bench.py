@@ -78,8 +78,8 @@ def command(models: tuple[str, ...], output: Path | None, **options: Any) -> Non
     from ovenbird.benchmarking.report.markdown import markdown
     from ovenbird.benchmarking.running import BenchPlan, run_benchmark
     from ovenbird.errors import OutputsDisagree
-    from ovenbird.interruption import Interruption
-    from ovenbird.progress import Progress
+    from ovenbird.process.interruption import Interruption
+    from ovenbird.process.progress import Progress
 
     plan = BenchPlan(
         models=models,
@@ -124,8 +124,8 @@ def _run_ablation(plan: BenchPlan, options: dict[str, Any], output: Path | None)
     from ovenbird.benchmarking.ablation.switches import parse_switches
     from ovenbird.benchmarking.ablation.table import ablation_page
     from ovenbird.errors import UsageError
-    from ovenbird.interruption import Interruption
-    from ovenbird.progress import Progress
+    from ovenbird.process.interruption import Interruption
+    from ovenbird.process.progress import Progress
 
     given = click.get_current_context().get_parameter_source
     for name in ("peers", "image_sizes", "neighbours", "untuned", "precision", "profile", "estimates"):

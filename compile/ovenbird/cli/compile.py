@@ -42,14 +42,14 @@ def command(model: str, output: Path | None, **options: Any) -> None:
     "mynets:build(size=320)", a .pt2 file, an .onnx file or darknet's .cfg. Where anything fails, the folder is left as
     it was.
     """
-    from ovenbird.processes import let_waiting_threads_sleep
+    from ovenbird.process.children import let_waiting_threads_sleep
 
     let_waiting_threads_sleep()
     from ovenbird.api.request import CompileRequest
     from ovenbird.backends.precisions import parse_precisions
     from ovenbird.lowering.dumping import parse_kinds
     from ovenbird.options import DEFAULT_DISAGREEMENT, CalibrationOptions, CompileOptions
-    from ovenbird.progress import Progress
+    from ovenbird.process.progress import Progress
 
     network_options = shared_options.read_network_options(options)
     precisions, mixed = parse_precisions(options["precision"])

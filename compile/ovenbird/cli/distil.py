@@ -57,9 +57,9 @@ def command(
     """
     from ovenbird.distilling.learning import LearningOptions
     from ovenbird.distilling.running import DistilPlan, distil
-    from ovenbird.interruption import Interruption
     from ovenbird.loading.request import name_of
-    from ovenbird.progress import Progress
+    from ovenbird.process.interruption import Interruption
+    from ovenbird.process.progress import Progress
 
     plan = DistilPlan(
         teacher=teacher,

@@ -63,7 +63,7 @@ def _write_page(artifact: Artifact, page: Path, threads: int | None, quiet: bool
     from ovenbird.benchmarking.artifact_profile import profile_artifact
     from ovenbird.console.artifact_page import artifact_page
     from ovenbird.errors import output_error
-    from ovenbird.progress import Progress
+    from ovenbird.process.progress import Progress
     from ovenbird_runtime.machine.cpu import available_threads
 
     with Progress.choose(quiet) as step:

@@ -27,7 +27,7 @@ def command(
     manifest names. The folder is an artifact once all of it is there; a failure leaves nothing behind.
     """
     from ovenbird.console.describe import transferred
-    from ovenbird.progress import Progress
+    from ovenbird.process.progress import Progress
     from ovenbird.registry.references import ImageReference
     from ovenbird.registry.transferring import pull
 

@@ -28,7 +28,7 @@ def command(
     the layers of an OCI image manifest, so that `oras pull` restores the folder too.
     """
     from ovenbird.console.describe import transferred
-    from ovenbird.progress import Progress
+    from ovenbird.process.progress import Progress
     from ovenbird.registry.references import ImageReference
     from ovenbird.registry.transferring import push
 

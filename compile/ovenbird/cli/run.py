@@ -21,7 +21,7 @@ def command(arguments: tuple[str, ...]) -> int:
     import subprocess
     import sys
 
-    from ovenbird.processes import RUNTIME_PROGRAM, environment
+    from ovenbird.process.children import RUNTIME_PROGRAM, environment
 
     command = [sys.executable, "-c", RUNTIME_PROGRAM, "run", *arguments]
     code = subprocess.run(command, env=environment(), check=False).returncode

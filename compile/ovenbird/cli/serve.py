@@ -25,7 +25,7 @@ def command(arguments: tuple[str, ...]) -> NoReturn:
     import os
     import sys
 
-    from ovenbird.processes import RUNTIME_PROGRAM, environment
+    from ovenbird.process.children import RUNTIME_PROGRAM, environment
 
     # in place of this process: whoever started it can stop the server, and reads its exit code
     os.execve(sys.executable, [sys.executable, "-c", RUNTIME_PROGRAM, "serve", *arguments], environment())

@@ -61,7 +61,7 @@ def command(name: str | None, containerfile: bool, measure: bool, as_json: bool)
 
 def measure_host(name: str | None) -> None:
     """Measure this machine, and keep what is found. Raises UsageError for another target, EngineFailed, OutputError."""
-    from ovenbird.benchmarking.machine_figures import measure_figures
+    from ovenbird.benchmarking.machine.figures import measure_figures
     from ovenbird.errors import UsageError, output_error
     from ovenbird.host.figures import figures_file, keep_figures
     from ovenbird.targets import load_target

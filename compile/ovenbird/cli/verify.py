@@ -31,12 +31,12 @@ def command(artifact: Path, model: str | None, images: Path | None, target: str 
     The network is built again: a built-in one by its name, with the package's, torchvision's or random weights it had;
     weights that came from a file are given by --weights, a network of your own by --model.
     """
-    from ovenbird.processes import let_waiting_threads_sleep
+    from ovenbird.process.children import let_waiting_threads_sleep
 
     let_waiting_threads_sleep()
     from ovenbird.console.describe import blind_warning, random_warning
     from ovenbird.host.symbols import read_symbols_early
-    from ovenbird.progress import Progress
+    from ovenbird.process.progress import Progress
     from ovenbird.verify.parity import parity, parity_bytes
     from ovenbird.verify.photographs import own_photographs
     from ovenbird.verify.rebuilding import entry_sizes, rebuild_model

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, NoReturn
 import click
 
 from ovenbird.host.garbage import look_seldom
-from ovenbird.interruption import Stopped, unwind
+from ovenbird.process.interruption import Stopped, unwind
 from ovenbird_runtime.console.output import end_with_output, fails
 from ovenbird_runtime.console.signals import hold_back_signals
 from ovenbird_runtime.console.spellings import GuidedGroup

@@ -25,7 +25,7 @@ from torch.nn import functional
 from ovenbird.distilling.roles import Role
 from ovenbird.distilling.views import Album
 from ovenbird.errors import UsageError
-from ovenbird.progress import Progress
+from ovenbird.process.progress import Progress
 from ovenbird.replacing import replacing
 
 TEMPERATURE = 4.0

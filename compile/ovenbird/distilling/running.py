@@ -20,8 +20,8 @@ from ovenbird.distilling.learning import LearningOptions, Lesson, StudentScore
 from ovenbird.distilling.roles import Role, load_role
 from ovenbird.distilling.views import Album
 from ovenbird.errors import RuntimeFailed, output_error
-from ovenbird.processes import ending, runtime_process
-from ovenbird.progress import Progress
+from ovenbird.process.children import ending, runtime_process
+from ovenbird.process.progress import Progress
 
 WEIGHTS = "student.pth"
 REPORT = "report.json"

@@ -17,8 +17,8 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 
 from ovenbird.errors import BuildFailed, DiskFull, output_error
-from ovenbird.isolated import FULL
 from ovenbird.linking.linkers import find_linker
+from ovenbird.process.isolated import FULL
 from ovenbird_runtime.machine.cpu import version_pair
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from tvm import relax
 
 from ovenbird.lowering.form import Border, Form
-from ovenbird.lowering.own_operators import emit_kernel, reshaped
+from ovenbird.lowering.operators.own import emit_kernel, reshaped
 from ovenbird.lowering.value import Value
 from ovenbird.operators import layout
 from ovenbird.operators.conv2d import pad
 from ovenbird.operators.movements.transposition import MOVEMENT, MovementKind
 from ovenbird.operators.movements.zero_border import ZeroBorder
-from ovenbird.operators.own import PLAIN, ImageLayout, spec_of
+from ovenbird.operators.writing.own import PLAIN, ImageLayout, spec_of
 from ovenbird_runtime.tensors.arrays import Array
 
 

@@ -14,7 +14,7 @@ from tvm import relax
 
 from ovenbird.lowering.form import Border, Form
 from ovenbird.lowering.value import FLOATS, Value
-from ovenbird.operators.own import ImageLayout
+from ovenbird.operators.writing.own import ImageLayout
 from ovenbird_runtime.tensors.arrays import Array
 
 TO_IMAGE, TO_PLAIN = (0, 2, 3, 1), (0, 3, 1, 2)

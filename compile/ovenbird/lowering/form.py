@@ -12,8 +12,8 @@ from typing import Any
 from tvm import relax
 
 from ovenbird.lowering.value import Levels, Value
-from ovenbird.operators.own import ImageLayout
 from ovenbird.operators.quantized.rounding import dequantize
+from ovenbird.operators.writing.own import ImageLayout
 from ovenbird_runtime.tensors.arrays import Array
 
 Border = tuple[int, int, int, int]

@@ -13,8 +13,8 @@ from tvm import IRModule, relax, tirx
 from tvm.s_tir import Schedule
 
 from ovenbird.operators.anchors import ANCHOR
-from ovenbird.operators.blocks import leaf_blocks
-from ovenbird.operators.own import KERNEL
+from ovenbird.operators.writing.blocks import leaf_blocks
+from ovenbird.operators.writing.own import KERNEL
 
 PRODUCTS = ("conv", "depthwise_conv", "matmul", "batch_matmul", "winograd", "attention")
 """What the kinds of layers that sum products begin with."""

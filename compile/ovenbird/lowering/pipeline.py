@@ -26,7 +26,7 @@ from ovenbird.lowering.built import BuiltModule, StepReport
 from ovenbird.lowering.dumping import NOWHERE, Dump
 from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.lowering.layers import LayerRecord, describe_layers
-from ovenbird.lowering.legalizations import LEGALIZATIONS
+from ovenbird.lowering.operators.legalizations import LEGALIZATIONS
 from ovenbird.lowering.walk import Lowering
 from ovenbird.operators.resampling import LINEAR, RESAMPLE, linear_kernel, resampling_kernel
 from ovenbird.passes.adopt_functions import adopt_functions

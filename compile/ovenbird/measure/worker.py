@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ovenbird.measure.limits import START_LIMIT_S
-from ovenbird.processes import environment
+from ovenbird.process.children import environment
 
 MODULE = "ovenbird.measure.worker_main"
 

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 from ovenbird.errors import UsageError
 from ovenbird.networks.any_batch import RowSource
 from ovenbird.networks.network import Network
-from ovenbird.networks.onnx.exporting import export_onnx
-from ovenbird.networks.onnx.quantizing import METHODS, quantize_file
+from ovenbird.networks.onnx.files.exporting import export_onnx
+from ovenbird.networks.onnx.files.quantizing import METHODS, quantize_file
 from ovenbird.networks.onnx.source import OnnxSource
 from ovenbird.passes.share_constants import share_constants
-from ovenbird.progress import Progress
+from ovenbird.process.progress import Progress
+from ovenbird.quantize.calibration.pictures import Pictures, find_pictures
 from ovenbird.quantize.evidence import CalibrationEvidence
 from ovenbird.quantize.imported import SHOWN, coarsest_tensor
-from ovenbird.quantize.pictures import Pictures, find_pictures
 from ovenbird.quantize.quantizing import Quantized
 
 if TYPE_CHECKING:

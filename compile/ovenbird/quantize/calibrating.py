@@ -19,16 +19,16 @@ from ovenbird.lowering.pipeline import prepare
 from ovenbird.options import RangeMethod
 from ovenbird.passes.quantized.absorb_padding import absorb_padding
 from ovenbird.passes.share_constants import array_of
-from ovenbird.progress import Progress
+from ovenbird.process.progress import Progress
 from ovenbird.quantize.auto.mixing import HeldAnswers, Mixture, choose_mixture
 from ovenbird.quantize.auto.sensitivity import SwitchedNetwork, measure_noise, rounded_noises
 from ovenbird.quantize.auto.times import layer_times
+from ovenbird.quantize.calibration.observing import Observer
+from ovenbird.quantize.calibration.ranges import Seen, choose_range
 from ovenbird.quantize.distilling import distil
 from ovenbird.quantize.fold_norms import fold_norms
 from ovenbird.quantize.noise import LayerNoise, decibels, layer_noise
-from ovenbird.quantize.observing import Observer
 from ovenbird.quantize.points import CONVOLUTIONS, Points, choose_points
-from ovenbird.quantize.ranges import Seen, choose_range
 from ovenbird.quantize.rewriting import Calibration, quantized_module
 from ovenbird.quantize.rounding.joint_rounding import round_jointly
 from ovenbird.quantize.rounding.patches import Patches

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ovenbird.options import RangeMethod
-    from ovenbird.quantize.pictures import Pictures
+    from ovenbird.quantize.calibration.pictures import Pictures
 
 CALIBRATION = "evidence/calibration.json"
 OURS = "ovenbird"

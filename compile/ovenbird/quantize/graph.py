@@ -14,7 +14,7 @@ from typing import Any
 import tvm
 from tvm import relax
 
-from ovenbird.lowering.operator_names import BINARY, UNARY
+from ovenbird.lowering.operators.names import BINARY, UNARY
 from ovenbird.passes.shapes import static_shape
 
 ELEMENTWISE = frozenset((*UNARY, *BINARY, "relax.nn.prelu", "relax.power"))

@@ -18,10 +18,10 @@ from ovenbird.lowering.pipeline import prepare
 from ovenbird.passes.quantized.form import QUANTIZE
 from ovenbird.passes.shapes import static_shape
 from ovenbird.passes.share_constants import array_of
+from ovenbird.quantize.calibration.observing import Observer
+from ovenbird.quantize.calibration.ranges import LEVELS, LevelRange
 from ovenbird.quantize.graph import Graph, is_constant
 from ovenbird.quantize.noise import decibels
-from ovenbird.quantize.observing import Observer
-from ovenbird.quantize.ranges import LEVELS, LevelRange
 from ovenbird_runtime.tensors.arrays import Array
 
 RELU6 = 6.0

@@ -19,9 +19,9 @@ from tvm import relax
 
 from ovenbird.passes.shapes import static_shape
 from ovenbird.passes.share_constants import array_of
+from ovenbird.quantize.calibration.ranges import LevelRange, Seen
 from ovenbird.quantize.graph import is_constant
 from ovenbird.quantize.points import CONVOLUTIONS, Points
-from ovenbird.quantize.ranges import LevelRange, Seen
 from ovenbird.quantize.rounding.weights import WeightLevels, weight_error
 from ovenbird_runtime.tensors.arrays import Array
 

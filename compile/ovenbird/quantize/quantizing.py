@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from ovenbird.errors import BuildFailed, UnsupportedOperator, UsageError
 from ovenbird.networks.network import Network
 from ovenbird.passes.share_constants import share_constants
-from ovenbird.progress import Progress
+from ovenbird.process.progress import Progress
 from ovenbird.quantize.calibrating import Mixed, Quantizer
+from ovenbird.quantize.calibration.pictures import Pictures, find_pictures, held_rows
 from ovenbird.quantize.evidence import CalibrationEvidence
-from ovenbird.quantize.pictures import Pictures, find_pictures, held_rows
 from ovenbird.verify.agreeing import score_outputs
 from ovenbird_runtime.manifest.program import InputSize
 

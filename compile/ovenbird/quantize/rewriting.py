@@ -14,9 +14,9 @@ from ovenbird.operators.bfloat16.numbers import bits, widened
 from ovenbird.passes.quantized.form import levels, reals, weight
 from ovenbird.passes.shapes import static_shape
 from ovenbird.passes.share_constants import array_of
+from ovenbird.quantize.calibration.ranges import LevelRange
 from ovenbird.quantize.graph import is_constant
 from ovenbird.quantize.points import CONVOLUTIONS, Points
-from ovenbird.quantize.ranges import LevelRange
 from ovenbird.quantize.rewriter import Rewriter
 from ovenbird.quantize.rounding.weights import (
     WeightLevels,

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ovenbird.artifact.packaging import Staging, sha256_file
 from ovenbird.errors import RegistryFailed
-from ovenbird.progress import Progress
+from ovenbird.process.progress import Progress
 from ovenbird.registry.layout import Layout
 from ovenbird.registry.manifests import TITLE, Blob, Layer, digest_of, layers_of, manifest_of
 from ovenbird.registry.references import ImageReference

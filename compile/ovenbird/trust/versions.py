@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ovenbird.backends.table import BACKENDS
-from ovenbird.git import ask_git
 from ovenbird.linking.linkers import find_linker
+from ovenbird.process.git import ask_git
 from ovenbird.resources import PACKAGE
 from ovenbird_runtime.machine.versions import TVM_FFI_VERSION, TVM_VERSION, __version__
 

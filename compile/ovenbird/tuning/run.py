@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from ovenbird.backends.precisions import PRECISIONS
 from ovenbird.backends.table import BACKENDS
 from ovenbird.errors import TuningInterrupted
-from ovenbird.interruption import catching
 from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.networks.network import Network
+from ovenbird.process.interruption import catching
 from ovenbird.records.provenance import Provenance, read_provenance
 from ovenbird.records.tuning_records import own_folder
 from ovenbird.targets import TargetSpec, load_target

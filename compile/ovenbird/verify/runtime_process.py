@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ovenbird.errors import RuntimeFailed
-from ovenbird.processes import ending, runtime_running
+from ovenbird.process.children import ending, runtime_running
 from ovenbird.verify.stored import Answers, read_cases, write_cases
 from ovenbird_runtime.tensors.arrays import Arrays
 

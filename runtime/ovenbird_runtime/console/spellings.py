@@ -4,7 +4,7 @@
     def main() -> None: ...
 
     $ ovenbird compile net.onnx --int8
-    Error: No such option '--int8': arithmetic is f32, int8 on processors, ...
+    Error: No such option '--int8': arithmetic is f32, f16, bf16, int8 or auto, ...
 
 Options that mean the same are aliases where they are declared. Here are those that do not, of tvmc, trtexec, ovc,
 benchmark_app, polygraphy, ONNX Runtime's tools, optimum-cli, ultralytics, Triton and perf_analyzer.
@@ -22,7 +22,7 @@ CLOSE = 0.8
 """How alike two words are, of 1, before one is offered for the other."""
 
 ANY = ""
-_PRECISION = "arithmetic is f32, int8 on processors, or f16 on targets of kind cuda (ovenbird compile --precision)"
+_PRECISION = "arithmetic is f32, f16, bf16, int8 or auto, as the target can (ovenbird compile --precision)"
 _COMPILED = "an artifact's precision was chosen when it was compiled (ovenbird compile --precision)"
 _ARGUMENT = "what to work on is an argument without an option"
 _ONE_LEVEL = "there is one level of optimisation; `ovenbird tune` searches for faster schedules"

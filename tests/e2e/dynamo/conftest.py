@@ -11,7 +11,7 @@ import torch
 
 from ovenbird.api import child
 from ovenbird.dynamo.reporting import forget
-from ovenbird.processes import environment
+from ovenbird.process.children import environment
 from support.warm import Child, Warm
 
 

@@ -21,7 +21,7 @@ from tvm.s_tir.schedule import SBlockRV
 
 from ovenbird.operators.anchors import FLOAT32, Anchor, AnchorKind, Arithmetic, DepthwiseStages, PointwiseStages
 from ovenbird.operators.bfloat16 import sums as bfloat16
-from ovenbird.operators.blocks import anchors_among, is_reduction, leaf_blocks
+from ovenbird.operators.writing.blocks import anchors_among, is_reduction, leaf_blocks
 from ovenbird.passes.rewriting import rewritten
 from ovenbird.passes.shapes import static_shape
 

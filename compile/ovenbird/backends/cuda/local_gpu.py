@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ovenbird.backends.cuda.cuda_libraries import require_cudart
 from ovenbird.errors import RuntimeFailed
-from ovenbird.processes import ending, runtime_process
+from ovenbird.process.children import ending, runtime_process
 from ovenbird.targets import TargetSpec
 from ovenbird_runtime.errors import OvenbirdError, WrongChip
 from ovenbird_runtime.machine.cuda import Gpu, probe_gpu

@@ -25,7 +25,7 @@ from ovenbird.benchmarking.rounds import rotated, run_limit
 from ovenbird.benchmarking.running import PUBLISHED, BenchPlan, plain_name, usable_processors, work_folder
 from ovenbird.benchmarking.worker_processes import run_worker
 from ovenbird.errors import CompilerError, UsageError
-from ovenbird.progress import Progress
+from ovenbird.process.progress import Progress
 
 
 def run_ablation(

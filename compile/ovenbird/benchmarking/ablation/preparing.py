@@ -18,7 +18,7 @@ from ovenbird.benchmarking.preparing import LAYERS_FILE, PrepareRequest
 from ovenbird.benchmarking.running import BenchPlan, plain_name
 from ovenbird.benchmarking.worker_processes import run_preparing
 from ovenbird.errors import UsageError
-from ovenbird.progress import Progress
+from ovenbird.process.progress import Progress
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any
 
 from tvm import relax
 
-from ovenbird.operators.own import own_call, spec_of
 from ovenbird.operators.vision.deformable import DeformableColumns
+from ovenbird.operators.writing.own import own_call, spec_of
 
 
 def deform_conv2d(

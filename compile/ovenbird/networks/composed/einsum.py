@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from tvm import relax
 
-from ovenbird.operators.own import spec_of
+from ovenbird.operators.writing.own import spec_of
 
 Emit = Callable[[Any], Any]
 

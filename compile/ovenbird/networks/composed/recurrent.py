@@ -12,8 +12,8 @@ import numpy as np
 from tvm import relax
 
 from ovenbird.networks.composed.einsum import Emit
-from ovenbird.operators.own import own_call, spec_of
 from ovenbird.operators.recurrent.layer import COLUMNS, Recurrent
+from ovenbird.operators.writing.own import own_call, spec_of
 
 
 @dataclass(frozen=True)

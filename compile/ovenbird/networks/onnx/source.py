@@ -26,11 +26,11 @@ from ovenbird.networks.image_shapes import image_shape, resized_shapes
 from ovenbird.networks.import_errors import import_error, reason
 from ovenbird.networks.network import ArrayForm
 from ovenbird.networks.onnx.dtypes import element_dtype, passed
-from ovenbird.networks.onnx.external_data import read_external_data
+from ovenbird.networks.onnx.files.external_data import read_external_data
+from ovenbird.networks.onnx.files.versions import updated
 from ovenbird.networks.onnx.parameters import check_parameters
 from ovenbird.networks.onnx.reference import RUNTIME, OnnxReference
 from ovenbird.networks.onnx.refusals import MICROSOFT
-from ovenbird.networks.onnx.versions import updated
 from ovenbird_runtime.manifest.program import InputSize
 from ovenbird_runtime.tensors.arrays import Array
 

@@ -1,6 +1,6 @@
 """From what a user says about pixels to the pipeline that a runtime interprets, and back.
 
-    picture = picture_input(network.inputs)                        # height 224, width 224, "CHW"
+    picture = PictureInput(224, 224, "CHW")
     make_pipeline(ProcessingOptions(resize=256), picture, ProcessingOptions())
     # (Resize(shorter=256), CentreCrop(size=(224, 224)), Normalise())
 

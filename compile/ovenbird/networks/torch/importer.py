@@ -23,10 +23,10 @@ from ovenbird.networks.import_errors import import_error
 from ovenbird.networks.torch.constants import compute_constants, held_tensors
 from ovenbird.networks.torch.converters.converter import dtype_name, dtype_of
 from ovenbird.networks.torch.converters.table import DISTRUSTED, torch_operators
-from ovenbird.networks.torch.decomposition import decompose
-from ovenbird.networks.torch.places import operands_of, operator_of, place_of
-from ovenbird.networks.torch.refusing import refuse_complex, refuse_effects, refuse_unknown_lengths
-from ovenbird.networks.torch.state import refuse_state
+from ovenbird.networks.torch.graph.decomposition import decompose
+from ovenbird.networks.torch.graph.places import operands_of, operator_of, place_of
+from ovenbird.networks.torch.graph.refusing import refuse_complex, refuse_effects, refuse_unknown_lengths
+from ovenbird.networks.torch.graph.state import refuse_state
 from ovenbird.passes.bound_indices import bound_indices
 from ovenbird.passes.quantized.unify_quantization import unify_quantization
 

@@ -25,9 +25,9 @@ from torch.utils import _pytree as pytree
 from ovenbird.errors import NetworkUnreadable, NetworkUntraceable
 from ovenbird.networks.image_shapes import layout_of, resized_shapes, size_of
 from ovenbird.networks.torch.forms import call_for_forms, rows_apart
+from ovenbird.networks.torch.graph.places import traced_line
+from ovenbird.networks.torch.graph.refusing import NUMBER, has_unknown_lengths
 from ovenbird.networks.torch.masks import Masks
-from ovenbird.networks.torch.places import traced_line
-from ovenbird.networks.torch.refusing import NUMBER, has_unknown_lengths
 from ovenbird.networks.torch.steady import steady_torch
 from ovenbird.networks.torch.widening import holdable
 from ovenbird_runtime.manifest.agreement import LIMITS

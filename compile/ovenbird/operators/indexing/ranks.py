@@ -13,7 +13,7 @@ from typing import Any
 from tvm import tirx
 from tvm.script.ir_builder import tirx as T
 
-from ovenbird.operators.loops import held, hold
+from ovenbird.operators.writing.loops import held, hold
 
 DIGIT = 8
 """Bits of a digit: its 256 counts stay in the first-level cache."""

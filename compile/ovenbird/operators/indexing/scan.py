@@ -14,8 +14,8 @@ from tvm import tirx
 from tvm.script import tirx as T
 
 from ovenbird.operators.indexing.sort import rows_along
-from ovenbird.operators.loops import spread
-from ovenbird.operators.own import ImageLayout, OwnOperator, Spec
+from ovenbird.operators.writing.loops import spread
+from ovenbird.operators.writing.own import ImageLayout, OwnOperator, Spec
 
 LANES = 16
 """Neighbouring rows that are accumulated side by side."""

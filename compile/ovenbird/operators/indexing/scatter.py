@@ -17,8 +17,8 @@ from typing import Any, Literal
 from tvm import tirx
 from tvm.script import tirx as T
 
-from ovenbird.operators.loops import CHUNK, inside, is_float, is_nan, spread, strides, unravel
-from ovenbird.operators.own import ImageLayout, OwnOperator, Spec
+from ovenbird.operators.writing.loops import CHUNK, inside, is_float, is_nan, spread, strides, unravel
+from ovenbird.operators.writing.own import ImageLayout, OwnOperator, Spec
 
 Reduction = Literal["none", "sum", "product", "maximum", "minimum", "mean"]
 

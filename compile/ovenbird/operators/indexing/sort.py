@@ -17,8 +17,8 @@ from tvm import tirx
 from tvm.script import tirx as T
 
 from ovenbird.operators.indexing.ranks import DIGIT, rank_bits, rank_dtype, rank_of, sort_ranks
-from ovenbird.operators.loops import held, spread
-from ovenbird.operators.own import ImageLayout, OwnOperator, Spec
+from ovenbird.operators.writing.loops import held, spread
+from ovenbird.operators.writing.own import ImageLayout, OwnOperator, Spec
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from tvm.script import tirx as T
 
 from ovenbird.operators.indexing.ranks import least_rank, rank_bits, rank_dtype, rank_of, sort_ranks
 from ovenbird.operators.indexing.sort import rows_along
-from ovenbird.operators.loops import held, spread
-from ovenbird.operators.own import ImageLayout, OwnOperator, Spec
+from ovenbird.operators.writing.loops import held, spread
+from ovenbird.operators.writing.own import ImageLayout, OwnOperator, Spec
 
 STEP = 16
 """Elements that are looked at together."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from tvm import tirx
 from tvm.script.ir_builder import tirx as builder
 
-from ovenbird.operators.loops import spread
+from ovenbird.operators.writing.loops import spread
 
 MANY_ROWS = 16
 """From so many rows on threads share rows; of fewer each piece is cut."""

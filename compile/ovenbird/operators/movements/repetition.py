@@ -13,8 +13,8 @@ from typing import Any
 from tvm import tirx
 from tvm.script.ir_builder import tirx as builder
 
-from ovenbird.operators.loops import spread, write_kernel
-from ovenbird.operators.own import ImageLayout, OwnOperator, Spec
+from ovenbird.operators.writing.loops import spread, write_kernel
+from ovenbird.operators.writing.own import ImageLayout, OwnOperator, Spec
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from typing import Any
 
 from tvm import tirx
 
-from ovenbird.operators.loops import write_kernel
 from ovenbird.operators.movements.copies import Piece, write_rows
-from ovenbird.operators.own import ImageLayout, OwnOperator, Spec
+from ovenbird.operators.writing.loops import write_kernel
+from ovenbird.operators.writing.own import ImageLayout, OwnOperator, Spec
 
 MOST_RUNS = 32
 """Each run is a loop of its own in the kernel."""

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from tvm import tirx
 from tvm.script.ir_builder import tirx as builder
 
-from ovenbird.operators.loops import spread, write_kernel
+from ovenbird.operators.writing.loops import spread, write_kernel
 
 MOVEMENT = "ovenbird.movement"
 """The attribute of a function that does nothing but move elements: how."""

@@ -18,9 +18,9 @@ import numpy as np
 from tvm import tirx
 from tvm.script.ir_builder import tirx as builder
 
-from ovenbird.operators.loops import hold, spread, write_kernel
-from ovenbird.operators.own import ImageLayout, OwnOperator, Spec
 from ovenbird.operators.recurrent.activations import Activation, activate, number
+from ovenbird.operators.writing.loops import hold, spread, write_kernel
+from ovenbird.operators.writing.own import ImageLayout, OwnOperator, Spec
 from ovenbird_runtime.tensors.arrays import Array
 
 COLUMNS = 64

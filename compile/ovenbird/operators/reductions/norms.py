@@ -19,8 +19,8 @@ from typing import Any
 from tvm import te, tirx
 
 from ovenbird.operators.anchors import RowStages, anchored
-from ovenbird.operators.blocks import divisors
 from ovenbird.operators.layout import extents
+from ovenbird.operators.writing.blocks import divisors
 
 PIECE = 4096
 """Elements of a piece at most: half of a first-level cache, in floats."""

@@ -14,7 +14,7 @@ from typing import Any
 from tvm import tirx
 from tvm.script.ir_builder import tirx as T
 
-from ovenbird.operators.loops import clamped, hold
+from ovenbird.operators.writing.loops import clamped, hold
 
 Pixel = Callable[[Any, Any], Any]
 

@@ -18,9 +18,9 @@ from tvm import tirx
 from tvm.script import tirx as T
 from tvm.script.ir_builder import tirx as builder
 
-from ovenbird.operators.loops import clamped, hold, spread, unravel
-from ovenbird.operators.own import ImageLayout, OwnOperator, Spec
 from ovenbird.operators.vision.bilinear import ONE, ZERO, within
+from ovenbird.operators.writing.loops import clamped, hold, spread, unravel
+from ovenbird.operators.writing.own import ImageLayout, OwnOperator, Spec
 
 Mode = Literal["nearest", "linear", "cubic"]
 Padding = Literal["zeros", "border", "reflection"]

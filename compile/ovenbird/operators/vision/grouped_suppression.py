@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from tvm import tirx
 from tvm.script import tirx as T
 
-from ovenbird.operators.loops import held, inside, spread
-from ovenbird.operators.own import ImageLayout, OwnOperator, Spec
 from ovenbird.operators.vision.kept_boxes import BLOCK, FIELDS, Alike, Corners, KeptBoxes, room_for
+from ovenbird.operators.writing.loops import held, inside, spread
+from ovenbird.operators.writing.own import ImageLayout, OwnOperator, Spec
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 from tvm import tirx
 from tvm.script.ir_builder import tirx as T
 
-from ovenbird.operators.loops import hold
+from ovenbird.operators.writing.loops import hold
 
 BLOCK = 64
 """Boxes that are compared before it is asked whether one of them overlaps."""

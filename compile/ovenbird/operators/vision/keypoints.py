@@ -14,8 +14,8 @@ from typing import Any
 from tvm import tirx
 from tvm.script import tirx as T
 
-from ovenbird.operators.loops import clamped, hold, spread
-from ovenbird.operators.own import ImageLayout, OwnOperator, Spec
+from ovenbird.operators.writing.loops import clamped, hold, spread
+from ovenbird.operators.writing.own import ImageLayout, OwnOperator, Spec
 
 SHARPNESS = -0.75
 """Of torch's bicubic resampling."""

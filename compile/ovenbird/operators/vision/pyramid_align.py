@@ -14,9 +14,9 @@ from typing import Any
 
 from tvm import tirx
 
-from ovenbird.operators.loops import write_kernel
-from ovenbird.operators.own import ImageLayout, OwnOperator, Spec
 from ovenbird.operators.vision.roi_align import Level, Sampling, write_regions
+from ovenbird.operators.writing.loops import write_kernel
+from ovenbird.operators.writing.own import ImageLayout, OwnOperator, Spec
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from typing import Any, Literal, NamedTuple
 from tvm import tirx
 from tvm.script.ir_builder import tirx as T
 
-from ovenbird.operators.loops import clamped, held, hold, inside, spread, write_kernel
-from ovenbird.operators.own import ImageLayout, OwnOperator, Spec
 from ovenbird.operators.vision.bilinear import Pixel, locate, mix, products
+from ovenbird.operators.writing.loops import clamped, held, hold, inside, spread, write_kernel
+from ovenbird.operators.writing.own import ImageLayout, OwnOperator, Spec
 
 MOST_SAMPLES = 1024.0
 """Samples along one axis of a bin, where the region's size decides: a region of thousands of pixels has as many."""

@@ -13,9 +13,9 @@ from typing import Any
 from tvm import tirx
 from tvm.script import tirx as T
 
-from ovenbird.operators.loops import clamped, hold, spread
-from ovenbird.operators.own import ImageLayout, OwnOperator, Spec
 from ovenbird.operators.vision.bilinear import ONE, ZERO
+from ovenbird.operators.writing.loops import clamped, hold, spread
+from ovenbird.operators.writing.own import ImageLayout, OwnOperator, Spec
 
 FARTHEST = float(1 << 20)
 """Pixels from the image's corner: where a region's edge ends that lies farther away."""

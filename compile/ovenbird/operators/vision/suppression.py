@@ -19,9 +19,9 @@ from typing import Any
 from tvm import tirx
 from tvm.script import tirx as T
 
-from ovenbird.operators.loops import held, inside, spread
-from ovenbird.operators.own import ImageLayout, OwnOperator, Spec
 from ovenbird.operators.vision.kept_boxes import BLOCK, FIELDS, Corners, KeptBoxes, room_for
+from ovenbird.operators.writing.loops import held, inside, spread
+from ovenbird.operators.writing.own import ImageLayout, OwnOperator, Spec
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 import numpy as np
 from tvm import IRModule, relax
 
-from ovenbird.progress import Progress
+from ovenbird.process.progress import Progress
 from ovenbird.quantize.auto.times import LayerTime
-from ovenbird.quantize.observing import Observer
+from ovenbird.quantize.calibration.observing import Observer
 from ovenbird.quantize.points import Points
 from ovenbird.quantize.rewriting import Calibration, Quantizing
 from ovenbird_runtime.tensors.arrays import Array

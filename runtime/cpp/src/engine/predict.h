@@ -1,4 +1,4 @@
-// From images to predictions: open, pre-process, run, explain (`ovenbird_runtime/predict.py`).
+// From images to predictions: open, pre-process, run, explain (`ovenbird_runtime/predicting/predict.py`).
 //
 //     std::vector<Prediction> found = predict(session, {{"photo.jpg"}}, options);
 #pragma once

@@ -2,8 +2,8 @@
 
     batcher = Batcher(model.run_checked, {(): costs}, workers=1, wait_seconds=0.001, events=events, merge=True)
     batcher.expect(1)                   # an image with a permit is being decoded
-    batcher.submit(entry)               # it is ready
-    outputs = await entry.future
+    batcher.submit(pending)             # it is ready
+    outputs = await pending.future
 
 A batch holds images of one size. It leaves when it is full, when nobody else is on the way, or when the oldest has
 waited `wait_seconds` for those who are. Entries whose deadline is over, or whose client left, are dropped when a batch

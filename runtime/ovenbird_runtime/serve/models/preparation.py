@@ -18,7 +18,7 @@ from ...manifest.steps import output_size
 from ...model import Model
 from ...options import PredictOptions
 from ...postprocess.prediction import check_asked
-from ...predict import check_takes_pictures, choose_pipeline, image_input
+from ...predicting.predict import check_takes_pictures, choose_pipeline, image_input
 from ...preprocess.images import open_pixels
 from ...tensors.arrays import Array
 from ...tensors.frame import Frame

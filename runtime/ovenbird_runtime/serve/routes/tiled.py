@@ -17,9 +17,9 @@ from ...options import PredictOptions
 from ...postprocess.kind import Asked
 from ...postprocess.prediction import Prediction, explain
 from ...postprocess.tiles import Area
+from ...predicting.tiled import areas_of, put_together
 from ...preprocess.images import open_image
 from ...tensors.frame import ImageSize
-from ...tiled import areas_of, put_together
 from ..call import Call
 from ..context import Context
 from ..errors import DeadlineExceeded

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from ovenbird import interruption
 from ovenbird.artifact import packaging
 from ovenbird.artifact.packaging import Staging, check_output, write_file
 from ovenbird.errors import DiskFull, OutputError, output_error
-from ovenbird.interruption import Stopped, unwind
 from ovenbird.lowering.dumping import keep_kinds
+from ovenbird.process import interruption
+from ovenbird.process.interruption import Stopped, unwind
 from ovenbird_runtime.artifact.artifact import open_artifact
 from ovenbird_runtime.manifest.manifest import (
     Manifest,

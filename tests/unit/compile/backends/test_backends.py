@@ -11,7 +11,7 @@ from ovenbird.backends.building import build_module
 from ovenbird.backends.table import BACKENDS
 from ovenbird.lowering.dumping import FILES
 from ovenbird.lowering.entry_key import EntryKey
-from ovenbird.processes import python_process
+from ovenbird.process.children import python_process
 from ovenbird.targets import TargetSpec, load_target, target_folders
 from ovenbird_runtime.machine.devices import DEVICES
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ovenbird.processes import python_process
+from ovenbird.process.children import python_process
 
 
 @pytest.mark.parametrize("module", ["artifact_profile", "running", "preparing", "ablation.measuring"])

@@ -14,7 +14,7 @@ from ovenbird.cli import main
 from ovenbird.console.shared_options import parse_batches, parse_shapes
 from ovenbird.errors import UsageError
 from ovenbird.lowering.dumping import keep_kinds, parse_kinds
-from ovenbird.progress import PlainProgress, Progress, TerminalProgress
+from ovenbird.process.progress import PlainProgress, Progress, TerminalProgress
 from ovenbird.records.tuning_records import records_folder
 
 

@@ -50,11 +50,11 @@ def session(
 REFUSED = [
     (
         "ovenbird compile net.onnx --int8",
-        "No such option '--int8': arithmetic is f32, int8 on processors, or f16",
+        "No such option '--int8': arithmetic is f32, f16, bf16, int8 or auto",
     ),
     (
         "ovenbird compile net.onnx --best",
-        "No such option '--best': arithmetic is f32, int8 on processors, or f16",
+        "No such option '--best': arithmetic is f32, f16, bf16, int8 or auto",
     ),
     ("ovenbird compile --onnx=net.onnx", "No such option '--onnx': what to work on is an argument"),
     ("ovenbird compile -m net.onnx", "No such option '-m': what to work on is an argument"),

@@ -17,7 +17,7 @@ from ovenbird.distilling.learning import LearningOptions, Lesson
 from ovenbird.distilling.roles import Role
 from ovenbird.distilling.views import Album
 from ovenbird.errors import UsageError
-from ovenbird.progress import Progress
+from ovenbird.process.progress import Progress
 from ovenbird_runtime.manifest.steps import CentreCrop, Normalise, Resize
 
 PIPELINE = (Resize(shorter=16), CentreCrop(size=(16, 16)), Normalise(mean=(0.5,), std=(0.25,)))

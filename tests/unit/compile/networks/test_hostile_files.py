@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 
 from ovenbird.errors import NetworkUnreadable, NetworkUnsafe, WeightsUnreadable
 from ovenbird.networks.files.state_dicts import read_state_dict
-from ovenbird.networks.onnx.external_data import read_external_data, tensors_in
+from ovenbird.networks.onnx.files.external_data import read_external_data, tensors_in
 from ovenbird.networks.onnx.source import OnnxSource
 from support.hostile_programs import Touch, saved
 

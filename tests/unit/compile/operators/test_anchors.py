@@ -10,8 +10,8 @@ from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules import RULES
 from ovenbird.operators import channels_last
 from ovenbird.operators.anchors import RUNS, AnchorKind, size_bytes
-from ovenbird.operators.blocks import find_anchor, leaf_blocks, widest_dtype
 from ovenbird.operators.conv2d import Window, conv2d
+from ovenbird.operators.writing.blocks import find_anchor, leaf_blocks, widest_dtype
 
 
 def test_every_kind_has_a_rule() -> None:

@@ -16,7 +16,7 @@ from ovenbird.quantize.auto.mixing import HeldAnswers, choose_mixture
 from ovenbird.quantize.auto.sensitivity import SwitchedNetwork
 from ovenbird.quantize.auto.times import layer_times
 from ovenbird.quantize.calibrating import Mixed, Quantizer, folded
-from ovenbird.quantize.observing import Observer
+from ovenbird.quantize.calibration.observing import Observer
 from ovenbird.quantize.points import choose_points
 from ovenbird.quantize.rewriting import quantized_module
 from support.relax_calls import bindings_of, calls_of, made_by

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from ovenbird.quantize.calibration.pictures import Pictures
 from ovenbird.quantize.evidence import CalibrationEvidence
-from ovenbird.quantize.pictures import Pictures
 
 PICTURES = Pictures([[], []], (Path("photos/c.jpg"),), "photographs of a folder", {"a.jpg": "00", "b.jpg": "11"})
 

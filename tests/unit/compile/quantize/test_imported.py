@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from tvm import relax
 
+from ovenbird.quantize.calibration.ranges import LevelRange
 from ovenbird.quantize.imported import coarsest_tensor, meant
-from ovenbird.quantize.ranges import LevelRange
 from support.qdq import Grid, Qdq
 
 

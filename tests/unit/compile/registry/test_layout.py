@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ovenbird.errors import OutputError, ReferenceInvalid, RegistryFailed
-from ovenbird.progress import Progress
+from ovenbird.process.progress import Progress
 from ovenbird.registry.references import ImageReference
 from ovenbird.registry.transferring import pull, push
 from ovenbird_runtime.errors import FileChanged, OvenbirdError, SignatureForeign, SignatureMissing

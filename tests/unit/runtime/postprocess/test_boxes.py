@@ -19,7 +19,7 @@ from ovenbird_runtime.model import Model
 from ovenbird_runtime.options import PredictOptions
 from ovenbird_runtime.postprocess.boxes import BOXES, Box
 from ovenbird_runtime.postprocess.kind import Asked
-from ovenbird_runtime.predict import choose_pipeline
+from ovenbird_runtime.predicting.predict import choose_pipeline
 from ovenbird_runtime.selftest import selftest
 from ovenbird_runtime.tensors.frame import Frame
 from ovenbird_runtime.text import prediction_lines

@@ -10,7 +10,7 @@ from ovenbird_runtime.manifest.manifest import TensorSpec
 from ovenbird_runtime.options import PredictOptions
 from ovenbird_runtime.postprocess.kind import Asked
 from ovenbird_runtime.postprocess.text import TEXTS, read_line
-from ovenbird_runtime.predict import line_size
+from ovenbird_runtime.predicting.predict import line_size
 
 LABELS = ("<blank>", "a", "b", " ")
 

@@ -17,11 +17,11 @@ import tvm
 from tvm import relax, te, topi
 
 from ovenbird.backends.cpu.lowering.context import CpuLowering
-from ovenbird.backends.cpu.lowering.reshape import keeps_order, reshaped
-from ovenbird.backends.cpu.lowering.views import View, scalar, trace_view
+from ovenbird.backends.cpu.lowering.movements.reshape import keeps_order, reshaped
+from ovenbird.backends.cpu.lowering.movements.views import View, scalar, trace_view
 from ovenbird.backends.cpu.machine import rounds_all
 from ovenbird.backends.cpu.schedules.attention import choose_tiling
-from ovenbird.lowering.operator_names import SHAPERS
+from ovenbird.lowering.operators.names import SHAPERS
 from ovenbird.lowering.value import Value
 from ovenbird.operators import layout
 from ovenbird.operators.attention import AttentionPlan, attention, pack_mask

@@ -11,8 +11,8 @@ from tvm import relax, te
 
 from ovenbird.backends.cpu.lowering.attention import as_matrices, emit_attention, find_attention
 from ovenbird.backends.cpu.lowering.context import CpuLowering
-from ovenbird.backends.cpu.lowering.reshape import reshaped
-from ovenbird.backends.cpu.lowering.views import trace_view
+from ovenbird.backends.cpu.lowering.movements.reshape import reshaped
+from ovenbird.backends.cpu.lowering.movements.views import trace_view
 from ovenbird.backends.cpu.machine import multiplies_bfloat16
 from ovenbird.backends.cpu.schedules.tile_choice import choose_rows
 from ovenbird.backends.cpu.storage import stored_weight

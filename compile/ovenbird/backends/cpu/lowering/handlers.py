@@ -10,8 +10,10 @@ from ovenbird.backends.cpu.lowering.conv2d_transpose import lower_conv2d_transpo
 from ovenbird.backends.cpu.lowering.dense import lower_matmul
 from ovenbird.backends.cpu.lowering.elementwise import lower_binary, lower_prelu, lower_unary
 from ovenbird.backends.cpu.lowering.image_ops import lower_concat, lower_pad, lower_resize2d, lower_split
+from ovenbird.backends.cpu.lowering.movements.permute import lower_permute
+from ovenbird.backends.cpu.lowering.movements.reshape import lower_map, lower_shaper
+from ovenbird.backends.cpu.lowering.movements.take import lower_take
 from ovenbird.backends.cpu.lowering.norms import lower_group_norm, lower_instance_norm
-from ovenbird.backends.cpu.lowering.permute import lower_permute
 from ovenbird.backends.cpu.lowering.pool2d import (
     lower_adaptive_avg_pool2d,
     lower_avg_pool2d,
@@ -28,13 +30,11 @@ from ovenbird.backends.cpu.lowering.quantized.pool2d import (
 )
 from ovenbird.backends.cpu.lowering.quantized.resize2d import lower_levels_resize2d
 from ovenbird.backends.cpu.lowering.quantized.sums import add_to_sums, clamp_sums
-from ovenbird.backends.cpu.lowering.reshape import lower_map, lower_shaper
 from ovenbird.backends.cpu.lowering.row_ops import lower_layer_norm, lower_softmax
-from ovenbird.backends.cpu.lowering.take import lower_take
-from ovenbird.lowering.operator_names import BINARY, MOVERS, SHAPERS, UNARY
-from ovenbird.lowering.own_operators import lower_own
+from ovenbird.lowering.operators.names import BINARY, MOVERS, SHAPERS, UNARY
+from ovenbird.lowering.operators.own import lower_own
+from ovenbird.lowering.operators.standard import STANDARD
 from ovenbird.lowering.quantized.constants import lower_constant_dequantize
-from ovenbird.lowering.standard_operators import STANDARD
 from ovenbird.lowering.walk import Handlers
 
 PLAIN_HANDLERS: Handlers = {

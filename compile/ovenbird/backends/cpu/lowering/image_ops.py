@@ -12,14 +12,14 @@ from typing import Any
 from tvm import relax, topi
 
 from ovenbird.backends.cpu.lowering.context import CpuLowering
-from ovenbird.backends.cpu.lowering.reshape import reshaped
-from ovenbird.lowering.own_operators import emit_kernel
+from ovenbird.backends.cpu.lowering.movements.reshape import reshaped
+from ovenbird.lowering.operators.own import emit_kernel
 from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import INJECTIVE, Lowered
 from ovenbird.operators import layout
 from ovenbird.operators.movements.concatenation import Concatenation
 from ovenbird.operators.movements.repetition import Repetition
-from ovenbird.operators.own import PLAIN, Spec
+from ovenbird.operators.writing.own import PLAIN, Spec
 from ovenbird.passes.fusion.keep_unschedulable_apart import OPAQUE
 from ovenbird.passes.shapes import static_shape, static_shape_of
 

@@ -12,7 +12,7 @@ import numpy as np
 from tvm import relax
 
 from ovenbird.backends.cpu.lowering.context import CpuLowering
-from ovenbird.backends.cpu.lowering.reshape import reshaped
+from ovenbird.backends.cpu.lowering.movements.reshape import reshaped
 from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import INJECTIVE, Lowered
 from ovenbird.operators import layout

@@ -7,7 +7,7 @@ import math
 from tvm import relax
 
 from ovenbird.backends.cpu.lowering.context import CpuLowering
-from ovenbird.backends.cpu.lowering.reshape import reshaped
+from ovenbird.backends.cpu.lowering.movements.reshape import reshaped
 from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import Lowered
 from ovenbird.operators import row_ops

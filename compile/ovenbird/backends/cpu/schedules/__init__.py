@@ -23,7 +23,7 @@ from ovenbird.backends.cpu.schedules.row_ops import schedule_rows
 from ovenbird.backends.cpu.schedules.transposition import transposed
 from ovenbird.backends.cpu.schedules.winograd import schedule_winograd
 from ovenbird.operators.anchors import AnchorKind
-from ovenbird.operators.blocks import anchors_among, leaf_blocks
+from ovenbird.operators.writing.blocks import anchors_among, leaf_blocks
 
 Rule = Callable[[Schedule, Machine, Choices], None]
 

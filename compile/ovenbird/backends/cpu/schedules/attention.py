@@ -18,7 +18,7 @@ from ovenbird.backends.cpu.schedules.register_tile import dots_of, unroll_vector
 from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, estimate, fits
 from ovenbird.operators.anchors import ROWS, VECTORS
 from ovenbird.operators.anchors import AttentionStages as Stage
-from ovenbird.operators.blocks import anchor_among, divisors, extent, fuse_all, leaf_blocks
+from ovenbird.operators.writing.blocks import anchor_among, divisors, extent, fuse_all, leaf_blocks
 from ovenbird.passes.kernels.annotations import DOT, VECTOR_LANES
 
 TILED = (Stage.ROW_SUM, Stage.LANE_SUM, Stage.POWERS, Stage.ROW_MAX, Stage.LANE_MAX, Stage.SCORES)

@@ -12,7 +12,7 @@ from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
 from ovenbird.backends.cpu.schedules.levels import store_as_vectors
 from ovenbird.backends.cpu.schedules.register_tile import unroll_vectorized
-from ovenbird.operators.blocks import divisors, extent, find_stages
+from ovenbird.operators.writing.blocks import divisors, extent, find_stages
 from ovenbird.passes.kernels.annotations import DOT, VECTOR_LANES
 
 PARTITION = "pragma_loop_partition_hint"

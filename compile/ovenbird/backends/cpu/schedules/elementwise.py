@@ -17,7 +17,7 @@ from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
 from ovenbird.backends.cpu.schedules.reduction import schedule_reduction
 from ovenbird.operators.anchors import PARTS
-from ovenbird.operators.blocks import (
+from ovenbird.operators.writing.blocks import (
     branches,
     called,
     divisors,

@@ -25,7 +25,7 @@ from ovenbird.backends.cpu.schedules.register_tile import (
 )
 from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, choose_tile, estimate, fits
 from ovenbird.operators.anchors import FLOAT32, Arithmetic, size_bytes
-from ovenbird.operators.blocks import anchors_among, divisors, extent, leaf_blocks
+from ovenbird.operators.writing.blocks import anchors_among, divisors, extent, leaf_blocks
 
 LOSS = 1.15
 """What the 1x1 convolution may cost in parts, above its best tile on cores that all have as much to do."""

@@ -9,8 +9,8 @@ from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
 from ovenbird.backends.cpu.machine import Machine
-from ovenbird.operators.blocks import extent
 from ovenbird.operators.quantized.rounding import LEVEL_RANGE
+from ovenbird.operators.writing.blocks import extent
 from ovenbird.passes.kernels.annotations import STORED
 
 

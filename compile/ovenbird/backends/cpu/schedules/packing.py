@@ -21,7 +21,7 @@ from tvm.s_tir.schedule import LoopRV, SBlockRV
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.tile_choice import Tile
 from ovenbird.operators.anchors import FLOAT32, Anchor, size_bytes
-from ovenbird.operators.blocks import extent
+from ovenbird.operators.writing.blocks import extent
 
 IMAGE_AXES = 5
 """[N, C/b, H, W, b]"""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import tvm_ffi
 from tvm import tirx
 
-from ovenbird.operators.loops import WORK
+from ovenbird.operators.writing.loops import WORK
 
 PARALLEL_ELEMENTS = 16384
 """Fewer elements than this are not worth waking the other threads: a launch costs 0.7 microseconds."""

@@ -13,8 +13,8 @@ from tvm.s_tir.schedule import LoopRV, SBlockRV
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
 from ovenbird.backends.cpu.schedules.register_tile import schedule_copy, split_axes, unroll_vectorized
-from ovenbird.operators.blocks import divisors, extent, find_stages, fuse_all, widest_dtype
 from ovenbird.operators.reductions.extreme import register_extremes
+from ovenbird.operators.writing.blocks import divisors, extent, find_stages, fuse_all, widest_dtype
 
 PARALLEL_ELEMENTS = 16384
 """Fewer elements to reduce than this are not worth waking the other threads."""

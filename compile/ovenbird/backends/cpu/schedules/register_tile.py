@@ -25,7 +25,7 @@ from ovenbird.backends.cpu.schedules.levels import store_as_vectors
 from ovenbird.backends.cpu.schedules.packing import pack_at, packed_data, tiles_to_pack
 from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, choose_tile
 from ovenbird.operators.anchors import DILATION, VIEWED, Anchor, size_bytes
-from ovenbird.operators.blocks import divisors, extent, find_stages, fuse_all
+from ovenbird.operators.writing.blocks import divisors, extent, find_stages, fuse_all
 from ovenbird.passes.kernels.annotations import DOT, VECTOR_LANES
 from ovenbird.passes.kernels.insert_prefetches import PREFETCH, PREFETCH_STEPS
 

@@ -10,7 +10,7 @@ from tvm.s_tir.schedule import SBlockRV
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules.choices import Choices
 from ovenbird.operators.anchors import RowStages
-from ovenbird.operators.blocks import divisors, extent, fuse_all, is_reduction, leaf_blocks, widest_dtype
+from ovenbird.operators.writing.blocks import divisors, extent, fuse_all, is_reduction, leaf_blocks, widest_dtype
 
 PARALLEL_ELEMENTS = 4096
 """Fewer elements than this are not worth waking the other threads."""

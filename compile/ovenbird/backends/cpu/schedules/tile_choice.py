@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ovenbird.backends.cpu.machine import Machine
 from ovenbird.operators.anchors import FLOAT32, Arithmetic, size_bytes
-from ovenbird.operators.blocks import divisors
+from ovenbird.operators.writing.blocks import divisors
 
 CHAINS = 8
 """A fused multiply-add takes 4 cycles and two start per cycle: fewer chains than this leave the unit idle."""

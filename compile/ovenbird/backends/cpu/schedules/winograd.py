@@ -17,7 +17,7 @@ from ovenbird.backends.cpu.schedules.register_tile import unroll_vectorized
 from ovenbird.backends.cpu.schedules.tile_choice import Extents, choose_tile
 from ovenbird.operators.anchors import Anchor, size_bytes
 from ovenbird.operators.anchors import WinogradStages as Stage
-from ovenbird.operators.blocks import anchor_among, divisors, extent, leaf_blocks
+from ovenbird.operators.writing.blocks import anchor_among, divisors, extent, leaf_blocks
 from ovenbird.passes.kernels.insert_prefetches import PREFETCH, PREFETCH_STEPS
 
 AXES = 5

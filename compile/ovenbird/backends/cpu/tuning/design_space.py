@@ -23,7 +23,7 @@ from ovenbird.backends.cpu.machine import Machine
 from ovenbird.backends.cpu.schedules import apply_schedule
 from ovenbird.backends.cpu.schedules.choices import Samples
 from ovenbird.measure.limits import SPACES_MAX
-from ovenbird.operators.blocks import extent
+from ovenbird.operators.writing.blocks import extent
 
 UNROLLED, VECTORIZED = 3, 2
 """tirx.ForKind of unrolled and vectorized loops."""

@@ -11,9 +11,9 @@ from ovenbird.backends.cuda.lowering.elementwise import lower_binary, lower_unar
 from ovenbird.backends.cuda.lowering.image_ops import lower_concat, lower_pad
 from ovenbird.backends.cuda.lowering.pool2d import lower_adaptive_avg_pool2d, lower_mean, lower_pool2d
 from ovenbird.backends.cuda.lowering.reshape import lower_broadcast_to, lower_permute_dims, lower_reshape
-from ovenbird.lowering.operator_names import BINARY, UNARY
-from ovenbird.lowering.own_operators import lower_own
-from ovenbird.lowering.standard_operators import STANDARD
+from ovenbird.lowering.operators.names import BINARY, UNARY
+from ovenbird.lowering.operators.own import lower_own
+from ovenbird.lowering.operators.standard import STANDARD
 from ovenbird.lowering.walk import Handlers
 
 HANDLERS: Handlers = {

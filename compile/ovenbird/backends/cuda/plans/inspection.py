@@ -13,7 +13,7 @@ from tvm.s_tir.schedule import SBlockRV
 
 from ovenbird.backends.cuda.plans.tiling import ProductShape
 from ovenbird.operators.anchors import Anchor
-from ovenbird.operators.blocks import anchor_among, find_anchor, is_reduction, leaf_blocks
+from ovenbird.operators.writing.blocks import anchor_among, find_anchor, is_reduction, leaf_blocks
 
 FunctionKind = Literal["product", "reduction", "chain", "elements"]
 

@@ -18,7 +18,7 @@ from ovenbird.backends.cuda.schedules.product import schedule_product
 from ovenbird.backends.cuda.schedules.row_ops import schedule_chain, schedule_rows
 from ovenbird.backends.cuda.schedules.threads import schedule_threads
 from ovenbird.errors import BuildFailed
-from ovenbird.operators.blocks import leaf_blocks
+from ovenbird.operators.writing.blocks import leaf_blocks
 
 
 def apply_schedule(sch: Schedule, chip: Chip, plan: KernelPlan | None = None) -> Schedule:

@@ -12,7 +12,7 @@ import tvm_ffi
 from tvm import tirx
 from tvm.ir import Range
 
-from ovenbird.operators.loops import WORK
+from ovenbird.operators.writing.loops import WORK
 from ovenbird.passes.kernels.expressions import substitute
 
 THREADS = 128

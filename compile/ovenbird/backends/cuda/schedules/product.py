@@ -19,7 +19,7 @@ from ovenbird.backends.cuda.schedules.simt import schedule_simt
 from ovenbird.backends.cuda.schedules.tensor_core import schedule_tensor_core
 from ovenbird.backends.cuda.schedules.threads import bind_threads
 from ovenbird.backends.cuda.schedules.vectors import schedule_vectors
-from ovenbird.operators.blocks import is_reduction, leaf_blocks
+from ovenbird.operators.writing.blocks import is_reduction, leaf_blocks
 
 
 def schedule_product(sch: Schedule, plan: Tiling | VectorPlan) -> None:

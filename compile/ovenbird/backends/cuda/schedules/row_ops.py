@@ -17,7 +17,7 @@ from ovenbird.backends.cuda.plans.inspection import find_reduction
 from ovenbird.backends.cuda.plans.plan import GroupPlan, ThreadPlan
 from ovenbird.backends.cuda.schedules.threads import inline_around, schedule_threads
 from ovenbird.errors import BuildFailed
-from ovenbird.operators.blocks import extent, fuse_all, leaf_blocks
+from ovenbird.operators.writing.blocks import extent, fuse_all, leaf_blocks
 
 
 def schedule_rows(sch: Schedule, plan: ThreadPlan | GroupPlan) -> None:

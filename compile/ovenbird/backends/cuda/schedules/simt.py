@@ -13,7 +13,7 @@ from tvm.s_tir.schedule import LoopRV, SBlockRV
 
 from ovenbird.backends.cuda.plans.tiling import BlockTile
 from ovenbird.operators.anchors import RUNS
-from ovenbird.operators.blocks import fuse_all, is_reduction, leaf_blocks
+from ovenbird.operators.writing.blocks import fuse_all, is_reduction, leaf_blocks
 
 VECTOR = 4
 """float32 values in one load or store of 16 bytes."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
-from ovenbird.operators.blocks import extent, fuse_all, is_reduction
+from ovenbird.operators.writing.blocks import extent, fuse_all, is_reduction
 
 THREADS = 256
 

@@ -10,7 +10,7 @@ from tvm.s_tir.dlight.gpu.matmul import auto_inline_producers
 from tvm.s_tir.schedule import SBlockRV
 
 from ovenbird.backends.cuda.plans.plan import VectorPlan
-from ovenbird.operators.blocks import leaf_blocks
+from ovenbird.operators.writing.blocks import leaf_blocks
 
 
 def schedule_vectors(sch: Schedule, product: SBlockRV, plan: VectorPlan) -> None:

@@ -11,7 +11,7 @@ from ovenbird.networks.onnx.node import Node, OnnxConverter
 from ovenbird.operators.indexing.scan import Scan
 from ovenbird.operators.indexing.scatter import Reduction, ScatterElements, ScatterSlices
 from ovenbird.operators.indexing.topk import TopK
-from ovenbird.operators.own import own_call
+from ovenbird.operators.writing.own import own_call
 
 REDUCTIONS: dict[str, Reduction] = {
     "none": "none",

@@ -12,12 +12,12 @@ from tvm import relax
 from ovenbird.networks.composed.deformable import deform_conv2d
 from ovenbird.networks.onnx.node import Node, OnnxConverter, literal
 from ovenbird.operators.indexing.sort import Sort
-from ovenbird.operators.own import own_call
 from ovenbird.operators.vision.deformable import DeformableColumns
 from ovenbird.operators.vision.grid_sample import GridSample
 from ovenbird.operators.vision.roi_align import RoiAlign
 from ovenbird.operators.vision.roi_pool import RoiPool
 from ovenbird.operators.vision.suppression import Suppression
+from ovenbird.operators.writing.own import own_call
 
 
 def roi_align(node: Node) -> relax.Expr:

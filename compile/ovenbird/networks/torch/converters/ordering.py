@@ -42,7 +42,7 @@ def parts(given: Arguments, call: Any) -> Any:
 def sort(node: Any, importer: Any) -> Any:
     """Convert `sort(self, dim, descending)`, which is stable whether asked for or not, as torch's is."""
     from ovenbird.operators.indexing.sort import Sort
-    from ovenbird.operators.own import own_call
+    from ovenbird.operators.writing.own import own_call
 
     given = Arguments.of(node, importer)
     return parts(given, own_call(Sort(axis_of(given), bool(given["descending"])), given["self"]))
@@ -58,7 +58,7 @@ def argsort(node: Any, importer: Any) -> Any:
 def topk(node: Any, importer: Any) -> Any:
     """Convert `topk(self, k, dim, largest, sorted)`: in order; of equal values the first comes first."""
     from ovenbird.operators.indexing.topk import TopK
-    from ovenbird.operators.own import own_call
+    from ovenbird.operators.writing.own import own_call
 
     given = Arguments.of(node, importer)
     count = int(given["k"])
@@ -72,7 +72,7 @@ def running(operation: Any) -> Converter:
 
     def convert(node: Any, importer: Any) -> Any:
         from ovenbird.operators.indexing.scan import Scan
-        from ovenbird.operators.own import own_call
+        from ovenbird.operators.writing.own import own_call
 
         given = Arguments.of(node, importer)
         return given.emit(own_call(Scan(axis_of(given), operation, given.dtype), given["self"]))
@@ -87,7 +87,7 @@ def scatter(updates: str, reduction: Reduction | None = None) -> Converter:
         from tvm import relax
 
         from ovenbird.operators.indexing.scatter import ScatterElements
-        from ovenbird.operators.own import own_call
+        from ovenbird.operators.writing.own import own_call
 
         given = Arguments.of(node, importer)
         values = given.cast(given[updates], given.dtype)

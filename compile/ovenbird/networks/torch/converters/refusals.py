@@ -6,7 +6,7 @@ from typing import Any
 
 from ovenbird.errors import UnsupportedOperator
 from ovenbird.networks.torch.converters.converter import Converter
-from ovenbird.networks.torch.refusing import NUMBER
+from ovenbird.networks.torch.graph.refusing import NUMBER
 
 
 def refuse(why: str) -> Converter:

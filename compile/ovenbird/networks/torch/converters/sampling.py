@@ -14,7 +14,7 @@ PADDINGS = ("zeros", "border", "reflection")
 
 def call_on_images(given: Arguments, operator: Any, *tensors: Any) -> Any:
     """Call an operator that computes in float32, and return its result in torch's dtype."""
-    from ovenbird.operators.own import own_call
+    from ovenbird.operators.writing.own import own_call
 
     return given.cast(given.emit(own_call(operator, *(given.cast(each, "float32") for each in tensors))), given.dtype)
 
@@ -80,8 +80,8 @@ def padded_nms(node: Any, importer: Any) -> Any:
     from tvm import relax
 
     from ovenbird.operators.indexing.sort import Sort
-    from ovenbird.operators.own import own_call
     from ovenbird.operators.vision.suppression import Suppression
+    from ovenbird.operators.writing.own import own_call
 
     op = relax.op
     given = Arguments.of(node, importer)
@@ -104,8 +104,8 @@ def grouped_nms(node: Any, importer: Any) -> Any:
     from tvm import relax
 
     from ovenbird.operators.indexing.sort import Sort
-    from ovenbird.operators.own import own_call
     from ovenbird.operators.vision.grouped_suppression import GroupedSuppression
+    from ovenbird.operators.writing.own import own_call
 
     given = Arguments.of(node, importer)
     boxes, scores = given.cast(given["boxes"], "float32"), given.cast(given["scores"], "float32")
@@ -116,8 +116,8 @@ def grouped_nms(node: Any, importer: Any) -> Any:
 
 def pool_regions(node: Any, importer: Any) -> Any:
     """Convert `ovenbird.regions.pool_regions(maps, regions, levels, scales, size, samples)`."""
-    from ovenbird.operators.own import own_call
     from ovenbird.operators.vision.pyramid_align import PyramidAlign
+    from ovenbird.operators.writing.own import own_call
 
     given = Arguments.of(node, importer)
     size = int(given["size"])
@@ -129,8 +129,8 @@ def pool_regions(node: Any, importer: Any) -> Any:
 
 def find_keypoints(node: Any, importer: Any) -> Any:
     """Convert `ovenbird.regions.find_keypoints(maps, regions, limit)`."""
-    from ovenbird.operators.own import own_call
     from ovenbird.operators.vision.keypoints import FindKeypoints
+    from ovenbird.operators.writing.own import own_call
 
     given = Arguments.of(node, importer)
     maps, regions = given.cast(given["maps"], "float32"), given.cast(given["regions"], "float32")

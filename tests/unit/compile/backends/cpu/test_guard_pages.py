@@ -15,7 +15,7 @@ from torch.nn import functional
 from ovenbird.backends.building import build_module
 from ovenbird.lowering import pipeline
 from ovenbird.lowering.entry_key import EntryKey
-from ovenbird.lowering.legalizations import LEGALIZATIONS
+from ovenbird.lowering.operators.legalizations import LEGALIZATIONS
 from ovenbird.targets import load_target
 from support.codegen import Case, check_guarded, run_together, traced
 from support.guarded import GUARD_PAGES, run_guarded

@@ -8,9 +8,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from ovenbird.errors import NetworkUnreadable, UnsupportedOperator, UsageError
+from ovenbird.networks.onnx.files.versions import updated
 from ovenbird.networks.onnx.reference import EVALUATOR, RUNTIME, OnnxReference
 from ovenbird.networks.onnx.source import OnnxSource
-from ovenbird.networks.onnx.versions import updated
 from support.onnx_models import Small, model_of, saved
 
 ROWS = np.float32([[1, -2], [3, -4]])

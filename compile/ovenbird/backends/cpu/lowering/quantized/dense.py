@@ -12,9 +12,9 @@ import numpy as np
 from tvm import relax
 
 from ovenbird.backends.cpu.lowering.context import CpuLowering
+from ovenbird.backends.cpu.lowering.movements.reshape import reshaped
 from ovenbird.backends.cpu.lowering.quantized.conv2d import MAX_PRODUCTS, zero_correction
 from ovenbird.backends.cpu.lowering.quantized.sums import Sums, pending
-from ovenbird.backends.cpu.lowering.reshape import reshaped
 from ovenbird.backends.cpu.schedules.tile_choice import choose_rows
 from ovenbird.lowering.walk import Lowered
 from ovenbird.operators.anchors import Arithmetic

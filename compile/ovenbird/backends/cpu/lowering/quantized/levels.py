@@ -14,8 +14,8 @@ import numpy as np
 from tvm import relax
 
 from ovenbird.backends.cpu.lowering.context import CpuLowering
+from ovenbird.backends.cpu.lowering.movements.reshape import reshaped, source
 from ovenbird.backends.cpu.lowering.quantized.sums import Sums
-from ovenbird.backends.cpu.lowering.reshape import reshaped, source
 from ovenbird.lowering.value import Levels, Value
 from ovenbird.lowering.walk import Lowered
 from ovenbird.operators.quantized import rounding

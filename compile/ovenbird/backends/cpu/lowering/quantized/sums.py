@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tvm import relax
 
-from ovenbird.lowering.own_operators import reshaped
+from ovenbird.lowering.operators.own import reshaped
 from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import OUT_ELEMENTWISE_FUSABLE, Lowered
 from ovenbird.operators.quantized.packing import pack_terms

@@ -13,7 +13,7 @@ from ovenbird.networks.onnx.converters.maps.elementwise import scalar
 from ovenbird.networks.onnx.converters.structure.padding import padded, sides
 from ovenbird.networks.onnx.node import Node, OnnxConverter, literal
 from ovenbird.operators.indexing.scatter import ScatterElements
-from ovenbird.operators.own import own_call
+from ovenbird.operators.writing.own import own_call
 
 MAXIMA: tuple[Callable[..., relax.Expr], ...] = (
     relax.op.nn.max_pool1d, relax.op.nn.max_pool2d, relax.op.nn.max_pool3d,

@@ -57,8 +57,8 @@ def one_direction(
     from tvm import relax
 
     from ovenbird.networks.composed.recurrent import Direction, piece, recurrent, zeros
-    from ovenbird.operators.own import spec_of
     from ovenbird.operators.recurrent.layer import Recurrent
+    from ovenbird.operators.writing.own import spec_of
 
     hidden = spec_of(params[1]).shape[1]
     bias, rest = None, start[1:]

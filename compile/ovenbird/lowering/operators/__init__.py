@@ -1,0 +1,1 @@
+"""Operators that both tables of handlers lower alike, and their names."""

@@ -1,0 +1,1 @@
+"""ONNX files: read whole, brought up to date, written."""

@@ -1,0 +1,1 @@
+"""A traced program before its nodes are converted: refused, computed, decomposed."""

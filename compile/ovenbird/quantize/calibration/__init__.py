@@ -1,0 +1,1 @@
+"""What calibration looks at, and the ranges that it finds."""
