@@ -9,7 +9,10 @@ from tvm import te, tirx
 
 from ovenbird.backends.codegen_pipeline import codegen_pipeline
 from ovenbird.backends.cpu.machine import Machine
+from ovenbird.backends.cpu.pipeline import lower_networks
 from ovenbird.backends.cpu.schedules import schedule_function
+from ovenbird.lowering.entry_key import EntryKey
+from ovenbird.networks.torch.importer import import_exported
 from ovenbird.operators import layout
 from ovenbird.operators.movements.transposition import MOVEMENT
 from support.codegen import Function
@@ -31,6 +34,22 @@ def test_exchange_of_the_last_axes(check, shape):
 @pytest.mark.parametrize("order", [(0, 2, 3, 1), (0, 3, 1, 2), (0, 3, 2, 1)], ids=str)
 def test_channels_to_another_place(check, order, shape):
     check(Function(lambda x: x.permute(order)), torch.randn(shape))
+
+
+@pytest.mark.parametrize("first", [(1, 0, 2), (2, 0, 1), (0, 2, 1)], ids=str)
+@pytest.mark.parametrize("second", [(0, 2, 1), (2, 1, 0), (1, 0, 2), (1, 2, 0)], ids=str)
+def test_two_permutations_in_a_row(check, first, second):
+    check(Function(lambda x: x.permute(first).permute(second)), torch.randn(19, 6, 18))
+
+
+def test_rows_to_heads_to_columns_is_one_exchange():
+    """[19, 6, 18] to heads [6, 19, 18] and on to [6, 18, 19]: [19, 108] transposed, without the step between."""
+    net = Function(lambda x: x.transpose(0, 1).transpose(1, 2))
+    module = import_exported(torch.export.export(net, (torch.randn(19, 6, 18),)))
+    lowered = lower_networks({EntryKey(): module}, AVX512)
+    moving = [function for _, function in lowered.functions_items() if isinstance(function, tirx.PrimFunc)]
+    assert [str(function.attrs[MOVEMENT]) for function in moving] == ["swap"]
+    assert [int(extent) for extent in moving[0].params[0].shape] == [19, 108]
 
 
 def test_whole_numbers_are_moved_as_they_are(check):
