@@ -123,14 +123,14 @@ int command_bench(int count, char **words) {
         std::vector<Json> rows;
         for (const Timing &one : timings) {
             JsonObject row;
-            row.add("batch", json_of(one.batch)).add("calls", json_of(one.calls)).add("min_ms", json_of(one.least));
-            row.add("median_ms", json_of(one.median)).add("p90_ms", json_of(one.p90)).add("mean_ms", json_of(one.mean));
+            row.add("batch", one.batch).add("calls", one.calls).add("min_ms", one.least);
+            row.add("median_ms", one.median).add("p90_ms", one.p90).add("mean_ms", one.mean);
             row.add("size", json_list());
-            row.add("images_per_second", json_of(1e3 * static_cast<double>(one.batch) / one.median));
+            row.add("images_per_second", 1e3 * static_cast<double>(one.batch) / one.median);
             rows.push_back(row.done());
         }
         JsonObject all;
-        all.add("target", target).add("threads", json_of(static_cast<int64_t>(session->threads())));
+        all.add("target", target).add("threads", static_cast<int64_t>(session->threads()));
         print(json_text(all.add("timings", json_list(std::move(rows))).done()));
         return 0;
     }

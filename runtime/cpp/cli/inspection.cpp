@@ -54,7 +54,7 @@ Json read_origin(const Artifact &artifact) {
     }
     const Json *tools = at(&statement, {"predicate", "runDetails", "builder", "version"});
     for (size_t i = 0; i < tools->names.size(); ++i) {
-        versions.add(one_line(tools->names[i]), one_line(tools->items[i].text));
+        versions.add(one_line(tools->names[i]), json_of(one_line(tools->items[i].text)));
     }
     origin.add("commit", commit).add("modified", modified).add("versions", versions.done());
     return origin.add("options", *at(build, {"externalParameters"})).done();
@@ -67,9 +67,9 @@ Json plan_json(const std::optional<Plan> &plan) {
         JsonObject one;
         std::vector<Json> size;
         for (int64_t side : entry.size) size.push_back(json_of(side));
-        one.add("program", entry.program).add("batch", json_of(entry.batch)).add("size", json_list(std::move(size)));
-        one.add("arena_bytes", json_of(entry.arena_bytes));
-        entries.push_back(one.add("calls", json_of(static_cast<int64_t>(entry.calls.size()))).done());
+        one.add("program", entry.program).add("batch", entry.batch).add("size", json_list(std::move(size)));
+        one.add("arena_bytes", entry.arena_bytes);
+        entries.push_back(one.add("calls", static_cast<int64_t>(entry.calls.size())).done());
     }
     return json_list(std::move(entries));
 }
@@ -99,8 +99,8 @@ Json variant_json(const Artifact &artifact, const VariantRef &variant, const Mac
         details.add("kind", target.kind).add("arch", target.arch).add("triple", target.triple);
         details.add("cpu_features", texts(target.cpu_features)).add("glibc", target.glibc).add("tvm", target.tvm);
         details.add("tvm_ffi", target.tvm_ffi).add("batches", batches_json(target, artifact.manifest));
-        details.add("code_bytes", json_of(artifact.manifest.file(variant.path + "/model.so")->size));
-        details.add("weight_bytes", json_of(weights)).add("plan", plan_json(artifact.read_plan(variant, target)));
+        details.add("code_bytes", artifact.manifest.file(variant.path + "/model.so")->size);
+        details.add("weight_bytes", weights).add("plan", plan_json(artifact.read_plan(variant, target)));
         check_runs_here(target, machine);
         if (target.kind != "llvm") {
             fail(OVENBIRD_DEVICE_UNAVAILABLE, target.target, " is code for a GPU: use ovenbird-rt");
@@ -149,9 +149,9 @@ Json inspect_artifact(const std::string &path, const char *public_key) {
     for (const VariantRef &variant : manifest.variants) variants.push_back(variant_json(artifact, variant, machine));
     for (const auto &[name, record] : manifest.files) bytes += record.size;
     found.add("variants", json_list(std::move(variants)));
-    found.add("files", json_of(static_cast<int64_t>(manifest.files.size()))).add("bytes", json_of(bytes));
+    found.add("files", static_cast<int64_t>(manifest.files.size())).add("bytes", bytes);
     here.add("arch", machine.arch).add("glibc", glibc_version());
-    here.add("threads", json_of(static_cast<int64_t>(available_threads())));
+    here.add("threads", static_cast<int64_t>(available_threads()));
     return found.add("machine", here.done()).done();
 }
 

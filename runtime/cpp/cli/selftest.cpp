@@ -19,8 +19,8 @@ int command_selftest(int count, char **words) {
             peak.add(name, json_of(difference.peak));
         }
         all.add("model", result.model).add("target", result.target);
-        all.add("files", json_of(static_cast<int64_t>(result.files))).add("rows", json_of(result.rows));
-        all.add("max_abs_error", errors.done()).add("tolerance", json_of(result.tolerance));
+        all.add("files", static_cast<int64_t>(result.files)).add("rows", result.rows);
+        all.add("max_abs_error", errors.done()).add("tolerance", result.tolerance);
         print(json_text(all.add("rms", rms.done()).add("peak", peak.done()).done()));
         return 0;
     }

@@ -189,10 +189,28 @@ void test_sort() {
     CHECK(texts == right);
 }
 
+// A value with room for eight dimensions: a ninth is refused, and order is that of lists.
+void test_shapes() {
+    ob::Shape shape{2, 3};
+    shape.push_front(1);
+    CHECK(shape == (ob::Shape{1, 2, 3}) && shape != (ob::Shape{1, 2}) && shape.back() == 3);
+    CHECK((ob::Shape{1, 2}) < shape && shape < (ob::Shape{1, 3}) && !(shape < shape));
+    while (shape.size() < 8) shape.push_back(0);
+    for (bool front : {true, false}) {
+        bool refused = false;
+        try {
+            front ? shape.push_front(4) : shape.push_back(4);
+        } catch (const ob::Error &) {
+            refused = true;
+        }
+        CHECK(refused && shape.size() == 8 && shape[0] == 1);
+    }
+}
+
 // The fields of an object by one text: those that are not named, and those that are missing.
 void test_fields() {
     ob::Json value = ob::parse_json("{\"size\": 1, \"extra\": 2, \"another\": 3}", "x");
-    auto message = [&](std::string_view fields) {
+    auto message = [&](const char *fields) {
         try {
             ob::check_fields(ob::Value(value, "x"), fields);
             return std::string();
@@ -328,6 +346,7 @@ int main() {
     test_text();
     test_sort();
     test_fields();
+    test_shapes();
     test_batches();
     test_numbers();
     test_inflate();

@@ -40,7 +40,7 @@ Json json_of_classes(const std::vector<ClassScore> &scores) {
     std::vector<Json> items;
     for (const ClassScore &one : scores) {
         JsonObject item;
-        item.add("index", json_of(one.index)).add("label", one.label).add("confidence", json_of(one.confidence));
+        item.add("index", one.index).add("label", one.label).add("confidence", one.confidence);
         items.push_back(item.done());
     }
     return json_list(std::move(items));
@@ -48,7 +48,7 @@ Json json_of_classes(const std::vector<ClassScore> &scores) {
 
 Json json_of_embedding(const Answer &answer, bool vector) {
     JsonObject found;
-    found.add("mean", json_of(answer.embedding.mean)).add("variance", json_of(answer.embedding.variance));
+    found.add("mean", answer.embedding.mean).add("variance", answer.embedding.variance);
     if (!vector) return found.done();
     Row flat = answer.row;
     flat.shape = {static_cast<int64_t>(flat.count())};
@@ -66,14 +66,12 @@ Json json_of_boxes(const std::vector<Box> &boxes) {
     std::vector<Json> items;
     for (const Box &one : boxes) {
         JsonObject item;
-        item.add("label", one.label).add("index", json_of(one.index)).add("score", json_of(one.score));
-        std::vector<Json> sides;
-        for (double side : one.box) sides.push_back(json_of(side));
-        item.add("box", json_list(std::move(sides)));
+        item.add("label", one.label).add("index", one.index).add("score", one.score);
+        item.add("box", json_numbers(one.box.data(), one.box.size()));
         if (one.mask) item.add("mask", one.mask->rle());
         std::vector<Json> points;
         for (const auto &point : one.keypoints) {
-            points.push_back(json_list({json_of(point[0]), json_of(point[1]), json_of(point[2])}));
+            points.push_back(json_numbers(point.data(), point.size()));
         }
         if (!points.empty()) item.add("keypoints", json_list(std::move(points)));
         items.push_back(item.done());

@@ -32,7 +32,7 @@ TextAnswer read_line(const Row &probabilities, const std::vector<std::string> &l
 Json json_of(const TextAnswer &answer) {
     JsonObject found;
     found.add("text", answer.text);
-    if (answer.was_read) return found.add("confidence", json_of(answer.confidence)).done();
+    if (answer.was_read) return found.add("confidence", answer.confidence).done();
     std::vector<Json> tokens;
     for (int64_t token : answer.tokens) tokens.push_back(json_of(token));
     return found.add("tokens", json_list(std::move(tokens))).add("finish", answer.ended ? "end" : "length").done();

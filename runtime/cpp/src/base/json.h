@@ -45,13 +45,18 @@ Json json_of(int64_t number);
 Json json_of(bool truth);
 Json json_of(double number); // null where it is not finite
 Json json_list(std::vector<Json> items = {});
+Json json_numbers(const double *numbers, size_t count);
 
 // An object's fields, in order.
 class JsonObject {
   public:
-    JsonObject &add(std::string_view name, Json value);
-    JsonObject &add(std::string_view name, const char *text) { return add(name, json_of(std::string_view(text))); }
-    JsonObject &add(std::string_view name, const std::string &text) { return add(name, json_of(text)); }
+    JsonObject &add(const std::string &name, Json value);
+    JsonObject &add(const char *name, Json value);
+    JsonObject &add(const char *name, const char *text);
+    JsonObject &add(const char *name, const std::string &text);
+    JsonObject &add(const char *name, int64_t number);
+    JsonObject &add(const char *name, double number);
+    JsonObject &add(const char *name, bool truth);
     Json done() { return std::move(value_); }
 
   private:

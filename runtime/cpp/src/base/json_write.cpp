@@ -90,10 +90,23 @@ Json json_list(std::vector<Json> items) {
     return value;
 }
 
-JsonObject &JsonObject::add(std::string_view name, Json value) {
-    value_.names.emplace_back(name);
+Json json_numbers(const double *numbers, size_t count) {
+    std::vector<Json> items(count);
+    for (size_t i = 0; i < count; ++i) items[i] = json_of(numbers[i]);
+    return json_list(std::move(items));
+}
+
+JsonObject &JsonObject::add(const std::string &name, Json value) {
+    value_.names.push_back(name);
     value_.items.push_back(std::move(value));
     return *this;
 }
+
+JsonObject &JsonObject::add(const char *name, Json value) { return add(std::string(name), std::move(value)); }
+JsonObject &JsonObject::add(const char *name, const char *text) { return add(name, json_of(std::string_view(text))); }
+JsonObject &JsonObject::add(const char *name, const std::string &text) { return add(name, json_of(text)); }
+JsonObject &JsonObject::add(const char *name, int64_t number) { return add(name, json_of(number)); }
+JsonObject &JsonObject::add(const char *name, double number) { return add(name, json_of(number)); }
+JsonObject &JsonObject::add(const char *name, bool truth) { return add(name, json_of(truth)); }
 
 } // namespace ob

@@ -60,7 +60,8 @@ Field next_field(std::string_view &fields) {
 
 } // namespace
 
-void check_fields(const Value &value, std::string_view known) {
+void check_fields(const Value &value, const char *fields) {
+    std::string_view known = fields;
     if (value->kind != Json::Kind::Object) refuse(value, "an object");
     const std::string *unknown = nullptr;
     for (const std::string &name : value->names) {

@@ -72,7 +72,7 @@ template <typename... Parts> [[noreturn]] void invalid(const Parts &...message) 
 }
 
 // Names with spaces between them; those with a question mark may be left out.
-void check_fields(const Value &value, std::string_view known);
+void check_fields(const Value &value, const char *fields);
 // Give how many items there are.
 size_t check_list(const Value &value, int64_t low, int64_t high);
 size_t check_object(const Value &value, int64_t low, int64_t high, const TextKind *keys);

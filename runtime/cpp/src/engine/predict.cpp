@@ -157,7 +157,8 @@ struct Answering {
         for (size_t i = 0; i < frames.size(); ++i) {
             Answer answer{AnswerKind::Text, loop.logits, {}, {}, {}, {}};
             answer.text = text_of(loop, session.model().pieces, texts[i]);
-            found.push_back({pipeline, frames[i], {std::move(answer)}, nullptr});
+            found.push_back({pipeline, frames[i], {}, nullptr});
+            found.back().answers.push_back(std::move(answer));
         }
     }
 };
@@ -220,8 +221,8 @@ PreparedInput prepare_input(const Model &model, const PictureSource &image, cons
 
 Json json_of(const Prediction &prediction, const Manifest &manifest, const PredictOptions &options) {
     JsonObject head;
-    head.add("model", manifest.model).add("random_weights", json_of(manifest.random_weights));
-    head.add("preprocess", prediction.preprocess).add("seed", json_of(options.seed));
+    head.add("model", manifest.model).add("random_weights", manifest.random_weights);
+    head.add("preprocess", prediction.preprocess).add("seed", options.seed);
     return json_of(prediction.answers, options, std::move(head));
 }
 
