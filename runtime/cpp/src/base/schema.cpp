@@ -261,17 +261,19 @@ void Value::wholes(const char *name, std::vector<int64_t> &into, int64_t low, in
 }
 
 void Value::shape(const char *name, Shape &into, int64_t low, int64_t high, int64_t least, int64_t most) const {
-    std::vector<int64_t> dims;
-    wholes(name, dims, low, high, least, most);
-    if (field(name)) into = Shape(dims.data(), dims.data() + dims.size());
+    Value found = field(name);
+    if (!found) return;
+    size_t rank = check_list(found, least, most);
+    into.clear();
+    for (size_t d = 0; d < rank; ++d) into.push_back(read_whole(found.item(d), low, high));
 }
 
 size_t read_choice(const Value &value, const char *options) {
-    std::vector<std::string> known = split(options, " ");
-    for (size_t place = 0; place < known.size(); ++place) {
-        if (value->kind == Json::Kind::String && value->text == known[place]) return place;
+    size_t place = 0;
+    for (std::string_view rest = options; value->kind == Json::Kind::String && !rest.empty(); ++place) {
+        if (next_field(rest).name == value->text) return place;
     }
-    refuse(value, "one of ", join(known));
+    refuse(value, "one of ", join(split(options, " ")));
 }
 
 } // namespace ob
