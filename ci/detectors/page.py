@@ -26,6 +26,7 @@ Milliseconds are medians of the blocks' shortest calls{clock}.
 - Peers run the same network, its decoding with it, as an ONNX file (torch: the network as it is). Around it OpenCV
   decodes, resizes and suppresses (`imdecode`, `resize`, `blobFromImage`, `NMSBoxesBatched`), the fastest Python has.
   `cv2.dnn` reads darknet's own files.
+- *Ovenbird* is `ovenbird_runtime.load(...).predict(jpeg)`, by the engine of `ovenbird-native` where that is installed.
 - *In C++* is `ovenbird_native.load(...).predict(jpeg)`: decoding, network and suppression in C++.
 - With random weights the score asked for is such that some 300 candidates are suppressed, on all sides.
 - Besides an artifact a target needs the runtime: some 20 MB, numpy and Pillow ([containers](../how-to/containers.md)).
