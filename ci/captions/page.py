@@ -105,10 +105,11 @@ def _many_callers(programs: Mapping[str, Any], rows: Sequence[Row], tokens: int)
         f"## {MANY} callers",
         "",
         f"They get {ratio:.2f} times the captions/s of one caller (bar: {MANY_BAR}, "
-        f"{'holds' if ratio >= MANY_BAR else 'does not hold'}). By the times above it can be {could:.2f} at most: each "
-        f"caption needs encoder and prefill, {once:.0f} ms of all processors that no batch makes cheaper, and {tokens} "
-        f"steps, {tokens * one:.0f} ms for one caller, {tokens * many / MANY:.0f} ms where {MANY} share them. With "
-        f"steps for nothing it would be {(once + tokens * one) / once:.2f}.",
+        f"{'holds' if ratio >= MANY_BAR else 'does not hold'}). By the programs' times alone it would be {could:.2f}: "
+        f"each caption needs encoder and prefill, {once:.0f} ms of all processors that no batch makes cheaper, and "
+        f"{tokens} steps, {tokens * one:.0f} ms for one caller, {tokens * many / MANY:.0f} ms where {MANY} share them. "
+        f"With steps for nothing it would be {(once + tokens * one) / once:.2f}. What one caller waits for "
+        "apart from the programs, decoding and HTTP, others overlap with them.",
         "",
     ]
 

@@ -65,6 +65,6 @@ def test_the_page_says_what_sixteen_callers_can_get(tmp_path: Path) -> None:
     script("page").write_page(found("bf16"), tmp_path / "captions.md")
     text = (tmp_path / "captions.md").read_text()
     assert "They get 1.62 times the captions/s of one caller (bar: 2.5, does not hold)." in text
-    assert "it can be 1.71 at most" in text  # (60 + 20 * 3) / (60 + 20 * 8 / 16)
+    assert "it would be 1.71:" in text  # (60 + 20 * 3) / (60 + 20 * 8 / 16)
     assert "With steps for nothing it would be 2.00." in text
     assert "products with weights are of bfloat16" in text
