@@ -16,7 +16,7 @@ from ..photographs.ahead import Pace
 from ..postprocess.prediction import Prediction, check_asked
 from ..postprocess.text import TEXTS
 from ..preprocess.preprocessor import Preprocessor
-from .predict import UNHURRIED, check_takes_pictures, choose_pipeline, image_input, portions_of
+from .predict import UNHURRIED, check_takes_pictures, choose_input, portions_of
 
 
 def predict_texts(
@@ -32,8 +32,7 @@ def predict_texts(
     """Return one prediction with a text per image, in input order. Raises as `predict.predict`, and WrongOption."""
     check_takes_pictures(manifest)
     check_asked(manifest, {}, options)
-    name, pipeline = choose_pipeline(manifest, options.preprocess, options.image_size)
-    spec = image_input(manifest, pipeline)
+    name, pipeline, spec = choose_input(manifest, options)
     request = writer.request(options.prompt, options.max_tokens, options.beams)
     results: list[Prediction] = []
     for batch, frames in portions_of(images, spec, preprocessor, pipeline, options.seed, max_megapixels, pace):

@@ -56,8 +56,7 @@ def predict(
     if options.image_size is None and reads_lines(manifest):
         given = {"preprocessor": preprocessor, "max_megapixels": max_megapixels}
         return _predict_lines(manifest, labels, run, images, options, pace, **given)
-    name, pipeline = choose_pipeline(manifest, options.preprocess, options.image_size)
-    spec = image_input(manifest, pipeline)
+    name, pipeline, spec = choose_input(manifest, options)
     results: list[Prediction] = []
     for batch, frames in portions_of(images, spec, preprocessor, pipeline, options.seed, max_megapixels, pace):
         results += explain(manifest, run({spec.name: batch}), labels, name, options, frames)
@@ -204,6 +203,14 @@ def check_takes_pictures(manifest: Manifest) -> None:
     if len(inputs) != 1 or not first.batched or len(first.shape) != 4 or first.dtype != "float32":
         names = ", ".join(f"{spec.name} {spec.dtype} {spec.shape}" for spec in inputs)
         raise PipelineError(f"pictures go into a network with one batch of images; this one takes {names}: {_TENSORS}")
+
+
+def choose_input(manifest: Manifest, options: PredictOptions) -> tuple[str, Pipeline, TensorSpec]:
+    """Return the name of the pipeline that is asked for, the pipeline, and the input that it fills. Raises
+    PipelineError.
+    """
+    name, pipeline = choose_pipeline(manifest, options.preprocess, options.image_size)
+    return name, pipeline, image_input(manifest, pipeline)
 
 
 def image_input(manifest: Manifest, pipeline: Pipeline) -> TensorSpec:

@@ -26,7 +26,7 @@ from ..preprocess.images import open_image
 from ..preprocess.preprocessor import Preprocessor
 from ..tensors.arrays import Array
 from ..tensors.frame import ImageSize
-from .predict import UNHURRIED, check_takes_pictures, choose_pipeline, image_input, portion_of, sources_of, tensor_of
+from .predict import UNHURRIED, check_takes_pictures, choose_input, portion_of, sources_of, tensor_of
 
 
 def predict_tiled(
@@ -45,8 +45,7 @@ def predict_tiled(
     """
     check_takes_pictures(manifest)
     check_asked(manifest, labels, options)
-    name, pipeline = choose_pipeline(manifest, options.preprocess, options.image_size)
-    spec = image_input(manifest, pipeline)
+    name, pipeline, spec = choose_input(manifest, options)
     step = portion_of(spec)
     max_megapixels = real("max_megapixels", max_megapixels, MAX_IMAGE_MEGAPIXELS * 20)
     results: list[Prediction] = []

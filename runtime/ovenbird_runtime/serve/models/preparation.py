@@ -18,7 +18,7 @@ from ...manifest.steps import output_size
 from ...model import Model
 from ...options import PredictOptions
 from ...postprocess.prediction import check_asked
-from ...predicting.predict import check_takes_pictures, choose_pipeline, image_input
+from ...predicting.predict import check_takes_pictures, choose_input
 from ...preprocess.images import open_pixels
 from ...tensors.arrays import Array
 from ...tensors.frame import Frame
@@ -34,8 +34,7 @@ class Preparation:
         """
         check_takes_pictures(model.manifest)
         check_asked(model.manifest, model.labels, options)
-        self.pipeline_name, self.pipeline = choose_pipeline(model.manifest, options.preprocess, options.image_size)
-        self._spec = image_input(model.manifest, self.pipeline)
+        self.pipeline_name, self.pipeline, self._spec = choose_input(model.manifest, options)
         self.size: InputSize = output_size(self.pipeline) if model.manifest.picture_program.sizes else ()
         self._preprocessor, self._seed, self._megapixels = model.preprocessor, options.seed, megapixels
 
