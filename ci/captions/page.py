@@ -28,6 +28,7 @@ STORED = {
     "f32": "as the others.",
     "f16": "the step's weights are stored as float16, all is computed in float32.",
     "bf16": "products with weights are of bfloat16, summed in float32; weights take two bytes.",
+    "int8": "products with weights are of numbers of 8 bits, summed in 32; weights take a byte, states stay float32.",
 }
 MANY, MANY_BAR = 16, 2.5
 """Callers, and how many times the captions a second of one caller they should get."""

@@ -67,5 +67,5 @@ def test_boxes_are_counted_where_there_are_no_classes() -> None:
     found = verification(Agreement(5, None, None), (20, 18))
     with pytest.raises(VerificationFailed, match=r"in 10\.0% of its boxes"):
         check_disagreement("host-int8", "main", found, 0.05, str)
-    with pytest.raises(VerificationFailed, match="answers with neither"):
+    with pytest.raises(VerificationFailed, match="answers with none of them"):
         check_disagreement("host-int8", "main", verification(Agreement(5, None, None)), 0.05, str)
