@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,8 @@ class Load:
         self.path: Path = options.output / "load.json"
         self.found: dict[str, Any] = json.loads(self.path.read_text()) if self.path.is_file() else {"cells": {}}
         self.found |= {"chip": processor_name(), "processors": len(os.sched_getaffinity(0)), "tokens": options.tokens,
-                       "python": platform.python_version(), "precision": precision_of(options.artifact)}  # fmt: skip
+                       "python": platform.python_version(), "precision": precision_of(options.artifact),
+                       "engine": "native" if find_spec("ovenbird_native") else "tvm"}  # fmt: skip
 
     def measure(self, cell: Cell) -> None:
         """Ask one cell's requests, and keep what came."""

@@ -1,4 +1,4 @@
-"""Whose tokens are whose: texts of code of low precision beside those of the framework itself.
+"""Whose tokens are whose: texts of code of low precision next to those of the framework itself.
 
     agreement_of(ours, those_of_torch, begin=1).share
 
