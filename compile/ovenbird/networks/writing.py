@@ -18,14 +18,14 @@ from ovenbird_runtime.generation.text import TextRequest
 from ovenbird_runtime.manifest.generation import Greedy
 from ovenbird_runtime.tensors.arrays import Array, Arrays
 
-Answer = Callable[[Arrays], Arrays]
+RowAnswer = Callable[[Arrays], Arrays]
 """One row's named inputs to named outputs."""
 
 
 class Scribe:
     """Writes texts of a model with a loop, one after the other."""
 
-    def __init__(self, model: Composite, programs: Mapping[str, Answer]) -> None:
+    def __init__(self, model: Composite, programs: Mapping[str, RowAnswer]) -> None:
         """`programs`: what answers each program of the loop."""
         assert model.loop is not None
         self._loop = model.loop
@@ -44,7 +44,7 @@ class Scribe:
 class _Rows:
     """What the loop asks of an engine, a row at a time."""
 
-    def __init__(self, programs: Mapping[str, Answer]) -> None:
+    def __init__(self, programs: Mapping[str, RowAnswer]) -> None:
         self._programs = programs
 
     def batches_of(self, program: str) -> list[int]:

@@ -22,7 +22,7 @@ from ovenbird.quantize.auto.mixing import HeldAnswers, Mixture, choose_mixture
 from ovenbird.quantize.auto.sensitivity import SwitchedNetwork, measure_noise, rounded_noises
 from ovenbird.quantize.auto.times import layer_times
 from ovenbird.quantize.calibration.ranges import choose_range
-from ovenbird.quantize.calibration.watching import Watch
+from ovenbird.quantize.calibration.watching import WatchedNetwork
 from ovenbird.quantize.distilling import distil
 from ovenbird.quantize.fold_norms import fold_norms
 from ovenbird.quantize.noise import LayerNoise, decibels, layer_noise
@@ -73,7 +73,7 @@ class Quantizer:
 
         `mixed`: leave layers in floats. `narrow`: hold pairs of weights (`rounding/weights.py`). Raises BuildFailed.
         """
-        watch = Watch(module, len(rows))
+        watch = WatchedNetwork(module, len(rows))
         for done, row in enumerate(rows):
             watch.run(row)
             if step is not None:
@@ -94,7 +94,7 @@ class Quantizer:
 
     @staticmethod
     def of(
-        watch: Watch, weights: Mapping[relax.Var, WeightLevels], method: RangeMethod, distilled: bool = False
+        watch: WatchedNetwork, weights: Mapping[relax.Var, WeightLevels], method: RangeMethod, distilled: bool = False
     ) -> Quantizer:
         """Choose every range by what was seen; `weights`: those of its layers, `distilled` as of `calibrated`."""
         points, distillates = watch.points, 0

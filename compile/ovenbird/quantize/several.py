@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 from ovenbird.errors import BuildFailed, UnsupportedOperator, UsageError
 from ovenbird.networks.composite import Composite
 from ovenbird.networks.network import Network
-from ovenbird.networks.writing import Answer, Scribe
+from ovenbird.networks.writing import RowAnswer, Scribe
 from ovenbird.options import DEFAULT_PICTURES, CalibrationOptions
 from ovenbird.passes.share_constants import share_constants
 from ovenbird.process.progress import Progress
 from ovenbird.quantize.calibrating import Quantizer
 from ovenbird.quantize.calibration.pictures import Pictures, find_pictures, held_pictures
 from ovenbird.quantize.calibration.ranges import SAMPLES
-from ovenbird.quantize.calibration.watching import Watch
+from ovenbird.quantize.calibration.watching import WatchedNetwork
 from ovenbird.quantize.evidence import CalibrationEvidence
 from ovenbird.quantize.quantizing import Quantized
 from ovenbird.quantize.rounding.together import rounded_weights
@@ -121,7 +121,7 @@ def _calibrated(
         calls = len(pictures.rows) * (TOKENS if name == model.loop.step else 1)
         samples = min(SAMPLES, SAMPLES * DEFAULT_PICTURES // calls)
         single = next((module for key, module in modules.items() if (key.program, key.batch) == (name, 1)), None)
-        watches[name] = Watch(single if single is not None else model.programs[name].relax(1), calls, samples)
+        watches[name] = WatchedNetwork(single if single is not None else model.programs[name].relax(1), calls, samples)
     scribe = Scribe(model, {name: _answer(watch, model.programs[name]) for name, watch in watches.items()})
     for done, (picture,) in enumerate(pictures.rows):
         scribe.write(picture, TOKENS)
@@ -135,7 +135,7 @@ def _calibrated(
     }
 
 
-def _answer(watch: Watch, network: Network) -> Answer:
+def _answer(watch: WatchedNetwork, network: Network) -> RowAnswer:
     """Return what runs a watched program on named inputs."""
 
     def answer(inputs: Arrays) -> Arrays:

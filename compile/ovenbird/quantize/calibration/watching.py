@@ -1,6 +1,6 @@
 """A network of floats that is watched while it runs: what its tensors hold, and what its layers multiply.
 
-watch = Watch(module, calls=64)              # a module of one row
+watch = WatchedNetwork(module, calls=64)              # a module of one row
 watch.run([array])                           # its own outputs
 watch.seen[0], watch.patches[layer]          # of `watch.points.roots[0]`, of one of `watch.points.layers`
 """
@@ -21,7 +21,7 @@ from ovenbird.quantize.rounding.patches import Patches
 from ovenbird_runtime.tensors.arrays import Array
 
 
-class Watch:
+class WatchedNetwork:
     """One module, ready to be quantized, and what was seen of it."""
 
     def __init__(self, module: IRModule, calls: int, samples: int = SAMPLES) -> None:

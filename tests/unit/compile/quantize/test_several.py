@@ -18,7 +18,7 @@ from ovenbird.options import CalibrationOptions
 from ovenbird.passes.share_constants import array_of
 from ovenbird.process.progress import Progress
 from ovenbird.quantize.calibration.observing import Observer
-from ovenbird.quantize.calibration.watching import Watch
+from ovenbird.quantize.calibration.watching import WatchedNetwork
 from ovenbird.quantize.quantizing import Quantized
 from ovenbird.quantize.rounding.together import joined, rounded_weights
 from ovenbird.quantize.several import quantize_several
@@ -151,7 +151,7 @@ def test_shared_weights_are_rounded_once_on_what_all_multiply() -> None:
     for place, scale in enumerate((1.0, 3.0)):
         head = Head(shared, scale).eval()
         rows = [torch.randn(8, 4) @ mixing[place] + 0.05 * torch.randn(8, 32) for _ in range(32)]
-        watch = Watch(import_exported(torch.export.export(head, (rows[0],))), len(rows))
+        watch = WatchedNetwork(import_exported(torch.export.export(head, (rows[0],))), len(rows))
         for row in rows:
             assert np.allclose(watch.run([row.numpy()])[0], head(row).detach().numpy(), atol=1e-5)
         watches.append(watch)
