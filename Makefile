@@ -2,6 +2,7 @@
 #
 #     make demo                        compile ResNet50 for this machine and run it on a photograph
 #     make demo WEIGHTS=resnet50.pth   the same, with a local file
+#     make demo PHOTO=me.jpg           the same, on a photograph of yours
 #     make test                        format, lint, types, import rules, tests; says what it leaves out
 #     make test SLOW=1                 the same with the tests marked slow, as CI runs it
 #     make test TESTS=tests/unit       only these tests, without the checks before them
@@ -23,6 +24,7 @@ PHOTO ?=
 MODEL ?=
 FAULTS ?=
 ONNX ?=
+CONTAINER ?=
 NETWORKS ?=
 DETECTORS ?=
 
@@ -32,13 +34,12 @@ help: ## show this list
 setup: ## create .venv (compiler, tests, peers) and .venv-runtime (the target, nothing else)
 	@ci/steps/setup.sh all
 
-demo: ## compile ResNet50 here, run it through the runtime alone  [WEIGHTS=file.pth]
+demo: ## compile ResNet50 here, run it through the runtime alone  [WEIGHTS=file.pth PHOTO=file.jpg]
 	@ci/steps/setup.sh compiler runtime
-	@.venv/bin/python ci/steps/demo.py $(if $(WEIGHTS),--weights "$(WEIGHTS)")
+	@.venv/bin/python ci/steps/demo.py $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(PHOTO),--image "$(PHOTO)")
 
-notebook: ## the demo explained step by step, in JupyterLab
-	@ci/steps/setup.sh notebook
-	@cd notebooks && ../.venv/bin/jupyter lab
+notebook: ## the demo explained step by step, in JupyterLab  [CONTAINER=1: in a container]
+	@ci/steps/notebook.sh $(if $(CONTAINER),container)
 
 site: ## docs/ as pages in build/site, every link checked
 	@ci/steps/setup.sh test

@@ -36,6 +36,10 @@ def main() -> int:
     if options.weights and not Path(options.weights).is_file():
         say(f"error: WeightsUnavailable: no file {options.weights}; give an existing one: make demo WEIGHTS=file.pth")
         return 1
+    options.image = options.image.expanduser()
+    if not options.image.is_file():
+        say(f"error: ImageNotFound: no file {options.image}; give a photograph: make demo PHOTO=file.jpg")
+        return 1
 
     resnet, code = prepare("resnet50", options.weights)
     if code == 0 and resnet is not None:
@@ -80,7 +84,7 @@ def prepare(model: str, weights: str | None) -> tuple[Path | None, int]:
 
 def show(artifact: Path, image: Path) -> int:
     """Run the artifact on the image, in the environment that has neither torch nor the compiler."""
-    code, _ = run([str(OVENBIRD_RT), "run", str(artifact), str(image), "--top", "2"])
+    code, _ = run([str(OVENBIRD_RT), "run", str(artifact), str(image.absolute()), "--top", "2"])
     return code
 
 

@@ -62,7 +62,6 @@ def compile(
     calibrate: PathText | None = None,
     calibration_size: int = DEFAULT_PICTURES,
     quantizer: QuantizerName = "own",
-    int8_programs: Sequence[str] = (),
     max_disagreement: float | None = None,
     fast_math: bool = False,
     trust: bool = False,
@@ -88,12 +87,7 @@ def compile(
         precisions=precisions,
         fast_math=fast_math,
         calibration=CalibrationOptions(
-            None if calibrate is None else Path(calibrate),
-            calibration_size,
-            None,
-            most if mixed else None,
-            quantizer,
-            tuple(int8_programs),
+            None if calibrate is None else Path(calibrate), calibration_size, None, most if mixed else None, quantizer
         ),
         max_disagreement=most,
     )

@@ -8,17 +8,14 @@ The artifact's files are checked on the way: an image never holds other bytes th
 
 from __future__ import annotations
 
-import ast
 import contextlib
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ovenbird.baking.pip_settings import pip_secrets
 from ovenbird.errors import UsageError, output_error
 from ovenbird.resources import PACKAGE, sources_folder
 from ovenbird_runtime.artifact.artifact import Artifact
@@ -28,8 +25,6 @@ from ovenbird_runtime.copying import MANIFEST, write_files
 RUNTIME = "runtime"
 CONSTRAINTS, IMAGE_SBOM = "ci/constraints.txt", "compile/ovenbird/baking/image_sbom.py"
 NOT_SOURCES = ("lib", "__pycache__", "*.egg-info", "build", "dist")
-PIP_KEYS = ("index-url", "extra-index-url", "trusted-host", "timeout", "proxy")
-CERTIFICATES = "/run/ca.crt"
 
 
 @dataclass(frozen=True)
@@ -71,7 +66,7 @@ def prepared(sources: Path, artifact: Artifact | None, containerfile: str) -> It
             recipe.write_text(containerfile, encoding="utf-8")
         except OSError as error:
             raise output_error(error, f"into {temporary} (TMPDIR)") from None
-        yield BuildContext(folder, recipe, _pip_secrets(Path(temporary)))
+        yield BuildContext(folder, recipe, pip_secrets(Path(temporary)))
 
 
 def copy_into(artifact: Artifact, folder: Path) -> None:
@@ -84,26 +79,3 @@ def copy_into(artifact: Artifact, folder: Path) -> None:
     (folder / MANIFEST).write_bytes(artifact.manifest_bytes)
     for path in folder.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
-
-
-def _pip_secrets(folder: Path) -> dict[str, Path]:
-    """Return this machine's pip settings as secrets; folders of this machine do not exist in a build."""
-    done = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False)
-    settings: dict[str, str] = {}
-    for line in done.stdout.splitlines():
-        key, _, value = line.partition("=")
-        with contextlib.suppress(ValueError, SyntaxError):
-            settings[key.rpartition(".")[2]] = str(ast.literal_eval(value))
-    lines, secrets = ["[global]", "disable-pip-version-check = true", "root-user-action = ignore"], {}
-    for key in PIP_KEYS:
-        urls = [word for word in settings.get(key, "").split() if not word.startswith(("file:", "/"))]
-        if urls:
-            lines.append(f"{key} = {' '.join(urls)}")
-    certificates = settings.get("cert") or os.environ.get("SSL_CERT_FILE", "")
-    if certificates and Path(certificates).is_file():
-        lines.append(f"cert = {CERTIFICATES}")
-        secrets["ca"] = Path(certificates)
-    secrets["pip"] = folder / "pip.conf"
-    secrets["pip"].write_text("\n".join(lines) + "\n", encoding="utf-8")
-    secrets["pip"].chmod(0o600)  # an index's address may carry a password
-    return secrets

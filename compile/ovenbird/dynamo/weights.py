@@ -11,6 +11,7 @@ them; with `check_all` every byte of all, by a checksum.
 
 from __future__ import annotations
 
+import operator
 import weakref
 import zlib
 from collections.abc import Sequence
@@ -26,48 +27,53 @@ WHOLE_BYTES = 8192
 SAMPLES = 64
 """Of a tensor, evenly spread: a write of so large a part of it in a row is seen. Each misses the cache."""
 END_BYTES = 64
-UNCOUNTED = -1
-"""The version of a tensor made in inference mode, which has no count of writes."""
+VERSION = operator.attrgetter("_version")
 
 
 class FrozenTensors:
-    """Tensors as they were."""
+    """Tensors as they were. Each look at all of them is one call that loops in C: a network has hundreds."""
 
     def __init__(self, arguments: Sequence[Any], places: Sequence[int], check_all: bool = False) -> None:
         """Remember those at `places`."""
-        self._known: list[tuple[int, weakref.ref[torch.Tensor], int, int]] = []
-        self._whole: list[tuple[memoryview, bytes]] = []
-        self._sampled: list[tuple[Array, Array]] = []
+        tensors: list[torch.Tensor] = [arguments[place] for place in places]
+        self._places = tuple(places)
+        # Filled by references to tensors that are gone: another may have got the identity of one.
+        self._died: list[Any] = []
+        self._references = [weakref.ref(tensor, self._died.append) for tensor in tensors]
+        self._identities = [*map(id, tensors)]
+        # Tensors made in inference mode have no count of writes.
+        self._counted = [place for place, tensor in zip(places, tensors, strict=True) if not tensor.is_inference()]
+        self._versions = [*map(VERSION, (arguments[place] for place in self._counted))]
+        self._addresses = [*map(torch.Tensor.data_ptr, tensors)]
+        self._views: list[memoryview] = []
+        self._samples: list[Array] = []
         self._sums: list[tuple[memoryview, int]] = []
-        for place in places:
-            tensor: torch.Tensor = arguments[place]
-            self._known.append((place, weakref.ref(tensor), _version(tensor), tensor.data_ptr()))
-            view = bytes_of(tensor)
+        for view, tensor in zip(map(bytes_of, tensors), tensors, strict=True):
             if len(view) <= WHOLE_BYTES:
-                self._whole.append((view, bytes(view)))
+                self._views.append(view)
             elif check_all:
                 self._sums.append((view, zlib.crc32(view)))
             else:
-                self._whole += [(end, bytes(end)) for end in (view[:END_BYTES], view[-END_BYTES:])]
+                self._views += (view[:END_BYTES], view[-END_BYTES:])
                 elements = np.frombuffer(view, f"u{min(tensor.itemsize, 8)}")
-                samples = elements[:: (elements.size // SAMPLES) | 1]  # odd: even steps would fall on few lines
-                self._sampled.append((samples, samples.copy()))
+                self._samples.append(elements[:: (elements.size // SAMPLES) | 1])  # odd: even steps fall on few lines
+        self._bytes = self._read()
 
     def unchanged(self, arguments: Sequence[Any]) -> bool:
         """Return whether they are the same tensors with the same numbers."""
-        for place, known, version, address in self._known:
-            tensor: torch.Tensor = arguments[place]
-            if tensor is not known() or _version(tensor) != version or tensor.data_ptr() != address:
-                return False
+        tensors = [arguments[place] for place in self._places]
         return (
-            all(view.tobytes() == kept for view, kept in self._whole)
-            and all(bool((view == kept).all()) for view, kept in self._sampled)
+            not self._died
+            and [*map(id, tensors)] == self._identities
+            and [*map(torch.Tensor.data_ptr, tensors)] == self._addresses
+            and [*map(VERSION, (arguments[place] for place in self._counted))] == self._versions
+            and self._read() == self._bytes
             and all(zlib.crc32(view) == kept for view, kept in self._sums)
         )
 
-
-def _version(tensor: torch.Tensor) -> int:
-    return UNCOUNTED if tensor.is_inference() else tensor._version
+    def _read(self) -> list[bytes]:
+        """Return the bytes that are compared."""
+        return [*map(memoryview.tobytes, self._views), *map(np.ndarray.tobytes, self._samples)]
 
 
 def bytes_of(tensor: torch.Tensor) -> memoryview:

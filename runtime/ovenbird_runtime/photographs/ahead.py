@@ -64,7 +64,7 @@ class Pace:
 
 
 def ahead(prepare: Callable[[int, Any], T], sources: Sequence[Any], portion: int, jobs: int) -> Iterator[list[T]]:
-    """Yield what `prepare(place, source)` gives of each source, in order, in lists of at most `portion`.
+    """Yield what `prepare(place, source)` gives of each source, in order, in lists as long as `portion_sizes` says.
 
     A portion and one source a job are ahead of the caller. What `prepare` raises is raised in its place, and ends what
     was begun.
@@ -80,13 +80,24 @@ def ahead(prepare: Callable[[int, Any], T], sources: Sequence[Any], portion: int
                 begun.append(pool.submit(prepare, *one))
 
         try:
-            begin(portion + jobs)
-            while begun:
+            for size in portion_sizes(len(sources), portion):
+                begin(portion + jobs)
                 ready: list[T] = []
-                while begun and len(ready) < portion:
+                while len(ready) < size:
                     ready.append(begun.popleft().result())
                     begin(portion + jobs)
                 yield ready
         finally:
             for future in begun:
                 future.cancel()
+
+
+def portion_sizes(count: int, most: int) -> Iterator[int]:
+    """Yield the sizes of portions that make `count`: growing from one, as the network waits for the first, and
+    shrinking to one, as nobody prepares while it has the last. They depend on no clock, so neither do answers.
+    """
+    size = 1
+    while count:
+        now = min(size, most, -(-count // 2))
+        yield now
+        count, size = count - now, 2 * size

@@ -16,7 +16,7 @@ import ovenbird_runtime
 from ovenbird_runtime.cli import main
 from ovenbird_runtime.console.speed import speed_shown
 from ovenbird_runtime.errors import ImageUnreadable, WrongOption
-from ovenbird_runtime.photographs.ahead import ahead
+from ovenbird_runtime.photographs.ahead import ahead, portion_sizes
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_answers_are_those_of_one_after_the_other(model: ovenbird_runtime.Model,
     found = model.predict(photos, seed=3, jobs=jobs, progress=lambda *counts: seen.append(counts))
     assert [one.to_json() for one in found] == [one.to_json() for one in alone]
     assert len({one.to_json()["classes"]["logits"][0]["confidence"] for one in alone}) > 10
-    assert seen == [(8, 20), (16, 20), (20, 20)]
+    assert seen == [(done, 20) for done in (1, 3, 7, 14, 17, 19, 20)]
 
 
 def test_the_next_are_prepared_while_the_caller_has_a_portion() -> None:
@@ -50,11 +50,23 @@ def test_the_next_are_prepared_while_the_caller_has_a_portion() -> None:
         return source * 2
 
     portions = ahead(prepare, "abcdef", 2, 1)
-    assert next(portions) == ["aa", "bb"]
-    for _ in range(3):
-        assert begun.acquire(timeout=60)  # the third is in work, and we have the first two
+    assert [next(portions), begun.acquire(timeout=60)] == [["aa"], True]
+    for _ in range(2):
+        assert begun.acquire(timeout=60)  # the third is in work, and we have the first
     go_on.set()
-    assert [*portions] == [["cc", "dd"], ["ee", "ff"]]
+    assert [*portions] == [["bb", "cc"], ["dd", "ee"], ["ff"]]
+
+
+@pytest.mark.parametrize("most", [1, 3, 8])
+def test_portions_are_small_at_both_ends(most: int) -> None:
+    for count in range(200):
+        sizes = [*portion_sizes(count, most)]
+        assert sum(sizes) == count
+        assert max(sizes, default=0) <= most
+        assert [*sizes[:1], *sizes[-1:]] == ([1, 1] if count else [])
+        rising = sizes[: 1 + sizes.index(max(sizes))] if sizes else []
+        assert rising == sorted(rising)
+    assert [*portion_sizes(24, 8)] == [1, 2, 4, 8, 5, 2, 1, 1]
 
 
 def test_what_is_ahead_is_bounded() -> None:
