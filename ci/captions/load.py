@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ sys.path.append(str(ROOT / "ci" / "load"))
 from asking import Turn, run_ab  # noqa: E402 - as the scripts of ci/load import one another
 from page import write_page  # noqa: E402
 from ratios import percentile  # noqa: E402
-from servers import Running, Server  # noqa: E402
+from servers import Running, Server, free_port  # noqa: E402
 
 from ovenbird.benchmarking.report.machine import processor_name  # noqa: E402
 
@@ -102,7 +103,8 @@ class Load:
         self.path: Path = options.output / "load.json"
         self.found: dict[str, Any] = json.loads(self.path.read_text()) if self.path.is_file() else {"cells": {}}
         self.found |= {"chip": processor_name(), "processors": len(os.sched_getaffinity(0)), "tokens": options.tokens,
-                       "python": platform.python_version(), "precision": precision_of(options.artifact)}  # fmt: skip
+                       "python": platform.python_version(), "precision": precision_of(options.artifact),
+                       "engine": "native" if find_spec("ovenbird_native") else "tvm"}  # fmt: skip
 
     def measure(self, cell: Cell) -> None:
         """Ask one cell's requests, and keep what came."""
@@ -121,8 +123,7 @@ class Load:
 
     def _started(self, cell: Cell) -> Running:
         if cell.server not in self._running:
-            used = {running.server.port for running in self._running.values()}
-            port = next(port for port in range(FIRST_PORT, FIRST_PORT + 100) if port not in used)
+            port = free_port(FIRST_PORT, [running.server.port for running in self._running.values()])
             server = server_of(cell.server, cell.batch, port, self._options)
             running = self._stack.enter_context(Running.start(server, self._options.output))
             self._ask(server, 1, WARM_REQUESTS)

@@ -19,7 +19,7 @@ HEAD = """<!-- Written by ci/captions; do not edit. -->
 caption of {tokens} tokens out, asked by Apache's `ab` on the same machine. {chip}, {processors} processors. Weights are
 random: times do not depend on them.
 
-- Ours is compiled with `--precision {precision}`: {stored} All others are f32 where nothing else is said.
+- Ours is compiled with `--precision {precision}`: {stored} {engine_said} All others are f32 where nothing else is said.
 - *ovenbird*: all captions in flight are written at once, up to 64; one joins at the next step.
 - *ovenbird, one at a time*: the same server with `--max-batch 1`.
 - *transformers + FastAPI*: `GitForCausalLM.generate` in torch, as most people serve it.
@@ -28,7 +28,9 @@ STORED = {
     "f32": "as the others.",
     "f16": "the step's weights are stored as float16, all is computed in float32.",
     "bf16": "products with weights are of bfloat16, summed in float32; weights take two bytes.",
+    "int8": "products with weights are of numbers of 8 bits, summed in 32; weights take a byte, states stay float32.",
 }
+ENGINES = {"native": "The native engine (C++) runs it.", "tvm": "TVM's virtual machine runs it."}
 MANY, MANY_BAR = 16, 2.5
 """Callers, and how many times the captions a second of one caller they should get."""
 
@@ -38,7 +40,7 @@ def write_page(found: Mapping[str, Any], path: Path) -> None:
     rows: list[Row] = list(found["cells"].values())
     asked, swept = [row for row in rows if not row["batch"]], [row for row in rows if row["batch"]]
     stored = STORED.get(found["precision"], "")
-    lines = [HEAD.format(**found, stored=stored)]
+    lines = [HEAD.format(**found, stored=stored, engine_said=ENGINES[found.get("engine", "tvm")])]
     lines += _programs(found.get("programs", {}))
     lines += _many_callers(found.get("programs", {}), asked, int(found["tokens"]))
     for requests in sorted({row["requests"] for row in asked}):

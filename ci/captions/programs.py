@@ -28,15 +28,16 @@ import numpy as np
 import torch
 from loops import HELD, OnnxLoop, export_programs
 from original import original_git
-from tokens import agreement_of, pictures
+from tokens import line_of, pictures
 
 import ovenbird_runtime
 from ovenbird.models.packages.captions.git import GitEncode, GitPrefill
+from ovenbird.verify.texts import agreement_of
 from ovenbird_runtime.tensors.arrays import aligned_zeros
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN, TORCH, HALF, ORT = "ovenbird", "torch eager", "torch eager, bfloat16", "ONNX Runtime"
-DIFFER = {"f32": 0.002, "f16": 0.01, "bf16": 0.05}
+DIFFER = {"f32": 0.002, "f16": 0.01, "bf16": 0.05, "int8": 0.1}
 """The share of tokens that a precision may change: with random weights, some stand next to a tie."""
 CAPTIONS, FEW = 50, 5
 """Those whose tokens are compared; fewer of a loop that is not ours."""
@@ -172,7 +173,7 @@ def agreeing(model: Any, loop: OnnxLoop | None, nets: Mapping[str, Any], side: i
     if loop is not None:
         texts[ORT] = [loop.write(pixels, tokens) for pixels in shown[:FEW]]
     found = {name: agreement_of(written, right, begin) for name, written in texts.items()}
-    notes = [f"{name}: {agreement.line()}" for name, agreement in found.items()]
+    notes = [f"{name}: {line_of(agreement)}" for name, agreement in found.items()]
     most = {OWN: DIFFER[model.target.precision]}
     return notes, [line for name, line in zip(found, notes, strict=True) if found[name].share > most.get(name, 1.0)]
 
@@ -204,7 +205,7 @@ def main(arguments: Sequence[str]) -> int:
     with ovenbird_runtime.load(options.artifact, threads=threads) as model, torch.inference_mode():
         calls = own_calls(model, pixels, options.tokens)
         loop = None
-        if model.target.precision == "bf16":
+        if model.target.precision in ("bf16", "int8"):
             nets[HALF] = copy.deepcopy(net).bfloat16()
         if "ort" in options.peers:
             loop = OnnxLoop(export_programs(programs, options.output / "onnx"), programs, threads)

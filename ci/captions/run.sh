@@ -5,8 +5,9 @@
 #
 #     ci/captions/run.sh [PHOTO.jpg]        default: the photograph that the compiler verifies with
 #
-# Writes docs/benchmarks/captions.md and its plots. WEIGHTS=FOLDER|random:SEED (default random:7). PRECISION=f32|f16|bf16
-# (default: bf16 where this machine multiplies it, f16 elsewhere).
+# Writes docs/benchmarks/captions.md and its plots. WEIGHTS=FOLDER|random:SEED (default random:7).
+# PRECISION=f32|f16|bf16|int8 (default: bf16 where this machine multiplies it, f16 elsewhere); INT8_PROGRAMS=step,... for
+# int8. Programs run by the native engine, where a C++ compiler is there to build it.
 # REQUESTS=32,256 CONCURRENCY=1,8,16,64 SWEEP=1,2,4,8,16,32,64. What is in build/captions/PRECISION is not measured again:
 # stopped, it goes on where it was; SECONDS_EACH=500 stops it by itself (exit code 75). AGAIN=1 begins anew.
 set -euo pipefail
@@ -24,11 +25,13 @@ work=build/captions/$precision
 artifact=$work/git_base_textcaps
 
 ci/load/tools.sh
+use_native_engine build/captions/native || say "captions run by TVM's engine"
 mkdir -p "$work"
 [ -z "${AGAIN:-}" ] || rm -f "$work/load.json"
 if [ ! -d "$artifact" ]; then
     say "compiling git-base-textcaps in $precision"
-    "$python" -m ovenbird compile git-base-textcaps --weights "$weights" --precision "$precision" -o "$artifact" -q
+    "$python" -m ovenbird compile git-base-textcaps --weights "$weights" --precision "$precision" -o "$artifact" -q \
+        ${INT8_PROGRAMS:+--int8-programs "$INT8_PROGRAMS"}
 fi
 if ! grep -qs '"programs"' "$work/load.json"; then
     say "timing its programs"

@@ -14,16 +14,17 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-FIRST_PORT = 8290
+FIRST_PORT, PORTS = 8290, 100
 BATCHED, UNBATCHED = "ovenbird", "ovenbird, unbatched"
 READY_SECONDS = 90
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -50,15 +51,28 @@ def servers_of(artifact: str, onnx: str | None) -> list[Server]:
     route, ready = f"/v1/models/{name}:predict", "/v2/health/ready"
     found = []
     for label, more in ((BATCHED, []), (UNBATCHED, ["--max-batch", "1"])):
-        port = FIRST_PORT + len(found)
+        port = free_port(FIRST_PORT, [server.port for server in found])
         found.append(Server(label, [*ours, "--port", str(port), *more], port, route, ready))
     if onnx:
         environment = {"ONNX": str(Path(onnx).resolve())}
         for peer, health, form in (("fastapi", ready, False), ("litserve", "/health", True)):
-            port = FIRST_PORT + len(found)
+            port = free_port(FIRST_PORT, [server.port for server in found])
             command = [sys.executable, str(HERE / f"peer_{peer}.py"), str(port)]
             found.append(Server(f"{peer} + onnxruntime", command, port, "/predict", health, form, environment))
     return found
+
+
+def free_port(first: int, used: Collection[int] = ()) -> int:
+    """Return the first port from `first` on that is not `used` and that nobody listens at, whose answers would count as
+    those of the server that is to be asked. Raises SystemExit.
+    """
+    for port in range(first, first + PORTS):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what a server left behind may still close
+            if port not in used:
+                probe.bind(("", port))
+                return port
+    raise SystemExit(f"no port from {first} to {first + PORTS - 1} is free")
 
 
 class Running:

@@ -20,19 +20,6 @@ ours= # our other engine, where there are two
 small=(resnet50 mobilenet_v2 efficientnet_lite0 torchvision:mnasnet1_0 torchvision:shufflenet_v2_x1_0 vgg16)
 zoo=(resnet18 mobilenet_v2 mobilenet_v3_small efficientnet_lite0 vgg16 densenet121 vit_b_16)
 
-# Has our artifacts run by the native engine, from a folder of its own: in the environment, tests would run by it, too.
-# Tables compare it with TVM's engine. Without a C++ compiler there is that alone.
-use_native_engine() {
-    local wheel
-    if wheel=$(ci/steps/native_wheel.sh "$python"); then
-        "$python" -m pip install --quiet --disable-pip-version-check --no-deps --no-index --upgrade --target "$work/native" "$wheel"
-        export PYTHONPATH=$PWD/$work/native
-        ours=ovenbird-tvm,
-    else
-        say "artifacts run by TVM's engine alone"
-    fi
-}
-
 bench() { "$python" -m ovenbird bench "$@"; }
 
 table() { # table NAME MODEL... [OPTIONS]
@@ -92,7 +79,8 @@ case " ${tables[*]} " in
         exit
         ;;
 esac
-use_native_engine
+# tables compare the native engine with TVM's
+if use_native_engine "$work/native"; then ours=ovenbird-tvm,; else say "artifacts run by TVM's engine alone"; fi
 for name in "$@"; do
     run "$name" || fail "UnknownTable: '$name'; one of ${tables[*]}"
     "$python" ci/steps/benchmarks.py

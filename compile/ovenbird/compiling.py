@@ -154,6 +154,7 @@ def compile_network(
         blind=blind,
         layers=layers,
         whole=_whole(variants, layers),
+        texts={name: one.texts.line() for name, of in found.items() for one in of.values() if one.texts is not None},
         dumped=dump,
         unplanned=unplanned,
         one_row=any(one.source.one_row for one in network.programs.values()),
@@ -218,11 +219,11 @@ def _quantize(
 
     if all(variant.precision != "int8" for variant in variants) or any(map(is_quantized, modules.values())):
         return None
-    if isinstance(network, Composite):
-        raise UsageError(
-            f"{network.name} has several programs, which are not compiled in int8: give --precision f32, f16 or bf16"
-        )
     narrow = any(BACKENDS[one.kind].wants_narrow(one.spec) for one in variants if one.precision == "int8")
+    if isinstance(network, Composite):
+        from ovenbird.quantize.several import quantize_several
+
+        return quantize_several(network, modules, options.calibration, step, narrow, some_bfloat16)
     if options.calibration.quantizer == "onnxruntime":
         from ovenbird.quantize.by_onnxruntime import quantize_by_onnxruntime
 
@@ -231,14 +232,14 @@ def _quantize(
 
 
 def mixes_bfloat16(variants: Sequence[Variant], options: CompileOptions) -> bool:
-    """Return whether layers that `--precision auto` leaves in floats may multiply bfloat16: where each target of int8
-    can, as the layers are chosen once for all.
+    """Return whether layers that `--precision auto`, or programs that `--int8-programs`, leaves in floats may multiply
+    bfloat16: where each target of int8 can, as they are chosen once for all.
     """
     specs = [one.spec for one in variants if one.precision == "int8"]
     able = all(
         "bf16" in BACKENDS[spec.kind].precisions and not BACKENDS[spec.kind].lacks(spec, "bf16") for spec in specs
     )
-    return options.calibration.mix_below is not None and able
+    return able and (options.calibration.mix_below is not None or bool(options.calibration.programs))
 
 
 def _add_calibration(
@@ -256,7 +257,8 @@ def _add_calibration(
         for name, of in found.items()
         if name.endswith("-int8")
     }
-    document = {**evidence.document(), "agreement": agreement}
+    texts = {name: one.texts.document() for name, of in found.items() for one in of.values() if one.texts is not None}
+    document = {**evidence.document(), "agreement": agreement, **({"texts": texts} if texts else {})}
     writer.add_evidence(CALIBRATION, (json.dumps(document, indent=2) + "\n").encode())
 
 
@@ -339,11 +341,12 @@ def _verify_variants(
         low = variant.precision == "int8"
         unseen = own_photographs() if quantized is None or not low else quantized.held
         limits, device = held_to(variant, network, options).limits, BACKENDS[variant.kind].device
+        reached = None if quantized is None else quantized.reached
         found[variant.name] = verify_programs(
-            writer.folder, network.programs, batches, limits, unseen, ref.name, device, low, references
+            writer.folder, network.programs, batches, limits, unseen, ref.name, device, low, references, reached
         )
         for program, one in found[variant.name].items():
-            if low and options.max_disagreement is not None:
+            if low and options.max_disagreement is not None and (reached is None or one.texts is not None):
                 noisiest = functools.partial(_noisiest, network.programs[program], quantized)
                 check_disagreement(variant.name, program, one, options.max_disagreement, noisiest)
     return found, unverified

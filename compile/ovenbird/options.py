@@ -29,6 +29,7 @@ class CalibrationOptions:
     many of them at most, how ranges are chosen (None: as suits the source), and by whose quantizer.
 
     `mix_below`: layers stay in floats until no larger share of answers is expected to change; None: all are int8.
+    `programs`: of a model of several, those that are int8; none: all.
     """
 
     source: Path | None = None
@@ -36,6 +37,7 @@ class CalibrationOptions:
     method: RangeMethod | None = None
     mix_below: float | None = None
     quantizer: QuantizerName = "own"
+    programs: tuple[str, ...] = ()
 
     @property
     def range_method(self) -> RangeMethod:

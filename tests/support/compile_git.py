@@ -1,6 +1,6 @@
 """Compile a tiny GIT of transformers and write what its own `generate` answers: a program of its own.
 
-python tests/support/compile_git.py OUTPUT_DIR [PRECISION]
+python tests/support/compile_git.py OUTPUT_DIR [PRECISION [INT8_PROGRAMS]]
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import torch
 
 from ovenbird.backends.precisions import parse_precision
 from ovenbird.compiling import compile_network
+from ovenbird.console.shared_options import parse_names
 from ovenbird.models.packages.captions.git import git_programs, new_git, sharpen
 from ovenbird.networks.composite import compose
 from ovenbird.networks.torchvision import import_torchvision
-from ovenbird.options import CompileOptions
+from ovenbird.options import CalibrationOptions, CompileOptions
 from ovenbird.verify.photographs import own_photographs, read_photographs
 from ovenbird_runtime.manifest.manifest import WeightsInfo
 from support.git_searches import PIECES, PROMPTS, SEARCHES
@@ -47,7 +48,7 @@ def network(seed: int = 3) -> Any:
     return net
 
 
-def main(folder: Path, precision: str = "f32") -> None:
+def main(folder: Path, precision: str = "f32", int8_programs: str = "") -> None:
     """Compile, then put what transformers answers in float32 into the folder."""
     torch.set_num_threads(1)
     net = network()
@@ -56,7 +57,10 @@ def main(folder: Path, precision: str = "f32") -> None:
     parts = {name: replace(part, batch_sizes=sizes[name]) for name, part in programs.parts.items()}
     programs = replace(programs, parts=parts)
     composite = compose(programs, "tiny_git", WeightsInfo("random", random=True, seed=3))
-    compile_network(composite, folder, CompileOptions(precisions=(parse_precision(precision),)))
+    calibration = CalibrationOptions(programs=parse_names(int8_programs))
+    compile_network(
+        composite, folder, CompileOptions(precisions=(parse_precision(precision),), calibration=calibration)
+    )
     pixels = torch.from_numpy(read_photographs(own_photographs(), programs.parts["encode"].pipeline))
     right: dict[str, Any] = {}
     for name, search in SEARCHES.items():

@@ -62,6 +62,7 @@ def compile(
     calibrate: PathText | None = None,
     calibration_size: int = DEFAULT_PICTURES,
     quantizer: QuantizerName = "own",
+    int8_programs: Sequence[str] = (),
     max_disagreement: float | None = None,
     fast_math: bool = False,
     trust: bool = False,
@@ -87,7 +88,12 @@ def compile(
         precisions=precisions,
         fast_math=fast_math,
         calibration=CalibrationOptions(
-            None if calibrate is None else Path(calibrate), calibration_size, None, most if mixed else None, quantizer
+            None if calibrate is None else Path(calibrate),
+            calibration_size,
+            None,
+            most if mixed else None,
+            quantizer,
+            tuple(int8_programs),
         ),
         max_disagreement=most,
     )

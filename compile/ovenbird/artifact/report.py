@@ -37,6 +37,8 @@ class CompileReport:
     """What each function of a variant's code does; empty in a report from another process."""
     whole: dict[str, tuple[int, int]] = field(default_factory=dict)
     """How many sums of products int8 code does in whole numbers, and how many there are, by variant."""
+    texts: dict[str, str] = field(default_factory=dict)
+    """How far the texts that int8 code writes are those of the framework, in words, by variant."""
     dumped: Path | None = None
     unplanned: dict[str, str] = field(default_factory=dict)
     """The targets whose code has no plan for some batch size, and what no plan can say."""

@@ -78,6 +78,7 @@ def check_precisions(options: CompileOptions, specs: Sequence[TargetSpec]) -> li
         ("--calibrate", options.calibration.source is not None),
         ("--max-disagreement", options.max_disagreement is not None),
         ("--quantizer", options.calibration.quantizer != "own"),
+        ("--int8-programs", bool(options.calibration.programs)),
     ):
         if given and not int8:
             raise UsageError(f"{option} is about int8: give --precision int8")

@@ -70,6 +70,7 @@ def command(model: str, output: Path | None, **options: Any) -> None:
             options["calibration_method"],
             most if mixed else None,
             options["quantizer"],
+            shared_options.parse_names(options["int8_programs"]),
         ),
         max_disagreement=most,
     )
@@ -100,6 +101,7 @@ def _print_json(report: CompileReport) -> None:
         "tuning": report.manifest.tuning,
         "unplanned": report.unplanned,
         "whole": report.whole,
+        "texts": report.texts,
     }
     click.echo(json.dumps(document, indent=2))
 
@@ -138,6 +140,8 @@ def _print_report(report: CompileReport) -> None:
         click.echo(f"{target}: {document['tuned']} layers tuned, {document['default']} by default schedules{stale}")
     for target, (whole, count) in report.whole.items():
         click.echo(f"{target}: {whole} of {count} sums of products in whole numbers")
+    for target, line in report.texts.items():
+        click.echo(f"{target}: texts: {line}")
     for target, why in report.unplanned.items():
         click.echo(f"{target}: no plan for a runtime without TVM: {why}")
     if report.dumped is not None:

@@ -13,6 +13,9 @@ import click
 from ovenbird.console import shared_options
 
 if TYPE_CHECKING:
+    from ovenbird.networks.composite import Composite
+    from ovenbird.networks.network import Network
+    from ovenbird.verify.reached import Reached
     from ovenbird.verify.verifying import Verification
 
 
@@ -60,7 +63,11 @@ def command(artifact: Path, model: str | None, images: Path | None, target: str 
         framework = network.framework
         progress(f"comparing with {framework}")
         sizes = entry_sizes(opened)
-        found = verify_programs(opened.root, network.programs, sizes, held.limits, photographs, chosen.target)
+        reached = reached_by(network, photographs) if chosen.precision == "int8" else None
+        found = verify_programs(
+            opened.root, network.programs, sizes, held.limits, photographs, chosen.target,
+            counting=reached is not None, reached=reached,
+        )  # fmt: skip
     if options["as_json"]:
         figures = parity({chosen.variant: found}, {chosen.variant: held})
         click.echo(parity_bytes(figures, framework).decode(), nl=False)
@@ -83,7 +90,20 @@ def _figures(found: Verification) -> str:
     return (
         f"max error {errors}; of their spread {shares}, limit {found.limits.rms:g}{top1}, "
         f"on {found.images} photographs and {found.random_inputs} random inputs"
+        + (f"; texts: {found.texts.line()}" if found.texts is not None else "")
     )
+
+
+def reached_by(network: Network | Composite, photographs: list[Path]) -> Reached | None:
+    """Return what reaches the programs of a model that writes texts of photographs; None of one that writes none."""
+    from ovenbird.networks.composite import Composite
+    from ovenbird.quantize.calibration.pictures import Pictures, held_pictures
+    from ovenbird.verify.reached import reach
+
+    if not isinstance(network, Composite) or network.loop is None:
+        return None
+    first = network.programs[network.loop.once[0]]
+    return reach(network, held_pictures(first, Pictures([], tuple(photographs), "photographs")))
 
 
 def find_images(path: Path) -> list[Path]:

@@ -90,6 +90,9 @@ def _lines(manifest: Manifest, targets: Mapping[str, Target]) -> Iterator[str]:
             if isinstance(seen, dict):
                 pictures = f"{seen.get('pictures')} pictures, {seen.get('from')}"
                 yield f"           calibrated on {pictures}, by {seen.get('method')}"
+                programs = seen.get("programs")
+                if isinstance(programs, dict):
+                    yield f"           {', '.join(f'{program} in {one}' for program, one in programs.items())}"
     total = sum(record.size for record in manifest.files.values())
     yield f"files      {len(manifest.files)}, {total / 1e6:.1f} MB"
 

@@ -66,6 +66,11 @@ def calibration(command: F) -> F:
             "[default for --precision auto: 1%]",
         ),
         click.option(
+            "--int8-programs", metavar="NAMES",
+            help="Of a model of several programs, those in int8, comma-separated; others multiply bfloat16 where the "
+            "target does, else float32. [default: all]",
+        ),
+        click.option(
             "--quantizer", type=click.Choice(["own", "onnxruntime"]), default="own", show_default=True,
             help="Whose quantizer makes int8 of the network; onnxruntime's must be installed.",
         ),
@@ -98,6 +103,11 @@ def parse_share(option: str, text: str | None) -> float | None:
     if value > 1:
         raise UsageError(f"{option} {text!r}: expected a share of 0 to 1, as in 1% or 0.01")
     return value
+
+
+def parse_names(text: str | None) -> tuple[str, ...]:
+    """Read names with commas between them; none of nothing."""
+    return tuple(dict.fromkeys(part.strip() for part in (text or "").split(",") if part.strip()))
 
 
 def name(command: F) -> F:

@@ -8,8 +8,7 @@ A module's graph is the same for every batch size, so the ranges are found once,
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,21 +17,19 @@ from tvm import IRModule, relax
 from ovenbird.lowering.pipeline import prepare
 from ovenbird.options import RangeMethod
 from ovenbird.passes.quantized.absorb_padding import absorb_padding
-from ovenbird.passes.share_constants import array_of
 from ovenbird.process.progress import Progress
 from ovenbird.quantize.auto.mixing import HeldAnswers, Mixture, choose_mixture
 from ovenbird.quantize.auto.sensitivity import SwitchedNetwork, measure_noise, rounded_noises
 from ovenbird.quantize.auto.times import layer_times
-from ovenbird.quantize.calibration.observing import Observer
-from ovenbird.quantize.calibration.ranges import Seen, choose_range
+from ovenbird.quantize.calibration.ranges import choose_range
+from ovenbird.quantize.calibration.watching import WatchedNetwork
 from ovenbird.quantize.distilling import distil
 from ovenbird.quantize.fold_norms import fold_norms
 from ovenbird.quantize.noise import LayerNoise, decibels, layer_noise
-from ovenbird.quantize.points import CONVOLUTIONS, Points, choose_points
+from ovenbird.quantize.points import choose_points
 from ovenbird.quantize.rewriting import Calibration, quantized_module
-from ovenbird.quantize.rounding.joint_rounding import round_jointly
-from ovenbird.quantize.rounding.patches import Patches
-from ovenbird.quantize.rounding.weights import WeightLevels, quantize_weight, rows_of, weight_of
+from ovenbird.quantize.rounding.together import rounded_weights
+from ovenbird.quantize.rounding.weights import WeightLevels
 from ovenbird_runtime.tensors.arrays import Array
 
 
@@ -76,48 +73,57 @@ class Quantizer:
 
         `mixed`: leave layers in floats. `narrow`: hold pairs of weights (`rounding/weights.py`). Raises BuildFailed.
         """
-        floats, norms = fold_norms(absorb_padding(prepare(module)))
-        points = choose_points(floats)
-        seen = [Seen() for _ in points.roots]
-        patches = {var: Patches(points.graph.definitions[var], len(rows)) for var in points.layers}
-        read = [points.uses[(var, 0)] for var in points.layers]
-        for done, arrays in enumerate(Observer(floats, [*points.roots, *read]).run(rows)):
-            for one, array in zip(seen, arrays[: len(seen)], strict=True):
-                one.add(array)
-            for layer, array in zip(patches.values(), arrays[len(seen) :], strict=True):
-                layer.add(array)
+        watch = WatchedNetwork(module, len(rows))
+        for done, row in enumerate(rows):
+            watch.run(row)
             if step is not None:
                 step("calibrating", done + 1, len(rows))
-        distillates = 0
-        for root, one in zip(points.roots, seen, strict=True) if distilled else ():
-            drawn = distil(points.graph, norms, root)
+        watch.close()
+        (weights,) = rounded_weights([(watch.points, watch.patches)], narrow, step)
+        found = Quantizer.of(watch, weights, method, distilled)
+        points = watch.points
+        if mixed is None or not points.layers:
+            return found
+        switched = SwitchedNetwork(watch.floats, points, found.calibration, mixed.output)
+        shares = measure_noise(switched, rows, step)
+        held = HeldAnswers(switched, mixed.held) if mixed.held else None
+        times = layer_times(points, narrow, mixed.some_bfloat16)
+        if mixed.some_bfloat16:
+            shares = replace(shares, rounded=rounded_noises(shares, times))
+        return replace(found, mixture=choose_mixture(times, shares, mixed.most, held))
+
+    @staticmethod
+    def of(
+        watch: WatchedNetwork, weights: Mapping[relax.Var, WeightLevels], method: RangeMethod, distilled: bool = False
+    ) -> Quantizer:
+        """Choose every range by what was seen; `weights`: those of its layers, `distilled` as of `calibrated`."""
+        points, distillates = watch.points, 0
+        for root, one in zip(points.roots, watch.seen, strict=True) if distilled else ():
+            drawn = distil(points.graph, watch.norms, root)
             if drawn is not None:
                 one.add_samples(drawn)
                 distillates += 1
-        ranges = tuple(choose_range(one, method) for one in seen)
-        weights = _rounded(points, patches, narrow, step)
-        found, chosen = (dict(zip(points.roots, seen, strict=True)), dict(zip(points.roots, ranges, strict=True)))
+        ranges = tuple(choose_range(one, method) for one in watch.seen)
+        found, chosen = (dict(zip(points.roots, each, strict=True)) for each in (watch.seen, ranges))
         noise = layer_noise(points, found, chosen, weights)
-        calibration = Calibration(ranges, tuple(one.means for one in seen), tuple(weights.values()))
-        mixture = None
-        if mixed is not None and points.layers:
-            switched = SwitchedNetwork(floats, points, calibration, mixed.output)
-            shares = measure_noise(switched, rows, step)
-            held = HeldAnswers(switched, mixed.held) if mixed.held else None
-            times = layer_times(points, narrow, mixed.some_bfloat16)
-            if mixed.some_bfloat16:
-                shares = replace(shares, rounded=rounded_noises(shares, times))
-            mixture = choose_mixture(times, shares, mixed.most, held)
-        return Quantizer(points.signature, calibration, noise, distillates, mixture)
+        means = tuple(one.means for one in watch.seen)
+        return Quantizer(points.signature, Calibration(ranges, means, tuple(weights.values())), noise, distillates)
 
-    def try_quantize(self, module: IRModule) -> IRModule | None:
-        """Return a module of the same network in whole numbers; None where its graph is another."""
+    def try_quantize(self, module: IRModule, rounded: bool | None = None) -> IRModule | None:
+        """Return a module of the same network in whole numbers; None where its graph is another. `rounded`: in floats
+        after all, whether of bfloat16 or not.
+        """
         floats = folded(module)
         points = choose_points(floats)
         if points.signature != self.signature:
             return None
-        mixture = self.mixture
-        chosen = points if mixture is None else points.without(mixture.floats, mixture.floats - mixture.exact)
+        mixture, every = self.mixture, range(len(points.layers))
+        if rounded is not None:
+            chosen = points.without(every, every if rounded else ())
+        elif mixture is not None:
+            chosen = points.without(mixture.floats, mixture.floats - mixture.exact)
+        else:
+            chosen = points
         return quantized_module(floats, chosen, self.calibration)
 
     @property
@@ -138,29 +144,6 @@ class Quantizer:
         """Return what is known of each layer, as JSON values."""
         mixture = self.mixture.rows() if self.mixture is not None else [{} for _ in self.layers]
         return [{**layer.document(), **row} for layer, row in zip(self.layers, mixture, strict=True)]
-
-
-def _rounded(
-    points: Points, patches: dict[relax.Var, Patches], narrow: bool, step: Progress | None
-) -> dict[relax.Var, WeightLevels]:
-    """Return the weights by layer: rounded together, or to the nearest levels where those are better."""
-    found: dict[relax.Var, WeightLevels] = {}
-    for done, var in enumerate(points.layers):
-        call: Any = points.graph.definitions[var]
-        rows, weight = patches.pop(var).rows(), array_of(call.args[1])
-        convolves = call.op.name in CONVOLUTIONS
-        axis, groups = (0, int(call.attrs.groups)) if convolves else (weight.ndim - 1, 1)
-        nearest = quantize_weight(weight, axis, narrow)
-        found[var] = nearest
-        if rows is not None:
-            window = math.prod(weight.shape[2:]) if convolves else 1
-            scale = nearest.scale.reshape(groups, -1)
-            levels = round_jointly(rows_of(weight, axis, groups), scale, rows, window if narrow else None)
-            if levels is not None:
-                found[var] = nearest._replace(levels=weight_of(levels, axis, weight.shape))
-        if step is not None:
-            step("rounding weights", done + 1, len(points.layers))
-    return found
 
 
 def folded(module: IRModule) -> IRModule:

@@ -27,7 +27,7 @@ class CalibrationEvidence:
 
     `files`: sha256 by name. `held_out`: names of the photographs that calibration did not see. `narrow_weights`: pairs
     of weights fit in 16 bits. `tensors`: how many have a range of their own; None where the quantizer does not say.
-    `mixture`: the choice of `--precision auto`.
+    `mixture`: the choice of `--precision auto`. `programs`: the precision of each program, of a model of several.
     """
 
     pictures: int
@@ -40,6 +40,7 @@ class CalibrationEvidence:
     tensors: int | None = None
     layers: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     mixture: Mapping[str, Any] | None = None
+    programs: Mapping[str, str] | None = None
 
     @staticmethod
     def of(pictures: Pictures, method: RangeMethod, narrow: bool, quantizer: str = OURS) -> CalibrationEvidence:
@@ -49,7 +50,8 @@ class CalibrationEvidence:
 
     def summary(self) -> dict[str, Any]:
         """Return as JSON values what the manifest repeats."""
-        return {"pictures": self.pictures, "from": self.origin, "method": self.method}
+        found = {"pictures": self.pictures, "from": self.origin, "method": self.method}
+        return {**found, "programs": dict(self.programs)} if self.programs is not None else found
 
     def document(self) -> dict[str, Any]:
         """Return all of it as JSON values."""

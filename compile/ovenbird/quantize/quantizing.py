@@ -21,6 +21,7 @@ from ovenbird.quantize.calibrating import Mixed, Quantizer
 from ovenbird.quantize.calibration.pictures import Pictures, find_pictures, held_rows
 from ovenbird.quantize.evidence import CalibrationEvidence
 from ovenbird.verify.agreeing import score_outputs
+from ovenbird.verify.reached import Reached
 from ovenbird_runtime.manifest.program import InputSize
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Quantized:
     evidence: CalibrationEvidence
     noisiest: Callable[[], str]
     """Says which layer adds the most noise, and its ratio of signal to noise."""
+    reached: Reached | None = None
+    """Of a model that writes texts: what its programs are to be verified on."""
 
 
 def quantize_modules(
@@ -55,6 +58,8 @@ def quantize_modules(
 
     Raises UsageError, BuildFailed, UnsupportedOperator.
     """
+    if options.programs:
+        raise UsageError(f"--int8-programs: {network.name} has one program")
     free = options.source is None
     mixed = _mixed(network, options, some_bfloat16)
     first: Pictures | None = None

@@ -77,6 +77,8 @@ def record_origin(
         }  # fmt: skip
         if calibration.quantizer != "own":
             parameters["calibration"]["quantizer"] = calibration.quantizer
+        if calibration.programs:
+            parameters["calibration"]["programs"] = list(calibration.programs)
     for spec in specs:
         for precision in options.precisions:
             parameters |= BACKENDS[spec.kind].heeded(BuildOptions(precision, fast_math=options.fast_math))

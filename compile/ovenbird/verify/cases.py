@@ -39,7 +39,7 @@ GRAIN = 0.1
 
 @dataclass(frozen=True)
 class Case:
-    """Named inputs, and whether they are photographs."""
+    """Named inputs, and whether they are photographs, or what other programs made of some."""
 
     name: str
     inputs: Arrays

@@ -1,4 +1,5 @@
-"""What `--max-disagreement` refuses: code of low precision that gives too many photographs another answer.
+"""What `--max-disagreement` refuses: code of low precision that gives too many photographs another answer, or whose
+texts have too many other tokens.
 
 check_disagreement("host-int8", "main", verification, 0.01, lambda: "conv2d 3 of 54")    # raises VerificationFailed
 """
@@ -23,12 +24,14 @@ def check_disagreement(
     Raises VerificationFailed.
     """
     same, what = (None, "") if found.agreement is None else (found.agreement.top1, "most probable classes")
+    if found.texts is not None:
+        same, what = 1 - found.texts.share, "tokens"
     if same is None and found.boxes is not None and found.boxes[0]:
         same, what = found.boxes[1] / found.boxes[0], "boxes"
     if same is None:
         raise VerificationFailed(
-            f"{variant}: --max-disagreement counts classes and boxes, the program {program} answers with neither; "
-            "--tolerance bounds its errors"
+            f"{variant}: --max-disagreement counts classes, boxes and tokens, the program {program} answers with none "
+            "of them; --tolerance bounds its errors"
         )
     if 1 - same > most + ROUNDING:
         name = noisiest()

@@ -38,9 +38,11 @@ def artifact_running(
     target: str | None = None,
     device: str = "cpu",
     program: str | None = None,
+    tokens: int | None = None,
 ) -> Iterator[Callable[[], Answers]]:
     """Start a program of an artifact (its variant for `target`, or its best) on named cases, on a device; give what
-    waits for the answers, or raises RuntimeFailed with the runtime's own reason. Left, it ends.
+    waits for the answers, or raises RuntimeFailed with the runtime's own reason. Left, it ends. `tokens`: the cases are
+    pictures, `pixels`, of which texts of so many `tokens` at most are written.
     """
     with tempfile.TemporaryDirectory(prefix="ovenbird-") as work:
         given, got = Path(work) / "cases.npz", Path(work) / "answers.npz"
@@ -49,6 +51,7 @@ def artifact_running(
         command += ["--device", device]
         command += ["--program", program] if program else []
         command += ["--target", target] if target else []
+        command += ["--tokens", str(tokens)] if tokens else []
         with runtime_running(command) as ended:
 
             def answers() -> Answers:

@@ -20,9 +20,12 @@ from ovenbird.errors import VerificationFailed
 from ovenbird.networks.network import ArrayForm, Network
 from ovenbird.verify.agreeing import Agreement, agreement_of
 from ovenbird.verify.cases import Case, Pick, choose_golden, enough, make_cases, picked, take
+from ovenbird.verify.reached import TOKENS, Reached
 from ovenbird.verify.references import References, closer_answers
 from ovenbird.verify.runtime_process import artifact_running
 from ovenbird.verify.stored import Answers, Joined, form_of
+from ovenbird.verify.texts import TokenAgreement
+from ovenbird.verify.texts import agreement_of as agreement_of_texts
 from ovenbird_runtime.manifest.agreement import LIMITS, Difference, Limits
 from ovenbird_runtime.manifest.candidates import aligned, boxes_agreeing, compare_output
 from ovenbird_runtime.manifest.manifest import MAIN, Boxes, Classification, TensorSpec
@@ -58,6 +61,8 @@ class Verification:
     """At the image size where fewest answers agree."""
     in_float64: bool = False
     """Whether the right answers were computed in float64, as float32's own rounding came near the limits."""
+    texts: TokenAgreement | None = None
+    """Of a loop's step in low precision: how far the texts of the whole model are those of its framework."""
 
     @property
     def blind(self) -> list[str]:
@@ -75,9 +80,11 @@ def verify_programs(
     device: str = "cpu",
     counting: bool = False,
     references: References | None = None,
+    reached: Reached | None = None,
 ) -> dict[str, Verification]:
     """Verify every program of an artifact, each with the network of its name; `counting`: how many answers agree, too.
-    `references`: what the networks were asked before.
+    `references`: what the networks were asked before. `reached`: rows to verify the programs of a loop on, and texts
+    to compare.
 
     Raises VerificationFailed naming the program, where there are several, and the output; RuntimeFailed.
     """
@@ -85,10 +92,22 @@ def verify_programs(
     for program, network in networks.items():
         try:
             options = (photographs, target, device, program, counting, references)
-            found[program] = verify(artifact, network, batch_sizes[program], limits, *options)
+            cases = reached.cases(program, batch_sizes[program]) if reached and program in reached.rows else None
+            found[program] = verify(artifact, network, batch_sizes[program], limits, *options, cases)
         except VerificationFailed as error:
             raise (VerificationFailed(f"program {program}: {error}") if len(networks) > 1 else error) from None
+    if reached is not None and counting:
+        found[reached.loop.step] = replace(found[reached.loop.step], texts=texts_of(artifact, reached, target, device))
     return found
+
+
+def texts_of(artifact: Path, reached: Reached, target: str | None, device: str) -> TokenAgreement:
+    """Let an artifact write the texts of pictures, and compare them with the framework's. Raises RuntimeFailed."""
+    cases = {f"picture{index}": {"pixels": picture} for index, picture in enumerate(reached.pictures)}
+    with artifact_running(artifact, cases, target=target, device=device, tokens=TOKENS) as ended:
+        answers = ended()
+    texts = [answers[case]["tokens"].tolist() for case in cases]
+    return agreement_of_texts(texts, reached.texts, len(reached.loop.begin))
 
 
 def verify(
@@ -102,16 +121,18 @@ def verify(
     program: str = MAIN,
     counting: bool = False,
     references: References | None = None,
+    given_cases: list[Case] | None = None,
 ) -> Verification:
     """Compare a program of an artifact, or of its variant for `target`, run on `device`, with its network.
 
     The framework and the artifact work at the same time: of a segmenter's compile each takes a minute.
-    `counting`: also how many answers agree, which code of low precision is judged by.
+    `counting`: also how many answers agree, which code of low precision is judged by. `given_cases`: what to compare
+    on, of a program of one image size.
 
     Raises VerificationFailed naming the output, RuntimeFailed.
     """
     shown = photographs if counting else enough(network, photographs)
-    cases = {size: make_cases(network.at(size), batch_sizes, shown) for size in network.image_sizes}
+    cases = {size: given_cases or make_cases(network.at(size), batch_sizes, shown) for size in network.image_sizes}
     given = {f"{size_text(size)}.{case.name}": case.inputs for size, some in cases.items() for case in some}
     known = references or References()
     with artifact_running(artifact, given, target=target, device=device, program=program) as ended:

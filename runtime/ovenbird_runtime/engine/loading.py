@@ -86,8 +86,6 @@ def _native_code(
 
 def unknown_to_native(manifest: Manifest) -> str:
     """Return what of a manifest the C++ runtime does not know, and would refuse; nothing where it knows all."""
-    if manifest.loop is not None:
-        return "writes text by a loop"
     steps = [step for program in manifest.programs.values() for step in program.postprocess]
     return "reads lines of text" if any(isinstance(step, Ctc) for step in steps) else ""
 

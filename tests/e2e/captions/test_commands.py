@@ -36,3 +36,28 @@ def test_what_takes_one_program_says_so(words: list[str], ovenbird: Any) -> None
     done = ovenbird(*words)
     assert done.code == 2
     assert "has several programs (encode, step): only `ovenbird compile` and `ovenbird verify` take it" in done.error
+
+
+@pytest.mark.slow
+def test_int8_is_calibrated_held_and_described(ovenbird: Any, tmp_path: Path) -> None:
+    """Of one program; the texts that it writes are counted, by `compile` and by `verify` of other photographs."""
+    folder = tmp_path / "art"
+    done = ovenbird("compile", MODEL, "--precision", "int8", "--int8-programs", "step", "-q", "-o", folder)
+    assert done.code == 0, done.err
+    assert "host-int8: texts: " in done.out
+    found = json.loads((folder / "evidence/calibration.json").read_bytes())
+    assert found["programs"]["step"] == "int8" != found["programs"]["encode"]
+    done = ovenbird("inspect", folder)
+    assert f"encode in {found['programs']['encode']}, step in int8" in done.out
+    done = ovenbird("verify", folder, "--model", MODEL, "-q")
+    assert done.code == 0, done.err
+    assert "are the framework's to the last token" in done.out
+
+
+def test_programs_that_there_are_not_are_named(ovenbird: Any, tmp_path: Path) -> None:
+    done = ovenbird("compile", MODEL, "--precision", "int8", "--int8-programs", "decode", "-q", "-o", tmp_path / "art")
+    assert done.code == 2
+    assert "--int8-programs decode: tiny_captioner-tiny has encode, step" in done.error
+    done = ovenbird("compile", MODEL, "--int8-programs", "step", "-q", "-o", tmp_path / "art")
+    assert done.code == 2
+    assert "--int8-programs is about int8" in done.error

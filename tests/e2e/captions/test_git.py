@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,6 @@ def test_bfloat16_multiplies_in_all_programs_and_changes_few_tokens() -> None:
     if find_spec("transformers") is None or find_spec("tvm") is None:
         pytest.skip("transformers is not installed: pip install transformers")
     folder = compiled_by(SCRIPT, "bf16")
-    compared = differ = 0
     with ovenbird_runtime.load(folder, threads=2) as model:
         target, writer = model.target, model.text_writer(4)
         assert writer is not None
@@ -119,14 +119,72 @@ def test_bfloat16_multiplies_in_all_programs_and_changes_few_tokens() -> None:
         assert matrices["prefill"] < matrices["step"]
         wanted = request({}, (2,), writer.loop.max_length)
         texts = [writer.write(picture[None], wanted)[0].tokens for picture in np.load(folder / "noise.npy")]
+    compared, differ = others(texts, folder)
+    assert compared > 150
+    assert differ <= 0.05 * compared
+
+
+def others(texts: Sequence[Sequence[int]], folder: Path) -> tuple[int, int]:
+    """Return how many tokens behind the same ones there are, and how many are not transformers'."""
+    compared = differ = 0
     for own, row in zip(texts, json.loads((folder / "right.json").read_text())["noise"], strict=True):
         pairs = list(zip(own, row, strict=False))[1:]
         alike = next((place for place, (one, other) in enumerate(pairs) if one != other), len(pairs))
         compared += min(alike + 1, len(pairs))
         differ += alike < len(pairs)
     print(f"of {compared} tokens {differ} differ")
-    assert compared > 150
-    assert differ <= 0.05 * compared
+    return compared, differ
+
+
+def int8_git(*programs: str) -> Path:
+    """Return the tiny GIT in int8, or some of its programs."""
+    if find_spec("transformers") is None or find_spec("tvm") is None:
+        pytest.skip("transformers is not installed: pip install transformers")
+    return compiled_by(SCRIPT, "int8", *((",".join(programs),) if programs else ()))
+
+
+def test_all_programs_multiply_whole_numbers() -> None:
+    """Matrices are of one byte, those of prefill are the step's; most tokens stay, and the evidence says how many."""
+    folder = int8_git()
+    with ovenbird_runtime.load(folder, threads=2) as model:
+        target, writer = model.target, model.text_writer(4)
+        assert writer is not None
+        bytes_of = {
+            entry.program: {index for index in entry.weights if target.tensors[index].dtype == "int8"}
+            for entry in target.entries
+        }
+        assert len(bytes_of["encode"]) >= 13
+        assert len(bytes_of["prefill"]) >= 8
+        assert bytes_of["prefill"] < bytes_of["step"]
+        assert all(state.dtype == "float32" for state in model.manifest.states.values())
+        wanted = request({}, (2,), writer.loop.max_length)
+        texts = [writer.write(picture[None], wanted)[0].tokens for picture in np.load(folder / "noise.npy")]
+        calibration = model.manifest.tuning[f"{target.target}-int8"]["calibration"]
+    compared, differ = others(texts, folder)
+    assert compared > 100
+    assert differ <= 0.2 * compared
+    assert calibration["programs"] == dict.fromkeys(("encode", "prefill", "step"), "int8")
+    evidence = json.loads((folder / "evidence/calibration.json").read_bytes())
+    (found,) = evidence["texts"].values()
+    assert found["texts"] >= 8
+    assert found["compared"] > found["differ"]
+    (agreement,) = evidence["agreement"].values()
+    assert agreement["step"]["top1"] > 0.8
+    assert min(agreement[name]["sqnr_db"][out] for name, out in (("encode", "features"), ("step", "logits"))) > 15
+
+
+def test_programs_that_stay_floats_are_named() -> None:
+    folder = int8_git("step")
+    target = json.loads(next(folder.glob("targets/*/target.json")).read_bytes())
+    dtypes = {
+        entry["program"]: {target["tensors"][index]["dtype"] for index in entry["weights"]}
+        for entry in target["entries"]
+    }
+    assert "int8" in dtypes["step"]
+    assert "int8" not in dtypes["encode"] | dtypes["prefill"]
+    evidence = json.loads((folder / "evidence/calibration.json").read_bytes())
+    assert evidence["programs"]["step"] == "int8"
+    assert evidence["programs"]["encode"] == evidence["programs"]["prefill"] in ("bf16", "f32")
 
 
 def test_a_folder_brings_its_own_settings(tmp_path: Path) -> None:

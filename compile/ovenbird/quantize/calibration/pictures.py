@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MOST_HELD = 100
+MOST_TEXTS, LEAST_HELD = 32, 8
+"""Texts that are written to verify on: a second each in the framework; and photographs beyond which views are not."""
 HELD_SHARE = 5
 """Of so many photographs one is left out, where there are not more than are asked for."""
 CUTS = ((0.0, 0.0), (0.4, 0.0), (0.0, 0.4), (0.4, 0.4), (0.2, 0.2))
@@ -67,6 +69,22 @@ def held_rows(network: Network, pictures: Pictures) -> list[list[Array]]:
     """Return the photographs that calibration leaves out, as inputs of one image size of a network."""
     pipeline = _pipeline(network)
     return [] if pipeline is None else [[_read(path, pipeline)] for path in pictures.held]
+
+
+def held_pictures(network: Network, pictures: Pictures) -> list[Array]:
+    """Return what calibration left out, [1, 3, H, W] each, to write texts of: few photographs by their views as well.
+
+    Where the pictures were no photographs, those that come with the compiler; where the network reads none, what it is
+    known to accept.
+    """
+    pipeline = _pipeline(network)
+    if pipeline is None:
+        (case,) = make_cases(network, (LEAST_HELD,))
+        return [row[None] for row in case.inputs[network.inputs[0].name]]
+    paths = pictures.held[:MOST_TEXTS] or own_photographs()
+    if len(paths) >= LEAST_HELD:
+        return [_read(path, pipeline) for path in paths]
+    return [row for (row,) in _views_of(paths, pipeline)][:MOST_TEXTS]
 
 
 def _of_folder(network: Network, folder: Path, size: int) -> Pictures:
@@ -115,13 +133,10 @@ def _of_arrays(network: Network, path: Path, size: int) -> Pictures:
 def _own(network: Network) -> Pictures:
     pipeline = _pipeline(network)
     if pipeline is not None:
-        from ovenbird_runtime.preprocess.images import open_image
-        from ovenbird_runtime.preprocess.interpreted import apply
-
         *shown, left = own_photographs()
-        views = [view for path in shown for view in _views(open_image(path))]
-        rows = [[apply(pipeline, view, seed=0, index=at)[None]] for at, view in enumerate(views)]
-        return Pictures(rows, (left,), "views of the photographs that come with the compiler", _digests(shown))
+        return Pictures(
+            _views_of(shown, pipeline), (left,), "views of the photographs that come with the compiler", _digests(shown)
+        )
     rows = []
     for case in make_cases(network, (8,) if network.batched else (1,)):
         arrays = [case.inputs[spec.name] for spec in network.inputs]
@@ -141,6 +156,15 @@ def _read(path: Path, pipeline: Pipeline) -> Array:
     from ovenbird.verify.photographs import read_photographs
 
     return read_photographs([path], pipeline)
+
+
+def _views_of(paths: Sequence[Path], pipeline: Pipeline) -> list[list[Array]]:
+    """Return views of photographs as inputs of one row."""
+    from ovenbird_runtime.preprocess.images import open_image
+    from ovenbird_runtime.preprocess.interpreted import apply
+
+    views = [view for path in paths for view in _views(open_image(path))]
+    return [[apply(pipeline, view, seed=0, index=at)[None]] for at, view in enumerate(views)]
 
 
 def _views(image: Image) -> Iterator[Any]:

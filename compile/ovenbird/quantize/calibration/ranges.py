@@ -52,20 +52,21 @@ class LevelRange:
 
 @dataclass
 class Seen:
-    """The least and the greatest value, samples, and each channel's mean."""
+    """The least and the greatest value, samples, and each channel's mean; `most`: samples of a picture."""
 
     low: float = np.inf
     high: float = -np.inf
     samples: list[Array] = field(default_factory=list)
     sums: Array | None = None
     pictures: int = 0
+    most: int = SAMPLES
 
     def add(self, array: Array) -> None:
         """Take in the values of one picture, [N, C, ...] or [..., C]."""
         self.low, self.high = min(self.low, float(array.min())), max(self.high, float(array.max()))
         flat = array.reshape(-1)
         random = np.random.default_rng(self.pictures)
-        self.samples.append(flat if flat.size <= SAMPLES else flat[random.integers(0, flat.size, SAMPLES)])
+        self.samples.append(flat if flat.size <= self.most else flat[random.integers(0, flat.size, self.most)])
         axis = 1 if array.ndim == 4 else array.ndim - 1
         means = array.mean(axis=tuple(at for at in range(array.ndim) if at != axis), dtype=np.float64)
         self.sums = means if self.sums is None else self.sums + means

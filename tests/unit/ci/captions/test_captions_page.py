@@ -9,7 +9,8 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import pytest
+
+from ovenbird.verify.texts import TokenAgreement
 
 CAPTIONS = Path(__file__).resolve().parents[4] / "ci" / "captions"
 
@@ -25,15 +26,10 @@ def script(name: str) -> ModuleType:
     return module
 
 
-def test_nothing_is_compared_behind_the_first_other_token() -> None:
-    right = [(1, 5, 6, 7), (1, 5, 6, 7), (1, 5, 2), (1, 5, 6, 7)]
-    own = [(1, 5, 6, 7), (1, 5, 9, 9), (1, 5, 6, 7), (1, 5, 6)]
-    found = script("tokens").agreement_of(own, right, begin=1)
-    assert (found.captions, found.same) == (4, 1)
-    assert (found.compared, found.differ) == (3 + 2 + 2 + 3, 3)
-    assert found.share == pytest.approx(0.3)
-    assert found.line().startswith("1 of 4 captions are those of transformers")
-    assert "of 10 tokens behind the same ones 3 differ (30.0%)" in found.line()
+def test_an_agreement_is_said_in_words() -> None:
+    said = script("tokens").line_of(TokenAgreement(texts=4, same=1, compared=10, differ=3))
+    assert said.startswith("1 of 4 captions are those of transformers")
+    assert "of 10 tokens behind the same ones 3 differ (30.0%)" in said
 
 
 def test_pieces_of_photographs_are_always_the_same() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ from ovenbird.errors import VerificationFailed
 from ovenbird.verify.agreeing import Agreement, agreement_of
 from ovenbird.verify.cases import Case
 from ovenbird.verify.disagreement import check_disagreement
+from ovenbird.verify.texts import TokenAgreement
 from ovenbird.verify.verifying import Verification
 from ovenbird_runtime.manifest.agreement import LIMITS
 from ovenbird_runtime.manifest.manifest import Classification, TensorSpec
@@ -67,5 +69,14 @@ def test_boxes_are_counted_where_there_are_no_classes() -> None:
     found = verification(Agreement(5, None, None), (20, 18))
     with pytest.raises(VerificationFailed, match=r"in 10\.0% of its boxes"):
         check_disagreement("host-int8", "main", found, 0.05, str)
-    with pytest.raises(VerificationFailed, match="answers with neither"):
+    with pytest.raises(VerificationFailed, match="answers with none of them"):
         check_disagreement("host-int8", "main", verification(Agreement(5, None, None)), 0.05, str)
+
+
+def test_of_what_writes_texts_tokens_are_counted() -> None:
+    """Not the classes of its step on given states: an encoder's noise shows in the texts alone."""
+    texts = TokenAgreement(texts=10, same=7, compared=100, differ=3)
+    found = replace(verification(Agreement(5, 1.0, 1.0)), texts=texts)
+    check_disagreement("host-int8", "step", found, 0.03, str)
+    with pytest.raises(VerificationFailed, match=r"in 3\.0% of its tokens, limit 2\.0%.*matmul 2 of encode"):
+        check_disagreement("host-int8", "step", found, 0.02, lambda: "matmul 2 of encode")
