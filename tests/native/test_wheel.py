@@ -16,6 +16,7 @@ import pytest
 import ovenbird_runtime
 from native.conftest import ROOT
 from ovenbird_runtime.tensors.tensors import npz_bytes
+from support.captioner_artifact import captioner_artifact
 from support.tiny_artifact import reseal
 
 pytestmark = pytest.mark.slow
@@ -178,6 +179,25 @@ def test_both_run_in_one_process_in_either_order(
     site: Path, detector: Path, inputs: Path, engines: tuple[str, ...]
 ) -> None:
     assert python(site, BOTH, detector, inputs, *engines) == f"{'tvm' in engines}\n"
+
+
+TEXTS = """
+import json, sys
+import numpy as np
+import ovenbird_runtime
+
+right = json.load(open(sys.argv[1] + "/right.json"))
+with ovenbird_runtime.load(sys.argv[1], threads=2) as model:
+    writer = model.text_writer(4)
+    found = writer.write(np.asarray(right["pictures"], np.float32), writer.request())
+    print([list(text.tokens) for text in found] == right["tokens"])
+print(model.engine, "tvm_ffi" in sys.modules)
+"""
+
+
+def test_texts_are_written_by_it(site: Path) -> None:
+    """A loop around its programs: states are read where they lie, several sequences at a time."""
+    assert python(site, TEXTS, captioner_artifact()).splitlines() == ["True", "native False"]
 
 
 CHOOSE = """
