@@ -27,7 +27,8 @@ class CalibrationEvidence:
 
     `files`: sha256 by name. `held_out`: names of the photographs that calibration did not see. `narrow_weights`: pairs
     of weights fit in 16 bits. `tensors`: how many have a range of their own; None where the quantizer does not say.
-    `mixture`: the choice of `--precision auto`. `programs`: the precision of each program, of a model of several.
+    `mixture`: the choice of `--precision auto`. `programs`: the precision of each program, of a model of several;
+    `trials`: what `auto` tried of them.
     """
 
     pictures: int
@@ -41,6 +42,7 @@ class CalibrationEvidence:
     layers: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     mixture: Mapping[str, Any] | None = None
     programs: Mapping[str, str] | None = None
+    trials: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
 
     @staticmethod
     def of(pictures: Pictures, method: RangeMethod, narrow: bool, quantizer: str = OURS) -> CalibrationEvidence:
@@ -55,7 +57,8 @@ class CalibrationEvidence:
 
     def document(self) -> dict[str, Any]:
         """Return all of it as JSON values."""
-        optional = {"tensors": self.tensors, "mixture": self.mixture}
+        trials = [dict(one) for one in self.trials] or None
+        optional = {"tensors": self.tensors, "mixture": self.mixture, "trials": trials}
         return {
             **self.summary(),
             "quantizer": self.quantizer,

@@ -34,6 +34,11 @@ class Observer:
         self.function = built.entries[0].function
         self.weights = [tvm.runtime.tensor(built.tensors[index]) for index in built.entries[0].weights]
 
+    def run_one(self, inputs: Sequence[Array]) -> list[Array]:
+        """Return the tensors for one set of inputs."""
+        (found,) = self.run([inputs])
+        return found
+
     def run(self, pictures: Iterable[Sequence[Array]]) -> Iterator[list[Array]]:
         """Yield the tensors for each set of inputs, given in the order of the parameters."""
         for inputs in pictures:

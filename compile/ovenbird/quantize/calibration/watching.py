@@ -37,7 +37,7 @@ class WatchedNetwork:
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Run it on one row, given in the order of its parameters; return its outputs."""
-        (arrays,) = self._observer.run([inputs])
+        arrays = self._observer.run_one(inputs)
         cut = len(arrays) - len(self.seen) - len(self.patches)
         for one, array in zip(self.seen, arrays[cut : cut + len(self.seen)], strict=True):
             one.add(array)

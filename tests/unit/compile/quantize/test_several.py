@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from ovenbird.errors import UsageError
+from ovenbird.errors import UsageError, VerificationFailed
 from ovenbird.lowering.entry_key import EntryKey
 from ovenbird.networks.composite import Composite, compose
 from ovenbird.networks.torch.importer import import_exported
@@ -17,12 +17,14 @@ from ovenbird.networks.writing import Scribe
 from ovenbird.options import CalibrationOptions
 from ovenbird.passes.share_constants import array_of
 from ovenbird.process.progress import Progress
+from ovenbird.quantize.auto.programs import choose_programs
 from ovenbird.quantize.calibration.observing import Observer
 from ovenbird.quantize.calibration.watching import WatchedNetwork
 from ovenbird.quantize.quantizing import Quantized
 from ovenbird.quantize.rounding.together import joined, rounded_weights
 from ovenbird.quantize.several import quantize_several
 from ovenbird.verify.reached import TOKENS
+from ovenbird.verify.texts import TokenAgreement
 from ovenbird_runtime.manifest.manifest import WeightsInfo
 from support.relax_calls import calls_of, made_by
 from support.tiny_captioner import BEGIN, END, LENGTH, network, next_logits, tiny
@@ -123,13 +125,37 @@ def test_some_programs_may_stay_in_floats(model: Composite) -> None:
     ("options", "said"),
     [
         ({"programs": ("decode",)}, "--int8-programs decode: tiny has encode, step"),
-        ({"mix_below": 0.01}, "has several programs: give --precision int8"),
         ({"quantizer": "onnxruntime"}, "leave --quantizer out"),
     ],
 )
 def test_what_cannot_be_is_refused(model: Composite, options: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         quantized(model, **options)
+
+
+def test_auto_leaves_programs_in_floats_that_change_too_many_tokens(model: Composite, whole: Quantized) -> None:
+    """A share that all programs keep to asks for nothing; one that they do not asks for fewer of them."""
+    found = quantized(model, mix_below=1.0)
+    assert found.evidence.programs == whole.evidence.programs
+    (everything,) = found.evidence.trials
+    assert everything["int8"] == ["encode", "step"]
+    assert everything["texts"] >= 8
+
+
+def test_the_program_goes_without_which_the_fewest_tokens_differ() -> None:
+    noise = {"encode": 3, "prefill": 1, "step": 5}
+
+    def trial(programs: tuple[str, ...]) -> TokenAgreement:
+        return TokenAgreement(texts=10, same=1, compared=100, differ=sum(noise[name] for name in programs))
+
+    chosen, trials = choose_programs(tuple(noise), trial, 0.09)
+    assert (chosen, len(trials)) == (("encode", "prefill", "step"), 1)
+    chosen, trials = choose_programs(tuple(noise), trial, 0.04)
+    assert (chosen, len(trials)) == (("encode", "prefill"), 4)
+    chosen, _ = choose_programs(tuple(noise), trial, 0.01)
+    assert chosen == ("prefill",)
+    with pytest.raises(VerificationFailed, match=r"in int8 prefill alone changes 1\.0% of the tokens, limit 0\.5%"):
+        choose_programs(tuple(noise), trial, 0.005)
 
 
 class Head(nn.Module):
