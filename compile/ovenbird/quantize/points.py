@@ -9,6 +9,7 @@
 - What pools, means, concatenations, resizes and residual sums read of images: they pass whole numbers on. Of a sum,
   one side comes from the layer before it in registers, and stays float.
 - What only moves numbers has the scale of what it moves.
+- What products of matrices store is no image, whatever its axes: heads of keys and values, weights of attention.
 
 Everything else is float, as are the network's outputs.
 """
@@ -98,12 +99,13 @@ def choose_points(module: tvm.IRModule) -> Points:
     graph = Graph.of(module["main"])
     points = Points(graph)
     inner: set[relax.Var] = set()  # what stays in registers
-    stored: set[relax.Var] = set()  # what layers store
+    stored: set[relax.Var] = set()  # images that convolutions store
     for var in graph.order:
         if graph.name(var) in LAYERS and var not in inner:
             chain = graph.chain(var)
             inner.update(chain[:-1])
-            stored.add(chain[-1])
+            if graph.name(var) in CONVOLUTIONS:
+                stored.add(chain[-1])
     for var in graph.order:
         if graph.name(var) in LAYERS and _quantizable(graph, var):
             points.layers.append(var)
