@@ -85,6 +85,8 @@ def prepare(model: str, weights: str | None) -> tuple[Path | None, int]:
 def show(artifact: Path, image: Path) -> int:
     """Run the artifact on the image, in the environment that has neither torch nor the compiler."""
     code, _ = run([str(OVENBIRD_RT), "run", str(artifact), str(image.absolute()), "--top", "2"])
+    if code == 0:
+        say(f"another photograph: .venv-runtime/bin/ovenbird-rt run {artifact.relative_to(ROOT)} FILE")
     return code
 
 

@@ -69,7 +69,7 @@ def layers_table(rows: Sequence[dict[str, Any]], precisions: dict[str, str] | No
 def _row(row: dict[str, Any], precisions: dict[str, str]) -> tuple[object, ...]:
     rated = row["gflops"] > 0
     return (
-        row["name"],
+        element("span", row["name"], style="display:block;min-width:12em;overflow-wrap:anywhere"),
         element("span", row["kind"], style=f"border-left:10px solid {colour_of(row['kind'])};padding-left:5px"),
         "x".join(map(str, row["shape"])),
         row["calls"],
@@ -78,7 +78,7 @@ def _row(row: dict[str, Any], precisions: dict[str, str]) -> tuple[object, ...]:
         _rated(row["limit_share"], f"{row['limit_share']:.0%}", "#3a6ea5") if rated else "",
         precisions.get(row["name"], ""),
         row["source"],
-        row["reason"],
+        element("span", row["reason"], style="display:block;min-width:12em"),
     )
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from torch import nn
 from torch.nn import functional
 
 from ovenbird.distilling.roles import Role
-from ovenbird.distilling.views import Album
+from ovenbird.distilling.views import MOST_HELD, Album
 from ovenbird.errors import UsageError
 from ovenbird.process.progress import Progress
 from ovenbird.replacing import replacing
@@ -35,6 +36,11 @@ WARMING_STEPS = 20
 SAVE_SECONDS = 20.0
 """How much an interrupted run loses at most, and a step more."""
 STATE = "state.pt"
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+SETTLING_BATCHES, SETTLING_VIEWS = 24, 1 << 40
+"""Of views that the statistics of batch norms are taken from, and their first, which no lesson comes to."""
+FORMAT = 2
+"""Of the state; a run of another one is not gone on with."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,8 @@ class LearningOptions:
 class StudentScore:
     """How a student answers pictures that it did not learn from, against its teacher."""
 
+    learned: float
+    """The share of pictures that it did learn from, whole, whose first class is its teacher's."""
     top1: float
     top5: float
     """The share of pictures whose first class of the teacher is among the student's five."""
@@ -60,6 +68,16 @@ class StudentScore:
     """Of the answers, in nats, a mean."""
     cosine: float | None
     """Between embeddings of the same size, a mean."""
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """How a student answers one picture: whether its first class is its teacher's, whether that is among its five."""
+
+    same: bool
+    near: bool
+    divergence: float
+    cosine: float | None
 
 
 class Lesson:
@@ -93,32 +111,62 @@ class Lesson:
             if time.monotonic() - saved > min(SAVE_SECONDS, left):
                 self._save()
                 saved = time.monotonic()
+        step("taking the statistics of its batch norms", 0, 0)
+        self._settle()
         self._save()
         self.student.net.eval()
 
+    @torch.no_grad()
+    def _settle(self) -> None:
+        """Take the statistics of the student's batch norms anew, over views: those that a short run leaves are of a
+        network that it no longer is.
+        """
+        norms = [part for part in self.student.net.modules() if isinstance(part, NORMS)]
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a mean of all that follow
+        self.student.net.train()
+        for place in range(SETTLING_BATCHES if norms else 0):
+            images = self._album.views(self._options.batch, SETTLING_VIEWS + place, self._pipelines)
+            self.student.answers(torch.from_numpy(images[1]))
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+
     def measure(self) -> StudentScore:
-        """Compare both networks on the pictures that were held back."""
+        """Compare both networks on the pictures that were held back, and on those that are learned from."""
         self.student.net.eval()
-        rows: list[tuple[float, float, float]] = []
-        cosines: list[float] = []
-        with torch.no_grad():
-            for start in range(0, len(self._album.held), self._options.batch):
-                images = self._album.shown(start, self._options.batch, self._pipelines)
-                right, found = (
-                    role.answers(torch.from_numpy(one))
-                    for role, one in zip((self.teacher, self.student), images, strict=True)
-                )
-                first, five = right.logits.argmax(1), found.logits.topk(min(5, found.logits.shape[1])).indices
-                wrong = functional.kl_div(
-                    found.logits.log_softmax(1), right.logits.log_softmax(1), reduction="none", log_target=True
-                ).sum(1)
-                same, near = five[:, 0] == first, (five == first[:, None]).any(1)
-                rows += list(zip(same.tolist(), near.tolist(), wrong.tolist(), strict=True))
-                one, two = right.embedding, found.embedding
-                if one is not None and two is not None and one.shape == two.shape:
-                    cosines += functional.cosine_similarity(one, two).tolist()
-        top1, top5, divergence = (sum(column) / len(rows) for column in zip(*rows, strict=True))
-        return StudentScore(top1, top5, divergence, sum(cosines) / len(cosines) if cosines else None)
+        learned = [one.same for one in self._compared(self._album.learned[:MOST_HELD])]
+        rows = [*self._compared(self._album.held)]
+        cosines = [one.cosine for one in rows if one.cosine is not None]
+        return StudentScore(
+            learned=_mean(learned),
+            top1=_mean([one.same for one in rows]),
+            top5=_mean([one.near for one in rows]),
+            divergence=_mean([one.divergence for one in rows]),
+            cosine=_mean(cosines) if cosines else None,
+        )
+
+    @torch.no_grad()
+    def _compared(self, pictures: Sequence[Path]) -> Iterator[_Answered]:
+        """Yield how both answer each picture, shown whole."""
+        for start in range(0, len(pictures), self._options.batch):
+            images = self._album.shown(pictures[start : start + self._options.batch], self._pipelines)
+            right, found = (
+                role.answers(torch.from_numpy(one))
+                for role, one in zip((self.teacher, self.student), images, strict=True)
+            )
+            first, five = right.logits.argmax(1), found.logits.topk(min(5, found.logits.shape[1])).indices
+            wrong = functional.kl_div(
+                found.logits.log_softmax(1), right.logits.log_softmax(1), reduction="none", log_target=True
+            ).sum(1)
+            same, near = five[:, 0] == first, (five == first[:, None]).any(1)
+            one, two = right.embedding, found.embedding
+            alike: list[float | None] = [None] * len(first)
+            if one is not None and two is not None and one.shape == two.shape:
+                alike = functional.cosine_similarity(one, two).tolist()
+            columns = (same.tolist(), near.tolist(), wrong.tolist(), alike)
+            yield from (_Answered(*row) for row in zip(*columns, strict=True))
 
     @property
     def _pipelines(self) -> tuple[Any, Any]:
@@ -129,7 +177,7 @@ class Lesson:
         self.teacher.net.eval()
         self.student.net.eval()
         with torch.no_grad():
-            images = self._album.shown(0, 1, self._pipelines)
+            images = self._album.shown(self._album.held[:1], self._pipelines)
             right, found = (
                 role.answers(torch.from_numpy(one))
                 for role, one in zip((self.teacher, self.student), images, strict=True)
@@ -170,7 +218,7 @@ class Lesson:
         """A digest of what must be the same for a run to be gone on with: all but the minutes."""
         options = {name: value for name, value in asdict(self._options).items() if name != "minutes"}
         names = [str(path) for path in (*self._album.learned, *self._album.held)]
-        parts = (self.teacher.text, self.student.text, _sum(self.teacher.net), options, names)
+        parts = (FORMAT, self.teacher.text, self.student.text, _sum(self.teacher.net), options, names)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def _resume(self) -> None:
@@ -199,6 +247,10 @@ class Lesson:
         self._folder.mkdir(parents=True, exist_ok=True)
         with replacing(self._folder / STATE) as partial:
             torch.save(state, partial)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
 
 
 def _sum(net: nn.Module) -> str:

@@ -72,8 +72,8 @@ class DistilReport:
     def table(self) -> str:
         """Return the table teacher, student before, student after, as text."""
         rows = [
-            ("", "top-1", "top-5", "divergence", "cosine", "MB", "torch ms", "compiled ms"),
-            ("teacher", "100 %", "100 %", "0.00", "1.00", _mb(self.teacher_bytes), f"{self.teacher_ms:.1f}", ""),
+            ("", "learned", "top-1", "top-5", "divergence", "cosine", "MB", "torch ms", "compiled ms"),
+            ("teacher", *("100 %",) * 3, "0.00", "1.00", _mb(self.teacher_bytes), f"{self.teacher_ms:.1f}", ""),
             ("student before", *_words(self.before), _mb(self.student_bytes), f"{self.student_ms:.1f}", ""),
             ("student after", *_words(self.after), _mb(self.student_bytes), f"{self.student_ms:.1f}",
              f"{self.compiled_ms:.2f}"),
@@ -81,13 +81,13 @@ class DistilReport:
         widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         lines.append(
-            f"agreement with the teacher on {self.held} pictures that were held back; {self.steps} steps in "
-            f"{self.seconds / 60:.1f} min on views of {self.learned}"
+            f"agreement with the teacher on {self.held} pictures that were held back, and on the {self.learned} that "
+            f"were learned from; {self.steps} steps in {self.seconds / 60:.1f} min"
         )
         if self.learned < FEW_PICTURES:
             lines.append(
-                f"{self.learned} pictures show that learning works, not how good a student can become: "
-                "that takes some hundred thousand, of the kind that it will meet"
+                f"{self.learned} pictures show what a student learns of them, not how good it can become: that takes "
+                "some hundred thousand, of the kind that it will meet"
             )
         return "\n".join(lines)
 
@@ -125,7 +125,7 @@ def distil(plan: DistilPlan, step: Progress) -> DistilReport:
 def _in_turns(teacher: Role, student: Role, album: Album) -> tuple[float, float]:
     """Return the shortest milliseconds of a call of each in torch, taken in turns."""
     best = [float("inf"), float("inf")]
-    images = [torch.from_numpy(one) for one in album.shown(0, 1, (teacher.pipeline, student.pipeline))]
+    images = [torch.from_numpy(one) for one in album.shown(album.held[:1], (teacher.pipeline, student.pipeline))]
     calls: list[Callable[[], Any]] = [
         lambda: teacher.net(images[0]),
         lambda: student.net(images[1]),
@@ -151,14 +151,9 @@ def _compiled_ms(artifact: Path) -> float:
         raise RuntimeFailed(f"the student's artifact cannot be timed: {ending(done.returncode, done.stderr)}") from None
 
 
-def _words(found: StudentScore) -> tuple[str, str, str, str]:
-    cosine = "" if found.cosine is None else f"{found.cosine:.2f}"
-    return (
-        f"{found.top1:.0%}".replace("%", " %"),
-        f"{found.top5:.0%}".replace("%", " %"),
-        f"{found.divergence:.2f}",
-        cosine,
-    )
+def _words(found: StudentScore) -> tuple[str, ...]:
+    shares = (f"{share:.0%}".replace("%", " %") for share in (found.learned, found.top1, found.top5))
+    return (*shares, f"{found.divergence:.2f}", "" if found.cosine is None else f"{found.cosine:.2f}")
 
 
 def _mb(count: int) -> str:

@@ -59,9 +59,9 @@ class Album:
         pictures = [_view(_open(self.learned[place]), draws) for place in chosen]
         return _arrays(pictures, pipelines)
 
-    def shown(self, start: int, count: int, pipelines: Sequence[Pipeline]) -> list[Array]:
-        """Return some of the pictures that were held back, whole, one array for each pipeline."""
-        return _arrays([_open(path) for path in self.held[start : start + count]], pipelines)
+    def shown(self, pictures: Sequence[Path], pipelines: Sequence[Pipeline]) -> list[Array]:
+        """Return pictures, whole, one array for each pipeline."""
+        return _arrays([_open(path) for path in pictures], pipelines)
 
 
 def _open(path: Path) -> Image:

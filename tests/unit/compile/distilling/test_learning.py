@@ -87,6 +87,7 @@ def test_the_student_agrees_more(album: Album, tmp_path: Path) -> None:
     assert lesson.before == before
     assert after.divergence < 0.5 * before.divergence
     assert after.top1 > before.top1
+    assert after.learned > before.learned
     assert after.cosine is None  # of other sizes, they cannot be compared
 
 
@@ -124,6 +125,25 @@ def test_a_run_goes_on_where_it_stopped(album: Album, tmp_path: Path, monkeypatc
     learn(second, 6)
     for name, tensor in whole.student.state().items():
         torch.testing.assert_close(second.student.state()[name], tensor, rtol=1e-3, atol=1e-4)
+
+
+def test_batch_norms_have_the_statistics_of_what_was_learned(album: Album, tmp_path: Path) -> None:
+    """A torchvision MobileNetV3 moves them by a hundredth a step: after few they are those of its first weights."""
+    student = role(6, 2)
+    norm = student.net.norm
+    assert isinstance(norm, nn.BatchNorm2d)
+    norm.momentum = 1e-4
+    lesson = Lesson(role(16, 1), student, album, replace(OPTIONS, minutes=0.01), tmp_path)
+    lesson.learn(Progress())
+    images = torch.from_numpy(album.shown(album.learned, (PIPELINE,))[0])
+    assert isinstance(student.net.conv, nn.Conv2d)
+    with torch.no_grad():
+        seen = student.net.conv(images)
+    assert norm.running_var is not None
+    assert norm.running_mean is not None
+    torch.testing.assert_close(norm.running_var, seen.var((0, 2, 3)), rtol=0.3, atol=0.0)
+    assert (norm.running_mean - seen.mean((0, 2, 3))).abs().max() < 0.3 * seen.std()
+    assert norm.momentum == 1e-4
 
 
 def test_it_stops_by_time(album: Album, tmp_path: Path) -> None:
