@@ -59,6 +59,18 @@ def quantize(data: te.Tensor, scale: float, zero: int) -> te.Tensor:
     return te.compute(extents(data), body, name="quantize", attrs={EXACT: 1})
 
 
+def quantize_by(data: te.Tensor, scale: te.Tensor, zero: te.Tensor) -> te.Tensor:
+    """Return `quantize` of float32 by scalars that are read: kernels that differ in their grid alone are one."""
+    lowest, span = tirx.const(0.0, "float32") - zero(), tirx.const(float(LEVELS), "float32")
+
+    def body(*at: Any) -> Any:
+        held = tirx.min(tirx.max(data(*at) / scale(), lowest), span - zero())
+        bits = tirx.reinterpret("int32", held + tirx.const(ROUNDING_SHIFT, "float32"))
+        return tirx.Cast("uint8", bits + (tirx.Cast("int32", zero()) - tirx.const(SHIFT_BITS, "int32")))
+
+    return te.compute(extents(data), body, name="quantize", attrs={EXACT: 1})
+
+
 def dequantize(data: te.Tensor, scale: float, zero: int) -> te.Tensor:
     """Return uint8 levels of any shape as float32."""
     return te.compute(

@@ -63,7 +63,7 @@ def reference(function: Callable[[float], float], values: np.ndarray) -> np.ndar
 @pytest.mark.parametrize("lanes", LANES)
 @pytest.mark.parametrize(
     ("function", "exact", "bound"),
-    [(tirx.exp, math.exp, 1.0e-7), (tirx.tanh, math.tanh, 1.5e-7), (tirx.erf, math.erf, 1.0e-7)],
+    [(tirx.exp, math.exp, 1.0e-7), (tirx.tanh, math.tanh, 1.5e-7), (tirx.erf, math.erf, 3.5e-7)],
     ids=["exp", "tanh", "erf"],
 )
 def test_relative_error_over_all_floats(

@@ -59,7 +59,9 @@ def emit_quantize(lowering: CpuLowering, data: Value, scale: Array, zero: int) -
     if data.has_image:
         return Value(data.shape, "uint8", image=_quantized(lowering, lowering.form.image(data), scale, zero))
     plain = source(lowering, lowering.form.plain(data))
-    return Value(data.shape, "uint8", plain=reshaped(lowering, _quantized(lowering, plain, scale, zero), data.shape))
+    grid = relax.const(np.float32(scale)), relax.const(np.float32(zero))
+    levels = lowering.builder.emit_te(rounding.quantize_by, plain, *grid, primfunc_name_hint="quantize")
+    return Value(data.shape, "uint8", plain=reshaped(lowering, levels, data.shape))
 
 
 def _quantized(lowering: CpuLowering, tensor: relax.Expr, scale: Array, zero: int) -> relax.Expr:
