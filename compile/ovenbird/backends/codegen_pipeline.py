@@ -18,6 +18,7 @@ from tvm import tirx
 from tvm.s_tir.pipeline import default_s_tir_pipeline
 from tvm.tirx import compilation_pipeline
 
+from ovenbird.operators.anchors import ANCHOR
 from ovenbird.operators.fast_math import register_fast_math
 from ovenbird.operators.quantized.rounding import EXACT
 from ovenbird.passes.floats.keep_nan import keep_nan
@@ -51,7 +52,7 @@ def passes() -> tuple[Any, Any, Any]:
         keep_rounding,
         insert_prefetches,
         emit_dots,
-        mark_exact(EXACT),
+        mark_exact(EXACT, ANCHOR),
         store_levels,
         round_vectors,
         before,

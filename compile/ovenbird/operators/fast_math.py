@@ -45,7 +45,7 @@ TANH_LIMIT = 0.625
 
 ERF_ABOVE = (2.2905065861e-4, 3.4082910107e-3, 5.0955695062e-2, 0.18520832239976145, 1.128379143519084)
 ERF_BELOW = (-1.1791602954e-7, 2.3547966471e-5, 1.0179625279e-3, 1.4070470171e-2, 0.11098505178, 0.49746925110, 1.0)
-"""erf(x) = x p(x**2) / q(x**2) up to the limit, from where on it is 1 in float32; the fractions of Eigen's and XLA's `erf`."""
+"""erf(x) = x p(x**2) / q(x**2) up to the limit, from where on it is 1 in float32; the fraction of Eigen's `erf`."""
 
 ERF_LIMIT = 3.832506856900711
 

@@ -1,10 +1,13 @@
 """Products of floats are rounded before they are added, where the result must be the same on every processor.
 
-    module = mark_exact(annotation)(module)     # scheduled functions: those with a block that is so annotated
+    module = mark_exact(annotation, anchor)(module)     # scheduled functions: those with a block that is so annotated
     module = keep_products(module)              # behind TVM's lowering, and behind that of exp, tanh and erf
 
 TVM and LLVM join `a * b + c` into one instruction with one rounding where the processor has that. A fence around the
 product (`llvm.arithmetic.fence`, which is no instruction) keeps the two apart.
+
+A function that sums floats, whose order or instructions the processor decides, is left as fast as it is: a convolution
+in float32 between layers in whole numbers, a layer norm, attention.
 """
 
 from __future__ import annotations
@@ -23,13 +26,19 @@ MARK = "ovenbird.keeps_products"
 """The attribute of a marked function."""
 
 
-def mark_exact(annotation: str) -> Any:
-    """Return the pass that marks functions of which a block has the annotation."""
+def mark_exact(annotation: str, anchor: str) -> Any:
+    """Return the pass that marks functions with a block that is so annotated, and an anchor that sums no floats."""
 
     def mark(function: tirx.PrimFunc, _module: Any, _context: Any) -> tirx.PrimFunc:
-        found: list[bool] = []
-        tvm_ffi.structural_walk(function.body, (SBlock, lambda block: found.append(annotation in block.annotations)))
-        return function.with_attr(MARK, 1) if any(found) else function
+        blocks: list[SBlock] = []
+        tvm_ffi.structural_walk(function.body, (SBlock, blocks.append))
+        exact = any(annotation in block.annotations for block in blocks)
+        return function.with_attr(MARK, 1) if exact and not any(map(sums_floats, blocks)) else function
+
+    def sums_floats(block: SBlock) -> bool:
+        return anchor in block.annotations and any(
+            str(region.source.dtype).startswith("float") for region in block.writes
+        )
 
     return tirx.transform.prim_func_pass(mark, opt_level=0, name="MarkExact")
 
