@@ -15,6 +15,7 @@ from typing import Any
 
 from torch import fx
 
+from ovenbird.dynamo.collecting import look_at_new_alone
 from ovenbird.dynamo.compiled import CompiledGraph
 from ovenbird.dynamo.inspection import inspect_graph
 from ovenbird.dynamo.reporting import EagerOnly, report_once
@@ -47,3 +48,7 @@ def backend(
         report_once(str(error))
         return graph.forward
     return CompiledGraph(graph, found, **given)
+
+
+# Here, as torch imports this module when `torch.compile` names the backend, and traces before it calls `backend`.
+look_at_new_alone()
