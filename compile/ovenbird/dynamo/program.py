@@ -94,8 +94,17 @@ def _export(module: FrozenGraph, inputs: tuple[torch.Tensor, ...], is_open: bool
         except Exception as error:
             raise EagerOnly(f"torch.export cannot trace it: {first_line(error)}") from error
     for node in program.graph.nodes:
-        drawn = torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
-        idle = "dropout" in str(node.target) and len(node.args) > 2 and node.args[2] is False
-        if node.op == "call_function" and drawn and not idle:
+        if node.op == "call_function" and _draws(node):
             raise EagerOnly(f"it draws random numbers ({node.target})")
     return program
+
+
+def _draws(node: fx.Node) -> bool:
+    """Return whether a call draws random numbers: dropout that is off, an operator's own or attention's, draws none."""
+    target = node.target
+    if not isinstance(target, torch._ops.OpOverload) or torch.Tag.nondeterministic_seeded not in target.tags:
+        return False
+    arguments = target._schema.arguments
+    given = {one.name: one.default_value for one in arguments if one.has_default_value()}
+    given |= dict(zip((one.name for one in arguments), node.args, strict=False)) | node.kwargs
+    return given.get("dropout_p") != 0 and given.get("train", given.get("training")) is not False

@@ -216,6 +216,21 @@ def random() -> tuple[Any, tuple[torch.Tensor, ...]]:
     return nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5), nn.ReLU()).train(), (torch.zeros(1, 4),)
 
 
+class Attention(nn.Module):
+    def __init__(self, dropout: float = 0.0) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.line, self.dropout = nn.Linear(8, 24), dropout
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        queries, keys, values = self.line(x).chunk(3, dim=-1)
+        return nn.functional.scaled_dot_product_attention(queries, keys, values, dropout_p=self.dropout)
+
+
+def dropping() -> tuple[Any, tuple[torch.Tensor, ...]]:
+    return Attention(0.5), (torch.randn(1, 2, 5, 8),)
+
+
 def small() -> tuple[Any, tuple[torch.Tensor, ...]]:
     return lambda x: x + 1, (torch.randn(3),)
 
@@ -233,6 +248,7 @@ def view_as_integers() -> tuple[Any, tuple[torch.Tensor, ...]]:
         (numbers, "is torch.int64, expected"),
         (overlapping, "two of its results share memory in part"),
         (random, "it draws random numbers"),
+        (dropping, "it draws random numbers"),
         (small, "it has 1 operators and no weights"),
         (view_as_integers, "a result is a view of another dtype"),
     ],
@@ -257,6 +273,12 @@ def test_what_is_left_to_torch_is_said_and_right(case: Callable[[], Any], why: s
         torch.testing.assert_close(given, expected)  # what a graph writes to its inputs is written
     for name, tensor in after.items():
         torch.testing.assert_close(tensor, net.state_dict()[name])
+
+
+def test_attention_without_dropout_draws_nothing() -> None:
+    net, x = Attention().eval(), torch.randn(1, 2, 5, 8)
+    with torch.no_grad(), all_compiled():
+        assert_alike(compiled(net)(x), net(x))
 
 
 def test_an_operator_that_the_compiler_lacks(cache: Path) -> None:
