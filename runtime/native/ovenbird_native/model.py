@@ -8,7 +8,6 @@ model.predict(["a.jpg", "b.png"], top=5)         # a dict an image, as `ovenbird
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -94,7 +93,7 @@ class Model:
         `score`, `iou`, `max_boxes`, `agnostic`, `classes`, and of models that write text `prompt`, `max_tokens`,
         `beams`. Raises NativeError, TypeError for an unknown option.
         """
-        return [json.loads(text) for text in self._session.predict(_files(images), _options(options))]
+        return self._session.predict(_files(images), _options(options))
 
     def preprocess(self, image: File, **options: Any) -> dict[str, np.ndarray[Any, Any]]:
         """Return what a pipeline makes of an image: the program's input by its name, for a batch of 1. Options and

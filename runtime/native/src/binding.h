@@ -7,6 +7,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
+#include "base/json.h"
 #include "ovenbird.h"
 
 namespace nb = nanobind;
@@ -33,6 +34,9 @@ nb::object array_of(const std::shared_ptr<ovenbird_result> &result, size_t index
 
 // The view of an array under a name, which must outlive it. Raises for a dtype that no network has.
 ovenbird_tensor view_of(const char *name, const Array &array);
+
+// What json.loads would make of the value's text.
+nb::object object_of(const ob::Json &value);
 
 const char *dtype_name(ovenbird_dtype dtype);
 

@@ -1,5 +1,7 @@
 #include <vector>
 
+#include "api/handles.h" // for `guarded`
+#include "api/predictions.h" // for their values: the C interface has them as text
 #include "binding.h"
 
 namespace {
@@ -97,9 +99,13 @@ nb::list predict(const Session &session, const nb::list &files, const nb::dict &
     PredictionsHandle predictions(made);
     nb::list found;
     for (size_t i = 0; i < ovenbird_predictions_count(made); ++i) {
-        const char *json = nullptr;
-        check(ovenbird_predictions_json(made, i, &json));
-        found.append(json);
+        ob::Json values;
+        {
+            nb::gil_scoped_release unlocked;
+            status = ob::guarded([&] { values = made->values(i); });
+        }
+        check(status);
+        found.append(object_of(values));
     }
     return found;
 }

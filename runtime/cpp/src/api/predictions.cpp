@@ -1,15 +1,9 @@
 // The C interface's predictions.
+#include "api/predictions.h"
+
 #include "api/handles.h"
-#include "engine/predict.h"
 
 using namespace ob;
-
-struct ovenbird_predictions {
-    std::shared_ptr<const Model> model;
-    PredictOptions options;
-    std::vector<Prediction> all;
-    std::vector<std::string> json; // of each, made when it is asked for
-};
 
 namespace {
 
@@ -114,9 +108,9 @@ size_t ovenbird_predictions_count(const ovenbird_predictions *predictions) {
 ovenbird_status ovenbird_predictions_json(ovenbird_predictions *predictions, size_t image, const char **json) {
     return guarded([&] {
         need(json, "json");
-        const Prediction &found = prediction_of(predictions, image);
+        prediction_of(predictions, image);
         std::string &text = predictions->json[image];
-        if (text.empty()) text = json_text(json_of(found, predictions->model->artifact.manifest, predictions->options));
+        if (text.empty()) text = json_text(predictions->values(image));
         *json = text.c_str();
     });
 }

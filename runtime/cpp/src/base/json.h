@@ -36,7 +36,7 @@ Json parse_json(std::string_view data, const std::string &where);
 std::string shown(const Json &value);
 
 // Writes a value as Python's json.dumps(indent=2) does: ASCII only.
-std::string json_text(const Json &value, int indent = 0);
+std::string json_text(const Json &value);
 std::string json_quoted(std::string_view text);
 
 // To make values of.

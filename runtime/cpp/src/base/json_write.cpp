@@ -7,8 +7,10 @@
 
 namespace ob {
 
-std::string json_quoted(std::string_view text) {
-    std::string out = "\"";
+namespace {
+
+void append_quoted(std::string &out, std::string_view text) {
+    out.push_back('"');
     for (size_t place = 0; place < text.size();) {
         CodePoint next = code_point(text, place);
         place += next.bytes;
@@ -29,28 +31,45 @@ std::string json_quoted(std::string_view text) {
             out += text16;
         }
     }
-    return out + '"';
+    out.push_back('"');
 }
 
-std::string json_text(const Json &value, int indent) {
+void append_json(std::string &out, const Json &value, size_t indent) {
     switch (value.kind) {
-    case Json::Kind::Null: return "null";
-    case Json::Kind::Bool: return value.truth ? "true" : "false";
-    case Json::Kind::Integer: return value.huge ? value.text : std::to_string(value.integer);
-    case Json::Kind::Real: return repr(value.real);
-    case Json::Kind::String: return json_quoted(value.text);
+    case Json::Kind::Null: out += "null"; return;
+    case Json::Kind::Bool: out += value.truth ? "true" : "false"; return;
+    case Json::Kind::Integer: out += value.huge ? value.text : std::to_string(value.integer); return;
+    case Json::Kind::Real: out += repr(value.real); return;
+    case Json::Kind::String: append_quoted(out, value.text); return;
     default: break;
     }
     bool object = value.kind == Json::Kind::Object;
-    if (value.items.empty()) return object ? "{}" : "[]";
-    std::string inner(static_cast<size_t>(indent) + 2, ' '), out(1, object ? '{' : '[');
+    out.push_back(object ? '{' : '[');
     for (size_t i = 0; i < value.items.size(); ++i) {
         out += i ? ",\n" : "\n";
-        out += inner;
-        if (object) out += json_quoted(value.names[i]) + ": ";
-        out += json_text(value.items[i], indent + 2);
+        out.append(indent + 2, ' ');
+        if (object) {
+            append_quoted(out, value.names[i]);
+            out += ": ";
+        }
+        append_json(out, value.items[i], indent + 2);
     }
-    return out + "\n" + std::string(static_cast<size_t>(indent), ' ') + (object ? '}' : ']');
+    if (!value.items.empty()) out.append(1, '\n').append(indent, ' ');
+    out.push_back(object ? '}' : ']');
+}
+
+} // namespace
+
+std::string json_quoted(std::string_view text) {
+    std::string out;
+    append_quoted(out, text);
+    return out;
+}
+
+std::string json_text(const Json &value) {
+    std::string out;
+    append_json(out, value, 0);
+    return out;
 }
 
 Json json_of(std::string_view text) {

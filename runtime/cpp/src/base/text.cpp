@@ -1,12 +1,12 @@
 #include "base/text.h"
 
 #include <algorithm>
-#include <cfloat>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
+#include "base/decimal.h"
 #include "base/limits.h"
 
 namespace ob {
@@ -46,28 +46,25 @@ std::string format(const char *how, double number) {
 std::string repr(double number) {
     if (std::isnan(number)) return "nan";
     if (std::isinf(number)) return number < 0 ? "-inf" : "inf";
-    // Python: the shortest digits, plain where the exponent is -4 to 15. What 15 digits say is found again whatever
-    // its length, zeros at its end included (DBL_DIG); but for numbers below the normal ones.
-    char text[64];
-    for (int digits = std::fabs(number) < DBL_MIN ? 1 : 15; digits <= 17; ++digits) {
-        std::snprintf(text, sizeof text, "%.*e", digits - 1, number);
-        if (std::strtod(text, nullptr) == number) break;
+    if (number == 0) return std::signbit(number) ? "-0.0" : "0.0";
+    // Python: the shortest digits, plain where the exponent is -4 to 15.
+    Decimal found = shortest(std::fabs(number));
+    std::string out = std::to_string(found.digits);
+    int count = static_cast<int>(out.size()), point = count + found.exponent; // digits before the point
+    if (point < -3 || point > 16) {
+        int power = point - 1;
+        if (count > 1) out.insert(1, 1, '.');
+        out += power < 0 ? "e-" : "e+";
+        if (std::abs(power) < 10) out += '0';
+        out += std::to_string(std::abs(power));
+    } else if (point <= 0) {
+        out.insert(0, "0." + std::string(static_cast<size_t>(-point), '0'));
+    } else if (point < count) {
+        out.insert(static_cast<size_t>(point), 1, '.');
+    } else {
+        out += std::string(static_cast<size_t>(point - count), '0') + ".0";
     }
-    char *mark = std::strchr(text, 'e');
-    if (std::strchr(text, '.')) { // zeros at the end
-        char *last = mark;
-        while (last[-1] == '0') --last;
-        if (last[-1] == '.') --last;
-        std::memmove(last, mark, std::strlen(mark) + 1);
-        mark = last;
-    }
-    int exponent = std::atoi(mark + 1);
-    if (exponent < -4 || exponent >= 16) return text;
-    int digits = 0;
-    for (char *c = text; c != mark; ++c) digits += *c >= '0' && *c <= '9';
-    int places = digits - 1 - exponent;
-    std::snprintf(text, sizeof text, "%.*f", places < 1 ? 1 : places, number);
-    return text;
+    return number < 0 ? "-" + out : out;
 }
 
 std::string join(const std::vector<std::string> &parts, const char *separator) {
