@@ -1,14 +1,14 @@
 """Compare the C++ runtime with the Python runtime on one artifact and one photograph, in one table and one plot.
 
 .venv/bin/python ci/steps/native_table.py artifacts/efficientnet-lite0 photo.jpg      # after `make native`
-.venv/bin/python ci/steps/native_table.py DIR photo.jpg --onnx net.onnx --rounds 9    # and ONNX Runtime, from Python
+.venv/bin/python ci/steps/native_table.py DIR photo.jpg --onnx net-{batch}.onnx       # and ONNX Runtime's two
 .venv/bin/python ci/steps/native_table.py DIR photo.jpg --ncnn net.ncnn.param         # and ncnn (`pnnx` converts)
 .venv/bin/python ci/steps/native_table.py DIR photo.jpg --onnx net.onnx --plain-sha   # without SHA instructions
 
-ONNX Runtime's wheel has its library, but neither it nor Debian's stable release has headers: it is called from Python.
-Start to first answer is a process from nothing to its answer; steady latency and images/s are calls on tensors. Each is
-measured in turn, `--rounds` times: the shortest and the median are shown. Memory is the largest resident set of the
-first answer, size everything that must be installed for it, without weights.
+ONNX Runtime is called from Python, and from C++ (onnxruntime.cpp, on the library of its wheel). Start to first answer
+is a process from nothing to its answer; steady latency and images/s are calls on tensors. Each is measured in turn,
+`--rounds` times: the shortest and the median are shown. Memory is the largest resident set of the first answer, size
+everything that must be installed for it, without weights.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ options = ort.SessionOptions()
 options.intra_op_num_threads = int(sys.argv[2])
 session = ort.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
 one = session.get_inputs()[0]
+if isinstance(one.shape[0], int) and one.shape[0] != int(sys.argv[3]):
+    sys.exit("error: it takes another batch size")
 shape = [size if isinstance(size, int) else int(sys.argv[3]) for size in one.shape]
 if sys.argv[4]:
     from PIL import Image
@@ -148,20 +150,41 @@ def engines(given: argparse.Namespace) -> list[Engine]:
         Engine("Python", [*python, "run", given.artifact, given.image], bench(python, given.artifact, given.seconds),
                installed(PACKAGES["Python"])),
     ]  # fmt: skip
-    found += [peer("ONNX Runtime", ONNX, given.onnx, given)] if given.onnx else []
-    found += [peer("ncnn", NCNN, given.ncnn, given)] if given.ncnn else []
+    if given.onnx:
+        python = [sys.executable, "-c", ONNX]
+        found.append(peer("ONNX Runtime", python, given.onnx, given, installed(PACKAGES["ONNX Runtime"])))
+        program, library = onnxruntime_in_cpp()
+        size = program.stat().st_size + library.stat().st_size
+        found.append(peer("ONNX Runtime, C++", [str(program), str(library)], given.onnx, given, size))
+    if given.ncnn:
+        found.append(peer("ncnn", [sys.executable, "-c", NCNN], given.ncnn, given, installed(PACKAGES["ncnn"])))
     return found
 
 
-def peer(name: str, script: str, network: str, given: argparse.Namespace) -> Engine:
-    """Return a side that a script runs: network, threads (0: its own choice), batch, image, seconds, image size."""
-    words = [sys.executable, "-c", script, network]
+def peer(name: str, command: list[str], network: str, given: argparse.Namespace, size_bytes: int) -> Engine:
+    """Return a side that is run by a command and its network, threads (0: its own choice), batch, image, seconds, and,
+    of a script, the image's size.
+    """
+    size = [given.size] if command[0] == sys.executable else []
+
+    def words(threads: int, batch: int, image: str, seconds: float) -> list[str]:
+        return [*command, network.format(batch=batch), str(threads), str(batch), image, str(seconds), *size]
 
     def steady(threads: int, batch: int) -> float:
-        return float(output_of([*words, str(threads), str(batch), "", str(given.seconds), given.size]))
+        return float(output_of(words(threads, batch, "", given.seconds)))
 
-    first = [*words, "0", "1", given.image, "0", given.size]
-    return Engine(name, first, steady, installed(PACKAGES[name]))
+    return Engine(name, words(0, 1, given.image, 0), steady, size_bytes)
+
+
+def onnxruntime_in_cpp() -> tuple[Path, Path]:
+    """Return a C++ program that runs ONNX files, built here, and ONNX Runtime's library."""
+    spec = importlib.util.find_spec("onnxruntime")
+    libraries = sorted(Path(spec.origin).parent.glob("capi/libonnxruntime.so.*")) if spec and spec.origin else []
+    if not libraries:
+        raise SystemExit("error: the package onnxruntime is not installed, or without its library")
+    source, program = Path(__file__).with_name("onnxruntime.cpp"), NATIVE.with_name("onnxruntime")
+    output_of(["g++", "-std=c++17", "-O2", "-s", "-Wall", "-o", str(program), str(source), "-ljpeg", "-ldl"])
+    return program, libraries[0]
 
 
 def plot(path: Path, sides: list[Engine], figures_of: dict[str, Callable[[Engine], float]]) -> None:
@@ -190,7 +213,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Compare the C++ runtime with the Python runtime.")
     parser.add_argument("artifact")
     parser.add_argument("image")
-    parser.add_argument("--onnx", help="the same network, for ONNX Runtime")
+    parser.add_argument("--onnx", help="the same network, for ONNX Runtime; {batch} in its name is the batch size")
     parser.add_argument("--ncnn", help="the same network as ncnn's .param, its .bin next to it, for ncnn")
     parser.add_argument("--size", default="224x224", help="height x width of ncnn's images")
     parser.add_argument("--plain-sha", action="store_true", help="without the processor's instructions for SHA-256")

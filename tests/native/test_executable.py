@@ -27,9 +27,9 @@ def bake(detector: Path, tmp_path_factory: pytest.TempPathFactory) -> Bake:
     """Return what bakes the detector's artifact, or another, by the runtime that tests have built."""
     runtime = build() / "ovenbird-run"
 
-    def made(artifact: Path = detector, weights_inside: bool = True) -> Path:
+    def made(artifact: Path = detector, **options: bool) -> Path:
         output = tmp_path_factory.mktemp("executable") / "model"
-        write_executable(open_artifact(artifact), "host", runtime, output, weights_inside)
+        write_executable(open_artifact(artifact), "host", runtime, output, **options)
         return output
 
     return made
@@ -85,6 +85,25 @@ def test_weights_may_stay_beside_it(bake: Bake, model: Path) -> None:
     shutil.rmtree(apart.with_name("model.weights"))
     done = run(apart, "selftest")
     assert (done.code, done.err.split()[1]) == (1, "FileMissing:")
+
+
+def test_it_does_without_evidence(bake: Bake, model: Path, detector: Path, tmp_path: Path) -> None:
+    """It is smaller by that, runs, and its selftest says what it lacks."""
+    slim = bake(evidence=False)
+    evidence = sum(path.stat().st_size for path in (detector / "evidence").iterdir())
+    assert evidence > 10_000
+    assert slim.stat().st_size <= model.stat().st_size - evidence
+    arrays = {"image": np.ones((1, 3, 32, 32), np.float32), "scale": np.ones((1, 5), np.float32)}
+    (tmp_path / "in.npz").write_bytes(npz_bytes(arrays))
+    for one in (slim, model):
+        done = run(one, "run", "-i", tmp_path / "in.npz", "-o", tmp_path / f"{one.parent.name}.npz")
+        assert done.code == 0, done.err
+    first, second = (tmp_path / f"{one.parent.name}.npz" for one in (slim, model))
+    assert first.read_bytes() == second.read_bytes()
+    assert '"target": "host"' in run(slim, "inspect", "--json").out
+    done = run(slim, "selftest")
+    assert (done.code, done.err.split()[1]) == (1, "FileMissing:")
+    assert "evidence/" in done.err
 
 
 def trailer(data: bytes) -> tuple[int, int]:

@@ -27,7 +27,7 @@ from ovenbird_runtime.integrity.signatures import signature_name, signers
 
 PAGE_BYTES = 4096
 MAGIC = b"OVENBIRD"
-WEIGHTS = "weights/"
+WEIGHTS, EVIDENCE = "weights/", "evidence/"
 MACHINES = {b"\x3e\x00": "x86_64", b"\xb7\x00": "aarch64"}
 """Architectures by e_machine of the ELF header."""
 
@@ -45,12 +45,19 @@ class ExecutableReport:
 
 
 def write_executable(
-    artifact: Artifact, target: str, runtime: Path, output: Path, weights_inside: bool = True
+    artifact: Artifact,
+    target: str,
+    runtime: Path,
+    output: Path,
+    *,
+    weights_inside: bool = True,
+    evidence: bool = True,
 ) -> ExecutableReport:
     """Write the executable of an artifact's code for a target, by a static `ovenbird-run` for its processor.
 
     With `weights_inside` False the weights go to the folder of its name and ".weights", which must stay next to it.
-    Raises ArtifactError, UsageError, BakeFailed, OutputError.
+    Without `evidence` it is smaller, and selftest refuses. Raises ArtifactError, UsageError,
+    BakeFailed, OutputError.
     """
     arch = arch_of(artifact, target)
     program = _program(runtime, arch)
@@ -59,7 +66,7 @@ def write_executable(
         with replacing(output) as partial:
             with partial.open("wb") as file:
                 file.write(program)
-                size = write_bundle(file, artifact, target, folder)
+                size = write_bundle(file, artifact, target, folder, evidence)
             partial.chmod(0o755)
     except OSError as error:
         raise output_error(error, str(output)) from None
@@ -72,10 +79,12 @@ def arch_of(artifact: Artifact, target: str) -> str:
     return artifact.read_target(next(one for one in artifact.manifest.variants if one.target == target)).arch
 
 
-def write_bundle(file: BinaryIO, artifact: Artifact, target: str, weights: Path | None = None) -> int:
+def write_bundle(
+    file: BinaryIO, artifact: Artifact, target: str, weights: Path | None = None, evidence: bool = True
+) -> int:
     """Write the artifact's code for a target behind what is in `file`, checked; return how long the file is then.
 
-    With `weights` those go to that folder. Raises ArtifactError, OSError.
+    With `weights` those go to that folder; without `evidence` that is left out. Raises ArtifactError, OSError.
     """
     variants = [variant for variant in artifact.manifest.variants if variant.target == target]
     described = [artifact.read_target(variant) for variant in variants]
@@ -87,7 +96,7 @@ def write_bundle(file: BinaryIO, artifact: Artifact, target: str, weights: Path 
         if name in wanted
         or name.startswith(folders)
         or name.endswith("/target.json")  # of all: a runtime reads them before it chooses
-        or not name.startswith(("targets/", WEIGHTS))
+        or not name.startswith(("targets/", WEIGHTS, *(() if evidence else (EVIDENCE,))))
     ]
     index = f"target {target}\n"
     for name, content in _contents(artifact, names):

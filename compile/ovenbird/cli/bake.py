@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 @click.option(
     "--weights-apart", is_flag=True, help="Of an executable: the weights in a folder next to it, FILE.weights."
 )
+@click.option(
+    "--no-evidence",
+    is_flag=True,
+    help="Of an executable: smaller by golden rows and reports, without which selftest refuses.",
+)
 @click.option("--musl", is_flag=True, help="Of an executable: built by ziglang against musl, half as large.")
 @click.option("--runtime", type=click.Path(path_type=Path, dir_okay=False, exists=True),
               help="Of an executable: a static ovenbird-run for the target, instead of building one.")  # fmt: skip
@@ -129,7 +134,8 @@ def _bake_executable(artifact: Artifact, arch: str, options: dict[str, Any], pro
         return
     output = options["output"] or Path(repository_name(artifact.manifest.model.name))
     progress(f"writing {output}")
-    report = write_executable(artifact, options["target"], runtime, output, not options["weights_apart"])
+    inside, evidence = not options["weights_apart"], not options["no_evidence"]
+    report = write_executable(artifact, options["target"], runtime, output, weights_inside=inside, evidence=evidence)
     _report_native(report, f"{report.path}: {report.arch}", options["as_json"], warning)
     if report.weights_folder and not options["as_json"]:
         click.echo(f"{report.weights_folder}: the weights, which stay next to it")
@@ -163,7 +169,8 @@ def _bake_scratch(artifact: Artifact, runtime: Path, options: dict[str, Any], pr
 
     tag = options["tag"] or f"ovenbird/{repository_name(artifact.manifest.model.name)}:{options['target']}-scratch"
     labels = read_pairs("--label", options["labels"])
-    asked = ScratchOptions(tag, options["builder"], labels, options["archive"], options["show_build"])
+    evidence = not options["no_evidence"]
+    asked = ScratchOptions(tag, options["builder"], labels, options["archive"], options["show_build"], evidence)
     progress(f"building {tag}")
     report = bake_scratch(artifact, options["target"], runtime, asked)
     _report_native(report, f"{report.image}: {report.platform}", options["as_json"], warning)

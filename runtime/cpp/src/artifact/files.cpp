@@ -229,6 +229,16 @@ File open_bundled(const Root &root, File file, const std::string &name) {
 
 } // namespace
 
+bool is_left_out(const Root &root, const std::string &name) {
+    constexpr std::string_view EVIDENCE = "evidence/";
+    if (name.compare(0, EVIDENCE.size(), EVIDENCE) != 0) return false;
+    File file = root.memory.empty() ? File(open(root.path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)) : File(root.memory);
+    struct stat kind;
+    if (root.memory.empty() && (fstat(file.descriptor(), &kind) != 0 || !S_ISREG(kind.st_mode))) return false;
+    std::optional<Bundle> bundle = read_bundle(file);
+    return bundle && !bundle->find(name);
+}
+
 File open_plain(const Root &root, const std::string &name) {
     std::vector<std::string> parts;
     for (size_t start = 0, end; start <= name.size(); start = end + 1) {

@@ -97,6 +97,10 @@ class File {
 // artifact lacks are looked for in the folder of its name and ".weights".
 File open_plain(const Root &root, const std::string &name);
 
+// Whether an artifact in one file was written without this: evidence, which nothing but selftest reads
+// (`ovenbird bake --no-evidence`).
+bool is_left_out(const Root &root, const std::string &name);
+
 // The text of a file of the system's (/proc, /sys), empty where it cannot be read.
 std::string system_text(const std::string &path);
 

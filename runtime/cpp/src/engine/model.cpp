@@ -23,7 +23,7 @@ void verify_files(const Model &model) {
         for (const VariantRef &other : manifest.variants) {
             skipped = skipped || (other.path != model.variant.path && begins(name, other.path + "/"));
         }
-        if (!skipped) model.artifact.verify(name);
+        if (!skipped && !is_left_out(model.artifact.root, name)) model.artifact.verify(name);
     }
 }
 
