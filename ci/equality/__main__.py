@@ -62,9 +62,9 @@ def main(arguments: Sequence[str]) -> int:
         write(RECORD, found)
         PAGE.write_text(page(found), encoding="utf-8")
         return 0
-    settings = Settings(
-        options.data.resolve(), options.results.resolve(), pictures, time.monotonic() + options.minutes * 60
-    )
+    until = time.monotonic() + options.minutes * 60
+    emulated = options.photographs if options.emulated is None else options.emulated
+    settings = Settings(options.data.resolve(), options.results.resolve(), pictures, until, emulated)
     (settings.results / "work").mkdir(parents=True, exist_ok=True)
     sides = _sides(options.no_arm)
     for why in filter(None, map(sides.why_not, MACHINES)):

@@ -71,9 +71,22 @@ def test_another_project_finds_the_package(detector: Path, tmp_path: Path, kind:
     done = run(tmp_path / "example" / "shapes", detector)
     assert (done.code, done.out.splitlines()[1:]) == (0, ["classes: 1 5", "features: 1 16"]), done.err
     assert ("libovenbird-core" in needed_by(tmp_path / "example" / "shapes")) == (kind == "shared")
-    done = run(tmp_path / "example" / "version")
-    assert done.code == 0
-    assert done.out.startswith(f"ovenbird {__version__}, ArtifactNotFound: 'nowhere' is no artifact: ")
+    in_c_alone(tmp_path / "c", ROOT / "runtime/cpp/example/version.c", tmp_path / "prefix")
+    for program in (tmp_path / "example" / "version", tmp_path / "c" / "build" / "version"):
+        done = run(program)
+        assert done.code == 0
+        assert done.out.startswith(f"ovenbird {__version__}, ArtifactNotFound: 'nowhere' is no artifact: ")
+
+
+def in_c_alone(folder: Path, source: Path, prefix: Path) -> None:
+    """Build a program by a project that has no C++ in it, as a stranger would write it."""
+    folder.mkdir()
+    (folder / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.18)\nproject(mine C)\nfind_package(ovenbird 0.1 REQUIRED)\n"
+        f"add_executable(version {source})\ntarget_link_libraries(version PRIVATE ovenbird::ovenbird)\n"
+    )
+    cmake("-S", folder, "-B", folder / "build", f"-DCMAKE_PREFIX_PATH={prefix}")
+    cmake("--build", folder / "build")
 
 
 def exports(library: Path) -> set[str]:
