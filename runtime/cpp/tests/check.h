@@ -13,4 +13,5 @@ extern int failures;
         }                                                                                                              \
     } while (false)
 
+void test_decimals();
 void test_pool();
