@@ -50,6 +50,9 @@ def network(name: str) -> tuple[torch.nn.Module, torch.Tensor]:
         if isinstance(part, torch.nn.BatchNorm2d):
             part.running_mean.normal_(0, 0.1)
             part.running_var.uniform_(0.5, 1.5)
+    for parameter in net.parameters():  # heads of zeros, scales of a millionth: what is before them would not be seen
+        if parameter.dim() > 1 and bool((parameter == parameter.flatten()[0]).all()):
+            parameter.data.normal_(0, 0.1)
     size = models.get_model_weights(name).DEFAULT.transforms().crop_size[0]
     return net.eval(), torch.randn(1, 3, size, size)
 
