@@ -18,27 +18,24 @@ from .artifact.variant import choose_variant
 from .engine.inputs import NanPolicy, check_inputs
 from .engine.loading import EngineName, load_code
 from .errors import EngineCallFailed, LibraryMissing, MachineError, NoVariant, OvenbirdError
-from .generation.wordpiece import WordPieces
-from .generation.writer import TextWriter, read_pieces
 from .limits import MAX_IMAGE_MEGAPIXELS, MAX_THREADS, MAX_WORKERS
 from .machine.cpu import available_threads, this_machine
-from .machine.devices import CPU, Device, parse_devices
+from .machine.devices import Device, parse_devices
 from .manifest.agreement import Precision
 from .manifest.answers import label_count, labels_of
 from .manifest.manifest import Manifest, Program, Target, TensorSpec, VariantRef
 from .manifest.program import InputSize
 from .options import TILE_OVERLAP, PredictOptions, fresh_seed, with_aliases
-from .photographs.ahead import ImageFailed, ImagesDone, Pace
-from .postprocess.prediction import Prediction
-from .predicting.captions import predict_texts
-from .predicting.predict import predict, sources_of, with_sources
-from .predicting.tiled import predict_tiled
-from .preprocess.preprocessor import Preprocessor
 from .tensors.arrays import Array
 
 if TYPE_CHECKING:
     from .engine.learning import Lanes
     from .engine.processors import ProcessorShare
+    from .generation.wordpiece import WordPieces
+    from .generation.writer import TextWriter
+    from .photographs.ahead import ImageFailed, ImagesDone
+    from .postprocess.prediction import Prediction
+    from .preprocess.preprocessor import Preprocessor
 
 
 class Model:
@@ -51,20 +48,20 @@ class Model:
         engine: Any,
         threads: int,
         labels: dict[str, tuple[str, ...]],
-        device: Device = CPU,
-        preprocessor: Preprocessor | None = None,
+        device: Device,
+        preprocessor: Preprocessor,
         engine_name: str = "tvm",
         pieces: WordPieces | None = None,
     ) -> None:
         """Made by `load`."""
         self.engine = engine_name
         """Who runs the code: "tvm", "native", or "remote"."""
-        self.preprocessor = preprocessor or Preprocessor(None)
+        self.preprocessor = preprocessor
         self.device = str(device)
         self.artifact, self.target, self.threads, self.labels = artifact, target, threads, labels
         self._engine = engine
         self._pieces = pieces
-        self._writer = None if pieces is None else TextWriter(engine, artifact.manifest, pieces)
+        self._writer = None if pieces is None else _text_writer(engine, artifact.manifest, pieces)
 
     @property
     def manifest(self) -> Manifest:
@@ -153,6 +150,10 @@ class Model:
         these, Ultralytics' (`conf`, `max_det`, `agnostic_nms`, `imgsz`).
         Raises ImageError, PipelineError, WrongOption, EngineError.
         """
+        # Only now: a process that runs tensors needs none of it, and starts the sooner.
+        from .photographs.ahead import Pace
+        from .predicting.predict import predict, sources_of, with_sources
+
         sources, lost = sources_of(images), set[int]()
 
         def note(place: int, error: OvenbirdError) -> None:
@@ -167,19 +168,25 @@ class Model:
         asked |= {"prompt": prompt, "max_tokens": max_tokens, "beams": beams}
         options = PredictOptions(preprocess, top, seed, embedding, **with_aliases(asked, aliases))
         if self._writer is not None:
+            from .predicting.captions import predict_texts
+
             texts = (self.manifest, self._writer, images, options)
             found = predict_texts(*texts, preprocessor=self.preprocessor, max_megapixels=max_megapixels, pace=pace)
         else:
-            answer = predict if tiles is None else predict_tiled
             given = (self.manifest, self.labels, self.run, images, options)
-            found = answer(*given, preprocessor=self.preprocessor, max_megapixels=max_megapixels, pace=pace)
+            if tiles is None:
+                found = predict(*given, preprocessor=self.preprocessor, max_megapixels=max_megapixels, pace=pace)
+            else:
+                from .predicting.tiled import predict_tiled
+
+                found = predict_tiled(*given, preprocessor=self.preprocessor, max_megapixels=max_megapixels, pace=pace)
         return with_sources(found, [source for place, source in enumerate(sources) if place not in lost])
 
     def text_writer(self, slots: int) -> TextWriter | None:
         """Return what writes texts, with memory of its own for up to `slots` sequences at a time; None where the model
         writes none.
         """
-        return None if self._pieces is None else TextWriter(self._engine, self.manifest, self._pieces, slots)
+        return None if self._pieces is None else _text_writer(self._engine, self.manifest, self._pieces, slots)
 
     @property
     def sizes(self) -> tuple[InputSize, ...]:
@@ -293,13 +300,35 @@ def load(
     artifact = open_artifact(path, public_key)
     chosen, variant, needs = _choose(artifact, devices, target, precision)
     share = max(1, available_threads() // workers) if threads is None else threads
-    code = load_code(artifact, chosen, variant, needs, public_key, engine)
+    code = load_code(artifact, chosen, variant, needs, public_key, engine, meanwhile=_import_the_rest)
     from .engine.engine import Engine
+    from .preprocess.preprocessor import Preprocessor
 
-    labels, pieces = read_labels(artifact), read_pieces(artifact)
+    labels, pieces = read_labels(artifact), _read_pieces(artifact)
     preprocessor = Preprocessor(code.host_function(needs.resample), code.host_function(needs.resample_linear))
     made = Engine(code, share, workers)
     return Model(artifact, needs, made, share, labels, chosen, preprocessor, code.engine, pieces)
+
+
+def _import_the_rest() -> None:
+    """Import what `load` needs once the code is there."""
+    from .engine import engine  # noqa: F401
+    from .preprocess import preprocessor  # noqa: F401
+
+
+def _text_writer(engine: Any, manifest: Manifest, pieces: WordPieces, *slots: int) -> TextWriter:
+    from .generation.writer import TextWriter  # few models write texts
+
+    return TextWriter(engine, manifest, pieces, *slots)
+
+
+def _read_pieces(artifact: Artifact) -> WordPieces | None:
+    """Read the vocabulary of a model that writes texts; None for another. Raises FileChanged."""
+    if artifact.manifest.loop is None:
+        return None
+    from .generation.writer import read_pieces
+
+    return read_pieces(artifact)
 
 
 def _choose(

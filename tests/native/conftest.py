@@ -107,3 +107,35 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 def detector(compiled: Callable[..., Path]) -> Path:
     """Return an artifact of two inputs and two outputs, for batches of 1 and 4, which nobody may change."""
     return compiled("networks:detector", "--batch-sizes", "1,4")
+
+
+@pytest.fixture(scope="session")
+def wheel() -> Path:
+    """Build the package `ovenbird_native`; skips where there is no toolchain."""
+    script = str(ROOT / "ci" / "steps" / "native_wheel.sh")
+    missing = subprocess.run([script, "--need"], capture_output=True, text=True, check=False)
+    if missing.returncode != 0:
+        pytest.skip(missing.stderr.strip().removeprefix("error: "))
+    done = subprocess.run([script, sys.executable], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return ROOT / done.stdout.strip().splitlines()[-1]
+
+
+@pytest.fixture(scope="session")
+def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that holds the installed wheel."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(folder)]
+    subprocess.run([*command, str(wheel)], check=True)
+    return folder
+
+
+def python(site: Path, code: str, *arguments: str | Path, **environment: str) -> str:
+    """Run code with the package at hand; return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, *map(str, arguments)],
+        capture_output=True, text=True, timeout=600, check=False,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(site), *filter(None, sys.path)])} | environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import numpy as np
 import pytest
 
 import ovenbird_runtime
-from native.conftest import ROOT
+from native.conftest import python
 from ovenbird_runtime.tensors.tensors import npz_bytes
 from support.captioner_artifact import captioner_artifact
 from support.tiny_artifact import reseal
@@ -22,37 +20,6 @@ from support.tiny_artifact import reseal
 pytestmark = pytest.mark.slow
 WHEEL_BYTES = 400_000
 """With JPEG inside; 0.361 MB of x86-64 when this was written."""
-
-
-@pytest.fixture(scope="module")
-def wheel() -> Path:
-    script = str(ROOT / "ci" / "steps" / "native_wheel.sh")
-    missing = subprocess.run([script, "--need"], capture_output=True, text=True, check=False)
-    if missing.returncode != 0:
-        pytest.skip(missing.stderr.strip().removeprefix("error: "))
-    done = subprocess.run([script, sys.executable], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return ROOT / done.stdout.strip().splitlines()[-1]
-
-
-@pytest.fixture(scope="module")
-def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder that holds the installed wheel."""
-    folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(folder)]
-    subprocess.run([*command, str(wheel)], check=True)
-    return folder
-
-
-def python(site: Path, code: str, *arguments: str | Path, **environment: str) -> str:
-    """Run code with the package at hand; return what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code, *map(str, arguments)],
-        capture_output=True, text=True, timeout=600, check=False,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(site), *filter(None, sys.path)])} | environment,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")

@@ -112,6 +112,15 @@ typedef struct ovenbird_spec {
     const char *layout;
 } ovenbird_spec;
 
+/* A file of weights that the caller has in memory, by its name in the manifest ("weights/5f0c.bin"). It is checked as
+ * the file would be and read where it lies, at a multiple of 64 bytes. From ovenbird_open on until the artifact and
+ * all its sessions are freed its bytes must not change, nor go. */
+typedef struct ovenbird_memory {
+    const char *name;
+    const void *data;
+    size_t bytes;
+} ovenbird_memory;
+
 /* What may be asked of ovenbird_open; begin with OVENBIRD_OPEN_OPTIONS, NULL is the default of each. */
 typedef struct ovenbird_open_options {
     size_t struct_bytes; /* sizeof(ovenbird_open_options) where the caller was compiled */
@@ -119,8 +128,10 @@ typedef struct ovenbird_open_options {
         *public_key;       /* a PEM file of Ed25519 keys, of which one must have signed ($OVENBIRD_REQUIRE_SIGNATURE) */
     const char *target;    /* the variant to use instead of the best one that runs here */
     const char *precision; /* "f32", "f16", "bf16" or "int8" */
+    const ovenbird_memory *weights; /* files that are not to be read; of those that it does not use none is looked at */
+    size_t weight_count;
 } ovenbird_open_options;
-#define OVENBIRD_OPEN_OPTIONS {sizeof(ovenbird_open_options), NULL, NULL, NULL}
+#define OVENBIRD_OPEN_OPTIONS {sizeof(ovenbird_open_options), NULL, NULL, NULL, NULL, 0}
 
 /* A batch size that a program was compiled for: those calls are cheapest, any other batch is made of them. */
 typedef struct ovenbird_entry {

@@ -76,7 +76,7 @@ void print_costs(const std::string &path, int threads) {
     session.run("", zeros.tensors.data(), zeros.tensors.size(), false);
     int64_t resident = own_bytes("VmRSS"), arena = 0, weights = 0;
     for (const ob::PlanEntry &one : entries) arena = std::max(arena, one.arena_bytes);
-    for (const auto &[name, memory] : model->files) weights += static_cast<int64_t>(memory.bytes());
+    for (const ob::Memory &memory : model->files) weights += static_cast<int64_t>(memory.bytes());
     ob::Executor executor(*model, threads);
     ob::CheckedInputs given = ob::check_inputs(program, zeros.tensors.data(), zeros.tensors.size(), false);
     std::vector<ob::OutputTensor> outputs;

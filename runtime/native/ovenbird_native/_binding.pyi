@@ -1,13 +1,26 @@
 """The C interface, as src/ binds it."""
 
-from typing import Any
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 VERSION: str
 
+class Weights(Protocol):
+    """A file of weights in memory, whose bytes stay and do not change as long as the object lives."""
+
+    @property
+    def bytes(self) -> memoryview: ...
+
 class Artifact:
-    def __init__(self, path: bytes, public_key: bytes | None, target: str | None, precision: str | None) -> None: ...
+    def __init__(
+        self,
+        path: bytes,
+        public_key: bytes | None,
+        target: str | None,
+        precision: str | None,
+        weights: dict[str, Weights],
+    ) -> None: ...
     @property
     def model(self) -> str: ...
     @property

@@ -121,7 +121,7 @@ def load(
     variants. Raises NativeError.
     """
     key = None if public_key is None else os.fsencode(public_key)
-    return Model(_binding.Artifact(os.fsencode(path), key, target, precision), threads)
+    return Model(_binding.Artifact(os.fsencode(path), key, target, precision, {}), threads)
 
 
 def _specs(found: list[tuple[str, str, tuple[int, ...], str]]) -> tuple[TensorSpec, ...]:

@@ -49,6 +49,16 @@ nb::list entries_of(const Artifact &artifact) {
     return found;
 }
 
+// By the names of their files, weights that objects hold: their `bytes`, as long as the objects live.
+std::vector<ovenbird_memory> memory_of(const nb::dict &weights) {
+    std::vector<ovenbird_memory> found;
+    for (auto [name, owner] : weights) {
+        Array bytes = nb::cast<Array>(owner.attr("bytes"));
+        found.push_back({nb::cast<const char *>(name), bytes.data(), bytes.nbytes()});
+    }
+    return found;
+}
+
 // A kernel that the code has beside its programs', and its arguments: arrays, which it may write to, and whole numbers.
 int call(const Artifact &artifact, const char *name, const nb::args &arguments) {
     void *address = artifact.handle->model->image->find(std::string("__tvm_ffi_") + name);
@@ -84,11 +94,15 @@ void add_artifact(nb::module_ &module) {
     nb::class_<Artifact>(module, "Artifact")
         .def(
             "__init__",
-            [](Artifact *self, nb::bytes path, nb::object key, nb::object target, nb::object precision) {
+            [](Artifact *self, nb::bytes path, nb::object key, nb::object target, nb::object precision,
+               nb::dict weights) {
                 ovenbird_open_options options = OVENBIRD_OPEN_OPTIONS;
                 options.public_key = key.is_none() ? nullptr : nb::cast<nb::bytes>(key).c_str();
                 options.target = text_or_null(target);
                 options.precision = text_or_null(precision);
+                std::vector<ovenbird_memory> given = memory_of(weights);
+                options.weights = given.data();
+                options.weight_count = given.size();
                 ovenbird_artifact *artifact = nullptr;
                 ovenbird_status status;
                 {
@@ -96,9 +110,10 @@ void add_artifact(nb::module_ &module) {
                     status = ovenbird_open(path.c_str(), &options, &artifact);
                 }
                 check(status);
-                new (self) Artifact{ArtifactHandle(artifact)};
+                new (self) Artifact{weights.attr("copy")(), ArtifactHandle(artifact)};
             },
-            nb::arg("path"), nb::arg("public_key").none(), nb::arg("target").none(), nb::arg("precision").none())
+            nb::arg("path"), nb::arg("public_key").none(), nb::arg("target").none(), nb::arg("precision").none(),
+            nb::arg("weights"))
         .def_prop_ro("model", [](const Artifact &self) { return ovenbird_model_name(self.handle.get()); })
         .def_prop_ro("target", [](const Artifact &self) { return ovenbird_target_name(self.handle.get()); })
         .def_prop_ro("random_weights",

@@ -44,5 +44,6 @@ void add_artifact(nb::module_ &module);
 void add_session(nb::module_ &module);
 
 struct Artifact {
+    nb::object weights; // whose memory it reads; goes last
     ArtifactHandle handle;
 };

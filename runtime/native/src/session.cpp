@@ -139,7 +139,7 @@ void add_session(nb::module_ &module) {
                 check(status);
                 new (self) Session{SessionHandle(session)};
             },
-            nb::arg("artifact"), nb::arg("threads"))
+            nb::keep_alive<1, 2>(), nb::arg("artifact"), nb::arg("threads")) // with the weights that it holds
         .def_prop_ro("threads", [](const Session &self) { return ovenbird_session_threads(self.handle.get()); })
         .def("run", run, nb::arg("inputs"), nb::arg("program").none(), nb::arg("allow_nan"))
         .def("predict", predict, nb::arg("files"), nb::arg("options"));

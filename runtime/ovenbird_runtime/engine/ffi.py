@@ -44,7 +44,7 @@ def import_ffi() -> Any:
                 raise EngineLoadFailed(
                     "the package tvm is imported in this process: load the model in a process without the compiler"
                 )
-            ffi = _import_without_torch()
+            ffi = _import_alone()
             if ffi.__version__ != TVM_FFI_VERSION:
                 raise VersionMismatch(
                     f"tvm-ffi {ffi.__version__} is installed, this runtime needs {TVM_FFI_VERSION}: "
@@ -86,8 +86,10 @@ def _open(path: Path) -> ctypes.CDLL:
         raise EngineLoadFailed(f"{path.name} cannot be loaded: {error}") from None
 
 
-class _NoTorch:
-    """Hides torch from this thread: tvm_ffi imports it where it is installed, for a second or more."""
+class _Hidden:
+    """Hides from this thread what tvm_ffi imports where it is installed, and nothing here needs: torch, which takes a
+    second or more, and ml_dtypes.
+    """
 
     def __init__(self) -> None:
         self._thread = threading.get_ident()
@@ -95,14 +97,14 @@ class _NoTorch:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Refuse torch; leave all else to the other finders."""
-        if name == "torch" and threading.get_ident() == self._thread:
-            raise ModuleNotFoundError("the Ovenbird runtime does not import torch", name=name)
+        """Refuse those; leave all else to the other finders."""
+        if name in ("torch", "ml_dtypes") and threading.get_ident() == self._thread:
+            raise ModuleNotFoundError(f"the Ovenbird runtime does not import {name}", name=name)
         return None
 
 
-def _import_without_torch() -> Any:
-    finder = _NoTorch()
+def _import_alone() -> Any:
+    finder = _Hidden()
     sys.meta_path.insert(0, finder)
     try:
         return importlib.import_module("tvm_ffi")

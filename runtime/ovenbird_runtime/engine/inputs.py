@@ -8,6 +8,7 @@ nothing of the caller's reaches the engine but through a copy into an aligned bu
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -51,7 +52,8 @@ def check_array(spec: TensorSpec, value: Any, nan: NanPolicy, hint: str = _ALLOW
     """Return `value` as an array of the spec's dtype and shape. Raises WrongShape, WrongDtype, NotFinite."""
     import numpy as np
 
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+    masked = sys.modules.get("numpy.ma")  # which numpy imports when it is asked for; without it nothing is masked
+    if masked is not None and isinstance(value, masked.MaskedArray) and masked.is_masked(value):
         raise WrongDtype(f"{spec.name} is a masked array with values masked out: fill them first (.filled)")
     try:
         array = np.asarray(value)

@@ -1,6 +1,6 @@
 """Choose who runs an artifact's code, and load it: TVM's virtual machine, or the C++ runtime.
 
-    code = load_code(artifact, device, variant, target, public_key=None, engine=None)
+    code = load_code(artifact, device, variant, target, meanwhile=import_what_follows)
     code.engine                              # "native" where `ovenbird_native` is installed and the code has a plan
 
 Everything is checked before code is loaded.
@@ -9,8 +9,9 @@ Everything is checked before code is loaded.
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Literal, get_args
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar, get_args
 
 from ..artifact.artifact import Artifact
 from ..errors import DeviceUnavailable, EngineLoadFailed, PlanMissing, WrongOption, shown
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .native import NativeCode
     from .virtual_machine import Code
 
+T = TypeVar("T")
 EngineName = Literal["tvm", "native"]
 ENGINE_VARIABLE = "OVENBIRD_ENGINE"
 """The variable of the environment that names the engine where the caller does not."""
@@ -36,13 +38,23 @@ def load_code(
     target: Target,
     public_key: str | os.PathLike[str] | None = None,
     engine: str | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Code | NativeCode:
     """Return the variant's code, loaded for `device` by the engine that is named, or else by the one that fits.
 
-    `public_key` is what the artifact was opened with. Raises ArtifactError, MachineError, EngineError, WrongOption.
+    `public_key` is what the artifact was opened with; `meanwhile` is called while files are read and checked, which
+    takes as long as imports do. Raises ArtifactError, MachineError, EngineError, WrongOption.
     """
-    native = _native_code(artifact, device, variant, target, public_key, _engine_name(engine))
-    return native or _machine_code(artifact, device, variant, target)
+    asked = _engine_name(engine)
+    loading = _native_code(artifact, device, variant, target, public_key, asked)
+    if loading is not None:
+        meanwhile()
+        try:
+            return loading.result()
+        except (PlanMissing, EngineLoadFailed):
+            if asked == "native":
+                raise
+    return _machine_code(artifact, device, variant, target, meanwhile)
 
 
 def _engine_name(given: str | None) -> EngineName | None:
@@ -60,8 +72,8 @@ def _native_code(
     target: Target,
     public_key: str | os.PathLike[str] | None,
     engine: EngineName | None,
-) -> NativeCode | None:
-    """Load the code by the C++ runtime; None where TVM's is to run it. Raises as `load` does."""
+) -> _Aside[NativeCode] | None:
+    """Begin to load the code by the C++ runtime; None where TVM's is to run it. Raises as `load` does."""
     if engine == "tvm":
         return None
     from . import native
@@ -76,12 +88,33 @@ def _native_code(
         if engine == "native":
             raise EngineLoadFailed(f'{artifact.manifest.model.name} {why}, which the native engine lacks: engine="tvm"')
         return None
-    try:
-        return native.NativeCode(artifact, variant, target, public_key)
-    except (PlanMissing, EngineLoadFailed):
-        if engine == "native":
-            raise
-        return None
+    return _Aside(lambda: native.NativeCode(artifact, variant, target, public_key))
+
+
+class _Aside(threading.Thread, Generic[T]):
+    """Work on a thread of its own. (`concurrent.futures` would import logging, 3 ms of every start.)"""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        """Begin it."""
+        super().__init__(name="ovenbird-check")
+        self._work = work
+        self._found: list[T] = []
+        self._error: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        """Keep what it returns or raises. On that thread."""
+        try:
+            self._found.append(self._work())
+        except BaseException as error:  # noqa: BLE001 - raised again by `result`
+            self._error = error
+
+    def result(self) -> T:
+        """Wait for what it returns. Raises what it raised."""
+        self.join()
+        if self._error is not None:
+            raise self._error
+        return self._found[0]
 
 
 def unknown_to_native(manifest: Manifest) -> str:
@@ -90,17 +123,20 @@ def unknown_to_native(manifest: Manifest) -> str:
     return "reads lines of text" if any(isinstance(step, Ctc) for step in steps) else ""
 
 
-def _machine_code(artifact: Artifact, device: Device, variant: VariantRef, target: Target) -> Code:
+def _machine_code(
+    artifact: Artifact, device: Device, variant: VariantRef, target: Target, meanwhile: Callable[[], None]
+) -> Code:
     """Load the code by TVM's runtime. Raises as `load` does."""
-    # The digests of 100 MB take about as long as the imports do: side by side, and both before the code is
-    # loaded.
-    with ThreadPoolExecutor(1, "ovenbird-check") as thread:
-        check = thread.submit(_check_files, artifact, variant, target)
+    checking = _Aside(lambda: _check_files(artifact, variant, target))
+    try:
         from .ffi import import_ffi
         from .virtual_machine import Code
 
         import_ffi()
-    library, weights = check.result()
+        meanwhile()
+    finally:
+        checking.join()
+    library, weights = checking.result()
     return Code(library, target, artifact.manifest.programs, weights, device)
 
 

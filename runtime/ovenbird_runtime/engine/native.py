@@ -23,6 +23,7 @@ from ..artifact.artifact import Artifact
 from ..artifact.plan import PLAN
 from ..console.installing import NATIVE, install_hint
 from ..errors import EngineCallFailed, EngineLoadFailed, FileChanged, LibraryMissing, PlanMissing, VersionMismatch
+from ..integrity.weights import MappedFile
 from ..machine.versions import __version__
 from ..manifest.manifest import Entry, Program, Target, VariantRef
 from ..tensors.arrays import Array, aligned_empty
@@ -79,7 +80,9 @@ class NativeCode:
             raise PlanMissing(f'{variant.path} has no {PLAN}: it runs on TVM\'s virtual machine alone (engine="tvm")')
         try:
             key = None if public_key is None else os.fsencode(public_key)
-            self.artifact = self._binding.Artifact(os.fsencode(artifact.root), key, target.target, target.precision)
+            self.artifact = self._binding.Artifact(
+                os.fsencode(artifact.root), key, target.target, target.precision, _shared_weights(artifact, target)
+            )
         except self._error as error:
             raise typed(error) from None
         if self.artifact.manifest_sha256 != hashlib.sha256(artifact.manifest_bytes).hexdigest():
@@ -174,6 +177,14 @@ class NativeRunner:
             buffer[rows:] = 0
             padded[name] = buffer
         return padded
+
+
+def _shared_weights(artifact: Artifact, target: Target) -> dict[str, MappedFile]:
+    """Return the files of weights that can be shared with other processes, mapped; the C++ runtime checks them where
+    they lie, and makes copies of its own of the others. Raises FileMissing, FileChanged, UnsafePath.
+    """
+    mapped = {name: artifact.map_unchecked(name) for name in sorted({tensor.file for tensor in target.tensors})}
+    return {name: file for name, file in mapped.items() if file is not None}
 
 
 def typed(error: Any) -> errors.OvenbirdError:

@@ -21,6 +21,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
+import numpy as np
+
 from ..dataclass import dataclass
 from ..errors import EngineCallFailed, WrongOption
 from ..manifest.generation import KeptState, TextLoop, uses_of
@@ -193,8 +195,6 @@ class Generator:
 
     def _run(self, bank: _Bank) -> Mapping[str, Array]:
         """Run the step program on all sequences of a bank."""
-        import numpy as np
-
         batch = next(size for size in self._batches if size >= bank.states.used)
         if batch not in bank.held:
             bank.held[batch] = {tensor: bank.states.array(state)[:batch] for tensor, state in self._reads.items()}

@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
+
 from ..dataclass import dataclass
 from ..errors import EngineCallFailed
 from ..manifest.generation import Beam, Greedy
@@ -133,8 +135,6 @@ class BeamSearch:
 
     def advance(self, logits: Array) -> list[int]:
         """Choose the next beams. Raises EngineCallFailed for NaN."""
-        import numpy as np
-
         self.position += 1
         if self.position < len(self._prompt):
             return [0]
@@ -161,8 +161,6 @@ class BeamSearch:
 
     def _keep_whole(self, grown: list[tuple[int, ...]], found: Array, over: list[bool]) -> None:
         """Put sequences that ended, of the best `beams`, among the whole ones."""
-        import numpy as np
-
         beams = self._kind.beams
         full = all(ended for _, ended, _ in self._whole) and self._kind.early_stopping is True
         length = np.float32((len(grown[0]) - len(self._prompt)) ** self._kind.length_penalty)
@@ -190,8 +188,6 @@ class BeamSearch:
 
 def without_repeats(scores: Array, sequences: Sequence[Sequence[int]], size: int) -> Array:
     """Return the scores [rows, V], minus infinity where a token would repeat `size` tokens of its row's sequence."""
-    import numpy as np
-
     if size == 0:
         return scores
     scores = scores.copy()
@@ -205,8 +201,6 @@ def without_repeats(scores: Array, sequences: Sequence[Sequence[int]], size: int
 
 def log_softmax(logits: Array) -> Array:
     """Return the logarithms of the softmax of float32 [rows, V]."""
-    import numpy as np
-
     moved = logits - logits.max(axis=-1, keepdims=True)
     result: Array = moved - np.log(np.exp(moved).sum(axis=-1, keepdims=True, dtype=np.float32))
     return result
@@ -214,8 +208,6 @@ def log_softmax(logits: Array) -> Array:
 
 def best_places(scores: Array, count: int) -> Array:
     """Return where the `count` largest of [K] stand, the largest first, the first of equal ones first."""
-    import numpy as np
-
     count = min(count, len(scores))
     found = np.argpartition(-scores, count - 1)[:count]
     order: Array = found[np.lexsort((found, -scores[found]))]

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from ..errors import WrongOption
 from ..limits import MAX_STATE_BYTES
 from ..manifest.fields import ITEM_BYTES
@@ -94,8 +96,6 @@ class StateBank:
 
     def reorder(self, slots: Sequence[int], parents: Sequence[int], kept: Mapping[str, int]) -> None:
         """Let each of `slots` hold what `parents` of them held; the first `kept` rows of a state are alike in all."""
-        import numpy as np
-
         if list(parents) == list(range(len(slots))):
             return
         taken = [slots[parent] for parent in parents]

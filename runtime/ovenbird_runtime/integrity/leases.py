@@ -61,7 +61,7 @@ class LeasedPages:
     def __init__(self, descriptor: int, lease: int) -> None:
         """Map the file, which is under a lease by another descriptor; see `of`. Raises OSError, ValueError."""
         self.lease, self.size = lease, os.fstat(descriptor).st_size
-        self.map = mmap.mmap(descriptor, self.size, flags=mmap.MAP_SHARED | _POPULATE, prot=mmap.PROT_READ)
+        self.map = mmap.mmap(descriptor, self.size, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
         self.release = weakref.finalize(self, _release, lease)
         self.release.atexit = False  # workers may still compute with the pages; the process's end is the lease's
 

@@ -23,34 +23,44 @@ from ..tensors.arrays import Array, aligned_empty
 from .leases import LeasedPages, lies_in_image
 from .sealed import SealedFile
 
-_POPULATE = int(getattr(mmap, "MAP_POPULATE", 0))
-
 
 class MappedFile:
     """A whole file mapped read-only; takes no ownership of the descriptor, which may be closed afterwards."""
 
-    def __init__(self, descriptor: int, name: str) -> None:
-        """Map the file, its pages at once (not one fault each during the first prediction).
+    _map: mmap.mmap | None
 
-        Raises FileMissing.
+    def __init__(self, descriptor: int, name: str) -> None:
+        """Map the file, or a copy of it where it may change. Raises FileMissing.
+
+        Pages come as they are read: by whoever takes the digest, from several threads, not by the first prediction.
         """
-        self._map: mmap.mmap | None = None
+        if not self._map_itself(descriptor, name):
+            copy = SealedFile(descriptor, name)  # whose descriptor is open as long as it lives
+            self._map = _map_all(copy.descriptor, name)
+
+    @classmethod
+    def uncopied(cls, descriptor: int, name: str) -> MappedFile | None:
+        """Map the file itself; None where it may change. Raises FileMissing."""
+        found = cls.__new__(cls)
+        return found if found._map_itself(descriptor, name) else None
+
+    def _map_itself(self, descriptor: int, name: str) -> bool:
+        """Map the file's own pages, if they stay what they are; return whether they do. Raises FileMissing."""
+        self._map = None
         in_image = lies_in_image(descriptor)
         self._leased = None if in_image else LeasedPages.of(descriptor)
         self.shared = in_image or self._leased is not None
         """Whether the pages are the file's own, which other processes map too."""
         if self._leased is not None:
-            self.size, self._map = self._leased.size, self._leased.map
-            return
-        copy = None if in_image else SealedFile(descriptor, name)
-        source = descriptor if copy is None else copy.descriptor
-        self.size = os.fstat(source).st_size
-        if self.size == 0:  # cannot be mapped; views of no elements are all there can be
-            return
-        try:
-            self._map = mmap.mmap(source, self.size, flags=mmap.MAP_SHARED | _POPULATE, prot=mmap.PROT_READ)
-        except (OSError, ValueError) as error:
-            raise FileMissing(f"{name} cannot be mapped: {error}") from None
+            self._map = self._leased.map
+        elif in_image:
+            self._map = _map_all(descriptor, name)
+        return self.shared
+
+    @property
+    def size(self) -> int:
+        """The bytes of the file."""
+        return 0 if self._map is None else len(self._map)
 
     @property
     def bytes(self) -> memoryview:
@@ -74,3 +84,12 @@ class MappedFile:
         buffer = (ctypes.c_uint8 * nbytes).from_address(address)
         array: Array = np.frombuffer(memoryview(buffer), dtype=np.dtype(dtype)).reshape(shape)
         return array
+
+
+def _map_all(descriptor: int, name: str) -> mmap.mmap | None:
+    """Map a file that does not change; None for an empty one, which cannot be mapped. Raises FileMissing."""
+    size = os.fstat(descriptor).st_size
+    try:
+        return mmap.mmap(descriptor, size, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ) if size else None
+    except (OSError, ValueError) as error:
+        raise FileMissing(f"{name} cannot be mapped: {error}") from None

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..dataclass import dataclass
 from ..errors import ImageTooLarge, WrongOption, one_line, shown
 from ..limits import MAX_CANDIDATES, MAX_MASKS_MEGAPIXELS
@@ -77,8 +79,6 @@ def find_boxes(
     frame: Frame | None,
 ) -> tuple[Box, ...]:
     """Return the boxes of one image, the best first; without a `frame`, in pixels of the network's input."""
-    import numpy as np
-
     boxes, scores, classes = (outputs[name][row] for name in (step.output, step.scores, step.classes))
     candidates = _candidates(boxes, scores, classes, settings, frame)
     boxes, scores, classes = (values.take(candidates, axis=0) for values in (boxes, scores, classes))
@@ -109,8 +109,6 @@ def check_options(step: Boxes, asked: Asked) -> None:
 
 def _candidates(boxes: Array, scores: Array, classes: Array, settings: BoxSettings, frame: Frame | None) -> Array:
     """Return the indices, ascending, of what may become a box; the best ones where there are too many."""
-    import numpy as np
-
     usable = (scores > np.float32(settings.score)) & (classes >= 0) & np.isfinite(scores)
     if settings.classes is not None:
         usable &= np.isin(classes, list(settings.classes))
@@ -127,8 +125,6 @@ def _candidates(boxes: Array, scores: Array, classes: Array, settings: BoxSettin
 
 
 def _to_photograph(boxes: Array, frame: Frame | None) -> Array:
-    import numpy as np
-
     if frame is None:
         return boxes
     result: Array = (boxes - np.asarray(frame.offset * 2)) / np.asarray(frame.scale * 2)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from ..dataclass import dataclass
 from ..errors import one_line
 from ..tensors.arrays import Array
@@ -35,8 +37,6 @@ def top_classes(logits: Array, labels: Sequence[str] | None, count: int) -> list
     Confidences are the softmax in float64, of the logits less their maximum so that nothing overflows. A row that
     holds NaN (only with `nan="allow"`) gives NaN.
     """
-    import numpy as np
-
     results = []
     with np.errstate(invalid="ignore"):
         for row in logits.reshape(logits.shape[0], -1).astype(np.float64):
@@ -49,8 +49,6 @@ def top_classes(logits: Array, labels: Sequence[str] | None, count: int) -> list
 
 def _largest(row: Array, count: int) -> list[int]:
     """Return the places of the `count` largest values, equal ones by place, NaN last."""
-    import numpy as np
-
     places: list[int] = []
     rest = row.copy()
     while len(places) < min(count, _FEW, len(row)):

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from ..dataclass import dataclass
 from ..tensors.arrays import Array
 from .kind import Asked, Kind, number, numbers
@@ -24,8 +26,6 @@ class Embedding:
 
 def summarise(embedding: Array, vector: bool) -> list[Embedding]:
     """Return the statistics of each row of [N, D]; the rows themselves too where `vector` is true."""
-    import numpy as np
-
     found = []
     with np.errstate(invalid="ignore"):
         for row in embedding.reshape(embedding.shape[0], -1):

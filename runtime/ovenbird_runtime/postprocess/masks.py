@@ -10,6 +10,8 @@ roi_heads.py). It is done when it is asked for: a hundred masks of a large photo
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..dataclass import dataclass
 from ..tensors.arrays import Array
 
@@ -37,8 +39,6 @@ class Mask:
 
     def pixels(self) -> Array:
         """Return bool [height, width]."""
-        import numpy as np
-
         result = np.zeros((self.size[1], self.size[0]), bool)
         left, top, inner = self.part()
         result[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
@@ -46,8 +46,6 @@ class Mask:
 
     def part(self) -> tuple[int, int, Array]:
         """Return left and top of what the box covers of the photograph, and the mask there."""
-        import numpy as np
-
         side = self.grid.shape[0]
         grid = np.pad(np.nan_to_num(self.grid, nan=0.0, posinf=1.0, neginf=0.0), 1)
         x0, x1, across = _axis(self.box[0], self.box[2], side, self.size[0])
@@ -60,8 +58,6 @@ class Mask:
 
     def rle(self) -> dict[str, object]:
         """Return COCO's compressed run lengths: the pixels column by column, first how many are not the object's."""
-        import numpy as np
-
         width, height = self.size
         left, top, inner = self.part()
         padded = np.zeros((inner.shape[1], inner.shape[0] + 2), np.int8)  # a column a row, with nothing around it
@@ -103,8 +99,6 @@ def _axis(start: float, end: float, side: int, limit: int) -> tuple[int, int, tu
     """Return which pixels of an axis of `limit` the grown box covers, and for each the two cells of the padded grid
     that it lies between and the second one's share.
     """
-    import numpy as np
-
     low, high, (first, count) = _ends(start, end, side, limit)
     places = np.arange(low, high) - first
     centres = np.maximum((places + 0.5) * ((side + 2) / count) - 0.5, 0.0)

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..dataclass import dataclass
 from ..tensors.arrays import Array
 
@@ -43,8 +45,6 @@ def suppress(boxes: Array, scores: Array, classes: Array | None, iou: float, mos
     `boxes` float32 [K, 4] as left, top, right, bottom; `scores` float32 [K]; `classes` [K] from 0, or None where boxes
     of different classes suppress each other, too. None is NaN.
     """
-    import numpy as np
-
     if classes is not None:  # small numbers are compared faster
         classes = None if (classes == classes[:1]).all() else classes.astype(np.min_scalar_type(int(classes.max())))
     with np.errstate(over="ignore", invalid="ignore"):
@@ -52,8 +52,6 @@ def suppress(boxes: Array, scores: Array, classes: Array | None, iou: float, mos
 
 
 def _suppressed(every: _Boxes, scores: Array, limit: np.float32, most: int) -> Array:
-    import numpy as np
-
     order, start, size = best(scores, PORTION), 0, BLOCK
     if len(scores) <= FEW:  # what photographs mostly have
         ranked = every.take(order)
@@ -79,8 +77,6 @@ def _suppressed(every: _Boxes, scores: Array, limit: np.float32, most: int) -> A
 
 def best(scores: Array, most: int) -> Array:
     """Return the indices of the `most` highest scores in descending order, equal ones by index. None is NaN."""
-    import numpy as np
-
     if most < len(scores):
         least = np.partition(scores, len(scores) - most)[len(scores) - most]
         near = np.flatnonzero(scores >= least)
@@ -93,8 +89,6 @@ def _sorted(scores: Array) -> Array:
 
     Score and index make one whole number: numpy sorts those with wide registers, twice as fast as a stable `argsort`.
     """
-    import numpy as np
-
     bits = (scores + np.float32(0)).view(np.int32)  # -0 becomes 0
     rising = bits ^ ((bits >> 31) & 0x7FFFFFFF)
     keys = (~rising.astype(np.int64) << 32) | np.arange(len(scores))
@@ -105,8 +99,6 @@ def _sorted(scores: Array) -> Array:
 
 def _greedy(overlaps: Array) -> Array:
     """Return which rows stay of boxes that stand best first, given which overlap."""
-    import numpy as np
-
     packed = np.packbits(overlaps, axis=1, bitorder="little")
     width, rows = packed.shape[1], packed.tobytes()
     kept, gone = [], 0
@@ -128,8 +120,6 @@ class _Boxes:
 
     @classmethod
     def of(cls, boxes: Array, classes: Array | None) -> _Boxes:
-        import numpy as np
-
         rows = np.empty((5, len(boxes)), np.float32)
         rows[:4] = boxes.T
         np.multiply(rows[2] - rows[0], rows[3] - rows[1], out=rows[4])
@@ -151,8 +141,6 @@ class _Boxes:
 
 def _free(rest: _Boxes, kept: _Boxes, limit: np.float32) -> _Boxes:
     """Return those of `rest` that overlap none of `kept`."""
-    import numpy as np
-
     start = 0
     while start < len(kept) and len(rest):
         some = kept.part(start, start + BLOCK)
@@ -172,8 +160,6 @@ def _overlaps(some: _Boxes, others: _Boxes, limit: np.float32, pairs: tuple[Arra
     """Return bool [some, others]: whether they are of a class and their intersection over union is above the limit;
     `pairs` as `_alike` has them.
     """
-    import numpy as np
-
     if pairs is None:
         return _compared(some, others, limit)
     found = np.zeros((len(some), len(others)), bool)
@@ -183,8 +169,6 @@ def _overlaps(some: _Boxes, others: _Boxes, limit: np.float32, pairs: tuple[Arra
 
 def _alike(some: _Boxes, others: _Boxes) -> tuple[Array, Array] | None:
     """Return the places in both of all pairs of one class; None where they are so many that all pairs are compared."""
-    import numpy as np
-
     if some.classes is None or others.classes is None:
         return None
     order = others.classes.argsort(kind="stable")
@@ -206,8 +190,6 @@ def _overlap_of(some: _Boxes, others: _Boxes, pairs: tuple[Array, Array], limit:
 
 def _compared(some: _Boxes, others: _Boxes, limit: np.float32) -> Array:
     """Return what `_overlaps` does, by looking at all pairs, some rows at a time."""
-    import numpy as np
-
     found = np.empty((len(some), len(others)), bool)
     rows = max(1, PAIRS // max(1, len(others)))
     for start in range(0, len(some), rows):
@@ -222,8 +204,6 @@ def _ious(some: Array, others: Array) -> Array:
     """Return float32 of rows [5, ...] as `_Boxes` has them, each operation rounded as torchvision's; NaN of two boxes
     without area. Where boxes do not meet it is 0 or less.
     """
-    import numpy as np
-
     shared = np.minimum(some[2], others[2])
     shared -= np.maximum(some[0], others[0])
     np.maximum(shared, np.float32(0), out=shared)
@@ -239,8 +219,6 @@ def _ious(some: Array, others: Array) -> Array:
 
 def _below(limit: float) -> np.float32:
     """Return the float32 that separates those above `limit` from the others, as comparing in float64 does."""
-    import numpy as np
-
     rounded = np.float32(limit)
     result: np.float32 = np.nextafter(rounded, np.float32(-np.inf)) if float(rounded) > limit else rounded
     return result
@@ -252,8 +230,6 @@ def suppress_softly(boxes: Array, scores: Array, classes: Array | None, score: f
     Each box that stays lowers the scores of the others, by the square of the overlap in a Gaussian; those that fall to
     `score` or below go. Of more than `PORTION` boxes the best take part. Arguments as `suppress` has them.
     """
-    import numpy as np
-
     with np.errstate(over="ignore", invalid="ignore"):
         every, lowered = _Boxes.of(boxes, classes), scores.astype(np.float64)
         left = np.sort(best(scores, PORTION))

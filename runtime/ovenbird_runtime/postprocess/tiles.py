@@ -14,6 +14,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from ..errors import WrongOption
 from ..limits import MAX_CANDIDATES, MAX_TILES
 from ..tensors.arrays import Array
@@ -57,8 +59,6 @@ def _starts(length: int, side: int, overlap: float) -> list[int]:
 
 def merge(found: Sequence[tuple[Area, Sequence[Box]]], size: ImageSize, settings: BoxSettings) -> tuple[Box, ...]:
     """Return the boxes of the photograph of `size`, given those of each area in its own pixels."""
-    import numpy as np
-
     boxes = [(_shifted(box, area, size), _is_cut(box, area, size)) for area, some in found for box in some]
     scores = np.asarray([box.score for box, _ in boxes], np.float32)
     chosen = np.sort(best(scores, MAX_CANDIDATES))
@@ -94,8 +94,6 @@ def _pieces(sides: Array, classes: Array, cut: Array) -> Array:
     """Return bool [K]: whether a box that was cut lies for the most part in a better one of its class, or in one that
     was not cut; the best box stands first.
     """
-    import numpy as np
-
     result = np.zeros(len(sides), bool)
     left, top, right, bottom = sides.T
     for place in np.flatnonzero(cut):

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from ..arguments import real
 from ..errors import PipelineError, WrongOption, shown
 from ..limits import MAX_IMAGE_MEGAPIXELS, MAX_IMAGES_PER_CALL
@@ -120,8 +122,6 @@ def portions_of(
 
     Raises WrongOption, ImageError, PipelineError.
     """
-    import numpy as np
-
     max_megapixels = real("max_megapixels", max_megapixels, MAX_IMAGE_MEGAPIXELS * 20)
     sources, step = sources_of(images), portion_of(spec)
 
@@ -172,7 +172,6 @@ def tensor_of(
 
     Raises ImageError, PipelineError.
     """
-    import numpy as np
 
     def prepared(place: int, source: Any) -> tuple[Array, Frame]:
         tensor, frame = preprocessor.prepare(pipeline, open_pixels(source, max_megapixels, _SCRATCH), seed, place)

@@ -18,6 +18,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
 from ..arguments import real
 from ..errors import ImageError, ImageNotFound, ImageTooLarge, ImageUnreadable, shown
 from ..integrity.files import read_up_to
@@ -209,7 +211,6 @@ def _noted_orientation(image: Image) -> int:
 
 
 def _from_array(source: Any, max_megapixels: float) -> Image:
-    import numpy as np
     from PIL import Image
 
     name = "the array"

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..errors import PipelineError
 from ..limits import MAX_IMAGE_MEGAPIXELS
 from ..manifest.steps import CentreCrop, Normalise, Pad, Pipeline, RandomCrop, Resize, Zoom, problem
@@ -126,8 +128,6 @@ def resize(image: Image, step: Resize | Zoom) -> Image:
     if image.size == size:
         return image
     if step.interpolation == "opencv-linear":
-        import numpy as np
-
         pixels = np.atleast_3d(np.asarray(image))
         return pil.fromarray(resize_linear(pixels, size).squeeze(axis=2 if pixels.shape[2] == 1 else ()))
     return image.resize(size, pil.Resampling(_FILTERS[step.interpolation]))
@@ -177,8 +177,6 @@ def _canvas(image: Image, size: tuple[int, int], value: int | tuple[int, ...], c
 
 def _normalised(image: Image, step: Normalise, inner: PixelArea | None) -> Array:
     """Normalise; what is outside of `inner` becomes 0."""
-    import numpy as np
-
     result = normalise(image, step)
     if inner is None:
         return result
@@ -195,8 +193,6 @@ def _normalised(image: Image, step: Normalise, inner: PixelArea | None) -> Array
 
 def normalise(image: Image, step: Normalise) -> Array:
     """Return float32: (pixel * scale - mean) / std a channel, each operation rounded to float32."""
-    import numpy as np
-
     bands = image.split()
     result = np.empty((len(bands), image.size[1], image.size[0]), np.float32)
     for place, band in enumerate(bands):

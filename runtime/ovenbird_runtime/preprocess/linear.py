@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import numpy as np
+
 from ..dataclass import dataclass
 from ..tensors.arrays import Array, aligned_empty
 
@@ -37,8 +39,6 @@ def linear_taps(size: int, resized: int, start: int, count: int, rows: bool = Fa
     At an edge a pixel along a row takes the last one whole; a row (`rows`) takes the last one twice, its weights as
     they are, whose products are cut apart: OpenCV's pixels depend on it.
     """
-    import numpy as np
-
     centres = ((np.arange(start, start + count) + 0.5) * (1.0 / (resized / size)) - 0.5).astype(np.float32)
     first = np.floor(centres).astype(np.int64)
     part = centres - first.astype(np.float32)
@@ -52,8 +52,6 @@ def linear_taps(size: int, resized: int, start: int, count: int, rows: bool = Fa
 
 def resize_linear(pixels: Array, size: tuple[int, int]) -> Array:
     """Return an image uint8 [height, width, channels] at `size` (width, height)."""
-    import numpy as np
-
     across = linear_taps(pixels.shape[1], size[0], 0, size[0])
     down = linear_taps(pixels.shape[0], size[1], 0, size[1], rows=True)
 

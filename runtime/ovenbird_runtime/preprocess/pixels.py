@@ -13,6 +13,8 @@ from __future__ import annotations
 import ctypes
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..dataclass import dataclass
 from ..tensors.arrays import Array
 
@@ -80,8 +82,6 @@ def shared_pixels(image: Image) -> Array | None:
 
     None where they cannot be had without a copy.
     """
-    import numpy as np
-
     export = getattr(image, "__arrow_c_array__", None)
     if export is None or image.mode != "RGB":
         return None

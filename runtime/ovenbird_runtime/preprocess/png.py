@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import ImageTooLarge
 from ..limits import MAX_PNG_CHUNKS, MAX_PNG_DATA_CHUNKS
 from ..tensors.arrays import Array
@@ -100,7 +102,6 @@ def wide_rgb(image: Image, again: Image) -> Image:
 
 
 def _band(first: Image, second: Image, raw: str, nothing: Any) -> Image:
-    import numpy as np
     from PIL import Image as pil
 
     high, low = np.asarray(first), np.asarray(second)
@@ -116,8 +117,6 @@ def _band(first: Image, second: Image, raw: str, nothing: Any) -> Image:
 
 def _rounded(high: Array, low: Array) -> Array:
     """Return (256 * high + low) / 257, rounded: high + (low - high) / 257, whose second part is less than one."""
-    import numpy as np
-
     difference = low.astype(np.int16) - high
     result: Array = high + (difference > 128) - (difference < -128).astype(np.uint8)
     return result

@@ -12,6 +12,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+
 from ..dataclass import dataclass
 from ..errors import PipelineError
 from ..limits import VECTOR_BYTES
@@ -84,8 +86,6 @@ class _Plan:
         return out if window.canvas is None else self._on_canvas(window.canvas, out)
 
     def _on_canvas(self, canvas: tuple[int, int], inner: Array) -> Array:
-        import numpy as np
-
         width, height = canvas
         out, value = np.zeros((3, height, width), np.float32), self.window.value
         if value is not None:
@@ -163,7 +163,6 @@ def _taps(window: ResizeWindow, size: tuple[int, int]) -> tuple[Taps | LinearTap
 @lru_cache(maxsize=64)
 def _table(step: Normalise) -> Array:
     """Return what the step makes of each pixel value, float32 [3, 256] by channel of the image: red, green, blue."""
-    import numpy as np
     from PIL import Image
 
     ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)

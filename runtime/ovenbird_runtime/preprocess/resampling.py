@@ -13,6 +13,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Literal
 
+import numpy as np
+
 from ..dataclass import dataclass
 from ..tensors.arrays import Array, aligned_empty
 
@@ -47,8 +49,6 @@ class Taps:
 @lru_cache(maxsize=512)
 def taps_of(filter_name: Filter, size: int, resized: int, start: int, count: int) -> Taps:
     """Return the taps of pixels `start` to `start + count` of an axis of `size` pixels that becomes `resized` long."""
-    import numpy as np
-
     scale = size / resized
     stretch = max(scale, 1.0)
     support = _SUPPORT[filter_name] * stretch
@@ -75,8 +75,6 @@ def _filter(name: Filter, x: Array) -> Array:
     """Evaluate the filter in float64, operation by operation as Pillow does; cubic
     convolution with a = -0.5 (Keys, 1981).
     """
-    import numpy as np
-
     x = np.abs(x)
     if name == "bilinear":
         return np.where(x < 1.0, 1.0 - x, 0.0)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
+
 from ..limits import MAX_SCRATCH_BYTES
 from ..tensors.arrays import Array
 
@@ -19,8 +21,6 @@ class Scratch(threading.local):
 
     def block(self, nbytes: int) -> Array | None:
         """Return uninitialised bytes; None beyond the limit."""
-        import numpy as np
-
         if nbytes > MAX_SCRATCH_BYTES:
             return None
         if self._block is None or len(self._block) < nbytes:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..errors import ImageUnreadable
 from ..tensors.arrays import Array
 
@@ -44,7 +46,6 @@ def flat_rgb(image: Image, name: str, owned: bool) -> Image:
 
 
 def _flat_grey(image: Image) -> Image:
-    import numpy as np
     from PIL import Image as pil
 
     values = np.asarray(image)
@@ -57,8 +58,6 @@ def _flat_grey(image: Image) -> Image:
 
 def to_8_bits(array: Array) -> Array:
     """Return 16-bit values as uint8, rounded: 0 -> 0, 65535 -> 255."""
-    import numpy as np
-
     wide = np.clip(array, 0, 65535).astype(np.uint32)
     result: Array = ((wide + 128) // 257).astype(np.uint8)
     return result

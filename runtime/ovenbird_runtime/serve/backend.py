@@ -25,9 +25,11 @@ from ..engine.learning import Lanes, LearnedCosts
 from ..engine.processors import lone_share
 from ..errors import WrongOption, shown
 from ..limits import MAX_NAME_CHARS, SERVE_BACKEND_HEADER_BYTES, SERVE_BACKEND_JSON_CHARS, SERVE_BACKEND_SECONDS
+from ..machine.devices import CPU
 from ..manifest.manifest import MAIN, Manifest, Target
 from ..manifest.program import InputSize, Program, TensorSpec
 from ..model import Model, read_labels
+from ..preprocess.preprocessor import Preprocessor
 from ..tensors.arrays import Array
 from .errors import BackendFailed
 
@@ -45,7 +47,7 @@ def connect(path: str | os.PathLike[str], url: str, *, public_key: str | os.Path
     target = artifact.read_target(manifest.variants[0])
     artifact.verify(name for name in manifest.files if not name.startswith(("targets/", "weights/")))
     engine = BackendEngine(RemoteServer(url, manifest.model.name), manifest, target)
-    return Model(artifact, target, engine, 1, read_labels(artifact), engine_name="remote")
+    return Model(artifact, target, engine, 1, read_labels(artifact), CPU, Preprocessor(None), engine_name="remote")
 
 
 class RemoteServer:

@@ -2,8 +2,11 @@
 #include "api/handles.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <new>
+
+#include "base/limits.h"
 
 using namespace ob;
 
@@ -40,6 +43,16 @@ const std::vector<std::string> *labels_of(const ovenbird_artifact *artifact, con
     return found;
 }
 
+// Weights in the caller's memory, where kernels can read them. Throws WrongOption.
+const ovenbird_memory &checked(const ovenbird_memory &given) {
+    need(given.name, "a name of weights");
+    if (given.bytes) need(given.data, given.name);
+    if (given.bytes && reinterpret_cast<uintptr_t>(given.data) % static_cast<size_t>(ALIGNMENT_BYTES)) {
+        fail(OVENBIRD_WRONG_OPTION, shown(given.name), " does not lie at a multiple of ", ALIGNMENT_BYTES, " bytes");
+    }
+    return given;
+}
+
 template <typename Load>
 ovenbird_status open_by(const ovenbird_open_options *options, ovenbird_artifact **artifact, const Load &load) {
     return guarded([&] {
@@ -48,8 +61,10 @@ ovenbird_status open_by(const ovenbird_open_options *options, ovenbird_artifact 
         ovenbird_open_options asked = OVENBIRD_OPEN_OPTIONS;
         take_options(options, asked, "OVENBIRD_OPEN_OPTIONS");
         auto found = std::make_unique<ovenbird_artifact>();
-        found->model =
-            load({asked.public_key, asked.target ? asked.target : "", asked.precision ? asked.precision : ""});
+        LoadOptions wanted{asked.public_key, asked.target ? asked.target : "", asked.precision ? asked.precision : "", {}};
+        if (asked.weight_count) need(asked.weights, "weights");
+        for (size_t i = 0; i < asked.weight_count; ++i) wanted.weights.push_back(checked(asked.weights[i]));
+        found->model = load(wanted);
         *artifact = found.release();
     });
 }

@@ -17,14 +17,17 @@
 namespace ob {
 
 File Artifact::open(const std::string &name) const {
-    const FileRecord *record = manifest.file(name);
-    if (!record) fail(OVENBIRD_FILE_MISSING, shown(name), " is not in the manifest's file table");
+    if (!manifest.file(name)) fail(OVENBIRD_FILE_MISSING, shown(name), " is not in the manifest's file table");
     File file = open_plain(root, name);
-    if (file.size() != record->size) {
-        fail(OVENBIRD_FILE_CHANGED, name, " has ", file.size(), " bytes, the manifest says ", record->size,
-             ": copy or compile the artifact again");
-    }
+    check_size(name, file.size());
     return file;
+}
+
+void Artifact::check_size(const std::string &name, int64_t bytes) const {
+    int64_t expected = manifest.file(name)->size;
+    if (bytes == expected) return;
+    fail(OVENBIRD_FILE_CHANGED, name, " has ", bytes, " bytes, the manifest says ", expected,
+         ": copy or compile the artifact again");
 }
 
 void Artifact::check(const std::string &name, const char *digest, const std::string &found,
@@ -39,9 +42,16 @@ void Artifact::check(const std::string &name, Sha256 &hash) const {
 }
 
 void Artifact::verify(const std::string &name) const {
-    Sha256 hash;
-    open(name).hash(name, hash);
-    check(name, hash);
+    const FileRecord *record = manifest.file(name);
+    File file = open(name);
+    if (record->blake3.empty()) {
+        Sha256 hash;
+        file.hash(name, hash);
+        return check(name, hash);
+    }
+    Blake3Tree tree(static_cast<size_t>(record->size));
+    file.hash(name, tree);
+    check(name, "blake3", tree.hex(), record->blake3);
 }
 
 std::string Artifact::read(const std::string &name, int64_t limit) const {
@@ -55,11 +65,27 @@ std::string Artifact::read(const std::string &name, int64_t limit) const {
     return data;
 }
 
-Memory Artifact::copy(const std::string &name) const {
+void Artifact::check(const std::string &name, std::string_view bytes) const {
+    const FileRecord *record = manifest.file(name);
+    check_size(name, static_cast<int64_t>(bytes.size()));
+    if (record->blake3.empty()) {
+        Sha256 hash;
+        hash.update(bytes.data(), bytes.size());
+        return check(name, hash);
+    }
+    auto *data = reinterpret_cast<const unsigned char *>(bytes.data());
+    Blake3Tree tree(bytes.size());
+    tree.add_all(available_threads(), [&](size_t piece) { return data + piece * Blake3Tree::PIECE_BYTES; });
+    check(name, "blake3", tree.hex(), record->blake3);
+}
+
+Memory Artifact::keep(const std::string &name) const {
     const FileRecord *record = manifest.file(name);
     File file = open(name);
-    Memory memory;
-    if (record->blake3.empty()) {
+    Memory memory = file.image_pages();
+    if (memory.data()) {
+        check(name, {reinterpret_cast<const char *>(memory.data()), memory.bytes()});
+    } else if (record->blake3.empty()) {
         Sha256 hash;
         memory = file.copy(record->size, name, hash);
         check(name, hash);

@@ -3,12 +3,13 @@
 //     Artifact artifact = open_artifact("artifacts/resnet50", nullptr);
 //     artifact.read("labels.txt", MAX_LABELS_BYTES);        // size and sha256 checked, of the bytes that are given
 //
-// What is used is what was checked: read into memory of our own first, its digest taken there; a name is not opened
-// twice.
+// What is used is what was checked: read into memory of our own first, its digest taken there, or of pages that nothing
+// changes; a name is not opened twice.
 #pragma once
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "artifact/files.h"
@@ -28,8 +29,10 @@ struct Artifact {
     void verify(const std::string &name) const;
     // Reads a listed file of at most `limit` bytes; throws UnsafePath, FileMissing, FileChanged.
     std::string read(const std::string &name, int64_t limit) const;
-    // A listed file in read-only memory of our own.
-    Memory copy(const std::string &name) const;
+    // A listed file in read-only memory: a copy of our own, or its pages where nothing changes them.
+    Memory keep(const std::string &name) const;
+    // Checks the digest of bytes that stand for a listed file; throws FileChanged.
+    void check(const std::string &name, std::string_view bytes) const;
 
     Target read_target(const VariantRef &variant) const;
     // nullopt where the variant has none.
@@ -39,6 +42,7 @@ struct Artifact {
 
   private:
     File open(const std::string &name) const;
+    void check_size(const std::string &name, int64_t bytes) const;
     void check(const std::string &name, const char *digest, const std::string &found, const std::string &expected) const;
     void check(const std::string &name, Sha256 &hash) const;
 };

@@ -3,19 +3,20 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <fcntl.h>
 #include <optional>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <system_error>
-#include <thread>
+#include <sys/statfs.h>
 #include <unistd.h>
 #include <utility>
 #include <vector>
 
 #include "artifact/bundle.h"
 #include "base/errors.h"
+#include "base/limits.h"
 #include "base/text.h"
 
 namespace ob {
@@ -45,6 +46,25 @@ void refuse_link(int folder, const std::string &part, const std::string &name) {
     }
 }
 
+size_t page_bytes() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
+
+// Whether a file is part of the image of the container that we run in, whose root is mounted read-only. Nothing changes
+// such a file in place (`ovenbird_runtime/integrity/leases.py`); a volume, which has another device than the root, may be
+// written to elsewhere.
+bool lies_in_image(int descriptor) {
+    constexpr unsigned long OVERLAY = 0x794c7630, READ_ONLY = 1; // statfs(2)
+    char path[PATH_MAX];
+    ssize_t length = readlink(str("/proc/self/fd/", descriptor).c_str(), path, sizeof path);
+    if (length <= 0 || length == sizeof path) return false;
+    std::string folder(path, static_cast<size_t>(length));
+    folder.resize(folder.rfind('/') + 1);
+    struct stat own, root;
+    struct statfs system;
+    return stat(folder.c_str(), &own) == 0 && stat("/", &root) == 0 && own.st_dev == root.st_dev &&
+           fstatfs(descriptor, &system) == 0 && static_cast<unsigned long>(system.f_type) == OVERLAY &&
+           (static_cast<unsigned long>(system.f_flags) & READ_ONLY);
+}
+
 } // namespace
 
 std::string system_text(const std::string &path) {
@@ -62,7 +82,7 @@ std::string reason(int error) { return std::strerror(error); }
 Memory::Memory(size_t bytes, const char *what) : bytes_(bytes) {
     if (bytes == 0) return;
     // Large ones begin where a huge page can: 80 faults for ResNet50's weights, not 40,000.
-    size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE)), spare = bytes >= 2 * HUGE_PAGE_BYTES ? HUGE_PAGE_BYTES : 0;
+    size_t page = page_bytes(), spare = bytes >= 2 * HUGE_PAGE_BYTES ? HUGE_PAGE_BYTES : 0;
     size_t whole = (bytes + page - 1) / page * page;
     void *found = MAP_FAILED;
     if (bytes <= whole && whole <= SIZE_MAX - spare) {
@@ -82,7 +102,8 @@ Memory::Memory(size_t bytes, const char *what) : bytes_(bytes) {
 }
 
 Memory::~Memory() {
-    if (data_) munmap(data_, bytes_);
+    size_t before = reinterpret_cast<uintptr_t>(data_) % page_bytes(); // of a part of a file
+    if (data_) munmap(data_ - before, before + bytes_);
 }
 
 Memory &Memory::operator=(Memory &&other) noexcept {
@@ -177,41 +198,50 @@ int File::read_at(void *into, size_t bytes, off_t offset) const {
 }
 
 Memory File::copy(Blake3Tree &tree, const std::string &name, int threads) const {
-    constexpr size_t SHARE = HUGE_PAGE_BYTES / Blake3Tree::PIECE_BYTES; // two threads would clear one huge page twice
     Memory memory(tree.bytes(), name.c_str());
     off_t start = descriptor_ < 0 ? 0 : lseek(descriptor_, 0, SEEK_CUR);
-    std::atomic<size_t> next{0};
     std::atomic<int> error{0};
-    auto add = [&](size_t piece) {
+    bool whole = tree.add_all(threads, [&](size_t piece) -> const unsigned char * {
         size_t offset = piece * Blake3Tree::PIECE_BYTES;
         int found = read_at(memory.data() + offset, tree.piece_bytes(piece), start + static_cast<off_t>(offset));
-        if (found) {
-            error = found;
-        } else {
-            tree.add(piece, memory.data() + offset);
-        }
-    };
-    auto work = [&] { // each share is one thread's: who adds to `next` owns the pieces from where it was at
-        for (size_t i; error == 0 && (i = next.fetch_add(SHARE)) < tree.pieces();) {
-            for (size_t end = std::min(i + SHARE, tree.pieces()); error == 0 && i < end; ++i) add(i);
-        }
-    };
-    std::vector<std::thread> helpers;
-    try {
-        size_t wanted = std::min(static_cast<size_t>(std::max(1, threads)), (tree.pieces() + SHARE - 1) / SHARE);
-        while (helpers.size() + 1 < wanted) helpers.emplace_back(work);
-    } catch (const std::system_error &) { // no more threads are to be had: those there are do it all
-    }
-    work();
-    for (std::thread &helper : helpers) helper.join();
-    if (error == SHORTER) shorter(name);
-    if (error) missing(name, error);
+        if (found) error = found;
+        return found ? nullptr : memory.data() + offset;
+    });
+    if (!whole && error == SHORTER) shorter(name);
+    if (!whole) missing(name, error);
+    return memory;
+}
+
+Memory File::image_pages() const {
+    Memory memory;
+    size_t bytes = static_cast<size_t>(size());
+    if (descriptor_ < 0 || bytes == 0 || !lies_in_image(descriptor_)) return memory;
+    off_t start = part_ < 0 ? 0 : lseek(descriptor_, 0, SEEK_CUR);
+    size_t before = start < 0 ? 1 : static_cast<size_t>(start) % page_bytes(); // where a part's first page begins
+    if (before % static_cast<size_t>(ALIGNMENT_BYTES) != 0) return memory;
+    void *found = mmap(nullptr, before + bytes, PROT_READ, MAP_SHARED, descriptor_, start - static_cast<off_t>(before));
+    if (found == MAP_FAILED) return memory;
+    memory.data_ = static_cast<unsigned char *>(found) + before;
+    memory.bytes_ = bytes;
     return memory;
 }
 
 void File::hash(const std::string &name, Sha256 &hash) const {
     std::string piece(CHUNK_BYTES, '\0');
     while (size_t count = read_some(piece.data(), piece.size(), name)) hash.update(piece.data(), count);
+}
+
+void File::hash(const std::string &name, Blake3Tree &tree) const {
+    std::string piece(Blake3Tree::PIECE_BYTES, '\0');
+    for (size_t i = 0; i < tree.pieces(); ++i) {
+        size_t done = 0;
+        while (done < tree.piece_bytes(i)) {
+            size_t count = read_some(piece.data() + done, tree.piece_bytes(i) - done, name);
+            if (count == 0) shorter(name);
+            done += count;
+        }
+        tree.add(i, reinterpret_cast<const unsigned char *>(piece.data()));
+    }
 }
 
 namespace {

@@ -16,7 +16,7 @@
 
 namespace ob {
 
-// Pages of our own, zero at first, at a page's boundary; freed with the object.
+// Pages of our own, zero at first, at a page's boundary; or those of an image that nothing changes. Freed with the object.
 class Memory {
   public:
     Memory() = default;
@@ -34,6 +34,7 @@ class Memory {
     void protect();
 
   private:
+    friend class File;
     unsigned char *data_ = nullptr;
     size_t bytes_ = 0;
 };
@@ -81,8 +82,12 @@ class File {
     // A copy of all bytes of the tree, each piece read and hashed by one of at most `threads` threads; throws FileMissing
     // where there are fewer.
     Memory copy(Blake3Tree &tree, const std::string &name, int threads) const;
+    // Its own pages, read-only, where nothing changes them: in the image of a container with a read-only root. None
+    // elsewhere.
+    Memory image_pages() const;
     // Hashes all of it without keeping it.
     void hash(const std::string &name, Sha256 &hash) const;
+    void hash(const std::string &name, Blake3Tree &tree) const; // throws FileMissing where it is shorter than the tree
 
   private:
     size_t read_some(void *into, size_t bytes, const std::string &name) const;

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,9 @@ class Blake3Tree {
     size_t piece_bytes(size_t index) const;
     // Takes in a piece, once each; several threads may, with different ones.
     void add(size_t index, const unsigned char *data);
+    // Takes in all pieces, shared out among at most `threads` threads; `find` says where a piece's bytes are, or nullptr
+    // to give up. Returns whether all were taken in.
+    bool add_all(int threads, const std::function<const unsigned char *(size_t piece)> &find);
     // After every piece was added.
     std::string hex() const;
 

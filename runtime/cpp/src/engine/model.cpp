@@ -1,5 +1,6 @@
 #include "engine/model.h"
 
+#include <algorithm>
 #include <tuple>
 
 #include "artifact/bundle.h"
@@ -27,14 +28,24 @@ void verify_files(const Model &model) {
     }
 }
 
-void map_weights(Model &model) {
+// Where a file of weights lies once it is checked: in the caller's memory, or in the model's.
+const unsigned char *place_file(Model &model, const std::string &name, const std::vector<ovenbird_memory> &given) {
+    for (const ovenbird_memory &one : given) {
+        if (name != one.name) continue;
+        model.artifact.check(name, {static_cast<const char *>(one.data), one.bytes});
+        return static_cast<const unsigned char *>(one.data);
+    }
+    return model.files.emplace_back(model.artifact.keep(name)).data();
+}
+
+void place_weights(Model &model, const std::vector<ovenbird_memory> &given) {
+    std::vector<std::pair<std::string, const unsigned char *>> places; // of one file, or of a few
     for (const WeightTensor &tensor : model.target.tensors) {
-        const Memory *memory = nullptr;
-        for (const auto &[name, known] : model.files) {
-            if (name == tensor.file) memory = &known;
+        auto known = std::find_if(places.begin(), places.end(), [&](const auto &one) { return one.first == tensor.file; });
+        if (known == places.end()) {
+            known = places.insert(known, {tensor.file, place_file(model, tensor.file, given)});
         }
-        if (!memory) memory = &model.files.emplace_back(tensor.file, model.artifact.copy(tensor.file)).second;
-        model.weights.push_back(memory->data() + tensor.offset); // within the file: the target was checked
+        model.weights.push_back(known->second + tensor.offset); // within the file: the target was checked
     }
 }
 
@@ -105,10 +116,9 @@ std::shared_ptr<const Model> load(Artifact artifact, const LoadOptions &options)
     verify_files(*model);
     read_labels(*model);
     read_pieces(*model);
-    model->files.reserve(model->target.tensors.size()); // pointers to them are kept while it grows
-    map_weights(*model);
+    place_weights(*model, options.weights);
     std::string code = model->variant.path + "/model.so";
-    Memory file = model->artifact.copy(code);
+    Memory file = model->artifact.keep(code);
     model->image = std::make_unique<ElfImage>(file.data(), file.bytes(), code, host_symbols());
     find_kernels(*model);
     return model;

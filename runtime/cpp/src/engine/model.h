@@ -12,12 +12,14 @@
 #include "engine/elf_image.h"
 #include "engine/kernel_abi.h"
 #include "generation/wordpiece.h"
+#include "ovenbird.h"
 
 namespace ob {
 
 struct LoadOptions {
     const char *public_key = nullptr;
-    std::string target, precision; // empty: the best that runs here
+    std::string target, precision;             // empty: the best that runs here
+    std::vector<ovenbird_memory> weights = {}; // files that the caller has in memory, and keeps there unchanged
 };
 
 struct Model {
@@ -28,7 +30,7 @@ struct Model {
     std::unique_ptr<ElfImage> image;
     std::vector<std::vector<Kernel>> kernels;   // of each entry's calls
     std::vector<const unsigned char *> weights; // where each tensor of the target lies
-    std::vector<std::pair<std::string, Memory>> files;
+    std::vector<Memory> files; // of weights that are not the caller's
     // Labels by program and output.
     std::vector<std::pair<std::pair<std::string, std::string>, std::vector<std::string>>> labels;
     WordPieces pieces; // of a model that writes text
