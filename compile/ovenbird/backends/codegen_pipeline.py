@@ -27,6 +27,7 @@ from ovenbird.passes.kernels.insert_prefetches import insert_prefetches
 from ovenbird.passes.kernels.keep_locals_on_stack import keep_locals_on_stack
 from ovenbird.passes.quantized.emit_dots import emit_dots
 from ovenbird.passes.quantized.keep_products import keep_products, mark_exact
+from ovenbird.passes.quantized.keep_steps_apart import keep_steps_apart
 from ovenbird.passes.quantized.round_vectors import round_vectors
 from ovenbird.passes.quantized.store_levels import store_levels
 
@@ -51,6 +52,7 @@ def passes() -> tuple[Any, Any, Any]:
         drop_scopes,
         keep_rounding,
         insert_prefetches,
+        keep_steps_apart,
         emit_dots,
         mark_exact(EXACT, ANCHOR),
         store_levels,

@@ -21,7 +21,8 @@ EXACT = "ovenbird.exact"
 """The annotation of a block whose floats must come out the same on every processor."""
 
 LEVEL_RANGE = "ovenbird.level_range"
-"""The annotation of a block whose value is `nearest_level` of something: its low, high and zero."""
+"""The annotation of a block whose value is `nearest_level` of something: its low, high and zero, and whether that is
+within int32 whatever the data."""
 
 LEVELS = 255
 """The highest level; the lowest is 0."""

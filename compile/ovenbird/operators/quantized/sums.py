@@ -41,6 +41,8 @@ class Finish:
     low: float
     high: float
     zero: int | None
+    small: bool = False
+    """Whether no result is beyond int32, whatever the data, before it is held in a range."""
 
 
 def finished(total: Any, channel: tuple[Any, ...], at: tuple[Any, ...], terms: Sequence[te.Tensor], how: Finish) -> Any:
@@ -74,7 +76,7 @@ def image_output(
     how: Finish,
 ) -> te.Tensor:
     """Return the image [N, O/b, OH, OW, b] of finished sums; `place` says where an output's sum lies."""
-    grid = {} if how.zero is None else {LEVEL_RANGE: [int(how.low), int(how.high), how.zero]}
+    grid = {} if how.zero is None else {LEVEL_RANGE: [int(how.low), int(how.high), how.zero, int(how.small)]}
     return te.compute(
         shape,
         lambda n, o, h, w, v: finished(sums[place(n, o, h, w, v)], (o, v), (n, o, h, w, v), terms, how),

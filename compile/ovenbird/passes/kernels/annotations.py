@@ -10,4 +10,8 @@ VECTOR_LANES = "ovenbird.vector_lanes"
 
 STORED = "ovenbird.stored"
 """Of the loop over positions around that over their lanes, which gives levels: the 32-bit lanes of a vector, then the
-lowest and the highest whole number and the zero of the levels (`store_levels`)."""
+lowest and the highest whole number and the zero of the levels, and whether every value fits in 32 bits
+(`store_levels`)."""
+
+APART = "ovenbird.apart"
+"""Of the innermost loop of a reduction of few steps: they are to stay in their order (`keep_steps_apart`)."""

@@ -2,15 +2,15 @@
 
 A schedule leaves a loop over positions, and in it one over the lanes of a block of channels, that gives levels:
 
-    for position in 8:           # annotated `STORED: [vector lanes, low, high, zero]`
+    for position in 8:           # annotated `STORED: [vector lanes, low, high, zero, small]`
         for lane in 8:
             out[..., position, lane] = tirx.Cast("uint8", tirx.round(min(max(value, low), high)) + zero)
 
 LLVM would make bytes of each vector of eight by itself, in five instructions. Here four vectors are converted to whole
 numbers, as the processor rounds (to nearest, halves to even), packed to 16 bits, moved by the zero and packed to uint8
 (`packssdw`, `paddsw`, `packuswb`), each of which saturates: that holds a value in the range of all levels. A lower
-bound is only taken where it is above the least level; values beyond int32 become its least number, so the upper bound
-always is. The bits are those of `operators.quantized.rounding.nearest_level`.
+bound is only taken where it is above the least level, an upper one where it is below the highest or a value may be
+beyond int32: that would become the least number. The bits are those of `operators.quantized.rounding.nearest_level`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ ADD_WORDS = {16: "llvm.sadd.sat.v32i16", 8: "llvm.sadd.sat.v16i16", 4: "llvm.sad
 TO_BYTES = {16: "llvm.x86.avx512.packuswb.512", 8: "llvm.x86.avx2.packuswb", 4: "llvm.x86.sse2.packuswb.128"}
 """LLVM's intrinsics, by the 32-bit lanes of a vector."""
 
+LEVELS = 255
+"""The highest level."""
+
 VECTORS = 4
 """Of 32 bits, for one of bytes."""
 
@@ -39,11 +42,12 @@ PART_LANES = 4
 
 
 class LevelLimits(NamedTuple):
-    """What levels are held in, counted from `zero`."""
+    """What levels are held in, counted from `zero`; `small`: no value is beyond int32 before."""
 
     low: int
     high: int
     zero: int
+    small: bool
 
 
 @tirx.transform.prim_func_pass(opt_level=0, name="StoreLevels")  # type: ignore[untyped-decorator]
@@ -54,10 +58,10 @@ def store_levels(function: tirx.PrimFunc, _module: Any, _context: Any) -> tirx.P
     def visit(loop: tirx.For) -> Any:
         if STORED not in loop.annotations or not is_certain(loop.body.body):
             return loop
-        width, *limits = (int(number) for number in loop.annotations[STORED])
+        width, low, high, zero, small = (int(number) for number in loop.annotations[STORED])
         buffer = tirx.decl_buffer((int(loop.extent), int(loop.body.extent)), "float32", "values", scope="local")
         kept.append(buffer)
-        return stored(loop, buffer, width, LevelLimits(*limits))
+        return stored(loop, buffer, width, LevelLimits(low, high, zero, bool(small)))
 
     changed = tvm_ffi.structural_map(function, (tirx.For, visit))
     return with_buffers(changed, kept) if kept else function
@@ -73,7 +77,7 @@ def stored(loop: tirx.For, buffer: Any, width: int, limits: LevelLimits) -> tirx
     lanes, realize = loop.body, loop.body.body
     block, store = realize.block, realize.block.body
     at = [loop.loop_var, lanes.loop_var]
-    value = tirx.min(held_below(value_of(store.value), limits), tirx.const(float(limits.high), "float32"))
+    value = held(value_of(store.value), limits)
     writes = tirx.BufferRegion(buffer, [tvm.ir.Range.from_min_extent(place, 1) for place in at])
     inner = SBlock(
         block.iter_vars,
@@ -109,9 +113,13 @@ def value_of(level: Any) -> Any:
     return moved.args[0].a.a.a
 
 
-def held_below(value: Any, limits: LevelLimits) -> Any:
-    """Return the value, held above what saturation does not hold it above."""
-    return value if limits.low == -limits.zero else tirx.max(value, tirx.const(float(limits.low), "float32"))
+def held(value: Any, limits: LevelLimits) -> Any:
+    """Return the value, held where saturation does not hold it."""
+    if limits.low != -limits.zero:
+        value = tirx.max(value, tirx.const(float(limits.low), "float32"))
+    if limits.high == LEVELS - limits.zero and limits.small:
+        return value
+    return tirx.min(value, tirx.const(float(limits.high), "float32"))
 
 
 def levels(parts: list[Any], width: int, zero: int) -> Any:

@@ -26,11 +26,14 @@ from ovenbird.backends.cpu.schedules.packing import pack_at, packed_data, tiles_
 from ovenbird.backends.cpu.schedules.tile_choice import Extents, Tile, choose_tile
 from ovenbird.operators.anchors import DILATION, VIEWED, Anchor, size_bytes
 from ovenbird.operators.writing.blocks import divisors, extent, find_stages, fuse_all
-from ovenbird.passes.kernels.annotations import DOT, VECTOR_LANES
+from ovenbird.passes.kernels.annotations import APART, DOT, VECTOR_LANES
 from ovenbird.passes.kernels.insert_prefetches import PREFETCH, PREFETCH_STEPS
 
 STREAMED_SHARE = 8
 """Weights of more than this share of the second-level cache are taken to come from memory at each inference."""
+
+FEW_STEPS = 4
+"""Steps of several products that LLVM writes out with all that is around them."""
 
 CHUNK_SHARE = 2
 """Weights of one chunk of outputs take at most this share of the second-level cache."""
@@ -197,6 +200,8 @@ def accumulate_in_registers(
             sch.unroll(loop)
     if streamed:
         sch.annotate(reduce_loops[-1], PREFETCH, PREFETCH_STEPS)
+    elif dots is not None and math.prod(extent(sch, loop) for loop in reduce_loops) <= FEW_STEPS:
+        sch.annotate(reduce_loops[-1], APART, 1)
     init = sch.decompose_reduction(anchor, reduce_loops[0])
     unroll_vectorized(sch, *sch.get_loops(init)[-spatial:])
     if dots is not None:  # not before, or the start would have them too

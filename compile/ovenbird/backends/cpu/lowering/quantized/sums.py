@@ -21,7 +21,7 @@ from ovenbird.lowering.operators.own import reshaped
 from ovenbird.lowering.value import Value
 from ovenbird.lowering.walk import OUT_ELEMENTWISE_FUSABLE, Lowered
 from ovenbird.operators.quantized.packing import pack_terms
-from ovenbird.operators.quantized.rounding import held_range
+from ovenbird.operators.quantized.rounding import LEVELS, held_range
 from ovenbird.operators.quantized.sums import Finish
 from ovenbird.passes.shapes import static_shape
 from ovenbird_runtime.tensors.arrays import Array
@@ -29,6 +29,9 @@ from ovenbird_runtime.tensors.arrays import Array
 if TYPE_CHECKING:
     from ovenbird.backends.cpu.lowering.context import CpuLowering
     from ovenbird.lowering.blocked import BlockedForm
+
+
+INT32 = float(2**31)
 
 
 @dataclass(frozen=True)
@@ -80,13 +83,22 @@ class Sums:
             tensors.append(image)
             added = (float(np.float32(float(levels.scale) / scale)), levels.zero)
         low, high = (self.low, self.high) if zero is None else held_range(self.low, self.high, scale, zero)
-        how = Finish(self.correction is not None, self.bias is not None, added, low, high, zero)
+        how = Finish(
+            self.correction is not None, self.bias is not None, added, low, high, zero, self._small(scale, added)
+        )
         return form.builder.emit_te(
             lambda *arguments: self.operator(*arguments, how=how),
             *tensors,
             primfunc_name_hint=self.name,
             primfunc_attrs={"op_pattern": OUT_ELEMENTWISE_FUSABLE},
         )
+
+    def _small(self, scale: float, added: tuple[float, int] | None) -> bool:
+        """Return whether results in units of `scale` stay within int32, for any sums in int32."""
+        most = np.abs(self.scale / scale) * INT32
+        if self.bias is not None:
+            most = most + np.abs(self.bias / scale)
+        return float(np.max(most)) + (abs(added[0]) * LEVELS if added else 0.0) < INT32 / 2
 
 
 def pending(sums: Sums, shape: tuple[int, ...]) -> Value:

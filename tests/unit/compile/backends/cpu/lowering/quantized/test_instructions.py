@@ -146,6 +146,22 @@ def test_sums_of_floats_before_levels_keep_the_processors_instruction() -> None:
     assert code_of(network, INSTRUCTION_SETS["avx2"]).count("vfmadd") > 10
 
 
+def test_what_fits_in_32_bits_is_held_by_saturation_alone() -> None:
+    kernels = [kernel for kernel in assembly(VNNI).split(".Lfunc_end") if "vpdpbusd" in kernel]
+    assert kernels
+    assert not any("vminps" in kernel for kernel in kernels)
+
+
+def test_a_few_steps_stay_in_their_order() -> None:
+    """Written out and mixed by LLVM, they had their sums on the stack."""
+    network, random = Qdq(), np.random.default_rng(0)
+    x = network.input(random, (1, 16, 28, 28), Grid(0.02, 0))
+    weight = random.integers(-127, 128, (96, 16, 1, 1), np.int8)
+    network.output(network.conv2d(x, weight, np.full(96, 0.01, np.float32)).relu().quantize(Grid(0.5, 0)))
+    spills = re.findall(r"vmovdqu64\t%zmm\d+, -?\d*\(%rsp\)", code_of(network, VNNI))
+    assert len(spills) < 20
+
+
 def test_weights_say_whether_pairs_fit() -> None:
     def fit(*pair: int) -> bool:
         return is_narrow(np.array([[0, 0, *pair]], np.int8))
