@@ -96,9 +96,10 @@ class Inputs:
     """Photographs from a place on as a network's tensors, in a file, made when they are first asked for."""
 
     def __init__(self, artifact: Artifact, settings: Settings, first: int) -> None:
-        """They go through the artifact's usual pipeline."""
+        """They go through the artifact's usual pipeline. Raises Failed where it has none."""
         preprocess = artifact.manifest.preprocess
-        assert preprocess.default is not None
+        if preprocess.default is None:
+            raise Failed("it has no pipeline: give it one by `options`, as --resize")
         self._steps = preprocess.pipelines[preprocess.default]
         self._name = artifact.manifest.inputs[0].name
         self._paths, self._folder = settings.photographs.paths[first:], artifact.root.parent

@@ -27,6 +27,8 @@ from ovenbird.resources import cache_folder, sources_folder
 
 SOURCE_VARIABLE = "OVENBIRD_JPEG_SOURCE"
 COMMAND = "ovenbird-run"
+NOT_BUILT = ("example", "tests")
+"""Folders of the sources that the command has nothing of."""
 SMALL = ("-Os", "-flto", "-static", "-s")
 """What zig is always given, by CMake's own trials too: for each choice it builds its libraries, minutes of work. CMake
 does not know that it optimises at link time, too: a fifteenth smaller."""
@@ -106,6 +108,8 @@ def _digest(sources: Path, words: list[str]) -> str:
     """Return a name for what is built: of the sources' bytes, and of every word that builds them."""
     digest = hashlib.sha256("\0".join(words).encode())
     for path in sorted(path for path in sources.rglob("*") if path.is_file()):
+        if path.relative_to(sources).parts[0] in NOT_BUILT:
+            continue
         digest.update(f"\0{path.relative_to(sources)}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:32]
 

@@ -71,6 +71,10 @@ ovenbird_status open_by(const ovenbird_open_options *options, ovenbird_artifact 
 
 } // namespace
 
+void ob::need_given(bool given, const char *name) {
+    if (!given) fail(OVENBIRD_WRONG_OPTION, name, " is NULL");
+}
+
 std::string &ob::last_message() {
     thread_local std::string message;
     return message;

@@ -36,9 +36,8 @@ template <typename Work> ovenbird_status guarded(const Work &work) {
     return guarded_call([](const void *given) { (*static_cast<const Work *>(given))(); }, &work);
 }
 
-inline void need(const void *pointer, const char *name) {
-    if (!pointer) fail(OVENBIRD_WRONG_OPTION, name, " is NULL");
-}
+void need_given(bool given, const char *name);
+template <typename Type> void need(const Type *pointer, const char *name) { need_given(pointer != nullptr, name); }
 
 // A caller's options, which may be those of an older header: what it does not know keeps its default.
 template <typename Options> void take_options(const Options *given, Options &into, const char *begin) {

@@ -264,7 +264,8 @@ bool is_left_out(const Root &root, const std::string &name) {
     if (name.compare(0, EVIDENCE.size(), EVIDENCE) != 0) return false;
     File file = root.memory.empty() ? File(open(root.path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)) : File(root.memory);
     struct stat kind;
-    if (root.memory.empty() && (fstat(file.descriptor(), &kind) != 0 || !S_ISREG(kind.st_mode))) return false;
+    bool plain = file.descriptor() >= 0 && fstat(file.descriptor(), &kind) == 0 && S_ISREG(kind.st_mode);
+    if (root.memory.empty() && !plain) return false;
     std::optional<Bundle> bundle = read_bundle(file);
     return bundle && !bundle->find(name);
 }
