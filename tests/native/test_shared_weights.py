@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from native.conftest import python
+from ovenbird_runtime.manifest.manifest import Manifest, decode_target, file_record, target_bytes
+from ovenbird_runtime.manifest.target import WeightTensor
 from support.tiny_artifact import reseal
 
 pytestmark = pytest.mark.slow
@@ -176,6 +180,80 @@ print(*found, is_leased())
 
 def test_the_lease_is_the_model_s(site: Path, own: Path) -> None:
     assert python(site, LEASED, own).split() == ["True", "False"]
+
+
+FORKED = """
+import os, sys
+import ovenbird_runtime
+
+model = ovenbird_runtime.load(sys.argv[1], threads=1, engine="native")
+if os.fork() == 0:
+    print("forked", flush=True)
+    sys.stdin.read()
+os._exit(0)
+"""
+
+
+def test_a_forked_child_keeps_no_lease(site: Path, own: Path) -> None:
+    """Its parent, who alone can give way, is gone when somebody writes."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(site), *filter(None, sys.path)])}
+    command = [sys.executable, "-c", FORKED, str(own)]
+    child = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "forked\n"
+    child.wait()
+    try:
+        subprocess.run(["sh", "-c", ': > "$0"', str(weights_of(own))], check=True, timeout=WRITER_SECONDS)
+    finally:
+        child.communicate()
+
+
+ANOTHER_USER = """
+import ctypes, os, sys
+from pathlib import Path
+import numpy as np
+import ovenbird_native, ovenbird_runtime
+
+given = {"image": np.ones((1, 3, 32, 32), "float32"), "scale": np.ones((1, 5), "float32")}
+(path,) = (Path(sys.argv[1]) / "weights").iterdir()
+found = []
+for rights in ("root's", "nobody's"):
+    if rights == "nobody's":
+        os.setgroups([]); os.setgid(65533); os.setuid(65533)
+        assert ctypes.CDLL(None).prctl(4, 1, 0, 0, 0) == 0  # /proc/self is our own again
+    model = ovenbird_runtime.load(sys.argv[1], threads=1, engine="native")
+    found.append(model.run(given))
+    print(path.name in Path("/proc/self/maps").read_text(), end=" ")
+    model.close()
+    del model
+print(all((found[0][name] == found[1][name]).all() for name in found[0]))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_another_user_s_file_is_copied(site: Path, detector: Path) -> None:
+    """No lease is to be had there; nobody may reach pytest's own folders."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        artifact = Path(shutil.copytree(detector, Path(name) / "artifact"))
+        assert python(site, ANOTHER_USER, artifact) == "True False True\n"
+
+
+def test_an_empty_file_of_weights(site: Path, own: Path) -> None:
+    """Which cannot be mapped: it holds tensors of no elements alone."""
+    name = "weights/empty.bin"
+    (own / name).touch()
+    (path,) = own.glob("targets/*/target.json")
+    target = decode_target(path.read_bytes())
+    nothing = WeightTensor(name, 0, "float32", (0,))
+    path.write_bytes(target_bytes(dataclasses.replace(target, tensors=(*target.tensors, nothing))))
+
+    def with_it(manifest: Manifest) -> Manifest:
+        return dataclasses.replace(manifest, files={**manifest.files, name: file_record(own / name)})
+
+    reseal(own, with_it)
+    code = "import sys, ovenbird_runtime; print(ovenbird_runtime.load(sys.argv[1], threads=1, engine='native').engine)"
+    assert python(site, code, own) == "native\n"
 
 
 GIVEN = """
