@@ -53,7 +53,9 @@ start() {
 case ${1:-} in
     "")
         ci/steps/setup.sh notebook
-        cd notebooks && exec ../.venv/bin/jupyter lab
+        root=() # JupyterLab asks for it in so many words
+        [ "$(id -u)" != 0 ] || root=(--allow-root)
+        cd notebooks && exec ../.venv/bin/jupyter lab "${root[@]}"
         ;;
     container)
         shift
