@@ -27,7 +27,7 @@ build() ( # in a shell of its own, whose end removes the folder
     trap 'rm -rf "$context"' EXIT
     mkdir "$context/files" "$context/settings"
     # What git knows, as it stands here: no environment, no artifact.
-    git ls-files -z | tar --create --null --files-from=- --exclude=.dockerignore --ignore-failed-read \
+    git ls-files -z | tar --create --exclude=.dockerignore --ignore-failed-read --null --files-from=- \
         | tar --extract --directory "$context/files"
     mapfile -t secrets < <("$(find_python)" compile/ovenbird/baking/pip_settings.py "$context/settings")
     read -ra options <<<"${BUILD_OPTIONS:-}"
