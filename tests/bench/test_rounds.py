@@ -15,7 +15,7 @@ from ovenbird.benchmarking.jobs import Job, Runs, onnx_file
 from ovenbird.benchmarking.preparing import PrepareRequest
 from ovenbird.benchmarking.report.results import case_result
 from ovenbird.benchmarking.rounds import BenchCase, MeasuredCase, measure_case
-from ovenbird.benchmarking.worker_processes import run_module, run_preparing, run_worker
+from ovenbird.benchmarking.worker_processes import run_module, run_preparing, run_worker, worker_environment
 from ovenbird.errors import EngineFailed, NoPeers, OutputsDisagree
 
 ROUNDS = 2
@@ -144,6 +144,15 @@ def test_own_engine_must_run(prepared: Path, tmp_path: Path) -> None:
 def test_engine_that_takes_too_long_is_stopped(prepared: Path) -> None:
     with pytest.raises(EngineFailed, match="torch-eager was not done within 0 s"):
         run_worker(Job("torch-eager", str(prepared), batch=1, threads=1), limit_s=0.05)
+
+
+def test_threads_wait_as_their_library_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has torch's threads sleep for other work's sake would measure ncnn and torch at 1.3 times their time."""
+    for name in ("OMP_WAIT_POLICY", "KMP_BLOCKTIME"):
+        monkeypatch.setenv(name, "passive")
+    given = worker_environment(2)
+    assert not {"OMP_WAIT_POLICY", "KMP_BLOCKTIME"} & given.keys()
+    assert given["OMP_NUM_THREADS"] == "2"
 
 
 def test_memory_of_two_processes(prepared: Path) -> None:

@@ -82,13 +82,15 @@ def wait_for_answer(
     return read_answer(folder / "answer.json")
 
 
-def worker_environment(threads: int) -> dict[str, str]:
-    """Return a process's environment: this one's packages, and its thread count in the words of OpenMP, MKL and TVM.
+UNASKED = frozenset({"PYTHONDONTWRITEBYTECODE", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"})
+"""Variables that a process does not get: Python keeps what it compiles of packages, as it does of installed ones, and
+threads wait as their library has it, which for ncnn's and torch's makes a third of the time."""
 
-    Python keeps what it compiles of packages, as it does of installed ones: a start is not to compile a checkout.
-    """
+
+def worker_environment(threads: int) -> dict[str, str]:
+    """Return a process's environment: this one's packages, and its thread count in the words of OpenMP, MKL and TVM."""
     count = str(threads)
-    kept = {name: value for name, value in environment().items() if name != "PYTHONDONTWRITEBYTECODE"}
+    kept = {name: value for name, value in environment().items() if name not in UNASKED}
     return kept | {"OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "TVM_NUM_THREADS": count}
 
 
