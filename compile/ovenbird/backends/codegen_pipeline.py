@@ -23,6 +23,7 @@ from ovenbird.operators.fast_math import register_fast_math
 from ovenbird.operators.quantized.rounding import EXACT
 from ovenbird.passes.floats.keep_nan import keep_nan
 from ovenbird.passes.floats.keep_rounding import keep_rounding
+from ovenbird.passes.kernels.divide_evenly import divide_evenly
 from ovenbird.passes.kernels.insert_prefetches import insert_prefetches
 from ovenbird.passes.kernels.keep_locals_on_stack import keep_locals_on_stack
 from ovenbird.passes.quantized.emit_dots import emit_dots
@@ -58,6 +59,7 @@ def passes() -> tuple[Any, Any, Any]:
         store_levels,
         round_vectors,
         before,
+        divide_evenly,
         keep_nan,
         keep_locals_on_stack,
     ]
