@@ -10,6 +10,15 @@ fail() { # one line: what, the value, the fix
     exit 1
 }
 
+# use_native_engine FOLDER: has $python run artifacts by the native engine, from a folder of its own: in the environment,
+# tests would run by it, too. False where there is no C++ compiler to build it.
+use_native_engine() {
+    local wheel
+    wheel=$(ci/steps/native_wheel.sh "$python") || return 1
+    "$python" -m pip install --quiet --disable-pip-version-check --no-deps --no-index --upgrade --target "$1" "$wheel"
+    export PYTHONPATH=$PWD/$1
+}
+
 version_of() { command -v "$1" >/dev/null 2>&1 && "$1" -V 2>&1 || echo "not there"; }
 
 # Prints a Python that we support: $PYTHON, or the first of the usual names.
