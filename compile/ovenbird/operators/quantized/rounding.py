@@ -33,9 +33,14 @@ def nearest_level(value: Any, low: int, high: int, zero: int) -> Any:
 
     Adding 1.5 * 2**23 leaves the whole number in the low bits of the sum: `value` is held in range before.
     """
-    held = tirx.min(tirx.max(value, tirx.const(float(low), "float32")), tirx.const(float(high), "float32"))
-    bits = tirx.reinterpret("int32", held + tirx.const(ROUNDING_SHIFT, "float32"))
-    return tirx.Cast("uint8", bits + tirx.const(zero - SHIFT_BITS, "int32"))
+    bounds = tirx.const(float(low), "float32"), tirx.const(float(high), "float32")
+    return _rounded(value, *bounds, tirx.const(zero - SHIFT_BITS, "int32"))
+
+
+def _rounded(value: Any, low: Any, high: Any, moved: Any) -> Any:
+    """Return the level; `moved`: its zero, less the bits of the number that rounds."""
+    held = tirx.min(tirx.max(value, low), high)
+    return tirx.Cast("uint8", tirx.reinterpret("int32", held + tirx.const(ROUNDING_SHIFT, "float32")) + moved)
 
 
 def level_value(level: Any, scale: float, zero: int) -> Any:
@@ -63,11 +68,10 @@ def quantize(data: te.Tensor, scale: float, zero: int) -> te.Tensor:
 def quantize_by(data: te.Tensor, scale: te.Tensor, zero: te.Tensor) -> te.Tensor:
     """Return `quantize` of float32 by scalars that are read: kernels that differ in their grid alone are one."""
     lowest, span = tirx.const(0.0, "float32") - zero(), tirx.const(float(LEVELS), "float32")
+    moved = tirx.Cast("int32", zero()) - tirx.const(SHIFT_BITS, "int32")
 
     def body(*at: Any) -> Any:
-        held = tirx.min(tirx.max(data(*at) / scale(), lowest), span - zero())
-        bits = tirx.reinterpret("int32", held + tirx.const(ROUNDING_SHIFT, "float32"))
-        return tirx.Cast("uint8", bits + (tirx.Cast("int32", zero()) - tirx.const(SHIFT_BITS, "int32")))
+        return _rounded(data(*at) / scale(), lowest, span - zero(), moved)
 
     return te.compute(extents(data), body, name="quantize", attrs={EXACT: 1})
 

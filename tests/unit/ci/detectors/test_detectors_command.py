@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import json
 import sys
@@ -25,27 +24,23 @@ from ovenbird_runtime.postprocess.boxes import BOXES
 from ovenbird_runtime.postprocess.kind import Asked
 from ovenbird_runtime.preprocess.images import open_image
 from ovenbird_runtime.preprocess.interpreted import prepare
+from support.command_modules import COMMANDS, command_modules
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-COMMAND = Path(__file__).resolve().parents[4] / "ci/detectors"
+COMMAND = COMMANDS / "detectors"
 MODULES = ("peer", "page", "trying", "timing", "onnx_forms", "holding")
 
 
 @pytest.fixture(scope="module")
 def command() -> Iterator[dict[str, ModuleType]]:
-    """The command's modules, under names that other commands' have, too: imported here and forgotten again."""
+    """The command's modules."""
     pytest.importorskip("cv2", reason="no OpenCV (make setup)")
-    before = {name: sys.modules.pop(name) for name in MODULES if name in sys.modules}
-    sys.path.insert(0, str(COMMAND))
-    yield {name: importlib.import_module(name) for name in MODULES}
-    sys.path.remove(str(COMMAND))
-    for name in MODULES:
-        del sys.modules[name]
-    sys.modules.update(before)
+    with command_modules("detectors", MODULES) as modules:
+        yield modules
 
 
 def photo() -> bytes:

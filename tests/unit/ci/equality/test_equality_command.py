@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import sys
@@ -17,27 +16,23 @@ import pytest
 from PIL import Image
 
 from ovenbird_runtime.manifest.steps import imagenet
+from support.command_modules import COMMANDS, command_modules
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-COMMAND = Path(__file__).resolve().parents[4] / "ci/equality"
+COMMAND = COMMANDS / "equality"
 MODULES = ("machines", "photographs", "trying", "page", "python_side")
 FACTS = {"network": "net.onnx", "emulated": 8}
 
 
 @pytest.fixture(scope="module")
 def command() -> Iterator[dict[str, ModuleType]]:
-    """The command's modules, under names that other commands' have, too: imported here and forgotten again."""
-    before = {name: sys.modules.pop(name) for name in MODULES if name in sys.modules}
-    sys.path.insert(0, str(COMMAND))
-    yield {name: importlib.import_module(name) for name in MODULES}
-    sys.path.remove(str(COMMAND))
-    for name in MODULES:
-        del sys.modules[name]
-    sys.modules.update(before)
+    """The command's modules."""
+    with command_modules("equality", MODULES) as modules:
+        yield modules
 
 
 @pytest.fixture
